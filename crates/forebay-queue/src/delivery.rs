@@ -1,0 +1,213 @@
+//! An item in a consumer's hands, with the duty to say how it ended.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Names one delivery to the source that made it. Opaque to everybody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Receipt(u64);
+
+/// How a delivery ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Done: the source may forget the item.
+    Ack,
+    /// Not done: deliver it again, with the next attempt number, `after` this long
+    /// ([`Duration::ZERO`]: as soon as somebody asks).
+    Nack {
+        /// How long the source keeps the item back.
+        after: Duration,
+    },
+    /// Never deliver it again: set it aside for a person.
+    DeadLetter {
+        /// Why, in words for that person.
+        reason: String,
+    },
+}
+
+/// The part of a source that is told how its deliveries ended.
+///
+/// Both calls are synchronous and bounded: a source has a place for the end of each delivery that
+/// it handed out, so neither waits. They may come from any thread, in any order.
+pub trait Settle<T>: Send + Sync {
+    /// The delivery `receipt` ended. `item` is there when the consumer still had the value.
+    ///
+    /// Called once for each delivery; a second call for the same receipt is ignored.
+    fn settle(&self, receipt: Receipt, item: Option<T>, end: End);
+
+    /// Keep the delivery from being handed to somebody else for another `lease`, counted from now.
+    ///
+    /// Sources without leases ignore it.
+    fn extend(&self, receipt: Receipt, lease: Duration);
+}
+
+/// An item in a consumer's hands, with the duty to say how it ended: [`ack`](Self::ack),
+/// [`nack`](Self::nack) or [`dead_letter`](Self::dead_letter).
+///
+/// A delivery that is dropped unsettled counts as `nack(Duration::ZERO)`: a consumer that panics or
+/// is cancelled gives its item back by unwinding.
+///
+/// ```
+/// use std::num::NonZeroUsize;
+/// use std::task::{Context, Poll, Waker};
+/// use forebay_queue::{Source, bounded};
+///
+/// let (tx, mut rx) = bounded("a".len());
+/// tx.try_send("a").expect("there is room");
+///
+/// let mut cx = Context::from_waker(Waker::noop());
+/// let mut hands = Vec::new();
+/// let one = NonZeroUsize::MIN;
+/// assert!(matches!(rx.poll_next(&mut cx, one, &mut hands), Poll::Ready(Ok(1))));
+/// drop(hands.pop()); // not settled: it goes back
+///
+/// assert!(matches!(rx.poll_next(&mut cx, one, &mut hands), Poll::Ready(Ok(1))));
+/// let again = hands.pop().expect("one was appended");
+/// assert_eq!((again.item(), again.attempt()), (Some(&"a"), 2));
+/// again.ack();
+/// ```
+#[must_use = "a delivery that is dropped unsettled goes back to its source"]
+pub struct Delivery<T> {
+    item: Option<T>,
+    receipt: Receipt,
+    attempt: u32,
+    enqueued_at: Option<SystemTime>,
+    /// Taken by whatever settles the delivery; `None` from the start where nobody needs to be told.
+    settler: Option<Arc<dyn Settle<T>>>,
+}
+
+// === impl Receipt ===
+
+impl Receipt {
+    /// A receipt that means `number` to the source that made it.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number that [`Receipt::new`] was given.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+// === impl Delivery ===
+
+impl<T> Delivery<T> {
+    /// A first attempt at `item`, whose end is told to `settler`.
+    pub fn new(item: T, receipt: Receipt, settler: Arc<dyn Settle<T>>) -> Self {
+        Self { item: Some(item), receipt, attempt: 1, enqueued_at: None, settler: Some(settler) }
+    }
+
+    /// A delivery whose end nobody needs to be told.
+    pub fn unsettled(item: T) -> Self {
+        Self { item: Some(item), receipt: Receipt(0), attempt: 1, enqueued_at: None, settler: None }
+    }
+
+    /// Says that this is attempt number `attempt`, the first being 1.
+    pub fn with_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    /// Says when the item entered its source.
+    pub fn with_enqueued_at(mut self, at: SystemTime) -> Self {
+        self.enqueued_at = Some(at);
+        self
+    }
+
+    /// Puts another settler between this delivery and its source.
+    ///
+    /// `wrap` is given the present receipt and settler and returns those that the delivery reports
+    /// to from now on. A worker pool does this to see how a handler ended an item it was given.
+    pub fn map_settler<F>(mut self, wrap: F) -> Self
+    where
+        F: FnOnce(Receipt, Option<Arc<dyn Settle<T>>>) -> (Receipt, Arc<dyn Settle<T>>),
+    {
+        let (receipt, settler) = wrap(self.receipt, self.settler.take());
+        self.receipt = receipt;
+        self.settler = Some(settler);
+        self
+    }
+
+    /// The item; `None` after [`take`](Self::take).
+    pub fn item(&self) -> Option<&T> {
+        self.item.as_ref()
+    }
+
+    /// The item, to be changed in place; `None` after [`take`](Self::take).
+    pub fn item_mut(&mut self) -> Option<&mut T> {
+        self.item.as_mut()
+    }
+
+    /// Which attempt this is: 1 the first time, one more after each `nack`.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// When the item entered its source, where the source keeps that.
+    pub fn enqueued_at(&self) -> Option<SystemTime> {
+        self.enqueued_at
+    }
+
+    /// What names this delivery to its source.
+    pub fn receipt(&self) -> Receipt {
+        self.receipt
+    }
+
+    /// Takes the item out. What is left is the duty: it must still be settled.
+    ///
+    /// A `nack` without the item asks the source for its own copy. A source in memory has none, so
+    /// there the item counts as failed; a durable one delivers it again.
+    pub fn take(&mut self) -> Option<T> {
+        self.item.take()
+    }
+
+    /// Done: the source may forget the item.
+    pub fn ack(mut self) {
+        // The value goes first and here, on the consumer's side, where its destructor may run code.
+        drop(self.item.take());
+        self.end(End::Ack);
+    }
+
+    /// Not done: the item goes back, to be delivered again `after` this long, with the next attempt
+    /// number.
+    pub fn nack(mut self, after: Duration) {
+        self.end(End::Nack { after });
+    }
+
+    /// Never again: the item is set aside for a person, with the reason.
+    pub fn dead_letter(mut self, reason: impl Into<String>) {
+        self.end(End::DeadLetter { reason: reason.into() });
+    }
+
+    /// Keeps the source from handing this item to somebody else for another `lease`.
+    pub fn extend(&self, lease: Duration) {
+        if let Some(settler) = &self.settler {
+            settler.extend(self.receipt, lease);
+        }
+    }
+
+    fn end(&mut self, end: End) {
+        if let Some(settler) = self.settler.take() {
+            settler.settle(self.receipt, self.item.take(), end);
+        }
+    }
+}
+
+impl<T> Drop for Delivery<T> {
+    fn drop(&mut self) {
+        self.end(End::Nack { after: Duration::ZERO });
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Delivery<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("item", &self.item)
+            .field("receipt", &self.receipt)
+            .field("attempt", &self.attempt)
+            .field("settled", &self.settler.is_none())
+            .finish_non_exhaustive()
+    }
+}

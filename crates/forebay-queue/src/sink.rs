@@ -1,0 +1,93 @@
+//! Where items go to.
+
+use std::error::Error;
+use std::fmt;
+
+use async_trait::async_trait;
+
+/// Takes items: a queue, a durable store, a broker.
+///
+/// The futures are boxed, which is nothing beside the I/O that most sinks do. On a hot path in
+/// memory use [`Sender`](crate::Sender) itself.
+#[async_trait]
+pub trait ItemSink<T: Send + 'static>: Send + Sync {
+    /// Hands over one item, waiting as the sink does when it is full.
+    ///
+    /// # Errors
+    ///
+    /// The item comes back inside the error whenever the sink still has it.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped before it is ready has not handed over its item.
+    async fn send(&self, item: T) -> Result<(), SinkError<T>>;
+
+    /// Hands over items from the front of `items`, in order.
+    ///
+    /// # Errors
+    ///
+    /// What was not accepted is still in `items`, in order; the error holds no item.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped leaves what was not accepted in `items`.
+    async fn send_many(&self, items: &mut Vec<T>) -> Result<(), SinkError<T>>;
+}
+
+/// Why a sink did not take an item.
+#[non_exhaustive]
+pub enum SinkError<T> {
+    /// It accepts nothing any more.
+    Closed(Option<T>),
+    /// It is full, and was told to refuse rather than wait.
+    Full(Option<T>),
+    /// It failed.
+    Failed {
+        /// The item, where the sink still had it.
+        item: Option<T>,
+        /// What went wrong.
+        error: Box<dyn Error + Send + Sync>,
+    },
+}
+
+// === impl SinkError ===
+
+impl<T> SinkError<T> {
+    /// The item that was not taken, where there is one.
+    pub fn into_item(self) -> Option<T> {
+        match self {
+            Self::Closed(item) | Self::Full(item) | Self::Failed { item, .. } => item,
+        }
+    }
+}
+
+impl<T> fmt::Debug for SinkError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(_) => f.write_str("Closed(..)"),
+            Self::Full(_) => f.write_str("Full(..)"),
+            Self::Failed { error, .. } => {
+                f.debug_struct("Failed").field("error", error).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+impl<T> fmt::Display for SinkError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed(_) => "sink closed",
+            Self::Full(_) => "sink full",
+            Self::Failed { .. } => "sink failed",
+        })
+    }
+}
+
+impl<T> Error for SinkError<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed { error, .. } => Some(&**error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Where deliveries come from.
+
+use std::error::Error;
+use std::num::NonZeroUsize;
+use std::task::{Context, Poll};
+
+use crate::Delivery;
+
+/// Hands out deliveries on demand: the queue in memory, a log on disk, a broker.
+///
+/// In poll form, because a boxed future for each call would allocate for each item. Object safe:
+/// a `Box<dyn Source<Item = T>>` is a `Source` too.
+///
+/// # Order of calls
+///
+/// 1. `poll_next` until it says `Ok(0)`. Whoever polls keeps one task waiting at a time: the waker
+///    of the last call is the one that is woken.
+/// 2. `poll_settled` from time to time and after settling, also while there is no demand: a source
+///    that writes settlements to a disk or a network does it there. It keeps a waker of its own.
+/// 3. `close` once nothing new should come in. What is held is still handed out, then `Ok(0)`.
+pub trait Source: Send + 'static {
+    /// The value inside each delivery.
+    type Item: Send + 'static;
+
+    /// Asks for at most `max` deliveries.
+    ///
+    /// - `Ready(Ok(n))`, `n >= 1`: `n` deliveries were appended to `out`.
+    /// - `Ready(Ok(0))`: ended. Nothing is held, nothing is in anybody's hands, nothing will come.
+    /// - `Pending`: `out` is untouched, and the waker is woken when it is worth asking again.
+    ///
+    /// # Errors
+    ///
+    /// See [`SourceError`]. `out` is untouched.
+    ///
+    /// # Cancel safety
+    ///
+    /// A caller that stops polling loses nothing: deliveries change hands only with `Ready`.
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: NonZeroUsize,
+        out: &mut Vec<Delivery<Self::Item>>,
+    ) -> Poll<Result<usize, SourceError>>;
+
+    /// Drives settlements; ready when all earlier ones are as durable as the source makes them.
+    ///
+    /// # Errors
+    ///
+    /// Errors of settling surface here, since settling itself does not wait.
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SourceError>>;
+
+    /// Accept nothing new. What is held is still handed out.
+    fn close(&mut self);
+
+    /// Does a `nack` without its value bring the item back?
+    ///
+    /// `true` for sources that keep a copy (disk, broker), `false` for memory.
+    fn redelivers(&self) -> bool;
+}
+
+/// Why a source could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// It may work later: ask again after a while.
+    #[error("source is unavailable for now")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// It will not work again: treat the source as ended.
+    #[error("source is broken")]
+    Broken(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    type Item = S::Item;
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: NonZeroUsize,
+        out: &mut Vec<Delivery<Self::Item>>,
+    ) -> Poll<Result<usize, SourceError>> {
+        (**self).poll_next(cx, max, out)
+    }
+
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        (**self).poll_settled(cx)
+    }
+
+    fn close(&mut self) {
+        (**self).close();
+    }
+
+    fn redelivers(&self) -> bool {
+        (**self).redelivers()
+    }
+}
