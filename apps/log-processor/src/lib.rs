@@ -1,1 +1,5 @@
 //! Under construction.
+
+pub mod filter;
+pub mod parse;
+pub mod process;
