@@ -1,0 +1,52 @@
+//! Each crate alone, without features, and with each of its features alone.
+//!
+//! In a build of the whole workspace one crate's features switch on code that another forgot to ask
+//! for; a user who takes a single crate from the registry is the first to notice.
+
+use crate::workspace::Metadata;
+
+/// The arguments of one cargo call for each combination, crates in the order of the metadata.
+pub(super) fn alone(metadata: &Metadata) -> Vec<Vec<String>> {
+    let mut calls = Vec::new();
+    for package in &metadata.packages {
+        let call = |more: &[&str]| {
+            ["--package", &package.name].iter().chain(more).map(|&argument| argument.to_owned()).collect()
+        };
+        calls.push(call(&[]));
+        let features: Vec<_> = package.features.keys().filter(|&feature| feature != "default").collect();
+        if !package.features.is_empty() {
+            calls.push(call(&["--no-default-features"]));
+        }
+        for feature in features {
+            calls.push(call(&["--no-default-features", "--features", feature]));
+        }
+    }
+    calls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn none_and_each_feature_are_tried_alone() {
+        let metadata = Metadata::parse(
+            r#"{ "target_directory": "/w/target", "packages": [
+                { "name": "plain", "manifest_path": "/w/plain/Cargo.toml", "features": {}, "dependencies": [] },
+                { "name": "rich", "manifest_path": "/w/rich/Cargo.toml", "dependencies": [],
+                  "features": { "default": ["a"], "a": [], "b": [] } } ] }"#,
+        )
+        .unwrap();
+        let calls: Vec<_> = alone(&metadata).iter().map(|call| call.join(" ")).collect();
+        assert_eq!(
+            calls,
+            [
+                "--package plain",
+                "--package rich",
+                "--package rich --no-default-features",
+                "--package rich --no-default-features --features a",
+                "--package rich --no-default-features --features b",
+            ]
+        );
+    }
+}

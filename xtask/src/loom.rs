@@ -1,0 +1,48 @@
+//! `cargo xtask loom`: the model checker over the queue's core.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::{shell, workspace};
+
+/// With three threads, two preemptions each still end within minutes; without a bound some models take hours.
+const MAX_PREEMPTIONS: &str = "2";
+
+/// All models together; one that explodes must not hold CI for ever.
+const LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// Runs the loom models of forebay-queue: every interleaving of small programs of two or three threads.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "LOOM_MAX_PREEMPTIONS is 2 unless it is set; LOOM_LOG=1 prints what each thread does."
+)]
+pub(crate) struct Loom {
+    /// Only models whose name contains this.
+    filter: Option<String>,
+}
+
+// === impl Loom ===
+
+impl Loom {
+    /// Every model.
+    pub(crate) fn all() -> Self {
+        Self { filter: None }
+    }
+
+    pub(crate) fn run(self) -> Result<()> {
+        let mut models = shell::cargo();
+        models
+            .env("RUSTFLAGS", "--cfg loom")
+            // Other flags rebuild everything, so these builds keep a folder of their own.
+            .env("CARGO_TARGET_DIR", workspace::target("loom")?)
+            .args(["test", "-p", "forebay-queue", "--release", "--lib", "loom"]);
+        if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
+            models.env("LOOM_MAX_PREEMPTIONS", MAX_PREEMPTIONS);
+        }
+        if let Some(filter) = &self.filter {
+            models.args(["--", filter]);
+        }
+        shell::run_within(LIMIT, &mut models)
+    }
+}
