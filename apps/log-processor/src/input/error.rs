@@ -1,0 +1,99 @@
+//! What can go wrong with an input, for people: the thing, the place, the remedy.
+
+use std::{io, path::PathBuf};
+
+/// Why an input could not be used, or could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// A pattern that cannot be understood.
+    #[error("input pattern `{pattern}`: {reason} at character {column}; write `[*]` for a literal `*`")]
+    BadPattern {
+        /// As given.
+        pattern: String,
+        /// Counted from 1.
+        column: usize,
+        /// What the pattern library says.
+        reason: &'static str,
+    },
+    /// A pattern that reaches no file.
+    #[error("input pattern `{pattern}` matches no file; check the folder and the spelling")]
+    NoMatch {
+        /// As given.
+        pattern: String,
+    },
+    /// A path without a file.
+    #[error("input {} does not exist; check the spelling, or use --follow to wait for it", path.display())]
+    Missing {
+        /// As given.
+        path: PathBuf,
+    },
+    /// A file that may not be opened.
+    #[error("input {} cannot be opened: {source}; check who may read it and its folders", path.display())]
+    Unreadable {
+        /// As given.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A folder where a file is needed.
+    #[error("input {0} is a folder; name the files in it, for example `{0}/*.log`", path.display())]
+    Folder {
+        /// As given.
+        path: PathBuf,
+    },
+    /// Reading stopped before the end.
+    #[error("input {} could be read up to byte {offset} only: {source}", path.display())]
+    Read {
+        /// As opened.
+        path: PathBuf,
+        /// How many bytes were handed on.
+        offset: u64,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Compressed data that ends early or is damaged.
+    #[error(
+        "input {} is damaged gzip: {offset} bytes could be decompressed, then {source}; \
+         they were passed on, get a complete copy for the rest", path.display()
+    )]
+    DamagedGzip {
+        /// As opened.
+        path: PathBuf,
+        /// How many decompressed bytes were handed on.
+        offset: u64,
+        /// What the decompressor says.
+        source: io::Error,
+    },
+    /// A file that a checkpoint knows, which is nowhere to be found.
+    #[error(
+        "input {} was read up to byte {offset} by the run before, and neither it nor a copy is at that place or in \
+         its folder any more: lines behind that byte, if there were any, are missing from the output", path.display()
+    )]
+    Lost {
+        /// Under which name it was read.
+        path: PathBuf,
+        /// How many bytes had been handed on.
+        offset: u64,
+    },
+    /// A pipe under a checkpoint.
+    #[error(
+        "input {} is a pipe, which cannot be read again after a crash; \
+         use a file, or leave out --state", path.display()
+    )]
+    NotResumable {
+        /// As given; `-` for standard input.
+        path: PathBuf,
+    },
+    /// The system would not tell about changes.
+    #[error(
+        "changes in {} cannot be watched: {source}; on Linux the limits are \
+         fs.inotify.max_user_watches and fs.inotify.max_user_instances", folder.display()
+    )]
+    Watch {
+        /// The folder to be watched.
+        folder: PathBuf,
+        /// What the system says.
+        source: notify::Error,
+    },
+}

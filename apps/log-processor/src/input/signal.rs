@@ -1,0 +1,74 @@
+//! How a reader that waits is woken, and how it is told to stop.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Why a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// Something may have changed: go on reading.
+    Look,
+    /// A [`Stopper`] was used.
+    Stopped,
+}
+
+/// Ends a run of [`Inputs`](super::Inputs) from another thread.
+#[derive(Debug, Clone)]
+pub struct Stopper {
+    signal: Arc<Signal>,
+}
+
+/// Two flags that can be waited for. Any number of calls before a wait count as one, so nothing piles up.
+#[derive(Debug, Default)]
+pub(super) struct Signal {
+    flags: Mutex<Flags>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Flags {
+    look: bool,
+    stopped: bool,
+}
+
+// === impl Stopper ===
+
+impl Stopper {
+    pub(super) fn new(signal: Arc<Signal>) -> Self {
+        Self { signal }
+    }
+
+    /// The inputs end with the batch they are reading. Calling it again changes nothing.
+    pub fn stop(&self) {
+        self.signal.flags().stopped = true;
+        self.signal.changed.notify_all();
+    }
+}
+
+// === impl Signal ===
+
+impl Signal {
+    /// Something may have changed.
+    pub(super) fn look(&self) {
+        self.flags().look = true;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.flags().stopped
+    }
+
+    /// Waits until one of the flags is set, and takes back `look`.
+    pub(super) fn wait(&self) -> Wake {
+        let mut flags = self
+            .changed
+            .wait_while(self.flags(), |flags| !flags.look && !flags.stopped)
+            .unwrap_or_else(PoisonError::into_inner);
+        flags.look = false;
+        if flags.stopped { Wake::Stopped } else { Wake::Look }
+    }
+
+    fn flags(&self) -> MutexGuard<'_, Flags> {
+        // Two booleans are never half written: a panic elsewhere leaves them usable.
+        self.flags.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
