@@ -393,7 +393,7 @@ impl<T> Shared<T> {
         let mut state = self.lock();
         let result = change(&mut state);
         let mut wakers = std::mem::take(&mut state.watchers);
-        wakers.extend(state.called.drain(..));
+        wakers.append(&mut state.called);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         result
