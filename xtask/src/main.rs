@@ -8,9 +8,11 @@
 mod ci;
 mod lint;
 mod loom;
+mod mutants;
 mod sanitize;
 mod shell;
 mod test;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;
@@ -25,6 +27,8 @@ enum Xtask {
     Lint(lint::Lint),
     Loom(loom::Loom),
     Sanitize(sanitize::Sanitize),
+    Mutants(mutants::Mutants),
+    Tools(tools::Tools),
     Ci(ci::Ci),
 }
 
@@ -34,6 +38,8 @@ fn main() -> ExitCode {
         Xtask::Lint(command) => command.run(),
         Xtask::Loom(command) => command.run(),
         Xtask::Sanitize(command) => command.run(),
+        Xtask::Mutants(command) => command.run(),
+        Xtask::Tools(command) => command.run(),
         Xtask::Ci(command) => command.run(),
     };
     match outcome {
