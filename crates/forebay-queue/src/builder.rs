@@ -1,0 +1,145 @@
+//! How a queue is configured.
+
+use std::fmt;
+
+use crate::core::Shared;
+use crate::hooks::Hooks;
+use crate::{Pressure, Receiver, Sender, Watermarks};
+
+/// What a full queue does with one item more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// `send` waits for room: backpressure.
+    #[default]
+    Wait,
+    /// `send` gives the item back at once ([`SendError::Full`](crate::SendError::Full)).
+    Refuse,
+    /// The item itself is dropped, and counted: what waits is worth more than what is new.
+    DropIncoming,
+    /// The youngest of those that wait is dropped for it, and counted.
+    DropYoungest,
+    /// The oldest of those that wait is dropped for it, and counted: what is new is worth more than what waits.
+    DropOldest,
+}
+
+/// Configures a queue; made by [`builder`].
+///
+/// ```
+/// use forebay_queue::{Pressure, WhenFull, builder};
+///
+/// let (tx, mut rx) = builder()
+///     .capacity(2)
+///     .when_full(WhenFull::DropOldest)
+///     .watermarks(1.0, 0.5)
+///     .on_pressure(|pressure| if pressure == Pressure::High { /* tell the upstream to slow down */ })
+///     .build();
+/// for n in 1..=3 {
+///     tx.try_send(n).expect("a queue that drops is never full");
+/// }
+/// assert_eq!((rx.try_recv(), rx.try_recv()), (Ok(2), Ok(3)));
+/// assert_eq!(tx.stats().dropped, 1);
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct Builder<T> {
+    options: Options,
+    hooks: Hooks<T>,
+}
+
+/// What does not change during the life of a queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// Most items that may wait; `None`: no bound.
+    pub(crate) capacity: Option<usize>,
+    pub(crate) when_full: WhenFull,
+    pub(crate) watermarks: Watermarks,
+}
+
+/// Starts the configuration of a queue. As it stands it has a capacity of 1024, and waits when full.
+pub fn builder<T>() -> Builder<T> {
+    Builder {
+        options: Options {
+            capacity: Some(1024),
+            when_full: WhenFull::Wait,
+            watermarks: Watermarks::default(),
+        },
+        hooks: Hooks::new(),
+    }
+}
+
+// === impl Builder ===
+
+impl<T> Builder<T> {
+    /// Most items that may wait. Memory is used as items come, so a large bound costs nothing by itself.
+    /// 0 is a rendezvous, see [`bounded`](crate::bounded). Default: 1024.
+    pub fn capacity(mut self, capacity: usize) -> Self {
+        self.options.capacity = Some(capacity);
+        self
+    }
+
+    /// No bound: memory is the last thing to fail. See [`unbounded`](crate::unbounded).
+    pub fn unbounded(mut self) -> Self {
+        self.options.capacity = None;
+        self
+    }
+
+    /// What a full queue does with one item more. Default: [`WhenFull::Wait`].
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.options.when_full = when_full;
+        self
+    }
+
+    /// The shares of the capacity between which the pressure changes, see [`Watermarks`].
+    /// Default: high above 0.8, normal again below 0.2.
+    ///
+    /// # Panics
+    ///
+    /// Unless `0.0 <= low < high <= 1.0`. For shares that come from a configuration file use [`Watermarks::new`],
+    /// which returns an error, first.
+    #[track_caller]
+    pub fn watermarks(mut self, high: f64, low: f64) -> Self {
+        match Watermarks::new(high, low) {
+            Ok(watermarks) => self.options.watermarks = watermarks,
+            Err(error) => panic!("{error}"),
+        }
+        self
+    }
+
+    /// Called at each change of pressure: once for each, in order, on the thread of whoever caused one of them.
+    pub fn on_pressure(mut self, hook: impl Fn(Pressure) + Send + Sync + 'static) -> Self {
+        self.hooks.on_pressure = Some(Box::new(hook));
+        self
+    }
+
+    /// Given the items that [`send_many`](crate::Sender::send_many) displaced. `send` and `try_send` hand theirs
+    /// back themselves, as [`Sent::Displaced`](crate::Sent::Displaced).
+    pub fn on_displaced(mut self, hook: impl Fn(T) + Send + Sync + 'static) -> Self {
+        self.hooks.on_displaced = Some(Box::new(hook));
+        self
+    }
+
+    /// Given the items that are left when the last receiver goes away, and those that come back later.
+    pub fn on_undelivered(mut self, hook: impl Fn(T) + Send + Sync + 'static) -> Self {
+        self.hooks.on_undelivered = Some(Box::new(hook));
+        self
+    }
+
+    /// Given the items that were set aside by [`Delivery::dead_letter`](crate::Delivery::dead_letter), with the
+    /// reason.
+    pub fn on_dead_letter(mut self, hook: impl Fn(T, String) + Send + Sync + 'static) -> Self {
+        self.hooks.on_dead_letter = Some(Box::new(hook));
+        self
+    }
+
+    /// Makes the queue: its first sender and its first receiver.
+    pub fn build(self) -> (Sender<T>, Receiver<T>) {
+        let shared = Shared::new(self.options, self.hooks);
+        (Sender::first(shared.clone()), Receiver::first(shared))
+    }
+}
+
+impl<T> fmt::Debug for Builder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("options", &self.options).finish_non_exhaustive()
+    }
+}

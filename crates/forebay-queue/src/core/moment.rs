@@ -1,0 +1,71 @@
+//! When an item that was put off is due, and the timer that waits for it.
+//!
+//! Time belongs to the runtime, so that tests may pause it. Where there is no runtime there is nobody to wake
+//! a receiver later: what was put off is then due at once.
+
+#[cfg(all(feature = "tokio", not(loom)))]
+mod on_tokio {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::runtime::Handle;
+    use tokio::time::{Instant, Sleep, sleep_until};
+
+    /// A moment of the runtime's clock.
+    pub(crate) type Moment = Instant;
+
+    /// `None` outside of a runtime.
+    pub(crate) fn now() -> Option<Moment> {
+        Handle::try_current().is_ok().then(Instant::now)
+    }
+
+    /// Wakes one receiver at one moment; made when it is first needed.
+    #[derive(Default)]
+    pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
+
+    impl Timer {
+        /// Ready when `due` has come. Polled only where [`now`] said what time it is.
+        pub(crate) fn poll(&mut self, due: Moment, cx: &mut Context<'_>) -> Poll<()> {
+            let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            if sleep.deadline() != due {
+                sleep.as_mut().reset(due);
+            }
+            sleep.as_mut().poll(cx)
+        }
+    }
+}
+
+#[cfg(not(all(feature = "tokio", not(loom))))]
+mod timeless {
+    use std::task::{Context, Poll};
+
+    /// There are no moments without a clock.
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub(crate) enum Moment {}
+
+    impl std::ops::Add<std::time::Duration> for Moment {
+        type Output = Self;
+        fn add(self, _: std::time::Duration) -> Self {
+            self
+        }
+    }
+
+    pub(crate) fn now() -> Option<Moment> {
+        None
+    }
+
+    #[derive(Default)]
+    pub(crate) struct Timer;
+
+    impl Timer {
+        pub(crate) fn poll(&mut self, due: Moment, _: &mut Context<'_>) -> Poll<()> {
+            match due {}
+        }
+    }
+}
+
+#[cfg(all(feature = "tokio", not(loom)))]
+pub(crate) use on_tokio::{Moment, Timer, now};
+#[cfg(not(all(feature = "tokio", not(loom))))]
+pub(crate) use timeless::{Moment, Timer, now};

@@ -1,0 +1,107 @@
+//! What a queue's owner wants to be told. Every hook runs outside of the queue's lock.
+
+use std::fmt;
+
+use crate::Pressure;
+use crate::sync::{self, Mutex};
+
+type OnItem<T> = Box<dyn Fn(T) + Send + Sync>;
+type OnDeadLetter<T> = Box<dyn Fn(T, String) + Send + Sync>;
+type OnPressure = Box<dyn Fn(Pressure) + Send + Sync>;
+
+/// The hooks of one queue. Where there is none for an item, the item is dropped; it is counted either way.
+pub(crate) struct Hooks<T> {
+    pub(crate) on_displaced: Option<OnItem<T>>,
+    pub(crate) on_undelivered: Option<OnItem<T>>,
+    pub(crate) on_dead_letter: Option<OnDeadLetter<T>>,
+    pub(crate) on_pressure: Option<OnPressure>,
+    told: Mutex<Told>,
+}
+
+/// How far the pressure hook has been told. It hears of each crossing once and in order, whoever causes them:
+/// one caller tells at a time, and tells also what others cause meanwhile.
+#[derive(Default)]
+struct Told {
+    told: u64,
+    due: u64,
+    telling: bool,
+}
+
+// === impl Hooks ===
+
+impl<T> Hooks<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            on_displaced: None,
+            on_undelivered: None,
+            on_dead_letter: None,
+            on_pressure: None,
+            told: Mutex::new(Told::default()),
+        }
+    }
+
+    /// Dropped for another one by a call that has no other way to hand it back.
+    pub(crate) fn displaced(&self, item: T) {
+        if let Some(hook) = &self.on_displaced {
+            hook(item);
+        }
+    }
+
+    /// Nobody is left who could receive it.
+    pub(crate) fn undelivered(&self, item: T) {
+        if let Some(hook) = &self.on_undelivered {
+            hook(item);
+        }
+    }
+
+    pub(crate) fn dead_letter(&self, item: T, reason: String) {
+        if let Some(hook) = &self.on_dead_letter {
+            hook(item, reason);
+        }
+    }
+
+    /// The pressure has changed `crossings` times by now. It alternates, so an odd number means high.
+    pub(crate) fn tell_pressure(&self, crossings: u64) {
+        let Some(hook) = &self.on_pressure else { return };
+        {
+            let mut told = sync::lock(&self.told);
+            told.due = told.due.max(crossings);
+        }
+        while let Some(turn) = Turn::take(&self.told) {
+            hook(if turn.number % 2 == 1 { Pressure::High } else { Pressure::Normal });
+        }
+    }
+}
+
+impl<T> fmt::Debug for Hooks<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks").finish_non_exhaustive()
+    }
+}
+
+/// The right to tell one crossing; given up on drop, also when the hook panics.
+struct Turn<'a> {
+    of: &'a Mutex<Told>,
+    number: u64,
+}
+
+// === impl Turn ===
+
+impl<'a> Turn<'a> {
+    /// `None`: all is told, or somebody else is telling and will go on.
+    fn take(of: &'a Mutex<Told>) -> Option<Self> {
+        let mut told = sync::lock(of);
+        if told.telling || told.told == told.due {
+            return None;
+        }
+        told.telling = true;
+        told.told += 1;
+        Some(Self { of, number: told.told })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        sync::lock(self.of).telling = false;
+    }
+}

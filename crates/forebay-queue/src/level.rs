@@ -1,0 +1,11 @@
+//! How full something is.
+
+/// How full something is that fills and drains.
+///
+/// Backpressure and adaptive rates act on it without knowing what it is.
+pub trait Level: Send + Sync {
+    /// Share that is filled, from 0.0 (empty) to 1.0 (full); `None` where there is no bound.
+    ///
+    /// A rendezvous is full while a sender waits and empty otherwise.
+    fn level(&self) -> Option<f64>;
+}

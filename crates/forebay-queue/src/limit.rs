@@ -1,0 +1,64 @@
+//! How many at once.
+
+use std::time::Duration;
+
+use crate::Tick;
+
+/// How many may be at work at once, when that changes with what is seen.
+///
+/// Pure: it is told of each call that ended and of the time, and holds no clock.
+///
+/// ```
+/// use std::time::Duration;
+/// use forebay_queue::{CallEnd, Limit, Sample, Tick};
+///
+/// /// Half of what it was after each overload, one more after each success.
+/// struct Sawtooth(usize);
+///
+/// impl Limit for Sawtooth {
+///     fn seats(&self) -> usize {
+///         self.0
+///     }
+///     fn update(&mut self, sample: &Sample, _: Tick) {
+///         match sample.end {
+///             CallEnd::Success => self.0 += 1,
+///             CallEnd::Overload => self.0 = (self.0 / 2).max(1),
+///             _ => {}
+///         }
+///     }
+/// }
+///
+/// let mut limit = Sawtooth(8);
+/// limit.update(&Sample { rtt: Duration::from_millis(3), in_flight: 8, end: CallEnd::Overload }, 0);
+/// assert_eq!(limit.seats(), 4);
+/// ```
+pub trait Limit: Send {
+    /// How many seats there are now, at least 1.
+    fn seats(&self) -> usize;
+
+    /// A call has ended.
+    fn update(&mut self, sample: &Sample, now: Tick);
+}
+
+/// One call that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// From its start to its end.
+    pub rtt: Duration,
+    /// How many were at work when it started, itself among them.
+    pub in_flight: usize,
+    /// How it ended.
+    pub end: CallEnd,
+}
+
+/// How a call ended, as far as a limit is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallEnd {
+    /// It was served.
+    Success,
+    /// It was refused or timed out for want of capacity.
+    Overload,
+    /// It says nothing about capacity: cancelled, or failed for a reason of its own.
+    Ignore,
+}

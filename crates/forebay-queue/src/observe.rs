@@ -1,0 +1,103 @@
+//! What both halves can tell of their queue.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+use crate::core::watch;
+use crate::{Level, Pressure, QueueStats, Receiver, Sender, Stats, Visitor};
+
+/// The same for both halves, which share nothing but the queue.
+macro_rules! observe {
+    ($Half:ident) => {
+        impl<T> $Half<T> {
+            /// Accept nothing more. What was accepted can still be received; then receivers are told the end.
+            pub fn close(&self) {
+                self.shared.close();
+            }
+
+            /// Has the queue been closed? Items may still be in it.
+            pub fn is_closed(&self) -> bool {
+                self.shared.read(|state| state.is_closed())
+            }
+
+            /// How many items wait, those that came back or were put off among them. What is in a consumer's
+            /// hands does not count here.
+            pub fn len(&self) -> usize {
+                self.shared.read(|state| state.held.waiting())
+            }
+
+            /// Does no item wait?
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            /// Do as many items wait as may? A rendezvous is always full.
+            pub fn is_full(&self) -> bool {
+                self.capacity().is_some_and(|capacity| self.len() >= capacity)
+            }
+
+            /// Most items that may wait; `None`: no bound.
+            pub fn capacity(&self) -> Option<usize> {
+                self.shared.options.capacity
+            }
+
+            /// Whether producers should slow down, see [`Watermarks`](crate::Watermarks). Always normal without a
+            /// bound; at a rendezvous high while a sender waits.
+            pub fn pressure(&self) -> Pressure {
+                self.shared.read(|state| state.pressure())
+            }
+
+            /// Waits until the pressure has changed since this handle was made, cloned, or told so last, and
+            /// tells what it is now. Each handle sees for itself; two tasks that share one share what it sees.
+            ///
+            /// # Cancel safety
+            ///
+            /// A call that is dropped has seen nothing: the next one tells the same change.
+            pub async fn pressure_changed(&self) -> Pressure {
+                let seen = self.seen.load(Ordering::Relaxed);
+                let (crossings, pressure) = watch(&self.shared, |state| {
+                    (state.crossings() != seen).then(|| (state.crossings(), state.pressure()))
+                })
+                .await;
+                self.seen.store(crossings, Ordering::Relaxed);
+                pressure
+            }
+
+            /// What has become of the items so far.
+            pub fn stats(&self) -> QueueStats {
+                self.shared.read(|state| state.stats())
+            }
+        }
+
+        impl<T: Send> Level for $Half<T> {
+            fn level(&self) -> Option<f64> {
+                self.shared.read(|state| state.level())
+            }
+        }
+
+        impl<T: Send> Stats for $Half<T> {
+            fn observe(&self, visitor: &mut dyn Visitor) {
+                let (stats, len) = self.shared.read(|state| (state.stats(), state.held.waiting()));
+                visitor.gauge("forebay_queue_length", &[], len as f64);
+                if let Some(capacity) = self.capacity() {
+                    visitor.gauge("forebay_queue_capacity", &[], capacity as f64);
+                }
+                stats.observe(visitor);
+            }
+        }
+
+        impl<T> fmt::Debug for $Half<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let (len, closed) = self.shared.read(|state| (state.held.waiting(), state.is_closed()));
+                f.debug_struct(stringify!($Half))
+                    .field("len", &len)
+                    .field("capacity", &self.capacity())
+                    .field("closed", &closed)
+                    .finish()
+            }
+        }
+    };
+}
+
+observe!(Sender);
+observe!(Receiver);

@@ -1,0 +1,157 @@
+//! How full is too full: watermarks with hysteresis.
+
+use std::fmt;
+
+/// What a queue tells those who fill it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pressure {
+    /// Go on.
+    #[default]
+    Normal,
+    /// Slow down: the consumers fall behind.
+    High,
+}
+
+/// The two levels between which [`Pressure`] changes.
+///
+/// Pressure becomes [`High`](Pressure::High) above the share `high` of the capacity, or when the queue is full,
+/// and [`Normal`](Pressure::Normal) again below the share `low`, or when the queue is empty. In between it stays
+/// what it was (hysteresis), so each crossing is told once.
+///
+/// The textbook's queue, which slows its producers down when full and lets them go on below 70 %:
+///
+/// ```
+/// use forebay_queue::{Pressure, Watermarks};
+///
+/// let textbook = Watermarks::new(1.0, 0.7)?;
+/// assert_eq!(textbook.update(Pressure::Normal, 99, 100), Pressure::Normal);
+/// assert_eq!(textbook.update(Pressure::Normal, 100, 100), Pressure::High);
+/// assert_eq!(textbook.update(Pressure::High, 70, 100), Pressure::High);
+/// assert_eq!(textbook.update(Pressure::High, 69, 100), Pressure::Normal);
+/// # Ok::<(), forebay_queue::WatermarksError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Watermarks {
+    high: f64,
+    low: f64,
+}
+
+/// The shares given to [`Watermarks::new`] make no hysteresis.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WatermarksError {
+    high: f64,
+    low: f64,
+}
+
+// === impl Watermarks ===
+
+impl Watermarks {
+    /// Watermarks at these shares of the capacity, `0.0 <= low < high <= 1.0`.
+    ///
+    /// # Errors
+    ///
+    /// When the shares are not numbers in that order.
+    pub fn new(high: f64, low: f64) -> Result<Self, WatermarksError> {
+        if 0.0 <= low && low < high && high <= 1.0 {
+            Ok(Self { high, low })
+        } else {
+            Err(WatermarksError { high, low })
+        }
+    }
+
+    /// The pressure at `len` items of `capacity`, when it was `now` before.
+    ///
+    /// A capacity of 0 is a rendezvous, which is full as soon as anybody waits: there `len` is how many wait.
+    pub fn update(&self, now: Pressure, len: usize, capacity: usize) -> Pressure {
+        // A product with an f64 is exact enough here: capacities of 2^53 items do not fit into memory.
+        let share = |part: f64| part * capacity as f64;
+        match now {
+            Pressure::Normal if len > 0 && (len >= capacity || len as f64 > share(self.high)) => {
+                Pressure::High
+            }
+            Pressure::High if len == 0 || (len as f64) < share(self.low) => Pressure::Normal,
+            same => same,
+        }
+    }
+}
+
+/// High above 80 %, Normal again below 20 %.
+impl Default for Watermarks {
+    fn default() -> Self {
+        Self { high: 0.8, low: 0.2 }
+    }
+}
+
+// === impl WatermarksError ===
+
+impl fmt::Display for WatermarksError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { high, low } = self;
+        write!(f, "watermarks high {high} and low {low}: must be 0 <= low < high <= 1")
+    }
+}
+
+impl std::error::Error for WatermarksError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Pressure::{High, Normal};
+
+    fn walk(
+        marks: Watermarks,
+        capacity: usize,
+        lens: impl IntoIterator<Item = usize>,
+    ) -> Vec<(usize, Pressure)> {
+        let mut pressure = Normal;
+        let mut crossings = Vec::new();
+        for len in lens {
+            let next = marks.update(pressure, len, capacity);
+            if next != pressure {
+                crossings.push((len, next));
+            }
+            pressure = next;
+        }
+        crossings
+    }
+
+    #[test]
+    fn each_crossing_is_told_once() {
+        let there_and_back = (0..=10).chain((0..10).rev());
+        assert_eq!(walk(Watermarks::default(), 10, there_and_back), [(9, High), (1, Normal)]);
+    }
+
+    #[test]
+    fn wobbling_at_a_mark_is_not_told() {
+        let wobble = [8, 9, 8, 9, 8, 3, 2, 1, 2, 1];
+        assert_eq!(walk(Watermarks::default(), 10, wobble), [(9, High), (1, Normal)]);
+    }
+
+    #[test]
+    fn capacity_one_is_high_when_full_and_normal_when_empty() {
+        assert_eq!(
+            walk(Watermarks::default(), 1, [0, 1, 0, 1, 0]),
+            [(1, High), (0, Normal), (1, High), (0, Normal)]
+        );
+    }
+
+    #[test]
+    fn low_mark_of_zero_means_empty() {
+        let marks = Watermarks::new(0.5, 0.0).expect("in order");
+        assert_eq!(walk(marks, 4, [0, 3, 1, 0]), [(3, High), (0, Normal)]);
+    }
+
+    #[test]
+    fn rendezvous_is_high_while_anybody_waits() {
+        assert_eq!(walk(Watermarks::default(), 0, [0, 1, 2, 0]), [(1, High), (0, Normal)]);
+    }
+
+    #[test]
+    fn marks_out_of_order_are_refused() {
+        for (high, low) in [(0.2, 0.8), (0.5, 0.5), (1.1, 0.2), (0.8, -0.1), (f64::NAN, 0.2), (0.8, f64::NAN)]
+        {
+            let error = Watermarks::new(high, low).expect_err("out of order");
+            assert!(error.to_string().contains("0 <= low < high <= 1"), "{error}");
+        }
+    }
+}

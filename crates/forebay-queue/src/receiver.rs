@@ -1,0 +1,186 @@
+//! The consumers' half.
+
+use std::future::poll_fn;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use crate::core::{Claim, Shared, Taking};
+use crate::park::block_on;
+use crate::{Delivery, Settle, Source, SourceError, TryRecvError};
+
+/// The consumers' half of a queue. Clones take from the same queue, each item once; when the last one is dropped,
+/// the queue is closed and what is left goes to `on_undelivered`.
+///
+/// Those who wait for an item are served in the order in which they came, and nobody overtakes them.
+///
+/// As a [`Source`] it hands out deliveries. One that is not acknowledged comes back, in its old place and with the
+/// next attempt number; one that is put off comes back when it is due (without a tokio runtime: at once). The
+/// source has ended when it is closed, nothing waits, and nothing is in anybody's hands.
+pub struct Receiver<T> {
+    pub(crate) shared: Arc<Shared<T>>,
+    /// The crossing of pressure that this handle saw last. Written and read by `pressure_changed` alone.
+    pub(crate) seen: AtomicU64,
+    taking: Taking,
+}
+
+// === impl Receiver ===
+
+impl<T> Receiver<T> {
+    pub(crate) fn first(shared: Arc<Shared<T>>) -> Self {
+        Self { shared, seen: AtomicU64::new(0), taking: Taking::default() }
+    }
+
+    /// Takes the oldest item, waiting for one. `None`: closed, and nothing is left.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let (tx, mut rx) = forebay_queue::bounded(10);
+    /// tokio::spawn(async move {
+    ///     for n in 0..3 {
+    ///         tx.send(n).await.expect("the receiver is there");
+    ///     }
+    /// });
+    /// let mut sum = 0;
+    /// while let Some(n) = rx.recv().await {
+    ///     sum += n;
+    /// }
+    /// assert_eq!(sum, 3);
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// A `recv` that is dropped has taken nothing. If an item was meant for it, the next receiver gets that.
+    pub async fn recv(&mut self) -> Option<T> {
+        let mut waiting = LeaveOnDrop(self);
+        poll_fn(|cx| waiting.poll_recv(cx)).await
+    }
+
+    /// Takes the oldest item if one is there and not meant for somebody who has waited longer.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`], or [`TryRecvError::Closed`] when nothing will come any more.
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        let taken = self.taking.now(&self.shared, |state, after, _| {
+            state.tally.completed += 1;
+            state.take(after).item
+        });
+        taken.map_err(|claim| match claim {
+            Claim::Ended => TryRecvError::Closed,
+            Claim::Empty | Claim::Take(_) => TryRecvError::Empty,
+        })
+    }
+
+    /// Takes what is there, at most `max` items, and appends it to `out`; waits if nothing is. Returns how many, 0
+    /// only when the queue is closed and nothing is left.
+    ///
+    /// # Panics
+    ///
+    /// If `max` is 0, since 0 as an answer would mean the end.
+    ///
+    /// # Cancel safety
+    ///
+    /// A `recv_many` that is dropped has taken nothing, and `out` is as it was.
+    #[track_caller]
+    pub fn recv_many(&mut self, out: &mut Vec<T>, max: usize) -> impl Future<Output = usize> {
+        assert!(max > 0, "recv_many of at most 0 items: 0 would be taken for the end of the queue");
+        async move {
+            let waiting = LeaveOnDrop(self);
+            let Receiver { shared, taking, .. } = &mut *waiting.0;
+            let taken = poll_fn(|cx| {
+                taking.poll(shared, cx, |state, after, n| {
+                    let n = n.min(max);
+                    state.tally.completed += n as u64;
+                    out.extend((0..n).map(|_| state.take(after).item));
+                    n
+                })
+            });
+            taken.await.unwrap_or(0)
+        }
+    }
+
+    /// Takes the oldest item from a thread that has no runtime, which sleeps while it waits for one.
+    ///
+    /// Never call it from async code: it would stop the runtime's thread.
+    pub fn blocking_recv(&mut self) -> Option<T> {
+        block_on(self.recv())
+    }
+
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.taking.poll(&self.shared, cx, |state, after, _| {
+            state.tally.completed += 1;
+            state.take(after).item
+        })
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        self.shared.update(|state, _| state.add_receiver());
+        let seen = AtomicU64::new(self.seen.load(Ordering::Relaxed));
+        Self { shared: self.shared.clone(), seen, taking: Taking::default() }
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.taking.leave(&self.shared);
+        self.shared.remove_receiver();
+    }
+}
+
+impl<T: Send + 'static> Source for Receiver<T> {
+    type Item = T;
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: NonZeroUsize,
+        out: &mut Vec<Delivery<T>>,
+    ) -> Poll<Result<usize, SourceError>> {
+        let Self { shared, taking, .. } = self;
+        let polled = taking.poll(shared, cx, |state, after, n| {
+            let n = n.min(max.get());
+            out.extend((0..n).map(|_| {
+                let taken = state.take(after);
+                let receipt = state.held.hand_out(taken.seq, taken.attempt);
+                let settler: Arc<dyn Settle<T>> = shared.clone();
+                Delivery::new(taken.item, receipt, settler).with_attempt(taken.attempt)
+            }));
+            n
+        });
+        polled.map(|taken| Ok(taken.unwrap_or(0)))
+    }
+
+    /// Settling in memory is done when the call returns.
+    fn poll_settled(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn close(&mut self) {
+        self.shared.close();
+    }
+
+    /// Memory keeps no copy of what it handed out.
+    fn redelivers(&self) -> bool {
+        false
+    }
+}
+
+/// Leaves the line when the future that waits is dropped, or is done.
+pub(crate) struct LeaveOnDrop<'a, T>(pub(crate) &'a mut Receiver<T>);
+
+impl<T> Drop for LeaveOnDrop<'_, T> {
+    fn drop(&mut self) {
+        self.0.taking.leave(&self.0.shared);
+    }
+}
+
+impl<T> LeaveOnDrop<'_, T> {
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.0.poll_recv(cx)
+    }
+}

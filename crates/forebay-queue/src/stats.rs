@@ -1,0 +1,62 @@
+//! What has become of the items.
+
+/// Counts of a queue, taken together under its lock.
+///
+/// At any time
+/// `accepted == completed + failed + dropped + returned + dead_lettered + held`,
+/// and `held` is counted where the items lie, not computed from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct QueueStats {
+    /// Items that the queue took from senders.
+    pub accepted: u64,
+    /// Items that consumers took for good: received by value, or acknowledged.
+    pub completed: u64,
+    /// Deliveries that were not done and whose value was lost on the way.
+    pub failed: u64,
+    /// Items dropped because the queue was full, as [`WhenFull`](crate::WhenFull) says.
+    pub dropped: u64,
+    /// Items handed to `on_undelivered`, since no receiver was left.
+    pub returned: u64,
+    /// Items set aside by [`Delivery::dead_letter`](crate::Delivery::dead_letter).
+    pub dead_lettered: u64,
+    /// Items that wait in the queue now or are in a consumer's hands.
+    pub held: usize,
+}
+
+/// Something that can be watched.
+///
+/// A monitor asks when it wants to know, and then sees counts that are kept anyway; nothing is pushed.
+pub trait Stats: Send + Sync {
+    /// Shows every number to `visitor`.
+    fn observe(&self, visitor: &mut dyn Visitor);
+}
+
+/// One who is shown numbers. Names end in their unit, as the exposition formats want it.
+pub trait Visitor {
+    /// A number that only grows.
+    fn counter(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: u64);
+
+    /// A number that goes up and down.
+    fn gauge(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: f64);
+}
+
+// === impl QueueStats ===
+
+impl QueueStats {
+    /// Shows the counts under the names that Forebay's monitor uses.
+    pub(crate) fn observe(&self, visitor: &mut dyn Visitor) {
+        visitor.counter("forebay_queue_accepted_total", &[], self.accepted);
+        let ends = [
+            ("completed", self.completed),
+            ("failed", self.failed),
+            ("dropped", self.dropped),
+            ("returned", self.returned),
+            ("dead_lettered", self.dead_lettered),
+        ];
+        for (end, count) in ends {
+            visitor.counter("forebay_queue_ended_total", &[("end", end)], count);
+        }
+        visitor.gauge("forebay_queue_held", &[], self.held as f64);
+    }
+}

@@ -1,0 +1,123 @@
+//! Sending and receiving with an end to the patience.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::receiver::LeaveOnDrop;
+use crate::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, Sent};
+
+/// The moment `timeout` from now. What the clock cannot express is as good as never: thirty years.
+fn deadline_after(timeout: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    Instant::now().checked_add(timeout).unwrap_or_else(|| Instant::now() + NEVER)
+}
+
+// === impl Sender ===
+
+impl<T> Sender<T> {
+    /// Sends an item, waiting for room at most this long. At 0 it waits for nobody, but is not refused where
+    /// there is room.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use std::time::Duration;
+    /// use forebay_queue::{SendTimeoutError, bounded};
+    ///
+    /// let (tx, _rx) = bounded(1);
+    /// tx.send(1).await.expect("there is room");
+    /// let late = tx.send_timeout(2, Duration::from_secs(1)).await;
+    /// assert_eq!(late, Err(SendTimeoutError::Timeout(2)));
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The item comes back, with the reason.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled outside of a tokio runtime with its time enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send). Giving up because of the time is exact: with `Timeout` the item was not sent, also
+    /// at a rendezvous.
+    pub async fn send_timeout(&self, item: T, timeout: Duration) -> Result<Sent<T>, SendTimeoutError<T>> {
+        self.send_deadline(item, deadline_after(timeout)).await
+    }
+
+    /// Sends an item, waiting for room until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// The item comes back, with the reason.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled outside of a tokio runtime with its time enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send_timeout`](Self::send_timeout).
+    pub async fn send_deadline(&self, item: T, deadline: Instant) -> Result<Sent<T>, SendTimeoutError<T>> {
+        if self.meets() {
+            let mut offering = self.offer(item);
+            return match timeout_at(deadline, &mut offering).await {
+                Ok(None) => Ok(Sent::Stored),
+                Ok(Some(item)) => Err(SendTimeoutError::Closed(item)),
+                // It may have been taken since it was polled last.
+                Err(_) => {
+                    offering.withdraw().map_or(Ok(Sent::Stored), |item| Err(SendTimeoutError::Timeout(item)))
+                }
+            };
+        }
+        let mut slot = Some(item);
+        match timeout_at(deadline, self.ask_for_one(&mut slot)).await {
+            Ok(sent) => sent.map_err(SendTimeoutError::from),
+            Err(_) => Err(SendTimeoutError::Timeout(slot.take().expect("who waits still has the item"))),
+        }
+    }
+}
+
+// === impl Receiver ===
+
+impl<T> Receiver<T> {
+    /// Takes the oldest item, waiting for one at most this long. At 0 it takes what is there.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`], or [`RecvTimeoutError::Closed`] when nothing will come any more.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled outside of a tokio runtime with its time enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`recv`](Self::recv): nothing is taken unless it is returned.
+    pub async fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        self.recv_deadline(deadline_after(timeout)).await
+    }
+
+    /// Takes the oldest item, waiting for one until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`], or [`RecvTimeoutError::Closed`] when nothing will come any more.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled outside of a tokio runtime with its time enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`recv`](Self::recv): nothing is taken unless it is returned.
+    pub async fn recv_deadline(&mut self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        let mut waiting = LeaveOnDrop(self);
+        match timeout_at(deadline, std::future::poll_fn(|cx| waiting.poll_recv(cx))).await {
+            Ok(received) => received.ok_or(RecvTimeoutError::Closed),
+            Err(_) => Err(RecvTimeoutError::Timeout),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The contracts of the queue, one module for each.
+
+mod auto_traits; // which handles and futures cross threads
+mod blocking; // threads without a runtime
+mod bounded_memory; // contract 4: every buffer has a bound
+mod cancel; // contracts 2 and 3: a future that is dropped leaves no trace
+mod close; // the end of a queue, and what is left in it
+mod conservation; // contract 1: a model, random operations, and counts that add up
+mod delivery; // settling: acknowledged, returned, put off, set aside
+mod fairness; // contracts 5 and 6: who is served next
+mod neighbour; // contracts 11 and 12: the cooperative budget, honest about full
+mod overload; // contract 11: what a full queue does
+mod permits; // places that are ours before there is an item
+mod pressure; // watermarks, told once and in order
+mod rendezvous; // capacity 0
+mod sink; // the queue as an ItemSink
+mod timed; // patience that ends
+mod waking; // contract 9: exactly who can go on is woken
