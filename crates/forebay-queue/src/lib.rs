@@ -9,6 +9,8 @@ mod error;
 mod hooks;
 mod level;
 mod limit;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod observe;
 mod park;
 mod permit;

@@ -74,7 +74,7 @@ impl<T> Sender<T> {
             return self.offer(item).await.map_or(Ok(Sent::Stored), |item| Err(SendError::Closed(item)));
         }
         let mut slot = Some(item);
-        self.ask_for_one(&mut slot).await
+        AskPlaces::new(&self.shared, 1, 1, |state, answer| self.place(state, answer, &mut slot)).await
     }
 
     /// Sends an item if that needs no waiting: if there is room and nobody has waited longer for it, or at a
@@ -85,7 +85,7 @@ impl<T> Sender<T> {
     /// The item comes back, with the reason.
     pub fn try_send(&self, item: T) -> Result<Sent<T>, TrySendError<T>> {
         let mut slot = Some(item);
-        match self.ask_for_one(&mut slot).now() {
+        match AskPlaces::new(&self.shared, 1, 1, |state, answer| self.place(state, answer, &mut slot)).now() {
             Some(Ok(sent)) => Ok(sent),
             Some(Err(SendError::Closed(item))) => Err(TrySendError::Closed(item)),
             Some(Err(SendError::Full(item))) => Err(TrySendError::Full(item)),
@@ -178,38 +178,31 @@ impl<T> Sender<T> {
         Offering::new(&self.shared, item)
     }
 
-    /// Sends the item in `slot` into one place, or does what the queue does when there is none.
-    pub(crate) fn ask_for_one<'a>(
-        &'a self,
-        slot: &'a mut Option<T>,
-    ) -> AskPlaces<
-        'a,
-        T,
-        impl FnMut(&mut State<T>, Places) -> Asked<Result<Sent<T>, SendError<T>>> + use<'a, T>,
-    > {
-        let policy = self.shared.options.when_full;
-        AskPlaces::new(&self.shared, 1, 1, move |state, answer| {
-            let Some(item) = slot.take() else { unreachable!("polled after completion") };
-            Asked::Done(match answer {
-                Places::Granted(_) => {
-                    state.store(item);
-                    Ok(Sent::Stored)
+    /// Sends the item in `slot` into the one place that was asked for, or does what a full queue does.
+    pub(crate) fn place(
+        &self,
+        state: &mut State<T>,
+        answer: Places,
+        slot: &mut Option<T>,
+    ) -> Asked<Result<Sent<T>, SendError<T>>> {
+        let Some(item) = slot.take() else { unreachable!("polled after completion") };
+        Asked::Done(match answer {
+            Places::Granted(_) => {
+                state.store(item);
+                Ok(Sent::Stored)
+            }
+            Places::Closed => Err(SendError::Closed(item)),
+            Places::Full => match (state.hand_over(item), self.shared.options.when_full) {
+                (Ok(()), _) => Ok(Sent::Stored),
+                (Err(item), WhenFull::Wait) => {
+                    *slot = Some(item);
+                    return Asked::Wait(1);
                 }
-                Places::Closed => Err(SendError::Closed(item)),
-                Places::Full => match state.hand_over(item) {
-                    Ok(()) => Ok(Sent::Stored),
-                    Err(item) => match policy {
-                        WhenFull::Wait => {
-                            *slot = Some(item);
-                            return Asked::Wait(1);
-                        }
-                        WhenFull::Refuse => Err(SendError::Full(item)),
-                        WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest => {
-                            Ok(Sent::Displaced(state.displace(item)))
-                        }
-                    },
-                },
-            })
+                (Err(item), WhenFull::Refuse) => Err(SendError::Full(item)),
+                (Err(item), WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest) => {
+                    Ok(Sent::Displaced(state.displace(item)))
+                }
+            },
         })
     }
 

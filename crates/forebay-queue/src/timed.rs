@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use crate::core::AskPlaces;
 use crate::receiver::LeaveOnDrop;
 use crate::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, Sent};
 
@@ -73,7 +74,8 @@ impl<T> Sender<T> {
             };
         }
         let mut slot = Some(item);
-        match timeout_at(deadline, self.ask_for_one(&mut slot)).await {
+        let ask = AskPlaces::new(&self.shared, 1, 1, |state, answer| self.place(state, answer, &mut slot));
+        match timeout_at(deadline, ask).await {
             Ok(sent) => sent.map_err(SendTimeoutError::from),
             Err(_) => Err(SendTimeoutError::Timeout(slot.take().expect("who waits still has the item"))),
         }

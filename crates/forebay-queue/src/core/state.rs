@@ -109,7 +109,7 @@ impl<T> State<T> {
     }
 
     pub(crate) fn pressure(&self) -> Pressure {
-        if self.crossings % 2 == 0 { Pressure::Normal } else { Pressure::High }
+        if self.crossings.is_multiple_of(2) { Pressure::Normal } else { Pressure::High }
     }
 
     pub(crate) fn crossings(&self) -> u64 {

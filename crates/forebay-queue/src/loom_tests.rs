@@ -1,0 +1,242 @@
+//! Small models that the checker runs in every order of their steps.
+//!
+//! Run with `cargo xtask loom`. There is no spinning in the queue, so a lost wake-up shows as a deadlock.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use loom::future::block_on;
+use loom::thread;
+
+use crate::{Receiver, SendError, Sender, Sent, TryRecvError, bounded};
+
+/// Polls once with a waker that nobody hears, and drops the future where it stands.
+fn poll_once_and_drop<F: Future>(future: F) -> Option<F::Output> {
+    let future = pin!(future);
+    match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+/// Polls a future once with the task's own waker, then drops it: it was in the line, and goes away.
+async fn give_up<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = Box::pin(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+fn drain(rx: &mut Receiver<usize>) -> Vec<usize> {
+    block_on(async {
+        let mut all = Vec::new();
+        while let Some(item) = rx.recv().await {
+            all.push(item);
+        }
+        all
+    })
+}
+
+fn send_all(tx: Sender<usize>, items: [usize; 2]) {
+    block_on(async {
+        for item in items {
+            assert_eq!(tx.send(item).await, Ok(Sent::Stored));
+        }
+    });
+}
+
+#[test]
+fn loom_send_and_recv() {
+    loom::model(|| {
+        let (tx, mut rx) = bounded(1);
+        let sender = thread::spawn(move || send_all(tx, [1, 2]));
+        assert_eq!(drain(&mut rx), [1, 2]);
+        sender.join().expect("no panic");
+    });
+}
+
+#[test]
+fn loom_rendezvous() {
+    loom::model(|| {
+        let (tx, mut rx) = bounded(0);
+        let sender = thread::spawn(move || send_all(tx, [1, 2]));
+        assert_eq!(drain(&mut rx), [1, 2]);
+        sender.join().expect("no panic");
+    });
+}
+
+#[test]
+fn loom_close_against_send_and_recv() {
+    loom::model(|| {
+        let (tx, mut rx) = bounded(1);
+        let closer = rx.clone();
+        let sender = thread::spawn(move || {
+            block_on(async {
+                let mut accepted = 0;
+                for item in [1, 2] {
+                    match tx.send(item).await {
+                        Ok(_) => accepted += 1,
+                        Err(error) => assert_eq!(error, SendError::Closed(item)),
+                    }
+                }
+                accepted
+            })
+        });
+        let closing = thread::spawn(move || closer.close());
+        let received = drain(&mut rx).len();
+        closing.join().expect("no panic");
+        assert_eq!(received, sender.join().expect("no panic"), "what was accepted is received");
+    });
+}
+
+#[test]
+fn loom_two_senders_for_one_place() {
+    loom::model(|| {
+        let (tx, mut rx) = bounded(1);
+        tx.try_send(0).expect("there is room");
+        let other = tx.clone();
+        let first = thread::spawn(move || block_on(async move { tx.send(1).await }).is_ok());
+        let second = thread::spawn(move || block_on(async move { other.send(2).await }).is_ok());
+        let mut all = drain(&mut rx);
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2]);
+        assert!(first.join().expect("no panic") && second.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn loom_granted_sender_is_dropped() {
+    loom::model(|| {
+        let (tx, mut rx) = bounded(1);
+        tx.try_send(0).expect("there is room");
+        let quitter = tx.clone();
+        let quitting = thread::spawn(move || block_on(give_up(quitter.send(1))).is_some());
+        let staying = thread::spawn(move || block_on(async move { tx.send(2).await }).is_ok());
+        let mut all = drain(&mut rx);
+        all.sort_unstable();
+        let expected: &[usize] = if quitting.join().expect("no panic") { &[0, 1, 2] } else { &[0, 2] };
+        assert_eq!(all, expected, "the grant is passed on, and a dropped send has not sent");
+        assert!(staying.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn loom_called_receiver_is_dropped() {
+    loom::model(|| {
+        let (tx, mut rx) = bounded(1);
+        let mut quitter = rx.clone();
+        let quitting = thread::spawn(move || block_on(give_up(quitter.recv())).flatten());
+        let sender = thread::spawn(move || {
+            block_on(async {
+                tx.send(1).await.expect("a receiver stays");
+            })
+        });
+        let received = drain(&mut rx);
+        sender.join().expect("no panic");
+        match quitting.join().expect("no panic") {
+            Some(item) => assert_eq!((item, received), (1, vec![])),
+            None => assert_eq!(received, [1], "the call is passed on"),
+        }
+    });
+}
+
+#[test]
+fn loom_second_parked_receiver_learns_of_the_end() {
+    loom::model(|| {
+        let (tx, mut rx) = bounded(1);
+        let mut other = rx.clone();
+        let receiver = thread::spawn(move || drain(&mut other));
+        let sender = thread::spawn(move || block_on(async { tx.send(1).await.expect("receivers are there") }));
+        let mut all = drain(&mut rx);
+        all.extend(receiver.join().expect("no panic"));
+        sender.join().expect("no panic");
+        assert_eq!(all, [1]);
+    });
+}
+
+#[test]
+fn loom_last_receiver_goes_away() {
+    loom::model(|| {
+        let (tx, rx) = bounded(1);
+        tx.try_send(0).expect("there is room");
+        let leaving = thread::spawn(move || drop(rx));
+        // Either is right, but it must not wait for ever.
+        let sent = block_on(tx.send(1));
+        leaving.join().expect("no panic");
+        assert_eq!(sent, Err(SendError::Closed(1)));
+        assert_eq!(tx.stats().returned, 1);
+    });
+}
+
+#[test]
+fn loom_permit_against_a_waiting_sender() {
+    loom::model(|| {
+        let (tx, mut rx) = bounded(1);
+        let other = tx.clone();
+        let waiting = thread::spawn(move || block_on(async move { other.send(2).await }).is_ok());
+        let reserving = thread::spawn(move || {
+            block_on(async {
+                let permit = tx.reserve().await.expect("open");
+                drop(permit);
+                tx.reserve().await.expect("open").send(1).expect("open");
+            })
+        });
+        let mut all = drain(&mut rx);
+        all.sort_unstable();
+        assert_eq!(all, [1, 2]);
+        assert!(waiting.join().expect("no panic"));
+        reserving.join().expect("no panic");
+    });
+}
+
+#[test]
+fn loom_withdrawn_offer_leaves_the_called_receiver_waiting() {
+    loom::model(|| {
+        let (tx, mut rx) = bounded(0);
+        let quitter = tx.clone();
+        let quitting = thread::spawn(move || block_on(give_up(quitter.send(1))).is_some());
+        let staying = thread::spawn(move || block_on(async move { tx.send(2).await }).is_ok());
+        let all = drain(&mut rx);
+        // A rendezvous may take the item in the very moment in which the sender gives up (see `send`).
+        assert!(all == [2] || all == [1, 2] || all == [2, 1], "{all:?}");
+        let _ = quitting.join().expect("no panic");
+        assert!(staying.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn loom_weak_sender_against_the_last_strong_one() {
+    loom::model(|| {
+        let (tx, mut rx) = bounded(1);
+        let weak = tx.downgrade();
+        let dropping = thread::spawn(move || drop(tx));
+        let sent = weak.upgrade().is_some_and(|tx| tx.try_send(1).is_ok());
+        dropping.join().expect("no panic");
+        assert_eq!(rx.try_recv(), if sent { Ok(1) } else { Err(TryRecvError::Closed) });
+    });
+}
+
+#[test]
+fn loom_put_back_against_the_end() {
+    use crate::Source;
+    use std::num::NonZeroUsize;
+
+    loom::model(|| {
+        let (tx, mut rx) = bounded(1);
+        let mut other = rx.clone();
+        tx.try_send(7).expect("there is room");
+        let mut hands = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        let taken = rx.poll_next(&mut cx, NonZeroUsize::MIN, &mut hands);
+        assert!(matches!(taken, Poll::Ready(Ok(1))));
+        drop(tx);
+        let returning = thread::spawn(move || drop(hands));
+        // It must not be told the end while the item may still come back.
+        assert_eq!(drain(&mut other), [7]);
+        returning.join().expect("no panic");
+        assert!(poll_once_and_drop(rx.recv()).is_some_and(|end| end.is_none()));
+    });
+}
