@@ -1,0 +1,92 @@
+//! Finding the field that a path means.
+//!
+//! Three names stand for what programs call by many names. The first of these that a record has is meant:
+//!
+//! | name | also found as |
+//! | --- | --- |
+//! | `level` | `lvl`, `severity`, `log.level`, `loglevel`, `log_level`, `levelname`, `severity_text`, `SeverityText`, `PRIORITY` (journald), `priority`, `s` (MongoDB) |
+//! | `message` | `msg`, `@message`, `MESSAGE` (journald), `log` (Docker), `short_message` (GELF), `body`, `event` (structlog) |
+//! | `time` | `timestamp`, `@timestamp`, `ts`, `datetime`, `t.$date` (MongoDB), `__REALTIME_TIMESTAMP` (journald) |
+
+use super::ast::Path;
+use crate::record::{Record, Value};
+
+const LEVEL: [&str; 11] = [
+    "lvl",
+    "severity",
+    "log.level",
+    "loglevel",
+    "log_level",
+    "levelname",
+    "severity_text",
+    "SeverityText",
+    "PRIORITY",
+    "priority",
+    "s",
+];
+const MESSAGE: [&str; 7] = ["msg", "@message", "MESSAGE", "log", "short_message", "body", "event"];
+const TIME: [&str; 6] = ["timestamp", "@timestamp", "ts", "datetime", "t.$date", "__REALTIME_TIMESTAMP"];
+
+/// Finds one field in each record.
+#[derive(Debug, Clone)]
+pub(super) struct Lookup {
+    /// The first that a record has is meant.
+    candidates: Vec<Candidate>,
+}
+
+/// A path, prepared: each way to split it into the name of a field and a path within that field.
+#[derive(Debug, Clone)]
+struct Candidate {
+    /// Longest name first.
+    splits: Vec<(String, Vec<String>)>,
+}
+
+// === impl Lookup ===
+
+impl Lookup {
+    pub(super) fn new(path: &Path) -> Self {
+        let aliases: &[&str] = match path.0.as_slice() {
+            [name] if name == "level" => &LEVEL,
+            [name] if name == "message" => &MESSAGE,
+            [name] if name == "time" => &TIME,
+            _ => &[],
+        };
+        let dotted = |alias: &&str| Candidate::new(&alias.split('.').map(str::to_owned).collect::<Vec<_>>());
+        let candidates = std::iter::once(Candidate::new(&path.0)).chain(aliases.iter().map(dotted)).collect();
+        Self { candidates }
+    }
+
+    pub(super) fn find<'a>(&self, record: &Record<'a>) -> Option<Value<'a>> {
+        self.candidates.iter().find_map(|candidate| candidate.find(record))
+    }
+}
+
+// === impl Candidate ===
+
+impl Candidate {
+    fn new(segments: &[String]) -> Self {
+        let split = |at| {
+            let (name, within) = segments.split_at(at);
+            (name.join("."), within.to_vec())
+        };
+        Self { splits: (1..=segments.len()).rev().map(split).collect() }
+    }
+
+    fn find<'a>(&self, record: &Record<'a>) -> Option<Value<'a>> {
+        self.splits.iter().find_map(|(name, within)| {
+            let value = record.get(name)?;
+            descend(value, within)
+        })
+    }
+}
+
+/// Follows a path into nested JSON, where names may have dots in them as well.
+fn descend<'a>(value: Value<'a>, path: &[String]) -> Option<Value<'a>> {
+    if path.is_empty() {
+        return Some(value);
+    }
+    (1..=path.len()).rev().find_map(|at| {
+        let (name, within) = path.split_at(at);
+        descend(value.member(&name.join("."))?, within)
+    })
+}

@@ -1,0 +1,145 @@
+//! Syslog headers: RFC 5424, and RFC 3164 with and without priority as it lies in files.
+//!
+//! Written here rather than taken from a crate: the ones there are turn times into dates, for which
+//! RFC 3164 (which has no year) needs a clock, and the record should hold what the line says.
+//!
+//! | field | from |
+//! | --- | --- |
+//! | `facility`, `severity` | the priority, by their usual names |
+//! | `time`, `host`, `app`, `pid`, `msgid` | the header; `-` leaves the field out |
+//! | `ID.NAME` | each structured data parameter, such as `meta.sequenceId` |
+//! | `message` | the rest |
+
+use winnow::combinator::{alt, delimited, opt, preceded};
+use winnow::prelude::*;
+use winnow::token::take_while;
+
+use super::token::{Parsed, clock, digits, quoted, timestamp, word};
+use crate::level::Level;
+use crate::record::{Record, Value};
+
+const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+    "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+    "local7",
+];
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// Reads a line that begins with a priority or with an RFC 3164 time. On `false` the record holds some of
+/// the fields.
+pub(super) fn parse<'a>(line: &'a str, record: &mut Record<'a>) -> bool {
+    header(&mut &*line, record).is_ok()
+}
+
+fn header<'a>(input: &mut &'a str, record: &mut Record<'a>) -> Parsed<()> {
+    let time = match opt(priority).parse_next(input)? {
+        Some(priority) => {
+            record.push("facility", Value::Text(FACILITIES[priority >> 3]));
+            record.push("severity", Value::Text(SEVERITIES[priority & 7]));
+            if opt("1 ").parse_next(input)?.is_some() {
+                return rfc5424(input, record);
+            }
+            alt((old_time, timestamp)).parse_next(input)?
+        }
+        // A modern time without priority is also how many other lines begin: `timed` looks closer.
+        None => old_time.parse_next(input)?,
+    };
+    record.push("time", Value::Text(time));
+    ' '.parse_next(input)?;
+    sender(input)?.fill(record);
+    Ok(())
+}
+
+/// Who sent an RFC 3164 line, and what.
+pub(super) struct Sender<'a> {
+    host: &'a str,
+    app: Option<(&'a str, Option<&'a str>)>,
+    message: &'a str,
+}
+
+/// `host app[pid]: message`, where the middle may be missing.
+pub(super) fn sender<'a>(input: &'a str) -> Parsed<Sender<'a>> {
+    let mut rest = input;
+    let host = word.parse_next(&mut rest)?;
+    let mut message = rest;
+    let app = opt(tag).parse_next(&mut message)?;
+    Ok(Sender { host, app, message: message.strip_prefix(' ').unwrap_or(message) })
+}
+
+/// `app[pid]:` or `app:`
+fn tag<'a>(input: &mut &'a str) -> Parsed<(&'a str, Option<&'a str>)> {
+    let name = take_while(1..=64, |c: char| c.is_ascii_graphic() && !matches!(c, '[' | ']' | ':'));
+    (name, opt(delimited('[', take_while(1..=64, |c: char| c != ']'), ']')), ':')
+        .map(|(app, pid, _)| (app, pid))
+        .parse_next(input)
+}
+
+/// `<38>`, at most 191.
+fn priority(input: &mut &str) -> Parsed<usize> {
+    delimited('<', take_while(1..=3, '0'..='9'), '>')
+        .verify_map(|digits: &str| digits.parse().ok())
+        .verify(|&priority| priority < FACILITIES.len() << 3)
+        .parse_next(input)
+}
+
+/// `Apr 28 04:02:03`, the day padded with a space; rsyslog and others may put a year behind the day.
+fn old_time<'a>(input: &mut &'a str) -> Parsed<&'a str> {
+    let month = take_while(3, 'A'..='z').verify(|month: &str| MONTHS.contains(&month));
+    let day = alt((digits(2), preceded(' ', digits(1)), digits(1)));
+    (month, ' ', day, ' ', opt((digits(4), ' ')), clock).take().parse_next(input)
+}
+
+/// Everything behind `<priority>1 `.
+fn rfc5424<'a>(input: &mut &'a str, record: &mut Record<'a>) -> Parsed<()> {
+    for name in ["time", "host", "app", "pid", "msgid"] {
+        let value = word.parse_next(input)?;
+        if value != "-" {
+            record.push(name, Value::Text(value));
+        }
+    }
+    if opt('-').parse_next(input)?.is_none() {
+        while input.starts_with('[') {
+            element(input, record)?;
+        }
+    }
+    // The RFC lets a byte order mark say that the message is UTF-8.
+    let message = input.strip_prefix(' ').unwrap_or(input);
+    record.push("message", Value::Text(message.strip_prefix('\u{feff}').unwrap_or(message)));
+    Ok(())
+}
+
+/// `[id name="value" ..]`
+fn element<'a>(input: &mut &'a str, record: &mut Record<'a>) -> Parsed<()> {
+    let name = |c: char| c.is_ascii_graphic() && !matches!(c, '=' | ']' | '"');
+    let id = preceded('[', take_while(1.., name)).parse_next(input)?;
+    while opt(' ').parse_next(input)?.is_some() {
+        let (name, _, value) = (take_while(1.., name), '=', quoted).parse_next(input)?;
+        record.push(format!("{id}.{name}"), Value::quoted(value));
+    }
+    ']'.void().parse_next(input)
+}
+
+// === impl Sender ===
+
+impl<'a> Sender<'a> {
+    /// Whether this is syslog for certain though no priority says so: a modern time is followed by many
+    /// things, and `ERROR main: text` looks like a sender too.
+    pub(super) fn is_plain_to_see(&self) -> bool {
+        self.app.is_some() && Level::from_word(self.host).is_none() && !self.host.starts_with('[')
+    }
+
+    pub(super) fn fill(self, record: &mut Record<'a>) {
+        record.push("host", Value::Text(self.host));
+        if let Some((app, pid)) = self.app {
+            record.push("app", Value::Text(app));
+            if let Some(pid) = pid {
+                record.push("pid", Value::Text(pid));
+            }
+        }
+        record.push("message", Value::Text(self.message));
+    }
+}
