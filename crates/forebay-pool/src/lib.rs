@@ -1,1 +1,122 @@
-//! Under construction.
+//! A pool of workers that pulls items from a source by demand and runs your code on them.
+//!
+//! It keeps a stated number of items in work, whatever their handlers do: a panic stays inside its item, a slow
+//! handler slows its source down, and the end is a sequence with a report that adds up.
+//!
+//! # When not to use it
+//!
+//! - For a handful of futures that you have in hand anyway, `futures::future::join_all` or a
+//!   [`JoinSet`](tokio::task::JoinSet) says it in a line.
+//! - For computing over a slice in memory use rayon: it splits work instead of queueing it.
+//! - Where items must be worked on strictly one after another, a loop over `recv` is a pool of one.
+//! - Handlers that compute for long hold up the runtime's other tasks. Until pools have threads of their own, wrap
+//!   them in [`spawn_blocking`](tokio::task::spawn_blocking).
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//! use forebay_pool::Pool;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = Pool::builder()
+//!     .workers(4)
+//!     .queue(100)
+//!     .handler(|number: u64| async move {
+//!         if number == 13 {
+//!             return Err("unlucky");
+//!         }
+//!         tokio::task::yield_now().await; // …
+//!         Ok(())
+//!     })
+//!     .start()?;
+//!
+//! for number in 0..50 {
+//!     pool.produce(number).await?; // waits while 100 are waiting
+//! }
+//!
+//! let report = pool.shutdown(Duration::from_secs(10)).await;
+//! assert_eq!(report.to_string(), "shut down: took 50, completed 49, failed 1");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Which form of handler do I want?
+//!
+//! | I have | use | the handler gets |
+//! | --- | --- | --- |
+//! | an async function | [`handler`](Builder::handler) | the item |
+//! | … that needs a client, a connection pool, a counter | [`handler_with`](Builder::handler_with) | a clone of the state, the item |
+//! | … that needs something of its own for each worker | [`handler_per_worker`](Builder::handler_per_worker) | the item |
+//! | work that must not be lost when it fails | [`handler_delivery`](Builder::handler_delivery) | the [`Delivery`](forebay_queue::Delivery), to settle |
+//! | a tower stack (limits, timeouts, retries) | [`service`](Builder::service) | the item as the request |
+//! | … that cannot be cloned, or must be new after a panic | [`service_per_worker`](Builder::service_per_worker) | the item as the request |
+//!
+//! All but the services return `()` or `Result<(), E>`.
+//!
+//! # What becomes of an item
+//!
+//! | handler takes, source | done | error | panic | aborted at the deadline |
+//! | --- | --- | --- | --- | --- |
+//! | the item, a source in memory | completed | failed | failed | failed |
+//! | the item, a source that [redelivers](forebay_queue::Source::redelivers) | completed | returned | returned | returned |
+//! | the delivery, unsettled so far | returned | returned | returned | returned |
+//! | the delivery, already acked | completed | completed | completed | completed |
+//! | the delivery, already dead-lettered | dead-lettered | dead-lettered | dead-lettered | dead-lettered |
+//!
+//! - **Failed** means that the value is gone: it moved into the handler's future and died with it. The failure is
+//!   counted and is an event.
+//! - **Returned** means that the source has it and delivers it again, with the next attempt number. It never spins:
+//!   the wait grows with the attempt ([`return_backoff`](Builder::return_backoff)), and after
+//!   [`max_attempts`](Builder::max_attempts) the item is **dead-lettered** instead, with a reason that names
+//!   attempts and last end. What was aborted goes back at once and is not dead-lettered for it.
+//! - A delivery that the handler moves elsewhere (to another task, into a batch) stays *held* after the handler
+//!   returned, until it is settled there. At the deadline it is ended without its value; settling it later does
+//!   nothing.
+//! - A delivery that is nacked goes back when its handler has returned, so it is never in work twice.
+//!
+//! # Semantics at the edges
+//!
+//! - **Demand.** The source is asked for as many items as there are workers that wait, so no item lies in the pocket
+//!   of a busy worker. There is no dispatcher: the worker that becomes free asks.
+//! - **Order.** Items start in the order of the source, and end in any. Among the workers there is no order.
+//! - **Panics** are contained around the handler's call and each poll of its future, and in the destructors of both.
+//!   Each is counted, is one `error` event with worker and attempt, and rebuilds its worker's handler. With
+//!   `panic = "abort"` nothing can be contained.
+//! - **Shutdown** ([`Pool::shutdown`]) goes through [`Phase`]: it stops accepting, works on what is held until the
+//!   deadline, cancels the rest. [`Report`] says what became of everything, and whether the source confirmed it.
+//! - **An outage** of the source ([`Unavailable`](forebay_queue::SourceError::Unavailable)) pauses the pool for a
+//!   time that grows; if it is [`Broken`](forebay_queue::SourceError::Broken), or panics, the pool ends.
+//! - **Settlements** that take time (a disk, a network) go on while all workers are busy and while draining.
+//! - **Dropping** the handle aborts the pool. No task outlives it.
+//!
+//! State changes are `tracing` events at `debug`, failed items at `warn`, panics at `error`. Workers keep the span in
+//! which the pool was started.
+
+mod pool;
+
+mod builder;
+
+mod report;
+
+mod outcome;
+
+mod backoff;
+mod contain;
+mod handler;
+mod hands;
+mod intake;
+mod supervisor;
+mod worker;
+
+pub use backoff::Backoff;
+pub use builder::{Builder, FromQueue, FromSource, Handled, Input, Missing, StartError};
+pub use handler::WorkerId;
+pub use outcome::{BoxError, IntoOutcome};
+pub use pool::Pool;
+pub use report::{EndedBy, Phase, PoolStats, Report};
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

@@ -1,0 +1,56 @@
+//! Keeps a panic of somebody else's code inside its item.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs code that is not ours: a handler, a future's destructor, a source.
+///
+/// `AssertUnwindSafe` holds because whoever panicked is not used again: a worker rebuilds its handler, a source
+/// counts as broken, and the pool's own state is never borrowed by `f` in a half-changed form.
+///
+/// # Errors
+///
+/// If `f` panicked: what it said.
+pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        let message = message_of(&*payload);
+        // A payload is an arbitrary value, whose destructor may panic again.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        message
+    })
+}
+
+/// What `panic!` was given; other payloads say nothing that could be shown.
+fn message_of(payload: &(dyn Any + Send)) -> String {
+    if let Some(message) = payload.downcast_ref::<&'static str>() {
+        (*message).to_owned()
+    } else if let Some(message) = payload.downcast_ref::<String>() {
+        message.clone()
+    } else {
+        "panic without a message".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_its_message() {
+        assert_eq!(contain(|| 1), Ok(1));
+        assert_eq!(contain(|| -> () { panic!("static") }), Err("static".to_owned()));
+        assert_eq!(contain(|| -> () { panic!("{}", 7) }), Err("7".to_owned()));
+        assert_eq!(contain(|| -> () { std::panic::panic_any(7) }), Err("panic without a message".to_owned()));
+    }
+
+    #[test]
+    fn a_payload_that_panics_when_dropped_is_contained_too() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("again");
+            }
+        }
+        assert!(contain(|| -> () { std::panic::panic_any(Bomb) }).is_err());
+    }
+}

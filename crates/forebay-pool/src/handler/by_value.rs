@@ -1,0 +1,45 @@
+//! Functions that take the item: the value moves into the future, so an item that fails is gone.
+
+use std::sync::Arc;
+
+use super::{Handle, Make, WorkerId};
+use crate::hands::Hands;
+use crate::outcome::sealed::Sealed as _;
+use crate::outcome::{BoxError, IntoOutcome};
+
+/// `Fn(WorkerId) -> FnMut(T) -> Future`, as a maker and as what it makes.
+pub(crate) struct ByValue<F>(pub(crate) F);
+
+// === impl ByValue ===
+
+impl<T, M, F, Fut> Make<T> for ByValue<M>
+where
+    T: Send + 'static,
+    M: Fn(WorkerId) -> F + Send + Sync + 'static,
+    F: FnMut(T) -> Fut + Send + 'static,
+    Fut: Future<Output: IntoOutcome> + Send + 'static,
+{
+    type Handle = ByValue<F>;
+
+    fn make(&self, id: WorkerId) -> ByValue<F> {
+        ByValue((self.0)(id))
+    }
+}
+
+impl<T, F, Fut> Handle<T> for ByValue<F>
+where
+    F: FnMut(T) -> Fut + Send + 'static,
+    Fut: Future<Output: IntoOutcome> + Send + 'static,
+{
+    type Future = Fut;
+
+    const LENDS: bool = false;
+
+    fn call(&mut self, hands: &Arc<Hands<T>>) -> Fut {
+        (self.0)(hands.keep())
+    }
+
+    fn outcome(output: Fut::Output) -> Result<(), BoxError> {
+        output.into_outcome()
+    }
+}

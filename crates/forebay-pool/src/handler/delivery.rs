@@ -1,0 +1,48 @@
+//! Functions that take the delivery: whatever ends them, unwinding gives the item back.
+
+use std::sync::Arc;
+
+use forebay_queue::Delivery;
+
+use super::{Handle, Make, WorkerId};
+use crate::hands::Hands;
+use crate::outcome::sealed::Sealed as _;
+use crate::outcome::{BoxError, IntoOutcome};
+
+/// `Fn(WorkerId) -> FnMut(Delivery<T>) -> Future`, as a maker and as what it makes.
+pub(crate) struct ByDelivery<F>(pub(crate) F);
+
+// === impl ByDelivery ===
+
+impl<T, M, F, Fut> Make<T> for ByDelivery<M>
+where
+    T: Send + 'static,
+    M: Fn(WorkerId) -> F + Send + Sync + 'static,
+    F: FnMut(Delivery<T>) -> Fut + Send + 'static,
+    Fut: Future<Output: IntoOutcome> + Send + 'static,
+{
+    type Handle = ByDelivery<F>;
+
+    fn make(&self, id: WorkerId) -> ByDelivery<F> {
+        ByDelivery((self.0)(id))
+    }
+}
+
+impl<T, F, Fut> Handle<T> for ByDelivery<F>
+where
+    T: Send + 'static,
+    F: FnMut(Delivery<T>) -> Fut + Send + 'static,
+    Fut: Future<Output: IntoOutcome> + Send + 'static,
+{
+    type Future = Fut;
+
+    const LENDS: bool = true;
+
+    fn call(&mut self, hands: &Arc<Hands<T>>) -> Fut {
+        (self.0)(hands.lend())
+    }
+
+    fn outcome(output: Fut::Output) -> Result<(), BoxError> {
+        output.into_outcome()
+    }
+}

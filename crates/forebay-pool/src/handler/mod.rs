@@ -1,0 +1,70 @@
+//! The forms in which users give the pool their code, behind one private face.
+//!
+//! A worker drives a [`Handle`]; a [`Make`] builds it, and builds it anew after a panic. The other forms are
+//! closures over these, made in the builder.
+
+/// Functions that take the item.
+mod by_value;
+/// Functions that take the delivery.
+mod delivery;
+/// Tower services.
+mod service;
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::hands::Hands;
+use crate::outcome::BoxError;
+
+pub(crate) use by_value::ByValue;
+pub(crate) use delivery::ByDelivery;
+pub(crate) use service::ByService;
+
+/// Which worker of a pool: 0, 1, 2, … up to the number of workers.
+///
+/// A worker that is rebuilt after a panic keeps its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub(crate) usize);
+
+/// One worker's handler.
+pub(crate) trait Handle<T>: Send + 'static {
+    /// Works on one item.
+    type Future: Future + Send + 'static;
+
+    /// Whether the handler is lent the delivery and may settle it itself, from anywhere and at any time.
+    const LENDS: bool;
+
+    /// Waits until the handler can take one item. Asked before the worker takes one.
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Starts on the item that is in the worker's hands.
+    fn call(&mut self, hands: &Arc<Hands<T>>) -> Self::Future;
+
+    /// What the future's output means.
+    fn outcome(output: <Self::Future as Future>::Output) -> Result<(), BoxError>;
+}
+
+/// Makes the handlers of a pool's workers.
+pub(crate) trait Make<T>: Send + Sync + 'static {
+    type Handle: Handle<T>;
+
+    fn make(&self, id: WorkerId) -> Self::Handle;
+}
+
+// === impl WorkerId ===
+
+impl WorkerId {
+    /// The id as a number, for indexing what a program keeps for each worker.
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,49 @@
+//! Tower services, which take the item by value and say when they can.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tower_service::Service;
+
+use super::{Handle, Make, WorkerId};
+use crate::hands::Hands;
+use crate::outcome::BoxError;
+
+/// `Fn(WorkerId) -> Service<T>`, as a maker and as what it makes.
+pub(crate) struct ByService<S>(pub(crate) S);
+
+// === impl ByService ===
+
+impl<T, M, S> Make<T> for ByService<M>
+where
+    T: Send + 'static,
+    M: Fn(WorkerId) -> S + Send + Sync + 'static,
+    S: Service<T, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static,
+{
+    type Handle = ByService<S>;
+
+    fn make(&self, id: WorkerId) -> ByService<S> {
+        ByService((self.0)(id))
+    }
+}
+
+impl<T, S> Handle<T> for ByService<S>
+where
+    S: Service<T, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static,
+{
+    type Future = S::Future;
+
+    const LENDS: bool = false;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, hands: &Arc<Hands<T>>) -> S::Future {
+        self.0.call(hands.keep())
+    }
+
+    fn outcome(output: Result<S::Response, S::Error>) -> Result<(), BoxError> {
+        output.map(drop).map_err(Into::into)
+    }
+}

@@ -1,0 +1,387 @@
+//! Where free workers wait, and where the one source is asked on their behalf.
+//!
+//! There is no dispatcher task: whoever is free asks.
+//!
+//! ```text
+//!             waiting, in the order of coming
+//! source ◀── [lead] [w5] [w1] [w7]        demand = 4: everybody here is free
+//!    │  poll_next(waker of lead, 4)
+//!    └─▶ 2 deliveries ─▶ the asking worker first (it is running), then the youngest: [w7], woken
+//!        poll_next(waker of lead, 2) ─▶ pending: the lead's waker is with the source
+//! ```
+//!
+//! The rules, all under one lock that is held for polls and never across an await:
+//!
+//! 1. A worker that becomes free joins the line and leaves its waker there. Then it asks.
+//! 2. To ask is to poll the source with the waker of the *lead* (whoever waits longest) and a demand of all that
+//!    wait, until the source is pending or nobody waits. It does not matter who asks.
+//! 3. So whenever the lock is released and somebody waits, the source has the lead's waker. That is the whole
+//!    defence against lost wake-ups: a lead that is served or leaves makes the next one the lead, and the source
+//!    is asked again on its behalf (rule 2), or the new lead is woken to ask (when a waiting worker is cancelled).
+//! 4. A delivery goes into the hands of a worker that waits, and to nobody else. No item lies in the pocket of a
+//!    busy worker, and none is taken that nobody could start.
+//! 5. Wakers are called, surplus is dropped and events are told after the lock is released.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use forebay_queue::{Delivery, Source, SourceError};
+
+use crate::contain::contain;
+use crate::hands::{Hands, Settlements};
+
+/// The source, and the line of free workers before it.
+pub(crate) struct Intake<T> {
+    settlements: Arc<Settlements>,
+    state: Mutex<State<T>>,
+}
+
+/// Something that the supervisor must act on.
+#[derive(Debug)]
+pub(crate) struct Outage {
+    /// How many in a row, this one included.
+    pub(crate) failures: u32,
+    pub(crate) error: SourceError,
+}
+
+struct State<T> {
+    /// Gone once the pool has stopped.
+    source: Option<Box<dyn Source<Item = T>>>,
+    /// Nothing more is handed out, for ever: the source ended, broke, or the pool stopped.
+    ended: bool,
+    /// The source is neither asked nor told anything until the supervisor says so.
+    unavailable: bool,
+    /// The source's settlements are not durable yet: `poll_settled` was pending or unavailable.
+    settling: bool,
+    /// Indices of the seats whose workers wait, the lead first.
+    waiting: Vec<usize>,
+    /// One for each worker.
+    seats: Vec<Seat<T>>,
+    /// Room for deliveries on their way from the source; empty outside a poll.
+    out: Vec<Delivery<T>>,
+    supervisor: Option<Waker>,
+    /// Outages in a row.
+    failures: u32,
+    /// For the supervisor, which takes it.
+    outage: Option<Outage>,
+    /// Why the source will never work again.
+    broken: Option<Arc<SourceError>>,
+}
+
+struct Seat<T> {
+    hands: Arc<Hands<T>>,
+    place: Place,
+    /// Left by a worker that waits for anything: an item, its service, the end.
+    waker: Option<Waker>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Busy, or not ready to take an item.
+    Away,
+    Waiting,
+    /// Its hands were given an item that it has not noticed yet.
+    Served,
+}
+
+/// What is done once the lock is released.
+struct Afterwards<T> {
+    wakers: Vec<Waker>,
+    surplus: Vec<Delivery<T>>,
+    /// The source works again after an outage.
+    recovered: bool,
+}
+
+// === impl Intake ===
+
+impl<T: Send + 'static> Intake<T> {
+    pub(crate) fn new(
+        source: Box<dyn Source<Item = T>>,
+        hands: impl IntoIterator<Item = Arc<Hands<T>>>,
+        settlements: Arc<Settlements>,
+    ) -> Self {
+        let seats: Vec<_> =
+            hands.into_iter().map(|hands| Seat { hands, place: Place::Away, waker: None }).collect();
+        let state = State {
+            source: Some(source),
+            ended: false,
+            unavailable: false,
+            settling: false,
+            waiting: Vec::with_capacity(seats.len()),
+            out: Vec::with_capacity(seats.len()),
+            seats,
+            supervisor: None,
+            failures: 0,
+            outage: None,
+            broken: None,
+        };
+        Self { settlements, state: Mutex::new(state) }
+    }
+
+    /// Waits for an item. `true`: there is one in the hands of `seat`; `false`: there will be none.
+    pub(crate) fn poll_take(&self, seat: usize, cx: &mut Context<'_>) -> Poll<bool> {
+        self.with(|state, afterwards| {
+            state.mind_settlements(&self.settlements, afterwards);
+            if state.seats[seat].place == Place::Away {
+                state.seats[seat].place = Place::Waiting;
+                state.waiting.push(seat);
+            }
+            state.leave_waker(seat, cx.waker());
+            state.ask(Some(seat), afterwards);
+
+            if state.seats[seat].place == Place::Served {
+                state.seats[seat].place = Place::Away;
+                return Poll::Ready(true);
+            }
+            if state.ended {
+                state.leave_line(seat);
+                return Poll::Ready(false);
+            }
+            Poll::Pending
+        })
+    }
+
+    /// Waits, without taking anything, until there will be nothing to take.
+    pub(crate) fn poll_ended(&self, seat: usize, cx: &mut Context<'_>) -> Poll<()> {
+        self.with(|state, afterwards| {
+            // A worker that is not back for its next item would otherwise leave its last settlement unattended.
+            state.mind_settlements(&self.settlements, afterwards);
+            if state.ended {
+                return Poll::Ready(());
+            }
+            state.leave_waker(seat, cx.waker());
+            Poll::Pending
+        })
+    }
+
+    /// The worker of `seat` goes away, whatever it was doing. Its hands are not touched.
+    pub(crate) fn leave(&self, seat: usize) {
+        self.with(|state, afterwards| {
+            let was_lead = state.waiting.first() == Some(&seat);
+            state.leave_line(seat);
+            state.seats[seat].waker = None;
+            // The source has the waker of somebody who is no longer there. We may be inside a destructor, where the
+            // source should not be polled, so the next one is woken to ask.
+            if was_lead && let Some(&lead) = state.waiting.first() {
+                afterwards.wakers.extend(state.seats[lead].waker.clone());
+            }
+        });
+    }
+
+    /// What the supervisor has to see to: keeps settlements going also while no worker is free, and returns what
+    /// went wrong with the source.
+    pub(crate) fn poll_duties(&self, cx: &mut Context<'_>) -> Poll<Outage> {
+        self.with(|state, afterwards| {
+            match &mut state.supervisor {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            if state.outage.is_none() {
+                // Also when nothing new was settled: the source may have woken us to go on with what it has.
+                let _ = self.settlements.take_open();
+                state.poll_settled(afterwards);
+            }
+            state.outage.take().map_or(Poll::Pending, Poll::Ready)
+        })
+    }
+
+    /// Asks the source again after an outage.
+    pub(crate) fn reopen(&self) {
+        self.with(|state, afterwards| {
+            state.unavailable = false;
+            state.ask(None, afterwards);
+        });
+    }
+
+    /// Tells the source to accept nothing new. What it holds is still handed out.
+    pub(crate) fn close(&self) {
+        self.with(|state, afterwards| {
+            let Some(source) = &mut state.source else { return };
+            if let Err(panic) = contain(|| source.close()) {
+                state.break_off(panicked(panic), afterwards);
+            }
+            // It may have ended just now, and need not say so unasked.
+            state.ask(None, afterwards);
+        });
+    }
+
+    /// Hands out nothing more, whatever the source holds.
+    pub(crate) fn stop(&self) {
+        self.with(|state, afterwards| state.end(afterwards));
+    }
+
+    /// Polls settlements a last time and takes the source away.
+    ///
+    /// The caller drops it, which may hand items back to their owner.
+    pub(crate) fn dismiss(&self) -> Option<Box<dyn Source<Item = T>>> {
+        self.with(|state, afterwards| {
+            let _ = self.settlements.take_open();
+            state.poll_settled(afterwards);
+            state.source.take()
+        })
+    }
+
+    /// Does the source have settlements that are not durable yet, as far as we know?
+    pub(crate) fn is_settled(&self) -> bool {
+        let state = self.lock();
+        state.broken.is_some() || (!state.settling && !self.settlements.is_open())
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    /// Why the source will never work again, if so.
+    pub(crate) fn broken(&self) -> Option<Arc<SourceError>> {
+        self.lock().broken.clone()
+    }
+
+    /// How many workers wait for an item.
+    pub(crate) fn idle(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // Code that is not ours runs contained, so the lock is poisoned only by a fault in this file.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a section, then does what it left for afterwards.
+    fn with<R>(&self, section: impl FnOnce(&mut State<T>, &mut Afterwards<T>) -> R) -> R {
+        let mut afterwards = Afterwards { wakers: Vec::new(), surplus: Vec::new(), recovered: false };
+        let result = section(&mut self.lock(), &mut afterwards);
+        afterwards.wakers.into_iter().for_each(Waker::wake);
+        if afterwards.recovered {
+            tracing::debug!("source is available again");
+        }
+        if !afterwards.surplus.is_empty() {
+            let count = afterwards.surplus.len();
+            tracing::error!(count, "source handed out more than it was asked for; the surplus goes back");
+            let _ = contain(|| drop(afterwards.surplus));
+        }
+        result
+    }
+}
+
+// === impl State ===
+
+impl<T: Send + 'static> State<T> {
+    /// Rule 2. `asker` is served first: it is running, and needs no wake-up.
+    fn ask(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
+        while !self.ended
+            && !self.unavailable
+            && let Some(&lead) = self.waiting.first()
+            && let Some(demand) = NonZeroUsize::new(self.waiting.len())
+            && let Some(source) = &mut self.source
+        {
+            let waker = self.seats[lead].waker.as_ref().expect("who waits has left its waker");
+            let out = &mut self.out;
+            match contain(|| source.poll_next(&mut Context::from_waker(waker), demand, out)) {
+                Ok(Poll::Pending) => break,
+                Ok(Poll::Ready(Ok(0))) => self.end(afterwards),
+                Ok(Poll::Ready(Ok(_))) if self.out.is_empty() => {
+                    self.break_off(
+                        SourceError::Broken("it said that it handed out items, but did not".into()),
+                        afterwards,
+                    );
+                }
+                Ok(Poll::Ready(Ok(_))) => self.hand_out(asker, afterwards),
+                Ok(Poll::Ready(Err(error))) => self.fail(error, afterwards),
+                Err(panic) => self.break_off(panicked(panic), afterwards),
+            }
+        }
+    }
+
+    /// Rule 4: gives what the source handed out to workers that wait.
+    fn hand_out(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
+        afterwards.recovered |= std::mem::take(&mut self.failures) > 0;
+        let mut out = std::mem::take(&mut self.out);
+        for delivery in out.drain(..) {
+            let asker = asker.filter(|&asker| self.seats[asker].place == Place::Waiting);
+            // The youngest of the others: its memory is the warmest, and the lead stays the lead.
+            let Some(seat) = asker.or_else(|| self.waiting.last().copied()) else {
+                afterwards.surplus.push(delivery);
+                continue;
+            };
+            self.leave_line(seat);
+            self.seats[seat].place = Place::Served;
+            self.seats[seat].hands.give(delivery);
+            if asker.is_none() {
+                afterwards.wakers.extend(self.seats[seat].waker.take());
+            }
+        }
+        self.out = out;
+    }
+
+    /// Has the source work on what was settled since it was last polled. The supervisor is the one that it wakes.
+    fn mind_settlements(&mut self, settlements: &Settlements, afterwards: &mut Afterwards<T>) {
+        // Before the supervisor has come to life there is nobody to wake; it begins by polling.
+        if self.supervisor.is_some() && settlements.take_open() {
+            self.poll_settled(afterwards);
+        }
+    }
+
+    fn poll_settled(&mut self, afterwards: &mut Afterwards<T>) {
+        let (Some(source), Some(waker)) = (&mut self.source, &self.supervisor) else { return };
+        if self.broken.is_some() {
+            return;
+        }
+        if self.unavailable {
+            self.settling = true;
+            return;
+        }
+        let polled = contain(|| source.poll_settled(&mut Context::from_waker(waker)));
+        self.settling = !matches!(polled, Ok(Poll::Ready(Ok(()))));
+        match polled {
+            Ok(Poll::Pending | Poll::Ready(Ok(()))) => {}
+            Ok(Poll::Ready(Err(error))) => self.fail(error, afterwards),
+            Err(panic) => self.break_off(panicked(panic), afterwards),
+        }
+    }
+
+    fn fail(&mut self, error: SourceError, afterwards: &mut Afterwards<T>) {
+        match error {
+            error @ SourceError::Unavailable(_) => {
+                self.failures = self.failures.saturating_add(1);
+                self.outage = Some(Outage { failures: self.failures, error });
+                self.unavailable = true;
+                afterwards.wakers.extend(self.supervisor.clone());
+            }
+            error => self.break_off(error, afterwards),
+        }
+    }
+
+    /// The source will not work again.
+    fn break_off(&mut self, error: SourceError, afterwards: &mut Afterwards<T>) {
+        self.broken = Some(Arc::new(error));
+        self.end(afterwards);
+    }
+
+    /// Nothing more is handed out: everybody who waits for anything learns it.
+    fn end(&mut self, afterwards: &mut Afterwards<T>) {
+        self.ended = true;
+        afterwards.wakers.extend(self.seats.iter_mut().filter_map(|seat| seat.waker.take()));
+        afterwards.wakers.extend(self.supervisor.clone());
+    }
+
+    fn leave_waker(&mut self, seat: usize, waker: &Waker) {
+        match &mut self.seats[seat].waker {
+            Some(left) => left.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    fn leave_line(&mut self, seat: usize) {
+        if self.seats[seat].place == Place::Waiting {
+            // From the back, where the one that just came is.
+            let index = self.waiting.iter().rposition(|&waiting| waiting == seat);
+            self.waiting.remove(index.expect("who waits is in the line"));
+        }
+        self.seats[seat].place = Place::Away;
+    }
+}
+
+fn panicked(message: String) -> SourceError {
+    SourceError::Broken(format!("it panicked: {message}").into())
+}

@@ -1,0 +1,215 @@
+//! What a pool has done so far, and in the end.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_queue::SourceError;
+
+use crate::hands::Tally;
+
+/// A pool's counters at one moment.
+///
+/// Each time an item is taken counts: one that is returned and taken again counts twice. They add up at any time:
+/// `taken = completed + failed + returned + dead_lettered + held`, and `held` is counted in the workers' hands,
+/// not computed from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// How many workers there are.
+    pub workers: usize,
+    /// How many of them wait for an item.
+    pub idle: usize,
+    /// How many of them have an item in hand. The others wait for their service, or are being rebuilt.
+    pub busy: usize,
+    /// Items taken from the source.
+    pub taken: u64,
+    /// Items that their handler was done with, or acked.
+    pub completed: u64,
+    /// Items whose value is gone, with an error, a panic or an abort.
+    pub failed: u64,
+    /// Items that went back to the source.
+    pub returned: u64,
+    /// Items that were set aside, by the handler or after too many attempts.
+    pub dead_lettered: u64,
+    /// Items in hand now.
+    pub held: usize,
+    /// Handlers that panicked while they had an item.
+    pub panics: u64,
+    /// How often a worker's handler or service was built anew.
+    pub restarts: u64,
+}
+
+/// What a pool did, from start to end.
+///
+/// `Display` makes a line of it for a log:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use forebay_pool::Pool;
+/// use forebay_queue::bounded;
+///
+/// let (tx, rx) = bounded(8);
+/// let pool = Pool::builder().workers(2).source(rx).handler(|_: u32| async {}).start().unwrap();
+/// tx.send(1).await.unwrap();
+/// drop(tx);
+///
+/// let report = pool.finish().await;
+/// assert_eq!(report.to_string(), "source ended: took 1, completed 1");
+/// assert!(report.adds_up());
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Report {
+    /// Why it ended.
+    pub ended_by: EndedBy,
+    /// Items taken from the source; one that was returned and taken again counts twice.
+    pub taken: u64,
+    /// Items that their handler was done with, or acked.
+    pub completed: u64,
+    /// Items whose value is gone, with an error, a panic or an abort.
+    pub failed: u64,
+    /// Items that went back to the source.
+    pub returned: u64,
+    /// Items that were set aside, by the handler or after too many attempts.
+    pub dead_lettered: u64,
+    /// Items still in hand. 0, unless the runtime went away before the pool had ended.
+    pub held: usize,
+    /// Items that the pool's own queue still had in the end, and gave to `on_undelivered`. They were not taken; 0
+    /// with any other source.
+    pub undelivered: u64,
+    /// How many of the failed and returned were aborted at the deadline, while their handler ran.
+    pub aborted: u64,
+    /// Handlers that panicked while they had an item.
+    pub panics: u64,
+    /// How often a worker's handler or service was built anew.
+    pub restarts: u64,
+    /// Whether the source confirmed all settlements. If not, items that are counted as completed may be delivered
+    /// again to the next consumer of a source that redelivers.
+    pub settled: bool,
+    /// From start to end.
+    pub elapsed: Duration,
+}
+
+/// Why a pool ended.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum EndedBy {
+    /// Its source ended by itself, and all was done.
+    Source,
+    /// It was closed or shut down, and all was done in time.
+    Shutdown,
+    /// It was shut down, and what was not done at the deadline was aborted.
+    Deadline,
+    /// Its source said, or showed, that it will not work again.
+    Broken(Arc<SourceError>),
+    /// The runtime that it ran on went away.
+    Runtime,
+}
+
+/// Where a pool is in its life. It only ever goes forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Takes items and works on them.
+    Open,
+    /// Its source accepts nothing new; what it holds is worked on.
+    Closing,
+    /// The same, until a deadline.
+    Draining,
+    /// The deadline has come: what is held is cancelled and given back.
+    Aborting,
+    /// Nothing is held and no task is left.
+    Closed,
+}
+
+// === impl PoolStats ===
+
+impl PoolStats {
+    pub(crate) fn new(workers: usize, idle: usize, restarts: u64) -> Self {
+        Self {
+            workers,
+            idle,
+            busy: 0,
+            taken: 0,
+            completed: 0,
+            failed: 0,
+            returned: 0,
+            dead_lettered: 0,
+            held: 0,
+            panics: 0,
+            restarts,
+        }
+    }
+
+    pub(crate) fn add(&mut self, tally: &Tally, held: usize, busy: bool) {
+        self.taken += tally.taken;
+        self.completed += tally.completed;
+        self.failed += tally.failed;
+        self.returned += tally.returned;
+        self.dead_lettered += tally.dead_lettered;
+        self.panics += tally.panics;
+        self.held += held;
+        self.busy += usize::from(busy);
+    }
+
+    /// Is every item that was taken accounted for?
+    pub fn adds_up(&self) -> bool {
+        let ended = self.completed + self.failed + self.returned + self.dead_lettered;
+        self.taken == ended + self.held as u64
+    }
+}
+
+// === impl Report ===
+
+impl Report {
+    /// Is every item that was taken accounted for?
+    pub fn adds_up(&self) -> bool {
+        let ended = self.completed + self.failed + self.returned + self.dead_lettered;
+        self.taken == ended + self.held as u64
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: took {}, completed {}", self.ended_by, self.taken, self.completed)?;
+        // What did not happen is not worth a reader's time.
+        for (what, count) in [
+            ("failed", self.failed),
+            ("returned", self.returned),
+            ("dead-lettered", self.dead_lettered),
+            ("held", self.held as u64),
+            ("undelivered", self.undelivered),
+        ] {
+            if count > 0 {
+                write!(f, ", {what} {count}")?;
+            }
+        }
+        if self.aborted > 0 {
+            write!(f, "; {} aborted", self.aborted)?;
+        }
+        if self.panics > 0 {
+            write!(f, "; {} panicked", self.panics)?;
+        }
+        if !self.settled {
+            f.write_str("; not all settlements confirmed")?;
+        }
+        Ok(())
+    }
+}
+
+// === impl EndedBy ===
+
+impl fmt::Display for EndedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source => f.write_str("source ended"),
+            Self::Shutdown => f.write_str("shut down"),
+            Self::Deadline => f.write_str("aborted at the deadline"),
+            Self::Broken(error) => write!(f, "{error}"),
+            Self::Runtime => f.write_str("runtime went away"),
+        }
+    }
+}

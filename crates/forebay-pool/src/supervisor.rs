@@ -1,0 +1,194 @@
+//! The one task that a pool has besides its workers. It owns them.
+//!
+//! While the pool is open it sees to what no worker would: settlements while all are busy, outages of the source,
+//! workers that died. Then it leads the shutdown:
+//!
+//! 1. **Open.** Until the source ends by itself, or somebody closes it.
+//! 2. **Closing.** The source was told to accept nothing new; it is closed under the intake's lock, before this task
+//!    hears of it. A `produce` that races with it was either accepted, and its item is handed out, or gets its
+//!    item back. Workers go on until the source says that it ended, which it does only when nothing is held and
+//!    nothing is in anybody's hands: an item that is returned meanwhile is handed out again.
+//! 3. **Draining.** The same, with a deadline. If all workers are gone and the source has confirmed all
+//!    settlements, the pool goes to 5.
+//! 4. **Aborting.** At the deadline: nothing more is handed out; the workers' tasks are cancelled, and each gives up
+//!    what it has in hand; deliveries that handlers moved elsewhere are ended without their values.
+//! 5. **Closed.** The source is dropped. What a queue of our own still held goes to `on_undelivered`. Only then is
+//!    the report made, so that it adds up and nothing is held.
+
+use std::future::{pending, poll_fn};
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::sync::watch;
+use tokio::task::{self, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tracing::Instrument;
+
+use crate::contain::contain;
+use crate::intake::Outage;
+use crate::outcome::chain_of;
+use crate::pool::Shared;
+use crate::report::EndedBy;
+use crate::worker::Crew;
+use crate::{Phase, WorkerId};
+
+/// Owns the tasks of the workers: when it is dropped, they are aborted.
+pub(crate) struct Supervisor<T: Send + 'static> {
+    shared: Arc<Shared<T>>,
+    crew: Arc<dyn Crew<T>>,
+    workers: JoinSet<()>,
+    /// Which task each worker is.
+    tasks: Vec<task::Id>,
+    orders: watch::Receiver<Order>,
+}
+
+/// What the handle wants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Order {
+    /// Go on until the source ends.
+    Run,
+    /// The same, but not longer than this; `None` stands for a time too far away to be said.
+    Shutdown { by: Option<Instant> },
+}
+
+enum Event {
+    /// All workers are gone and all settlements are durable.
+    Finished,
+    /// The source is unavailable.
+    Outage(Outage),
+    /// It is time to ask the source again.
+    Retry,
+    /// Nobody waits longer.
+    Deadline,
+    /// A worker's task ended, well or badly.
+    Left(Result<(), JoinError>),
+    /// There is an order, or a settlement to see to.
+    Called,
+}
+
+// === impl Supervisor ===
+
+impl<T: Send + 'static> Supervisor<T> {
+    pub(crate) fn new(
+        shared: Arc<Shared<T>>,
+        crew: Arc<dyn Crew<T>>,
+        orders: watch::Receiver<Order>,
+    ) -> Self {
+        Self { shared, crew, workers: JoinSet::new(), tasks: Vec::new(), orders }
+    }
+
+    /// Runs the pool to its end.
+    pub(crate) async fn run(mut self) -> EndedBy {
+        for index in 0..self.shared.hands.len() {
+            let id = self.hire(WorkerId(index));
+            self.tasks.push(id);
+        }
+        let in_time = self.oversee().await;
+        if !in_time {
+            self.shared.enter(Phase::Aborting);
+        }
+        self.shared.intake.stop();
+        self.workers.abort_all();
+        while self.workers.join_next().await.is_some() {}
+        for hands in &self.shared.hands {
+            hands.revoke();
+        }
+        let source = self.shared.intake.dismiss();
+        if let Err(panic) = contain(|| drop(source)) {
+            tracing::error!(%panic, "source panicked when it was dropped");
+        }
+        match self.shared.intake.broken() {
+            Some(error) => EndedBy::Broken(error),
+            None if !in_time => EndedBy::Deadline,
+            None if self.shared.was_closed() => EndedBy::Shutdown,
+            None => EndedBy::Source,
+        }
+    }
+
+    /// Until all is done (`true`) or the deadline has come (`false`).
+    async fn oversee(&mut self) -> bool {
+        let mut retry_at = None;
+        let mut told_broken = false;
+        loop {
+            if !told_broken && let Some(error) = self.shared.intake.broken() {
+                told_broken = true;
+                tracing::error!(error = %chain_of(&*error), "source is broken; nothing more is taken from it");
+            }
+            let deadline = match *self.orders.borrow_and_update() {
+                Order::Run => None,
+                Order::Shutdown { by } => by,
+            };
+            match self.event(retry_at, deadline).await {
+                Event::Finished => return true,
+                Event::Deadline => return false,
+                Event::Outage(Outage { failures, error }) => {
+                    // One more than the failures, so that there is a pause after the first.
+                    let pause = self.shared.backoff.after(failures.saturating_add(1));
+                    retry_at = Some(Instant::now() + pause);
+                    if failures == 1 {
+                        tracing::warn!(error = %chain_of(&error), ?pause, "source became unavailable");
+                    } else {
+                        tracing::debug!(error = %chain_of(&error), failures, ?pause, "source is still unavailable");
+                    }
+                }
+                Event::Retry => {
+                    retry_at = None;
+                    self.shared.intake.reopen();
+                }
+                Event::Left(Ok(())) | Event::Called => {}
+                Event::Left(Err(error)) => self.replace(&error),
+            }
+        }
+    }
+
+    async fn event(&mut self, retry_at: Option<Instant>, deadline: Option<Instant>) -> Event {
+        let Self { shared, workers, orders, .. } = self;
+        let nobody_left = workers.is_empty();
+        tokio::select! {
+            biased;
+            () = at(deadline) => Event::Deadline,
+            event = poll_fn(|cx| match shared.intake.poll_duties(cx) {
+                Poll::Ready(outage) => Poll::Ready(Event::Outage(outage)),
+                Poll::Pending if nobody_left && shared.intake.is_settled() => Poll::Ready(Event::Finished),
+                Poll::Pending => Poll::Pending,
+            }) => event,
+            () = at(retry_at) => Event::Retry,
+            Some(left) = workers.join_next() => Event::Left(left),
+            () = shared.settlements.rung() => Event::Called,
+            Ok(()) = orders.changed() => Event::Called,
+            else => pending().await,
+        }
+    }
+
+    /// Puts a new worker into the place of one whose task died.
+    ///
+    /// Handlers that panic do not come here, their workers rebuild them. This is for what is left: a destructor that
+    /// panicked while it was unwinding from somewhere else, or a fault of the pool's own.
+    fn replace(&mut self, error: &JoinError) {
+        let Some(index) = self.tasks.iter().position(|&task| task == error.id()) else { return };
+        tracing::error!(worker = index, %error, "worker died");
+        if !self.shared.intake.has_ended() {
+            self.shared.count_restart();
+            self.tasks[index] = self.hire(WorkerId(index));
+        }
+    }
+
+    fn hire(&mut self, id: WorkerId) -> task::Id {
+        let work = self.crew.hire(Arc::clone(&self.shared), id);
+        self.workers.spawn(work.in_current_span()).id()
+    }
+}
+
+impl<T: Send + 'static> Drop for Supervisor<T> {
+    fn drop(&mut self) {
+        self.shared.enter(Phase::Closed);
+    }
+}
+
+/// At that time, or never.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
+}

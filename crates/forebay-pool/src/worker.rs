@@ -1,0 +1,189 @@
+//! One worker: a task that takes an item when it is free, and runs the handler on it.
+//!
+//! ```text
+//!        ┌───────────── panic, or the service failed before it was ready ──────────────┐
+//!        ▼                                                                             │
+//!      build ──▶ ready? ──▶ take (Intake) ──▶ call ──▶ poll … poll ──▶ drop ──▶ finish (Hands)
+//!                  ▲            │ the end                                        │
+//!                  │            ▼                                                │
+//!                  │           gone                                              │
+//!                  └─────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Everything that is not ours runs contained: making the handler, its readiness, the call, each poll, and the
+//! destructors of future and handler. The future lives in this task, so an item costs no allocation.
+//!
+//! A task that is aborted drops its locals in reverse: the handler, then the future (a delivery in it comes back to
+//! the hands), then [`Seated`], which leaves the line and gives up what is still in hand.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::WorkerId;
+use crate::contain::contain;
+use crate::handler::{Handle, Make};
+use crate::hands::RunEnd;
+use crate::outcome::{BoxError, chain};
+use crate::pool::Shared;
+
+/// Makes the tasks of a pool's workers, whatever the handler's form.
+pub(crate) trait Crew<T>: Send + Sync {
+    /// The task of worker `id`, ending when there is nothing more to do.
+    fn hire(&self, shared: Arc<Shared<T>>, id: WorkerId) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// A crew whose handlers `M` makes.
+pub(crate) struct CrewOf<M>(Arc<M>);
+
+/// What came of waiting for an item.
+enum Next {
+    Item,
+    End,
+    /// The handler failed, or panicked, while it was asked whether it is ready.
+    Unready(String),
+}
+
+/// A worker's place in the intake. Dropped with the task, however that ends.
+struct Seated<'a, T: Send + 'static> {
+    shared: &'a Shared<T>,
+    id: WorkerId,
+}
+
+// === impl CrewOf ===
+
+impl<M> CrewOf<M> {
+    pub(crate) fn new(make: M) -> Self {
+        Self(Arc::new(make))
+    }
+}
+
+impl<T: Send + 'static, M: Make<T>> Crew<T> for CrewOf<M> {
+    fn hire(&self, shared: Arc<Shared<T>>, id: WorkerId) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(work(Arc::clone(&self.0), shared, id))
+    }
+}
+
+// === impl Seated ===
+
+impl<T: Send + 'static> Seated<'_, T> {
+    /// Waits until `handler` is ready, and only then for an item: one that is taken can be started at once.
+    async fn next<H: Handle<T>>(&self, handler: &mut H) -> Next {
+        let intake = &self.shared.intake;
+        let mut ready = false;
+        poll_fn(|cx| {
+            if !ready {
+                // Turning the error into text may run foreign code too.
+                match contain(|| handler.poll_ready(cx).map_err(|error| chain(&error))) {
+                    Ok(Poll::Ready(Ok(()))) => ready = true,
+                    Ok(Poll::Pending) => return intake.poll_ended(self.id.0, cx).map(|()| Next::End),
+                    Ok(Poll::Ready(Err(error))) => return Poll::Ready(Next::Unready(error)),
+                    Err(panic) => return Poll::Ready(Next::Unready(format!("panicked: {panic}"))),
+                }
+            }
+            intake.poll_take(self.id.0, cx).map(|taken| if taken { Next::Item } else { Next::End })
+        })
+        .await
+    }
+
+    /// Runs the handler on the item in hand. `running` is where its future lives meanwhile.
+    async fn run<H: Handle<T>>(&self, handler: &mut H, mut running: Pin<&mut Option<H::Future>>) -> RunEnd {
+        let hands = &self.shared.hands[self.id.0];
+        match contain(|| handler.call(hands)) {
+            Ok(future) => running.set(Some(future)),
+            Err(panic) => return RunEnd::Panicked(panic),
+        }
+        let run_end = poll_fn(|cx| {
+            if H::LENDS {
+                hands.enter_poll();
+            }
+            let future = running.as_mut().as_pin_mut().expect("it stays until it is done");
+            let polled = contain(|| future.poll(cx).map(|output| run_end_of(H::outcome(output))));
+            if H::LENDS && matches!(polled, Ok(Poll::Pending)) {
+                hands.leave_poll();
+            }
+            match polled {
+                Ok(poll) => poll,
+                Err(panic) => Poll::Ready(RunEnd::Panicked(panic)),
+            }
+        })
+        .await;
+        // A lent delivery may still be in the future; its end is known only once that is gone.
+        match contain(|| running.set(None)) {
+            Ok(()) => run_end,
+            Err(panic) => RunEnd::Panicked(panic),
+        }
+    }
+
+    /// Waits after `setbacks` failures in a row, so that a worker that cannot be built does not spin.
+    async fn rest(&self, setbacks: u32) {
+        let pause = self.shared.backoff.after(setbacks);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = poll_fn(|cx| self.shared.intake.poll_ended(self.id.0, cx)) => {}
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for Seated<'_, T> {
+    fn drop(&mut self) {
+        self.shared.intake.leave(self.id.0);
+        self.shared.hands[self.id.0].abandon();
+    }
+}
+
+/// The life of one worker.
+async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, shared: Arc<Shared<T>>, id: WorkerId) {
+    let seated = Seated { shared: &shared, id };
+    let hands = &shared.hands[id.0];
+    let mut running = pin!(None);
+    // In a row: makers that panicked, and services that failed before they were ready.
+    let mut setbacks = 0_u32;
+    while !shared.intake.has_ended() {
+        let mut handler = match contain(|| make.make(id)) {
+            Ok(handler) => handler,
+            Err(panic) => {
+                setbacks = setbacks.saturating_add(1);
+                tracing::error!(worker = id.index(), setbacks, %panic, "worker could not be built");
+                seated.rest(setbacks).await;
+                continue;
+            }
+        };
+        let ended = loop {
+            // A source may always have an item ready, and a handler may never wait: others must get their turn.
+            tokio::task::coop::consume_budget().await;
+            match seated.next(&mut handler).await {
+                Next::Item => setbacks = 0,
+                Next::End => break true,
+                Next::Unready(error) => {
+                    setbacks = setbacks.saturating_add(1);
+                    tracing::warn!(worker = id.index(), setbacks, %error, "service failed before it was ready");
+                    break false;
+                }
+            }
+            let run_end = seated.run(&mut handler, running.as_mut()).await;
+            hands.finish(&run_end);
+            if matches!(run_end, RunEnd::Panicked(_)) {
+                break false;
+            }
+        };
+        if let Err(panic) = contain(|| drop(handler)) {
+            tracing::error!(worker = id.index(), %panic, "handler panicked when it was dropped");
+        }
+        if ended {
+            break;
+        }
+        shared.count_restart();
+        if setbacks > 0 {
+            seated.rest(setbacks).await;
+        }
+    }
+}
+
+fn run_end_of(outcome: Result<(), BoxError>) -> RunEnd {
+    match outcome {
+        Ok(()) => RunEnd::Done,
+        Err(error) => RunEnd::Failed(chain(&error)),
+    }
+}
