@@ -1,0 +1,83 @@
+//! A configuration as a drawing of its pipeline, for `log-processor check`.
+
+use std::fmt;
+
+use bytesize::ByteSize;
+use clap::ValueEnum;
+
+use crate::config::{Config, ReportFormat};
+use crate::output::{Existing, Target};
+
+/// Draws a [`Config`] as the pipeline it describes, one stage a line.
+#[derive(Debug, Clone, Copy)]
+pub struct Picture<'a>(pub &'a Config);
+
+// === impl Picture ===
+
+impl fmt::Display for Picture<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = self.0;
+
+        let mut label = "read";
+        for input in &config.inputs {
+            let input = if input == "-" { "standard input" } else { input };
+            writeln!(f, "{label:<9} {input}")?;
+            label = "";
+        }
+        let until = if config.follow { "until a signal comes" } else { "to the end" };
+        writeln!(f, "{:<9} {until}; a line of more than {} is cut", "", ByteSize(config.max_line as u64))?;
+
+        writeln!(f, "   |      batches of whole lines")?;
+        writeln!(f, "   v      {} at once", count(config.workers.get(), "batch", "batches"))?;
+        writeln!(f, "parse     as {}", described(&config.parse))?;
+        match &config.filter {
+            Some(filter) => writeln!(f, "filter    {filter}")?,
+            None => writeln!(f, "filter    none: every record is kept")?,
+        }
+        writeln!(f, "format    as {}", described(&config.format))?;
+
+        writeln!(f, "   |")?;
+        writeln!(f, "   v      in the order of arrival")?;
+        let existing = match (&config.output, config.existing, &config.state) {
+            (Target::Stdout, ..) => "",
+            (_, Existing::Refuse, None) => ", which must not exist yet",
+            (_, Existing::Refuse, Some(_)) => ", which must not exist yet or be that of the last checkpoint",
+            (_, Existing::Append, _) => ", behind what it holds",
+            (_, Existing::Overwrite, _) => ", replacing what it holds",
+        };
+        match &config.output {
+            Target::Stdout => writeln!(f, "write     standard output")?,
+            Target::File(path) => writeln!(f, "write     {}{existing}", path.display())?,
+        }
+
+        match &config.state {
+            Some(folder) => {
+                let against = if config.sync { "and power losses" } else { "but not power losses (--sync)" };
+                let every = ByteSize(config.checkpoint_every);
+                writeln!(
+                    f,
+                    "state     {}, saved every {every}: survives crashes {against}",
+                    folder.display()
+                )?;
+            }
+            None => writeln!(f, "state     none: nothing is promised after a crash (--state DIR)")?,
+        }
+        let stream = if config.output == Target::Stdout { "standard error" } else { "standard output" };
+        let form = match config.report {
+            ReportFormat::Text => "a table",
+            ReportFormat::Json => "JSON",
+        };
+        writeln!(f, "report    {form}, to {stream}")
+    }
+}
+
+/// A value's name and what it means, as `--help` says it.
+fn described<V: ValueEnum>(value: &V) -> String {
+    let value = value.to_possible_value().expect("every value has a name");
+    let help = value.get_help().map(|help| format!(": {help}")).unwrap_or_default();
+    format!("{}{help}", value.get_name())
+}
+
+fn count(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("{n} {one}") } else { format!("{n} {many}") }
+}
