@@ -149,7 +149,8 @@ fn loom_second_parked_receiver_learns_of_the_end() {
         let (tx, mut rx) = bounded(1);
         let mut other = rx.clone();
         let receiver = thread::spawn(move || drain(&mut other));
-        let sender = thread::spawn(move || block_on(async { tx.send(1).await.expect("receivers are there") }));
+        let sender =
+            thread::spawn(move || block_on(async { tx.send(1).await.expect("receivers are there") }));
         let mut all = drain(&mut rx);
         all.extend(receiver.join().expect("no panic"));
         sender.join().expect("no panic");

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::Shared;
-use super::state::{Places, State, Step};
+use super::state::{Manners, Places, State, Step};
 use super::waiters::Key;
-use crate::coop;
+use crate::{WhenFull, coop};
 
 /// Asks for at least `min` and at most `want` places, and lets `using` use them in the same lock section.
 ///
@@ -16,6 +16,7 @@ pub(crate) struct AskPlaces<'a, T, U> {
     shared: &'a Shared<T>,
     want: usize,
     min: usize,
+    manners: Manners,
     /// Our node in the line of senders, while we wait.
     key: Option<Key>,
     using: U,
@@ -35,11 +36,15 @@ where
     U: FnMut(&mut State<T>, Places) -> Asked<R>,
 {
     pub(crate) fn new(shared: &'a Shared<T>, want: usize, min: usize, using: U) -> Self {
-        Self { shared, want, min, key: None, using }
+        // Where full means refused or dropped nobody joins the line, and room must not be mistaken for full.
+        let waits = shared.options.when_full == WhenFull::Wait;
+        let manners = if waits { Manners::Polite } else { Manners::Hasty };
+        Self { shared, want, min, manners, key: None, using }
     }
 
     /// Asks once. `None`: it would have to wait.
     pub(crate) fn now(mut self) -> Option<R> {
+        self.manners = Manners::Hasty;
         match self.attempt(&mut None) {
             Step::Done(result) => Some(result),
             Step::Ask | Step::Parked => None,
@@ -47,9 +52,9 @@ where
     }
 
     fn attempt(&mut self, waker: &mut Option<Waker>) -> Step<R> {
-        let Self { shared, want, min, key, using } = self;
+        let Self { shared, want, min, manners, key, using } = self;
         shared.update(|state, _| {
-            let places = match state.ask(key, *want, *min, waker) {
+            let places = match state.ask(key, *want, *min, waker, *manners) {
                 Step::Done(places) => places,
                 Step::Ask => return Step::Ask,
                 Step::Parked => return Step::Parked,

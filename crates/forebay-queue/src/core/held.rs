@@ -4,8 +4,7 @@
 //! older than the front of the ring, and goes out before it: an item that returns takes its old place without a
 //! search. The ring stores no numbers; they follow from the number of its front.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use slab::Slab;
 
@@ -17,8 +16,10 @@ pub(crate) struct Held<T> {
     ring: VecDeque<T>,
     /// Sequence number of the front of `ring`.
     front: u64,
-    returned: BinaryHeap<Reverse<Returned<T>>>,
-    put_off: BinaryHeap<Reverse<PutOff<T>>>,
+    /// Came back and can be taken, by sequence number.
+    returned: BTreeMap<u64, Returned<T>>,
+    /// Came back and cannot be taken before they are due.
+    put_off: BTreeMap<(Moment, u64), Returned<T>>,
     in_hand: Slab<InHand>,
 }
 
@@ -36,17 +37,10 @@ pub(crate) struct InHand {
     attempt: u32,
 }
 
-/// Came back and waits for its next attempt; ordered by `seq`.
+/// Waits for its next attempt.
 struct Returned<T> {
-    seq: u64,
     attempt: u32,
     item: T,
-}
-
-/// Came back and waits until `due`; ordered by that.
-struct PutOff<T> {
-    due: Moment,
-    returned: Returned<T>,
 }
 
 // === impl Held ===
@@ -56,8 +50,8 @@ impl<T> Held<T> {
         Self {
             ring: VecDeque::new(),
             front: 0,
-            returned: BinaryHeap::new(),
-            put_off: BinaryHeap::new(),
+            returned: BTreeMap::new(),
+            put_off: BTreeMap::new(),
             in_hand: Slab::new(),
         }
     }
@@ -86,7 +80,7 @@ impl<T> Held<T> {
 
     /// Takes the oldest.
     pub(crate) fn pop(&mut self) -> Option<Taken<T>> {
-        if let Some(Reverse(Returned { seq, attempt, item })) = self.returned.pop() {
+        if let Some((seq, Returned { attempt, item })) = self.returned.pop_first() {
             return Some(Taken { item, seq, attempt });
         }
         let item = self.ring.pop_front()?;
@@ -94,9 +88,9 @@ impl<T> Held<T> {
         Some(Taken { item, seq, attempt: 1 })
     }
 
-    /// Takes the youngest of those that have not been out yet.
+    /// Takes the youngest.
     pub(crate) fn pop_youngest(&mut self) -> Option<T> {
-        self.ring.pop_back()
+        self.ring.pop_back().or_else(|| self.returned.pop_last().map(|(_, returned)| returned.item))
     }
 
     /// The number of an item that passes from hand to hand without being stored.
@@ -121,25 +115,25 @@ impl<T> Held<T> {
 
     /// Puts an item back in its place, for the next attempt, at once or when it is due.
     pub(crate) fn put_back(&mut self, item: T, hand: InHand, due: Option<Moment>) {
-        let returned = Returned { seq: hand.seq, attempt: hand.attempt.saturating_add(1), item };
+        let returned = Returned { attempt: hand.attempt.saturating_add(1), item };
         match due {
-            Some(due) => self.put_off.push(Reverse(PutOff { due, returned })),
-            None => self.returned.push(Reverse(returned)),
-        }
+            Some(due) => self.put_off.insert((due, hand.seq), returned),
+            None => self.returned.insert(hand.seq, returned),
+        };
     }
 
     /// When the next of the items put off is due.
     pub(crate) fn next_due(&self) -> Option<Moment> {
-        self.put_off.peek().map(|Reverse(first)| first.due)
+        self.put_off.first_key_value().map(|(&(due, _), _)| due)
     }
 
     /// Makes what is due ready. `now` is `None` where nobody can tell, and then everything is.
     pub(crate) fn ripen(&mut self, now: Option<Moment>) {
-        while let Some(Reverse(first)) = self.put_off.peek()
-            && now.is_none_or(|now| first.due <= now)
-            && let Some(Reverse(ripe)) = self.put_off.pop()
+        while let Some(first) = self.put_off.first_entry()
+            && now.is_none_or(|now| first.key().0 <= now)
         {
-            self.returned.push(Reverse(ripe.returned));
+            let ((_, seq), returned) = first.remove_entry();
+            self.returned.insert(seq, returned);
         }
     }
 
@@ -155,48 +149,4 @@ impl<T> Held<T> {
 /// Slab key above, low half of the sequence number below: a key that is used again makes another receipt.
 fn pack(key: usize, seq: u64) -> u64 {
     ((key as u64) << 32) | (seq & u64::from(u32::MAX))
-}
-
-// === impl Returned ===
-
-impl<T> PartialEq for Returned<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.seq == other.seq
-    }
-}
-
-impl<T> Eq for Returned<T> {}
-
-impl<T> PartialOrd for Returned<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Returned<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.seq.cmp(&other.seq)
-    }
-}
-
-// === impl PutOff ===
-
-impl<T> PartialEq for PutOff<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl<T> Eq for PutOff<T> {}
-
-impl<T> PartialOrd for PutOff<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for PutOff<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.due.cmp(&other.due).then_with(|| self.returned.cmp(&other.returned))
-    }
 }

@@ -12,8 +12,10 @@
 //! 3. A receiver that waits has a node in `rx`. Whoever adds an item *calls* the first in the line and wakes it;
 //!    the item stays where it is, and nobody else may take the last `called` items. A called receiver that goes
 //!    away takes back its call, and the next in the line is called.
-//! 4. Nobody overtakes those who wait, so a woken future that is neither polled nor dropped holds up exactly what
-//!    it was given: one item, or the places it was granted.
+//! 4. Nobody overtakes those who are in a line. Who has been woken and not polled yet may be overtaken by
+//!    [`OVERTAKES`] items at the most; then whoever comes joins the line, where there is no overtaking. So a woken
+//!    future that is neither polled nor dropped holds up exactly what it was given: one item, or the places it
+//!    was granted. `try_` calls cannot join a line, and take what nobody was promised.
 //! 5. A rendezvous (capacity 0) has no places. A sender that waits *offers*: its item lies in its node, where a
 //!    receiver takes it. A receiver that was called for an offer which was then withdrawn waits again, as the
 //!    first.
@@ -29,6 +31,9 @@ use super::{After, moment};
 use crate::builder::{Options, WhenFull};
 use crate::{Pressure, QueueStats};
 
+/// By how many items one who is running may overtake one who was woken.
+pub(crate) const OVERTAKES: usize = 16;
+
 /// Everything that the queue's lock guards.
 pub(crate) struct State<T> {
     pub(crate) options: Options,
@@ -36,8 +41,14 @@ pub(crate) struct State<T> {
     pub(crate) tally: QueueStats,
     /// Places promised to waiting senders and to permits.
     granted: usize,
+    /// Senders that were woken with places and have not been polled since.
+    served: usize,
+    /// Places that others took past those (rule 4).
+    tx_overtaken: usize,
     /// Items promised to receivers that were woken and have not been polled since.
     called: usize,
+    /// Items that others took past those (rule 4).
+    rx_overtaken: usize,
     tx: Line<Ask<T>>,
     rx: Line<()>,
     /// Those who wait for a change of pressure, or for the end.
@@ -57,6 +68,15 @@ enum Ask<T> {
     Places { want: usize, min: usize, got: usize },
     /// Somebody to take this item; `None` once somebody has.
     Offer(Option<T>),
+}
+
+/// Whether one who is not in the line gives way to those who were woken (rule 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manners {
+    /// After a while, since it can join the line.
+    Polite,
+    /// It cannot wait, and takes what nobody was promised.
+    Hasty,
 }
 
 /// How far an attempt came.
@@ -92,7 +112,10 @@ impl<T> State<T> {
             held: Held::new(),
             tally: QueueStats::default(),
             granted: 0,
+            served: 0,
+            tx_overtaken: 0,
             called: 0,
+            rx_overtaken: 0,
             tx: Line::new(),
             rx: Line::new(),
             watchers: Line::new(),
@@ -178,6 +201,7 @@ impl<T> State<T> {
         want: usize,
         min: usize,
         waker: &mut Option<Waker>,
+        manners: Manners,
     ) -> Step<Places> {
         let mut got = 0;
         if let Some(waiting) = *key {
@@ -185,20 +209,17 @@ impl<T> State<T> {
                 return keep_waiting(&mut self.tx, waiting, waker);
             }
             *key = None;
-            let (stale, ask) = self.tx.remove(waiting);
-            debug_assert!(stale.is_none(), "a waker is taken when its waiter leaves the line");
-            if let Ask::Places { got: granted, .. } = ask {
-                got = granted;
-            }
+            got = self.leave_line(waiting).1.places();
         }
         if self.closed {
             self.granted -= got;
             return Step::Done(Places::Closed);
         }
         if self.tx.is_empty() {
-            let more = self.free().min(want - got);
+            let more = self.free().min(want - got).min(manners.allowance(self.served, self.tx_overtaken));
             if got + more >= min {
                 self.granted += more;
+                self.tx_overtaken += if self.served > 0 { more } else { 0 };
                 got += more;
             }
         }
@@ -282,14 +303,22 @@ impl<T> State<T> {
     /// A sender's node goes away (rule 2). Gives what is to be dropped after the lock is released: its waker, and
     /// the item that it offered, if nobody has taken that.
     pub(crate) fn forget_ask(&mut self, key: Key) -> (Option<Waker>, Option<T>) {
+        let (waker, ask) = self.leave_line(key);
+        self.granted -= ask.places();
+        (waker, ask.into_item())
+    }
+
+    /// Takes a sender's node out, with what it was granted.
+    fn leave_line(&mut self, key: Key) -> (Option<Waker>, Ask<T>) {
+        let was_served = self.tx.turn(key) == Turn::Served;
         let (waker, ask) = self.tx.remove(key);
-        match ask {
-            Ask::Places { got, .. } => {
-                self.granted -= got;
-                (waker, None)
+        if was_served && matches!(ask, Ask::Places { .. }) {
+            self.served -= 1;
+            if self.served == 0 {
+                self.tx_overtaken = 0;
             }
-            Ask::Offer(item) => (waker, item),
         }
+        (waker, ask)
     }
 
     // --- receivers
@@ -314,22 +343,33 @@ impl<T> State<T> {
         left
     }
 
-    /// How many items the owner of the node `key` may take now.
-    pub(crate) fn claim(&mut self, key: &mut Option<Key>, waker: &mut Option<Waker>) -> Step<Claim> {
+    /// Makes ready what was put off and is due.
+    pub(crate) fn ripen(&mut self, after: &mut After) {
         if self.held.next_due().is_some() {
             self.held.ripen(moment::now());
+            self.balance(after);
         }
+    }
+
+    /// How many items the owner of the node `key` may take now.
+    pub(crate) fn claim(
+        &mut self,
+        key: &mut Option<Key>,
+        waker: &mut Option<Waker>,
+        manners: Manners,
+    ) -> Step<Claim> {
         let mut was_called = false;
         if let Some(waiting) = *key {
             if self.rx.turn(waiting) == Turn::Waiting {
                 return keep_waiting(&mut self.rx, waiting, waker);
             }
             was_called = self.rx.turn(waiting) == Turn::Served;
-            self.called -= usize::from(was_called);
-            self.rx.remove(waiting);
+            self.forget_claim(waiting);
             *key = None;
         }
-        match self.available().saturating_sub(self.called) {
+        let own = usize::from(was_called);
+        let allowance = manners.allowance(self.called, self.rx_overtaken).saturating_add(own);
+        match self.available().saturating_sub(self.called).min(allowance) {
             0 if self.has_ended() => Step::Done(Claim::Ended),
             0 => match waker.take() {
                 None => Step::Ask,
@@ -345,6 +385,7 @@ impl<T> State<T> {
 
     /// Takes the oldest item, which [`claim`](Self::claim) has granted. Wakes the sender whose offer it was.
     pub(crate) fn take(&mut self, after: &mut After) -> Taken<T> {
+        self.rx_overtaken += usize::from(self.called > 0);
         if let Some(taken) = self.held.pop() {
             return taken;
         }
@@ -364,6 +405,9 @@ impl<T> State<T> {
     /// A receiver's node goes away (rule 3). Gives its waker, to be dropped after the lock is released.
     pub(crate) fn forget_claim(&mut self, key: Key) -> Option<Waker> {
         self.called -= usize::from(self.rx.turn(key) == Turn::Served);
+        if self.called == 0 {
+            self.rx_overtaken = 0;
+        }
         self.rx.remove(key).0
     }
 
@@ -404,6 +448,7 @@ impl<T> State<T> {
             if !enough {
                 return;
             }
+            self.served += 1;
             after.wakes.extend(self.tx.pop(Turn::Served).and_then(|(_, waker)| waker));
         }
     }
@@ -446,6 +491,38 @@ impl<T> State<T> {
     fn tell_watchers(&mut self, after: &mut After) {
         while let Some((_, waker)) = self.watchers.pop(Turn::Served) {
             after.wakes.extend(waker);
+        }
+    }
+}
+
+// === impl Manners ===
+
+impl Manners {
+    /// How many more may pass, when `woken` have not been polled yet and `overtaken` have passed them.
+    fn allowance(self, woken: usize, overtaken: usize) -> usize {
+        match self {
+            Self::Polite if woken > 0 => OVERTAKES.saturating_sub(overtaken),
+            Self::Polite | Self::Hasty => usize::MAX,
+        }
+    }
+}
+
+// === impl Ask ===
+
+impl<T> Ask<T> {
+    /// The places that it was granted.
+    fn places(&self) -> usize {
+        match self {
+            Self::Places { got, .. } => *got,
+            Self::Offer(_) => 0,
+        }
+    }
+
+    /// The item that it offered, if nobody has taken it.
+    fn into_item(self) -> Option<T> {
+        match self {
+            Self::Places { .. } => None,
+            Self::Offer(item) => item,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, ready};
 
 use super::moment::Timer;
-use super::state::{Claim, State, Step};
+use super::state::{Claim, Manners, State, Step};
 use super::waiters::Key;
 use super::{After, Shared};
 use crate::coop;
@@ -32,7 +32,8 @@ impl Taking {
         let mut waker = self.key.is_some().then(|| cx.waker().clone());
         loop {
             let (step, due) = shared.update(|state, after| {
-                let step = match state.claim(&mut self.key, &mut waker) {
+                state.ripen(after);
+                let step = match state.claim(&mut self.key, &mut waker, Manners::Polite) {
                     Step::Done(Claim::Take(n)) => Step::Done(Some(using(state, after, n))),
                     Step::Done(Claim::Ended) => Step::Done(None),
                     Step::Done(Claim::Empty) | Step::Ask => Step::Ask,
@@ -61,10 +62,13 @@ impl Taking {
         shared: &Shared<T>,
         using: impl FnOnce(&mut State<T>, &mut After, usize) -> R,
     ) -> Result<R, Claim> {
-        shared.update(|state, after| match state.claim(&mut self.key, &mut None) {
-            Step::Done(Claim::Take(n)) => Ok(using(state, after, n)),
-            Step::Done(claim) => Err(claim),
-            Step::Ask | Step::Parked => Err(Claim::Empty),
+        shared.update(|state, after| {
+            state.ripen(after);
+            match state.claim(&mut self.key, &mut None, Manners::Hasty) {
+                Step::Done(Claim::Take(n)) => Ok(using(state, after, n)),
+                Step::Done(claim) => Err(claim),
+                Step::Ask | Step::Parked => Err(Claim::Empty),
+            }
         })
     }
 

@@ -1,1 +1,53 @@
+use std::thread;
 
+use forebay_queue::{SendError, bounded};
+
+#[test]
+fn threads_without_a_runtime_hand_over_in_order() {
+    for capacity in [0, 1, 7] {
+        let (tx, mut rx) = bounded(capacity);
+        let producer = thread::spawn(move || (0..500).all(|n| tx.blocking_send(n).is_ok()));
+        let received: Vec<_> = std::iter::from_fn(|| rx.blocking_recv()).collect();
+        assert_eq!(received, Vec::from_iter(0..500), "capacity {capacity}");
+        assert!(producer.join().expect("no panic"));
+    }
+}
+
+#[test]
+fn many_threads_take_each_item_once() {
+    for capacity in [0, 1, 10] {
+        let (tx, rx) = bounded(capacity);
+        let producers = (0..4).map(|p| {
+            let tx = tx.clone();
+            thread::spawn(move || (0..500).for_each(|n| assert!(tx.blocking_send(p * 500 + n).is_ok())))
+        });
+        let producers: Vec<_> = producers.collect();
+        let consumers = (0..4).map(|_| {
+            let mut rx = rx.clone();
+            thread::spawn(move || std::iter::from_fn(|| rx.blocking_recv()).collect::<Vec<_>>())
+        });
+        let consumers: Vec<_> = consumers.collect();
+        drop((tx, rx));
+        producers.into_iter().for_each(|producer| producer.join().expect("no panic"));
+        let mut all = Vec::new();
+        for consumer in consumers {
+            let taken = consumer.join().expect("no panic");
+            for producer in 0..4 {
+                let of_one = taken.iter().filter(|&item| item / 500 == producer);
+                assert!(of_one.is_sorted(), "each consumer sees each producer's items in order");
+            }
+            all.extend(taken);
+        }
+        all.sort_unstable();
+        assert_eq!(all, Vec::from_iter(0..2000), "capacity {capacity}");
+    }
+}
+
+#[test]
+fn blocked_sender_is_told_that_the_queue_was_closed() {
+    let (tx, rx) = bounded(1);
+    tx.try_send(1).expect("there is room");
+    let sender = thread::spawn(move || tx.blocking_send(2));
+    drop(rx);
+    assert_eq!(sender.join().expect("no panic"), Err(SendError::Closed(2)));
+}

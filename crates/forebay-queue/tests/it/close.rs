@@ -1,1 +1,116 @@
+use std::sync::{Arc, Mutex};
 
+use forebay_queue::{SendError, SendManyError, TryRecvError, TrySendError, bounded, builder};
+use forebay_testkit::Driver;
+
+#[test]
+fn send_after_close_gives_the_item_back() {
+    let (tx, rx) = bounded(1);
+    rx.close();
+    assert_eq!(Driver::new(tx.send("a")).assert_ready(), Err(SendError::Closed("a")));
+    assert_eq!(tx.try_send("b"), Err(TrySendError::Closed("b")));
+    let mut batch = vec!["c", "d"];
+    assert_eq!(Driver::new(tx.send_many(&mut batch)).assert_ready(), Err(SendManyError::Closed));
+    assert_eq!(batch, ["c", "d"]);
+    assert_eq!(Driver::new(tx.send("a")).assert_ready().unwrap_err().into_inner(), "a");
+    assert_eq!(tx.stats().accepted, 0);
+}
+
+#[test]
+fn waiting_senders_are_told_at_once() {
+    let (tx, rx) = bounded(1);
+    tx.try_send(1).expect("there is room");
+    let mut sender = Driver::new(tx.send(2));
+    let mut reserve = Driver::new(tx.reserve());
+    sender.assert_pending();
+    reserve.assert_pending();
+    rx.close();
+    assert!(sender.is_woken() && reserve.is_woken());
+    assert_eq!(sender.assert_ready(), Err(SendError::Closed(2)));
+    assert!(reserve.assert_ready().is_err());
+}
+
+#[test]
+fn granted_sender_finds_the_queue_closed_and_keeps_its_item() {
+    let (tx, mut rx) = bounded(1);
+    tx.try_send(1).expect("there is room");
+    let mut sender = Driver::new(tx.send(2));
+    sender.assert_pending();
+    assert_eq!(rx.try_recv(), Ok(1));
+    rx.close();
+    assert_eq!(sender.assert_ready(), Err(SendError::Closed(2)));
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Closed));
+}
+
+#[test]
+fn what_was_accepted_is_received_before_the_end() {
+    let (tx, mut rx) = bounded(2);
+    tx.try_send(1).expect("there is room");
+    tx.try_send(2).expect("there is room");
+    tx.close();
+    assert_eq!([rx.try_recv(), rx.try_recv(), rx.try_recv()], [Ok(1), Ok(2), Err(TryRecvError::Closed)]);
+    assert_eq!(Driver::new(rx.recv()).assert_ready(), None);
+    assert_eq!(Driver::new(rx.recv_many(&mut Vec::new(), 1)).assert_ready(), 0);
+}
+
+#[test]
+fn last_sender_closes() {
+    let (tx, mut rx) = bounded::<u8>(1);
+    let other = tx.clone();
+    let mut recv = Driver::new(rx.recv());
+    recv.assert_pending();
+    drop(tx);
+    assert!(!recv.is_woken());
+    drop(other);
+    assert_eq!(recv.assert_ready(), None);
+}
+
+#[test]
+fn weak_sender_keeps_nothing_open() {
+    let (tx, mut rx) = bounded(1);
+    let weak = tx.downgrade();
+    weak.upgrade().expect("a strong one is there").try_send(1).expect("there is room");
+    drop(tx);
+    assert!(weak.upgrade().is_none());
+    assert_eq!([rx.try_recv(), rx.try_recv()], [Ok(1), Err(TryRecvError::Closed)]);
+}
+
+#[test]
+fn last_receiver_leaves_what_is_left_to_the_hook() {
+    let left = Arc::new(Mutex::new(Vec::new()));
+    let (tx, rx) = {
+        let left = left.clone();
+        builder().capacity(4).on_undelivered(move |item| left.lock().unwrap().push(item)).build()
+    };
+    let other = rx.clone();
+    for n in 1..=3 {
+        tx.try_send(n).expect("there is room");
+    }
+    drop(rx);
+    assert!(left.lock().unwrap().is_empty(), "another receiver is there");
+    drop(other);
+    assert_eq!(*left.lock().unwrap(), [1, 2, 3]);
+    assert_eq!((tx.stats().returned, tx.stats().held), (3, 0));
+    assert_eq!(tx.try_send(4), Err(TrySendError::Closed(4)));
+}
+
+#[test]
+fn closed_is_told_to_those_who_watch() {
+    let (tx, rx) = bounded::<u8>(1);
+    let mut closed = Driver::new(tx.closed());
+    closed.assert_pending();
+    drop(rx);
+    assert!(closed.is_woken());
+    closed.assert_ready();
+    assert!(tx.is_closed());
+}
+
+#[test]
+fn values_left_in_a_queue_are_dropped_with_it() {
+    let value = Arc::new(());
+    let (tx, rx) = bounded(2);
+    tx.try_send(value.clone()).expect("there is room");
+    drop(tx);
+    drop(rx);
+    assert_eq!(Arc::strong_count(&value), 1);
+}

@@ -1,1 +1,80 @@
+use forebay_queue::{ReserveError, SendError, Sent, TryReserveError, TrySendError, bounded};
+use forebay_testkit::Driver;
 
+#[test]
+fn permit_keeps_its_place() {
+    let (tx, mut rx) = bounded(1);
+    let permit = Driver::new(tx.reserve()).assert_ready().expect("there is room");
+    assert_eq!(tx.try_send(2), Err(TrySendError::Full(2)));
+    assert_eq!(tx.len(), 0);
+    assert_eq!(permit.send(1), Ok(Sent::Stored));
+    assert_eq!(rx.try_recv(), Ok(1));
+}
+
+#[test]
+fn dropped_permit_gives_its_place_to_the_next() {
+    let (tx, _rx) = bounded(1);
+    let permit = tx.try_reserve().expect("there is room");
+    let mut waiting = Driver::new(tx.send(1));
+    waiting.assert_pending();
+    drop(permit);
+    assert_eq!(waiting.assert_ready(), Ok(Sent::Stored));
+}
+
+#[test]
+fn several_places_come_at_once_or_not_at_all() {
+    let (tx, mut rx) = bounded(3);
+    tx.try_send(0).expect("there is room");
+    let mut reserve = Driver::new(tx.reserve_many(3));
+    reserve.assert_pending();
+    assert_eq!(rx.try_recv(), Ok(0));
+    let mut permits = reserve.assert_ready().expect("open");
+    assert_eq!(permits.len(), 3);
+    permits.send(1).expect("open");
+    permits.send(2).expect("open");
+    assert_eq!(permits.len(), 1);
+    drop(permits);
+    tx.try_send(3).expect("the unused place is free again");
+    assert_eq!([rx.try_recv(), rx.try_recv(), rx.try_recv()], [Ok(1), Ok(2), Ok(3)]);
+}
+
+#[test]
+fn nobody_overtakes_one_who_gathers_places() {
+    let (tx, mut rx) = bounded(2);
+    tx.try_send(0).expect("there is room");
+    tx.try_send(1).expect("there is room");
+    let mut gathering = Driver::new(tx.reserve_many(2));
+    gathering.assert_pending();
+    assert_eq!(rx.try_recv(), Ok(0));
+    assert_eq!(tx.try_send(9), Err(TrySendError::Full(9)));
+    assert_eq!(rx.try_recv(), Ok(1));
+    assert_eq!(gathering.assert_ready().expect("open").len(), 2);
+}
+
+#[test]
+fn more_places_than_there_are_is_an_error_and_not_a_wait_for_ever() {
+    let (tx, _rx) = bounded::<u8>(2);
+    let refused = Driver::new(tx.reserve_many(3)).assert_ready().unwrap_err();
+    assert_eq!(refused, ReserveError::TooMany { asked: 3, capacity: 2 });
+    assert_eq!(refused.to_string(), "3 places asked of a queue with 2");
+    assert!(Driver::new(tx.reserve_many(0)).assert_ready().expect("open").is_empty());
+}
+
+#[test]
+fn permit_of_a_closed_queue_gives_the_item_back() {
+    let (tx, rx) = bounded(1);
+    let permit = tx.try_reserve().expect("there is room");
+    rx.close();
+    assert_eq!(permit.send(1), Err(SendError::Closed(1)));
+    assert_eq!(tx.try_reserve().unwrap_err(), TryReserveError::Closed);
+    assert_eq!(Driver::new(tx.reserve()).assert_ready().unwrap_err(), ReserveError::Closed);
+}
+
+#[test]
+#[should_panic(expected = "all reserved places are used")]
+fn one_item_more_than_was_reserved_panics() {
+    let (tx, _rx) = bounded(2);
+    let mut permits = Driver::new(tx.reserve_many(1)).assert_ready().expect("open");
+    permits.send(1).expect("open");
+    let _ = permits.send(2);
+}

@@ -1,1 +1,117 @@
+use std::sync::{Arc, Mutex};
+use std::thread;
 
+use forebay_queue::Pressure::{self, High, Normal};
+use forebay_queue::{Level, Sender, bounded, builder, unbounded};
+use forebay_testkit::Driver;
+
+#[test]
+fn rises_and_falls_with_hysteresis() {
+    let (tx, mut rx) = bounded(10);
+    let mut seen = Vec::new();
+    for n in 0..10 {
+        tx.try_send(n).expect("there is room");
+        seen.push(tx.pressure());
+    }
+    assert_eq!(seen.iter().position(|pressure| *pressure == High), Some(8), "above 80 %");
+    let mut falling = Vec::new();
+    while rx.try_recv().is_ok() {
+        falling.push((rx.len(), rx.pressure()));
+    }
+    assert_eq!(falling.iter().find(|(_, pressure)| *pressure == Normal), Some(&(1, Normal)), "below 20 %");
+}
+
+#[test]
+fn change_is_told_to_each_handle_once() {
+    let (tx, mut rx) = bounded(1);
+    let other = tx.clone();
+    let mut watching = Driver::new(tx.pressure_changed());
+    watching.assert_pending();
+    other.try_send(1).expect("there is room");
+    assert!(watching.is_woken());
+    assert_eq!(watching.assert_ready(), High);
+    assert_eq!(Driver::new(other.pressure_changed()).assert_ready(), High, "it was missed, not lost");
+    let mut again = Driver::new(tx.pressure_changed());
+    again.assert_pending();
+    assert_eq!(rx.try_recv(), Ok(1));
+    assert_eq!(again.assert_ready(), Normal);
+}
+
+#[test]
+fn dropped_watch_has_seen_nothing() {
+    let (tx, _rx) = bounded(1);
+    let mut watching = Driver::new(tx.pressure_changed());
+    watching.assert_pending();
+    tx.try_send(1).expect("there is room");
+    drop(watching);
+    assert_eq!(Driver::new(tx.pressure_changed()).assert_ready(), High);
+}
+
+#[test]
+fn hook_hears_of_each_crossing_once_and_in_order() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hook = heard.clone();
+    let (tx, mut rx) = builder().capacity(1).on_pressure(move |p| hook.lock().unwrap().push(p)).build();
+    let producer = thread::spawn(move || (0..500).for_each(|n| assert!(tx.blocking_send(n).is_ok())));
+    while rx.blocking_recv().is_some() {}
+    producer.join().expect("no panic");
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard.len(), 1000, "500 items through one place are 500 times full and 500 times empty");
+    assert!(heard.chunks(2).all(|pair| pair == [High, Normal]));
+}
+
+#[test]
+fn hook_may_use_the_queue() {
+    let slot: Arc<Mutex<Option<Sender<u32>>>> = Arc::default();
+    let (inside, heard) = (slot.clone(), Arc::new(Mutex::new(Vec::<Pressure>::new())));
+    let hook = heard.clone();
+    let (tx, mut rx) = builder()
+        .capacity(2)
+        .on_pressure(move |pressure| {
+            hook.lock().unwrap().push(pressure);
+            if pressure == Normal
+                && let Some(tx) = inside.lock().unwrap().take()
+            {
+                // Makes it high again, inside of the hook.
+                tx.try_send(8).expect("it is empty");
+                tx.try_send(9).expect("there is room");
+            }
+        })
+        .build();
+    *slot.lock().unwrap() = Some(tx.clone());
+    tx.try_send(1).expect("there is room");
+    tx.try_send(2).expect("there is room");
+    assert_eq!([rx.try_recv(), rx.try_recv()], [Ok(1), Ok(2)]);
+    assert_eq!(*heard.lock().unwrap(), [High, Normal, High]);
+}
+
+#[test]
+fn unbounded_is_never_under_pressure() {
+    let (tx, _rx) = unbounded();
+    (0..1000).for_each(|n| assert!(tx.try_send(n).is_ok()));
+    assert_eq!((tx.pressure(), tx.level()), (Normal, None));
+}
+
+#[test]
+fn rendezvous_is_under_pressure_while_a_sender_waits() {
+    let (tx, rx) = bounded(0);
+    assert_eq!((rx.pressure(), rx.level()), (Normal, Some(0.0)));
+    let mut waiting = Driver::new(tx.send(1));
+    waiting.assert_pending();
+    assert_eq!((rx.pressure(), rx.level()), (High, Some(1.0)));
+    drop(waiting);
+    assert_eq!((rx.pressure(), rx.level()), (Normal, Some(0.0)));
+}
+
+#[test]
+fn level_is_the_share_that_is_filled() {
+    let (tx, rx) = bounded(4);
+    tx.try_send(1).expect("there is room");
+    assert_eq!((tx.level(), rx.level()), (Some(0.25), Some(0.25)));
+}
+
+#[test]
+#[should_panic(expected = "watermarks high 0.2 and low 0.8: must be 0 <= low < high <= 1")]
+fn builder_refuses_marks_out_of_order() {
+    let _ = builder::<u8>().watermarks(0.2, 0.8);
+}
