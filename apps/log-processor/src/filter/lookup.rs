@@ -1,12 +1,5 @@
-//! Finding the field that a path means.
-//!
-//! Three names stand for what programs call by many names. The first of these that a record has is meant:
-//!
-//! | name | also found as |
-//! | --- | --- |
-//! | `level` | `lvl`, `severity`, `log.level`, `loglevel`, `log_level`, `levelname`, `severity_text`, `SeverityText`, `PRIORITY` (journald), `priority`, `s` (MongoDB) |
-//! | `message` | `msg`, `@message`, `MESSAGE` (journald), `log` (Docker), `short_message` (GELF), `body`, `event` (structlog) |
-//! | `time` | `timestamp`, `@timestamp`, `ts`, `datetime`, `t.$date` (MongoDB), `__REALTIME_TIMESTAMP` (journald) |
+//! Finding the field that a path means. (The other names of `level`, `message` and `time` are documented
+//! with the language.)
 
 use super::ast::Path;
 use crate::record::{Record, Value};

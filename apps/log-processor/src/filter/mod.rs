@@ -28,8 +28,14 @@
 //! than letters, digits and `_ @ $ -`, and names that are words of the language, go in quotes:
 //! `"user name" == "x"`, `request."user agent"`. Where a name occurs twice the last one counts.
 //!
-//! `level`, `message` and `time` also find the fields that other programs call otherwise, unless the
-//! record has one of the very name ([`lookup`] lists them). Records are never changed by that.
+//! Three names also stand for what programs call by other names. The first of these that a record has is
+//! meant; the record itself is not changed by that.
+//!
+//! | name | also found as |
+//! | --- | --- |
+//! | `level` | `lvl`, `severity`, `log.level`, `loglevel`, `log_level`, `levelname`, `severity_text`, `SeverityText`, `PRIORITY` (journald), `priority`, `s` (MongoDB) |
+//! | `message` | `msg`, `@message`, `MESSAGE` (journald), `log` (Docker), `short_message` (GELF), `body`, `event` (structlog) |
+//! | `time` | `timestamp`, `@timestamp`, `ts`, `datetime`, `t.$date` (MongoDB), `__REALTIME_TIMESTAMP` (journald) |
 //!
 //! **Values**: numbers; `true`, `false`, `null`; levels by name without quotes; text in double or single
 //! quotes with `\" \' \\ \n \r \t \u{e9}`. In a pattern a backslash belongs to the pattern.

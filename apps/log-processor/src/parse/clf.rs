@@ -136,7 +136,8 @@ mod tests {
             )
         );
         assert_eq!(
-            shown(r#"h - - [22/Jan/2019:03:56:14 +0330] "\x16\x03" 400 0 "-" "a \"b\"" 502 0.001"#).as_deref(),
+            shown(r#"h - - [22/Jan/2019:03:56:14 +0330] "\x16\x03" 400 0 "-" "a \"b\"" 502 0.001"#)
+                .as_deref(),
             Some(
                 "host=h time=22/Jan/2019:03:56:14 +0330 request=\u{16}\u{3} status=400 bytes=0 user_agent=a \"b\" extra=502 0.001 "
             )

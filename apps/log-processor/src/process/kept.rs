@@ -1,0 +1,91 @@
+//! Where kept lines go.
+
+use std::ops::Range;
+
+use super::OutputFormat;
+use super::lines::Line;
+use crate::parse::Format;
+use crate::record::Record;
+use crate::render;
+
+/// Takes the lines that are kept, in order.
+pub(super) trait Kept {
+    /// Keeps a line: `text` is its content as UTF-8, `record` what was read from it.
+    fn keep(&mut self, line: &Line<'_>, format: Format, text: &str, record: &Record<'_>);
+
+    /// Bytes of output so far.
+    fn len(&self) -> usize;
+}
+
+/// Raw output: which bytes of the batch stay, neighbours joined.
+#[derive(Default)]
+pub(super) struct Ranges {
+    ranges: Vec<Range<usize>>,
+    len: usize,
+}
+
+/// Records written anew, as JSON or logfmt.
+pub(super) struct Rendered {
+    format: OutputFormat,
+    bytes: Vec<u8>,
+}
+
+// === impl Ranges ===
+
+impl Kept for Ranges {
+    fn keep(&mut self, line: &Line<'_>, _: Format, _: &str, _: &Record<'_>) {
+        self.len += line.whole.len();
+        match self.ranges.last_mut() {
+            Some(last) if last.end == line.whole.start => last.end = line.whole.end,
+            _ => self.ranges.push(line.whole.clone()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl Ranges {
+    /// Cuts everything else out of the batch, in place.
+    pub(super) fn cut(self, mut bytes: Vec<u8>) -> Vec<u8> {
+        if self.len == 0 {
+            return Vec::new();
+        }
+        let mut end = 0;
+        for range in self.ranges {
+            let len = range.len();
+            if range.start > end {
+                bytes.copy_within(range, end);
+            }
+            end += len;
+        }
+        bytes.truncate(end);
+        bytes
+    }
+}
+
+// === impl Rendered ===
+
+impl Rendered {
+    pub(super) fn new(format: OutputFormat) -> Self {
+        Self { format, bytes: Vec::new() }
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl Kept for Rendered {
+    fn keep(&mut self, line: &Line<'_>, format: Format, text: &str, record: &Record<'_>) {
+        match self.format {
+            OutputFormat::Logfmt => render::logfmt(record, line.piece, &mut self.bytes),
+            _ => render::json(format, text, record, line.piece, &mut self.bytes),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}

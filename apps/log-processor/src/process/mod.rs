@@ -1,0 +1,174 @@
+//! The domain step: a plain function from a run of lines to what should be written of it.
+//!
+//! No clock, no runtime, no state between calls: batches may be processed on any worker in any order.
+//! The one thing that ties batches together, an over-long line that travels in pieces, is settled by
+//! whoever puts the batches back in order (see [`Processed::continued`]).
+
+mod counts;
+mod kept;
+mod lines;
+
+use crate::filter::Filter;
+use crate::parse::{Format, ParseMode, parse};
+use crate::record::{Record, Value};
+use crate::render::Piece;
+
+pub use counts::{Counts, FormatCounts};
+use kept::{Kept, Ranges, Rendered};
+use lines::{Line, lines};
+
+/// How a [`Processor`] reads, chooses and writes lines.
+#[derive(Debug, Default)]
+pub struct ProcessorOptions {
+    /// How lines are read.
+    pub parse: ParseMode,
+    /// Which records are kept; `None` keeps all.
+    pub filter: Option<Filter>,
+    /// How kept records are written.
+    pub format: OutputFormat,
+}
+
+/// How kept records are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// The line as it came, byte for byte, with its own line end or without one.
+    #[default]
+    Raw,
+    /// One JSON object a line.
+    Json,
+    /// `key=value` pairs, one record a line.
+    Logfmt,
+}
+
+/// Whether a batch begins or ends in the middle of an over-long line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Edges {
+    /// The first byte continues a line that the batch before it began.
+    pub starts_inside: bool,
+    /// The last line goes on in the next batch of the same input.
+    pub ends_inside: bool,
+}
+
+/// Parses, filters and renders batches of lines.
+///
+/// `Send + Sync` and without interior state: workers share one behind an `Arc`.
+#[derive(Debug)]
+pub struct Processor {
+    options: ProcessorOptions,
+}
+
+/// What became of one batch.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Processed {
+    /// What to write. The batch's own allocation where nothing had to change.
+    pub bytes: Vec<u8>,
+    /// How many of the first `bytes` belong to the line that an earlier batch began. They must be
+    /// written only if that line's first piece was kept, which this batch cannot know.
+    pub continued: usize,
+    /// Whether the line that goes on in the next batch was kept. `None`: no line goes on, or this
+    /// batch is itself a middle piece and the answer is still that of the first piece.
+    pub kept_last: Option<bool>,
+    /// What was seen and done.
+    pub counts: Counts,
+}
+
+// === impl Processor ===
+
+impl Processor {
+    /// Makes a processor. What can be wrong in the options was refused when they were parsed.
+    pub fn new(options: ProcessorOptions) -> Self {
+        Self { options }
+    }
+
+    /// Takes a batch's bytes and gives back what to write of them.
+    pub fn process(&self, bytes: Vec<u8>, edges: Edges) -> Processed {
+        let ProcessorOptions { parse, filter, format } = &self.options;
+        match format {
+            OutputFormat::Raw if *parse == ParseMode::Plain && filter.is_none() => pass(bytes, edges),
+            OutputFormat::Raw => {
+                let mut kept = Ranges::default();
+                let processed = self.run(&bytes, edges, &mut kept);
+                Processed { bytes: kept.cut(bytes), ..processed }
+            }
+            OutputFormat::Json | OutputFormat::Logfmt => {
+                let mut kept = Rendered::new(*format);
+                let processed = self.run(&bytes, edges, &mut kept);
+                Processed { bytes: kept.into_bytes(), ..processed }
+            }
+        }
+    }
+
+    /// Parses and filters each line and hands `kept` those that pass. The result lacks its bytes.
+    fn run(&self, bytes: &[u8], edges: Edges, kept: &mut impl Kept) -> Processed {
+        let mut processed = Processed::default();
+        processed.counts.bytes = bytes.len() as u64;
+        // The records of one batch share its lifetime, so one record's memory serves them all.
+        let mut record = Record::default();
+        for line in lines(bytes, edges) {
+            if line.piece == Piece::Later {
+                keep_piece(&line, kept);
+                processed.continued = kept.len();
+                continue;
+            }
+            let (format, is_kept) = match str::from_utf8(line.content) {
+                Ok(text) => {
+                    record.clear();
+                    self.decide(&line, text, &mut record, kept)
+                }
+                Err(_) => {
+                    let text = String::from_utf8_lossy(line.content);
+                    self.decide(&line, &text, &mut Record::default(), kept)
+                }
+            };
+            processed.counts.add(format, self.options.parse, is_kept);
+            if line.piece == Piece::First {
+                processed.kept_last = Some(is_kept);
+            }
+        }
+        processed
+    }
+
+    /// Parses and filters one line.
+    fn decide<'a>(
+        &self,
+        line: &Line<'_>,
+        text: &'a str,
+        record: &mut Record<'a>,
+        kept: &mut impl Kept,
+    ) -> (Format, bool) {
+        // Some editors put a byte order mark in front of a file; it is no part of the first line.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let format = parse(self.options.parse, text, record);
+        let is_kept = self.options.filter.as_ref().is_none_or(|filter| filter.matches(record));
+        if is_kept {
+            kept.keep(line, format, text, record);
+        }
+        (format, is_kept)
+    }
+}
+
+/// A later piece of an over-long line is no record by itself, and whether it stays is not known here.
+fn keep_piece(line: &Line<'_>, kept: &mut impl Kept) {
+    let text = String::from_utf8_lossy(line.content);
+    let mut record = Record::default();
+    record.push("message", Value::Text(&text));
+    kept.keep(line, Format::Plain, &text, &record);
+}
+
+/// The way through when there is nothing to decide: the lines are counted and that is all.
+fn pass(bytes: Vec<u8>, edges: Edges) -> Processed {
+    let continued = match memchr::memchr(b'\n', &bytes) {
+        _ if !edges.starts_inside => 0,
+        Some(end) => end + 1,
+        None => bytes.len(),
+    };
+    let own = &bytes[continued..];
+    let is_open = own.last().is_some_and(|&last| last != b'\n');
+    let lines = memchr::memchr_iter(b'\n', own).count() as u64 + u64::from(is_open);
+    let kept_last = (edges.ends_inside && is_open).then_some(true);
+    let counts = Counts::all_kept(bytes.len() as u64, lines);
+    Processed { bytes, continued, kept_last, counts }
+}
+
+#[cfg(test)]
+mod tests;
