@@ -28,7 +28,7 @@ pub enum TrySendError<T> {
     Full(T),
 }
 
-/// [`Sender::send_timeout`](crate::Sender::send_timeout) did not take the item.
+/// `Sender::send_timeout` did not take the item.
 #[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendTimeoutError<T> {
@@ -96,7 +96,7 @@ pub enum TryRecvError {
     Closed,
 }
 
-/// [`Receiver::recv_timeout`](crate::Receiver::recv_timeout) took nothing.
+/// `Receiver::recv_timeout` took nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RecvTimeoutError {

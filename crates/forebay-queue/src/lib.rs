@@ -1,4 +1,73 @@
-//! Under construction.
+//! An async bounded queue with strict cancellation, and the traits that Forebay's crates meet through.
+//!
+//! Something produces items, something else consumes them, and neither keeps the other's pace. Between them is a
+//! queue with a bound: when it is full, the producer waits, is refused, or something is dropped, as its owner
+//! chose.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let (tx, mut rx) = forebay_queue::bounded(2);
+//!
+//! tokio::spawn(async move {
+//!     for job in 1..=5 {
+//!         tx.send(job).await.expect("somebody receives"); // waits while two are in the queue
+//!     }
+//! }); // the last sender goes, and the queue is closed
+//!
+//! let mut done = Vec::new();
+//! while let Some(job) = rx.recv().await {
+//!     done.push(job);
+//! }
+//! assert_eq!(done, [1, 2, 3, 4, 5]);
+//! # }
+//! ```
+//!
+//! # When not to use it
+//!
+//! To tell many consumers the same thing (`tokio::sync::broadcast`), to share only the latest value
+//! (`tokio::sync::watch`), for one answer (`tokio::sync::oneshot`), or where items must outlive the process.
+//!
+//! # Which call do I want
+//!
+//! | I want to | send | receive |
+//! | --- | --- | --- |
+//! | wait for as long as it takes | [`send`](Sender::send) | [`recv`](Receiver::recv) |
+//! | not wait | [`try_send`](Sender::try_send) | [`try_recv`](Receiver::try_recv) |
+//! | wait so long and no longer | `send_timeout`, `send_deadline` | `recv_timeout`, `recv_deadline` |
+//! | many at once | [`send_many`](Sender::send_many) | [`recv_many`](Receiver::recv_many) |
+//! | make the item only when there is room | [`reserve`](Sender::reserve), [`reserve_many`](Sender::reserve_many) | |
+//! | no runtime on this thread | [`blocking_send`](Sender::blocking_send) | [`blocking_recv`](Receiver::blocking_recv) |
+//! | say how each item ended | | the receiver as a [`Source`] of [`Delivery`] |
+//! | choose what full means | [`Builder::when_full`] | |
+//! | be told to slow down | [`pressure_changed`](Sender::pressure_changed), [`Builder::on_pressure`] | the same |
+//!
+//! # What it promises
+//!
+//! **Cancellation.** A `send` that is dropped has not sent, and a `recv` that is dropped has taken nothing, so both
+//! may be used in `select!` and under timeouts. What was meant for a future that goes away is passed on to the next
+//! in the line at once. Each method says under `# Cancel safety` what holds for it.
+//!
+//! **Nothing is lost quietly.** What was not accepted comes back in the error. What was accepted is received,
+//! handed to a hook, or dropped by the policy that the owner chose; and it is counted ([`QueueStats`]), so that the
+//! counts add up at any time.
+//!
+//! **Order.** First in, first out, for each sender and among all. An item that comes back takes its old place.
+//!
+//! **Fairness.** Those who wait are served in the order in which they came. Who is running may overtake one that
+//! was woken and has not been polled yet by 16 items at the most. A woken future that is neither polled nor
+//! dropped holds up what it was given (one item, or the places that it was granted) and nothing else.
+//!
+//! **The end.** After [`close`](Sender::close), or when the last sender is gone, senders get their items back, and
+//! receivers are told when nothing waits and nothing is in anybody's hands. When the last receiver is gone, what is
+//! left goes to [`Builder::on_undelivered`].
+//!
+//! **Neighbours.** Nothing spins, nothing sleeps to look again. Wakers, hooks and destructors run outside of the
+//! lock. In a tokio task each call spends one unit of the cooperative budget.
+//!
+//! # Features
+//!
+//! `tokio` (default): timeouts, delayed redelivery and the cooperative budget. Without it the queue needs no
+//! runtime: any executor will do.
 
 mod builder;
 mod coop;
@@ -56,3 +125,7 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     builder().unbounded().build()
 }
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

@@ -64,10 +64,10 @@ impl<T> Sender<T> {
     /// # Cancel safety
     ///
     /// A `send` that is dropped before it is ready has not sent: its item is dropped with it and reaches nobody.
-    /// To keep the item, [`reserve`](Self::reserve) a place first, or use [`send_timeout`](Self::send_timeout).
+    /// To keep the item, [`reserve`](Self::reserve) a place first, or use `send_timeout`.
     ///
     /// At a rendezvous the receiver's taking is the sending, and it may come a moment before the `send` is polled
-    /// again: a `send` that is dropped in between has sent. [`send_timeout`](Self::send_timeout) has no such
+    /// again: a `send` that is dropped in between has sent. `send_timeout` has no such
     /// moment, since it looks once more when it gives up.
     pub async fn send(&self, item: T) -> Result<Sent<T>, SendError<T>> {
         if self.meets() {
