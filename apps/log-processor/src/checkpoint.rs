@@ -1,13 +1,23 @@
 //! What a run saves so that the next one goes on where it ended, however it ended.
+//!
+//! One file in a folder of its own, replaced as a whole: a reader finds the old state or the new one, never a
+//! mixture. It says which version wrote it and what it should hash to; whatever is not exactly as it was written is
+//! refused by name. A state that was guessed would lose lines or double them, and nobody would learn of it.
 
 use std::{
     collections::BTreeMap,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use crate::input::{FileKey, Position};
+use crate::{
+    fault,
+    input::{FileKey, Fingerprint, Position},
+};
 
 /// The state of a run at one moment: all of it is true together.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +36,7 @@ pub struct Checkpoint {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputMark {
     /// Its name.
+    #[serde(with = "crate::input::any_path")]
     pub path: PathBuf,
     /// Its place on disk.
     pub key: FileKey,
@@ -35,12 +46,102 @@ pub struct OutputMark {
 
 /// The folder that holds a pipeline's state, locked for this run.
 #[derive(Debug)]
-pub struct StateDir {}
+pub struct StateDir {
+    dir: PathBuf,
+    sync: bool,
+    /// Held, never read: the system unlocks it when the process ends, however it ends.
+    _lock: File,
+}
 
 /// Why a state cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StateError {}
+pub enum StateError {
+    /// The folder above is missing.
+    #[error("state folder {} cannot be made: {} does not exist; make that first", dir.display(), parent.display())]
+    NoParent {
+        /// The state's folder.
+        dir: PathBuf,
+        /// The one above.
+        parent: PathBuf,
+    },
+    /// The system refused something.
+    #[error("state folder {}: cannot {action}: {source}", dir.display())]
+    Io {
+        /// The state's folder.
+        dir: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another run is using it.
+    #[error("state folder {} is in use by another run; wait for its end, or give this one a folder of its own", dir.display())]
+    InUse {
+        /// The state's folder.
+        dir: PathBuf,
+    },
+    /// It is not what was written.
+    #[error(
+        "state {} is damaged: {reason}; restore it, or remove it and the output to start from the beginning",
+        path.display()
+    )]
+    Damaged {
+        /// The state's file.
+        path: PathBuf,
+        /// How that was seen.
+        reason: String,
+    },
+    /// A later version of this program wrote it.
+    #[error(
+        "state {} is of version {found}, this program knows {VERSION}; use the program that wrote it, or a later one",
+        path.display()
+    )]
+    Newer {
+        /// The state's file.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+    },
+    /// It belongs to a pipeline with other settings.
+    #[error(
+        "state {} belongs to another pipeline: {setting} was {}, now it is {}; give this one a folder of its own",
+        path.display(), quoted(was), quoted(is)
+    )]
+    Foreign {
+        /// The state's file.
+        path: PathBuf,
+        /// The first setting that differs.
+        setting: String,
+        /// Its value in the state.
+        was: Option<String>,
+        /// Its value now.
+        is: Option<String>,
+    },
+}
+
+/// The layout of the state file. A change that older programs would misread raises it.
+const VERSION: u64 = 1;
+
+const FILE: &str = "checkpoint.json";
+const NEW_FILE: &str = "checkpoint.json.new";
+const LOCK: &str = "lock";
+
+/// What is on disk: a checkpoint as it was written, and how to tell that it is still that.
+#[derive(Serialize, Deserialize)]
+struct Envelope<'a> {
+    version: u64,
+    /// Of the text of `checkpoint`, in hexadecimal: JSON has no room for every 64-bit number.
+    hash: String,
+    #[serde(borrow)]
+    checkpoint: &'a RawValue,
+}
+
+/// Read on its own first: a later version may have another layout.
+#[derive(Deserialize)]
+struct Version {
+    version: u64,
+}
 
 // === impl StateDir ===
 
@@ -53,8 +154,28 @@ impl StateDir {
     ///
     /// When the folder cannot be made or used, or another run holds it.
     pub fn open(dir: &Path, sync: bool) -> Result<Self, StateError> {
-        let _ = (dir, sync);
-        todo!()
+        let failed = |action| move |source| StateError::Io { dir: dir.to_owned(), action, source };
+        match fs::create_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let parent = dir.parent().unwrap_or(dir).to_owned();
+                return Err(StateError::NoParent { dir: dir.to_owned(), parent });
+            }
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed("be made")(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(dir.join(LOCK))
+            .map_err(failed("open its lock file"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { dir: dir.to_owned(), sync, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse { dir: dir.to_owned() }),
+            Err(TryLockError::Error(error)) => Err(failed("lock it")(error)),
+        }
     }
 
     /// What the run before saved; none if there was none.
@@ -63,8 +184,18 @@ impl StateDir {
     ///
     /// When the state is damaged, of a newer version, or of a pipeline with other `settings`.
     pub fn load(&self, settings: &BTreeMap<String, String>) -> Result<Option<Checkpoint>, StateError> {
-        let _ = settings;
-        todo!()
+        let path = self.dir.join(FILE);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(self.failed("read the checkpoint", source)),
+        };
+        let checkpoint = decode(&text, &path)?;
+        if let Some(setting) = first_difference(&checkpoint.settings, settings) {
+            let (was, is) = (checkpoint.settings.get(&setting).cloned(), settings.get(&setting).cloned());
+            return Err(StateError::Foreign { path, setting, was, is });
+        }
+        Ok(Some(checkpoint))
     }
 
     /// Replaces the saved state, as a whole or not at all.
@@ -73,7 +204,219 @@ impl StateDir {
     ///
     /// When it cannot be written: then the state before it is still there.
     pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), StateError> {
-        let _ = checkpoint;
-        todo!()
+        let text = encode(checkpoint);
+        self.write_new(&text).map_err(|source| self.failed("write a new checkpoint", source))?;
+        fault::point("after-save");
+        // Renaming is the moment at which the new state holds: before it the old one does, and nothing is between.
+        fs::rename(self.dir.join(NEW_FILE), self.dir.join(FILE))
+            .and_then(|()| if self.sync { File::open(&self.dir)?.sync_all() } else { Ok(()) })
+            .map_err(|source| self.failed("put the new checkpoint in place", source))?;
+        fault::point("after-rename");
+        Ok(())
+    }
+
+    fn write_new(&self, text: &str) -> io::Result<()> {
+        let mut file = File::create(self.dir.join(NEW_FILE))?;
+        file.write_all(text.as_bytes())?;
+        // Else the name might reach the disk before the content does.
+        if self.sync { file.sync_all() } else { Ok(()) }
+    }
+
+    fn failed(&self, action: &'static str, source: io::Error) -> StateError {
+        StateError::Io { dir: self.dir.clone(), action, source }
+    }
+}
+
+fn encode(checkpoint: &Checkpoint) -> String {
+    let checkpoint = serde_json::value::to_raw_value(checkpoint).expect("a checkpoint is plain data");
+    let hash = hash(checkpoint.get());
+    let envelope = Envelope { version: VERSION, hash, checkpoint: &checkpoint };
+    serde_json::to_string(&envelope).expect("an envelope is plain data") + "\n"
+}
+
+fn decode(text: &[u8], path: &Path) -> Result<Checkpoint, StateError> {
+    let damaged = |reason: String| StateError::Damaged { path: path.to_owned(), reason };
+    let unreadable = |error: serde_json::Error| damaged(error.to_string());
+    if text.is_empty() {
+        return Err(damaged("it is empty".to_owned()));
+    }
+    let Version { version } = serde_json::from_slice(text).map_err(unreadable)?;
+    if version > VERSION {
+        return Err(StateError::Newer { path: path.to_owned(), found: version });
+    }
+    let envelope: Envelope<'_> = serde_json::from_slice(text).map_err(unreadable)?;
+    if version != VERSION || hash(envelope.checkpoint.get()) != envelope.hash {
+        return Err(damaged("its content does not match its checksum".to_owned()));
+    }
+    serde_json::from_str(envelope.checkpoint.get()).map_err(unreadable)
+}
+
+fn hash(text: &str) -> String {
+    format!("{:016x}", Fingerprint::hash(text.as_bytes()))
+}
+
+fn first_difference(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Option<String> {
+    was.keys().chain(is.keys()).find(|setting| was.get(*setting) != is.get(*setting)).cloned()
+}
+
+fn quoted(value: &Option<String>) -> String {
+    value.as_ref().map_or_else(|| "not given".to_owned(), |value| format!("`{value}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn settings(filter: &str) -> BTreeMap<String, String> {
+        [("filter", filter), ("format", "raw")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into()
+    }
+
+    fn checkpoint() -> Checkpoint {
+        Checkpoint {
+            settings: settings("level >= warn"),
+            output: Some(OutputMark {
+                path: PathBuf::from("out.log"),
+                key: FileKey { device: 1, inode: 2 },
+                length: 345,
+            }),
+            inputs: Vec::new(),
+            counts: [("lines".to_owned(), u64::MAX)].into(),
+        }
+    }
+
+    struct Fixture {
+        folder: tempfile::TempDir,
+        state: StateDir,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().expect("the tests need a folder to write to");
+            let state = StateDir::open(folder.path(), false).expect("an empty folder can be used");
+            Self { folder, state }
+        }
+
+        /// What a load says about a state file with that text.
+        fn said_of(&self, text: impl AsRef<[u8]>) -> String {
+            fs::write(self.folder.path().join(FILE), text).expect("the folder is ours");
+            let error = self.state.load(&settings("level >= warn")).expect_err("this state is to be refused");
+            self.without_folder(&error)
+        }
+
+        fn without_folder(&self, error: &StateError) -> String {
+            error.to_string().replace(&self.folder.path().display().to_string(), "STATE")
+        }
+    }
+
+    #[test]
+    fn what_was_saved_last_is_loaded() {
+        let mut fixture = Fixture::new();
+        let settings = settings("level >= warn");
+        assert_eq!(fixture.state.load(&settings).expect("no state is no error"), None);
+        for length in [1, 2] {
+            let mut checkpoint = checkpoint();
+            checkpoint.output.as_mut().expect("it has one").length = length;
+            fixture.state.save(&checkpoint).expect("the folder is ours");
+            assert_eq!(fixture.state.load(&settings).expect("it was just saved"), Some(checkpoint));
+        }
+    }
+
+    #[test]
+    fn damaged_states_are_refused_by_name() {
+        let fixture = Fixture::new();
+        let good = encode(&checkpoint());
+        let said = [
+            ("empty", fixture.said_of("")),
+            ("cut in the middle", fixture.said_of(&good[..good.len() / 2])),
+            ("one digit changed", fixture.said_of(good.replace("345", "346"))),
+            ("zeros, as after a loss of power", fixture.said_of([0; 100])),
+            ("no state at all", fixture.said_of("[1, 2]")),
+            ("a later version", fixture.said_of(r#"{"version":2,"layout":"unknown"}"#)),
+            ("a version that never was", fixture.said_of(good.replace("\"version\":1", "\"version\":0"))),
+        ];
+        let said: Vec<String> = said.iter().map(|(what, error)| format!("{what}:\n  {error}")).collect();
+        assert_snapshot!(said.join("\n"), @r"
+        empty:
+          state STATE/checkpoint.json is damaged: it is empty; restore it, or remove it and the output to start from the beginning
+        cut in the middle:
+          state STATE/checkpoint.json is damaged: EOF while parsing a value at line 1 column 115; restore it, or remove it and the output to start from the beginning
+        one digit changed:
+          state STATE/checkpoint.json is damaged: its content does not match its checksum; restore it, or remove it and the output to start from the beginning
+        zeros, as after a loss of power:
+          state STATE/checkpoint.json is damaged: expected value at line 1 column 1; restore it, or remove it and the output to start from the beginning
+        no state at all:
+          state STATE/checkpoint.json is damaged: trailing characters at line 1 column 5; restore it, or remove it and the output to start from the beginning
+        a later version:
+          state STATE/checkpoint.json is of version 2, this program knows 1; use the program that wrote it, or a later one
+        a version that never was:
+          state STATE/checkpoint.json is damaged: its content does not match its checksum; restore it, or remove it and the output to start from the beginning
+        ");
+    }
+
+    #[test]
+    fn every_single_changed_byte_is_noticed() {
+        let good = encode(&checkpoint());
+        for at in 0..good.len() {
+            let mut text = good.clone().into_bytes();
+            text[at] ^= 1;
+            let decoded = decode(&text, Path::new("state"));
+            // White space may change without the content changing.
+            assert!(decoded.is_err() || decoded.is_ok_and(|decoded| decoded == checkpoint()), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn state_of_another_pipeline_is_refused_by_the_setting_that_differs() {
+        let mut fixture = Fixture::new();
+        fixture.state.save(&checkpoint()).expect("the folder is ours");
+        let mut more = settings("level >= warn");
+        more.insert("sample".to_owned(), "10".to_owned());
+        let said = [settings("level >= error"), more].map(|settings| {
+            fixture.without_folder(&fixture.state.load(&settings).expect_err("the settings differ"))
+        });
+        assert_snapshot!(said.join("\n"), @r"
+        state STATE/checkpoint.json belongs to another pipeline: filter was `level >= warn`, now it is `level >= error`; give this one a folder of its own
+        state STATE/checkpoint.json belongs to another pipeline: sample was not given, now it is `10`; give this one a folder of its own
+        ");
+    }
+
+    #[test]
+    fn folders_that_cannot_be_used_are_said() {
+        let fixture = Fixture::new();
+        let file = fixture.folder.path().join("file");
+        fs::write(&file, "").expect("the folder is ours");
+        let said = [
+            StateDir::open(fixture.folder.path(), false),
+            StateDir::open(&fixture.folder.path().join("no/state"), false),
+            StateDir::open(&file, false),
+        ]
+        .map(|opened| fixture.without_folder(&opened.expect_err("this folder is to be refused")));
+        assert_snapshot!(said.join("\n"), @r"
+        state folder STATE is in use by another run; wait for its end, or give this one a folder of its own
+        state folder STATE/no/state cannot be made: STATE/no does not exist; make that first
+        state folder STATE/file: cannot open its lock file: Not a directory (os error 20)
+        ");
+    }
+
+    #[test]
+    fn lock_ends_with_the_run() {
+        let Fixture { folder, state } = Fixture::new();
+        drop(state);
+        StateDir::open(folder.path(), true).expect("nobody holds it any more");
+    }
+
+    #[test]
+    fn leftover_of_a_crash_before_the_rename_is_ignored_and_replaced() {
+        let mut fixture = Fixture::new();
+        fixture.state.save(&checkpoint()).expect("the folder is ours");
+        fs::write(fixture.folder.path().join(NEW_FILE), "half a checkp").expect("the folder is ours");
+        let settings = settings("level >= warn");
+        assert_eq!(fixture.state.load(&settings).expect("the old state holds"), Some(checkpoint()));
+        fixture.state.save(&checkpoint()).expect("the folder is ours");
+        assert_eq!(fixture.state.load(&settings).expect("it was just saved"), Some(checkpoint()));
     }
 }

@@ -85,6 +85,12 @@ pub enum InputError {
         /// As given; `-` for standard input.
         path: PathBuf,
     },
+    /// A compressed file under `--follow`.
+    #[error("input {} is compressed and does not grow; read it in a run without --follow", path.display())]
+    CompressedFollow {
+        /// As given.
+        path: PathBuf,
+    },
     /// The system would not tell about changes.
     #[error(
         "changes in {} cannot be watched: {source}; on Linux the limits are \

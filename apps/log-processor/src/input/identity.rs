@@ -76,10 +76,15 @@ impl Fingerprint {
         Ok(self.begins(&stretch[..read]))
     }
 
-    fn of(bytes: &[u8]) -> Self {
-        let hash = bytes
+    /// The hash alone, of any number of bytes.
+    pub(crate) fn hash(bytes: &[u8]) -> u64 {
+        bytes
             .iter()
-            .fold(Self::EMPTY.hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+            .fold(Self::EMPTY.hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    fn of(bytes: &[u8]) -> Self {
+        let hash = Self::hash(bytes);
         Self { bytes: u16::try_from(bytes.len()).expect("a stretch is at most LIMIT bytes"), hash }
     }
 }

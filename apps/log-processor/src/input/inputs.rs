@@ -1,12 +1,17 @@
 //! The reader: all inputs of a run, one batch at a time.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     error::InputError,
+    follow::Changes,
     identity::FileKey,
+    notice::Notice,
+    pattern::{InputSpec, STDIN, expand},
+    plan::Plan,
     position::Position,
-    signal::{Stopper, Wake},
+    signal::{Signal, Stopper, Wake},
+    table::{Entry, Outcome, State, Table},
 };
 use crate::{batch::Batch, checkpoint::Checkpoint};
 
@@ -43,51 +48,31 @@ pub enum Step {
     End,
 }
 
-/// Changes that a run lives through. Each displays as a sentence.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Notice {
-    /// A file stands where another one stood, which was read to its end.
-    #[error("{} was rotated: reading the new file from its start", path.display())]
-    Rotated {
-        /// The name they share.
-        path: PathBuf,
-    },
-    /// A file holds less than was read of it.
-    #[error("{} was truncated behind byte {offset}: reading it again from its start", path.display())]
-    Truncated {
-        /// Its name.
-        path: PathBuf,
-        /// How far it had been read.
-        offset: u64,
-    },
-    /// A file to follow does not exist (yet, or for the moment).
-    #[error("{} does not exist: waiting for it", path.display())]
-    Missing {
-        /// Its name.
-        path: PathBuf,
-    },
-    /// A file appeared that a pattern reaches.
-    #[error("{} appeared: reading it from its start", path.display())]
-    Appeared {
-        /// Its name.
-        path: PathBuf,
-    },
-    /// A file of the run before was found under another name, and is finished first.
-    #[error("{} is now {}: going on there from byte {offset}", was.display(), is.display())]
-    Found {
-        /// Its name in the run before.
-        was: PathBuf,
-        /// Where it, or a copy of it, is now.
-        is: PathBuf,
-        /// From where on it is read.
-        offset: u64,
-    },
+/// All inputs of a run. Lives on the reader's thread.
+///
+/// Without `follow` they are read one after the other. With it, each is asked in turn for a batch, so a busy file
+/// keeps no other waiting for longer than that takes.
+#[derive(Debug)]
+pub struct Inputs {
+    table: Table,
+    options: Options,
+    signal: Arc<Signal>,
+    /// What was found on the way to the next batch; goes out first.
+    outbox: VecDeque<Step>,
+    /// The input that is asked next.
+    turn: usize,
+    /// None without `follow`.
+    follow: Option<Following>,
 }
 
-/// All inputs of a run. Lives on the reader's thread.
 #[derive(Debug)]
-pub struct Inputs {}
+struct Following {
+    changes: Changes,
+    /// Something was read or found since the round began.
+    progress: bool,
+    /// The last round found nothing to do, so the next begins with a look whether or not anything called for one.
+    was_idle: bool,
+}
 
 // === impl Options ===
 
@@ -102,36 +87,172 @@ impl Default for Options {
 impl Inputs {
     /// Finds what `patterns` name, and where `resume` left off.
     ///
+    /// A file of `resume` that is found under another name is read first, then those that were rotated after it,
+    /// then what stands at its path. One that is not found at all is reported by the first [`next`](Self::next).
+    ///
     /// # Errors
     ///
-    /// As [`expand`](super::expand); with `follow` also when changes cannot be watched.
+    /// As [`expand`]; with `follow` also when changes cannot be watched or a file is compressed; with `resumable`
+    /// also when an input is a pipe.
     pub fn open(
         patterns: &[String],
         resume: Option<&Checkpoint>,
         options: Options,
     ) -> Result<Self, InputError> {
-        let _ = (patterns, resume, options);
-        todo!()
+        let specs = expand(patterns, options.follow)?;
+        if options.resumable {
+            refuse_pipes(&specs)?;
+        }
+        let mut inputs = Self {
+            table: Table::default(),
+            signal: Arc::default(),
+            outbox: VecDeque::new(),
+            turn: 0,
+            follow: None,
+            options,
+        };
+        let positions = resume.map_or(&[][..], |checkpoint| &checkpoint.inputs);
+        let plan = Plan::new(&specs, positions, inputs.options.except);
+        inputs.outbox.extend(plan.said);
+        for planned in &plan.starts {
+            let entry =
+                Entry { reached: planned.reached, ..Entry::new(State::Waiting(planned.start.clone())) };
+            inputs.table.push(planned.key, entry);
+        }
+        if inputs.options.follow {
+            let mut changes = Changes::watch(patterns, &inputs.options, &inputs.signal)?;
+            changes.begin(&plan.starts, &mut inputs.table, &mut inputs.outbox)?;
+            inputs.follow = Some(Following { changes, progress: false, was_idle: true });
+        }
+        Ok(inputs)
     }
 
     /// Where each input stands before the first batch; the index is [`Batch::input`]. None means at its start.
     pub fn positions(&self) -> Vec<Option<Arc<Position>>> {
-        todo!()
+        self.table.positions()
     }
 
     /// Ends this run from another thread.
     pub fn stopper(&self) -> Stopper {
-        todo!()
+        Stopper::new(Arc::clone(&self.signal))
     }
 
     /// Reads on. `recycle` is the buffer of an earlier batch, or an empty one; its content does not matter.
-    pub fn next(&mut self, recycle: Vec<u8>) -> Step {
-        let _ = recycle;
-        todo!()
+    ///
+    /// Without `follow` this waits for a pipe that has nothing yet; a [`Stopper`] ends the wait.
+    /// With it, the begin of a line is kept back until the rest is written or the file makes way for another. A run
+    /// that is stopped leaves it where it is, behind the last position.
+    pub fn next(&mut self, mut recycle: Vec<u8>) -> Step {
+        loop {
+            if let Some(step) = self.outbox.pop_front() {
+                return step;
+            }
+            if self.signal.is_stopped() {
+                return Step::End;
+            }
+            let step = match self.follow {
+                None => self.next_in_order(&mut recycle),
+                Some(_) => self.next_in_turn(&mut recycle),
+            };
+            if let Some(step) = step {
+                return step;
+            }
+        }
     }
 
     /// After [`Step::Idle`]: blocks until something may have changed, or the run is stopped.
     pub fn wait(&mut self) -> Wake {
-        todo!()
+        self.signal.wait()
     }
+
+    /// None: what there is to say is in the outbox, or there is more to do.
+    fn next_in_order(&mut self, buffer: &mut Vec<u8>) -> Option<Step> {
+        if self.turn == self.table.len() {
+            return Some(Step::End);
+        }
+        let input = self.turn;
+        if let Err(error) = self.table.open(input, self.options.max_line, &self.signal) {
+            self.turn += 1;
+            return Some(Step::Failed { input: Some(input), error });
+        }
+        match self.table.read(input, false, buffer) {
+            Outcome::Batch(batch) => Some(Step::Batch(batch)),
+            Outcome::Ended(news) => {
+                self.turn += 1;
+                news.map(Step::Batch)
+            }
+            Outcome::Pending => {
+                self.signal.wait();
+                None
+            }
+            Outcome::Failed(rest, error) => {
+                self.turn += 1;
+                self.fail(input, rest, error);
+                None
+            }
+        }
+    }
+
+    /// None: what there is to say is in the outbox, or there is more to do.
+    fn next_in_turn(&mut self, buffer: &mut Vec<u8>) -> Option<Step> {
+        let Self { follow: Some(following), table, outbox, signal, .. } = self else {
+            return Some(Step::End);
+        };
+        if self.turn == 0 && (signal.take_look() || std::mem::take(&mut following.was_idle)) {
+            following.changes.look(table, outbox);
+            if !outbox.is_empty() {
+                // It may hold batches, whose numbers come before those that are read from here on.
+                following.progress = true;
+                return None;
+            }
+        }
+        while self.turn < table.len() {
+            let input = self.turn;
+            self.turn += 1;
+            if !table.is_readable(input) {
+                continue;
+            }
+            match table.read(input, true, buffer) {
+                Outcome::Batch(batch) => {
+                    following.progress = true;
+                    return Some(Step::Batch(batch));
+                }
+                Outcome::Ended(news) => {
+                    // A file that closed may have been in the way of another one.
+                    following.progress |= !table.is_open(input);
+                    if let Some(news) = news {
+                        return Some(Step::Batch(news));
+                    }
+                }
+                Outcome::Pending => {}
+                Outcome::Failed(rest, error) => {
+                    following.progress = true;
+                    self.fail(input, rest, error);
+                    return None;
+                }
+            }
+        }
+        self.turn = 0;
+        if std::mem::take(&mut following.progress) {
+            return None;
+        }
+        following.was_idle = true;
+        Some(Step::Idle)
+    }
+
+    fn fail(&mut self, input: usize, rest: Option<Batch>, error: InputError) {
+        self.outbox.extend(rest.map(Step::Batch));
+        self.outbox.push_back(Step::Failed { input: Some(input), error });
+    }
+}
+
+fn refuse_pipes(specs: &[InputSpec]) -> Result<(), InputError> {
+    for spec in specs {
+        match spec {
+            InputSpec::Stdin => return Err(InputError::NotResumable { path: STDIN.into() }),
+            InputSpec::Stream(path) => return Err(InputError::NotResumable { path: path.clone() }),
+            InputSpec::File { .. } => {}
+        }
+    }
+    Ok(())
 }

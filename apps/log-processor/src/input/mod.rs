@@ -13,16 +13,28 @@
 //! last line end of a quarter of a megabyte and hands the rest on to the next batch.
 
 mod error;
+mod file;
+mod follow;
+mod framing;
+mod gzip;
 mod identity;
 mod inputs;
+mod locate;
+mod notice;
 mod pattern;
+mod plan;
 mod position;
+mod reader;
 mod signal;
+mod stream;
+mod table;
 
+pub(crate) use self::position::any_path;
 pub use self::{
     error::InputError,
     identity::{FileKey, Fingerprint},
-    inputs::{Inputs, Notice, Options, Step},
+    inputs::{Inputs, Options, Step},
+    notice::Notice,
     pattern::{InputSpec, expand},
     position::{Phase, Position},
     signal::{Stopper, Wake},

@@ -1,6 +1,13 @@
 //! From what a person writes to the files that are meant.
 
-use std::path::PathBuf;
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use glob::MatchOptions;
 
 use super::{error::InputError, identity::FileKey};
 
@@ -9,7 +16,9 @@ use super::{error::InputError, identity::FileKey};
 pub enum InputSpec {
     /// `-`: what standard input brings.
     Stdin,
-    /// A file, plain or compressed, or something that reads like one, such as a named pipe.
+    /// Something that is read once and waited for: a named pipe, a device.
+    Stream(PathBuf),
+    /// A file, plain or compressed.
     File {
         /// As given, or as the pattern found it.
         path: PathBuf,
@@ -17,6 +26,13 @@ pub enum InputSpec {
         key: FileKey,
     },
 }
+
+/// How standard input is named.
+pub(super) const STDIN: &str = "-";
+
+/// A shell's rules: `*` does not reach hidden files.
+const LIKE_A_SHELL: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// The inputs that `patterns` name: paths, globs and `-`, in the order given, each glob's files sorted by name.
 ///
@@ -28,6 +44,199 @@ pub enum InputSpec {
 ///
 /// A pattern that makes no sense or matches nothing, a file that is missing or may not be read, a folder.
 pub fn expand(patterns: &[String], follow: bool) -> Result<Vec<InputSpec>, InputError> {
-    let _ = (patterns, follow);
-    todo!()
+    let mut specs = Vec::new();
+    let mut seen = HashSet::new();
+    for pattern in patterns {
+        if pattern == STDIN {
+            if !specs.contains(&InputSpec::Stdin) {
+                specs.push(InputSpec::Stdin);
+            }
+            continue;
+        }
+        let mut matched = false;
+        for path in reach(pattern)? {
+            let metadata = match fs::metadata(&path) {
+                Ok(metadata) => metadata,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    if follow && folder_of(&path).is_dir() {
+                        continue;
+                    }
+                    return Err(InputError::Missing { path });
+                }
+                Err(source) => return Err(InputError::Unreadable { path, source }),
+            };
+            if metadata.is_dir() {
+                if is_glob(pattern) {
+                    continue;
+                }
+                return Err(InputError::Folder { path });
+            }
+            matched = true;
+            if metadata.is_file() {
+                // Who may not read the file learns it now and not in the middle of the run.
+                File::open(&path).map_err(|source| InputError::Unreadable { path: path.clone(), source })?;
+            }
+            let key = FileKey::of(&metadata);
+            if seen.insert(key) {
+                specs.push(match metadata.is_file() {
+                    true => InputSpec::File { path, key },
+                    false => InputSpec::Stream(path),
+                });
+            }
+        }
+        if !matched && !follow {
+            return Err(InputError::NoMatch { pattern: pattern.clone() });
+        }
+    }
+    Ok(specs)
+}
+
+/// What `pattern` reaches now: its matches if it is a glob, sorted; otherwise itself, whether it exists or not.
+///
+/// A file whose name looks like a glob is meant as it is written.
+pub(super) fn reach(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
+    let path = PathBuf::from(pattern);
+    if !is_glob(pattern) || fs::symlink_metadata(&path).is_ok() {
+        return Ok(vec![path]);
+    }
+    let matches = glob::glob_with(pattern, LIKE_A_SHELL).map_err(|error| InputError::BadPattern {
+        pattern: pattern.to_owned(),
+        column: error.pos + 1,
+        reason: error.msg,
+    })?;
+    matches
+        .map(|path| {
+            path.map_err(|error| InputError::Unreadable {
+                path: error.path().to_owned(),
+                source: error.into(),
+            })
+        })
+        .collect()
+}
+
+/// The folders in which files that `pattern` reaches may appear: one, with `true` if those below it count too.
+pub(super) fn watched_folder(pattern: &str) -> (PathBuf, bool) {
+    let path = Path::new(pattern);
+    let literal: PathBuf =
+        path.components().take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).collect();
+    if literal == path {
+        return (folder_of(path), false);
+    }
+    let below = path.components().count() - literal.components().count() > 1;
+    let folder = if literal.as_os_str().is_empty() { PathBuf::from(".") } else { literal };
+    (folder, below)
+}
+
+/// The folder that holds `path`; `.` for a bare name.
+pub(super) fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn is_glob(pattern: &str) -> bool {
+    pattern.contains(['*', '?', '['])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn folder_with(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("the tests need a folder to write to");
+        for name in names {
+            fs::write(folder.path().join(name), "line\n").expect("the folder is ours");
+        }
+        folder
+    }
+
+    /// What `patterns` in `folder` expand to: names, or the error with the folder's own name taken out.
+    fn expanded(folder: &Path, patterns: &[&str], follow: bool) -> String {
+        let prefix = format!("{}/", folder.display());
+        let patterns: Vec<String> = patterns
+            .iter()
+            .map(|pattern| if *pattern == STDIN { STDIN.to_owned() } else { format!("{prefix}{pattern}") })
+            .collect();
+        match expand(&patterns, follow) {
+            Ok(specs) => specs
+                .iter()
+                .map(|spec| match spec {
+                    InputSpec::Stdin => STDIN.to_owned(),
+                    InputSpec::Stream(path) => format!("stream {}", path.display()).replace(&prefix, ""),
+                    InputSpec::File { path, .. } => path.display().to_string().replace(&prefix, ""),
+                })
+                .collect::<Vec<_>>()
+                .join(" "),
+            Err(error) => error.to_string().replace(&prefix, ""),
+        }
+    }
+
+    #[test]
+    fn globs_are_sorted_and_keep_the_order_of_the_patterns() {
+        let folder = folder_with(&["b.log", "a.log", "z.txt", ".hidden.log"]);
+        assert_eq!(expanded(folder.path(), &["z.*", "-", "*.log", "-"], false), "z.txt - a.log b.log");
+    }
+
+    #[test]
+    fn a_file_that_is_reached_twice_is_read_once() {
+        let folder = folder_with(&["a.log", "b.log"]);
+        symlink("a.log", folder.path().join("link.log")).expect("the folder is ours");
+        fs::hard_link(folder.path().join("b.log"), folder.path().join("c.log")).expect("the folder is ours");
+        assert_eq!(expanded(folder.path(), &["b.log", "*.log"], false), "b.log a.log");
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_glob_is_meant_as_written() {
+        let folder = folder_with(&["a[1].log", "a1.log"]);
+        assert_eq!(expanded(folder.path(), &["a[1].log"], false), "a[1].log");
+    }
+
+    #[test]
+    fn globs_pass_over_folders() {
+        let folder = folder_with(&["a.log"]);
+        fs::create_dir(folder.path().join("old.log")).expect("the folder is ours");
+        assert_eq!(expanded(folder.path(), &["*.log"], false), "a.log");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said_with_a_remedy() {
+        let folder = folder_with(&["a.log"]);
+        fs::create_dir(folder.path().join("sub")).expect("the folder is ours");
+        let cases = ["nothing*.log", "missing.log", "sub", "a.log/b"];
+        let mut said: Vec<String> =
+            cases.iter().map(|case| expanded(folder.path(), &[case], false)).collect();
+        said.extend(reach("a**b").err().map(|error| error.to_string()));
+        assert_snapshot!(said.join("\n"), @r"
+        input pattern `nothing*.log` matches no file; check the folder and the spelling
+        input missing.log does not exist; check the spelling, or use --follow to wait for it
+        input sub is a folder; name the files in it, for example `sub/*.log`
+        input a.log/b cannot be opened: Not a directory (os error 20); check who may read it and its folders
+        input pattern `a**b`: recursive wildcards must form a single path component at character 1; write `[*]` for a literal `*`
+        ");
+    }
+
+    #[test]
+    fn following_waits_for_files_but_not_for_folders() {
+        let folder = folder_with(&[]);
+        assert_eq!(expanded(folder.path(), &["app.log", "*.log"], true), "");
+        assert!(expanded(folder.path(), &["no/app.log"], true).contains("does not exist"));
+    }
+
+    #[test]
+    fn the_folder_to_watch_is_the_part_without_wildcards() {
+        let watched = |pattern| {
+            let (folder, below) = watched_folder(pattern);
+            (folder.display().to_string(), below)
+        };
+        assert_eq!(watched("/var/log/app.log"), ("/var/log".to_owned(), false));
+        assert_eq!(watched("/var/log/*.log"), ("/var/log".to_owned(), false));
+        assert_eq!(watched("/var/log/*/app.log"), ("/var/log".to_owned(), true));
+        assert_eq!(watched("*.log"), (".".to_owned(), false));
+        assert_eq!(watched("app.log"), (".".to_owned(), false));
+    }
 }

@@ -1,6 +1,6 @@
 //! Where an input stands: what a checkpoint saves for each file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +38,25 @@ pub enum Phase {
     Forgotten,
 }
 
+// === impl Position ===
+
+impl Position {
+    /// The start of the input at `path`, about which nothing is known yet.
+    pub(super) fn start(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            key: None,
+            head: Fingerprint::EMPTY,
+            offset: 0,
+            tail: Fingerprint::EMPTY,
+            inside_line: false,
+            phase: Phase::Reading,
+        }
+    }
+}
+
 /// Paths are bytes, JSON is text: a path that is not UTF-8 is saved as a list of its bytes.
-mod any_path {
+pub(crate) mod any_path {
     use std::{
         ffi::OsString,
         os::unix::ffi::{OsStrExt, OsStringExt},
@@ -55,14 +72,14 @@ mod any_path {
         Bytes(Vec<u8>),
     }
 
-    pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
         match path.to_str() {
             Some(text) => serializer.serialize_str(text),
             None => path.as_os_str().as_bytes().serialize(serializer),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
         Ok(match AnyPath::deserialize(deserializer)? {
             AnyPath::Text(text) => PathBuf::from(text),
             AnyPath::Bytes(bytes) => PathBuf::from(OsString::from_vec(bytes)),

@@ -53,6 +53,11 @@ impl Signal {
         self.changed.notify_all();
     }
 
+    /// Whether something may have changed since this was last asked or waited for.
+    pub(super) fn take_look(&self) -> bool {
+        std::mem::take(&mut self.flags().look)
+    }
+
     pub(super) fn is_stopped(&self) -> bool {
         self.flags().stopped
     }

@@ -1,0 +1,110 @@
+//! What bytes come from: a plain file, a compressed one, or a stream.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+};
+
+use super::{
+    gzip,
+    identity::{Fingerprint, read_at},
+    stream::Stream,
+};
+
+/// An open source of bytes.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// Read as it is.
+    Plain(File),
+    /// Decompressed on the way.
+    Gzip(Box<gzip::Decoder>),
+    /// Read by a thread.
+    Stream(Stream),
+}
+
+// === impl Body ===
+
+impl Body {
+    /// Reads `file` from its start, or `None` if it does not hold `tail` just before byte `offset`.
+    pub(super) fn of_file(mut file: File, offset: u64, tail: Fingerprint) -> io::Result<Option<Self>> {
+        if gzip::is_gzip(&file)? {
+            let mut decoder = gzip::decoder(file)?;
+            let holds = gzip::skip(&mut decoder, offset, tail)?;
+            return Ok(holds.then(|| Self::Gzip(Box::new(decoder))));
+        }
+        if !holds(&file, offset, tail)? {
+            return Ok(None);
+        }
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Some(Self::Plain(file)))
+    }
+
+    /// The plain file, if it is one.
+    pub(super) fn plain(&self) -> Option<&File> {
+        match self {
+            Self::Plain(file) => Some(file),
+            Self::Gzip(_) | Self::Stream(_) => None,
+        }
+    }
+
+    /// Whether the source may have more after it said that it ended.
+    pub(super) fn may_grow(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.read(buffer),
+            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Stream(stream) => stream.read(buffer),
+        }
+    }
+}
+
+/// The fingerprint of the first line of `file`, after decompression.
+pub(super) fn head(file: &File) -> io::Result<Fingerprint> {
+    Ok(Fingerprint::of_first_line(&first_bytes(file)?))
+}
+
+/// Whether `file` begins with `head`, after decompression.
+pub(super) fn begins_with(file: &File, head: Fingerprint) -> io::Result<bool> {
+    Ok(head.begins(&first_bytes(file)?))
+}
+
+/// Whether two plain files hold the same from byte `offset` on: up to byte `end`, or as many as a fingerprint covers.
+pub(super) fn agree(one: &File, other: &File, offset: u64, end: u64) -> io::Result<bool> {
+    let bytes = usize::try_from(end - offset).unwrap_or(usize::MAX).min(Fingerprint::LIMIT);
+    let (mut of_one, mut of_other) = ([0; Fingerprint::LIMIT], [0; Fingerprint::LIMIT]);
+    let read = read_at(one, &mut of_one[..bytes], offset)?;
+    Ok(read == read_at(other, &mut of_other[..bytes], offset)? && of_one[..read] == of_other[..read])
+}
+
+/// What `head` has become since: more of the same first line. None if the file begins otherwise, or nothing is new.
+pub(super) fn grown_head(file: &File, head: Fingerprint) -> io::Result<Option<Fingerprint>> {
+    if usize::from(head.bytes) == Fingerprint::LIMIT {
+        return Ok(None);
+    }
+    let first = first_bytes(file)?;
+    let grown = Fingerprint::of_first_line(&first);
+    Ok((grown.bytes > head.bytes && head.begins(&first)).then_some(grown))
+}
+
+fn first_bytes(file: &File) -> io::Result<Vec<u8>> {
+    if gzip::is_gzip(file)? {
+        return gzip::first_bytes(file);
+    }
+    let mut first = vec![0; Fingerprint::LIMIT];
+    let read = read_at(file, &mut first, 0)?;
+    first.truncate(read);
+    Ok(first)
+}
+
+/// Whether plain `file` is at least `offset` long and holds `tail` just before that.
+pub(super) fn holds(file: &File, offset: u64, tail: Fingerprint) -> io::Result<bool> {
+    if file.metadata()?.len() < offset {
+        return Ok(false);
+    }
+    tail.is_at(file, offset.saturating_sub(u64::from(tail.bytes)))
+}

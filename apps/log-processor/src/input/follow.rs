@@ -1,0 +1,361 @@
+//! Files that grow, and what happens to them meanwhile: rotation, truncation, new files, files that go away.
+//!
+//! The system only says *that* something changed in a folder; what changed is found by looking at every path anew.
+//! So an event that is lost or comes twice does no harm, and a test can take one step after another without any.
+//!
+//! | seen at a path | what it means | what is done |
+//! | --- | --- | --- |
+//! | nothing | between rename and create | the open file is read on |
+//! | another file, empty | the writer has not turned to it yet | the open file is read on |
+//! | another file, not empty | rotated | the open file is read to its end, then the other one |
+//! | the same file, shorter, or with other bytes before the position | truncated | a copy beside it is finished, if there is one; then the file from its start |
+//! | a file that no path led to before | appeared | it is read from its start |
+//! | the same, named after an open file and with its bytes so far | being copied | it is passed over until the open file is truncated |
+//!
+//! An open file whose last name is deleted is read to its end and closed.
+//!
+//! *The rule for rotation* is exact for one writer: it writes to the new file only after it stopped writing to the
+//! old one, so once the new one holds something, the end of the old one is its end.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
+
+use super::{
+    error::InputError,
+    identity::FileKey,
+    inputs::{Options, Step},
+    locate::locate_copy,
+    notice::Notice,
+    pattern::{STDIN, folder_of, reach, watched_folder},
+    plan::Planned,
+    position::Position,
+    reader::Reader,
+    signal::Signal,
+    table::{Entry, Start, State, Table},
+};
+
+/// What is known of the paths that a run follows.
+#[derive(Debug)]
+pub(super) struct Changes {
+    patterns: Vec<String>,
+    max_line: usize,
+    except: Option<FileKey>,
+    signal: Arc<Signal>,
+    watcher: RecommendedWatcher,
+    watched: HashSet<PathBuf>,
+    /// The file that each path led to when it was last looked at.
+    bindings: HashMap<PathBuf, usize>,
+    /// What was said of a path, so that it is said once and not at every look.
+    said: HashMap<PathBuf, Said>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Missing,
+    Unreadable,
+    Compressed(FileKey),
+    Copy(FileKey),
+}
+
+// === impl Changes ===
+
+impl Changes {
+    /// Asks the system to call `signal` when anything changes in a folder that matters to `patterns`.
+    pub(super) fn watch(
+        patterns: &[String],
+        options: &Options,
+        signal: &Arc<Signal>,
+    ) -> Result<Self, InputError> {
+        let patterns: Vec<String> = patterns.iter().filter(|pattern| *pattern != STDIN).cloned().collect();
+        let called = Arc::clone(signal);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Opening and reading are events too, and ours would call us for ever. An error may hide a change.
+            let is_ours = event.is_ok_and(|event| {
+                matches!(event.kind, EventKind::Access(access) if !matches!(access, AccessKind::Close(_)))
+            });
+            if !is_ours {
+                called.look();
+            }
+        })
+        .map_err(|source| InputError::Watch { folder: PathBuf::from("."), source })?;
+        let mut changes = Self {
+            max_line: options.max_line,
+            except: options.except,
+            signal: Arc::clone(signal),
+            watcher,
+            watched: HashSet::new(),
+            bindings: HashMap::new(),
+            said: HashMap::new(),
+            patterns,
+        };
+        for pattern in changes.patterns.clone() {
+            let (folder, below) = watched_folder(&pattern);
+            changes.watch_folder(folder, below)?;
+        }
+        Ok(changes)
+    }
+
+    /// Opens what the run begins with.
+    ///
+    /// A file of the run before is bound to the path where it stood, so what stands there now is found by the first
+    /// look and treated as any rotation.
+    pub(super) fn begin(
+        &mut self,
+        starts: &[Planned],
+        table: &mut Table,
+        outbox: &mut VecDeque<Step>,
+    ) -> Result<(), InputError> {
+        for (index, planned) in starts.iter().enumerate() {
+            if let Start::File(path) = &planned.start
+                && is_compressed(path)
+                && planned.reached
+            {
+                if self.patterns.iter().any(|pattern| Path::new(pattern) == path) {
+                    return Err(InputError::CompressedFollow { path: path.clone() });
+                }
+                table.get_mut(index).state = State::Gone;
+                continue;
+            }
+            let older = self.bindings.get(&planned.home).copied();
+            if older.is_some() && fs::metadata(&planned.home).is_ok_and(|metadata| metadata.len() == 0) {
+                // Rotated, and the writer has not turned to the new file: it is left to the looks.
+                table.get_mut(index).state = State::Gone;
+                continue;
+            }
+            table.get_mut(index).behind = older;
+            if let Err(error) = table.open(index, self.max_line, &self.signal) {
+                outbox.push_back(Step::Failed { input: Some(index), error });
+                continue;
+            }
+            if let Some(older) = older {
+                table.get_mut(older).retiring = true;
+            }
+            if planned.key.is_some() {
+                self.bindings.insert(planned.home.clone(), index);
+                self.watch_target(&planned.home);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at every path, and puts what there is to say about it into `outbox`.
+    pub(super) fn look(&mut self, table: &mut Table, outbox: &mut VecDeque<Step>) {
+        let mut reached = HashSet::new();
+        for path in self.paths(outbox) {
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_file() => {
+                    let key = FileKey::of(&metadata);
+                    if Some(key) != self.except {
+                        reached.extend(self.look_at(&path, key, metadata.len(), table, outbox));
+                    }
+                }
+                // Folders are no input, and streams were opened when the run began.
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let is_read = self.bindings.get(&path).is_some_and(|index| table.is_open(*index));
+                    if !is_read && self.is_news(&path, Said::Missing) {
+                        outbox.push_back(Step::Notice(Notice::Missing { path }));
+                    }
+                }
+                Err(source) => self.fail(path, source, outbox),
+            }
+        }
+        // What a path led to last counts as reached as long as nothing else stands there.
+        self.bindings.retain(|_, index| table.is_open(*index) || reached.contains(index));
+        for index in 0..table.len() {
+            let entry = table.get_mut(index);
+            entry.reached = reached.contains(&index);
+            match &entry.state {
+                State::Open(reader) if !entry.reached && reader.is_deleted() => entry.retiring = true,
+                State::Closed(_) if !entry.reached => outbox.extend(table.forget(index).map(Step::Batch)),
+                _ => {}
+            }
+        }
+    }
+
+    /// The file that `path` leads to, if it is one of the run's.
+    fn look_at(
+        &mut self,
+        path: &Path,
+        key: FileKey,
+        len: u64,
+        table: &mut Table,
+        outbox: &mut VecDeque<Step>,
+    ) -> Option<usize> {
+        if let Some(index) = table.by_key(key)
+            && let Some(index) = self.look_at_known(path, index, len, table, outbox)
+        {
+            self.said.remove(path);
+            self.bindings.insert(path.to_owned(), index);
+            return Some(index);
+        }
+        let older = self.bindings.get(path).copied().filter(|index| table.is_open(*index));
+        if older.is_some() && len == 0 {
+            return older;
+        }
+        if is_compressed(path) {
+            if self.is_news(path, Said::Compressed(key)) {
+                outbox.push_back(Step::Notice(Notice::Compressed { path: path.to_owned() }));
+            }
+            return None;
+        }
+        if older.is_none()
+            && let Some(of) = table.copied_to(path)
+        {
+            if len > 0 && self.is_news(path, Said::Copy(key)) {
+                outbox.push_back(Step::Notice(Notice::Copied { path: path.to_owned(), of }));
+            }
+            return None;
+        }
+        let index = self.start(path, older, table, outbox)?;
+        outbox.push_back(Step::Notice(match older {
+            Some(_) => Notice::Rotated { path: path.to_owned() },
+            None => Notice::Appeared { path: path.to_owned() },
+        }));
+        Some(index)
+    }
+
+    /// None if the place on disk is known, but from a file that is no more.
+    fn look_at_known(
+        &mut self,
+        path: &Path,
+        index: usize,
+        len: u64,
+        table: &mut Table,
+        outbox: &mut VecDeque<Step>,
+    ) -> Option<usize> {
+        match &table.get(index).state {
+            State::Open(reader) if reader.is_truncated() => {
+                let position = reader.peek().clone();
+                self.restart(path, index, &position, table, outbox)
+            }
+            State::Open(_) | State::Waiting(_) => Some(index),
+            // A compressed file was finished as a copy of one that was followed; it does not grow.
+            State::Closed(_) if is_compressed(path) => Some(index),
+            State::Closed(position) => {
+                let reader = Reader::resume(path, position, self.max_line).ok().flatten()?;
+                if len > position.offset {
+                    // A late writer added lines behind the end that was seen.
+                    table.get_mut(index).state = State::Open(Box::new(reader));
+                }
+                Some(index)
+            }
+            State::Gone => None,
+        }
+    }
+
+    /// A truncated file begins anew, as another file. What was not read before it was cut may be in a copy.
+    fn restart(
+        &mut self,
+        path: &Path,
+        index: usize,
+        position: &Position,
+        table: &mut Table,
+        outbox: &mut VecDeque<Step>,
+    ) -> Option<usize> {
+        let offset = position.offset;
+        let copy = locate_copy(position)
+            .and_then(|copy| Some((Reader::resume(&copy, position, self.max_line).ok()??, copy)));
+        let notice = match copy {
+            Some((reader, copy)) => {
+                // The begin of a line that was kept back is in the copy too.
+                let entry = table.get_mut(index);
+                let copy_key = reader.key();
+                entry.state = State::Open(Box::new(reader));
+                if let Some(key) = copy_key {
+                    table.rekey(key, index);
+                }
+                Notice::CopiedAndTruncated { path: path.to_owned(), copy, offset }
+            }
+            None => Notice::Truncated { path: path.to_owned(), offset },
+        };
+        table.get_mut(index).retiring = true;
+        table.get_mut(index).reached = false;
+        outbox.push_back(Step::Notice(notice));
+        self.start(path, Some(index), table, outbox)
+    }
+
+    /// Opens the file at `path` at its start, to be read behind `older`.
+    fn start(
+        &mut self,
+        path: &Path,
+        older: Option<usize>,
+        table: &mut Table,
+        outbox: &mut VecDeque<Step>,
+    ) -> Option<usize> {
+        let reader = match Reader::open(path, self.max_line) {
+            Ok(reader) => reader,
+            Err(source) => {
+                // It may be gone again by now; then the next look sees that.
+                if source.kind() != io::ErrorKind::NotFound {
+                    self.fail(path.to_owned(), source, outbox);
+                }
+                return None;
+            }
+        };
+        let key = reader.key();
+        let entry = Entry { behind: older, ..Entry::new(State::Open(Box::new(reader))) };
+        let index = table.push(key, entry);
+        if let Some(older) = older {
+            table.get_mut(older).retiring = true;
+        }
+        self.said.remove(path);
+        self.bindings.insert(path.to_owned(), index);
+        self.watch_target(path);
+        Some(index)
+    }
+
+    /// Everything that the patterns reach now, and paths that do not exist.
+    fn paths(&mut self, outbox: &mut VecDeque<Step>) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for pattern in &self.patterns {
+            match reach(pattern) {
+                Ok(reached) => paths.extend(reached),
+                Err(error) => outbox.push_back(Step::Failed { input: None, error }),
+            }
+        }
+        paths
+    }
+
+    fn fail(&mut self, path: PathBuf, source: io::Error, outbox: &mut VecDeque<Step>) {
+        if self.is_news(&path, Said::Unreadable) {
+            let error = InputError::Unreadable { path, source };
+            outbox.push_back(Step::Failed { input: None, error });
+        }
+    }
+
+    fn is_news(&mut self, path: &Path, said: Said) -> bool {
+        self.said.insert(path.to_owned(), said) != Some(said)
+    }
+
+    /// A link is followed: its file changes in another folder than the one it was found in.
+    fn watch_target(&mut self, path: &Path) {
+        if let Ok(target) = fs::canonicalize(path) {
+            // The file is read whether or not its folder can be watched; its own folder was asked for at the start.
+            let _ = self.watch_folder(folder_of(&target), false);
+        }
+    }
+
+    fn watch_folder(&mut self, folder: PathBuf, below: bool) -> Result<(), InputError> {
+        let folder = fs::canonicalize(&folder).unwrap_or(folder);
+        if !below && self.watched.contains(&folder) {
+            return Ok(());
+        }
+        let mode = if below { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+        self.watcher
+            .watch(&folder, mode)
+            .map_err(|source| InputError::Watch { folder: folder.clone(), source })?;
+        self.watched.insert(folder);
+        Ok(())
+    }
+}
+
+fn is_compressed(path: &Path) -> bool {
+    fs::File::open(path).and_then(|file| super::gzip::is_gzip(&file)).unwrap_or(false)
+}

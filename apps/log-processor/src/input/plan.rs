@@ -1,0 +1,147 @@
+//! Which files a run reads, in which order, and from where.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    error::InputError,
+    identity::FileKey,
+    inputs::Step,
+    locate::{is_copy, is_rotation, locate, rotated_after},
+    notice::Notice,
+    pattern::InputSpec,
+    position::{Phase, Position},
+    table::Start,
+};
+
+/// The inputs that a run begins with.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// In the order in which they are read.
+    pub(super) starts: Vec<Planned>,
+    /// What there is to say about files of the run before.
+    pub(super) said: Vec<Step>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) start: Start,
+    pub(super) key: Option<FileKey>,
+    /// Some pattern leads to it.
+    pub(super) reached: bool,
+    /// At which path it stood, or would have, when it was not rotated yet.
+    pub(super) home: PathBuf,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// First what the run before had begun, in its order, each followed by what was rotated after it; then the rest
+    /// of `specs`. `except` is never read.
+    pub(super) fn new(specs: &[InputSpec], positions: &[Position], except: Option<FileKey>) -> Self {
+        let reached: HashSet<FileKey> = specs.iter().filter_map(key_of).collect();
+        let mut plan = Self::default();
+        let mut taken: HashSet<FileKey> = except.into_iter().collect();
+        let found: Vec<Option<(PathBuf, FileKey)>> = positions
+            .iter()
+            .map(|position| {
+                let path = locate(position)?;
+                let key = FileKey::of(&fs::metadata(&path).ok()?);
+                taken.insert(key).then_some((path, key))
+            })
+            .collect();
+        for (position, found) in positions.iter().zip(found) {
+            match found {
+                Some((path, key)) => plan.go_on(position, path, key, &reached, &mut taken),
+                None => plan.give_up(position),
+            }
+        }
+        for spec in specs {
+            let (start, home) = match spec {
+                InputSpec::Stdin => (Start::Stdin, PathBuf::new()),
+                InputSpec::Stream(path) => (Start::Stream(path.clone()), path.clone()),
+                InputSpec::File { path, key } if taken.insert(*key) => {
+                    // Its lines come from the original, or came from it already.
+                    let original = positions
+                        .iter()
+                        .find(|position| is_rotation(&position.path, path) && is_copy(path, position));
+                    if let Some(original) = original {
+                        let (path, of) = (path.clone(), original.path.clone());
+                        plan.said.push(Step::Notice(Notice::Copied { path, of }));
+                        continue;
+                    }
+                    (Start::File(path.clone()), path.clone())
+                }
+                InputSpec::File { .. } => continue,
+            };
+            plan.starts.push(Planned { start, key: key_of(spec), reached: true, home });
+        }
+        plan
+    }
+
+    fn go_on(
+        &mut self,
+        position: &Position,
+        path: PathBuf,
+        key: FileKey,
+        reached: &HashSet<FileKey>,
+        taken: &mut HashSet<FileKey>,
+    ) {
+        let is_reached = reached.contains(&key);
+        let home = position.path.clone();
+        if position.phase != Phase::Reading && !is_reached {
+            // Finished, and no pattern leads to it: nothing is left to do or to remember.
+            return;
+        }
+        if path != home || Some(key) != position.key {
+            self.said.push(Step::Notice(Notice::Found {
+                was: home.clone(),
+                is: path.clone(),
+                offset: position.offset,
+            }));
+        }
+        let younger = if path == home { Vec::new() } else { rotated_after(&home, &path) };
+        let position = Position { path, key: Some(key), ..position.clone() };
+        let start = Start::Behind(position);
+        self.starts.push(Planned { start, key: Some(key), reached: is_reached, home: home.clone() });
+        for path in younger {
+            self.catch_up(path, &home, reached, taken);
+        }
+    }
+
+    fn catch_up(
+        &mut self,
+        path: PathBuf,
+        home: &Path,
+        reached: &HashSet<FileKey>,
+        taken: &mut HashSet<FileKey>,
+    ) {
+        let Ok(metadata) = fs::metadata(&path) else { return };
+        let key = FileKey::of(&metadata);
+        if taken.insert(key) {
+            self.said.push(Step::Notice(Notice::CaughtUp { path: path.clone() }));
+            let start = Start::File(path);
+            let reached = reached.contains(&key);
+            self.starts.push(Planned { start, key: Some(key), reached, home: home.to_owned() });
+        }
+    }
+
+    fn give_up(&mut self, position: &Position) {
+        // A file that was finished took nothing with it.
+        if position.phase == Phase::Reading && position.offset > 0 {
+            let error = InputError::Lost { path: position.path.clone(), offset: position.offset };
+            self.said.push(Step::Failed { input: None, error });
+        }
+    }
+}
+
+fn key_of(spec: &InputSpec) -> Option<FileKey> {
+    match spec {
+        InputSpec::File { key, .. } => Some(*key),
+        InputSpec::Stdin | InputSpec::Stream(_) => None,
+    }
+}

@@ -1,0 +1,180 @@
+//! One input while it is read: its bytes, its frames, its position.
+
+use std::{fs::File, io, path::Path, sync::Arc};
+
+use super::{
+    error::InputError,
+    file::{self, Body},
+    framing::{Frame, Framed, Framer},
+    identity::{FileKey, Fingerprint},
+    pattern::STDIN,
+    position::{Phase, Position},
+    signal::Signal,
+    stream::Stream,
+};
+
+/// An open input.
+#[derive(Debug)]
+pub(super) struct Reader {
+    body: Body,
+    framer: Framer,
+    /// Where it stands, behind the last frame that was handed on.
+    position: Position,
+}
+
+/// What a call of [`Reader::read`] came to.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// The buffer holds a frame.
+    Frame(Frame),
+    /// Nothing right now.
+    Pending,
+    /// The end, perhaps for now; the begin of a line may be kept back.
+    Ended,
+}
+
+// === impl Reader ===
+
+impl Reader {
+    /// Opens a file at its start.
+    pub(super) fn open(path: &Path, max_line: usize) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let key = Some(FileKey::of(&file.metadata()?));
+        let head = file::head(&file)?;
+        let body =
+            Body::of_file(file, 0, Fingerprint::EMPTY)?.expect("every file holds nothing at its start");
+        Ok(Self::new(body, Position { key, head, ..Position::start(path) }, max_line))
+    }
+
+    /// Opens the file at `path` behind `position`; none if it does not hold what was read up to there.
+    pub(super) fn resume(path: &Path, position: &Position, max_line: usize) -> io::Result<Option<Self>> {
+        let file = File::open(path)?;
+        let key = Some(FileKey::of(&file.metadata()?));
+        if !file::begins_with(&file, position.head)? {
+            return Ok(None);
+        }
+        let Some(body) = Body::of_file(file, position.offset, position.tail)? else { return Ok(None) };
+        let position = Position { path: path.to_owned(), key, ..position.clone() };
+        Ok(Some(Self::new(body, position, max_line)))
+    }
+
+    /// Standard input.
+    pub(super) fn stdin(signal: Arc<Signal>, max_line: usize) -> io::Result<Self> {
+        Ok(Self::new(Body::Stream(Stream::stdin(signal)?), Position::start(Path::new(STDIN)), max_line))
+    }
+
+    /// A named pipe or a device.
+    pub(super) fn stream(path: &Path, signal: Arc<Signal>, max_line: usize) -> io::Result<Self> {
+        let stream = Stream::open(path.to_owned(), signal)?;
+        Ok(Self::new(Body::Stream(stream), Position::start(path), max_line))
+    }
+
+    fn new(body: Body, position: Position, max_line: usize) -> Self {
+        Self { body, framer: Framer::new(max_line, position.inside_line), position }
+    }
+
+    /// Fills `buffer` with the next frame.
+    pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> Result<Progress, InputError> {
+        match self.framer.read(&mut self.body, buffer) {
+            Ok(Framed::Frame(frame)) => {
+                self.advance(buffer);
+                Ok(Progress::Frame(frame))
+            }
+            Ok(Framed::Pending) => Ok(Progress::Pending),
+            Ok(Framed::Ended) => Ok(Progress::Ended),
+            Err(source) => Err(self.failure(source)),
+        }
+    }
+
+    /// Hands on in `buffer` what was kept back: a last line without a line end.
+    pub(super) fn finish(&mut self, buffer: &mut Vec<u8>) -> Option<Frame> {
+        let frame = self.framer.finish(buffer)?;
+        self.advance(buffer);
+        Some(frame)
+    }
+
+    /// Where the input stands, and in which `phase`.
+    pub(super) fn position(&mut self, phase: Phase) -> Position {
+        self.position.phase = phase;
+        // The first line may have been growing when the file was opened; what is known of it grows along.
+        if let Some(file) = self.body.plain()
+            && let Ok(Some(head)) = file::grown_head(file, self.position.head)
+        {
+            self.position.head = head;
+        }
+        self.position.clone()
+    }
+
+    /// Where the input stands.
+    pub(super) fn peek(&self) -> &Position {
+        &self.position
+    }
+
+    /// Something was handed on, or was by the run before.
+    pub(super) fn has_begun(&self) -> bool {
+        self.position.offset > 0
+    }
+
+    /// The position is within a line that a frame began.
+    pub(super) fn is_inside(&self) -> bool {
+        self.framer.is_inside()
+    }
+
+    /// The file's place on disk, if it is a file.
+    pub(super) fn key(&self) -> Option<FileKey> {
+        self.position.key
+    }
+
+    /// The source may have more after its end was seen.
+    pub(super) fn may_grow(&self) -> bool {
+        self.body.may_grow()
+    }
+
+    /// The file was deleted: nobody can open it any more.
+    pub(super) fn is_deleted(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        self.body.plain().is_some_and(|file| file.metadata().is_ok_and(|metadata| metadata.nlink() == 0))
+    }
+
+    /// The file holds less than was read of it, or something else just before the position.
+    ///
+    /// The second finds a file that was truncated and grew past the position before anyone looked.
+    pub(super) fn is_truncated(&self) -> bool {
+        let Some(file) = self.body.plain() else { return false };
+        let read = self.position.offset + self.framer.kept_back() as u64;
+        let shorter = file.metadata().is_ok_and(|metadata| metadata.len() < read);
+        shorter || file::holds(file, self.position.offset, self.position.tail).is_ok_and(|holds| !holds)
+    }
+
+    /// The file at `path` holds what this one does, as far as it goes: perhaps it is still being copied.
+    ///
+    /// Of an empty file that cannot be told yet, so it counts as one.
+    pub(super) fn is_copied_to(&self, path: &Path) -> bool {
+        let Some(original) = self.body.plain() else { return false };
+        let copied = || -> io::Result<bool> {
+            let copy = File::open(path)?;
+            let len = copy.metadata()?.len();
+            if len > original.metadata()?.len() {
+                return Ok(false);
+            }
+            let last = len.saturating_sub(Fingerprint::LIMIT as u64);
+            Ok(file::agree(&copy, original, 0, len)? && file::agree(&copy, original, last, len)?)
+        };
+        copied().unwrap_or(false)
+    }
+
+    fn advance(&mut self, bytes: &[u8]) {
+        self.position.offset += bytes.len() as u64;
+        self.position.tail = Fingerprint::of_last_bytes(bytes);
+        self.position.inside_line = bytes.last() != Some(&b'\n');
+    }
+
+    fn failure(&self, source: io::Error) -> InputError {
+        let path = self.position.path.clone();
+        let offset = self.position.offset + self.framer.kept_back() as u64;
+        match self.body {
+            Body::Gzip(_) => InputError::DamagedGzip { path, offset, source },
+            Body::Plain(_) | Body::Stream(_) => InputError::Read { path, offset, source },
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! All files of a run, each with its index and the state of its reading.
+//!
+//! ```text
+//! Waiting ──its turn──▶ Open ──its end──▶ Closed ──no name leads to it──▶ Gone
+//!                        ▲                  │
+//!                        └── it grew again ─┘
+//! ```
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    error::InputError,
+    framing::Frame,
+    identity::FileKey,
+    locate::is_rotation,
+    pattern::STDIN,
+    position::{Phase, Position},
+    reader::{Progress, Reader},
+    signal::Signal,
+};
+use crate::batch::Batch;
+
+/// The files of a run.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    files: Vec<Entry>,
+    /// The youngest entry of each file, for those that have a place on disk.
+    by_key: HashMap<FileKey, usize>,
+    /// The number of the next batch.
+    seq: u64,
+}
+
+/// One file.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) state: State,
+    /// The lines of that file come before those of this one, which is not read until that one is closed.
+    pub(super) behind: Option<usize>,
+    /// Another file has taken its place: it is closed at its end.
+    pub(super) retiring: bool,
+    /// Some pattern leads to it: it must be remembered, or it would be taken for a new one.
+    pub(super) reached: bool,
+}
+
+/// How far the reading of a file has come.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Not opened yet.
+    Waiting(Start),
+    /// Being read.
+    Open(Box<Reader>),
+    /// Read to its end, or as far as it could be.
+    Closed(Position),
+    /// Of no interest any more.
+    Gone,
+}
+
+/// Where to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Start {
+    /// At the start of a file.
+    File(PathBuf),
+    /// Behind what the run before handed on.
+    Behind(Position),
+    /// Standard input.
+    Stdin,
+    /// A named pipe or device.
+    Stream(PathBuf),
+}
+
+/// What a call of [`Table::read`] came to.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Lines.
+    Batch(Batch),
+    /// All is read; with the news of it, if it was closed and that is news.
+    Ended(Option<Batch>),
+    /// A stream has nothing right now.
+    Pending,
+    /// It goes no further. What was kept back comes first.
+    Failed(Option<Batch>, InputError),
+}
+
+// === impl Table ===
+
+impl Table {
+    /// Adds a file and gives it the next index.
+    pub(super) fn push(&mut self, key: Option<FileKey>, entry: Entry) -> usize {
+        let index = self.files.len();
+        self.files.push(entry);
+        if let Some(key) = key {
+            self.by_key.insert(key, index);
+        }
+        index
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    pub(super) fn get(&self, index: usize) -> &Entry {
+        &self.files[index]
+    }
+
+    pub(super) fn get_mut(&mut self, index: usize) -> &mut Entry {
+        &mut self.files[index]
+    }
+
+    /// The youngest entry of the file at that place on disk.
+    pub(super) fn by_key(&self, key: FileKey) -> Option<usize> {
+        self.by_key.get(&key).copied()
+    }
+
+    /// Where each file stands that has been begun.
+    pub(super) fn positions(&self) -> Vec<Option<Arc<Position>>> {
+        let position = |entry: &Entry| match &entry.state {
+            State::Waiting(Start::Behind(position)) | State::Closed(position) => Some(position.clone()),
+            State::Open(reader) => Some(reader.peek().clone()),
+            State::Waiting(_) | State::Gone => None,
+        };
+        self.files
+            .iter()
+            .map(|entry| position(entry).filter(|position| position.offset > 0).map(Arc::new))
+            .collect()
+    }
+
+    /// Makes `index` the entry of the file at that place on disk.
+    pub(super) fn rekey(&mut self, key: FileKey, index: usize) {
+        self.by_key.insert(key, index);
+    }
+
+    pub(super) fn is_open(&self, index: usize) -> bool {
+        matches!(self.files[index].state, State::Open(_))
+    }
+
+    /// The path of the open file that is being copied to `path`, as before a truncation, if there is one.
+    pub(super) fn copied_to(&self, path: &Path) -> Option<PathBuf> {
+        self.files.iter().find_map(|entry| match &entry.state {
+            State::Open(reader) => {
+                let home = &reader.peek().path;
+                (is_rotation(home, path) && reader.is_copied_to(path)).then(|| home.clone())
+            }
+            _ => None,
+        })
+    }
+
+    /// It is open, and whatever comes before it is not any more.
+    pub(super) fn is_readable(&self, index: usize) -> bool {
+        self.is_open(index) && self.files[index].behind.is_none_or(|other| !self.is_open(other))
+    }
+
+    /// Opens what waits. A waiting file that is lost leaves an entry that is gone.
+    pub(super) fn open(
+        &mut self,
+        index: usize,
+        max_line: usize,
+        signal: &Arc<Signal>,
+    ) -> Result<(), InputError> {
+        let entry = &mut self.files[index];
+        if let State::Waiting(start) = &entry.state {
+            let opened = start.open(max_line, signal);
+            entry.state = State::Gone;
+            entry.state = State::Open(Box::new(opened?));
+        }
+        Ok(())
+    }
+
+    /// Reads on in an open file; `buffer` is taken if it comes to a batch. Closes it if it ended for good, which
+    /// with `may_grow` a plain file does not.
+    pub(super) fn read(&mut self, index: usize, may_grow: bool, buffer: &mut Vec<u8>) -> Outcome {
+        let Entry { state: State::Open(reader), retiring, .. } = &mut self.files[index] else {
+            return Outcome::Ended(None);
+        };
+        let stays = may_grow && !*retiring && reader.may_grow();
+        match reader.read(buffer) {
+            Ok(Progress::Frame(frame)) if frame.is_last && !stays => {
+                Outcome::Batch(self.close_with(index, Some(frame), buffer).expect("a frame makes a batch"))
+            }
+            Ok(Progress::Frame(frame)) => {
+                let end = reader.position(Phase::Reading);
+                Outcome::Batch(self.batch(index, Some(frame), std::mem::take(buffer), end))
+            }
+            Ok(Progress::Pending) => Outcome::Pending,
+            Ok(Progress::Ended) if stays => Outcome::Ended(None),
+            Ok(Progress::Ended) => Outcome::Ended(self.close(index, buffer)),
+            Err(error) => {
+                let rest = reader.finish(buffer);
+                let end = reader.position(Phase::Reading);
+                self.files[index].state = State::Closed(end.clone());
+                let rest = rest.map(|frame| self.batch(index, Some(frame), std::mem::take(buffer), end));
+                Outcome::Failed(rest, error)
+            }
+        }
+    }
+
+    /// Closes an open file at its end. What was kept back is a last line now; without one the batch is empty and
+    /// only says that the file is finished. None if nothing was ever read of it.
+    pub(super) fn close(&mut self, index: usize, buffer: &mut Vec<u8>) -> Option<Batch> {
+        let State::Open(reader) = &mut self.files[index].state else { return None };
+        let frame = reader.finish(buffer);
+        self.close_with(index, frame, buffer)
+    }
+
+    /// No name leads to a closed file any more: it need not be remembered.
+    pub(super) fn forget(&mut self, index: usize) -> Option<Batch> {
+        let State::Closed(position) = std::mem::replace(&mut self.files[index].state, State::Gone) else {
+            return None;
+        };
+        if let Some(key) = position.key
+            && self.by_key(key) == Some(index)
+        {
+            self.by_key.remove(&key);
+        }
+        let end = Position { phase: Phase::Forgotten, ..position };
+        Some(self.batch(index, None, Vec::new(), end))
+    }
+
+    fn close_with(&mut self, index: usize, frame: Option<Frame>, buffer: &mut Vec<u8>) -> Option<Batch> {
+        let entry = &mut self.files[index];
+        let State::Open(reader) = &mut entry.state else { return None };
+        let end = reader.position(if entry.reached { Phase::Finished } else { Phase::Forgotten });
+        // The last piece of an overlong line promised more: the empty frame takes the promise back.
+        let (begun, inside) = (reader.has_begun(), reader.is_inside());
+        entry.state = State::Closed(end.clone());
+        if frame.is_none() {
+            buffer.clear();
+        }
+        let frame =
+            frame.or(begun.then_some(Frame { starts_inside: inside, ends_inside: false, is_last: true }))?;
+        Some(self.batch(index, Some(frame), std::mem::take(buffer), end))
+    }
+
+    fn batch(&mut self, input: usize, frame: Option<Frame>, bytes: Vec<u8>, end: Position) -> Batch {
+        let seq = self.seq;
+        self.seq += 1;
+        let (starts_inside, ends_inside) =
+            frame.map_or((false, false), |frame| (frame.starts_inside, frame.ends_inside));
+        Batch { seq, input, bytes, starts_inside, ends_inside, end: Arc::new(end) }
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// A file that some pattern leads to.
+    pub(super) fn new(state: State) -> Self {
+        Self { state, behind: None, retiring: false, reached: true }
+    }
+}
+
+// === impl Start ===
+
+impl Start {
+    pub(super) fn open(&self, max_line: usize, signal: &Arc<Signal>) -> Result<Reader, InputError> {
+        let opened = match self {
+            Self::File(path) => Reader::open(path, max_line),
+            Self::Stdin => Reader::stdin(Arc::clone(signal), max_line),
+            Self::Stream(path) => Reader::stream(path, Arc::clone(signal), max_line),
+            Self::Behind(position) => match Reader::resume(&position.path, position, max_line) {
+                Ok(Some(reader)) => Ok(reader),
+                Ok(None) => {
+                    return Err(InputError::Lost { path: position.path.clone(), offset: position.offset });
+                }
+                Err(source) => Err(source),
+            },
+        };
+        opened.map_err(|source| InputError::Unreadable { path: self.path(), source })
+    }
+
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::File(path) | Self::Stream(path) => path.clone(),
+            Self::Behind(position) => position.path.clone(),
+            Self::Stdin => PathBuf::from(STDIN),
+        }
+    }
+}
