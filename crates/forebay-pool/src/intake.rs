@@ -136,6 +136,8 @@ impl<T: Send + 'static> Intake<T> {
             }
             if state.ended {
                 state.leave_line(seat);
+                // The end wakes everybody who waits; this one need not be told twice.
+                afterwards.wakers.retain(|waker| !waker.will_wake(cx.waker()));
                 return Poll::Ready(false);
             }
             Poll::Pending
@@ -385,3 +387,6 @@ impl<T: Send + 'static> State<T> {
 fn panicked(message: String) -> SourceError {
     SourceError::Broken(format!("it panicked: {message}").into())
 }
+
+#[cfg(test)]
+mod tests;

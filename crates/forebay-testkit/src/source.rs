@@ -418,7 +418,9 @@ impl<T: Send + 'static> Settle<T> for Shared<T> {
                 }
                 (_, kept) => kept,
             };
-            state.call_next();
+            if !state.steps.is_empty() || (state.ends && state.outstanding.is_empty()) {
+                state.call_next();
+            }
             kept
         });
         // The item's destructor may panic; it runs here, after the record is complete.

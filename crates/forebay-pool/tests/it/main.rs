@@ -1,4 +1,37 @@
 //! The pool through its public face. One module for each behaviour.
 
+/// Which pools do not start, and what their types promise.
+mod starting;
+
 /// Runs to the end of its source, and what the handle does meanwhile.
 mod running;
+
+/// Takes no more than its workers can start on.
+mod demand;
+
+/// The table of handler forms and ends, walked.
+mod table;
+
+/// Items that come back: backoff, attempts, deliveries that are moved elsewhere.
+mod returning;
+
+/// Panics in every place where code that is not the pool's own runs.
+mod panics;
+
+/// Services are asked whether they are ready before an item is taken.
+mod service;
+
+/// Settlements go on while all workers are busy.
+mod settling;
+
+/// Sources that fail, break, or do not keep their contract.
+mod outages;
+
+/// Shutdown is a sequence, and nothing that races with it is lost.
+mod shutdown;
+
+/// The counters add up whatever happens.
+mod conservation;
+
+/// Records `tracing` events.
+mod events;

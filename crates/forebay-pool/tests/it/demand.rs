@@ -1,0 +1,73 @@
+use std::sync::Arc;
+
+use forebay_pool::Pool;
+use forebay_testkit::RecordingSource;
+use tokio::sync::Semaphore;
+
+/// A pool of `workers` whose handlers wait for a permit each.
+fn gated(workers: usize, source: RecordingSource<u32>) -> (Pool<u32>, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let pool = Pool::builder()
+        .workers(workers)
+        .source(source)
+        .handler_with(Arc::clone(&gate), |gate, _| async move {
+            gate.acquire().await.unwrap().forget();
+        })
+        .start()
+        .unwrap();
+    (pool, gate)
+}
+
+#[tokio::test]
+async fn takes_no_more_than_its_workers_can_start_on() {
+    let (source, script) = RecordingSource::new(0..100);
+    let (pool, gate) = gated(4, source);
+    script.until(|record| record.handed_out == 4).await;
+    assert_eq!(script.outstanding(), 4);
+    let stats = pool.stats();
+    assert_eq!((stats.idle, stats.busy, stats.held), (0, 4, 4));
+
+    for done in 1..=96 {
+        gate.add_permits(1);
+        script.until(|record| record.handed_out == 4 + done).await;
+        let record = script.record();
+        assert_eq!(record.demands.last(), Some(&1), "one worker became free");
+        assert_eq!(record.most_outstanding, 4);
+    }
+    gate.add_permits(4);
+    let report = pool.finish().await;
+    assert_eq!(report.completed, 100);
+    assert!(script.record().most_demanded() <= 4);
+}
+
+#[tokio::test]
+async fn idle_workers_are_asked_for_in_one_demand() {
+    let (source, script) = RecordingSource::builder().never_ending().build();
+    let (pool, gate) = gated(3, source);
+    script.until(|record| record.demands.len() == 3).await;
+    assert_eq!(script.record().demands, [1, 2, 3]);
+    assert_eq!(pool.stats().idle, 3);
+
+    // Only the lead is with the source. Each of these must find a worker all the same.
+    for item in 0..3 {
+        script.push(item);
+        script.until(|record| record.handed_out == item as usize + 1).await;
+    }
+    gate.add_permits(3);
+    script.end();
+    assert_eq!(pool.finish().await.completed, 3);
+}
+
+/// Workers that never wait must not keep others from running.
+#[tokio::test]
+async fn gives_way_to_other_tasks_while_there_is_always_an_item() {
+    let (source, script) = RecordingSource::new(0..10_000_u32);
+    let pool = Pool::builder().workers(1).source(source).handler(|_| async {}).start().unwrap();
+    let mut turns = 0;
+    while script.remaining() > 0 {
+        turns += 1;
+        tokio::task::yield_now().await;
+    }
+    assert!(turns > 10, "this task got {turns} turns beside 10000 items");
+    pool.finish().await;
+}

@@ -1,0 +1,66 @@
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use forebay_pool::{Builder, FromQueue, Handled, Pool, Report, StartError};
+use forebay_queue::Sender;
+use forebay_testkit::RecordingSource;
+
+#[test]
+fn needs_a_runtime() {
+    let error = Pool::builder().queue(1).handler(|_: u8| async {}).start().unwrap_err();
+    assert_eq!(error, StartError::NoRuntime);
+    assert_eq!(
+        error.to_string(),
+        "a pool must be started within a tokio runtime: call `start` from async code, or enter the runtime first"
+    );
+}
+
+#[tokio::test]
+async fn needs_a_worker_and_an_attempt() {
+    let builder = || Pool::builder().queue(1).handler(|_: u8| async {});
+    assert_eq!(builder().workers(0).start().unwrap_err(), StartError::NoWorkers);
+    assert_eq!(builder().max_attempts(0).start().unwrap_err(), StartError::NoAttempts);
+}
+
+#[tokio::test]
+async fn has_as_many_workers_as_the_machine_by_default() {
+    let pool = Pool::builder().queue(1).handler(|_: u8| async {}).start().unwrap();
+    assert_eq!(pool.stats().workers, std::thread::available_parallelism().unwrap().get());
+}
+
+/// Options come in any order, and inputs and handlers of any form fit each other.
+#[tokio::test]
+async fn every_form_starts() {
+    let (boxed, _script) = RecordingSource::<u8>::new([]);
+    let boxed: Box<dyn forebay_queue::Source<Item = u8>> = Box::new(boxed);
+    let report =
+        Pool::builder().source(boxed).workers(1).handler(|_| async {}).start().unwrap().finish().await;
+    assert!(report.adds_up());
+
+    let (source, _script) = RecordingSource::new(["a"]);
+    let state = Arc::new(Mutex::new(Vec::new()));
+    Pool::builder()
+        .source(source)
+        .handler_with(Arc::clone(&state), |state, item| async move {
+            state.lock().unwrap().push(item);
+            Ok::<(), Infallible>(())
+        })
+        .start()
+        .unwrap()
+        .finish()
+        .await;
+    assert_eq!(*state.lock().unwrap(), ["a"]);
+}
+
+fn is_send_and_sync<T: Send + Sync>() {}
+
+#[test]
+fn handles_and_reports_are_send_and_sync() {
+    is_send_and_sync::<Pool<u8>>();
+    is_send_and_sync::<Pool<u8, Sender<u8>>>();
+    is_send_and_sync::<Report>();
+    // What a handle holds need not be `Sync` for the handle to be: items are only ever sent.
+    is_send_and_sync::<Pool<std::cell::Cell<u8>>>();
+    fn is_send<T: Send>() {}
+    is_send::<Builder<FromQueue<u8>, Handled<u8>>>();
+}

@@ -1,0 +1,296 @@
+//! The table in the crate's docs, "What becomes of an item": each form of handler, with each end.
+
+use std::future::{Pending, Ready, pending, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use forebay_pool::{Pool, Report};
+use forebay_queue::{Delivery, End};
+use forebay_testkit::{RecordingSource, Script};
+use tower_service::Service;
+
+/// How the handler's run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Done,
+    Error,
+    Panic,
+    Abort,
+}
+
+const ALL: [How; 4] = [How::Done, How::Error, How::Panic, How::Abort];
+
+async fn end(how: How) -> Result<(), &'static str> {
+    match how {
+        How::Done => Ok(()),
+        How::Error => Err("it failed"),
+        How::Panic => panic!("it panicked"),
+        How::Abort => pending().await,
+    }
+}
+
+/// What a pool did with its one item, which was tried once.
+struct Seen {
+    report: Report,
+    end: End,
+    with_item: bool,
+}
+
+async fn see<P>(pool: Pool<How, P>, script: &Script<How>) -> Seen {
+    // One attempt: either it is settled, or only an abort ends it.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let report = pool.shutdown(Duration::from_millis(1)).await;
+    assert!(report.adds_up(), "{report:?}");
+    assert_eq!(report.held, 0);
+    assert_eq!((script.outstanding(), report.taken), (0, 1));
+    let record = script.record();
+    let settlement = record.settlements.first().expect("the item was settled");
+    Seen { report, end: settlement.end.clone(), with_item: settlement.with_item }
+}
+
+/// One item; what comes back is not delivered again before the pool is gone.
+fn one(how: How, redelivers: bool) -> (Once<How>, Script<How>) {
+    let builder = RecordingSource::builder().items([how]).never_ending();
+    let (source, script) = if redelivers { builder.redelivers().build() } else { builder.build() };
+    (Once { source, taken: false }, script)
+}
+
+/// Hands out one delivery and no second.
+struct Once<T> {
+    source: RecordingSource<T>,
+    taken: bool,
+}
+
+impl<T: Send + 'static> forebay_queue::Source for Once<T> {
+    type Item = T;
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: std::num::NonZeroUsize,
+        out: &mut Vec<Delivery<T>>,
+    ) -> Poll<Result<usize, forebay_queue::SourceError>> {
+        if self.taken {
+            return Poll::Pending;
+        }
+        let polled = self.source.poll_next(cx, max, out);
+        self.taken = polled.is_ready();
+        polled
+    }
+
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), forebay_queue::SourceError>> {
+        self.source.poll_settled(cx)
+    }
+
+    fn close(&mut self) {
+        self.source.close();
+    }
+
+    fn redelivers(&self) -> bool {
+        self.source.redelivers()
+    }
+}
+
+/// Which of the counters an item went to.
+fn counted(report: &Report) -> &'static str {
+    match (report.completed, report.failed, report.returned, report.dead_lettered) {
+        (1, 0, 0, 0) => "completed",
+        (0, 1, 0, 0) => "failed",
+        (0, 0, 1, 0) => "returned",
+        (0, 0, 0, 1) => "dead-lettered",
+        other => panic!("one item counts once, but: {other:?}"),
+    }
+}
+
+fn back() -> End {
+    End::Nack { after: Duration::ZERO }
+}
+
+/// The forms that take the item share their row.
+async fn by_value(form: &str, how: How, redelivers: bool) -> Seen {
+    let (source, script) = one(how, redelivers);
+    let builder = Pool::builder().workers(2).source(source);
+    let builder = match form {
+        "handler" => builder.handler(end),
+        "handler_with" => builder.handler_with((), |(), how| end(how)),
+        "handler_per_worker" => builder.handler_per_worker(|_| end),
+        "service" => builder.service(EndService),
+        "service_per_worker" => builder.service_per_worker(|_| EndService),
+        other => unreachable!("no form {other}"),
+    };
+    see(builder.start().unwrap(), &script).await
+}
+
+const BY_VALUE: [&str; 5] =
+    ["handler", "handler_with", "handler_per_worker", "service", "service_per_worker"];
+
+#[tokio::test(start_paused = true)]
+async fn the_item_from_a_source_in_memory() {
+    for form in BY_VALUE {
+        for how in ALL {
+            let seen = by_value(form, how, false).await;
+            let (end, count) = match how {
+                How::Done => (End::Ack, "completed"),
+                // The source has no copy and the value is gone, which a nack without the value says.
+                How::Error | How::Panic | How::Abort => (back(), "failed"),
+            };
+            assert_eq!((seen.end, counted(&seen.report)), (end, count), "{form}, {how:?}");
+            assert!(!seen.with_item, "{form}, {how:?}: the handler had the value");
+            side_effects(&seen.report, how);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_item_from_a_source_that_redelivers() {
+    for form in BY_VALUE {
+        for how in ALL {
+            let seen = by_value(form, how, true).await;
+            let (end, count) = match how {
+                How::Done => (End::Ack, "completed"),
+                How::Error | How::Panic | How::Abort => (back(), "returned"),
+            };
+            assert_eq!((seen.end, counted(&seen.report)), (end, count), "{form}, {how:?}");
+            side_effects(&seen.report, how);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_delivery_unsettled_so_far() {
+    for redelivers in [false, true] {
+        for how in ALL {
+            let (source, script) = one(how, redelivers);
+            let pool = Pool::builder()
+                .workers(2)
+                .source(source)
+                .handler_delivery(|delivery: Delivery<How>| async move {
+                    let how = *delivery.item().expect("nobody took it");
+                    end(how).await
+                })
+                .start()
+                .unwrap();
+            let seen = see(pool, &script).await;
+            assert_eq!((seen.end, counted(&seen.report)), (back(), "returned"), "{how:?}");
+            assert!(seen.with_item, "{how:?}: it went back with its value");
+            side_effects(&seen.report, how);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_delivery_settled_before_the_end() {
+    for how in ALL {
+        let (source, script) = one(how, false);
+        let pool = Pool::builder()
+            .source(source)
+            .handler_delivery(|mut delivery: Delivery<How>| async move {
+                let how = delivery.take().expect("nobody took it");
+                delivery.ack();
+                end(how).await
+            })
+            .start()
+            .unwrap();
+        let seen = see(pool, &script).await;
+        assert_eq!((seen.end, counted(&seen.report)), (End::Ack, "completed"), "{how:?}");
+        side_effects(&seen.report, how);
+
+        let (source, script) = one(how, false);
+        let pool = Pool::builder()
+            .source(source)
+            .handler_delivery(|delivery: Delivery<How>| async move {
+                let how = *delivery.item().expect("nobody took it");
+                delivery.dead_letter("no use");
+                end(how).await
+            })
+            .start()
+            .unwrap();
+        let seen = see(pool, &script).await;
+        let dead = End::DeadLetter { reason: "no use".to_owned() };
+        assert_eq!((seen.end, counted(&seen.report)), (dead, "dead-lettered"), "{how:?}");
+        assert!(seen.with_item);
+        side_effects(&seen.report, how);
+
+        let (source, script) = one(how, false);
+        let pool = Pool::builder()
+            .source(source)
+            .handler_delivery(|delivery: Delivery<How>| async move {
+                let how = *delivery.item().expect("nobody took it");
+                delivery.nack(Duration::from_secs(7));
+                end(how).await
+            })
+            .start()
+            .unwrap();
+        let seen = see(pool, &script).await;
+        let later = End::Nack { after: Duration::from_secs(7) };
+        assert_eq!((seen.end, counted(&seen.report)), (later, "returned"), "{how:?}");
+        side_effects(&seen.report, how);
+    }
+}
+
+/// A delivery whose item was taken out has no value to give back.
+#[tokio::test(start_paused = true)]
+async fn the_delivery_without_its_item() {
+    for (redelivers, count) in [(false, "failed"), (true, "returned")] {
+        let (source, script) = one(How::Error, redelivers);
+        let pool = Pool::builder()
+            .source(source)
+            .handler_delivery(|mut delivery: Delivery<How>| async move {
+                end(delivery.take().expect("nobody took it")).await
+            })
+            .start()
+            .unwrap();
+        let seen = see(pool, &script).await;
+        assert_eq!((seen.end, counted(&seen.report)), (back(), count));
+    }
+}
+
+/// What the run was, whatever became of the item.
+fn side_effects(report: &Report, how: How) {
+    assert_eq!(report.panics, u64::from(how == How::Panic), "{how:?}");
+    assert_eq!(report.aborted, u64::from(how == How::Abort), "{how:?}");
+    assert_eq!(report.restarts, u64::from(how == How::Panic), "{how:?}");
+}
+
+#[derive(Clone)]
+struct EndService;
+
+enum EndFuture {
+    Ready(Ready<Result<(), &'static str>>),
+    Pending(Pending<Result<(), &'static str>>),
+    Panic,
+}
+
+impl Service<How> for EndService {
+    type Response = ();
+    type Error = &'static str;
+    type Future = EndFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, how: How) -> EndFuture {
+        match how {
+            How::Done => EndFuture::Ready(ready(Ok(()))),
+            How::Error => EndFuture::Ready(ready(Err("it failed"))),
+            How::Panic => EndFuture::Panic,
+            How::Abort => EndFuture::Pending(pending()),
+        }
+    }
+}
+
+impl Future for EndFuture {
+    type Output = Result<(), &'static str>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Ready(future) => Pin::new(future).poll(cx),
+            Self::Pending(future) => Pin::new(future).poll(cx),
+            Self::Panic => panic!("it panicked"),
+        }
+    }
+}
