@@ -7,7 +7,7 @@
 //! that is not three words (scanners send such) stays whole, as `request`. What follows the known fields
 //! is kept as written, as `extra`.
 
-use winnow::combinator::{opt, preceded};
+use winnow::combinator::{alt, opt, preceded};
 use winnow::error::EmptyError;
 use winnow::prelude::*;
 
@@ -37,12 +37,28 @@ fn access<'a>(input: &mut &'a str) -> Parsed<Access<'a>> {
     // A user name may hold spaces: it ends where the time begins.
     let user = up_to(b'[').parse_next(input)?.strip_suffix(' ').ok_or(EmptyError)?;
     let time = up_to(b']').verify(is_time).parse_next(input)?;
-    let request = preceded(' ', quoted).parse_next(input)?;
-    let status = preceded(' ', word).verify(is_status).parse_next(input)?;
-    let bytes = word.verify(|bytes: &str| bytes == "-" || is_digits(bytes)).parse_next(input)?;
+    let (request, (status, bytes)) =
+        preceded(' ', alt(((quoted, answer), (request_with_quotes, answer)))).parse_next(input)?;
     let agent = opt((quoted, preceded(' ', quoted))).parse_next(input)?;
     let extra = input.trim_ascii();
     Ok(Access { host, ident, user, time, request, status, bytes, agent, extra })
+}
+
+/// ` status bytes`
+fn answer<'a>(input: &mut &'a str) -> Parsed<(&'a str, &'a str)> {
+    let status = preceded(' ', word).verify(is_status);
+    let bytes = word.verify(|bytes: &str| bytes == "-" || is_digits(bytes));
+    (status, bytes).parse_next(input)
+}
+
+/// A request with quotes in it that the server did not escape, as some let attackers write. It ends at the
+/// first quote with an answer behind it.
+fn request_with_quotes<'a>(input: &mut &'a str) -> Parsed<&'a str> {
+    let inner = input.strip_prefix('"').ok_or(EmptyError)?;
+    let ends = |end: &usize| answer.parse_next(&mut &inner[end + 1..]).is_ok();
+    let end = memchr::memchr_iter(b'"', inner.as_bytes()).find(ends).ok_or(EmptyError)?;
+    *input = &inner[end + 1..];
+    Ok(&inner[..end])
 }
 
 /// Whether this has the shape of `22/Jan/2019:03:56:14 +0330`.
@@ -142,6 +158,14 @@ mod tests {
                 "host=h time=22/Jan/2019:03:56:14 +0330 request=\u{16}\u{3} status=400 bytes=0 user_agent=a \"b\" extra=502 0.001 "
             )
         );
+    }
+
+    #[test]
+    fn a_request_may_hold_bare_quotes() {
+        let line = r#"h - - [25/Apr/2021:06:15:33 +0000] "GET /?a=<b>alert("x" 1)</b> HTTP/1.0" 404 1164"#;
+        let shown = shown(line).unwrap();
+        assert!(shown.contains(r#"path=/?a=<b>alert("x" 1)</b> "#), "{shown}");
+        assert!(shown.contains("status=404 bytes=1164"), "{shown}");
     }
 
     #[test]

@@ -70,7 +70,20 @@ pub enum Format {
 }
 
 /// Reads one line, without its line end, into an empty record.
-pub(crate) fn parse<'a>(mode: ParseMode, line: &'a str, record: &mut Record<'a>) -> Format {
+///
+/// Always succeeds: a line that does not have the format asked for is [`Format::Plain`], with the whole
+/// line as its `message`.
+///
+/// ```
+/// use log_processor::parse::{Format, ParseMode, parse};
+/// use log_processor::record::{Record, Value};
+///
+/// let mut record = Record::default();
+/// let line = "Apr 28 04:04:01 web1 sshd[2467]: session opened";
+/// assert_eq!(parse(ParseMode::Auto, line, &mut record), Format::Syslog);
+/// assert_eq!(record.get("app"), Some(Value::Text("sshd")));
+/// ```
+pub fn parse<'a>(mode: ParseMode, line: &'a str, record: &mut Record<'a>) -> Format {
     let format = match mode {
         ParseMode::Auto => recognise(line, record),
         ParseMode::Json => json::parse(line, record).then_some(Format::Json),

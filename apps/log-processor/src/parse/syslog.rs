@@ -10,7 +10,7 @@
 //! | `ID.NAME` | each structured data parameter, such as `meta.sequenceId` |
 //! | `message` | the rest |
 
-use winnow::combinator::{alt, delimited, opt, preceded};
+use winnow::combinator::{alt, delimited, opt, preceded, terminated};
 use winnow::prelude::*;
 use winnow::token::take_while;
 
@@ -43,13 +43,19 @@ fn header<'a>(input: &mut &'a str, record: &mut Record<'a>) -> Parsed<()> {
             if opt("1 ").parse_next(input)?.is_some() {
                 return rfc5424(input, record);
             }
-            alt((old_time, timestamp)).parse_next(input)?
+            match opt(terminated(alt((old_time, timestamp)), ' ')).parse_next(input)? {
+                Some(time) => time,
+                // Devices that leave out the rest: RFC 3164 takes everything behind the priority.
+                None => {
+                    record.push("message", Value::Text(input));
+                    return Ok(());
+                }
+            }
         }
         // A modern time without priority is also how many other lines begin: `timed` looks closer.
-        None => old_time.parse_next(input)?,
+        None => terminated(old_time, ' ').parse_next(input)?,
     };
     record.push("time", Value::Text(time));
-    ' '.parse_next(input)?;
     sender(input)?.fill(record);
     Ok(())
 }
@@ -141,5 +147,64 @@ impl<'a> Sender<'a> {
             }
         }
         record.push("message", Value::Text(self.message));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(line: &str) -> Option<String> {
+        let mut record = Record::default();
+        parse(line, &mut record).then(|| {
+            record
+                .fields()
+                .map(|(name, value)| format!("{name}={};", value.text().unwrap_or_default()))
+                .collect()
+        })
+    }
+
+    #[test]
+    fn rfc5424_lines_are_read() {
+        let line = r#"<165>1 2003-10-11T22:14:15.003Z web1 app - ID47 [a@1 x="1" y="\"2\]"][b] the message"#;
+        assert_eq!(
+            shown(line).as_deref(),
+            Some(
+                "facility=local4;severity=notice;time=2003-10-11T22:14:15.003Z;host=web1;app=app;msgid=ID47;a@1.x=1;a@1.y=\"2];message=the message;"
+            )
+        );
+        assert_eq!(shown("<34>1 - - - - - -").as_deref(), Some("facility=auth;severity=crit;message=;"));
+        assert_eq!(shown(r#"<34>1 - - - - - [a x="1" text"#), None, "never closed");
+    }
+
+    #[test]
+    fn rfc3164_lines_are_read() {
+        for (line, fields) in [
+            (
+                "Apr 28 04:02:03 web1 app[7]: text",
+                "time=Apr 28 04:02:03;host=web1;app=app;pid=7;message=text;",
+            ),
+            ("Apr  8 04:02:03 web1 text: more", "time=Apr  8 04:02:03;host=web1;app=text;message=more;"),
+            (
+                "<13>Apr 28 04:02:03 web1 only text",
+                "facility=user;severity=notice;time=Apr 28 04:02:03;host=web1;message=only text;",
+            ),
+            (
+                "<13>2021-03-06T04:07:33+00:00 web1 app: x",
+                "facility=user;severity=notice;time=2021-03-06T04:07:33+00:00;host=web1;app=app;message=x;",
+            ),
+            ("<13>only text", "facility=user;severity=notice;message=only text;"),
+        ] {
+            assert_eq!(shown(line).as_deref(), Some(fields));
+        }
+    }
+
+    #[test]
+    fn other_lines_are_refused() {
+        for line in
+            ["", "<192>text", "<x>text", "April 28", "Apr 28 04:02:03", "2021-03-06T04:07:33Z web1 app: x"]
+        {
+            assert_eq!(shown(line), None, "{line:?}");
+        }
     }
 }

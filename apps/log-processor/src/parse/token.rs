@@ -49,12 +49,12 @@ pub(super) fn quoted<'a>(input: &mut &'a str) -> Parsed<&'a str> {
 }
 
 /// `2025-01-24T07:00:30`, also with `/` in the date or a space for the `T`; then a fraction behind `.` or
-/// `,` and a zone (`Z`, `+01:00`, `+0100`), where there are any.
+/// `,` and a zone (`Z`, `UTC`, `+01:00`, `+0100`, perhaps behind a space), where there are any.
 pub(super) fn timestamp<'a>(input: &mut &'a str) -> Parsed<&'a str> {
     let date = (digits(4), alt((('-', digits(2), '-', digits(2)), ('/', digits(2), '/', digits(2)))));
     let fraction = (one_of(['.', ',']), take_while(1.., '0'..='9'));
     let offset = (one_of(['+', '-']), digits(2), opt(':'), digits(2));
-    let zone = alt(("Z".void(), offset.void()));
+    let zone = (opt(' '), alt(("Z".void(), "UTC".void(), offset.void())));
     (date, one_of(['T', ' ']), clock, opt(fraction), opt(zone)).take().parse_next(input)
 }
 
@@ -90,6 +90,9 @@ mod tests {
             ("2022-01-28T16:04:05.413656027Z stdout", " stdout"),
             ("2022-01-19T14:23:55+00:00 host", " host"),
             ("2022-01-19 14:23:55.1-0330", ""),
+            ("2018-01-24 18:25:08,454 -0800 INFO", " INFO"),
+            ("2022-04-12 00:16:05.526 UTC [7755]", " [7755]"),
+            ("2023-01-01 12:00:00,123 - app", " - app"),
         ] {
             let mut input = text;
             assert!(timestamp(&mut input).is_ok(), "{text:?}");

@@ -11,7 +11,8 @@ pub struct Counts {
     pub bytes: u64,
     /// Lines taken in: `kept + dropped`.
     pub lines: u64,
-    /// Lines that had the format asked for; under [`ParseMode::Auto`], any format but plain text.
+    /// Lines that had the format asked for; under [`ParseMode::Auto`], any format but plain text. Blank
+    /// lines are plain text.
     pub parsed: u64,
     /// Lines that passed the filter.
     pub kept: u64,

@@ -52,6 +52,19 @@ pub struct Edges {
 /// Parses, filters and renders batches of lines.
 ///
 /// `Send + Sync` and without interior state: workers share one behind an `Arc`.
+///
+/// ```
+/// use log_processor::process::{Edges, Processor, ProcessorOptions};
+///
+/// let filter = Some("level >= warn".parse()?);
+/// let processor = Processor::new(ProcessorOptions { filter, ..ProcessorOptions::default() });
+///
+/// let lines = b"level=info msg=started\nlevel=error msg=\"disk full\"\n".to_vec();
+/// let processed = processor.process(lines, Edges::default());
+/// assert_eq!(processed.bytes, b"level=error msg=\"disk full\"\n");
+/// assert_eq!((processed.counts.kept, processed.counts.dropped), (1, 1));
+/// # Ok::<(), log_processor::filter::FilterError>(())
+/// ```
 #[derive(Debug)]
 pub struct Processor {
     options: ProcessorOptions,
