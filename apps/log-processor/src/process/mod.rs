@@ -29,6 +29,10 @@ pub struct ProcessorOptions {
 }
 
 /// How kept records are written.
+///
+/// Bytes that are not UTF-8 stay as they are in raw output and become U+FFFD in the others. Of an over-long
+/// line, JSON and logfmt make several records: the first piece is parsed, as far as that goes, and marked
+/// `truncated`; each later piece is a `message` marked `continued`. Filters decide on the first piece.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OutputFormat {
     /// The line as it came, byte for byte, with its own line end or without one.
