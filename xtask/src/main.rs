@@ -5,7 +5,9 @@
     reason = "a program for people at a terminal: printing is what it does"
 )]
 
+mod bench;
 mod ci;
+mod demo;
 mod lint;
 mod loom;
 mod mutants;
@@ -23,22 +25,26 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Xtask {
+    Demo(demo::Demo),
     Test(test::Test),
     Lint(lint::Lint),
     Loom(loom::Loom),
     Sanitize(sanitize::Sanitize),
-    Mutants(mutants::Mutants),
-    Tools(tools::Tools),
     Ci(ci::Ci),
+    Mutants(mutants::Mutants),
+    Bench(bench::Bench),
+    Tools(tools::Tools),
 }
 
 fn main() -> ExitCode {
     let outcome = match Xtask::parse() {
+        Xtask::Demo(command) => command.run(),
         Xtask::Test(command) => command.run(),
         Xtask::Lint(command) => command.run(),
         Xtask::Loom(command) => command.run(),
         Xtask::Sanitize(command) => command.run(),
         Xtask::Mutants(command) => command.run(),
+        Xtask::Bench(command) => command.run(),
         Xtask::Tools(command) => command.run(),
         Xtask::Ci(command) => command.run(),
     };

@@ -124,6 +124,30 @@ impl Tool {
     }
 }
 
+/// How to start rsyslogd, unpacked or installed; an error names the command that fetches it.
+pub(crate) fn rsyslogd() -> Result<Command> {
+    let root = workspace::target("tools")?.join("root");
+    let unpacked = root.join(RSYSLOG.program);
+    if unpacked.exists() {
+        let libraries = library_folder(&root)?;
+        let mut command = Command::new(unpacked);
+        command.env("LD_LIBRARY_PATH", &libraries).arg("-M").arg(libraries.join("rsyslog"));
+        return Ok(command);
+    }
+    let installed =
+        RSYSLOG.installed().context("rsyslog is not there; `cargo xtask tools rsyslog` fetches it")?;
+    Ok(Command::new(installed))
+}
+
+/// `usr/lib/<machine>` of an unpacked tree, whatever the machine.
+fn library_folder(root: &Path) -> Result<PathBuf> {
+    let usr_lib = root.join("usr/lib");
+    let entries = fs::read_dir(&usr_lib).with_context(|| format!("cannot list {}", usr_lib.display()))?;
+    let mut folders =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("rsyslog").is_dir());
+    folders.next().with_context(|| format!("no modules of rsyslog below {}", usr_lib.display()))
+}
+
 /// apt-get with every file of its own in our folder.
 fn apt_get(folder: &Path, archives: &Path) -> Command {
     let mut command = Command::new("apt-get");

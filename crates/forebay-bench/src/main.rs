@@ -1,0 +1,34 @@
+//! Forebay beside its peers: one run of one contender, and one JSON object on stdout.
+//!
+//! `cargo xtask bench` starts this program once a run, so that no contender inherits the heap, the
+//! threads or the warm caches of another, and does the statistics. For one look by hand:
+//!
+//! ```text
+//! cargo run --release -- contenders
+//! cargo run --release -- queue --contender kanal --capacity 100 --senders 4 --receivers 4 --items 1000000
+//! ```
+
+mod ping_pong;
+mod queue;
+
+use clap::Parser;
+
+/// One run of one contender; prints one JSON object.
+#[derive(Debug, Parser)]
+enum Bench {
+    /// List the contenders and the crates they come from.
+    Contenders,
+    /// Move numbers through one queue.
+    Queue(queue::Load),
+    /// How long a word travels from one core to the other and back.
+    PingPong,
+}
+
+fn main() {
+    let result = match Bench::parse() {
+        Bench::Contenders => serde_json::to_string(&queue::CONTENDERS),
+        Bench::Queue(load) => serde_json::to_string(&load.measure()),
+        Bench::PingPong => serde_json::to_string(&ping_pong::measure()),
+    };
+    println!("{}", result.expect("plain structs of numbers and names"));
+}
