@@ -215,13 +215,12 @@ impl<T> State<T> {
             self.granted -= got;
             return Step::Done(Places::Closed);
         }
-        if self.tx.is_empty() {
-            let more = self.free().min(want - got).min(manners.allowance(self.served, self.tx_overtaken));
-            if got + more >= min {
-                self.granted += more;
-                self.tx_overtaken += if self.served > 0 { more } else { 0 };
-                got += more;
-            }
+        // While anybody is in the line nothing is free, since `balance` has granted it: nobody is overtaken there.
+        let more = self.free().min(want - got).min(manners.allowance(self.served, self.tx_overtaken));
+        if got + more >= min {
+            self.granted += more;
+            self.tx_overtaken += if self.served > 0 { more } else { 0 };
+            got += more;
         }
         Step::Done(if got > 0 { Places::Granted(got) } else { Places::Full })
     }
