@@ -1,0 +1,5 @@
+//! What no crate can test alone.
+#![expect(clippy::unwrap_used, reason = "in a test a panic that names its line is the report")]
+
+/// What the documents say a program prints is what it prints.
+mod transcripts;
