@@ -419,4 +419,16 @@ mod tests {
         fixture.state.save(&checkpoint()).expect("the folder is ours");
         assert_eq!(fixture.state.load(&settings).expect("it was just saved"), Some(checkpoint()));
     }
+
+    #[test]
+    fn save_that_fails_leaves_the_state_before_it() {
+        let mut fixture = Fixture::new();
+        fixture.state.save(&checkpoint()).expect("the folder is ours");
+        // A folder in its place: nothing can be written under this name.
+        fs::create_dir(fixture.folder.path().join(NEW_FILE)).expect("the folder is ours");
+        let newer = Checkpoint { output: None, ..checkpoint() };
+        fixture.state.save(&newer).expect_err("there is no place for it");
+        let settings = settings("level >= warn");
+        assert_eq!(fixture.state.load(&settings).expect("the old state holds"), Some(checkpoint()));
+    }
 }

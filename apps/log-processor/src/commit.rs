@@ -128,3 +128,181 @@ impl Committer {
         &self.output
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
+
+    use super::*;
+    use crate::{
+        input::{Inputs, Options, Step},
+        output::{Existing, Target},
+    };
+
+    /// A pipeline that copies `in.log` to `out.log`, with its state in `state`.
+    struct Pipeline {
+        folder: tempfile::TempDir,
+    }
+
+    struct Running {
+        inputs: Inputs,
+        committer: Committer,
+    }
+
+    impl Pipeline {
+        fn new(content: &str) -> Self {
+            let folder = tempfile::tempdir().expect("the tests need a folder to write to");
+            fs::write(folder.path().join("in.log"), content).expect("the folder is ours");
+            Self { folder }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn start(&self) -> Running {
+            let settings = BTreeMap::new();
+            let patterns = [self.path("in.log").display().to_string()];
+            let state = StateDir::open(&self.path("state"), false).expect("the folder is ours");
+            let resume = state.load(&settings).expect("the state is whole");
+            let mark = resume.as_ref().and_then(|resume| resume.output.as_ref());
+            let target = Target::File(self.path("out.log"));
+            let output =
+                Output::open(&target, Existing::Refuse, mark, &patterns).expect("the output is ours");
+            // A short limit makes many batches of a small input.
+            let options = Options { max_line: 32, ..Options::default() };
+            let inputs = Inputs::open(&patterns, resume.as_ref(), options).expect("the input is there");
+            let positions = inputs.positions();
+            let committer = Committer::begin(output, Some(state), settings, positions, false)
+                .expect("the folder is ours");
+            Running { inputs, committer }
+        }
+
+        fn written(&self) -> String {
+            fs::read_to_string(self.path("out.log")).expect("a run makes its output")
+        }
+    }
+
+    impl Running {
+        /// Writes one batch; false at the end.
+        fn write(&mut self) -> bool {
+            let Step::Batch(batch) = self.inputs.next(Vec::new()) else { return false };
+            self.committer.write(batch.input, &batch.end, &batch.bytes).expect("there is room");
+            true
+        }
+
+        fn commit(&mut self) {
+            self.committer.commit(&BTreeMap::new()).expect("there is room");
+        }
+
+        fn finish(mut self) {
+            while self.write() {}
+            self.commit();
+        }
+
+        /// What `kill -9` leaves of a run: no destructor has anything to say about the files, and what the buffer
+        /// held may or may not have been written.
+        fn kill(mut self, with_buffer: bool) {
+            if with_buffer {
+                self.committer.output.flush(false).expect("there is room");
+            }
+        }
+    }
+
+    fn lines(count: u32) -> String {
+        (0..count).map(|line| format!("line number {line}\n")).collect()
+    }
+
+    #[test]
+    fn run_that_is_killed_anywhere_loses_no_line_and_doubles_none() {
+        let content = lines(20);
+        for commit_every in [1, 3] {
+            for killed_after in 0..20 {
+                for with_buffer in [false, true] {
+                    let pipeline = Pipeline::new(&content);
+                    let mut running = pipeline.start();
+                    for batch in 1..=killed_after {
+                        running.write();
+                        if batch % commit_every == 0 {
+                            running.commit();
+                        }
+                    }
+                    running.kill(with_buffer);
+                    pipeline.start().finish();
+                    assert_eq!(pipeline.written(), content, "killed after {killed_after} batches");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn run_that_is_killed_again_and_again_comes_to_its_end() {
+        let content = lines(50);
+        let pipeline = Pipeline::new(&content);
+        for batches in [2, 0, 5, 1, 7, 3] {
+            let mut running = pipeline.start();
+            for _ in 0..batches {
+                running.write();
+            }
+            running.commit();
+            running.write();
+            running.kill(true);
+        }
+        pipeline.start().finish();
+        assert_eq!(pipeline.written(), content);
+    }
+
+    #[test]
+    fn first_checkpoint_comes_before_the_first_line() {
+        let pipeline = Pipeline::new(&lines(10));
+        fs::write(pipeline.path("out.log"), "").expect("the folder is ours");
+        let mut running = pipeline.start();
+        running.write();
+        // Without it the output would now hold something that no state knows, and the next run would refuse it.
+        running.kill(true);
+        pipeline.start().finish();
+        assert_eq!(pipeline.written(), lines(10));
+    }
+
+    #[test]
+    fn finished_run_has_nothing_left_to_do_until_the_input_grows() {
+        let pipeline = Pipeline::new(&lines(10));
+        pipeline.start().finish();
+        pipeline.start().finish();
+        assert_eq!(pipeline.written(), lines(10));
+        append(&pipeline.path("in.log"), "more\n");
+        pipeline.start().finish();
+        assert_eq!(pipeline.written(), lines(10) + "more\n");
+    }
+
+    #[test]
+    fn nothing_is_settled_after_a_failed_write() {
+        let folder = tempfile::tempdir().expect("the tests need a folder to write to");
+        let state = StateDir::open(&folder.path().join("state"), false).expect("the folder is ours");
+        let output = Output::open(&Target::File("/dev/full".into()), Existing::Refuse, None, &[])
+            .expect("the device can be opened");
+        let mut committer = Committer::begin(output, Some(state), BTreeMap::new(), Vec::new(), false)
+            .expect("nothing is written yet");
+        let end = Arc::new(Position::start(Path::new("in.log")));
+        committer.write(0, &end, b"line\n").expect("it is gathered first");
+        let counts = BTreeMap::new();
+        assert!(matches!(committer.commit(&counts), Err(CommitError::Output(OutputError::Full { .. }))));
+        assert!(matches!(committer.commit(&counts), Err(CommitError::Broken)));
+        assert!(matches!(committer.write(0, &end, b"line\n"), Err(CommitError::Broken)));
+        drop(committer);
+        let state = StateDir::open(&folder.path().join("state"), false).expect("the folder is ours");
+        let checkpoint =
+            state.load(&BTreeMap::new()).expect("the state is whole").expect("there was a first one");
+        assert_eq!(checkpoint.inputs, []);
+    }
+
+    fn append(path: &Path, text: &str) {
+        use std::io::Write;
+
+        let file = fs::OpenOptions::new().append(true).open(path);
+        file.and_then(|mut file| file.write_all(text.as_bytes())).expect("the folder is ours");
+    }
+}

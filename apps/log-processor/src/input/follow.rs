@@ -24,7 +24,10 @@ use std::{
     sync::Arc,
 };
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
+use notify::{
+    EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
+};
 
 use super::{
     error::InputError,
@@ -75,13 +78,11 @@ impl Changes {
         let patterns: Vec<String> = patterns.iter().filter(|pattern| *pattern != STDIN).cloned().collect();
         let called = Arc::clone(signal);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Opening and reading are events too, and ours would call us for ever. An error may hide a change.
-            let is_ours = event.is_ok_and(|event| {
-                matches!(event.kind, EventKind::Access(access) if !matches!(access, AccessKind::Close(_)))
-            });
-            if !is_ours {
-                called.look();
+            // An error may hide a change.
+            if event.is_ok_and(|event| !is_change(event.kind)) {
+                return;
             }
+            called.look();
         })
         .map_err(|source| InputError::Watch { folder: PathBuf::from("."), source })?;
         let mut changes = Self {
@@ -158,8 +159,9 @@ impl Changes {
                 // Folders are no input, and streams were opened when the run began.
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let is_read = self.bindings.get(&path).is_some_and(|index| table.is_open(*index));
-                    if !is_read && self.is_news(&path, Said::Missing) {
+                    // Between rename and create there is nothing to say.
+                    let is_renamed = self.bindings.get(&path).is_some_and(|index| table.is_renamed(*index));
+                    if !is_renamed && self.is_news(&path, Said::Missing) {
                         outbox.push_back(Step::Notice(Notice::Missing { path }));
                     }
                 }
@@ -262,22 +264,20 @@ impl Changes {
         let offset = position.offset;
         let copy = locate_copy(position)
             .and_then(|copy| Some((Reader::resume(&copy, position, self.max_line).ok()??, copy)));
-        let notice = match copy {
-            Some((reader, copy)) => {
-                // The begin of a line that was kept back is in the copy too.
-                let entry = table.get_mut(index);
-                let copy_key = reader.key();
-                entry.state = State::Open(Box::new(reader));
-                if let Some(key) = copy_key {
-                    table.rekey(key, index);
-                }
-                Notice::CopiedAndTruncated { path: path.to_owned(), copy, offset }
-            }
-            None => Notice::Truncated { path: path.to_owned(), offset },
-        };
-        table.get_mut(index).retiring = true;
+        // The file itself is another one from here on, and what became of this entry is reached by no path.
         table.get_mut(index).reached = false;
-        outbox.push_back(Step::Notice(notice));
+        let Some((reader, copy)) = copy else {
+            outbox.push_back(Step::Notice(Notice::Truncated { path: path.to_owned(), offset }));
+            // Not to be read on: what stands behind the position now belongs to the new content.
+            outbox.extend(table.close(index, &mut Vec::new()).map(Step::Batch));
+            return self.start(path, None, table, outbox);
+        };
+        outbox.push_back(Step::Notice(Notice::CopiedAndTruncated { path: path.to_owned(), copy, offset }));
+        if let Some(key) = reader.key() {
+            table.rekey(key, index);
+        }
+        // The begin of a line that was kept back is in the copy too.
+        table.get_mut(index).state = State::Open(Box::new(reader));
         self.start(path, Some(index), table, outbox)
     }
 
@@ -356,6 +356,34 @@ impl Changes {
     }
 }
 
+/// Opening and reading are events too, and each look opens and reads: were they taken for changes, a look would call
+/// for the next one, for ever.
+fn is_change(event: EventKind) -> bool {
+    match event {
+        EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
+        _ => true,
+    }
+}
+
 fn is_compressed(path: &Path) -> bool {
     fs::File::open(path).and_then(|file| super::gzip::is_gzip(&file)).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, ModifyKind};
+
+    use super::*;
+
+    #[test]
+    fn looking_is_no_change() {
+        for ours in [AccessKind::Open(AccessMode::Any), AccessKind::Read, AccessKind::Close(AccessMode::Read)]
+        {
+            assert!(!is_change(EventKind::Access(ours)));
+        }
+        let close = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        for theirs in [close, EventKind::Create(CreateKind::File), EventKind::Modify(ModifyKind::Any)] {
+            assert!(is_change(theirs));
+        }
+    }
 }

@@ -28,6 +28,8 @@ mod reader;
 mod signal;
 mod stream;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::position::any_path;
 pub use self::{

@@ -62,6 +62,14 @@ pub enum Notice {
         /// Its name.
         path: PathBuf,
     },
+    /// A file that the run before finished was removed since, which is in order unless it grew in between.
+    #[error("{} of the run before, read to its end at byte {offset}, is gone", path.display())]
+    Gone {
+        /// Its name in the run before.
+        path: PathBuf,
+        /// Where it ended.
+        offset: u64,
+    },
     /// A file of the run before was found under another name, and is finished first.
     #[error("{} of the run before is now {}: going on there from byte {offset}", was.display(), is.display())]
     Found {

@@ -93,10 +93,6 @@ impl Plan {
     ) {
         let is_reached = reached.contains(&key);
         let home = position.path.clone();
-        if position.phase != Phase::Reading && !is_reached {
-            // Finished, and no pattern leads to it: nothing is left to do or to remember.
-            return;
-        }
         if path != home || Some(key) != position.key {
             self.said.push(Step::Notice(Notice::Found {
                 was: home.clone(),
@@ -131,10 +127,16 @@ impl Plan {
     }
 
     fn give_up(&mut self, position: &Position) {
-        // A file that was finished took nothing with it.
-        if position.phase == Phase::Reading && position.offset > 0 {
-            let error = InputError::Lost { path: position.path.clone(), offset: position.offset };
-            self.said.push(Step::Failed { input: None, error });
+        let (path, offset) = (position.path.clone(), position.offset);
+        match position.phase {
+            // Nothing was written of it yet.
+            Phase::Reading if offset == 0 => {}
+            Phase::Reading => {
+                self.said.push(Step::Failed { input: None, error: InputError::Lost { path, offset } });
+            }
+            Phase::Finished | Phase::Forgotten => {
+                self.said.push(Step::Notice(Notice::Gone { path, offset }));
+            }
         }
     }
 }

@@ -42,7 +42,7 @@ pub enum Phase {
 
 impl Position {
     /// The start of the input at `path`, about which nothing is known yet.
-    pub(super) fn start(path: &Path) -> Self {
+    pub(crate) fn start(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             key: None,

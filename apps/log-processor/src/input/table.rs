@@ -137,6 +137,11 @@ impl Table {
         matches!(self.files[index].state, State::Open(_))
     }
 
+    /// It is open, and still has a name somewhere.
+    pub(super) fn is_renamed(&self, index: usize) -> bool {
+        matches!(&self.files[index].state, State::Open(reader) if !reader.is_deleted())
+    }
+
     /// The path of the open file that is being copied to `path`, as before a truncation, if there is one.
     pub(super) fn copied_to(&self, path: &Path) -> Option<PathBuf> {
         self.files.iter().find_map(|entry| match &entry.state {
@@ -225,7 +230,7 @@ impl Table {
         let end = reader.position(if entry.reached { Phase::Finished } else { Phase::Forgotten });
         // The last piece of an overlong line promised more: the empty frame takes the promise back.
         let (begun, inside) = (reader.has_begun(), reader.is_inside());
-        entry.state = State::Closed(end.clone());
+        entry.state = if entry.reached { State::Closed(end.clone()) } else { State::Gone };
         if frame.is_none() {
             buffer.clear();
         }

@@ -1,0 +1,93 @@
+use flate2::{Compression, write::GzEncoder};
+use insta::assert_snapshot;
+
+use super::*;
+use crate::input::InputError;
+
+fn gzip(content: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(content.as_bytes()).expect("memory does not fail");
+    encoder.finish().expect("memory does not fail")
+}
+
+/// Lines that do not compress to nothing.
+fn lines(count: u32) -> String {
+    (0..count).map(|line| format!("{line} {:08x}\n", line.wrapping_mul(2_654_435_761))).collect()
+}
+
+#[test]
+fn members_are_one_input_whatever_its_name() {
+    let logs = Logs::new();
+    logs.write("a.gz", [gzip("one\ntw"), gzip("o\n"), gzip(""), gzip("three")].concat());
+    logs.write("b", gzip("no extension\n"));
+    logs.write("c.gz", "not compressed\n");
+    assert_eq!(
+        logs.run(&["a.gz", "b", "c.gz"], Options::default()).read(),
+        "one\ntwo\nthreeno extension\nnot compressed\n"
+    );
+}
+
+#[test]
+fn truncated_file_gives_what_it_has_and_is_named() {
+    let logs = Logs::new();
+    let whole = gzip(&lines(100_000));
+    logs.write("a.gz", &whole[..whole.len() / 2]);
+    logs.write("b.log", "the next input\n");
+    let said = logs.run(&["*"], Options::default()).read();
+    let (lines_read, rest) = said.split_at(said.find('[').expect("the damage is reported"));
+    assert!(lines(100_000).starts_with(lines_read) && lines_read.len() > 100_000);
+    let named = format!("[failed: input a.gz is damaged gzip: {} bytes could be", lines_read.len());
+    assert!(rest.starts_with(&named) && rest.ends_with("]\nthe next input\n"), "{rest}");
+}
+
+#[test]
+fn damage_is_found_at_the_begin_and_behind_the_end() {
+    let logs = Logs::new();
+    logs.write("cut.gz", &gzip("line\n")[..5]);
+    logs.write("tail.gz", [gzip("line\n"), b"longer than a header".to_vec()].concat());
+    assert_snapshot!(logs.run(&["cut.gz", "tail.gz"], Options::default()).read(), @r"
+    [failed: input cut.gz is damaged gzip: 0 bytes could be decompressed, then unexpected end of file; they were passed on, get a complete copy for the rest]
+    line
+    [failed: input tail.gz is damaged gzip: 5 bytes could be decompressed, then invalid gzip header; they were passed on, get a complete copy for the rest]
+    ");
+}
+
+#[test]
+fn goes_on_within_a_compressed_file() {
+    let logs = Logs::new();
+    let content = lines(100_000);
+    logs.write("a.gz", gzip(&content));
+    let mut run = logs.run(&["a.gz"], Options::default());
+    let first = run.step().expect("there is a first batch");
+    let rest = logs.resume(&["a.gz"], Options::default(), Some(&run.checkpoint())).read();
+    assert!(first.len() < content.len() && first + &rest == content);
+}
+
+#[test]
+fn follow_refuses_a_compressed_file_by_name_and_passes_it_over_in_a_glob() {
+    let logs = Logs::new();
+    logs.write("a.log.gz", gzip("old\n"));
+    logs.write("a.log", "new\n");
+    let named = [logs.path("a.log.gz").display().to_string()];
+    let opened = Inputs::open(&named, None, Options { follow: true, ..Options::default() });
+    assert!(matches!(opened, Err(InputError::CompressedFollow { .. })));
+    assert_eq!(
+        logs.follow(&["a.log*"]).read(),
+        "[a.log.gz is compressed and cannot be followed: leaving it out]\nnew\n"
+    );
+}
+
+#[test]
+fn log_that_was_compressed_while_nobody_read_is_finished_there() {
+    let logs = Logs::new();
+    logs.write("app.log", "one\ntwo\n");
+    let mut run = logs.run(&["app.log"], Options::default());
+    assert_eq!(run.read(), "one\ntwo\n");
+    logs.write("app.log.1.gz", gzip("one\ntwo\nthree\n"));
+    logs.remove("app.log");
+    logs.write("app.log", "four\n");
+    assert_eq!(
+        logs.resume(&["app.log"], Options::default(), Some(&run.checkpoint())).read(),
+        "[app.log of the run before is now app.log.1.gz: going on there from byte 8]\nthree\nfour\n"
+    );
+}

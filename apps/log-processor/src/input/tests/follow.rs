@@ -1,0 +1,226 @@
+use super::*;
+use crate::input::Wake;
+
+#[test]
+fn lines_come_when_they_are_whole() {
+    let logs = Logs::new();
+    logs.write("app.log", "one\ntw");
+    let mut run = logs.follow(&["app.log"]);
+    assert_eq!(run.read(), "one\n");
+    logs.append("app.log", "o\nthr");
+    assert_eq!(run.read(), "two\n");
+    assert_eq!(run.read(), "");
+}
+
+#[test]
+fn rotated_file_is_read_to_its_end_before_the_new_one() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    let mut run = logs.follow(&["app.log"]);
+    assert_eq!(run.read(), "1\n");
+
+    logs.rename("app.log", "app.log.1");
+    logs.append("app.log.1", "2\n");
+    assert_eq!(run.read(), "2\n", "the writer still has the old file");
+    logs.write("app.log", "");
+    logs.append("app.log.1", "3\n");
+    assert_eq!(run.read(), "3\n", "and does not use the new one yet");
+    logs.append("app.log.1", "4\n5 unfinished");
+    logs.append("app.log", "6\n");
+    assert_eq!(run.read(), "[app.log was rotated: reading the new file from its start]\n4\n5 unfinished6\n");
+
+    logs.append("app.log", "7\n");
+    assert_eq!(run.read(), "7\n");
+}
+
+#[test]
+fn every_one_of_several_rotations_is_read() {
+    let logs = Logs::new();
+    logs.write("app.log", "0\n");
+    let mut run = logs.follow(&["app.log"]);
+    let mut said = run.read();
+    for round in 1..=5 {
+        logs.append("app.log", &format!("{round} late\n"));
+        logs.rename("app.log", &format!("app.log.{round}"));
+        logs.write("app.log", format!("{round}\n"));
+        said += &run.read();
+    }
+    let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with('[')).collect();
+    assert_eq!(lines, ["0", "1 late", "1", "2 late", "2", "3 late", "3", "4 late", "4", "5 late", "5"]);
+}
+
+#[test]
+fn truncated_file_is_read_from_its_start() {
+    let logs = Logs::new();
+    logs.write("app.log", "one\ntwo\nthr");
+    let mut run = logs.follow(&["app.log"]);
+    assert_eq!(run.read(), "one\ntwo\n");
+    logs.truncate("app.log");
+    assert_eq!(
+        run.read(),
+        "[app.log was truncated behind byte 8: reading it again from its start]\nthr",
+        "the begin of a line that was read is not thrown away"
+    );
+    logs.append("app.log", "1\n");
+    assert_eq!(run.read(), "1\n");
+}
+
+#[test]
+fn file_that_grew_past_the_position_after_it_was_truncated_is_not_taken_for_itself() {
+    let logs = Logs::new();
+    // The first line is the same, as a header may be.
+    logs.write("app.log", "header\none\n");
+    let mut run = logs.follow(&["app.log"]);
+    assert_eq!(run.read(), "header\none\n");
+    logs.truncate("app.log");
+    logs.append("app.log", "header\nsomething longer than before\n");
+    assert_eq!(
+        run.read(),
+        "[app.log was truncated behind byte 11: reading it again from its start]\n\
+         header\nsomething longer than before\n"
+    );
+}
+
+#[test]
+fn copy_that_was_made_before_the_truncation_gives_what_was_not_read_yet() {
+    for pattern in ["app.log", "app.log*"] {
+        let logs = Logs::new();
+        logs.write("app.log", "one\n");
+        let mut run = logs.follow(&[pattern]);
+        assert_eq!(run.read(), "one\n");
+        logs.append("app.log", "two\nthree, unfinished");
+        logs.copy_and_truncate("app.log", "app.log.1");
+        logs.append("app.log", "four\n");
+        assert_eq!(
+            run.read(),
+            "[app.log was truncated: going on from byte 4 in its copy app.log.1]\n\
+             two\nthree, unfinishedfour\n",
+            "{pattern}"
+        );
+    }
+}
+
+#[test]
+fn copy_in_a_glob_is_not_read_twice() {
+    let logs = Logs::new();
+    logs.write("app.log", "one\ntwo\n");
+    let mut run = logs.follow(&["app.log*"]);
+    assert_eq!(run.read(), "one\ntwo\n");
+    logs.write("app.log.1", "");
+    assert_eq!(run.read(), "");
+    logs.append("app.log.1", "one\n");
+    assert_eq!(run.read(), "[app.log.1 is a copy of app.log: leaving it out]\n", "half of it is copied");
+    logs.append("app.log.1", "two\n");
+    assert_eq!(run.read(), "");
+    logs.truncate("app.log");
+    assert_eq!(
+        run.read(),
+        "[app.log was truncated: going on from byte 8 in its copy app.log.1]\n",
+        "where nothing is left to read"
+    );
+    logs.append("app.log", "three\n");
+    assert_eq!(run.read(), "three\n");
+}
+
+#[test]
+fn file_may_be_missing_at_first_and_for_a_while() {
+    let logs = Logs::new();
+    let mut run = logs.follow(&["app.log"]);
+    assert_eq!(run.read(), "[app.log does not exist: waiting for it]\n");
+    assert_eq!(run.read(), "");
+    logs.write("app.log", "one\n");
+    assert_eq!(run.read(), "[app.log appeared: reading it from its start]\none\n");
+    logs.remove("app.log");
+    assert_eq!(run.read(), "[app.log does not exist: waiting for it]\n");
+    logs.write("app.log", "two\n");
+    assert_eq!(run.read(), "[app.log appeared: reading it from its start]\ntwo\n");
+}
+
+#[test]
+fn new_files_of_a_glob_are_read_and_renamed_ones_are_not_read_again() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    let mut run = logs.follow(&["*.log*"]);
+    assert_eq!(run.read(), "1\n");
+    logs.write("other.log", "other\n");
+    assert_eq!(run.read(), "[other.log appeared: reading it from its start]\nother\n");
+    logs.rename("app.log", "app.log.1");
+    assert_eq!(run.read(), "");
+    logs.write("app.log", "2\n");
+    assert_eq!(run.read(), "[app.log was rotated: reading the new file from its start]\n2\n");
+    logs.append("app.log.1", "late\n");
+    assert_eq!(run.read(), "late\n", "the glob still reaches the old file");
+    assert_eq!(run.checkpoint().inputs.len(), 3);
+    logs.remove("app.log.1");
+    assert_eq!(run.read(), "");
+    assert_eq!(run.checkpoint().inputs.len(), 2, "what is gone need not be remembered");
+}
+
+#[test]
+fn inode_that_is_used_again_is_another_file() {
+    let logs = Logs::new();
+    logs.write("a.log", "one\n");
+    let mut run = logs.follow(&["*.log"]);
+    assert_eq!(run.read(), "one\n");
+    // Same place on disk, other content: what a file system makes of a delete and a create when it gives the inode
+    // out again, without having to hope that it does.
+    logs.truncate("a.log");
+    logs.append("a.log", "two\n");
+    assert_eq!(run.read(), "[a.log was truncated behind byte 4: reading it again from its start]\ntwo\n");
+}
+
+#[test]
+fn busy_file_keeps_no_other_waiting() {
+    let logs = Logs::new();
+    logs.write("busy.log", "busy\n".repeat(500_000));
+    logs.write("quiet.log", "quiet\n");
+    let mut run = logs.follow(&["busy.log", "quiet.log"]);
+    let first_two = [run.step(), run.step()];
+    assert!(first_two.contains(&Some("quiet\n".to_owned())));
+}
+
+#[test]
+fn run_that_is_stopped_leaves_the_begun_line_to_the_next() {
+    let logs = Logs::new();
+    logs.write("app.log", "one\ntw");
+    let mut run = logs.follow(&["app.log"]);
+    assert_eq!(run.read(), "one\n");
+    run.inputs.stopper().stop();
+    assert_eq!(run.read(), "");
+    logs.append("app.log", "o\n");
+    assert_eq!(logs.resume(&["app.log"], Options::default(), Some(&run.checkpoint())).read(), "two\n");
+}
+
+#[test]
+fn wait_ends_when_a_file_grows_a_new_one_appears_or_the_run_is_stopped() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    let mut run = logs.follow(&["*.log"]);
+    assert_eq!(run.read(), "1\n");
+
+    // An event may come late and one change may make several, so a wait may end for an old one: what must hold is
+    // that a change is seen after some wait.
+    let mut read_until = |line: &str| {
+        let mut said = String::new();
+        while !said.ends_with(line) {
+            assert_eq!(run.inputs.wait(), Wake::Look);
+            said += &run.read();
+        }
+    };
+    logs.append("app.log", "2\n");
+    read_until("2\n");
+    logs.write("new.log", "3\n");
+    read_until("3\n");
+    logs.rename("app.log", "app.old");
+    logs.write("app.log", "4\n");
+    read_until("4\n");
+
+    let stopper = run.inputs.stopper();
+    let waiting = std::thread::spawn(move || {
+        while run.inputs.wait() == Wake::Look {
+            run.read();
+        }
+    });
+    stopper.stop();
+    waiting.join().expect("the reader does not panic");
+}

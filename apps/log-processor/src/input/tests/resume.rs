@@ -1,0 +1,201 @@
+use super::*;
+
+fn resumed(logs: &Logs, patterns: &[&str], checkpoint: &Checkpoint) -> String {
+    logs.resume(patterns, Options::default(), Some(checkpoint)).read()
+}
+
+/// The checkpoint of a run that read `content` of `app.log` as far as its last whole line.
+fn read_and_killed(logs: &Logs, content: &str) -> Checkpoint {
+    logs.write("app.log", content);
+    let mut run = logs.follow(&["app.log"]);
+    run.read();
+    run.checkpoint()
+}
+
+#[test]
+fn goes_on_behind_what_was_written() {
+    let logs = Logs::new();
+    let checkpoint = read_and_killed(&logs, "one\ntwo\nthr");
+    logs.append("app.log", "ee\n");
+    assert_eq!(resumed(&logs, &["app.log"], &checkpoint), "three\n");
+}
+
+#[test]
+fn goes_on_at_every_batch_of_every_file_without_loss_or_double() {
+    let logs = Logs::new();
+    let content = |name: &str| -> String { (0..90_000).map(|line| format!("{name} {line}\n")).collect() };
+    let whole: String = ["a", "b", "c"].map(content).concat();
+    for name in ["a", "b", "c"] {
+        logs.write(&format!("{name}.log"), content(name));
+    }
+    let mut run = logs.run(&["*.log"], Options::default());
+    let mut before = String::new();
+    let mut checkpoints = 0;
+    while let Some(batch) = run.step() {
+        before += &batch;
+        checkpoints += 1;
+        assert!(before.clone() + &resumed(&logs, &["*.log"], &run.checkpoint()) == whole);
+    }
+    assert!(checkpoints > 6 && before == whole);
+}
+
+#[test]
+fn goes_on_within_an_overlong_line() {
+    let logs = Logs::new();
+    logs.write("app.log", "0123456789abcdef\nnext\n");
+    let options = Options { max_line: 8, ..Options::default() };
+    let mut run = logs.run(&["app.log"], options.clone());
+    assert_eq!(run.step().as_deref(), Some("01234567"));
+    let mut resumed = logs.resume(&["app.log"], options, Some(&run.checkpoint()));
+    let Step::Batch(batch) = resumed.inputs.next(Vec::new()) else { panic!("there is more") };
+    assert!(batch.starts_inside && batch.ends_inside && batch.bytes == b"89abcdef");
+}
+
+#[test]
+fn rotated_file_is_finished_first_and_then_those_rotated_after_it() {
+    let logs = Logs::new();
+    let checkpoint = read_and_killed(&logs, "1\n");
+    logs.append("app.log", "2\n");
+    logs.rename("app.log", "app.log.3");
+    logs.write("app.log.2", "3\n");
+    logs.write("app.log.1", "4\n");
+    logs.write("app.log.4", "older\n");
+    logs.write("app.log", "5\n");
+    let said = "[app.log of the run before is now app.log.3: going on there from byte 2]\n\
+                [app.log.2 was rotated in the meantime: reading it from its start]\n\
+                [app.log.1 was rotated in the meantime: reading it from its start]\n\
+                2\n3\n4\n5\n";
+    assert_eq!(resumed(&logs, &["app.log"], &checkpoint), said);
+    let mut following =
+        logs.resume(&["app.log"], Options { follow: true, ..Options::default() }, Some(&checkpoint));
+    assert_eq!(following.read(), said);
+    logs.append("app.log", "6\n");
+    assert_eq!(following.read(), "6\n");
+}
+
+#[test]
+fn follow_goes_on_in_a_rotated_file_whose_successor_is_still_empty() {
+    let logs = Logs::new();
+    let checkpoint = read_and_killed(&logs, "1\n");
+    logs.rename("app.log", "app.log.1");
+    logs.write("app.log", "");
+    let mut run =
+        logs.resume(&["app.log"], Options { follow: true, ..Options::default() }, Some(&checkpoint));
+    assert_eq!(run.read(), "[app.log of the run before is now app.log.1: going on there from byte 2]\n");
+    logs.append("app.log.1", "2\n");
+    assert_eq!(run.read(), "2\n");
+    logs.append("app.log", "3\n");
+    assert_eq!(run.read(), "[app.log was rotated: reading the new file from its start]\n3\n");
+}
+
+#[test]
+fn rotated_file_in_a_glob_is_not_read_twice() {
+    let logs = Logs::new();
+    logs.write("app.log", "2\n");
+    logs.write("app.log.1", "1\n");
+    let mut run = logs.run(&["app.log*"], Options::default());
+    assert_eq!(run.read(), "2\n1\n");
+    logs.rename("app.log.1", "app.log.2");
+    logs.rename("app.log", "app.log.1");
+    logs.write("app.log", "3\n");
+    let lines: String = resumed(&logs, &["app.log*"], &run.checkpoint())
+        .lines()
+        .filter(|line| !line.starts_with('['))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(lines, "3\n");
+}
+
+#[test]
+fn copied_and_truncated_file_is_finished_in_the_copy() {
+    let logs = Logs::new();
+    let checkpoint = read_and_killed(&logs, "one\ntwo\n");
+    logs.append("app.log", "three\n");
+    logs.copy_and_truncate("app.log", "app.log.1");
+    logs.append("app.log", "four\n");
+    assert_eq!(
+        resumed(&logs, &["app.log"], &checkpoint),
+        "[app.log of the run before is now app.log.1: going on there from byte 8]\nthree\nfour\n"
+    );
+}
+
+#[test]
+fn file_that_was_replaced_by_a_copy_goes_on() {
+    let logs = Logs::new();
+    let checkpoint = read_and_killed(&logs, "one\ntwo\n");
+    logs.replace("app.log");
+    logs.append("app.log", "three\n");
+    assert_eq!(
+        resumed(&logs, &["app.log"], &checkpoint),
+        "[app.log of the run before is now app.log: going on there from byte 8]\nthree\n"
+    );
+}
+
+#[test]
+fn what_cannot_be_found_is_said_and_the_present_file_is_read_from_its_start() {
+    let lost = "[failed: input app.log was read up to byte 8 by the run before, and neither it nor a copy is at \
+                that place or in its folder any more: lines behind that byte, if there were any, are missing from \
+                the output]\n";
+    // Deleted and made anew; truncated and longer than before; the same inode and the same first line.
+    for content in ["other\n", "a different file, and a long one\n", "one\nTWO\nthree\n"] {
+        let logs = Logs::new();
+        let checkpoint = read_and_killed(&logs, "one\ntwo\n");
+        logs.truncate("app.log");
+        logs.append("app.log", content);
+        assert_eq!(resumed(&logs, &["app.log"], &checkpoint), format!("{lost}{content}"));
+    }
+}
+
+#[test]
+fn finished_file_that_is_gone_is_no_failure() {
+    let logs = Logs::new();
+    logs.write("a.log", "a\n");
+    logs.write("b.log", "b\n");
+    let mut run = logs.run(&["*.log"], Options::default());
+    assert_eq!(run.read(), "a\nb\n");
+    logs.remove("a.log");
+    logs.append("b.log", "more\n");
+    assert_eq!(
+        resumed(&logs, &["*.log"], &run.checkpoint()),
+        "[a.log of the run before, read to its end at byte 2, is gone]\nmore\n"
+    );
+}
+
+#[test]
+fn finished_file_that_grew_and_was_rotated_is_finished_again() {
+    let logs = Logs::new();
+    logs.write("app.log", "one\n");
+    let mut run = logs.run(&["app.log"], Options::default());
+    assert_eq!(run.read(), "one\n");
+    logs.append("app.log", "two\n");
+    logs.rename("app.log", "app.log.1");
+    logs.write("app.log", "three\n");
+    assert_eq!(
+        resumed(&logs, &["app.log"], &run.checkpoint()),
+        "[app.log of the run before is now app.log.1: going on there from byte 4]\ntwo\nthree\n"
+    );
+}
+
+#[test]
+fn last_line_without_an_end_goes_on_as_the_same_line() {
+    let logs = Logs::new();
+    logs.write("app.log", "one\ntw");
+    let mut run = logs.run(&["app.log"], Options::default());
+    assert_eq!(run.read(), "one\ntw");
+    logs.append("app.log", "o\n");
+    let mut resumed = logs.resume(&["app.log"], Options::default(), Some(&run.checkpoint()));
+    let Step::Batch(batch) = resumed.inputs.next(Vec::new()) else { panic!("there is more") };
+    assert!(batch.starts_inside && batch.bytes == b"o\n");
+}
+
+#[test]
+fn checkpoint_keeps_inputs_that_the_run_did_not_come_to() {
+    let logs = Logs::new();
+    logs.write("a.log", "a\n");
+    logs.write("b.log", "b\n");
+    let mut run = logs.run(&["*.log"], Options::default());
+    run.read();
+    // Killed at once, before the first batch.
+    let again = logs.resume(&["*.log"], Options::default(), Some(&run.checkpoint()));
+    assert_eq!(again.checkpoint(), run.checkpoint());
+}
