@@ -6,7 +6,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::{fs, io, thread};
+use std::{fmt, fs, io, thread};
 
 use bytesize::ByteSize;
 use clap::ValueEnum;
@@ -40,6 +40,7 @@ use crate::process::OutputFormat;
 pub struct Settings {
     /// What to read: files, globs, or - for standard input; names that end in .gz are unpacked
     #[arg(short, long, value_name = "PATH", num_args = 1..)]
+    #[serde(deserialize_with = "one_or_many")]
     pub input: Vec<String>,
 
     /// Where to write: a file, or - for standard output
@@ -350,6 +351,27 @@ impl ValueEnum for ReportFormat {
     }
 }
 
+/// Deserializes a list of strings, or one string that stands for a list of one.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct OneOrMany;
+    impl<'de> de::Visitor<'de> for OneOrMany {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a path in quotes, or a list of them")
+        }
+
+        fn visit_str<E>(self, one: &str) -> Result<Vec<String>, E> {
+            Ok(vec![one.to_owned()])
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, many: A) -> Result<Vec<String>, A::Error> {
+            Deserialize::deserialize(de::value::SeqAccessDeserializer::new(many))
+        }
+    }
+    deserializer.deserialize_any(OneOrMany)
+}
+
 /// Deserializes a value by the name that its flag knows it by.
 fn by_name<'de, D, V>(deserializer: D) -> Result<Option<V>, D::Error>
 where
@@ -379,7 +401,8 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, 
 }
 
 fn parse_size(text: &str) -> Result<ByteSize, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a size such as \"64KiB\", \"1MB\" or a number of bytes"))
+    text.parse()
+        .map_err(|_| format!("`{text}` is not a size such as \"64KiB\", \"1MB\" or a number of bytes"))
 }
 
 fn within(key: &'static str, given: ByteSize, least: ByteSize, most: ByteSize) -> Result<u64, ConfigError> {
@@ -434,8 +457,9 @@ mod tests {
     }
 
     #[test]
-    fn a_dash_is_standard_output() {
-        let config = Config::new(settings("input = ['-']\noutput = '-'")).unwrap();
+    fn one_input_needs_no_list_and_a_dash_is_standard_output() {
+        let config = Config::new(settings("input = '-'\noutput = '-'")).unwrap();
+        assert_eq!(config.inputs, ["-"]);
         assert_eq!(config.output, Target::Stdout);
     }
 

@@ -1,20 +1,83 @@
-//! Under construction.
+//! Reads, parses, filters and rewrites logs: the library under the program `log-processor`.
+//!
+//! ```text
+//!            thread            Pool: n tasks, each               thread
+//!          ┌────────┐ batches  computing on its own  finished  ┌────────┐ commits
+//!  files ─▶│ reader │─────────▶ thread: parse, ────────────────▶│ writer │─────────▶ output, state
+//!          └────────┘           filter, format                  └────────┘
+//!              ▲                                                    │ in order of arrival
+//!              └──────────────── spare buffers ◀────────────────────┘
+//! ```
+//!
+//! [`pipeline::run`] is this picture as one function; start reading there. A [`config::Config`] goes in,
+//! a [`report::Report`] comes out.
+//!
+//! - **Batches travel**, not lines: a quarter of a megabyte of whole lines each, so that what a batch
+//!   costs on its way through queues and threads vanishes beside the work on its lines.
+//! - **Memory** is a fixed number of buffers, whatever the size of the input.
+//! - **Order** is that of reading.
+//! - **After `kill -9`** a run with a state goes on at its last checkpoint: positions in the inputs and the
+//!   length of the output are one file, replaced as a whole ([`commit`]).
+//! - **Nothing is lost quietly**: lines read = written + filtered + not written, in every report.
+//!
+//! The library does not print, and reads neither the environment nor the command line. It blocks only on
+//! threads of its own.
+//!
+//! # Example
+//!
+//! ```
+//! use std::future;
+//! use std::sync::Arc;
+//!
+//! use log_processor::config::{Config, Settings};
+//! use log_processor::pipeline::{self, Silent};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # std::env::set_current_dir(&folder)?;
+//! std::fs::write("app.log", "level=info msg=started\nlevel=error msg=\"disk full\"\n")?;
+//! let settings: Settings = toml::from_str(
+//!     r#"
+//!     input = ["app.log"]
+//!     output = "errors.json"
+//!     filter = 'level >= error'
+//!     format = "json"
+//!     "#,
+//! )?;
+//! let config = Config::new(settings)?;
+//!
+//! let runtime = tokio::runtime::Runtime::new()?;
+//! let report = runtime.block_on(pipeline::run(&config, future::pending(), Arc::new(Silent)))?;
+//!
+//! assert_eq!((report.totals.read, report.totals.written), (2, 1));
+//! assert_eq!(std::fs::read_to_string("errors.json")?, "{\"level\":\"error\",\"msg\":\"disk full\"}\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+// What a run is told, and what it tells.
+pub mod config;
+pub mod picture;
+pub mod report;
+
+// The pipeline and its two ends.
+pub mod pipeline;
+mod reader;
+mod reorder;
+mod writer;
+
+// From files to batches, and from lines to output, with a checkpoint over both.
 pub mod batch;
 pub mod checkpoint;
 pub mod commit;
-pub mod config;
 mod fault;
+pub mod input;
+pub mod output;
+
+// What happens to a batch of lines.
 mod escape;
 pub mod filter;
 pub mod level;
 pub mod number;
-pub mod input;
-pub mod output;
 pub mod parse;
-pub mod picture;
 pub mod process;
 pub mod record;
 mod render;
-mod reorder;
-pub mod report;

@@ -45,10 +45,7 @@ impl fmt::Display for Picture<'_> {
             (_, Existing::Append, _) => ", behind what it holds",
             (_, Existing::Overwrite, _) => ", replacing what it holds",
         };
-        match &config.output {
-            Target::Stdout => writeln!(f, "write     standard output")?,
-            Target::File(path) => writeln!(f, "write     {}{existing}", path.display())?,
-        }
+        writeln!(f, "write     {}{existing}", target(&config.output))?;
 
         match &config.state {
             Some(folder) => {
@@ -71,11 +68,23 @@ impl fmt::Display for Picture<'_> {
     }
 }
 
+/// Where the output goes, for people.
+pub(crate) fn target(target: &Target) -> String {
+    match target {
+        Target::Stdout => "standard output".to_owned(),
+        Target::File(path) => path.display().to_string(),
+    }
+}
+
+/// A value as flags and files name it.
+pub(crate) fn name<V: ValueEnum>(value: &V) -> String {
+    value.to_possible_value().expect("every value has a name").get_name().to_owned()
+}
+
 /// A value's name and what it means, as `--help` says it.
 fn described<V: ValueEnum>(value: &V) -> String {
-    let value = value.to_possible_value().expect("every value has a name");
-    let help = value.get_help().map(|help| format!(": {help}")).unwrap_or_default();
-    format!("{}{help}", value.get_name())
+    let help = value.to_possible_value().and_then(|value| value.get_help().cloned());
+    name(value) + &help.map(|help| format!(": {help}")).unwrap_or_default()
 }
 
 fn count(n: usize, one: &str, many: &str) -> String {

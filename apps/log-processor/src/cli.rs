@@ -1,0 +1,76 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use log_processor::config::{Config, ConfigError, Settings};
+
+/// Reads, parses, filters and rewrites logs, in order, in little memory
+#[derive(Debug, Parser)]
+#[command(version, after_help = OVERVIEW, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Process the inputs to their end, or with --follow until a signal comes
+    #[command(after_help = EXAMPLES, max_term_width = 100)]
+    Run(Keys),
+    /// Check a configuration and show the pipeline it describes, without running it
+    #[command(max_term_width = 100)]
+    Check(Keys),
+}
+
+/// The keys of a run: from flags, from a file, or both.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Keys {
+    /// Take the keys from this TOML file, named like the flags; flags given beside it win
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+const OVERVIEW: &str = "\
+Start with:  log-processor run --input app.log --output errors.log --filter 'level >= error'
+All flags and more examples:  log-processor run --help";
+
+const EXAMPLES: &str = "\
+Examples:
+  The errors of some files, as JSON:
+    log-processor run -i 'logs/*.log' old.log.gz -o errors.json --format json -f 'level >= error'
+  A filter between two programs:
+    journalctl -o json | log-processor run -i - -o - --parse json -f 'MESSAGE contains \"failed\"'
+  Follow a log, and go on after a crash or a restart where it was:
+    log-processor run -i /var/log/app.log -o app.kept --state app.state --follow -f 'not level == debug'
+  The same from a file with the keys input, output, state, ...:
+    log-processor run -c pipeline.toml
+
+After a crash:
+  With --state DIR, input positions and the output's length are saved together. After kill -9 at any
+  moment, start the same command again: no line is lost, and a file output holds no line twice.
+  --sync promises the same for a power loss. Without --state nothing is promised after a crash.
+
+Signals:
+  SIGINT and SIGTERM end the reading; what was read is written, the checkpoint saved, the report
+  printed. A second signal ends the process at once.
+
+The report goes to standard output, or to standard error where the records go to standard output.
+
+Exit codes:
+  0  done: all inputs were read to their end, or a signal ended the run and all that was read is written
+  1  an input could not be read (it is named, the others were processed), or the output not be written
+  2  usage or configuration: nothing was read";
+
+// === impl Keys ===
+
+impl Keys {
+    /// The configuration that flags and file make together.
+    pub(crate) fn resolve(self) -> Result<Config, ConfigError> {
+        let file = self.config.as_deref().map(Settings::load).transpose()?.unwrap_or_default();
+        Config::new(self.settings.over(file))
+    }
+}

@@ -1,0 +1,109 @@
+//! Everything that the program says to a person: errors, notices, progress, the report.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use log_processor::config::{Config, ReportFormat};
+use log_processor::input::{self, InputError, InputSpec, Notice};
+use log_processor::output::Target;
+use log_processor::picture::Picture;
+use log_processor::pipeline::Observer;
+use log_processor::report::Report;
+
+/// Shows how a run goes: on standard error, with a progress bar if that is a terminal.
+pub(crate) struct Console {
+    bar: ProgressBar,
+}
+
+// === impl Console ===
+
+impl Console {
+    /// A bar that knows its end where all inputs are plain files that are only read to their end.
+    pub(crate) fn new(config: &Config) -> Self {
+        if !io::stderr().is_terminal() {
+            return Self { bar: ProgressBar::hidden() };
+        }
+        let (bar, template) = match total_bytes(config) {
+            Some(total) => (
+                ProgressBar::new(total),
+                "{bar:40} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta}",
+            ),
+            None => {
+                (ProgressBar::no_length(), "{spinner} {decimal_bytes}  {decimal_bytes_per_sec}  {elapsed}")
+            }
+        };
+        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        bar.set_style(ProgressStyle::with_template(template).expect("the template is valid"));
+        // The clock and the spinner go on when no lines come.
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self { bar }
+    }
+
+    /// Prints the report: on standard output, unless that is where the records went.
+    pub(crate) fn report(&self, config: &Config, report: &Report) {
+        self.bar.finish_and_clear();
+        if let Some(message) = &report.error {
+            error(&message);
+        }
+        let text = match config.report {
+            ReportFormat::Text => report.to_string(),
+            ReportFormat::Json => serde_json::to_string(report).expect("a report is plain data") + "\n",
+        };
+        match config.output {
+            Target::Stdout => say(io::stderr(), &text),
+            Target::File(_) => say(io::stdout(), &text),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        self.bar.suspend(|| say(io::stderr(), text));
+    }
+}
+
+impl Observer for Console {
+    fn notice(&self, notice: &Notice) {
+        self.line(&format!("note: {notice}\n"));
+    }
+
+    fn failed(&self, error: &InputError) {
+        self.line(&format!("error: {error}\n"));
+    }
+
+    fn advanced(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+}
+
+/// Says what went wrong, on standard error.
+pub(crate) fn error(error: &dyn std::fmt::Display) {
+    say(io::stderr(), &format!("error: {error:#}\n"));
+}
+
+/// Shows the pipeline of a configuration, on standard output.
+pub(crate) fn show(config: &Config) {
+    say(io::stdout(), &Picture(config).to_string());
+}
+
+/// A reader that went away has had enough: there is nobody left to tell.
+fn say(mut stream: impl Write, text: &str) {
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+}
+
+/// What there is to read; `None` where that cannot be known.
+fn total_bytes(config: &Config) -> Option<u64> {
+    if config.follow {
+        return None;
+    }
+    let inputs = input::expand(&config.inputs, false).ok()?;
+    inputs
+        .iter()
+        .map(|input| match input {
+            InputSpec::File { path, .. } if path.extension().is_none_or(|extension| extension != "gz") => {
+                fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|metadata| metadata.len())
+            }
+            _ => None,
+        })
+        .sum()
+}

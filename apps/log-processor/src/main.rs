@@ -1,0 +1,67 @@
+//! The program `log-processor`: parses its command line, runs the pipeline, maps the outcome to an
+//! exit code.
+
+mod cli;
+mod console;
+mod signals;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use log_processor::input::InputError;
+use log_processor::output::OutputError;
+use log_processor::pipeline::{self, StartError};
+
+use crate::cli::{Cli, Command, Keys};
+use crate::console::Console;
+
+/// Everything was done.
+const DONE: u8 = 0;
+/// Some input failed, or the output could not be written.
+const FAILED: u8 = 1;
+/// Usage or configuration: nothing was read. Clap ends with the same code.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Check(keys) => check(keys),
+        Command::Run(keys) => run(keys),
+    };
+    ExitCode::from(outcome.unwrap_or_else(|error| {
+        console::error(&error);
+        match error.downcast_ref() {
+            Some(error) if is_missing_input(error) => FAILED,
+            _ => USAGE,
+        }
+    }))
+}
+
+/// None of the inputs can be read: the same failure as when some cannot.
+fn is_missing_input(error: &StartError) -> bool {
+    use InputError::{Folder, Missing, NoMatch, Unreadable};
+    let (StartError::Input(error) | StartError::Output(OutputError::Input(error))) = error else {
+        return false;
+    };
+    matches!(error, Missing { .. } | NoMatch { .. } | Unreadable { .. } | Folder { .. })
+}
+
+fn check(keys: Keys) -> anyhow::Result<u8> {
+    console::show(&keys.resolve()?);
+    Ok(DONE)
+}
+
+fn run(keys: Keys) -> anyhow::Result<u8> {
+    let config = keys.resolve()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let report = runtime.block_on(async {
+        let stop = signals::first()?;
+        let console = Arc::new(Console::new(&config));
+        let report = pipeline::run(&config, stop, Arc::clone(&console) as _).await?;
+        console.report(&config, &report);
+        anyhow::Ok(report)
+    })?;
+    // Standard input cannot be told to end: a thread that waits for it must not hold up the exit.
+    runtime.shutdown_background();
+    Ok(if report.is_success() { DONE } else { FAILED })
+}

@@ -1,0 +1,232 @@
+//! The run: from inputs to output, as a pipeline of forebay queues and a forebay pool.
+//!
+//! ```text
+//!            thread            Pool: n tasks, each               thread
+//!          ┌────────┐ batches  computing on its own  finished  ┌────────┐ commits
+//!  files ─▶│ reader │─────────▶ thread: parse, ────────────────▶│ writer │─────────▶ output, state
+//!          └────────┘           filter, format                  └────────┘
+//!              ▲                                                    │ in order of arrival
+//!              └──────────────── spare buffers ◀────────────────────┘
+//! ```
+//!
+//! **Memory** is bounded by the spare buffers: there are a fixed number of them, each holds at most a
+//! batch, and the reader reads only into one that it was given. So no stage can run ahead of a slow
+//! one, not even past a single batch that takes long while those behind it are done already.
+//!
+//! **Shutdown** has one direction, whatever the reason. The reader ends (end of the inputs, a stop, or
+//! an output that cannot be written any more), so the batches end, so the pool ends, so the finished
+//! batches end, so the writer commits and ends. What was read is always either written or counted as
+//! not written.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::slice;
+use std::sync::Arc;
+use std::time::Instant;
+
+use forebay::pool::Pool;
+use forebay::queue::{self, Sender};
+use tokio::{select, task};
+
+use crate::batch::Batch;
+use crate::checkpoint::{StateDir, StateError};
+use crate::commit::{CommitError, Committer};
+use crate::config::Config;
+use crate::input::{self, InputError, Inputs, Notice};
+use crate::output::{Output, OutputError};
+use crate::picture;
+use crate::process::{Edges, Processor, ProcessorOptions};
+use crate::reader::Reader;
+use crate::report::{Ended, Report};
+use crate::writer::{Failure, Finished, Writer};
+
+/// What a run tells while it goes, each with nothing to do by default.
+///
+/// Called on the run's own threads: what takes long here holds up the run.
+pub trait Observer: Send + Sync + 'static {
+    /// Something a person may want to know; nothing is wrong.
+    fn notice(&self, _notice: &Notice) {}
+
+    /// An input failed. The report says so again at the end.
+    fn failed(&self, _error: &InputError) {}
+
+    /// So many more bytes of input were dealt with.
+    fn advanced(&self, _bytes: u64) {}
+}
+
+/// The observer that looks away.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+/// Why a run did not start. Nothing was read, and neither output nor state was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The inputs cannot be found or watched.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The output cannot be opened, or must not be.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The state cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The first checkpoint cannot be saved.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// Batches that may wait between reader and workers: enough that a worker never waits for a reader
+/// that is merely slow to be scheduled.
+const WAITING: usize = 4;
+
+// === impl Silent ===
+
+impl Observer for Silent {}
+
+/// Runs `config` until its inputs end, or with `follow` until `stop` completes.
+///
+/// After `stop`, what was read is written and, with a state, the checkpoint saved. Must be called in a
+/// multi-thread tokio runtime with time.
+///
+/// # Errors
+///
+/// Only before anything was read. What happens later is in the [`Report`].
+///
+/// # Cancel safety
+///
+/// A run that is dropped is cut off like one that is killed: with a state, the next one goes on from the
+/// last checkpoint; without, lines that were read may be missing from the output.
+pub async fn run(
+    config: &Config,
+    stop: impl Future<Output = ()>,
+    observer: Arc<dyn Observer>,
+) -> Result<Report, StartError> {
+    let started = Instant::now();
+
+    // Each step needs the one before: the state says where the output ends and where the inputs go on,
+    // and the output is a file that no pattern of the inputs may reach.
+    let settings = identity(config);
+    let state = config.state.as_deref().map(|dir| StateDir::open(dir, config.sync)).transpose()?;
+    let resume = state.as_ref().map(|state| state.load(&settings)).transpose()?.flatten();
+    let mark = resume.as_ref().and_then(|resume| resume.output.as_ref());
+    let (patterns, missing) = reachable(config)?;
+    let output = Output::open(&config.output, config.existing, mark, &patterns)?;
+    let options = input::Options {
+        follow: config.follow,
+        max_line: config.max_line,
+        resumable: state.is_some(),
+        except: output.key(),
+    };
+    let inputs = Inputs::open(&patterns, resume.as_ref(), options)?;
+    let stopper = inputs.stopper();
+    let committer = Committer::begin(output, state, settings, inputs.positions(), config.sync)?;
+
+    // One buffer in the reader's hands, one in the writer's, one with each worker, and those that wait.
+    let buffers = config.workers.get() + WAITING + 2;
+    // Goes round: what the writer is done with is what the reader may fill. This is the bound on memory.
+    let (spare, spares) = queue::bounded(buffers);
+    for _ in 0..buffers {
+        spare.try_send(Vec::new()).expect("there is a place for each buffer");
+    }
+    // Holds the reader back while all workers are busy.
+    let (batch, batches) = queue::bounded(WAITING);
+    // Never full, as there are only so many buffers: a worker is free as soon as it is done.
+    let (done, finished) = queue::bounded(buffers);
+
+    // Reading blocks: a thread of its own.
+    let reader = Reader::new(inputs, missing, Arc::clone(&observer));
+    let mut reader = task::spawn_blocking(move || reader.run(spares, batch));
+    // Workers take batches by demand and finish them in any order.
+    let processor = Arc::new(Processor::new(ProcessorOptions {
+        parse: config.parse,
+        filter: config.filter.clone(),
+        format: config.format,
+    }));
+    let pool = Pool::builder()
+        .workers(config.workers.get())
+        .source(batches)
+        .handler(move |batch| process(Arc::clone(&processor), batch, done.clone()))
+        .start()
+        .expect("a pool with workers and a source starts");
+    // Writing blocks, and its order is that of reading: one thread.
+    let writer = Writer::new(committer, config, stopper.clone(), observer);
+    let writer = task::spawn_blocking(move || writer.run(finished, spare));
+
+    // The stages end in their order, each because the one before it did.
+    let mut stop = pin!(stop);
+    let mut stopped = false;
+    let read = loop {
+        select! {
+            read = &mut reader => break read.expect("the reader does not panic"),
+            () = &mut stop, if !stopped => {
+                stopper.stop();
+                stopped = true;
+            }
+        }
+    };
+    pool.finish().await;
+    let mut written = writer.await.expect("the writer does not panic");
+
+    if written.batches < read.batches && written.failure.is_none() {
+        written.failure = Some(Failure::Lost { batches: read.batches - written.batches });
+    }
+    let (ended, error) = match written.failure {
+        Some(Failure::Commit(CommitError::Output(OutputError::Closed))) => (Ended::OutputClosed, None),
+        Some(failure) => (Ended::Failed, Some(failure.to_string())),
+        None if stopped => (Ended::Stopped, None),
+        None => (Ended::InputEnded, None),
+    };
+    let inputs = read.attach_failures(written.inputs);
+    Ok(Report::new(inputs, written.totals, ended, error, started.elapsed()))
+}
+
+/// The inputs that there are, and why there are no others: one that is missing must not keep the rest from
+/// being processed.
+fn reachable(config: &Config) -> Result<(Vec<String>, Vec<InputError>), InputError> {
+    let mut patterns = Vec::new();
+    let mut missing = Vec::new();
+    for pattern in &config.inputs {
+        match input::expand(slice::from_ref(pattern), config.follow) {
+            Ok(_) => patterns.push(pattern.clone()),
+            Err(error @ InputError::BadPattern { .. }) => return Err(error),
+            Err(error) => missing.push(error),
+        }
+    }
+    match missing.pop_if(|_| patterns.is_empty()) {
+        Some(error) => Err(error),
+        None => Ok((patterns, missing)),
+    }
+}
+
+/// What one worker does with one batch.
+///
+/// Parsing a quarter of a megabyte takes milliseconds, for which a runtime thread must not be held: it
+/// happens on a thread for blocking work. A panic in there ends as the batch's outcome, because the
+/// writer would wait for ever for a batch of which it hears nothing.
+async fn process(processor: Arc<Processor>, batch: Batch, done: Sender<Finished>) {
+    let Batch { seq, input, bytes, starts_inside, ends_inside, end } = batch;
+    let edges = Edges { starts_inside, ends_inside };
+    let length = bytes.len();
+    let processed = task::spawn_blocking(move || processor.process(bytes, edges)).await;
+    let outcome = processed.map_err(|error| error.to_string());
+    // Fails only when the writer is gone, and then the run ends as failed.
+    let _ = done.send(Finished { seq, input, edges, length, end, outcome }).await;
+}
+
+/// What makes a pipeline this pipeline, so that a checkpoint of another one is not taken for its own.
+///
+/// In the words of the command line, because a person reads them when two differ.
+fn identity(config: &Config) -> BTreeMap<String, String> {
+    let filter = config.filter.as_ref().map_or_else(String::new, ToString::to_string);
+    [
+        ("input", config.inputs.join(" ")),
+        ("output", picture::target(&config.output)),
+        ("parse", picture::name(&config.parse)),
+        ("filter", filter),
+        ("format", picture::name(&config.format)),
+        ("max-line", config.max_line.to_string()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into()
+}

@@ -1,0 +1,108 @@
+//! The first stage: reads batches from the inputs while there are buffers to read into.
+
+use std::mem;
+use std::sync::Arc;
+
+use forebay::queue::{Receiver, Sender};
+
+use crate::batch::Batch;
+use crate::input::{InputError, Inputs, Step};
+use crate::pipeline::Observer;
+use crate::report::InputReport;
+
+/// Reads on the thread that calls [`run`](Reader::run).
+pub(crate) struct Reader {
+    inputs: Inputs,
+    /// Failed before they could be opened.
+    missing: Vec<InputError>,
+    observer: Arc<dyn Observer>,
+}
+
+/// What the reader did.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    /// How many batches it handed on.
+    pub(crate) batches: u64,
+    /// Inputs that failed, with their index if they got one.
+    failures: Vec<(Option<usize>, InputError)>,
+}
+
+// === impl Reader ===
+
+impl Reader {
+    pub(crate) fn new(inputs: Inputs, missing: Vec<InputError>, observer: Arc<dyn Observer>) -> Self {
+        Self { inputs, missing, observer }
+    }
+
+    /// Reads until the inputs end or are stopped, or until nobody is left to take batches.
+    pub(crate) fn run(mut self, mut spares: Receiver<Vec<u8>>, batches: Sender<Batch>) -> Read {
+        let mut read = Read::default();
+        for error in mem::take(&mut self.missing) {
+            self.failed(None, error, &mut read);
+        }
+        while let Some(buffer) = spares.blocking_recv()
+            && let Some(batch) = self.next_batch(buffer, &mut read)
+            && batches.blocking_send(batch).is_ok()
+        {
+            read.batches += 1;
+        }
+        read
+    }
+
+    /// The next batch, after whatever else the inputs have to say.
+    fn next_batch(&mut self, mut buffer: Vec<u8>, read: &mut Read) -> Option<Batch> {
+        loop {
+            match self.inputs.next(mem::take(&mut buffer)) {
+                Step::Batch(batch) => return Some(batch),
+                Step::Notice(notice) => self.observer.notice(&notice),
+                Step::Failed { input, error } => self.failed(input, error, read),
+                // A stop ends the wait too, and the next step then says so.
+                Step::Idle => drop(self.inputs.wait()),
+                Step::End => return None,
+            }
+        }
+    }
+
+    fn failed(&self, input: Option<usize>, error: InputError, read: &mut Read) {
+        self.observer.failed(&error);
+        read.failures.push((input, error));
+    }
+}
+
+// === impl Read ===
+
+impl Read {
+    /// Joins what the writer knows of the inputs with those that failed.
+    pub(crate) fn attach_failures(self, mut inputs: Vec<InputReport>) -> Vec<InputReport> {
+        for (index, error) in self.failures {
+            let index = index.unwrap_or(inputs.len());
+            if index >= inputs.len() {
+                inputs.resize_with(index + 1, InputReport::default);
+            }
+            let input = &mut inputs[index];
+            if input.path.is_empty() {
+                input.path = subject(&error);
+            }
+            input.error = Some(error.to_string());
+        }
+        // Inputs of which nothing came, not even their end, before the run was stopped.
+        inputs.retain(|input| !input.path.is_empty());
+        inputs
+    }
+}
+
+/// What an error is about.
+fn subject(error: &InputError) -> String {
+    match error {
+        InputError::BadPattern { pattern, .. } | InputError::NoMatch { pattern } => pattern.clone(),
+        InputError::Missing { path }
+        | InputError::Unreadable { path, .. }
+        | InputError::Folder { path }
+        | InputError::Read { path, .. }
+        | InputError::DamagedGzip { path, .. }
+        | InputError::Lost { path, .. }
+        | InputError::CompressedFollow { path }
+        | InputError::NotResumable { path } => path.display().to_string(),
+        InputError::Watch { folder, .. } => folder.display().to_string(),
+    }
+}

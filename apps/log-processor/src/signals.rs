@@ -1,0 +1,43 @@
+//! The first signal asks the run to end, the second ends the process.
+
+use std::io;
+use std::process;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{select, task};
+
+/// SIGINT (Ctrl-C) and SIGTERM (what service managers send), from the moment this was made.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+/// Listens from now on; the future completes with the first signal. A second one ends the process at
+/// once, with the exit code that a shell would show for it (130, 143).
+///
+/// # Errors
+///
+/// When the system refuses the handlers.
+pub(crate) fn first() -> io::Result<impl Future<Output = ()>> {
+    let mut signals =
+        Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
+    Ok(async move {
+        signals.next().await;
+        // Lives as long as the runtime, that is, as the run.
+        task::spawn(async move {
+            let signal = signals.next().await;
+            process::exit(128 + signal.as_raw_value());
+        });
+    })
+}
+
+// === impl Signals ===
+
+impl Signals {
+    async fn next(&mut self) -> SignalKind {
+        select! {
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = self.terminate.recv() => SignalKind::terminate(),
+        }
+    }
+}

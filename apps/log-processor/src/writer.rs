@@ -1,0 +1,347 @@
+//! The last stage: puts batches back into the order in which they were read, writes what is kept, and
+//! commits from time to time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay::queue::{Receiver, RecvTimeoutError, Sender};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use crate::commit::{CommitError, Committer};
+use crate::config::Config;
+use crate::input::{Position, Stopper};
+use crate::pipeline::Observer;
+use crate::process::{Edges, Processed};
+use crate::reorder::Reorder;
+use crate::report::{InputReport, Totals};
+
+/// A batch that a worker is done with.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// [`Batch::seq`](crate::batch::Batch::seq).
+    pub(crate) seq: u64,
+    /// Which input it came from.
+    pub(crate) input: usize,
+    /// Whether it begins or ends inside a line.
+    pub(crate) edges: Edges,
+    /// How many bytes it had.
+    pub(crate) length: usize,
+    /// Where its input stands behind it.
+    pub(crate) end: Arc<Position>,
+    /// What became of it, or how the worker panicked.
+    pub(crate) outcome: Result<Processed, String>,
+}
+
+/// Writes on the thread that calls [`run`](Writer::run).
+pub(crate) struct Writer {
+    committer: Committer,
+    stopper: Stopper,
+    observer: Arc<dyn Observer>,
+    schedule: Schedule,
+    reorder: Reorder<Finished>,
+    /// By the index of the input.
+    inputs: Vec<Input>,
+    totals: Totals,
+    /// How many batches came, in order.
+    batches: u64,
+    unflushed: Unflushed,
+    /// Once set, nothing more is written: what comes is only counted.
+    failure: Option<Failure>,
+}
+
+/// What the writer did.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) inputs: Vec<InputReport>,
+    pub(crate) totals: Totals,
+    /// How many batches arrived in order.
+    pub(crate) batches: u64,
+    pub(crate) failure: Option<Failure>,
+}
+
+/// Why the run cannot go on.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The output or the state.
+    Commit(CommitError),
+    /// A fault of this program, contained to its batch.
+    Panic { path: String, from: u64, to: u64, panic: String },
+    /// A fault of this program: batches that nobody has heard of again.
+    Lost { batches: u64 },
+}
+
+/// One input, as far as it came through.
+#[derive(Debug, Default)]
+struct Input {
+    report: InputReport,
+    /// It stands inside a line that goes on in its next batch, and whether that line is kept.
+    open_line: Option<bool>,
+}
+
+/// When to commit.
+#[derive(Debug)]
+enum Schedule {
+    /// Without a state a commit only flushes: that is worth it when there is nothing else to do, so
+    /// that whoever reads the output sees what there is.
+    WhenIdle,
+    /// After so many bytes, or a second, whichever is first.
+    Every { bytes: u64, since_bytes: u64, since: Option<Instant> },
+}
+
+/// Lines that the output has taken into its buffer and not yet handed to the system: if that fails,
+/// they were not written.
+#[derive(Debug, Default)]
+struct Unflushed {
+    /// How many bytes the output was given.
+    given: u64,
+    /// For each batch where it ends, as a number of bytes given, and how many lines it wrote.
+    batches: VecDeque<(u64, u64)>,
+}
+
+/// The longest time that lines stay uncommitted with a state. A restart after a crash does the work of
+/// this time again; each commit costs one small file.
+const COMMIT_AFTER: Duration = Duration::from_secs(1);
+
+// === impl Writer ===
+
+impl Writer {
+    pub(crate) fn new(
+        committer: Committer,
+        config: &Config,
+        stopper: Stopper,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let schedule = match config.state {
+            None => Schedule::WhenIdle,
+            Some(_) => Schedule::Every { bytes: config.checkpoint_every, since_bytes: 0, since: None },
+        };
+        Self {
+            committer,
+            stopper,
+            observer,
+            schedule,
+            reorder: Reorder::new(),
+            inputs: Vec::new(),
+            totals: Totals::default(),
+            batches: 0,
+            unflushed: Unflushed::default(),
+            failure: None,
+        }
+    }
+
+    /// Writes until no more batches come, then commits for the last time.
+    ///
+    /// Each buffer goes back to the reader through `spare`.
+    pub(crate) fn run(mut self, mut finished: Receiver<Finished>, spare: Sender<Vec<u8>>) -> Written {
+        let runtime = Handle::current();
+        loop {
+            let next = match self.schedule.deadline().filter(|_| self.can_commit()) {
+                Some(deadline) => runtime.block_on(finished.recv_deadline(deadline)),
+                None => runtime.block_on(finished.recv()).ok_or(RecvTimeoutError::Closed),
+            };
+            match next {
+                Ok(batch) => self.reorder.push(batch.seq, batch),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(_) => break,
+            }
+            while let Some(batch) = self.reorder.pop() {
+                // It fails only when the reader has ended and wants no more buffers.
+                let _ = spare.try_send(self.take(batch));
+            }
+            if self.schedule.is_due(finished.is_empty()) {
+                self.commit();
+            }
+        }
+        self.commit();
+        // Behind a batch that never came nothing can be written: the lines would be out of order.
+        let rest: Vec<_> = self.reorder.drain().collect();
+        for batch in rest {
+            if let Ok(processed) = batch.outcome {
+                self.count(batch.input, &batch.end, &processed);
+                self.totals.not_written += processed.counts.kept;
+            }
+        }
+        self.totals.not_written += self.unflushed.drop_rest();
+        self.totals.bytes_written = self.committer.output().written();
+        Written {
+            inputs: self.inputs.into_iter().map(|input| input.report).collect(),
+            totals: self.totals,
+            batches: self.batches,
+            failure: self.failure,
+        }
+    }
+
+    /// Deals with the batch that is next in order, and gives back its buffer.
+    fn take(&mut self, batch: Finished) -> Vec<u8> {
+        self.batches += 1;
+        self.observer.advanced(batch.length as u64);
+        let processed = match batch.outcome {
+            Ok(processed) => processed,
+            Err(panic) => {
+                let to = batch.end.offset;
+                let from = to.saturating_sub(batch.length as u64);
+                self.fail(Failure::Panic { path: batch.end.path.display().to_string(), from, to, panic });
+                return Vec::new();
+            }
+        };
+        self.count(batch.input, &batch.end, &processed);
+
+        // A line that goes on over batches shares the fate of its first piece, which only its own
+        // batch could tell.
+        let input = &mut self.inputs[batch.input];
+        let open_line = if batch.edges.starts_inside { input.open_line } else { None };
+        let continued = if open_line == Some(false) { processed.continued } else { 0 };
+        input.open_line = if batch.edges.ends_inside { processed.kept_last.or(open_line) } else { None };
+
+        let lines = processed.counts.kept;
+        let bytes = &processed.bytes[continued..];
+        if self.failure.is_some() {
+            self.totals.not_written += lines;
+        } else if let Err(error) = self.committer.write(batch.input, &batch.end, bytes) {
+            self.totals.not_written += lines;
+            self.fail(Failure::Commit(error));
+        } else {
+            self.unflushed.add(bytes.len() as u64, lines);
+            self.totals.written += self.unflushed.flushed(self.committer.output().written());
+            self.schedule.add(batch.length as u64);
+        }
+        processed.bytes
+    }
+
+    /// Settles what was written, if that is possible now.
+    fn commit(&mut self) {
+        if !self.can_commit() {
+            return;
+        }
+        let counts = self.counts();
+        match self.committer.commit(&counts) {
+            Ok(()) => {
+                self.totals.written += self.unflushed.flushed(self.committer.output().written());
+                self.schedule.reset();
+            }
+            Err(error) => self.fail(Failure::Commit(error)),
+        }
+    }
+
+    /// A failed write leaves nothing to commit; in front of a failed batch all is as it should be.
+    ///
+    /// The fate of an open line is saved nowhere, so a checkpoint never lies inside one: a restart
+    /// reads such a line from its beginning.
+    fn can_commit(&self) -> bool {
+        let inside_a_line = self.inputs.iter().any(|input| input.open_line.is_some());
+        !inside_a_line && !matches!(self.failure, Some(Failure::Commit(_)))
+    }
+
+    fn count(&mut self, index: usize, end: &Position, processed: &Processed) {
+        if index >= self.inputs.len() {
+            self.inputs.resize_with(index + 1, Input::default);
+        }
+        let report = &mut self.inputs[index].report;
+        if report.path.is_empty() {
+            report.path = end.path.display().to_string();
+        }
+        report.counts += processed.counts;
+        self.totals.read += processed.counts.lines;
+        self.totals.filtered += processed.counts.dropped;
+        self.totals.bytes_read += processed.counts.bytes;
+    }
+
+    /// For people who look into a state file.
+    fn counts(&self) -> BTreeMap<String, u64> {
+        let Totals { read, written, filtered, .. } = self.totals;
+        [("read", read), ("written", written), ("filtered", filtered)]
+            .map(|(name, lines)| (name.to_owned(), lines))
+            .into()
+    }
+
+    /// Ends the run: the reader stops, and what is on its way is only counted.
+    fn fail(&mut self, failure: Failure) {
+        self.stopper.stop();
+        // The first failure is the reason; later ones follow from it.
+        self.failure.get_or_insert(failure);
+    }
+}
+
+// === impl Failure ===
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Commit(error) => error.fmt(f),
+            Failure::Panic { path, from, to, panic } => write!(
+                f,
+                "a worker failed on bytes {from} to {to} of {path} ({panic}): nothing from there on was \
+                 written; this is a fault in log-processor, please report it with those bytes"
+            ),
+            Failure::Lost { batches } => write!(
+                f,
+                "{batches} batches were lost on the way to the output: nothing behind them was written; \
+                 this is a fault in log-processor, please report it"
+            ),
+        }
+    }
+}
+
+// === impl Schedule ===
+
+impl Schedule {
+    /// When to commit if nothing comes before.
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Schedule::WhenIdle => None,
+            Schedule::Every { since, .. } => since.map(|since| since + COMMIT_AFTER),
+        }
+    }
+
+    fn is_due(&self, idle: bool) -> bool {
+        match self {
+            Schedule::WhenIdle => idle,
+            Schedule::Every { bytes, since_bytes, since } => {
+                since_bytes >= bytes || since.is_some_and(|since| since.elapsed() >= COMMIT_AFTER)
+            }
+        }
+    }
+
+    fn add(&mut self, length: u64) {
+        if let Schedule::Every { since_bytes, since, .. } = self {
+            *since_bytes += length;
+            since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn reset(&mut self) {
+        if let Schedule::Every { since_bytes, since, .. } = self {
+            *since_bytes = 0;
+            *since = None;
+        }
+    }
+}
+
+// === impl Unflushed ===
+
+impl Unflushed {
+    fn add(&mut self, bytes: u64, lines: u64) {
+        self.given += bytes;
+        self.batches.push_back((self.given, lines));
+    }
+
+    /// How many lines have reached the system, now that `written` bytes have.
+    fn flushed(&mut self, written: u64) -> u64 {
+        let mut flushed = 0;
+        while let Some((end, lines)) = self.batches.front()
+            && *end <= written
+        {
+            flushed += lines;
+            self.batches.pop_front();
+        }
+        flushed
+    }
+
+    /// How many lines never will.
+    fn drop_rest(&mut self) -> u64 {
+        self.batches.drain(..).map(|(_, lines)| lines).sum()
+    }
+}

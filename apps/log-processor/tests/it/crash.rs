@@ -1,0 +1,144 @@
+//! Killed at random moments and at each fault point: nothing lost, nothing doubled.
+
+use std::fs;
+use std::hint;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::place::{Place, logs, until};
+
+/// Small checkpoints, so that the input spans many: one a batch.
+fn arguments(output: &str, more: &str) -> String {
+    format!(
+        "run -i app.log old.log.gz new.log -o {output} --state {output}.state --checkpoint-every 64KiB {more}"
+    )
+}
+
+/// How many checkpoints a run makes at least: batches of 256 KiB.
+const CHECKPOINTS: u64 = 20;
+
+/// In the order in which a commit passes them; see `fault` in the sources.
+#[cfg(feature = "fault-points")]
+const FAULT_POINTS: [&str; 4] = ["after-write", "after-flush", "after-save", "after-rename"];
+
+/// Numbers that are the same in every run: SplitMix64, <https://prng.di.unimi.it/splitmix64.c>.
+struct Dice(u64);
+
+/// Three inputs of real lines, each numbered, so that no two are the same.
+fn place() -> Place {
+    let place = Place::new();
+    let real =
+        ["syslog/rfc3164_centos.log", "json/gitlab.log", "logfmt/authelia.log", "access/shop_access.log"]
+            .map(|name| fs::read(logs(name)).unwrap())
+            .concat();
+    let lines: Vec<_> = real.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).collect();
+    let mut number = 0;
+    for name in ["app.log", "old.log", "new.log"] {
+        let mut content = Vec::new();
+        while content.len() < 2 << 20 {
+            content.extend_from_slice(format!("{number} ").as_bytes());
+            content.extend_from_slice(lines[number % lines.len()]);
+            content.push(b'\n');
+            number += 1;
+        }
+        if name == "old.log" {
+            place.write_gz("old.log.gz", content);
+        } else {
+            place.write(name, content);
+        }
+    }
+    place
+}
+
+/// What an uninterrupted run writes.
+fn expected(place: &Place, more: &str) -> Vec<u8> {
+    let uninterrupted = place.done(&arguments("expected", &format!("{more} --report json")));
+    let bytes = uninterrupted.report()["totals"]["bytes_read"].as_u64().unwrap();
+    assert!(bytes / (256 << 10) >= CHECKPOINTS, "{bytes} bytes are too few");
+    place.read("expected")
+}
+
+/// Whether a checkpoint says that something was read.
+fn has_checkpoint(place: &Place) -> bool {
+    let Ok(state) = fs::read_to_string(place.path("out.state/checkpoint.json")) else { return false };
+    state.split("\"offset\":").skip(1).any(|offset| !offset.starts_with('0'))
+}
+
+/// Runs with kills until a run gets through, and says how many kills counted.
+fn kill_until_done(place: &Place, more: &str, dice: &mut Dice, length: u64) -> usize {
+    let mut kills = 0;
+    loop {
+        let mut running = place.start(&arguments("out", more));
+        // A place in the output, up to an eighth further on, and a moment behind it.
+        let length = place.len("out") + dice.below(length / 8);
+        let moment = Duration::from_micros(dice.below(2000));
+        until("the output is that long", || {
+            running.has_ended() || (place.len("out") >= length && has_checkpoint(place))
+        });
+        let reached = Instant::now();
+        while reached.elapsed() < moment {
+            hint::spin_loop();
+        }
+        if !running.has_ended() {
+            running.signal(Signal::KILL);
+        }
+        let ended = running.wait();
+        if !ended.was_killed() {
+            assert_eq!(ended.code(), Some(0), "{ended:#?}");
+            return kills;
+        }
+        kills += 1;
+    }
+}
+
+#[test]
+fn kills_at_random_moments_lose_nothing_and_double_nothing() {
+    let place = place();
+    let mut kills = 0;
+    for (seed, more) in [
+        (1, ""),
+        (2, "--format json"),
+        (3, "--sync"),
+        (4, "--format logfmt --parse plain --workers 4"),
+        (5, ""),
+    ] {
+        let expected = expected(&place, more);
+        kills += kill_until_done(&place, more, &mut Dice(seed), expected.len() as u64);
+        assert!(place.read("out") == expected, "seed {seed}: the output is not that of an uninterrupted run");
+        for output in ["out", "expected"] {
+            fs::remove_file(place.path(output)).unwrap();
+            fs::remove_dir_all(place.path(output).with_extension("state")).unwrap();
+        }
+    }
+    assert!(kills >= 40, "only {kills} kills between the first checkpoint and the end");
+}
+
+#[cfg(feature = "fault-points")]
+#[test]
+fn a_crash_at_each_fault_point_loses_nothing_and_doubles_nothing() {
+    for point in FAULT_POINTS {
+        for passing in [1, 2, 7] {
+            let place = place();
+            let expected = expected(&place, "");
+            let mut command = place.command(&arguments("out", ""));
+            command.env("LOG_PROCESSOR_FAULT", format!("{point}:{passing}"));
+            let ended = place.start_command(command).wait();
+            assert_ne!(ended.code(), Some(0), "{point} was not passed {passing} times");
+            place.done(&arguments("out", ""));
+            assert!(place.read("out") == expected, "crashed at {point}, passing {passing}");
+        }
+    }
+}
+
+// === impl Dice ===
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+}

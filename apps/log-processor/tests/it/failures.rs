@@ -1,0 +1,71 @@
+//! Inputs that cannot be read, beside others that can.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use crate::assert_reads;
+use crate::place::Place;
+
+#[test]
+fn a_missing_input_is_named() {
+    let ended = Place::new().run("run -i no/such.log -o out");
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    insta::assert_snapshot!(ended.stderr);
+}
+
+#[test]
+fn a_glob_that_matches_nothing_is_named() {
+    let ended = Place::new().run("run -i *.log -o out");
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    insta::assert_snapshot!(ended.stderr);
+}
+
+#[test]
+fn a_folder_is_no_input() {
+    let place = Place::new();
+    place.write("logs/a", "one\n");
+    let ended = place.run("run -i logs -o out");
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    insta::assert_snapshot!(ended.stderr);
+}
+
+#[test]
+fn a_glob_that_cannot_be_understood_is_a_usage_error() {
+    let ended = Place::new().run("run -i a[ -o out");
+    assert_eq!(ended.code(), Some(2), "{ended:#?}");
+    insta::assert_snapshot!(ended.stderr);
+}
+
+#[test]
+fn a_damaged_gz_is_named_and_the_others_are_processed() {
+    let place = Place::new();
+    let good: String = (0..2000).map(|n| format!("line {n} of many\n")).collect();
+    place.write_gz("bad.gz", &good);
+    let bad = place.read("bad.gz");
+    place.write("bad.gz", &bad[..bad.len() / 2]);
+    place.write("good", "one\ntwo\n");
+    let ended = place.run("run -i bad.gz good -o out --report json");
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert!(place.text("out").ends_with("\none\ntwo\n") || place.text("out").ends_with("one\ntwo\n"));
+    let report = ended.report();
+    assert!(report["inputs"][0]["error"].as_str().unwrap().contains("bad.gz"), "{report}");
+    assert!(report["inputs"][1]["error"].is_null(), "{report}");
+    let [read, written, ..] = ended.totals();
+    assert!(read == written && read > 2);
+}
+
+#[test]
+fn an_unreadable_input_is_named_and_the_others_are_processed() {
+    let place = Place::new();
+    place.write("secret", "hidden\n");
+    place.write("open", "one\n");
+    fs::set_permissions(place.path("secret"), Permissions::from_mode(0o0)).unwrap();
+    if fs::read(place.path("secret")).is_ok() {
+        eprintln!("skipped: this user may read everything, so no file is unreadable");
+        return;
+    }
+    let ended = place.run("run -i secret open -o out");
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert_eq!(place.text("out"), "one\n");
+    assert_reads!(ended.stderr);
+}

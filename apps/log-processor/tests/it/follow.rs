@@ -1,0 +1,88 @@
+//! Following: growth, rotation, truncation.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::place::{Place, until};
+
+#[test]
+fn what_is_added_is_passed_on() {
+    let place = Place::new();
+    place.write("app.log", "one\n");
+    let running = place.start("run -i app.log -o out --follow --report json");
+    until("the first line is there", || place.len("out") == 4);
+    place.append("app.log", "two\nthr");
+    until("the second line is there", || place.text("out") == "one\ntwo\n");
+    place.append("app.log", "ee\n");
+    until("the third line is there, whole", || place.text("out") == "one\ntwo\nthree\n");
+    running.signal(Signal::TERM);
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(0), "{ended:#?}");
+    assert_eq!(ended.totals(), [3, 3, 0, 0]);
+    assert_eq!(ended.report()["ended"], "stopped");
+}
+
+#[test]
+fn a_rotated_file_is_read_to_its_end_and_then_the_new_one() {
+    let place = Place::new();
+    place.write("app.log", "one\n");
+    let running = place.start("run -i app.log -o out --follow --report json");
+    until("the first line is there", || place.len("out") == 4);
+    fs::rename(place.path("app.log"), place.path("app.log.1")).unwrap();
+    // The writer of the log has not noticed yet.
+    place.append("app.log.1", "two\n");
+    place.write("app.log", "three\n");
+    until("both files were read", || place.text("out") == "one\ntwo\nthree\n");
+    place.append("app.log", "four\n");
+    until("the new one is followed", || place.text("out") == "one\ntwo\nthree\nfour\n");
+    running.signal(Signal::TERM);
+    let ended = running.wait();
+    assert_eq!(ended.totals(), [4, 4, 0, 0]);
+}
+
+#[test]
+fn a_truncated_file_is_read_again_from_its_start() {
+    let place = Place::new();
+    place.write("app.log", "one\ntwo\n");
+    let running = place.start("run -i app.log -o out --follow");
+    until("both lines are there", || place.len("out") == 8);
+    place.write("app.log", "3\n");
+    until("the new content is there", || place.text("out") == "one\ntwo\n3\n");
+    running.signal(Signal::TERM);
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(0), "{ended:#?}");
+    assert!(ended.stderr.contains("truncated"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_file_that_does_not_exist_yet_is_waited_for() {
+    let place = Place::new();
+    let running = place.start("run -i app.log -o out --follow");
+    until("the run has begun", || place.path("out").exists());
+    place.write("app.log", "one\n");
+    until("the line is there", || place.len("out") == 4);
+    running.signal(Signal::INT);
+    assert_eq!(running.wait().code(), Some(0));
+}
+
+#[test]
+fn a_run_with_state_goes_on_through_a_rotation_that_it_did_not_see() {
+    let place = Place::new();
+    place.write("app.log", "one\n");
+    let arguments = "run -i app.log -o out --follow --state state";
+    let running = place.start(arguments);
+    until("the first line is there", || place.len("out") == 4);
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait().code(), Some(0));
+
+    place.append("app.log", "two\n");
+    fs::rename(place.path("app.log"), place.path("app.log.1")).unwrap();
+    place.write("app.log", "three\n");
+
+    let running = place.start(arguments);
+    until("nothing is missing", || place.text("out") == "one\ntwo\nthree\n");
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait().code(), Some(0));
+    assert_eq!(place.text("out"), "one\ntwo\nthree\n");
+}

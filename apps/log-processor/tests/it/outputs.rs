@@ -1,0 +1,77 @@
+//! Which outputs are refused, appended to, replaced.
+
+use std::os::unix::fs::symlink;
+
+use crate::place::Place;
+
+/// Two lines to read, and an output that holds something.
+fn place() -> Place {
+    let place = Place::new();
+    place.write("in", "one\ntwo\n");
+    place.write("out", "precious\n");
+    place
+}
+
+/// What the refusal says; the output must be as it was.
+#[track_caller]
+fn refused(place: &Place, arguments: &str) -> String {
+    let ended = place.run(arguments);
+    assert_eq!(ended.code(), Some(2), "{ended:#?}");
+    assert_eq!(ended.stdout, "");
+    assert_eq!(place.text("out"), "precious\n");
+    assert_eq!(place.text("in"), "one\ntwo\n");
+    ended.stderr
+}
+
+#[test]
+fn an_existing_output_is_refused() {
+    insta::assert_snapshot!(refused(&place(), "run -i in -o out"));
+}
+
+#[test]
+fn an_existing_output_is_refused_with_a_new_state_too() {
+    insta::assert_snapshot!(refused(&place(), "run -i in -o out --state state"));
+}
+
+#[test]
+fn append_writes_behind() {
+    let place = place();
+    place.done("run -i in -o out --append");
+    assert_eq!(place.text("out"), "precious\none\ntwo\n");
+}
+
+#[test]
+fn overwrite_replaces() {
+    let place = place();
+    place.done("run -i in -o out --overwrite");
+    assert_eq!(place.text("out"), "one\ntwo\n");
+}
+
+#[test]
+fn an_output_that_is_an_input_is_refused() {
+    insta::assert_snapshot!(refused(&place(), "run -i in -o in --overwrite"));
+}
+
+#[test]
+fn an_output_that_is_an_input_by_another_name_is_refused() {
+    let place = place();
+    symlink(place.path("in"), place.path("link")).unwrap();
+    insta::assert_snapshot!(refused(&place, "run -i in -o link --append"));
+}
+
+#[test]
+fn an_output_among_the_files_of_a_glob_is_refused() {
+    insta::assert_snapshot!(refused(&place(), "run -i * -o out --append"));
+}
+
+#[test]
+fn an_output_in_a_folder_that_does_not_exist_is_refused() {
+    insta::assert_snapshot!(refused(&place(), "run -i in -o no/such/folder/out"));
+}
+
+#[test]
+fn a_folder_is_no_output() {
+    let place = place();
+    place.write("folder/file", "");
+    insta::assert_snapshot!(refused(&place, "run -i in -o folder --overwrite"));
+}

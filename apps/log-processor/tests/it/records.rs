@@ -1,0 +1,96 @@
+//! Records by format: real logs of each kind, parsed, filtered, rewritten.
+
+use std::fs;
+
+use crate::assert_reads;
+use crate::place::{Place, logs};
+
+/// A place with some of the real logs in it.
+fn place_with(names: &[&str]) -> Place {
+    let place = Place::new();
+    for name in names {
+        place.write(name, fs::read(logs(name)).unwrap());
+    }
+    place
+}
+
+#[test]
+fn each_real_log_is_recognised_and_reported() {
+    let place = place_with(&[
+        "access/apache_common.log",
+        "container/cri.log",
+        "json/gitlab.log",
+        "logfmt/authelia.log",
+        "other/utf8_stress.txt",
+        "syslog/rfc3164_centos.log",
+    ]);
+    let ended =
+        place.done("run -i access/*.log container/* json/* logfmt/* syslog/* other/* -o out --format json");
+    assert_reads!(ended.stdout);
+}
+
+#[test]
+fn the_json_report_says_the_same() {
+    let place = place_with(&["json/gitlab.log", "logfmt/authelia.log"]);
+    let ended = place.done("run -i json/* logfmt/* -o out --report json");
+    assert_reads!(ended.stdout);
+    let [read, written, ..] = ended.totals();
+    assert_eq!(read, written);
+}
+
+#[test]
+fn a_filter_keeps_what_it_says() {
+    let place = Place::new();
+    place.write(
+        "app.log",
+        "{\"level\":\"info\",\"msg\":\"started\"}\n\
+         {\"level\":\"error\",\"msg\":\"disk full\",\"disk\":\"sda\"}\n\
+         {\"level\":\"warn\",\"msg\":\"slow\"}\n",
+    );
+    let mut command = place.command("run -i app.log -o out --report json -f");
+    command.arg("level >= warn and not msg contains \"slow\"");
+    let ended = place.start_command(command).wait();
+    assert_eq!(ended.totals(), [3, 1, 2, 0]);
+    assert_eq!(place.text("out"), "{\"level\":\"error\",\"msg\":\"disk full\",\"disk\":\"sda\"}\n");
+}
+
+#[test]
+fn formats_can_be_changed() {
+    let place = Place::new();
+    place.write("app.log", "level=info msg=\"it started\" port=80\n");
+    place.done("run -i app.log -o app.json --parse logfmt --format json");
+    let record: serde_json::Value = serde_json::from_str(&place.text("app.json")).unwrap();
+    assert_eq!((&record["level"], &record["msg"]), (&"info".into(), &"it started".into()));
+    place.done("run -i app.json -o app.fmt --parse json --format logfmt");
+    assert!(place.text("app.fmt").contains("msg=\"it started\""), "{}", place.text("app.fmt"));
+}
+
+#[test]
+fn order_is_that_of_the_input_however_many_workers_there_are() {
+    let place = Place::new();
+    // Pieces of very different cost, so that workers overtake one another: JSON is parsed and written
+    // anew, plain text hardly.
+    let mut log = String::new();
+    for block in 0..40 {
+        for line in 0..3000 {
+            let number = block * 3000 + line;
+            if block % 2 == 0 {
+                log += &format!(
+                    "{{\"n\":{number},\"msg\":\"{}\",\"a\":[1,2,3],\"b\":{{\"c\":1}}}}\n",
+                    "x".repeat(60)
+                );
+            } else {
+                log += &format!("{{\"n\":{number}}}\n");
+            }
+        }
+    }
+    place.write("app.log", &log);
+    let ended = place.done("run -i app.log -o out --parse json --format json --workers 8 --report json");
+    assert_eq!(ended.totals()[1], 120_000);
+    let numbers = place.text("out");
+    let numbers = numbers.lines().map(|line| {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        record["n"].as_u64().unwrap()
+    });
+    assert!(numbers.eq(0..120_000), "lines changed places");
+}

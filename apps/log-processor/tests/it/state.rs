@@ -1,0 +1,134 @@
+//! Checkpoints that are taken up again, and those that are refused.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use rustix::process::Signal;
+
+use crate::place::{Place, until};
+
+const ARGUMENTS: &str = "run -i in -o out --state state --report json";
+
+/// A place where a run with a state was done.
+fn done_once() -> Place {
+    let place = Place::new();
+    place.write("in", "one\ntwo\n");
+    place.done(ARGUMENTS);
+    assert_eq!(place.text("out"), "one\ntwo\n");
+    place
+}
+
+/// The file that holds the checkpoint.
+fn checkpoint(place: &Place) -> PathBuf {
+    place.path("state/checkpoint.json")
+}
+
+/// What the refusal says; output and state must be as they were.
+fn refused(place: &Place, arguments: &str) -> String {
+    let (output, state) = (place.read("out"), fs::read(checkpoint(place)).unwrap());
+    let ended = place.run(arguments);
+    assert_eq!(ended.code(), Some(2), "{ended:#?}");
+    assert_eq!((place.read("out"), fs::read(checkpoint(place)).unwrap()), (output, state));
+    ended.stderr
+}
+
+#[test]
+fn what_was_done_is_not_done_again() {
+    let place = done_once();
+    assert_eq!(place.done(ARGUMENTS).totals(), [0, 0, 0, 0]);
+    assert_eq!(place.text("out"), "one\ntwo\n");
+}
+
+#[test]
+fn what_was_added_since_is_done() {
+    let place = done_once();
+    place.append("in", "three\n");
+    assert_eq!(place.done(ARGUMENTS).totals(), [1, 1, 0, 0]);
+    assert_eq!(place.text("out"), "one\ntwo\nthree\n");
+}
+
+#[test]
+fn what_was_written_behind_the_checkpoint_is_cut_off() {
+    let place = done_once();
+    place.append("out", "half a li");
+    place.append("in", "three\n");
+    place.done(ARGUMENTS);
+    assert_eq!(place.text("out"), "one\ntwo\nthree\n");
+}
+
+#[test]
+fn a_checkpoint_can_be_made_durable() {
+    let place = Place::new();
+    place.write("in", "one\ntwo\n");
+    let arguments = "run -i in -o out --state state --sync";
+    place.done(arguments);
+    place.append("in", "three\n");
+    place.done(arguments);
+    assert_eq!(place.text("out"), "one\ntwo\nthree\n");
+}
+
+#[test]
+fn a_damaged_state_is_refused() {
+    let place = done_once();
+    let mut damaged = fs::read(checkpoint(&place)).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    fs::write(checkpoint(&place), damaged).unwrap();
+    insta::assert_snapshot!(refused(&place, ARGUMENTS));
+}
+
+#[test]
+fn a_state_that_was_cut_short_is_refused() {
+    let place = done_once();
+    let damaged = fs::read(checkpoint(&place)).unwrap();
+    fs::write(checkpoint(&place), &damaged[..damaged.len() / 2]).unwrap();
+    insta::assert_snapshot!(refused(&place, ARGUMENTS));
+}
+
+#[test]
+fn a_state_of_another_pipeline_is_refused() {
+    let place = done_once();
+    insta::assert_snapshot!(refused(&place, "run -i in -o out --state state --format json"));
+}
+
+#[test]
+fn an_output_that_is_shorter_than_the_checkpoint_says_is_refused() {
+    let place = done_once();
+    place.write("out", "one\n");
+    insta::assert_snapshot!(refused(&place, ARGUMENTS));
+}
+
+#[test]
+fn an_output_that_is_gone_is_refused() {
+    let place = done_once();
+    fs::remove_file(place.path("out")).unwrap();
+    let ended = place.run(ARGUMENTS);
+    assert_eq!(ended.code(), Some(2), "{ended:#?}");
+    insta::assert_snapshot!(ended.stderr);
+}
+
+#[test]
+fn a_pipe_cannot_have_a_checkpoint() {
+    let place = Place::new();
+    let mut command = place.command("run -i - -o out --state state");
+    command.stdin(Stdio::piped());
+    let ended = place.start_command(command).wait();
+    assert_eq!(ended.code(), Some(2), "{ended:#?}");
+    insta::assert_snapshot!(ended.stderr);
+}
+
+#[test]
+fn a_state_belongs_to_one_run_at_a_time() {
+    let place = Place::new();
+    place.write("in", "one\n");
+    let running = place.start("run -i in -o out --state state --follow");
+    until("the first run has begun", || place.len("out") == 4);
+    let second = place.run("run -i in -o out --state state --follow");
+    assert_eq!(second.code(), Some(2), "{second:#?}");
+    insta::with_settings!({filters => vec![(r"process \d+", "process [pid]")]}, {
+        insta::assert_snapshot!(second.stderr);
+    });
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait().code(), Some(0));
+}

@@ -1,0 +1,77 @@
+//! Standard input and output, and a reader that goes away.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use crate::place::{Ended, Place, until};
+
+#[test]
+fn standard_input_goes_to_standard_output_and_the_report_to_standard_error() {
+    let place = Place::new();
+    let mut command = place.command("run -i - -o - --report json");
+    command.stdin(Stdio::piped());
+    let mut running = place.start_command(command);
+    running.stdin().write_all(b"one\ntwo\n").unwrap();
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(0), "{ended:#?}");
+    assert_eq!(ended.stdout, "one\ntwo\n");
+    assert!(ended.stderr.starts_with('{'), "{}", ended.stderr);
+    assert_eq!(ended.totals(), [2, 2, 0, 0]);
+}
+
+#[test]
+fn a_line_is_passed_on_before_the_next_one_comes() {
+    let place = Place::new();
+    let mut command = place.command("run -i - -o -");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    for question in ["first\n", "second\n"] {
+        stdin.write_all(question.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stdout.read_line(&mut answer).unwrap();
+        assert_eq!(answer, question);
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_quietly_and_the_rest_is_counted() {
+    let place = Place::new();
+    let lines = 200_000;
+    place.write("in", "a line that somebody could have read\n".repeat(lines));
+    let mut child = place
+        .command("run -i in -o - --report json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    drop(stdout);
+    let ended: Ended = child.wait_with_output().unwrap().into();
+    assert_eq!(ended.code(), Some(0), "{ended:#?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "nothing but the report: {}", ended.stderr);
+    assert_eq!(ended.report()["ended"], "output_closed");
+    let [read, _, filtered, not_written] = ended.totals();
+    assert!(read > 0 && not_written > 0 && filtered == 0, "{ended:#?}");
+}
+
+#[test]
+fn standard_input_can_be_stopped_while_it_is_silent() {
+    let place = Place::new();
+    let mut command = place.command("run -i - -o out --report json");
+    command.stdin(Stdio::piped());
+    let mut running = place.start_command(command);
+    let mut stdin = running.stdin();
+    stdin.write_all(b"one\n").unwrap();
+    until("the line is there", || place.len("out") == 4);
+    running.signal(rustix::process::Signal::TERM);
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(0), "{ended:#?}");
+    assert_eq!(ended.totals(), [1, 1, 0, 0]);
+    drop(stdin);
+}

@@ -1,0 +1,122 @@
+//! What `--help` says, and what usage and configuration errors look like.
+
+use crate::place::Place;
+
+#[test]
+fn help_names_the_commands() {
+    insta::assert_snapshot!(Place::new().done("--help").stdout);
+}
+
+#[test]
+fn help_of_run_has_all_flags_examples_promises_and_exit_codes() {
+    insta::assert_snapshot!(Place::new().done("run --help").stdout);
+}
+
+#[test]
+fn check_shows_the_pipeline_and_runs_nothing() {
+    let place = Place::new();
+    place.write(
+        "pipeline.toml",
+        r#"
+        input = ["logs/*.log", "old.log.gz"]
+        output = "errors.json"
+        parse = "auto"
+        filter = 'level >= warn and not message contains "health"'
+        format = "json"
+        state = "state"
+        follow = true
+        workers = 2
+        max-line = "64KiB"
+        "#,
+    );
+    insta::assert_snapshot!(place.done("check -c pipeline.toml").stdout);
+    assert!(!place.path("errors.json").exists());
+    assert!(!place.path("state").exists());
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let place = Place::new();
+    place.write("pipeline.toml", "input = ['a.log']\noutput = 'out'\nformat = 'json'\nworkers = 2\n");
+    insta::assert_snapshot!(
+        place.done("check -c pipeline.toml --format raw -o - --overwrite -i b.log -").stdout
+    );
+}
+
+/// The error of a configuration file, which must be exit code 2.
+fn refused(config: &str) -> String {
+    let place = Place::new();
+    place.write("pipeline.toml", config);
+    let ended = place.run("run -c pipeline.toml");
+    assert_eq!(ended.code(), Some(2), "{ended:#?}");
+    assert_eq!(ended.stdout, "");
+    ended.stderr
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_the_valid_keys() {
+    insta::assert_snapshot!(refused("input = ['a.log']\nfliter = 'level >= warn'\n"));
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_line_and_the_valid_values() {
+    insta::assert_snapshot!(refused("input = ['a.log']\nformat = 'xml'\n"));
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_named_with_its_line() {
+    insta::assert_snapshot!(refused("input = 7\n"));
+}
+
+#[test]
+fn what_is_not_toml_is_shown() {
+    insta::assert_snapshot!(refused("input = ['a.log'\noutput = 'out'\n"));
+}
+
+#[test]
+fn a_size_without_sense_is_shown() {
+    insta::assert_snapshot!(refused("input = ['a.log']\nmax-line = 'huge'\n"));
+}
+
+#[test]
+fn a_filter_in_a_file_is_shown_with_its_line_and_column() {
+    insta::assert_snapshot!(refused("input = ['a.log']\noutput = 'out'\nfilter = 'level >= '\n"));
+}
+
+#[test]
+fn a_filter_on_the_command_line_is_shown_with_its_column() {
+    let place = Place::new();
+    let mut command = place.command("run -i a.log -o out -f");
+    let ended = place.start_command({
+        command.arg("level >= warn and and");
+        command
+    });
+    let ended = ended.wait();
+    assert_eq!(ended.code(), Some(2));
+    insta::assert_snapshot!(ended.stderr);
+}
+
+#[test]
+fn a_missing_configuration_file_is_named() {
+    let ended = Place::new().run("run -c pipeline.toml");
+    assert_eq!(ended.code(), Some(2));
+    insta::assert_snapshot!(ended.stderr);
+}
+
+#[test]
+fn input_and_output_are_asked_for() {
+    let place = Place::new();
+    let without_input = place.run("run -o out");
+    let without_output = place.run("run -i a.log");
+    assert_eq!([without_input.code(), without_output.code()], [Some(2); 2]);
+    insta::assert_snapshot!(without_input.stderr + &without_output.stderr);
+}
+
+#[test]
+fn contradictions_are_refused() {
+    let place = Place::new();
+    let two_answers = place.run("run -i a.log -o out --append --overwrite");
+    let nothing_to_sync = place.run("run -i a.log -o out --sync");
+    assert_eq!([two_answers.code(), nothing_to_sync.code()], [Some(2); 2]);
+    insta::assert_snapshot!(two_answers.stderr + &nothing_to_sync.stderr);
+}
