@@ -51,7 +51,7 @@ pub(crate) struct Settlements {
     /// Set after the source was told of an end, cleared before the source is polled: what is told after the
     /// clearing sets it again.
     open: AtomicBool,
-    /// Keeps one call, however often it is rung: a burst of settlements wakes the supervisor once.
+    /// Rung by the first of a burst of settlements; keeps the call until the supervisor answers.
     bell: Notify,
 }
 
@@ -255,11 +255,13 @@ impl<T> Hands<T> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell_source(&self, settlement: Settlement<T>) {
+    /// Tells the source how an item ended. `true`: this is the first since the source was last polled for it, so it
+    /// is the caller who must see that it is polled again.
+    fn tell_source(&self, settlement: Settlement<T>) -> bool {
         if let Err(panic) = contain(|| settlement.tell()) {
             tracing::error!(worker = self.id.index(), %panic, "source panicked while an item was settled");
         }
-        self.settlements.open.store(true, Ordering::SeqCst);
+        !self.settlements.open.swap(true, Ordering::SeqCst)
     }
 
     fn report(&self, attempt: u32, run_end: &RunEnd) {
@@ -302,9 +304,9 @@ impl<T: Send> Settle<T> for Hands<T> {
                 _ => return,
             }
         };
-        self.tell_source(settlement);
+        let first = self.tell_source(settlement);
         // See `leave_poll`.
-        if !self.in_poll.load(Ordering::SeqCst) {
+        if first && !self.in_poll.load(Ordering::SeqCst) {
             self.settlements.bell.notify_one();
         }
     }

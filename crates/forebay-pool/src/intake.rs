@@ -61,8 +61,10 @@ struct State<T> {
     /// Room for deliveries on their way from the source; empty outside a poll.
     out: Vec<Delivery<T>>,
     supervisor: Option<Waker>,
-    /// Outages in a row.
-    failures: u32,
+    /// Failures in a row to hand out, and to settle. Each is over when that very thing works again: a source that
+    /// hands out and cannot settle is asked less and less often.
+    ask_failures: u32,
+    settle_failures: u32,
     /// For the supervisor, which takes it.
     outage: Option<Outage>,
     /// Why the source will never work again.
@@ -112,7 +114,8 @@ impl<T: Send + 'static> Intake<T> {
             out: Vec::with_capacity(seats.len()),
             seats,
             supervisor: None,
-            failures: 0,
+            ask_failures: 0,
+            settle_failures: 0,
             outage: None,
             broken: None,
         };
@@ -289,7 +292,10 @@ impl<T: Send + 'static> State<T> {
                     );
                 }
                 Ok(Poll::Ready(Ok(_))) => self.hand_out(asker, afterwards),
-                Ok(Poll::Ready(Err(error))) => self.fail(error, afterwards),
+                Ok(Poll::Ready(Err(error))) => {
+                    self.ask_failures = self.ask_failures.saturating_add(1);
+                    self.fail(error, self.ask_failures, afterwards);
+                }
                 Err(panic) => self.break_off(panicked(panic), afterwards),
             }
         }
@@ -297,7 +303,7 @@ impl<T: Send + 'static> State<T> {
 
     /// Rule 4: gives what the source handed out to workers that wait.
     fn hand_out(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
-        afterwards.recovered |= std::mem::take(&mut self.failures) > 0;
+        afterwards.recovered |= std::mem::take(&mut self.ask_failures) > 0;
         let mut out = std::mem::take(&mut self.out);
         for delivery in out.drain(..) {
             let asker = asker.filter(|&asker| self.seats[asker].place == Place::Waiting);
@@ -336,17 +342,22 @@ impl<T: Send + 'static> State<T> {
         let polled = contain(|| source.poll_settled(&mut Context::from_waker(waker)));
         self.settling = !matches!(polled, Ok(Poll::Ready(Ok(()))));
         match polled {
-            Ok(Poll::Pending | Poll::Ready(Ok(()))) => {}
-            Ok(Poll::Ready(Err(error))) => self.fail(error, afterwards),
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(Ok(()))) => {
+                afterwards.recovered |= std::mem::take(&mut self.settle_failures) > 0;
+            }
+            Ok(Poll::Ready(Err(error))) => {
+                self.settle_failures = self.settle_failures.saturating_add(1);
+                self.fail(error, self.settle_failures, afterwards);
+            }
             Err(panic) => self.break_off(panicked(panic), afterwards),
         }
     }
 
-    fn fail(&mut self, error: SourceError, afterwards: &mut Afterwards<T>) {
+    fn fail(&mut self, error: SourceError, failures: u32, afterwards: &mut Afterwards<T>) {
         match error {
             error @ SourceError::Unavailable(_) => {
-                self.failures = self.failures.saturating_add(1);
-                self.outage = Some(Outage { failures: self.failures, error });
+                self.outage = Some(Outage { failures, error });
                 self.unavailable = true;
                 afterwards.wakers.extend(self.supervisor.clone());
             }

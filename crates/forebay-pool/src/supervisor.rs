@@ -146,15 +146,17 @@ impl<T: Send + 'static> Supervisor<T> {
         let nobody_left = workers.is_empty();
         tokio::select! {
             biased;
-            () = at(deadline) => Event::Deadline,
+            // Before the duties, which polls settlements: one call is then one poll.
+            () = shared.settlements.rung() => Event::Called,
             event = poll_fn(|cx| match shared.intake.poll_duties(cx) {
                 Poll::Ready(outage) => Poll::Ready(Event::Outage(outage)),
                 Poll::Pending if nobody_left && shared.intake.is_settled() => Poll::Ready(Event::Finished),
                 Poll::Pending => Poll::Pending,
             }) => event,
+            // After the duties: what is done at the deadline is done in time.
+            () = at(deadline) => Event::Deadline,
             () = at(retry_at) => Event::Retry,
             Some(left) = workers.join_next() => Event::Left(left),
-            () = shared.settlements.rung() => Event::Called,
             Ok(()) = orders.changed() => Event::Called,
             else => pending().await,
         }

@@ -1,1 +1,194 @@
+use std::future::pending;
+use std::time::Duration;
 
+use forebay_pool::{Pool, PoolStats};
+use forebay_queue::Delivery;
+use forebay_testkit::{RecordingSource, Script};
+use proptest::prelude::*;
+use tokio::time::sleep;
+
+/// What the handler does with one attempt at an item.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Done,
+    Fail,
+    Panic,
+    Never,
+    Sleep(u16),
+    /// These only where the handler is lent the delivery; by value they are `Done`.
+    Ack,
+    AckThenPanic,
+    Nack(u8),
+    DeadLetter,
+    TakeAndDrop,
+    Elsewhere(u16),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Value,
+    Delivery,
+}
+
+#[derive(Debug, Clone)]
+struct Run {
+    form: Form,
+    redelivers: bool,
+    workers: usize,
+    max_attempts: u32,
+    /// For each item what its attempts do; the last goes on.
+    items: Vec<Vec<Act>>,
+    /// When the shutdown begins, and how long it may take, in milliseconds.
+    shutdown_at: u64,
+    deadline: u64,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        6 => Just(Act::Done),
+        2 => Just(Act::Fail),
+        1 => Just(Act::Panic),
+        1 => Just(Act::Never),
+        2 => (0..300_u16).prop_map(Act::Sleep),
+        6 => Just(Act::Ack),
+        1 => Just(Act::AckThenPanic),
+        1 => (0..50_u8).prop_map(Act::Nack),
+        1 => Just(Act::DeadLetter),
+        1 => Just(Act::TakeAndDrop),
+        1 => (0..2_000_u16).prop_map(Act::Elsewhere),
+    ]
+}
+
+prop_compose! {
+    fn run()(
+        form in prop_oneof![Just(Form::Value), Just(Form::Delivery)],
+        redelivers: bool,
+        workers in 1..5_usize,
+        max_attempts in 1..4_u32,
+        items in prop::collection::vec(prop::collection::vec(act(), 1..4), 0..40),
+        shutdown_at in 0..500_u64,
+        deadline in prop_oneof![Just(0), 0..1_000_u64],
+    ) -> Run {
+        Run { form, redelivers, workers, max_attempts, items, shutdown_at, deadline }
+    }
+}
+
+type Item = (usize, Vec<Act>);
+
+fn act_of(acts: &[Act], attempt: u32) -> Act {
+    let index = (attempt as usize - 1).min(acts.len() - 1);
+    acts[index]
+}
+
+async fn by_value((_, acts): Item) -> Result<(), &'static str> {
+    match acts[0] {
+        Act::Fail => Err("it failed"),
+        Act::Panic => panic!("it panicked"),
+        Act::Never => pending().await,
+        Act::Sleep(millis) => {
+            sleep(Duration::from_millis(millis.into())).await;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn by_delivery(mut delivery: Delivery<Item>) -> Result<(), &'static str> {
+    let acts = delivery.item().expect("it has its item").1.clone();
+    match act_of(&acts, delivery.attempt()) {
+        Act::Done => drop(delivery),
+        Act::Fail => return Err("it failed"),
+        Act::Panic => panic!("it panicked"),
+        Act::Never => pending().await,
+        Act::Sleep(millis) => {
+            sleep(Duration::from_millis(millis.into())).await;
+            delivery.ack();
+        }
+        Act::Ack => delivery.ack(),
+        Act::AckThenPanic => {
+            delivery.ack();
+            panic!("it panicked");
+        }
+        Act::Nack(millis) => delivery.nack(Duration::from_millis(millis.into())),
+        Act::DeadLetter => delivery.dead_letter("no use"),
+        Act::TakeAndDrop => drop(delivery.take()),
+        Act::Elsewhere(millis) => {
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(millis.into())).await;
+                delivery.ack();
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Watches the counters at every step of the runtime that it gets, as long as the pool runs.
+async fn watch(pool: &Pool<Item>, script: &Script<Item>) {
+    loop {
+        let PoolStats { held, taken, .. } = check(pool);
+        let record = script.record();
+        assert!(record.handed_out as u64 >= taken);
+        assert!(held >= script.outstanding() || taken < record.handed_out as u64 || held == 0);
+        sleep(Duration::from_millis(7)).await;
+    }
+}
+
+fn check(pool: &Pool<Item>) -> PoolStats {
+    let stats = pool.stats();
+    assert!(stats.adds_up(), "{stats:?}");
+    assert!(stats.busy + stats.idle <= stats.workers, "{stats:?}");
+    stats
+}
+
+async fn conserves(run: Run) {
+    let items = run.items.iter().cloned().enumerate();
+    let builder = RecordingSource::builder().items(items);
+    let (source, script) = if run.redelivers { builder.redelivers().build() } else { builder.build() };
+    let builder = Pool::builder().workers(run.workers).max_attempts(run.max_attempts).source(source);
+    let pool = match run.form {
+        Form::Value => builder.handler(by_value).start(),
+        Form::Delivery => builder.handler_delivery(by_delivery).start(),
+    }
+    .unwrap();
+
+    tokio::select! {
+        () = watch(&pool, &script) => {}
+        () = sleep(Duration::from_millis(run.shutdown_at)) => {}
+        () = pool.closed() => {}
+    }
+    check(&pool);
+    let report = pool.shutdown(Duration::from_millis(run.deadline)).await;
+
+    assert!(report.adds_up(), "{report:?}");
+    assert_eq!(report.held, 0);
+    let record = script.record();
+    assert_eq!(report.taken, record.handed_out as u64);
+    assert_eq!(script.outstanding(), 0, "the source was told of every end");
+    assert_eq!(record.settlements.len(), record.handed_out, "and once of each");
+    assert!(record.demands.iter().all(|&demand| demand <= run.workers));
+
+    // Every item is accounted for: it left for good, or it is with the source again.
+    let gone = report.completed + report.failed + report.dead_lettered;
+    assert_eq!(gone as usize + script.remaining(), run.items.len(), "{report:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Random handlers in every form, from sources that redeliver and such that do not, shut down at a random time.
+    #[test]
+    fn every_item_is_accounted_for(run in run()) {
+        std::panic::set_hook(Box::new(|info| {
+            // Handlers panic on purpose, by the hundred.
+            if info.payload().downcast_ref::<&str>() != Some(&"it panicked") {
+                eprintln!("{info}");
+            }
+        }));
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap()
+            .block_on(conserves(run));
+    }
+}

@@ -9,7 +9,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 /// The events of this thread, from its making until it is dropped, each as `LEVEL message field=value …`.
-pub struct Events {
+pub(crate) struct Events {
     kept: Arc<Mutex<Vec<(Level, String)>>>,
     _default: DefaultGuard,
 }
@@ -23,13 +23,13 @@ struct Line {
 }
 
 impl Events {
-    pub fn keep() -> Self {
+    pub(crate) fn keep() -> Self {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let default = tracing::subscriber::set_default(Keeper(Arc::clone(&kept)));
         Self { kept, _default: default }
     }
 
-    pub fn at(&self, level: Level) -> Vec<String> {
+    pub(crate) fn at(&self, level: Level) -> Vec<String> {
         let kept = self.kept.lock().unwrap();
         kept.iter().filter(|(at, _)| *at == level).map(|(_, line)| line.clone()).collect()
     }

@@ -1,5 +1,10 @@
 //! The pool through its public face. One module for each behaviour.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, and so not the helpers beside them"
+)]
+
 /// Which pools do not start, and what their types promise.
 mod starting;
 

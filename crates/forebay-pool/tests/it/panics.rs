@@ -1,1 +1,225 @@
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use forebay_pool::{Pool, Report};
+use forebay_queue::Delivery;
+use forebay_testkit::RecordingSource;
+use tracing::Level;
+
+use crate::events::Events;
+
+/// Panics when it is dropped, as long as it is armed.
+struct Bomb {
+    armed: bool,
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(!self.armed, "dropped");
+    }
+}
+
+/// Item 0 is the one that goes wrong; the others must be done all the same.
+async fn finish(pool: Pool<u32>) -> Report {
+    let report = pool.finish().await;
+    assert!(report.adds_up());
+    assert_eq!((report.taken, report.held), (10, 0), "{report:?}");
+    report
+}
+
+#[tokio::test]
+async fn in_the_call_of_the_handler() {
+    let (source, _script) = RecordingSource::new(0..10);
+    let pool = Pool::builder()
+        .workers(2)
+        .source(source)
+        .handler(|item| {
+            assert!(item != 0, "in the call");
+            async {}
+        })
+        .start()
+        .unwrap();
+    let report = finish(pool).await;
+    assert_eq!((report.completed, report.failed, report.panics), (9, 1, 1));
+}
+
+#[tokio::test]
+async fn in_the_first_poll_and_in_a_later_one() {
+    for polls_before in [0, 1] {
+        let (source, _script) = RecordingSource::new(0..10);
+        let pool = Pool::builder()
+            .workers(2)
+            .source(source)
+            .handler(move |item| async move {
+                for _ in 0..polls_before {
+                    tokio::task::yield_now().await;
+                }
+                assert!(item != 0, "in a poll");
+            })
+            .start()
+            .unwrap();
+        let report = finish(pool).await;
+        assert_eq!((report.completed, report.failed, report.panics), (9, 1, 1));
+    }
+}
+
+#[tokio::test]
+async fn in_the_destructor_of_the_item() {
+    let (source, _script) = RecordingSource::new((0..10).map(|n| Bomb { armed: n == 0 }));
+    let pool = Pool::builder().workers(2).source(source).handler(|_| async {}).start().unwrap();
+    let report = pool.finish().await;
+    assert_eq!((report.completed, report.failed, report.panics), (9, 1, 1));
+
+    // A delivery's item is dropped by the delivery.
+    let (source, _script) = RecordingSource::new((0..10).map(|n| Bomb { armed: n == 0 }));
+    let pool = Pool::builder()
+        .workers(2)
+        .source(source)
+        .handler_delivery(|delivery: Delivery<Bomb>| async { delivery.ack() })
+        .start()
+        .unwrap();
+    let report = pool.finish().await;
+    assert!(report.adds_up());
+    assert_eq!((report.completed, report.panics), (9, 1));
+}
+
+#[tokio::test]
+async fn in_the_destructor_of_the_future() {
+    /// Ready at once, and panics when it is dropped after that.
+    struct Trap {
+        _bomb: Bomb,
+    }
+    impl Future for Trap {
+        type Output = ();
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+    }
+    let (source, _script) = RecordingSource::new(0..10_u32);
+    let pool = Pool::builder()
+        .workers(2)
+        .source(source)
+        .handler(|item| Trap { _bomb: Bomb { armed: item == 0 } })
+        .start()
+        .unwrap();
+    let report = finish(pool).await;
+    assert_eq!((report.completed, report.failed, report.panics), (9, 1, 1));
+}
+
+#[tokio::test]
+async fn in_the_destructor_of_the_handler_or_in_its_making() {
+    let _events = Events::keep();
+    let (source, _script) = RecordingSource::new(0..10_u32);
+    let made = AtomicU64::new(0);
+    let pool = Pool::builder()
+        .workers(1)
+        .source(source)
+        .handler_per_worker(move |_| {
+            let made = made.fetch_add(1, Ordering::Relaxed);
+            assert!(made != 1, "the second one cannot be built");
+            let bomb = Bomb { armed: made == 0 };
+            move |item| {
+                let _ = &bomb;
+                assert!(item != 0, "so the first one is dropped");
+                async {}
+            }
+        })
+        .start()
+        .unwrap();
+    let report = finish(pool).await;
+    assert_eq!((report.completed, report.failed, report.panics, report.restarts), (9, 1, 1, 1));
+}
+
+/// An error that cannot even be shown.
+#[tokio::test]
+async fn in_the_display_of_an_error() {
+    #[derive(Debug)]
+    struct Unspeakable;
+    impl std::fmt::Display for Unspeakable {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("unspeakable")
+        }
+    }
+    impl std::error::Error for Unspeakable {}
+
+    let (source, _script) = RecordingSource::new(0..10_u32);
+    let pool = Pool::builder()
+        .workers(2)
+        .source(source)
+        .handler(|item| async move { if item == 0 { Err(Unspeakable) } else { Ok(()) } })
+        .start()
+        .unwrap();
+    let report = finish(pool).await;
+    assert_eq!((report.completed, report.failed), (9, 1));
+}
+
+/// Cancelling drops the handler's future, whose destructor may panic as well.
+#[tokio::test(start_paused = true)]
+async fn in_a_destructor_while_aborting() {
+    let (source, script) = RecordingSource::new(0..4_u32);
+    let pool = Pool::builder()
+        .workers(4)
+        .source(source)
+        .handler_delivery(|delivery: Delivery<u32>| async move {
+            let _bomb = Bomb { armed: true };
+            let _delivery = delivery;
+            pending::<()>().await;
+        })
+        .start()
+        .unwrap();
+    script.until(|record| record.handed_out == 4).await;
+    let report = pool.shutdown(Duration::from_secs(1)).await;
+    assert_eq!((report.taken, report.returned, report.aborted, report.held), (4, 4, 4, 0));
+    assert_eq!(script.outstanding(), 0);
+}
+
+#[tokio::test]
+async fn each_is_told_once_with_worker_and_attempt() {
+    let events = Events::keep();
+    let (source, _script) = RecordingSource::builder().redelivers().items([0]).build();
+    let pool = Pool::builder()
+        .workers(1)
+        .max_attempts(2)
+        .source(source)
+        .handler(|item: u8| async move { assert!(item != 0, "ouch") })
+        .start()
+        .unwrap();
+    let report = pool.finish().await;
+    assert_eq!((report.panics, report.restarts), (2, 2));
+    assert_eq!(
+        events.at(Level::ERROR),
+        ["handler panicked worker=0 attempt=1 panic=ouch", "handler panicked worker=0 attempt=2 panic=ouch"]
+    );
+}
+
+#[tokio::test]
+async fn a_worker_that_panicked_gets_a_new_handler() {
+    let (source, _script) = RecordingSource::new([1, 2, 0, 3, 4]);
+    let built = Arc::new(AtomicU64::new(0));
+    let seen = Arc::new(AtomicU64::new(0));
+    let (building, seeing) = (Arc::clone(&built), Arc::clone(&seen));
+    let pool = Pool::builder()
+        .workers(1)
+        .source(source)
+        .handler_per_worker(move |id| {
+            assert_eq!((id.index(), id.to_string().as_str()), (0, "0"));
+            building.fetch_add(1, Ordering::Relaxed);
+            let seeing = Arc::clone(&seeing);
+            let mut handled_by_this_one = 0;
+            move |item: u32| {
+                assert!(item != 0, "ouch");
+                handled_by_this_one += 1;
+                seeing.fetch_max(handled_by_this_one, Ordering::Relaxed);
+                async {}
+            }
+        })
+        .start()
+        .unwrap();
+    let report = pool.finish().await;
+    assert_eq!((report.completed, report.restarts), (4, 1));
+    assert_eq!((built.load(Ordering::Relaxed), seen.load(Ordering::Relaxed)), (2, 2));
+}

@@ -1,1 +1,134 @@
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use forebay_pool::Pool;
+use forebay_testkit::RecordingSource;
+use tokio::sync::watch;
+use tower_service::Service;
+
+/// Is ready while the switch is on, and counts its clones and calls.
+struct Switched {
+    on: watch::Receiver<bool>,
+    ready: bool,
+    calls: Arc<AtomicU64>,
+    /// Kept while it is not ready.
+    turned_on: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Switched {
+    fn new(on: &watch::Receiver<bool>) -> Self {
+        Self { on: on.clone(), ready: false, calls: Arc::default(), turned_on: None }
+    }
+}
+
+impl Clone for Switched {
+    fn clone(&self) -> Self {
+        Self { calls: Arc::clone(&self.calls), ..Self::new(&self.on) }
+    }
+}
+
+impl Service<u32> for Switched {
+    type Response = &'static str;
+    type Error = std::convert::Infallible;
+    type Future = Ready<Result<&'static str, Self::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        while !*self.on.borrow_and_update() {
+            let mut on = self.on.clone();
+            let turned_on = self.turned_on.get_or_insert_with(|| {
+                Box::pin(async move {
+                    let _ = on.wait_for(|on| *on).await;
+                })
+            });
+            std::task::ready!(turned_on.as_mut().poll(cx));
+            self.turned_on = None;
+        }
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: u32) -> Self::Future {
+        assert!(std::mem::take(&mut self.ready), "poll_ready comes before each call");
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        ready(Ok("an answer that is dropped"))
+    }
+}
+
+#[tokio::test]
+async fn no_item_is_taken_before_the_service_is_ready() {
+    let (source, script) = RecordingSource::new(0..10);
+    let (switch, on) = watch::channel(false);
+    let service = Switched::new(&on);
+    let calls = Arc::clone(&service.calls);
+    let pool = Pool::builder().workers(2).source(source).service(service).start().unwrap();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(script.record().demands.is_empty(), "nobody is ready, so nothing is asked for");
+    let stats = pool.stats();
+    assert_eq!((stats.workers, stats.idle, stats.busy, stats.taken), (2, 0, 0, 0));
+
+    switch.send_replace(true);
+    assert_eq!(pool.finish().await.completed, 10);
+    assert_eq!(calls.load(Ordering::Relaxed), 10);
+}
+
+/// The end reaches workers that wait for their service, not only those that wait for an item.
+#[tokio::test]
+async fn a_service_that_is_never_ready_does_not_hold_up_the_end() {
+    let (source, script) = RecordingSource::new(0..10);
+    let (_switch, off) = watch::channel(false);
+    let (_other, on) = watch::channel(true);
+    let pool = Pool::builder()
+        .workers(2)
+        .source(source)
+        .service_per_worker(move |id| Switched::new(if id.index() == 0 { &off } else { &on }))
+        .start()
+        .unwrap();
+    assert_eq!(pool.finish().await.completed, 10);
+    assert_eq!(script.record().most_outstanding, 1);
+}
+
+/// Fails its first `failures` readiness checks, over all that were built.
+struct Failing {
+    failures: Arc<AtomicU64>,
+}
+
+impl Service<u32> for Failing {
+    type Response = ();
+    type Error = &'static str;
+    type Future = Ready<Result<(), &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        let left =
+            self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        Poll::Ready(if left.is_ok() { Err("connection refused") } else { Ok(()) })
+    }
+
+    fn call(&mut self, item: u32) -> Self::Future {
+        ready(if item == 3 { Err("no such thing") } else { Ok(()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_whose_readiness_fails_is_built_again_after_a_pause() {
+    let (source, script) = RecordingSource::new(0..10);
+    let failures = Arc::new(AtomicU64::new(4));
+    let pool = Pool::builder()
+        .workers(1)
+        .source(source)
+        .service_per_worker(move |_| Failing { failures: Arc::clone(&failures) })
+        .start()
+        .unwrap();
+    let report = pool.finish().await;
+    assert_eq!((report.completed, report.failed), (9, 1), "only the call that failed lost its item");
+    assert_eq!((report.restarts, report.panics), (4, 0));
+    // Nothing, 10, 20 and 40 ms; timers of a runtime may be a millisecond late each.
+    assert!(report.elapsed >= Duration::from_millis(70), "{:?}", report.elapsed);
+    assert!(report.elapsed <= Duration::from_millis(75), "{:?}", report.elapsed);
+    assert_eq!(script.record().ends().len(), 10);
+}

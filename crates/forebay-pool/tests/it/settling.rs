@@ -1,1 +1,128 @@
+use std::time::Duration;
 
+use forebay_pool::Pool;
+use forebay_queue::{Delivery, SourceError};
+use forebay_testkit::RecordingSource;
+use tokio::sync::oneshot;
+
+/// A pool whose one worker acks its item and then goes on until the sender is used or dropped.
+fn acks_early(source: RecordingSource<u8>) -> (Pool<u8>, oneshot::Sender<()>) {
+    let (release, released) = oneshot::channel::<()>();
+    let released = std::sync::Mutex::new(Some(released));
+    let pool = Pool::builder()
+        .workers(1)
+        .source(source)
+        .handler_delivery(move |delivery: Delivery<u8>| {
+            let released = released.lock().unwrap().take();
+            async move {
+                delivery.ack();
+                if let Some(released) = released {
+                    let _ = released.await;
+                }
+            }
+        })
+        .start()
+        .unwrap();
+    (pool, release)
+}
+
+#[tokio::test]
+async fn goes_on_while_all_workers_are_busy() {
+    let (source, script) = RecordingSource::builder().never_ending().build();
+    script.hold_settlements();
+    let (pool, release) = acks_early(source);
+    script.until(|record| record.demands.len() == 1 && record.settled_polls == 1).await;
+    script.push(1);
+    script.until(|record| record.settlements.len() == 1 && record.settled_polls == 2).await;
+    assert_eq!((pool.stats().busy, pool.stats().idle), (1, 0));
+
+    // The disk is ready: whoever it wakes must go on with it, and no worker can.
+    script.release_settlements();
+    script.until(|record| record.settled_polls == 3).await;
+    assert_eq!(pool.stats().busy, 1);
+
+    drop(release);
+    script.end();
+    assert!(pool.finish().await.settled);
+}
+
+#[tokio::test]
+async fn a_burst_of_settlements_is_one_poll() {
+    let (source, script) = RecordingSource::builder().items(0..100).never_ending().build();
+    let (elsewhere, mut deliveries) = tokio::sync::mpsc::unbounded_channel();
+    let pool = Pool::builder()
+        .workers(4)
+        .source(source)
+        .handler_delivery(move |delivery: Delivery<u8>| {
+            elsewhere.send(delivery).unwrap();
+            async {}
+        })
+        .start()
+        .unwrap();
+    let mut out = Vec::new();
+    while out.len() < 100 {
+        out.push(deliveries.recv().await.unwrap());
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let polls = script.record().settled_polls;
+    out.into_iter().for_each(Delivery::ack);
+    script.until(|record| record.settled_polls > polls).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(script.record().settled_polls, polls + 1);
+    script.end();
+    assert!(pool.finish().await.settled);
+}
+
+#[tokio::test]
+async fn the_end_waits_until_the_source_has_confirmed() {
+    let (source, script) = RecordingSource::new([1]);
+    script.hold_settlements();
+    let pool = Pool::builder().workers(1).source(source).handler(|_| async {}).start().unwrap();
+    script.until(|record| record.settlements.len() == 1).await;
+    {
+        let mut closed = std::pin::pin!(pool.closed());
+        for _ in 0..100 {
+            tokio::select! {
+                biased;
+                () = &mut closed => panic!("closed with an unconfirmed settlement"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        assert!(!script.record().dropped);
+        script.release_settlements();
+        closed.await;
+    }
+    assert!(pool.finish().await.settled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_does_not_wait_for_it() {
+    let (source, script) = RecordingSource::new([1]);
+    script.hold_settlements();
+    let pool = Pool::builder().workers(1).source(source).handler(|_| async {}).start().unwrap();
+    script.until(|record| record.settlements.len() == 1).await;
+    let report = pool.shutdown(Duration::from_secs(1)).await;
+    assert!(!report.settled);
+    assert_eq!(
+        report.to_string(),
+        "aborted at the deadline: took 1, completed 1; not all settlements confirmed"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_tried_again() {
+    let (source, script) = RecordingSource::new([1, 2, 3]);
+    let pool = Pool::builder().workers(1).source(source).handler(|_| async {}).start().unwrap();
+    for _ in 0..3 {
+        script.fail_settling(SourceError::Unavailable("disk full".into()));
+    }
+    let report = pool.finish().await;
+    assert_eq!(report.completed, 3);
+    assert!(report.settled);
+    // 10, 20 and 40 ms; timers of a runtime may be a millisecond late each.
+    assert!((70..=75).contains(&report.elapsed.as_millis()), "{:?}", report.elapsed);
+}
