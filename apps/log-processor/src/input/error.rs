@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use notify::ErrorKind;
+
 /// Why an input could not be used, or could not be read to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -92,14 +94,29 @@ pub enum InputError {
         path: PathBuf,
     },
     /// The system would not tell about changes.
-    #[error(
-        "changes in {} cannot be watched: {source}; on Linux the limits are \
-         fs.inotify.max_user_watches and fs.inotify.max_user_instances", folder.display()
-    )]
+    #[error("changes in {} cannot be watched: {}; {}", folder.display(), reason(source), remedy(source))]
     Watch {
         /// The folder to be watched.
         folder: PathBuf,
         /// What the system says.
         source: notify::Error,
     },
+}
+
+fn reason(error: &notify::Error) -> String {
+    match &error.kind {
+        // The library's own words repeat the path, which is named already.
+        ErrorKind::PathNotFound => "it does not exist".to_owned(),
+        ErrorKind::Io(error) => error.to_string(),
+        _ => error.to_string(),
+    }
+}
+
+fn remedy(error: &notify::Error) -> &'static str {
+    match &error.kind {
+        ErrorKind::PathNotFound => "make it first, or check the spelling",
+        ErrorKind::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => "check who may read it",
+        // Too many watches, or too many programs that watch: Linux sets a bound on both.
+        _ => "on Linux, look at the limits fs.inotify.max_user_watches and fs.inotify.max_user_instances",
+    }
 }

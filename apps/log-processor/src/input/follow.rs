@@ -14,6 +14,9 @@
 //!
 //! An open file whose last name is deleted is read to its end and closed.
 //!
+//! What is not seen: changes on file systems that do not tell of them, as those on a network, and in a folder that
+//! was deleted and made again. Every file that is followed is held open.
+//!
 //! *The rule for rotation* is exact for one writer: it writes to the new file only after it stopped writing to the
 //! old one, so once the new one holds something, the end of the old one is its end.
 
@@ -31,6 +34,7 @@ use notify::{
 
 use super::{
     error::InputError,
+    gzip::is_gzip_at,
     identity::FileKey,
     inputs::{Options, Step},
     locate::locate_copy,
@@ -114,7 +118,7 @@ impl Changes {
     ) -> Result<(), InputError> {
         for (index, planned) in starts.iter().enumerate() {
             if let Start::File(path) = &planned.start
-                && is_compressed(path)
+                && is_gzip_at(path)
                 && planned.reached
             {
                 if self.patterns.iter().any(|pattern| Path::new(pattern) == path) {
@@ -201,7 +205,7 @@ impl Changes {
         if older.is_some() && len == 0 {
             return older;
         }
-        if is_compressed(path) {
+        if is_gzip_at(path) {
             if self.is_news(path, Said::Compressed(key)) {
                 outbox.push_back(Step::Notice(Notice::Compressed { path: path.to_owned() }));
             }
@@ -239,7 +243,7 @@ impl Changes {
             }
             State::Open(_) | State::Waiting(_) => Some(index),
             // A compressed file was finished as a copy of one that was followed; it does not grow.
-            State::Closed(_) if is_compressed(path) => Some(index),
+            State::Closed(_) if is_gzip_at(path) => Some(index),
             State::Closed(position) => {
                 let reader = Reader::resume(path, position, self.max_line).ok().flatten()?;
                 if len > position.offset {
@@ -363,10 +367,6 @@ fn is_change(event: EventKind) -> bool {
         EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
         _ => true,
     }
-}
-
-fn is_compressed(path: &Path) -> bool {
-    fs::File::open(path).and_then(|file| super::gzip::is_gzip(&file)).unwrap_or(false)
 }
 
 #[cfg(test)]

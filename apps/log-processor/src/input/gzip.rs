@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, BufReader, Read, Seek},
+    path::Path,
 };
 
 use flate2::read::MultiGzDecoder;
@@ -19,6 +20,11 @@ const COMPRESSED_BUFFER: usize = 64 * 1024;
 pub(super) fn is_gzip(file: &File) -> io::Result<bool> {
     let mut magic = [0; 3];
     Ok(read_at(file, &mut magic, 0)? == magic.len() && magic == [0x1f, 0x8b, 8])
+}
+
+/// Whether the file at `path` begins so. One that cannot be opened does not.
+pub(super) fn is_gzip_at(path: &Path) -> bool {
+    File::open(path).and_then(|file| is_gzip(&file)).unwrap_or(false)
 }
 
 /// Decompresses `file` from its start.

@@ -11,7 +11,7 @@ use super::{
     plan::Plan,
     position::Position,
     signal::{Signal, Stopper, Wake},
-    table::{Entry, Outcome, State, Table},
+    table::{Outcome, Table},
 };
 use crate::{batch::Batch, checkpoint::Checkpoint};
 
@@ -115,9 +115,7 @@ impl Inputs {
         let plan = Plan::new(&specs, positions, inputs.options.except);
         inputs.outbox.extend(plan.said);
         for planned in &plan.starts {
-            let entry =
-                Entry { reached: planned.reached, ..Entry::new(State::Waiting(planned.start.clone())) };
-            inputs.table.push(planned.key, entry);
+            inputs.table.push(planned.key, planned.entry());
         }
         if inputs.options.follow {
             let mut changes = Changes::watch(patterns, &inputs.options, &inputs.signal)?;

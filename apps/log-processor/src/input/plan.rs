@@ -8,13 +8,14 @@ use std::{
 
 use super::{
     error::InputError,
+    gzip,
     identity::FileKey,
     inputs::Step,
     locate::{is_copy, is_rotation, locate, rotated_after},
     notice::Notice,
     pattern::InputSpec,
     position::{Phase, Position},
-    table::Start,
+    table::{Entry, Start, State},
 };
 
 /// The inputs that a run begins with.
@@ -33,6 +34,8 @@ pub(super) struct Planned {
     pub(super) key: Option<FileKey>,
     /// Some pattern leads to it.
     pub(super) reached: bool,
+    /// The run before finished it, and it does not grow: there is nothing to do but to remember that.
+    pub(super) is_at_end: bool,
     /// At which path it stood, or would have, when it was not rotated yet.
     pub(super) home: PathBuf,
 }
@@ -78,7 +81,7 @@ impl Plan {
                 }
                 InputSpec::File { .. } => continue,
             };
-            plan.starts.push(Planned { start, key: key_of(spec), reached: true, home });
+            plan.starts.push(Planned { start, key: key_of(spec), reached: true, is_at_end: false, home });
         }
         plan
     }
@@ -100,10 +103,19 @@ impl Plan {
                 offset: position.offset,
             }));
         }
+        // To find the end of a compressed file, all of it would have to be decompressed.
+        let is_at_end =
+            position.phase == Phase::Finished && position.key == Some(key) && gzip::is_gzip_at(&path);
         let younger = if path == home { Vec::new() } else { rotated_after(&home, &path) };
         let position = Position { path, key: Some(key), ..position.clone() };
         let start = Start::Behind(position);
-        self.starts.push(Planned { start, key: Some(key), reached: is_reached, home: home.clone() });
+        self.starts.push(Planned {
+            start,
+            key: Some(key),
+            reached: is_reached,
+            is_at_end,
+            home: home.clone(),
+        });
         for path in younger {
             self.catch_up(path, &home, reached, taken);
         }
@@ -122,7 +134,8 @@ impl Plan {
             self.said.push(Step::Notice(Notice::CaughtUp { path: path.clone() }));
             let start = Start::File(path);
             let reached = reached.contains(&key);
-            self.starts.push(Planned { start, key: Some(key), reached, home: home.to_owned() });
+            let home = home.to_owned();
+            self.starts.push(Planned { start, key: Some(key), reached, is_at_end: false, home });
         }
     }
 
@@ -138,6 +151,19 @@ impl Plan {
                 self.said.push(Step::Notice(Notice::Gone { path, offset }));
             }
         }
+    }
+}
+
+// === impl Planned ===
+
+impl Planned {
+    /// The entry that it begins with.
+    pub(super) fn entry(&self) -> Entry {
+        let state = match &self.start {
+            Start::Behind(position) if self.is_at_end => State::Closed(position.clone()),
+            start => State::Waiting(start.clone()),
+        };
+        Entry { reached: self.reached, ..Entry::new(state) }
     }
 }
 

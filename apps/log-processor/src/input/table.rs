@@ -166,12 +166,17 @@ impl Table {
         signal: &Arc<Signal>,
     ) -> Result<(), InputError> {
         let entry = &mut self.files[index];
-        if let State::Waiting(start) = &entry.state {
-            let opened = start.open(max_line, signal);
-            entry.state = State::Gone;
-            entry.state = State::Open(Box::new(opened?));
+        let State::Waiting(start) = &entry.state else { return Ok(()) };
+        match start.open(max_line, signal) {
+            Ok(reader) => {
+                entry.state = State::Open(Box::new(reader));
+                Ok(())
+            }
+            Err(error) => {
+                entry.state = State::Gone;
+                Err(error)
+            }
         }
-        Ok(())
     }
 
     /// Reads on in an open file; `buffer` is taken if it comes to a batch. Closes it if it ended for good, which

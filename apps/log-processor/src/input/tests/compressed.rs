@@ -64,6 +64,20 @@ fn goes_on_within_a_compressed_file() {
 }
 
 #[test]
+fn finished_compressed_file_is_not_decompressed_again() {
+    let logs = Logs::new();
+    logs.write("a.gz", gzip("a\n"));
+    logs.write("b.gz", gzip("b\n"));
+    let mut run = logs.run(&["*.gz"], Options::default());
+    assert_eq!(run.step().as_deref(), Some("a\n"));
+    let checkpoint = run.checkpoint();
+    let mut resumed = logs.resume(&["*.gz"], Options::default(), Some(&checkpoint));
+    let Step::Batch(batch) = resumed.inputs.next(Vec::new()) else { panic!("there is another file") };
+    assert_eq!(batch.bytes, b"b\n", "and nothing had to be said about the first");
+    assert_eq!(resumed.checkpoint(), checkpoint);
+}
+
+#[test]
 fn follow_refuses_a_compressed_file_by_name_and_passes_it_over_in_a_glob() {
     let logs = Logs::new();
     logs.write("a.log.gz", gzip("old\n"));

@@ -1,3 +1,5 @@
+use insta::assert_snapshot;
+
 use super::*;
 use crate::input::Wake;
 
@@ -31,6 +33,19 @@ fn rotated_file_is_read_to_its_end_before_the_new_one() {
 
     logs.append("app.log", "7\n");
     assert_eq!(run.read(), "7\n");
+}
+
+#[test]
+fn rotated_file_with_much_to_read_is_finished_before_the_new_one() {
+    let logs = Logs::new();
+    logs.write("app.log", "old\n".repeat(200_000));
+    let mut run = logs.follow(&["app.log"]);
+    logs.rename("app.log", "app.log.1");
+    logs.write("app.log", "new\n");
+    // The first look finds the rotation, and of the old file nothing is read by then.
+    let said = run.read();
+    let lines = said.strip_prefix("[app.log was rotated: reading the new file from its start]\n");
+    assert!(lines == Some(&("old\n".repeat(200_000) + "new\n")));
 }
 
 #[test]
@@ -134,6 +149,15 @@ fn file_may_be_missing_at_first_and_for_a_while() {
     assert_eq!(run.read(), "[app.log does not exist: waiting for it]\n");
     logs.write("app.log", "two\n");
     assert_eq!(run.read(), "[app.log appeared: reading it from its start]\ntwo\n");
+}
+
+#[test]
+fn glob_in_a_folder_that_does_not_exist_is_refused() {
+    let logs = Logs::new();
+    let pattern = logs.path("no/*.log").display().to_string();
+    let opened = Inputs::open(&[pattern], None, Options { follow: true, ..Options::default() });
+    let said = opened.expect_err("nothing can appear there").to_string();
+    assert_snapshot!(said.replace(&logs.folder.path().display().to_string(), "FOLDER"), @"changes in FOLDER/no cannot be watched: it does not exist; make it first, or check the spelling");
 }
 
 #[test]

@@ -147,6 +147,20 @@ fn what_cannot_be_found_is_said_and_the_present_file_is_read_from_its_start() {
 }
 
 #[test]
+fn first_line_tells_a_file_from_another_with_the_same_end() {
+    let logs = Logs::new();
+    let common = "the same for longer than a fingerprint reaches\n".repeat(10);
+    let checkpoint = read_and_killed(&logs, &format!("one\n{common}"));
+    logs.truncate("app.log");
+    logs.append("app.log", &format!("two\n{common}"));
+    let said = resumed(&logs, &["app.log"], &checkpoint);
+    assert!(
+        said.starts_with("[failed: input app.log was read up to byte") && said.contains("]\ntwo\n"),
+        "{said}"
+    );
+}
+
+#[test]
 fn finished_file_that_is_gone_is_no_failure() {
     let logs = Logs::new();
     logs.write("a.log", "a\n");
