@@ -1,8 +1,8 @@
 //! Points at which a crash test may end the process.
 //!
 //! With the feature `fault-points`, `LOG_PROCESSOR_FAULT=after-save:3` ends the process at the third passing of the
-//! point `after-save`, as abruptly as `kill -9`: no destructor runs, no buffer is flushed. Without the feature a
-//! point is nothing.
+//! point `after-save`, as abruptly as `kill -9`: no destructor runs, no buffer is flushed. A point whose name begins
+//! with `panic` panics instead. Without the feature a point is nothing.
 
 /// A point that a test may name.
 #[cfg(not(feature = "fault-points"))]
@@ -28,6 +28,7 @@ pub(crate) fn point(name: &str) {
         && wanted == name
         && PASSED.fetch_add(1, Relaxed) + 1 == *count
     {
+        assert!(!name.starts_with("panic"), "at the fault point {name}");
         std::process::abort();
     }
 }

@@ -32,6 +32,7 @@ use crate::batch::Batch;
 use crate::checkpoint::{StateDir, StateError};
 use crate::commit::{CommitError, Committer};
 use crate::config::Config;
+use crate::fault;
 use crate::input::{self, InputError, Inputs, Notice};
 use crate::output::{Output, OutputError};
 use crate::picture;
@@ -208,7 +209,11 @@ async fn process(processor: Arc<Processor>, batch: Batch, done: Sender<Finished>
     let Batch { seq, input, bytes, starts_inside, ends_inside, end } = batch;
     let edges = Edges { starts_inside, ends_inside };
     let length = bytes.len();
-    let processed = task::spawn_blocking(move || processor.process(bytes, edges)).await;
+    let processed = task::spawn_blocking(move || {
+        fault::point("panic-in-worker");
+        processor.process(bytes, edges)
+    })
+    .await;
     let outcome = processed.map_err(|error| error.to_string());
     // Fails only when the writer is gone, and then the run ends as failed.
     let _ = done.send(Finished { seq, input, edges, length, end, outcome }).await;

@@ -25,5 +25,8 @@ mod signals;
 mod state;
 // Killed at random moments and at each fault point: nothing lost, nothing doubled.
 mod crash;
+// A worker that panics: an error, never a gap.
+#[cfg(feature = "fault-points")]
+mod panics;
 // A full disk: stops with a remedy, goes on when there is room.
 mod full_disk;

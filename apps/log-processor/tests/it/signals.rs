@@ -53,3 +53,27 @@ fn a_second_signal_aborts() {
     assert_eq!(ended.code(), Some(143), "{ended:#?}");
     assert_eq!(ended.stderr, "", "no report of something unfinished");
 }
+
+#[test]
+fn a_run_that_was_stopped_inside_a_long_line_reads_that_line_again_from_its_beginning() {
+    let place = Place::new();
+    let line = |first: &str| format!("{first} {}\n", "x".repeat(30 << 20));
+    let content = line("keep") + &line("drop") + &line("keep");
+    place.write("in", &content);
+    let start = || {
+        let mut command = place.command("run -i in -o out --state state --max-line 10000 --report json -f");
+        command.arg("message contains \"keep\"");
+        place.start_command(command)
+    };
+    for _ in 0..6 {
+        let before = place.len("out");
+        let mut running = start();
+        until("a piece was written", || running.has_ended() || place.len("out") != before);
+        if !running.has_ended() {
+            running.signal(Signal::TERM);
+        }
+        assert_eq!(running.wait().code(), Some(0));
+    }
+    assert_eq!(start().wait().code(), Some(0));
+    assert!(place.text("out") == line("keep") + &line("keep"), "pieces were lost, doubled or kept");
+}

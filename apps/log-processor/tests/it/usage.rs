@@ -120,3 +120,22 @@ fn contradictions_are_refused() {
     assert_eq!([two_answers.code(), nothing_to_sync.code()], [Some(2); 2]);
     insta::assert_snapshot!(two_answers.stderr + &nothing_to_sync.stderr);
 }
+
+#[test]
+fn the_examples_of_the_help_are_valid() {
+    let place = Place::new();
+    place.write("pipeline.toml", "input = ['a.log']\noutput = 'out'\n");
+    let help = place.done("run --help").stdout;
+    let examples = help.lines().filter(|line| line.starts_with("    ") && line.contains("log-processor run"));
+    let examples: Vec<_> =
+        examples.map(|line| line[line.find("log-processor").unwrap()..].to_owned()).collect();
+    assert_eq!(examples.len(), 4, "{help}");
+    for example in examples {
+        // The same with `check` instead of `run`, as the shell splits it.
+        let script = example.replacen("log-processor run", "\"$0\" check", 1);
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_log-processor")]).current_dir(place.path(""));
+        let checked: crate::place::Ended = shell.output().unwrap().into();
+        assert_eq!(checked.code(), Some(0), "{example}: {checked:#?}");
+    }
+}
