@@ -10,10 +10,11 @@
 //!    granted, and the next in the line gets it. `send`, `send_many` and `reserve` are one mechanism: each asks
 //!    for `want` places, and is woken when it has `min` of them.
 //! 3. A receiver that waits has a node in `rx`. Whoever adds an item *calls* the first in the line and wakes it;
-//!    the item stays where it is, and nobody else may take the last `called` items. A called receiver that goes
+//!    the item stays where it is, and nobody else may take the last items, as many as are
+//!    called. A called receiver that goes
 //!    away takes back its call, and the next in the line is called.
 //! 4. Nobody overtakes those who are in a line. Who has been woken and not polled yet may be overtaken by
-//!    [`OVERTAKES`] items at the most; then whoever comes joins the line, where there is no overtaking. So a woken
+//!    [`OVERTAKES`](super::waiters::OVERTAKES) items at the most; then whoever comes joins the line. So a woken
 //!    future that is neither polled nor dropped holds up exactly what it was given: one item, or the places it
 //!    was granted. `try_` calls cannot join a line, and take what nobody was promised.
 //! 5. A rendezvous (capacity 0) has no places. A sender that waits *offers*: its item lies in its node, where a
@@ -31,9 +32,6 @@ use super::{After, moment};
 use crate::builder::{Options, WhenFull};
 use crate::{Pressure, QueueStats};
 
-/// By how many items one who is running may overtake one who was woken.
-pub(crate) const OVERTAKES: usize = 16;
-
 /// Everything that the queue's lock guards.
 pub(crate) struct State<T> {
     pub(crate) options: Options,
@@ -41,15 +39,9 @@ pub(crate) struct State<T> {
     pub(crate) tally: QueueStats,
     /// Places promised to waiting senders and to permits.
     granted: usize,
-    /// Senders that were woken with places and have not been polled since.
-    served: usize,
-    /// Places that others took past those (rule 4).
-    tx_overtaken: usize,
-    /// Items promised to receivers that were woken and have not been polled since.
-    called: usize,
-    /// Items that others took past those (rule 4).
-    rx_overtaken: usize,
+    /// Senders. Those served have places; at a rendezvous, somebody took their item.
     tx: Line<Ask<T>>,
+    /// Receivers. Each of those served is called: one item is promised to it.
     rx: Line<()>,
     /// Those who wait for a change of pressure, or for the end.
     pub(crate) watchers: Line<()>,
@@ -112,10 +104,6 @@ impl<T> State<T> {
             held: Held::new(),
             tally: QueueStats::default(),
             granted: 0,
-            served: 0,
-            tx_overtaken: 0,
-            called: 0,
-            rx_overtaken: 0,
             tx: Line::new(),
             rx: Line::new(),
             watchers: Line::new(),
@@ -209,17 +197,17 @@ impl<T> State<T> {
                 return keep_waiting(&mut self.tx, waiting, waker);
             }
             *key = None;
-            got = self.leave_line(waiting).1.places();
+            got = self.tx.remove(waiting).1.places();
         }
         if self.closed {
             self.granted -= got;
             return Step::Done(Places::Closed);
         }
         // While anybody is in the line nothing is free, since `balance` has granted it: nobody is overtaken there.
-        let more = self.free().min(want - got).min(manners.allowance(self.served, self.tx_overtaken));
+        let more = self.free().min(want - got).min(manners.allowance(&self.tx));
         if got + more >= min {
             self.granted += more;
-            self.tx_overtaken += if self.served > 0 { more } else { 0 };
+            self.tx.pass(more);
             got += more;
         }
         Step::Done(if got > 0 { Places::Granted(got) } else { Places::Full })
@@ -302,22 +290,9 @@ impl<T> State<T> {
     /// A sender's node goes away (rule 2). Gives what is to be dropped after the lock is released: its waker, and
     /// the item that it offered, if nobody has taken that.
     pub(crate) fn forget_ask(&mut self, key: Key) -> (Option<Waker>, Option<T>) {
-        let (waker, ask) = self.leave_line(key);
+        let (waker, ask) = self.tx.remove(key);
         self.granted -= ask.places();
         (waker, ask.into_item())
-    }
-
-    /// Takes a sender's node out, with what it was granted.
-    fn leave_line(&mut self, key: Key) -> (Option<Waker>, Ask<T>) {
-        let was_served = self.tx.turn(key) == Turn::Served;
-        let (waker, ask) = self.tx.remove(key);
-        if was_served && matches!(ask, Ask::Places { .. }) {
-            self.served -= 1;
-            if self.served == 0 {
-                self.tx_overtaken = 0;
-            }
-        }
-        (waker, ask)
     }
 
     // --- receivers
@@ -366,9 +341,8 @@ impl<T> State<T> {
             self.forget_claim(waiting);
             *key = None;
         }
-        let own = usize::from(was_called);
-        let allowance = manners.allowance(self.called, self.rx_overtaken).saturating_add(own);
-        match self.available().saturating_sub(self.called).min(allowance) {
+        let allowance = manners.allowance(&self.rx).saturating_add(usize::from(was_called));
+        match self.available().saturating_sub(self.rx.served()).min(allowance) {
             0 if self.has_ended() => Step::Done(Claim::Ended),
             0 => match waker.take() {
                 None => Step::Ask,
@@ -384,11 +358,11 @@ impl<T> State<T> {
 
     /// Takes the oldest item, which [`claim`](Self::claim) has granted. Wakes the sender whose offer it was.
     pub(crate) fn take(&mut self, after: &mut After) -> Taken<T> {
-        self.rx_overtaken += usize::from(self.called > 0);
+        self.rx.pass(1);
         if let Some(taken) = self.held.pop() {
             return taken;
         }
-        let (key, waker) = self.tx.pop(Turn::Served).expect("a claim is for an item or an offer");
+        let (key, waker) = self.tx.serve().expect("a claim is for an item or an offer");
         after.wakes.extend(waker);
         self.tally.accepted += 1;
         match self.tx.what(key) {
@@ -403,10 +377,6 @@ impl<T> State<T> {
 
     /// A receiver's node goes away (rule 3). Gives its waker, to be dropped after the lock is released.
     pub(crate) fn forget_claim(&mut self, key: Key) -> Option<Waker> {
-        self.called -= usize::from(self.rx.turn(key) == Turn::Served);
-        if self.called == 0 {
-            self.rx_overtaken = 0;
-        }
         self.rx.remove(key).0
     }
 
@@ -415,19 +385,18 @@ impl<T> State<T> {
     /// Applies the rules after a change: grants places, calls receivers, tells the end, measures the pressure.
     pub(crate) fn balance(&mut self, after: &mut After) {
         if self.closed {
-            while let Some((_, waker)) = self.tx.pop(Turn::Closed) {
+            while let Some(waker) = self.tx.dismiss() {
                 after.wakes.extend(waker);
             }
         }
         self.grant(after);
-        while self.available() > self.called
-            && let Some((_, waker)) = self.rx.pop(Turn::Served)
+        while self.available() > self.rx.served()
+            && let Some((_, waker)) = self.rx.serve()
         {
-            self.called += 1;
             after.wakes.extend(waker);
         }
         if self.has_ended() {
-            while let Some((_, waker)) = self.rx.pop(Turn::Closed) {
+            while let Some(waker) = self.rx.dismiss() {
                 after.wakes.extend(waker);
             }
         }
@@ -447,8 +416,7 @@ impl<T> State<T> {
             if !enough {
                 return;
             }
-            self.served += 1;
-            after.wakes.extend(self.tx.pop(Turn::Served).and_then(|(_, waker)| waker));
+            after.wakes.extend(self.tx.serve().and_then(|(_, waker)| waker));
         }
     }
 
@@ -488,7 +456,7 @@ impl<T> State<T> {
 
     /// There are few who watch, and it is rare that there is something to tell: all are woken to look.
     fn tell_watchers(&mut self, after: &mut After) {
-        while let Some((_, waker)) = self.watchers.pop(Turn::Served) {
+        while let Some((_, waker)) = self.watchers.serve() {
             after.wakes.extend(waker);
         }
     }
@@ -497,11 +465,11 @@ impl<T> State<T> {
 // === impl Manners ===
 
 impl Manners {
-    /// How many more may pass, when `woken` have not been polled yet and `overtaken` have passed them.
-    fn allowance(self, woken: usize, overtaken: usize) -> usize {
+    /// How many more may pass those in `line` who were woken.
+    fn allowance<W>(self, line: &Line<W>) -> usize {
         match self {
-            Self::Polite if woken > 0 => OVERTAKES.saturating_sub(overtaken),
-            Self::Polite | Self::Hasty => usize::MAX,
+            Self::Polite => line.allowance(),
+            Self::Hasty => usize::MAX,
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Those who wait, first come, first served.
+//! Those who wait, first come, first served, and those who have been served and do not know it yet.
 //!
-//! A waiter is a node in a slab that its future or its handle names by key. It is in the line exactly while it
-//! is [`Turn::Waiting`]; it stays in the slab until its owner takes it out. All of it is guarded by the
-//! queue's lock.
+//! A waiter is a node in a slab that its future or its handle names by key. It is in the line while it is
+//! [`Turn::Waiting`], and in a second list, in the order of serving, while it is [`Turn::Served`]. It stays in the
+//! slab until its owner takes it out. All of it is guarded by the queue's lock.
 
 use std::task::Waker;
 
@@ -11,12 +11,15 @@ use slab::Slab;
 /// Names a waiter to its owner.
 pub(crate) type Key = usize;
 
+/// By how many items or places one who is running may overtake one who was woken.
+pub(crate) const OVERTAKES: usize = 16;
+
 /// Where a waiter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// In the line.
     Waiting,
-    /// Out of the line: it has what it waited for, and must be polled to take it.
+    /// Out of the line: it has what it waited for, was woken, and has not been polled since.
     Served,
     /// Out of the line: what it waited for will not come.
     Closed,
@@ -27,6 +30,8 @@ struct Waiter<W> {
     turn: Turn,
     what: W,
     waker: Option<Waker>,
+    /// How many had passed when it was served.
+    passed_before: u64,
     prev: Option<Key>,
     next: Option<Key>,
 }
@@ -34,6 +39,15 @@ struct Waiter<W> {
 /// A line of waiters.
 pub(crate) struct Line<W> {
     nodes: Slab<Waiter<W>>,
+    waiting: Ends,
+    served: Ends,
+    /// How many items or places went to others while somebody was served and not polled. Only differences count.
+    passed: u64,
+}
+
+/// A doubly linked list through the slab.
+#[derive(Default)]
+struct Ends {
     head: Option<Key>,
     tail: Option<Key>,
     len: usize,
@@ -43,21 +57,26 @@ pub(crate) struct Line<W> {
 
 impl<W> Line<W> {
     pub(crate) fn new() -> Self {
-        Self { nodes: Slab::new(), head: None, tail: None, len: 0 }
+        Self { nodes: Slab::new(), waiting: Ends::default(), served: Ends::default(), passed: 0 }
     }
 
     /// How many are in the line.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.waiting.len
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.waiting.len == 0
+    }
+
+    /// How many were served and have not been polled since.
+    pub(crate) fn served(&self) -> usize {
+        self.served.len
     }
 
     /// Who is first in the line.
     pub(crate) fn first(&self) -> Option<Key> {
-        self.head
+        self.waiting.head
     }
 
     pub(crate) fn turn(&self, key: Key) -> Turn {
@@ -70,46 +89,55 @@ impl<W> Line<W> {
 
     /// Joins at the end.
     pub(crate) fn push_back(&mut self, what: W, waker: Waker) -> Key {
-        let node = Waiter { turn: Turn::Waiting, what, waker: Some(waker), prev: self.tail, next: None };
-        let key = self.nodes.insert(node);
-        match self.tail {
-            Some(tail) => self.nodes[tail].next = Some(key),
-            None => self.head = Some(key),
-        }
-        self.tail = Some(key);
-        self.len += 1;
+        let key = self.nodes.insert(Waiter::new(what, waker));
+        self.waiting.push_back(key, &mut self.nodes);
         key
     }
 
     /// Joins at the front: for one who was served with something that went away again.
     pub(crate) fn push_front(&mut self, what: W, waker: Waker) -> Key {
-        let node = Waiter { turn: Turn::Waiting, what, waker: Some(waker), prev: None, next: self.head };
-        let key = self.nodes.insert(node);
-        match self.head {
-            Some(head) => self.nodes[head].prev = Some(key),
-            None => self.tail = Some(key),
-        }
-        self.head = Some(key);
-        self.len += 1;
+        let key = self.nodes.insert(Waiter::new(what, waker));
+        self.waiting.push_front(key, &mut self.nodes);
         key
     }
 
-    /// Takes the first out of the line with this turn. Its waker is to be called after the lock is released.
-    pub(crate) fn pop(&mut self, turn: Turn) -> Option<(Key, Option<Waker>)> {
-        let key = self.head?;
-        self.unlink(key);
-        let node = &mut self.nodes[key];
-        node.turn = turn;
-        Some((key, node.waker.take()))
+    /// Serves the first in the line. Its waker is to be called after the lock is released.
+    pub(crate) fn serve(&mut self) -> Option<(Key, Option<Waker>)> {
+        let (key, waker) = self.pop(Turn::Served)?;
+        self.nodes[key].passed_before = self.passed;
+        self.served.push_back(key, &mut self.nodes);
+        Some((key, waker))
+    }
+
+    /// Sends the first in the line away. Its waker is to be called after the lock is released.
+    pub(crate) fn dismiss(&mut self) -> Option<Option<Waker>> {
+        self.pop(Turn::Closed).map(|(_, waker)| waker)
     }
 
     /// The owner takes its node out. The waker inside is to be dropped after the lock is released.
     pub(crate) fn remove(&mut self, key: Key) -> (Option<Waker>, W) {
-        if self.nodes[key].turn == Turn::Waiting {
-            self.unlink(key);
+        match self.nodes[key].turn {
+            Turn::Waiting => self.waiting.unlink(key, &mut self.nodes),
+            Turn::Served => self.served.unlink(key, &mut self.nodes),
+            Turn::Closed => {}
         }
         let node = self.nodes.remove(key);
         (node.waker, node.what)
+    }
+
+    /// By how many one who is running may still overtake those who were served.
+    pub(crate) fn allowance(&self) -> usize {
+        self.served.head.map_or(usize::MAX, |oldest| {
+            let passed = self.passed - self.nodes[oldest].passed_before;
+            OVERTAKES.saturating_sub(usize::try_from(passed).unwrap_or(usize::MAX))
+        })
+    }
+
+    /// So many went to one who did not wait for them.
+    pub(crate) fn pass(&mut self, count: usize) {
+        if self.served.len > 0 {
+            self.passed += count as u64;
+        }
     }
 
     /// Replaces the waker; the old one is to be dropped after the lock is released.
@@ -123,14 +151,52 @@ impl<W> Line<W> {
         self.nodes[key].waker.take()
     }
 
-    fn unlink(&mut self, key: Key) {
-        let (prev, next) = (self.nodes[key].prev.take(), self.nodes[key].next.take());
+    fn pop(&mut self, turn: Turn) -> Option<(Key, Option<Waker>)> {
+        let key = self.waiting.head?;
+        self.waiting.unlink(key, &mut self.nodes);
+        let node = &mut self.nodes[key];
+        node.turn = turn;
+        Some((key, node.waker.take()))
+    }
+}
+
+// === impl Waiter ===
+
+impl<W> Waiter<W> {
+    fn new(what: W, waker: Waker) -> Self {
+        Self { turn: Turn::Waiting, what, waker: Some(waker), passed_before: 0, prev: None, next: None }
+    }
+}
+
+// === impl Ends ===
+
+impl Ends {
+    fn push_back<W>(&mut self, key: Key, nodes: &mut Slab<Waiter<W>>) {
+        nodes[key].prev = self.tail;
+        match self.tail.replace(key) {
+            Some(tail) => nodes[tail].next = Some(key),
+            None => self.head = Some(key),
+        }
+        self.len += 1;
+    }
+
+    fn push_front<W>(&mut self, key: Key, nodes: &mut Slab<Waiter<W>>) {
+        nodes[key].next = self.head;
+        match self.head.replace(key) {
+            Some(head) => nodes[head].prev = Some(key),
+            None => self.tail = Some(key),
+        }
+        self.len += 1;
+    }
+
+    fn unlink<W>(&mut self, key: Key, nodes: &mut Slab<Waiter<W>>) {
+        let (prev, next) = (nodes[key].prev.take(), nodes[key].next.take());
         match prev {
-            Some(prev) => self.nodes[prev].next = next,
+            Some(prev) => nodes[prev].next = next,
             None => self.head = next,
         }
         match next {
-            Some(next) => self.nodes[next].prev = prev,
+            Some(next) => nodes[next].prev = prev,
             None => self.tail = prev,
         }
         self.len -= 1;
