@@ -60,6 +60,13 @@ pub struct Handled<T>(Arc<dyn Crew<T>>);
 pub trait Input: sealed::Input {}
 
 /// Why a pool could not start.
+///
+/// ```
+/// use forebay_pool::{Pool, StartError};
+///
+/// let outside_of_a_runtime = Pool::builder().queue(1).handler(|_: u8| async {}).start();
+/// assert_eq!(outside_of_a_runtime.unwrap_err(), StartError::NoRuntime);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -143,6 +150,8 @@ impl<H> Builder<Missing, H> {
     /// is full, producers wait. 0 is a rendezvous: an item is accepted when a worker takes it.
     ///
     /// For more choice (drop or refuse when full, watermarks) build a queue and use [`source`](Self::source).
+    ///
+    /// The type of the items follows from the handler.
     pub fn queue<T: Send + 'static>(self, capacity: usize) -> Builder<FromQueue<T>, H> {
         let input = FromQueue { capacity, on_undelivered: None, on_dead_letter: None };
         Builder { options: self.options, input, handler: self.handler }
@@ -151,6 +160,21 @@ impl<H> Builder<Missing, H> {
     /// Takes from `source`: the receiver of a queue, a log on disk, a broker.
     ///
     /// The pool is its only consumer. Receivers of a queue can be cloned, so that several pools share one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::{EndedBy, Pool};
+    ///
+    /// let (tx, rx) = forebay_queue::bounded(10);
+    /// let pool = Pool::builder().source(rx).handler(|_: u32| async {}).start()?;
+    /// tx.send(1).await?;
+    /// drop(tx); // ends the queue, and so the pool
+    /// let report = pool.finish().await;
+    /// assert!(matches!(report.ended_by, EndedBy::Source));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn source<S: Source>(self, source: S) -> Builder<FromSource<S::Item>, H> {
         Builder { options: self.options, input: FromSource(Box::new(source)), handler: self.handler }
     }
@@ -189,6 +213,30 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
     /// [`Arc`].
     ///
     /// Each worker clones `state` once when it is built, and its clone once for each item.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::collections::BTreeMap;
+    /// use std::sync::{Arc, Mutex};
+    /// use forebay_pool::Pool;
+    ///
+    /// type Counts = Arc<Mutex<BTreeMap<String, u32>>>;
+    ///
+    /// async fn count(counts: Counts, word: String) {
+    ///     *counts.lock().expect("no counter panics").entry(word).or_default() += 1;
+    /// }
+    ///
+    /// let counts = Counts::default();
+    /// let pool = Pool::builder().queue(10).handler_with(Arc::clone(&counts), count).start()?;
+    /// for word in "to be or not to be".split(' ') {
+    ///     pool.produce(word.to_owned()).await?;
+    /// }
+    /// pool.finish().await;
+    /// assert_eq!(counts.lock().expect("no counter panics")["be"], 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn handler_with<S, F, Fut>(self, state: S, handler: F) -> Builder<I, Handled<T>>
     where
         S: Clone + Send + 'static,
@@ -208,6 +256,30 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
     /// buffer or a connection.
     ///
     /// A worker whose handler panicked gets a new one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::Pool;
+    ///
+    /// let pool = Pool::builder()
+    ///     .workers(4)
+    ///     .queue(10)
+    ///     .handler_per_worker(|_worker| {
+    ///         let mut buffer = Vec::new(); // used again for each item
+    ///         move |text: &'static str| {
+    ///             buffer.clear();
+    ///             buffer.extend(text.bytes().rev());
+    ///             let length = buffer.len();
+    ///             async move { if length > 0 { Ok(()) } else { Err("empty text") } }
+    ///         }
+    ///     })
+    ///     .start()?;
+    /// pool.produce("forebay").await?;
+    /// assert_eq!(pool.finish().await.completed, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn handler_per_worker<M, F, Fut>(self, make: M) -> Builder<I, Handled<T>>
     where
         M: Fn(WorkerId) -> F + Send + Sync + 'static,
@@ -219,6 +291,29 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
 
     /// Runs `handler` on each delivery, which it settles itself: [`ack`](Delivery::ack) when the item is done.
     /// A delivery that is dropped goes back, so an error, a panic or an abort loses nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::Pool;
+    /// use forebay_queue::Delivery;
+    ///
+    /// let pool = Pool::builder()
+    ///     .queue(10)
+    ///     .handler_delivery(|delivery: Delivery<String>| async move {
+    ///         if delivery.attempt() == 1 {
+    ///             return Err("the network is down"); // the delivery is dropped here, and goes back
+    ///         }
+    ///         delivery.ack();
+    ///         Ok(())
+    ///     })
+    ///     .start()?;
+    /// pool.produce("invoice 42".to_owned()).await?;
+    /// let report = pool.finish().await;
+    /// assert_eq!((report.taken, report.returned, report.completed), (2, 1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn handler_delivery<F, Fut>(self, handler: F) -> Builder<I, Handled<T>>
     where
         F: Fn(Delivery<T>) -> Fut + Send + Sync + 'static,
@@ -237,6 +332,41 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
     /// A worker takes an item only when its clone is ready, so a service that limits itself (`ConcurrencyLimit`,
     /// `RateLimit`) limits the demand. One whose readiness fails is replaced by a new clone, after a pause that
     /// grows.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::future::{Ready, ready};
+    /// use std::task::{Context, Poll};
+    /// use forebay_pool::Pool;
+    /// use tower_service::Service;
+    ///
+    /// /// In a program, a `tower::ServiceBuilder` makes one from a function and its layers.
+    /// #[derive(Clone)]
+    /// struct Parse;
+    ///
+    /// impl Service<&'static str> for Parse {
+    ///     type Response = u32;
+    ///     type Error = std::num::ParseIntError;
+    ///     type Future = Ready<Result<u32, Self::Error>>;
+    ///
+    ///     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+    ///         Poll::Ready(Ok(()))
+    ///     }
+    ///
+    ///     fn call(&mut self, text: &'static str) -> Self::Future {
+    ///         ready(text.parse())
+    ///     }
+    /// }
+    ///
+    /// let pool = Pool::builder().queue(10).service(Parse).start()?;
+    /// pool.produce("7").await?;
+    /// pool.produce("seven").await?;
+    /// let report = pool.finish().await;
+    /// assert_eq!((report.completed, report.failed), (1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn service<S>(self, service: S) -> Builder<I, Handled<T>>
     where
         S: Service<T, Error: Into<BoxError>, Future: Send + 'static> + Clone + Send + 'static,

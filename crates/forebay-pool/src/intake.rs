@@ -15,9 +15,10 @@
 //! 1. A worker that becomes free joins the line and leaves its waker there. Then it asks.
 //! 2. To ask is to poll the source with the waker of the *lead* (whoever waits longest) and a demand of all that
 //!    wait, until the source is pending or nobody waits. It does not matter who asks.
-//! 3. So whenever the lock is released and somebody waits, the source has the lead's waker. That is the whole
-//!    defence against lost wake-ups: a lead that is served or leaves makes the next one the lead, and the source
-//!    is asked again on its behalf (rule 2), or the new lead is woken to ask (when a waiting worker is cancelled).
+//! 3. So whenever the lock is released and somebody waits, the source has the lead's waker (or there is an outage,
+//!    and the supervisor will ask). That is the whole defence against lost wake-ups: a lead that is served or
+//!    leaves makes the next one the lead, and the source is asked again on its behalf (rule 2), or the new lead is
+//!    woken to ask (when a waiting worker is cancelled).
 //! 4. A delivery goes into the hands of a worker that waits, and to nobody else. No item lies in the pocket of a
 //!    busy worker, and none is taken that nobody could start.
 //! 5. Wakers are called, surplus is dropped and events are told after the lock is released.
@@ -52,7 +53,7 @@ struct State<T> {
     ended: bool,
     /// The source is neither asked nor told anything until the supervisor says so.
     unavailable: bool,
-    /// The source's settlements are not durable yet: `poll_settled` was pending or unavailable.
+    /// The source was told of ends that it has not confirmed, as far as it was polled for that.
     settling: bool,
     /// Indices of the seats whose workers wait, the lead first.
     waiting: Vec<usize>,
@@ -184,7 +185,7 @@ impl<T: Send + 'static> Intake<T> {
             }
             if state.outage.is_none() {
                 // Also when nothing new was settled: the source may have woken us to go on with what it has.
-                let _ = self.settlements.take_open();
+                state.settling |= self.settlements.take_open();
                 state.poll_settled(afterwards);
             }
             state.outage.take().map_or(Poll::Pending, Poll::Ready)
@@ -221,16 +222,21 @@ impl<T: Send + 'static> Intake<T> {
     /// The caller drops it, which may hand items back to their owner.
     pub(crate) fn dismiss(&self) -> Option<Box<dyn Source<Item = T>>> {
         self.with(|state, afterwards| {
-            let _ = self.settlements.take_open();
+            state.settling |= self.settlements.take_open();
             state.poll_settled(afterwards);
             state.source.take()
         })
     }
 
-    /// Does the source have settlements that are not durable yet, as far as we know?
+    /// Has the source confirmed all that was settled?
     pub(crate) fn is_settled(&self) -> bool {
+        self.lock().is_settled(&self.settlements)
+    }
+
+    /// Is there nothing to wait for: has the source confirmed all, or will it never?
+    pub(crate) fn is_done_settling(&self) -> bool {
         let state = self.lock();
-        state.broken.is_some() || (!state.settling && !self.settlements.is_open())
+        state.broken.is_some() || state.is_settled(&self.settlements)
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -262,7 +268,7 @@ impl<T: Send + 'static> Intake<T> {
         }
         if !afterwards.surplus.is_empty() {
             let count = afterwards.surplus.len();
-            tracing::error!(count, "source handed out more than it was asked for; the surplus goes back");
+            tracing::error!(count, "source handed out items beyond the demand; they go back");
             let _ = contain(|| drop(afterwards.surplus));
         }
         result
@@ -282,7 +288,12 @@ impl<T: Send + 'static> State<T> {
         {
             let waker = self.seats[lead].waker.as_ref().expect("who waits has left its waker");
             let out = &mut self.out;
-            match contain(|| source.poll_next(&mut Context::from_waker(waker), demand, out)) {
+            let polled = contain(|| source.poll_next(&mut Context::from_waker(waker), demand, out));
+            if !matches!(polled, Ok(Poll::Ready(Ok(1..)))) {
+                // A source that panicked may have left some behind; one that keeps its contract has not.
+                afterwards.surplus.append(&mut self.out);
+            }
+            match polled {
                 Ok(Poll::Pending) => break,
                 Ok(Poll::Ready(Ok(0))) => self.end(afterwards),
                 Ok(Poll::Ready(Ok(_))) if self.out.is_empty() => {
@@ -322,31 +333,33 @@ impl<T: Send + 'static> State<T> {
         self.out = out;
     }
 
+    fn is_settled(&self, settlements: &Settlements) -> bool {
+        !self.settling && !settlements.is_open()
+    }
+
     /// Has the source work on what was settled since it was last polled. The supervisor is the one that it wakes.
     fn mind_settlements(&mut self, settlements: &Settlements, afterwards: &mut Afterwards<T>) {
         // Before the supervisor has come to life there is nobody to wake; it begins by polling.
         if self.supervisor.is_some() && settlements.take_open() {
+            self.settling = true;
             self.poll_settled(afterwards);
         }
     }
 
     fn poll_settled(&mut self, afterwards: &mut Afterwards<T>) {
         let (Some(source), Some(waker)) = (&mut self.source, &self.supervisor) else { return };
-        if self.broken.is_some() {
-            return;
-        }
-        if self.unavailable {
-            self.settling = true;
+        if self.broken.is_some() || self.unavailable {
             return;
         }
         let polled = contain(|| source.poll_settled(&mut Context::from_waker(waker)));
-        self.settling = !matches!(polled, Ok(Poll::Ready(Ok(()))));
         match polled {
-            Ok(Poll::Pending) => {}
+            Ok(Poll::Pending) => self.settling = true,
             Ok(Poll::Ready(Ok(()))) => {
+                self.settling = false;
                 afterwards.recovered |= std::mem::take(&mut self.settle_failures) > 0;
             }
             Ok(Poll::Ready(Err(error))) => {
+                self.settling = true;
                 self.settle_failures = self.settle_failures.saturating_add(1);
                 self.fail(error, self.settle_failures, afterwards);
             }

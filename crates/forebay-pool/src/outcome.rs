@@ -8,6 +8,13 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// What a handler's future may return: `()`, or `Result<(), E>` with any error that turns into a [`BoxError`]
 /// (every `std` error, `anyhow::Error`, a string).
 ///
+/// A handler that returns anything else does not compile, so that no result is dropped by mistake:
+///
+/// ```compile_fail
+/// # use forebay_pool::Pool;
+/// let pool = Pool::builder().queue(1).handler(|n: u32| async move { n + 1 });
+/// ```
+///
 /// Sealed, so that later versions may let a handler say more.
 #[diagnostic::on_unimplemented(
     message = "a pool's handler returns `()` or `Result<(), E>`, not `{Self}`",

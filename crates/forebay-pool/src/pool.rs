@@ -46,7 +46,7 @@ use crate::{Backoff, Phase, PoolStats, Report};
 /// # }
 /// ```
 #[must_use = "a pool whose handle is dropped is aborted"]
-pub struct Pool<T: Send + 'static, P = ()> {
+pub struct Pool<T, P = ()> {
     shared: Arc<Shared<T>>,
     supervisor: Supervised,
     orders: watch::Sender<Order>,
@@ -110,6 +110,27 @@ impl<T: Send + 'static, P> Pool<T, P> {
     /// # Cancel safety
     ///
     /// Dropping it changes nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use forebay_pool::Pool;
+    /// # async fn ctrl_c() { std::future::pending().await }
+    ///
+    /// let (tx, rx) = forebay_queue::bounded(8);
+    /// let pool = Pool::builder().source(rx).handler(|_line: String| async {}).start()?;
+    /// tokio::spawn(async move { tx.send("the only line".to_owned()).await });
+    ///
+    /// tokio::select! {
+    ///     () = pool.closed() => {}
+    ///     () = ctrl_c() => eprintln!("finishing what is begun"),
+    /// }
+    /// let report = pool.shutdown(Duration::from_secs(10)).await;
+    /// assert_eq!(report.completed, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn closed(&self) {
         let mut phase = self.shared.phase.subscribe();
         // An error would mean that the sender is gone, which `self` holds.
@@ -155,6 +176,20 @@ impl<T: Send + 'static, P> Pool<T, P> {
     }
 
     /// The counters, which add up.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::{Phase, Pool};
+    ///
+    /// let pool = Pool::builder().workers(3).queue(8).handler(|_: u8| async {}).start()?;
+    /// let stats = pool.stats();
+    /// assert_eq!((stats.workers, stats.taken, stats.held), (3, 0, 0));
+    /// assert!(stats.adds_up());
+    /// assert_eq!(pool.phase(), Phase::Open);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stats(&self) -> PoolStats {
         self.shared.stats()
     }

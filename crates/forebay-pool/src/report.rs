@@ -109,7 +109,14 @@ pub enum EndedBy {
     Runtime,
 }
 
-/// Where a pool is in its life. It only ever goes forward.
+/// Where a pool is in its life. It only ever goes forward, so phases can be compared.
+///
+/// ```
+/// use forebay_pool::Phase;
+///
+/// let accepts = |phase: Phase| phase < Phase::Closing;
+/// assert!(accepts(Phase::Open) && !accepts(Phase::Draining));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Phase {

@@ -150,7 +150,7 @@ impl<T: Send + 'static> Supervisor<T> {
             () = shared.settlements.rung() => Event::Called,
             event = poll_fn(|cx| match shared.intake.poll_duties(cx) {
                 Poll::Ready(outage) => Poll::Ready(Event::Outage(outage)),
-                Poll::Pending if nobody_left && shared.intake.is_settled() => Poll::Ready(Event::Finished),
+                Poll::Pending if nobody_left && shared.intake.is_done_settling() => Poll::Ready(Event::Finished),
                 Poll::Pending => Poll::Pending,
             }) => event,
             // After the duties: what is done at the deadline is done in time.

@@ -23,7 +23,8 @@ pub(crate) use service::ByService;
 
 /// Which worker of a pool: 0, 1, 2, … up to the number of workers.
 ///
-/// A worker that is rebuilt after a panic keeps its id.
+/// A worker that is rebuilt after a panic keeps its id. Factories are given it, see
+/// [`handler_per_worker`](crate::Builder::handler_per_worker).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub(crate) usize);
 

@@ -60,6 +60,11 @@ impl Subscriber for Keeper {
 }
 
 impl Visit for Line {
+    /// Without the quotes.
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "message" {
             write!(self.message, "{value:?}").unwrap();

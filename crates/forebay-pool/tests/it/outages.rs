@@ -55,7 +55,7 @@ async fn a_broken_source_ends_the_pool_after_what_is_in_hand() {
     assert_eq!(report.completed, 2);
     let EndedBy::Broken(error) = &report.ended_by else { panic!("{report:?}") };
     assert!(matches!(&**error, SourceError::Broken(_)));
-    assert_eq!(report.to_string(), "source is broken: took 2, completed 2");
+    assert_eq!(report.to_string(), "source is broken: took 2, completed 2; not all settlements confirmed");
 }
 
 /// A source that does what a test's function says.
@@ -103,6 +103,38 @@ async fn a_source_that_panics_is_broken() {
     let pool = Pool::builder().workers(2).source(source).handler(|_| async {}).start().unwrap();
     let report = pool.shutdown(Duration::from_secs(1)).await;
     assert!(matches!(report.ended_by, EndedBy::Broken(_)));
+}
+
+/// What it handed out before it panicked goes back, and is not lost in between.
+#[tokio::test]
+async fn a_source_that_panics_halfway_loses_nothing() {
+    let _events = Events::keep();
+    let (mut recording, script) = RecordingSource::new(0..3);
+    let source = Odd(move |out: &mut Vec<_>| {
+        let cx = &mut Context::from_waker(std::task::Waker::noop());
+        let polled = recording.poll_next(cx, NonZeroUsize::MIN, out);
+        assert!(polled.is_pending(), "halfway");
+        polled
+    });
+    let pool = Pool::builder().workers(2).source(source).handler(|_| async {}).start().unwrap();
+    let report = pool.finish().await;
+    assert!(matches!(report.ended_by, EndedBy::Broken(_)));
+    assert_eq!((script.outstanding(), script.remaining()), (0, 3));
+}
+
+#[tokio::test]
+async fn a_source_that_breaks_has_not_confirmed_what_comes_after() {
+    let (source, script) =
+        RecordingSource::builder().items([1]).fail(SourceError::Broken("disk gone".into())).build();
+    let pool = Pool::builder()
+        .workers(2)
+        .source(source)
+        .handler(|_| async { tokio::task::yield_now().await })
+        .start()
+        .unwrap();
+    let report = pool.finish().await;
+    assert_eq!((report.completed, script.outstanding()), (1, 0));
+    assert!(!report.settled);
 }
 
 #[tokio::test]

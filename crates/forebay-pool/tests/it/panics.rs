@@ -192,7 +192,10 @@ async fn each_is_told_once_with_worker_and_attempt() {
     assert_eq!((report.panics, report.restarts), (2, 2));
     assert_eq!(
         events.at(Level::ERROR),
-        ["handler panicked worker=0 attempt=1 panic=ouch", "handler panicked worker=0 attempt=2 panic=ouch"]
+        [
+            "handler panicked worker=0 attempt=1 panic=ouch item=returned",
+            "handler panicked worker=0 attempt=2 panic=ouch item=dead-lettered",
+        ]
     );
 }
 

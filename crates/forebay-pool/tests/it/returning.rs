@@ -6,6 +6,9 @@ use forebay_queue::{Delivery, End};
 use forebay_testkit::RecordingSource;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tracing::Level;
+
+use crate::events::Events;
 
 /// The waits with which a pool that never acks gives its one item back, and what becomes of the item.
 async fn waits_of(pool: impl FnOnce(RecordingSource<u8>) -> Pool<u8>) -> (Vec<u128>, String) {
@@ -44,8 +47,10 @@ async fn by_value_from_a_source_that_redelivers_it_is_the_same() {
 
 #[tokio::test]
 async fn both_can_be_chosen() {
+    let events = Events::keep();
     let (waits, reason) = waits_of(|source| {
         Pool::builder()
+            .workers(1)
             .return_backoff(Backoff::new(Duration::from_millis(3), Duration::from_millis(5)))
             .max_attempts(4)
             .source(source)
@@ -56,6 +61,10 @@ async fn both_can_be_chosen() {
     .await;
     assert_eq!(waits, [0, 3, 5]);
     assert_eq!(reason, "attempt 4 of 4: handed back");
+    assert_eq!(
+        events.at(Level::WARN),
+        ["item was handed back too often, and is dead-lettered worker=0 attempt=4"]
+    );
 }
 
 #[tokio::test]

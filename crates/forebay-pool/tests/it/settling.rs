@@ -4,6 +4,7 @@ use forebay_pool::Pool;
 use forebay_queue::{Delivery, SourceError};
 use forebay_testkit::RecordingSource;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 /// A pool whose one worker acks its item and then goes on until the sender is used or dropped.
 fn acks_early(source: RecordingSource<u8>) -> (Pool<u8>, oneshot::Sender<()>) {
@@ -26,19 +27,21 @@ fn acks_early(source: RecordingSource<u8>) -> (Pool<u8>, oneshot::Sender<()>) {
     (pool, release)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn goes_on_while_all_workers_are_busy() {
     let (source, script) = RecordingSource::builder().never_ending().build();
     script.hold_settlements();
     let (pool, release) = acks_early(source);
     script.until(|record| record.demands.len() == 1 && record.settled_polls == 1).await;
     script.push(1);
-    script.until(|record| record.settlements.len() == 1 && record.settled_polls == 2).await;
+    // Time is paused and goes on when nothing else does: a pool that stands still fails here, it does not hang.
+    timeout(Duration::from_secs(1), script.until(|record| record.settled_polls == 2)).await.unwrap();
+    assert_eq!(script.record().settlements.len(), 1);
     assert_eq!((pool.stats().busy, pool.stats().idle), (1, 0));
 
     // The disk is ready: whoever it wakes must go on with it, and no worker can.
     script.release_settlements();
-    script.until(|record| record.settled_polls == 3).await;
+    timeout(Duration::from_secs(1), script.until(|record| record.settled_polls == 3)).await.unwrap();
     assert_eq!(pool.stats().busy, 1);
 
     drop(release);
