@@ -30,6 +30,28 @@ pub enum End {
 ///
 /// Both calls are synchronous and bounded: a source has a place for the end of each delivery that
 /// it handed out, so neither waits. They may come from any thread, in any order.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use std::time::Duration;
+/// use forebay_queue::{Delivery, End, Receipt, Settle};
+///
+/// #[derive(Default)]
+/// struct Book(Mutex<Vec<(u64, End)>>);
+///
+/// impl Settle<&'static str> for Book {
+///     fn settle(&self, receipt: Receipt, _: Option<&'static str>, end: End) {
+///         self.0.lock().expect("nobody panics here").push((receipt.get(), end));
+///     }
+///     fn extend(&self, _: Receipt, _: Duration) {}
+/// }
+///
+/// let book = Arc::new(Book::default());
+/// Delivery::new("good", Receipt::new(1), book.clone()).ack();
+/// Delivery::new("bad", Receipt::new(2), book.clone()).dead_letter("unreadable");
+/// let ends = book.0.lock().expect("nobody panics here");
+/// assert_eq!(*ends, [(1, End::Ack), (2, End::DeadLetter { reason: "unreadable".into() })]);
+/// ```
 pub trait Settle<T>: Send + Sync {
     /// The delivery `receipt` ended. `item` is there when the consumer still had the value.
     ///

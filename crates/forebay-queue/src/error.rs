@@ -1,10 +1,22 @@
 //! Why an item did not go in, or none came out. A refused item travels back in the error.
+//!
+//! Each error has one name for one reason; `Closed` is for ever, the others may be over the next moment.
 
 use std::fmt;
 
 use thiserror::Error;
 
 /// [`Sender::send`](crate::Sender::send) did not take the item.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let (tx, rx) = forebay_queue::bounded(1);
+/// drop(rx);
+/// let refused = tx.send("letter").await.unwrap_err();
+/// assert_eq!(refused.to_string(), "queue closed");
+/// assert_eq!(refused.into_inner(), "letter");
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendError<T> {
@@ -17,6 +29,14 @@ pub enum SendError<T> {
 }
 
 /// [`Sender::try_send`](crate::Sender::try_send) did not take the item.
+///
+/// ```
+/// use forebay_queue::{TrySendError, bounded};
+///
+/// let (tx, _rx) = bounded(1);
+/// tx.try_send(1).expect("there is room");
+/// assert_eq!(tx.try_send(2), Err(TrySendError::Full(2)));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TrySendError<T> {
@@ -29,6 +49,13 @@ pub enum TrySendError<T> {
 }
 
 /// `Sender::send_timeout` did not take the item.
+///
+/// ```
+/// use forebay_queue::{SendError, SendTimeoutError};
+///
+/// assert_eq!(SendTimeoutError::from(SendError::Closed(1)), SendTimeoutError::Closed(1));
+/// assert_eq!(SendTimeoutError::Timeout(1).into_inner(), 1);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendTimeoutError<T> {
@@ -44,6 +71,18 @@ pub enum SendTimeoutError<T> {
 }
 
 /// [`Sender::send_many`](crate::Sender::send_many) left items in the caller's `Vec`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use forebay_queue::{SendManyError, bounded};
+///
+/// let (tx, _rx) = bounded(1);
+/// tx.close();
+/// let mut letters = vec!["a", "b"];
+/// assert_eq!(tx.send_many(&mut letters).await, Err(SendManyError::Closed));
+/// assert_eq!(letters, ["a", "b"]);
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendManyError {
@@ -56,6 +95,14 @@ pub enum SendManyError {
 }
 
 /// [`Sender::reserve`](crate::Sender::reserve) got no places.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let (tx, _rx) = forebay_queue::bounded::<u8>(2);
+/// let refused = tx.reserve_many(3).await.unwrap_err();
+/// assert_eq!(refused.to_string(), "3 places asked of a queue with 2");
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ReserveError {
@@ -73,6 +120,14 @@ pub enum ReserveError {
 }
 
 /// [`Sender::try_reserve`](crate::Sender::try_reserve) got no places.
+///
+/// ```
+/// use forebay_queue::{TryReserveError, bounded};
+///
+/// let (tx, _rx) = bounded::<u8>(1);
+/// let _first = tx.try_reserve().expect("there is room");
+/// assert_eq!(tx.try_reserve().unwrap_err(), TryReserveError::Full);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TryReserveError {
@@ -85,6 +140,15 @@ pub enum TryReserveError {
 }
 
 /// [`Receiver::try_recv`](crate::Receiver::try_recv) took nothing.
+///
+/// ```
+/// use forebay_queue::{TryRecvError, bounded};
+///
+/// let (tx, mut rx) = bounded::<u8>(1);
+/// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+/// drop(tx);
+/// assert_eq!(rx.try_recv(), Err(TryRecvError::Closed));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TryRecvError {
@@ -97,6 +161,19 @@ pub enum TryRecvError {
 }
 
 /// `Receiver::recv_timeout` took nothing.
+///
+/// ```
+/// # #[cfg(feature = "tokio")]
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// use std::time::Duration;
+/// use forebay_queue::{RecvTimeoutError, bounded};
+///
+/// let (_tx, mut rx) = bounded::<u8>(1);
+/// let nothing = rx.recv_timeout(Duration::from_secs(1)).await;
+/// assert_eq!(nothing, Err(RecvTimeoutError::Timeout));
+/// # }
+/// # #[cfg(not(feature = "tokio"))] fn main() {}
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RecvTimeoutError {

@@ -8,12 +8,32 @@ use crate::{ReserveError, SendError, Sender, Sent, TryReserveError};
 /// The right to send one item without waiting; made by [`Sender::reserve`].
 ///
 /// Dropped unused, it gives the place to whoever waits for one.
+///
+/// ```
+/// let (tx, mut rx) = forebay_queue::bounded(1);
+/// let permit = tx.try_reserve().expect("there is room");
+/// assert!(tx.try_send("too late").is_err());
+/// permit.send("kept a place").expect("the queue is open");
+/// assert_eq!(rx.try_recv(), Ok("kept a place"));
+/// ```
 #[must_use = "a permit that is dropped gives its place back"]
 pub struct Permit<'a, T>(Permits<'a, T>);
 
 /// The right to send several items without waiting; made by [`Sender::reserve_many`].
 ///
 /// Dropped, it gives back the places that were not used.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (tx, rx) = forebay_queue::bounded(4);
+/// let mut places = tx.reserve_many(3).await?;
+/// places.send("a")?;
+/// places.send("b")?;
+/// drop(places);
+/// assert_eq!(rx.len(), 2);
+/// assert!(tx.reserve_many(2).await.is_ok(), "the third place is free again");
+/// # Ok(()) }
+/// ```
 #[must_use = "permits that are dropped give their places back"]
 pub struct Permits<'a, T> {
     sender: &'a Sender<T>,

@@ -3,6 +3,16 @@
 use std::fmt;
 
 /// What a queue tells those who fill it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use forebay_queue::{Pressure, builder};
+///
+/// let (tx, _rx) = builder().capacity(10).watermarks(0.5, 0.2).build();
+/// tx.send_many(&mut vec!['x'; 6]).await.expect("there is room");
+/// assert_eq!(tx.pressure_changed().await, Pressure::High);
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pressure {
     /// Go on.

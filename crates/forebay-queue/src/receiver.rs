@@ -13,7 +13,17 @@ use crate::{Delivery, Settle, Source, SourceError, TryRecvError};
 /// The consumers' half of a queue. Clones take from the same queue, each item once; when the last one is dropped,
 /// the queue is closed and what is left goes to `on_undelivered`.
 ///
-/// Those who wait for an item are served in the order in which they came, and nobody overtakes them.
+/// Those who wait for an item are served in the order in which they came. One that is running may overtake one that
+/// was woken and has not been polled yet, by 16 items at the most.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let (tx, mut rx) = forebay_queue::bounded(4);
+/// let mut other = rx.clone();
+/// tx.send_many(&mut vec![1, 2, 3]).await.expect("there is room");
+/// assert_eq!((rx.recv().await, other.recv().await, rx.recv().await), (Some(1), Some(2), Some(3)));
+/// # }
+/// ```
 ///
 /// As a [`Source`] it hands out deliveries. One that is not acknowledged comes back, in its old place and with the
 /// next attempt number; one that is put off comes back when it is due (without a tokio runtime: at once). The

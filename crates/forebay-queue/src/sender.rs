@@ -12,7 +12,22 @@ use crate::{ItemSink, SendError, SendManyError, SinkError, TrySendError, WhenFul
 
 /// The producers' half of a queue. Clones send into the same queue; it is closed when the last one is dropped.
 ///
-/// Those who wait for room are served in the order in which they came, and nobody overtakes them.
+/// Those who wait for room are served in the order in which they came. One that is running may overtake one that was
+/// woken and has not been polled yet, by 16 items at the most.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let (tx, mut rx) = forebay_queue::bounded(1);
+/// for name in ["first", "second"] {
+///     let tx = tx.clone();
+///     tokio::spawn(async move { tx.send(name).await });
+/// }
+/// drop(tx);
+/// assert_eq!(rx.recv().await, Some("first"));
+/// assert_eq!(rx.recv().await, Some("second"));
+/// assert_eq!(rx.recv().await, None);
+/// # }
+/// ```
 pub struct Sender<T> {
     pub(crate) shared: Arc<Shared<T>>,
     /// The crossing of pressure that this handle saw last. Written and read by `pressure_changed` alone.
@@ -20,11 +35,32 @@ pub struct Sender<T> {
 }
 
 /// A sender that does not keep the queue open.
+///
+/// For those who may add to the work but must not keep its consumers waiting for ever: a timer, a handler that makes
+/// more work of its own.
+///
+/// ```
+/// let (tx, mut rx) = forebay_queue::bounded(1);
+/// let weak = tx.downgrade();
+/// weak.upgrade().expect("tx is there").try_send(1).expect("there is room");
+/// drop(tx);
+/// assert!(weak.upgrade().is_none());
+/// assert_eq!(rx.try_recv(), Ok(1));
+/// assert!(rx.is_closed());
+/// ```
 pub struct WeakSender<T> {
     shared: Arc<Shared<T>>,
 }
 
 /// The queue took the item.
+///
+/// ```
+/// use forebay_queue::{Sent, WhenFull, builder};
+///
+/// let (tx, _rx) = builder().capacity(1).when_full(WhenFull::DropOldest).build();
+/// assert_eq!(tx.try_send("old"), Ok(Sent::Stored));
+/// assert_eq!(tx.try_send("new"), Ok(Sent::Displaced("old")));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sent<T> {

@@ -9,6 +9,22 @@ use async_trait::async_trait;
 ///
 /// The futures are boxed, which is nothing beside the I/O that most sinks do. On a hot path in
 /// memory use [`Sender`](crate::Sender) itself.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use forebay_queue::{ItemSink, bounded};
+///
+/// /// Does not care where its lines go.
+/// async fn report(sink: &dyn ItemSink<String>) {
+///     let mut lines = vec!["all".to_owned(), "is well".to_owned()];
+///     sink.send_many(&mut lines).await.expect("the sink takes them");
+/// }
+///
+/// let (tx, rx) = bounded(10);
+/// report(&tx).await;
+/// assert_eq!(rx.len(), 2);
+/// # }
+/// ```
 #[async_trait]
 pub trait ItemSink<T: Send + 'static>: Send + Sync {
     /// Hands over one item, waiting as the sink does when it is full.

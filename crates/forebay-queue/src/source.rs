@@ -18,6 +18,49 @@ use crate::Delivery;
 /// 2. `poll_settled` from time to time and after settling, also while there is no demand: a source
 ///    that writes settlements to a disk or a network does it there. It keeps a waker of its own.
 /// 3. `close` once nothing new should come in. What is held is still handed out, then `Ok(0)`.
+///
+/// # Example
+///
+/// A source of numbers that nobody needs to be told the end of:
+///
+/// ```
+/// use std::num::NonZeroUsize;
+/// use std::task::{Context, Poll, Waker};
+/// use forebay_queue::{Delivery, Source, SourceError};
+///
+/// struct Numbers(std::ops::Range<u32>);
+///
+/// impl Source for Numbers {
+///     type Item = u32;
+///
+///     fn poll_next(
+///         &mut self,
+///         _: &mut Context<'_>,
+///         max: NonZeroUsize,
+///         out: &mut Vec<Delivery<u32>>,
+///     ) -> Poll<Result<usize, SourceError>> {
+///         let before = out.len();
+///         out.extend(self.0.by_ref().take(max.get()).map(Delivery::unsettled));
+///         Poll::Ready(Ok(out.len() - before)) // 0 when the range is used up: ended
+///     }
+///     fn poll_settled(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+///         Poll::Ready(Ok(()))
+///     }
+///     fn close(&mut self) {
+///         self.0.end = self.0.start;
+///     }
+///     fn redelivers(&self) -> bool {
+///         false
+///     }
+/// }
+///
+/// let mut numbers = Numbers(0..3);
+/// let (mut cx, two) = (Context::from_waker(Waker::noop()), NonZeroUsize::new(2).expect("not 0"));
+/// let mut hands = Vec::new();
+/// assert!(matches!(numbers.poll_next(&mut cx, two, &mut hands), Poll::Ready(Ok(2))));
+/// assert!(matches!(numbers.poll_next(&mut cx, two, &mut hands), Poll::Ready(Ok(1))));
+/// assert!(matches!(numbers.poll_next(&mut cx, two, &mut hands), Poll::Ready(Ok(0))));
+/// ```
 pub trait Source: Send + 'static {
     /// The value inside each delivery.
     type Item: Send + 'static;

@@ -5,6 +5,15 @@
 /// At any time
 /// `accepted == completed + failed + dropped + returned + dead_lettered + held`,
 /// and `held` is counted where the items lie, not computed from the others.
+///
+/// ```
+/// let (tx, mut rx) = forebay_queue::bounded(4);
+/// tx.try_send(1).expect("there is room");
+/// tx.try_send(2).expect("there is room");
+/// rx.try_recv().expect("something is there");
+/// let stats = tx.stats();
+/// assert_eq!((stats.accepted, stats.completed, stats.held), (2, 1, 1));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct QueueStats {
@@ -27,6 +36,30 @@ pub struct QueueStats {
 /// Something that can be watched.
 ///
 /// A monitor asks when it wants to know, and then sees counts that are kept anyway; nothing is pushed.
+///
+/// ```
+/// use forebay_queue::{Stats, Visitor, bounded};
+///
+/// /// Writes a line for each number.
+/// #[derive(Default)]
+/// struct Lines(String);
+///
+/// impl Visitor for Lines {
+///     fn counter(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: u64) {
+///         self.0 += &format!("{name}{labels:?} {value}\n");
+///     }
+///     fn gauge(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
+///         self.0 += &format!("{name}{labels:?} {value}\n");
+///     }
+/// }
+///
+/// let (tx, _rx) = bounded(10);
+/// tx.try_send("item").expect("there is room");
+/// let mut lines = Lines::default();
+/// tx.observe(&mut lines);
+/// assert!(lines.0.contains("forebay_queue_length[] 1\n"));
+/// assert!(lines.0.contains("forebay_queue_ended_total[(\"end\", \"dropped\")] 0\n"));
+/// ```
 pub trait Stats: Send + Sync {
     /// Shows every number to `visitor`.
     fn observe(&self, visitor: &mut dyn Visitor);

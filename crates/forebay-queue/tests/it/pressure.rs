@@ -115,3 +115,33 @@ fn level_is_the_share_that_is_filled() {
 fn builder_refuses_marks_out_of_order() {
     let _ = builder::<u8>().watermarks(0.2, 0.8);
 }
+
+#[test]
+fn hook_is_never_run_twice_at_once() {
+    use std::sync::mpsc::channel;
+
+    let (inside, entered) = channel();
+    let (go, wait) = channel();
+    let (events, wait) = (Arc::new(Mutex::new(Vec::new())), Mutex::new(wait));
+    let log = events.clone();
+    let (tx, mut rx) = builder()
+        .capacity(1)
+        .on_pressure(move |pressure| {
+            log.lock().unwrap().push(("enter", pressure));
+            if pressure == High {
+                inside.send(()).expect("the test waits for it");
+                wait.lock().unwrap().recv().expect("the test sends it");
+            }
+            log.lock().unwrap().push(("leave", pressure));
+        })
+        .build();
+    let filling = thread::spawn(move || tx.try_send(1).expect("there is room"));
+    entered.recv().expect("the hook is told");
+    assert_eq!(rx.try_recv(), Ok(1)); // crosses back while the hook is at work
+    go.send(()).expect("the hook waits for it");
+    filling.join().expect("no panic");
+    assert_eq!(
+        *events.lock().unwrap(),
+        [("enter", High), ("leave", High), ("enter", Normal), ("leave", Normal)]
+    );
+}
