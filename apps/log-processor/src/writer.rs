@@ -77,7 +77,7 @@ pub(crate) enum Failure {
 #[derive(Debug, Default)]
 struct Input {
     report: InputReport,
-    /// It stands inside a line that goes on in its next batch, and whether that line is kept.
+    /// Whether the line is kept that goes on in the next batch of this input; none if no line does.
     open_line: Option<bool>,
 }
 
@@ -189,17 +189,22 @@ impl Writer {
         };
         self.count(batch.input, &batch.end, &processed);
 
-        // A line that goes on over batches shares the fate of its first piece, which only its own
-        // batch could tell.
+        // A line that goes on over batches shares the fate of its first piece, which only that batch could
+        // tell. A run that begins inside a line was not told, and keeps it: see below.
         let input = &mut self.inputs[batch.input];
-        let open_line = if batch.edges.starts_inside { input.open_line } else { None };
-        let continued = if open_line == Some(false) { processed.continued } else { 0 };
-        input.open_line = if batch.edges.ends_inside { processed.kept_last.or(open_line) } else { None };
+        let kept = !batch.edges.starts_inside || input.open_line.unwrap_or(true);
+        let continued = if kept { 0 } else { processed.continued };
+        input.open_line = batch.edges.ends_inside.then(|| processed.kept_last.unwrap_or(kept));
+        let inside_a_dropped_line = input.open_line == Some(false);
 
         let lines = processed.counts.kept;
         let bytes = &processed.bytes[continued..];
         if self.failure.is_some() {
             self.totals.not_written += lines;
+        } else if inside_a_dropped_line {
+            // There is nothing to write, and the input's position stays in front of the line: a restart
+            // inside of it would keep the rest.
+            debug_assert!(bytes.is_empty(), "a piece of a long line is a batch of its own");
         } else if let Err(error) = self.committer.write(batch.input, &batch.end, bytes) {
             self.totals.not_written += lines;
             self.fail(Failure::Commit(error));
@@ -227,12 +232,8 @@ impl Writer {
     }
 
     /// A failed write leaves nothing to commit; in front of a failed batch all is as it should be.
-    ///
-    /// The fate of an open line is saved nowhere, so a checkpoint never lies inside one: a restart
-    /// reads such a line from its beginning.
     fn can_commit(&self) -> bool {
-        let inside_a_line = self.inputs.iter().any(|input| input.open_line.is_some());
-        !inside_a_line && !matches!(self.failure, Some(Failure::Commit(_)))
+        !matches!(self.failure, Some(Failure::Commit(_)))
     }
 
     fn count(&mut self, index: usize, end: &Position, processed: &Processed) {

@@ -73,12 +73,12 @@ fn has_checkpoint(place: &Place) -> bool {
 }
 
 /// Runs with kills until a run gets through, and says how many kills counted.
-fn kill_until_done(place: &Place, more: &str, dice: &mut Dice, length: u64) -> usize {
+fn kill_until_done(place: &Place, more: &str, dice: &mut Dice, longest: u64) -> usize {
     let mut kills = 0;
     loop {
         let mut running = place.start(&arguments("out", more));
         // A place in the output, up to an eighth further on, and a moment behind it.
-        let length = place.len("out") + dice.below(length / 8);
+        let length = place.len("out") + dice.below(longest / 8);
         let moment = Duration::from_micros(dice.below(2000));
         until("the output is that long", || {
             running.has_ended() || (place.len("out") >= length && has_checkpoint(place))
@@ -96,6 +96,8 @@ fn kill_until_done(place: &Place, more: &str, dice: &mut Dice, length: u64) -> u
             return kills;
         }
         kills += 1;
+        // Else the runs might go on for ever.
+        assert!(place.len("out") <= longest, "lines were doubled");
     }
 }
 

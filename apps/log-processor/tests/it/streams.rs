@@ -75,3 +75,19 @@ fn standard_input_can_be_stopped_while_it_is_silent() {
     assert_eq!(ended.totals(), [1, 1, 0, 0]);
     drop(stdin);
 }
+
+#[test]
+fn lines_that_never_left_the_buffer_were_not_written() {
+    let place = Place::new();
+    // A line of each batch is kept: far too little for the output to be written before its reader is gone.
+    place.write("in", ("kept\n".to_owned() + &"filtered\n".repeat(40_000)).repeat(2));
+    let mut command = place.command("run -i - -o - --report json --parse plain -f message==\"kept\"");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    child.stdin.take().unwrap().write_all(&place.read("in")).unwrap();
+    let ended: Ended = child.wait_with_output().unwrap().into();
+    assert_eq!(ended.code(), Some(0), "{ended:#?}");
+    let [_, written, _, not_written] = ended.totals();
+    assert!(written == 0 && not_written > 0, "{ended:#?}");
+}
