@@ -22,14 +22,14 @@ fn gated(workers: usize, source: RecordingSource<u32>) -> (Pool<u32>, Arc<Semaph
 async fn takes_no_more_than_its_workers_can_start_on() {
     let (source, script) = RecordingSource::new(0..100);
     let (pool, gate) = gated(4, source);
-    script.until(|record| record.handed_out == 4).await;
+    script.until(|record| record.handed_out >= 4).await;
     assert_eq!(script.outstanding(), 4);
     let stats = pool.stats();
     assert_eq!((stats.idle, stats.busy, stats.held), (0, 4, 4));
 
     for done in 1..=96 {
         gate.add_permits(1);
-        script.until(|record| record.handed_out == 4 + done).await;
+        script.until(|record| record.handed_out >= 4 + done).await;
         let record = script.record();
         assert_eq!(record.demands.last(), Some(&1), "one worker became free");
         assert_eq!(record.most_outstanding, 4);

@@ -32,16 +32,20 @@ async fn goes_on_while_all_workers_are_busy() {
     let (source, script) = RecordingSource::builder().never_ending().build();
     script.hold_settlements();
     let (pool, release) = acks_early(source);
-    script.until(|record| record.demands.len() == 1 && record.settled_polls == 1).await;
-    script.push(1);
     // Time is paused and goes on when nothing else does: a pool that stands still fails here, it does not hang.
-    timeout(Duration::from_secs(1), script.until(|record| record.settled_polls == 2)).await.unwrap();
+    let polled = async |times| {
+        timeout(Duration::from_secs(1), script.until(|record| record.settled_polls == times)).await.unwrap();
+    };
+    polled(1).await;
+    script.until(|record| record.demands.len() == 1).await;
+    script.push(1);
+    polled(2).await;
     assert_eq!(script.record().settlements.len(), 1);
     assert_eq!((pool.stats().busy, pool.stats().idle), (1, 0));
 
     // The disk is ready: whoever it wakes must go on with it, and no worker can.
     script.release_settlements();
-    timeout(Duration::from_secs(1), script.until(|record| record.settled_polls == 3)).await.unwrap();
+    polled(3).await;
     assert_eq!(pool.stats().busy, 1);
 
     drop(release);
