@@ -31,25 +31,25 @@
 //!
 //! use log_processor::config::{Config, Settings};
 //! use log_processor::pipeline::{self, Silent};
+//! use log_processor::process::OutputFormat;
 //!
 //! # let folder = tempfile::tempdir()?;
-//! # std::env::set_current_dir(&folder)?;
-//! std::fs::write("app.log", "level=info msg=started\nlevel=error msg=\"disk full\"\n")?;
-//! let settings: Settings = toml::from_str(
-//!     r#"
-//!     input = ["app.log"]
-//!     output = "errors.json"
-//!     filter = 'level >= error'
-//!     format = "json"
-//!     "#,
-//! )?;
-//! let config = Config::new(settings)?;
+//! # let folder = folder.path();
+//! std::fs::write(folder.join("app.log"), "level=info msg=started\nlevel=error msg=\"disk full\"\n")?;
+//! let config = Config::new(Settings {
+//!     input: vec![folder.join("*.log").display().to_string()],
+//!     output: Some(folder.join("errors.json")),
+//!     filter: Some("level >= error".to_owned()),
+//!     format: Some(OutputFormat::Json),
+//!     ..Settings::default()
+//! })?;
 //!
 //! let runtime = tokio::runtime::Runtime::new()?;
 //! let report = runtime.block_on(pipeline::run(&config, future::pending(), Arc::new(Silent)))?;
 //!
 //! assert_eq!((report.totals.read, report.totals.written), (2, 1));
-//! assert_eq!(std::fs::read_to_string("errors.json")?, "{\"level\":\"error\",\"msg\":\"disk full\"}\n");
+//! let errors = std::fs::read_to_string(folder.join("errors.json"))?;
+//! assert_eq!(errors, "{\"level\":\"error\",\"msg\":\"disk full\"}\n");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -9,6 +9,16 @@ use crate::config::{Config, ReportFormat};
 use crate::output::{Existing, Target};
 
 /// Draws a [`Config`] as the pipeline it describes, one stage a line.
+///
+/// ```
+/// use log_processor::config::{Config, Settings};
+/// use log_processor::picture::Picture;
+///
+/// let settings: Settings = toml::from_str("input = 'app.log'\noutput = '-'\nfilter = 'level >= warn'")?;
+/// let picture = Picture(&Config::new(settings)?).to_string();
+/// assert!(picture.contains("filter    level >= warn"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Picture<'a>(pub &'a Config);
 

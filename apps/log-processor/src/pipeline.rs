@@ -44,6 +44,21 @@ use crate::writer::{Failure, Finished, Writer};
 /// What a run tells while it goes, each with nothing to do by default.
 ///
 /// Called on the run's own threads: what takes long here holds up the run.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use log_processor::pipeline::Observer;
+///
+/// /// Knows how much was dealt with so far.
+/// #[derive(Default)]
+/// struct Meter(AtomicU64);
+///
+/// impl Observer for Meter {
+///     fn advanced(&self, bytes: u64) {
+///         self.0.fetch_add(bytes, Ordering::Relaxed);
+///     }
+/// }
+/// ```
 pub trait Observer: Send + Sync + 'static {
     /// Something a person may want to know; nothing is wrong.
     fn notice(&self, _notice: &Notice) {}
@@ -59,7 +74,7 @@ pub trait Observer: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy)]
 pub struct Silent;
 
-/// Why a run did not start. Nothing was read, and neither output nor state was changed.
+/// Why a run did not start. Nothing was read, an output that was there holds what it held, and so does a state.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -105,20 +120,23 @@ pub async fn run(
 ) -> Result<Report, StartError> {
     let started = Instant::now();
 
-    // Each step needs the one before: the state says where the output ends and where the inputs go on,
-    // and the output is a file that no pattern of the inputs may reach.
+    // The state says where the output ends and where the inputs go on.
     let settings = identity(config);
     let state = config.state.as_deref().map(|dir| StateDir::open(dir, config.sync)).transpose()?;
     let resume = state.as_ref().map(|state| state.load(&settings)).transpose()?.flatten();
-    let mark = resume.as_ref().and_then(|resume| resume.output.as_ref());
     let (patterns, missing) = reachable(config)?;
-    let output = Output::open(&config.output, config.existing, mark, &patterns)?;
-    let options = input::Options {
+    let mut options = input::Options {
         follow: config.follow,
         max_line: config.max_line,
         resumable: state.is_some(),
-        except: output.key(),
+        except: None,
     };
+    // Opened twice: before the output, because opening that may empty it, which must not happen for a run
+    // that cannot read; and after it, because no input may be the file that the output is.
+    drop(Inputs::open(&patterns, resume.as_ref(), options.clone())?);
+    let mark = resume.as_ref().and_then(|resume| resume.output.as_ref());
+    let output = Output::open(&config.output, config.existing, mark, &patterns)?;
+    options.except = output.key();
     let inputs = Inputs::open(&patterns, resume.as_ref(), options)?;
     let stopper = inputs.stopper();
     let committer = Committer::begin(output, state, settings, inputs.positions(), config.sync)?;

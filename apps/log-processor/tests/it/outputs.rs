@@ -75,3 +75,11 @@ fn a_folder_is_no_output() {
     place.write("folder/file", "");
     insta::assert_snapshot!(refused(&place, "run -i in -o folder --overwrite"));
 }
+
+#[test]
+fn an_output_is_not_replaced_by_a_run_that_cannot_read() {
+    let place = place();
+    place.write_gz("in.gz", "one\n");
+    insta::assert_snapshot!(refused(&place, "run -i in.gz -o out --follow --overwrite"));
+    insta::assert_snapshot!(refused(&place, "run -i - -o out --state state --overwrite"));
+}
