@@ -50,7 +50,7 @@ fn deny() -> Result<()> {
     shell::run(shell::cargo().args(["deny", "--all-features", "check", "licenses", "bans", "sources"]))?;
     // The first run fetches the database; a machine that cannot reach it must not fail for that.
     if shell::answers(shell::cargo().args(["deny", "fetch", "db"])) {
-        shell::run(shell::cargo().args(["deny", "--all-features", "check", "--disable-fetch", "advisories"]))
+        shell::run(shell::cargo().args(["deny", "--all-features", "--offline", "check", "advisories"]))
     } else {
         println!("NOTICE: advisories not checked, their database cannot be fetched from here");
         Ok(())

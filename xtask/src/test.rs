@@ -41,11 +41,9 @@ impl Test {
             shell::run(&mut tests)?;
         } else {
             println!("cargo-nextest is not installed: cargo test runs the tests, more slowly");
-            // `--all-targets` would run the benches too; doc tests come below in both cases.
+            // `--tests` takes the libraries' and programs' own tests too; doc tests come below in both cases.
             let mut tests = shell::cargo();
-            tests
-                .args(["test", "--no-fail-fast", "--lib", "--bins", "--tests", "--examples"])
-                .args(&selection);
+            tests.args(["test", "--no-fail-fast", "--tests", "--examples"]).args(&selection);
             shell::run(tests.args(&self.filter))?;
         }
         let mut doc_tests = shell::cargo();
