@@ -53,6 +53,7 @@ After a crash:
   With --state DIR, input positions and the output's length are saved together. After kill -9 at any
   moment, start the same command again: no line is lost, and a file output holds no line twice.
   --sync promises the same for a power loss. Without --state nothing is promised after a crash.
+  With --state all inputs must be there (or --follow waits for them), so that none is forgotten.
 
 Signals:
   SIGINT and SIGTERM end the reading; what was read is written, the checkpoint saved, the report
@@ -62,7 +63,8 @@ The report goes to standard output, or to standard error where the records go to
 
 Exit codes:
   0  done: all inputs were read to their end, or a signal ended the run and all that was read is written
-  1  an input could not be read (it is named, the others were processed), or the output not be written
+  1  an input could not be read (it is named; the others were processed, unless there is a --state),
+     or the output could not be written
   2  usage or configuration: nothing was read";
 
 // === impl Keys ===

@@ -28,7 +28,7 @@ impl Console {
         let (bar, template) = match total_bytes(config) {
             Some(total) => (
                 ProgressBar::new(total),
-                "{bar:40} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta}",
+                "{bar:30} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta}",
             ),
             None => {
                 (ProgressBar::no_length(), "{spinner} {decimal_bytes}  {decimal_bytes_per_sec}  {elapsed}")

@@ -124,7 +124,9 @@ pub async fn run(
     let settings = identity(config);
     let state = config.state.as_deref().map(|dir| StateDir::open(dir, config.sync)).transpose()?;
     let resume = state.as_ref().map(|state| state.load(&settings)).transpose()?.flatten();
-    let (patterns, missing) = reachable(config)?;
+    let mut missing = Vec::new();
+    let patterns = readable(config, &mut missing)
+        .inspect_err(|_| missing.iter().for_each(|error| observer.failed(error)))?;
     let mut options = input::Options {
         follow: config.follow,
         max_line: config.max_line,
@@ -200,21 +202,39 @@ pub async fn run(
     Ok(Report::new(inputs, written.totals, ended, error, started.elapsed()))
 }
 
-/// The inputs that there are, and why there are no others: one that is missing must not keep the rest from
-/// being processed.
-fn reachable(config: &Config) -> Result<(Vec<String>, Vec<InputError>), InputError> {
+/// The inputs that can be read, and in `missing` those that cannot: they must not keep the rest from being
+/// processed.
+///
+/// Except with a state: the checkpoints of such a run would forget the input, and once it was back all its
+/// lines would be written again.
+fn readable(config: &Config, missing: &mut Vec<InputError>) -> Result<Vec<String>, InputError> {
     let mut patterns = Vec::new();
-    let mut missing = Vec::new();
     for pattern in &config.inputs {
         match input::expand(slice::from_ref(pattern), config.follow) {
             Ok(_) => patterns.push(pattern.clone()),
+            Err(error) if config.state.is_some() => return Err(error),
             Err(error @ InputError::BadPattern { .. }) => return Err(error),
-            Err(error) => missing.push(error),
+            Err(error) => {
+                // One file of a glob is not the whole glob.
+                let paths = input::reach(pattern)?
+                    .into_iter()
+                    .filter_map(|path| path.into_os_string().into_string().ok());
+                let paths: Vec<_> = paths.filter(|path| path != pattern).collect();
+                if paths.is_empty() {
+                    missing.push(error);
+                }
+                for path in paths {
+                    match input::expand(slice::from_ref(&path), config.follow) {
+                        Ok(_) => patterns.push(path),
+                        Err(error) => missing.push(error),
+                    }
+                }
+            }
         }
     }
     match missing.pop_if(|_| patterns.is_empty()) {
         Some(error) => Err(error),
-        None => Ok((patterns, missing)),
+        None => Ok(patterns),
     }
 }
 

@@ -250,7 +250,7 @@ impl Writer {
         self.totals.bytes_read += processed.counts.bytes;
     }
 
-    /// For people who look into a state file.
+    /// What this run has done so far, for people who look into a state file.
     fn counts(&self) -> BTreeMap<String, u64> {
         let Totals { read, written, filtered, .. } = self.totals;
         [("read", read), ("written", written), ("filtered", filtered)]

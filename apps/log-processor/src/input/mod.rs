@@ -31,7 +31,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::position::any_path;
+pub(crate) use self::{pattern::reach, position::any_path};
 pub use self::{
     error::InputError,
     identity::{FileKey, Fingerprint},

@@ -94,7 +94,7 @@ pub fn expand(patterns: &[String], follow: bool) -> Result<Vec<InputSpec>, Input
 /// What `pattern` reaches now: its matches if it is a glob, sorted; otherwise itself, whether it exists or not.
 ///
 /// A file whose name looks like a glob is meant as it is written.
-pub(super) fn reach(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
+pub(crate) fn reach(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
     let path = PathBuf::from(pattern);
     if !is_glob(pattern) || fs::symlink_metadata(&path).is_ok() {
         return Ok(vec![path]);

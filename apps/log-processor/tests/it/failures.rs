@@ -1,7 +1,7 @@
 //! Inputs that cannot be read, beside others that can.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::assert_reads;
 use crate::place::Place;
@@ -68,4 +68,40 @@ fn an_unreadable_input_is_named_and_the_others_are_processed() {
     assert_eq!(ended.code(), Some(1), "{ended:#?}");
     assert_eq!(place.text("out"), "one\n");
     assert_reads!(ended.stderr);
+}
+
+#[test]
+fn a_missing_input_is_named_and_the_others_are_processed() {
+    let place = Place::new();
+    place.write("a.log", "one\n");
+    symlink("nowhere", place.path("broken.log")).unwrap();
+    let ended = place.run("run -i missing *.log -o out");
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert_eq!(place.text("out"), "one\n");
+    assert_reads!(ended.stderr + &ended.stdout);
+}
+
+#[test]
+fn when_all_inputs_are_missing_each_is_named_and_the_output_is_left_alone() {
+    let place = Place::new();
+    place.write("out", "precious\n");
+    let ended = place.run("run -i one two -o out --overwrite");
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert_eq!(place.text("out"), "precious\n");
+    insta::assert_snapshot!(ended.stderr);
+}
+
+#[test]
+fn with_a_state_a_run_does_not_forget_an_input_that_is_missing_for_a_while() {
+    let place = Place::new();
+    place.write("a", "a1\n");
+    place.write("b", "b1\n");
+    let arguments = "run -i a b -o out --state state";
+    place.done(arguments);
+    fs::rename(place.path("a"), place.path("elsewhere")).unwrap();
+    assert_eq!(place.run(arguments).code(), Some(1));
+    fs::rename(place.path("elsewhere"), place.path("a")).unwrap();
+    place.append("a", "a2\n");
+    place.done(arguments);
+    assert_eq!(place.text("out"), "a1\nb1\na2\n");
 }
