@@ -31,7 +31,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::{pattern::reach, position::any_path};
 pub use self::{
     error::InputError,
     identity::{FileKey, Fingerprint},
@@ -41,6 +40,7 @@ pub use self::{
     position::{Phase, Position},
     signal::{Stopper, Wake},
 };
+pub(crate) use self::{pattern::reach, position::any_path};
 
 /// How many bytes a batch has when lines are of ordinary length.
 ///
