@@ -53,6 +53,8 @@ pub(crate) struct Options {
     pub(crate) capacity: Option<usize>,
     pub(crate) when_full: WhenFull,
     pub(crate) watermarks: Watermarks,
+    /// Senders that wait for room wait from high pressure until it is normal again.
+    pub(crate) hold_senders: bool,
 }
 
 /// Starts the configuration of a queue. As it stands it has a capacity of 1024, and waits when full.
@@ -62,6 +64,7 @@ pub fn builder<T>() -> Builder<T> {
             capacity: Some(1024),
             when_full: WhenFull::Wait,
             watermarks: Watermarks::default(),
+            hold_senders: false,
         },
         hooks: Hooks::new(),
     }
@@ -102,6 +105,29 @@ impl<T> Builder<T> {
             Ok(watermarks) => self.options.watermarks = watermarks,
             Err(error) => panic!("{error}"),
         }
+        self
+    }
+
+    /// Holds senders back from high pressure until it is normal again, also where there is room meanwhile.
+    ///
+    /// Without it a full queue lets one sender in for each item that leaves, and producer and consumer go in lock
+    /// step. With it producers work in runs and rest between them, as in the textbook: capacity 100, watermarks 1.0
+    /// and 0.7, stopped when full, on again below 70. Only for queues that wait when full; `try_send` finds a held
+    /// queue full.
+    ///
+    /// ```
+    /// use forebay_queue::{Pressure, builder};
+    ///
+    /// let (tx, mut rx) = builder().capacity(10).watermarks(1.0, 0.7).hold_senders().build();
+    /// (0..10).for_each(|item| assert!(tx.try_send(item).is_ok()));
+    /// assert_eq!(tx.pressure(), Pressure::High);
+    /// rx.try_recv().expect("ten are there");
+    /// assert!(tx.try_send(10).is_err(), "there is room, but not below seven");
+    /// (0..3).for_each(|_| assert!(rx.try_recv().is_ok()));
+    /// assert!(tx.try_send(10).is_ok());
+    /// ```
+    pub fn hold_senders(mut self) -> Self {
+        self.options.hold_senders = true;
         self
     }
 

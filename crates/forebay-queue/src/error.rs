@@ -185,6 +185,24 @@ pub enum RecvTimeoutError {
     Closed,
 }
 
+/// [`Sender::set_capacity`](crate::Sender::set_capacity) would make a rendezvous, or unmake one.
+///
+/// ```
+/// let (tx, _rx) = forebay_queue::bounded::<u8>(1);
+/// let refused = tx.set_capacity(0).unwrap_err();
+/// assert_eq!(refused.to_string(), "capacity 0 is a rendezvous, which a queue is from the start or never");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{}", if *.rendezvous {
+    "a rendezvous stays at capacity 0"
+} else {
+    "capacity 0 is a rendezvous, which a queue is from the start or never"
+})]
+pub struct SetCapacityError {
+    /// Is the queue one?
+    pub(crate) rendezvous: bool,
+}
+
 // === impl SendError ===
 
 impl<T> SendError<T> {

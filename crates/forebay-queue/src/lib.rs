@@ -97,8 +97,8 @@ pub use builder::{Builder, WhenFull, builder};
 pub use delivery::{Delivery, End, Receipt, Settle};
 pub use discipline::{Discipline, Tick};
 pub use error::{
-    RecvTimeoutError, ReserveError, SendError, SendManyError, SendTimeoutError, TryRecvError,
-    TryReserveError, TrySendError,
+    RecvTimeoutError, ReserveError, SendError, SendManyError, SendTimeoutError, SetCapacityError,
+    TryRecvError, TryReserveError, TrySendError,
 };
 pub use level::Level;
 pub use limit::{CallEnd, Limit, Sample};

@@ -221,6 +221,56 @@ fn loom_weak_sender_against_the_last_strong_one() {
 }
 
 #[test]
+fn loom_capacity_that_changes_against_senders() {
+    loom::model(|| {
+        let (tx, mut rx) = bounded(1);
+        tx.try_send(0).expect("there is room");
+        let resizing = tx.clone();
+        let sender = thread::spawn(move || block_on(async move { tx.send(1).await }).is_ok());
+        let resizer = thread::spawn(move || {
+            resizing.set_capacity(2).expect("no rendezvous");
+            resizing.set_capacity(1).expect("no rendezvous");
+        });
+        assert_eq!(drain(&mut rx), [0, 1]);
+        resizer.join().expect("no panic");
+        assert!(sender.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn loom_capacity_that_shrinks_under_one_who_gathers() {
+    use crate::ReserveError;
+
+    loom::model(|| {
+        let (tx, mut rx) = bounded(2);
+        tx.try_send(0).expect("there is room");
+        let (gathering, other) = (tx.clone(), tx.clone());
+        let gatherer = thread::spawn(move || {
+            block_on(async { gathering.reserve_many(2).await.map(|places| places.len()) })
+        });
+        let sender = thread::spawn(move || block_on(async move { other.send(1).await }).is_ok());
+        tx.set_capacity(1).expect("no rendezvous");
+        drop(tx);
+        assert_eq!(drain(&mut rx), [0, 1]);
+        let gathered = gatherer.join().expect("no panic");
+        assert!(matches!(gathered, Ok(2) | Err(ReserveError::TooMany { asked: 2, capacity: 1 })));
+        assert!(sender.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn loom_held_sender_is_let_go() {
+    loom::model(|| {
+        let (tx, mut rx) = crate::builder().capacity(2).watermarks(1.0, 0.7).hold_senders().build();
+        tx.try_send(0).expect("there is room");
+        tx.try_send(1).expect("there is room");
+        let sender = thread::spawn(move || block_on(async move { tx.send(2).await }).is_ok());
+        assert_eq!(drain(&mut rx), [0, 1, 2]);
+        assert!(sender.join().expect("no panic"));
+    });
+}
+
+#[test]
 fn loom_put_back_against_the_end() {
     use crate::Source;
     use std::num::NonZeroUsize;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 
 use crate::core::watch;
-use crate::{Level, Pressure, QueueStats, Receiver, Sender, Stats, Visitor};
+use crate::{Level, Pressure, QueueStats, Receiver, Sender, SetCapacityError, Stats, Visitor};
 
 /// The same for both halves, which share nothing but the queue.
 macro_rules! observe {
@@ -38,7 +38,29 @@ macro_rules! observe {
 
             /// Most items that may wait; `None`: no bound.
             pub fn capacity(&self) -> Option<usize> {
-                self.shared.options.capacity
+                self.shared.read(|state| state.options.capacity)
+            }
+
+            /// Changes how many items may wait.
+            ///
+            /// A larger capacity lets in those who wait for room. A smaller one drops nothing: senders wait until
+            /// fewer wait than it says. Permits that were given out stay good.
+            ///
+            /// ```
+            /// let (tx, mut rx) = forebay_queue::bounded(1);
+            /// tx.try_send(1).expect("there is room");
+            /// tx.set_capacity(2).expect("no rendezvous is involved");
+            /// tx.try_send(2).expect("there is room again");
+            /// rx.set_capacity(1).expect("no rendezvous is involved");
+            /// assert_eq!((rx.len(), rx.try_recv()), (2, Ok(1)));
+            /// ```
+            ///
+            /// # Errors
+            ///
+            /// A rendezvous stays one, and no other queue becomes one: there an item passes from hand to hand, and
+            /// those who wait wait in another way.
+            pub fn set_capacity(&self, capacity: usize) -> Result<(), SetCapacityError> {
+                self.shared.update(|state, _| state.set_capacity(capacity))
             }
 
             /// Whether producers should slow down, see [`Watermarks`](crate::Watermarks). Always normal without a

@@ -73,25 +73,24 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// [`ReserveError::Closed`], and [`ReserveError::TooMany`] if the queue has fewer places than that.
+    /// [`ReserveError::Closed`], and [`ReserveError::TooMany`] if the queue has fewer places than that, or has fewer
+    /// since [`set_capacity`](Self::set_capacity).
     ///
     /// # Cancel safety
     ///
     /// A `reserve_many` that is dropped leaves the line; what it gathered goes to the next.
     pub async fn reserve_many(&self, places: usize) -> Result<Permits<'_, T>, ReserveError> {
         let mut permits = Permits { sender: self, left: 0 };
-        if let Some(capacity) = self.capacity()
-            && places > capacity
-        {
-            return Err(ReserveError::TooMany { asked: places, capacity });
-        }
         if places > 0 {
             let granted = AskPlaces::new(&self.shared, places, places, |_, answer| match answer {
-                Places::Granted(granted) => Asked::Done(Some(granted)),
-                Places::Closed => Asked::Done(None),
+                Places::Granted(granted) => Asked::Done(Ok(granted)),
+                Places::Closed => Asked::Done(Err(ReserveError::Closed)),
+                Places::TooMany(capacity) => {
+                    Asked::Done(Err(ReserveError::TooMany { asked: places, capacity }))
+                }
                 Places::Full => Asked::Wait(places),
             });
-            permits.left = granted.await.ok_or(ReserveError::Closed)?;
+            permits.left = granted.await?;
         }
         Ok(permits)
     }
@@ -105,7 +104,7 @@ impl<T> Sender<T> {
         let granted = AskPlaces::new(&self.shared, 1, 1, |_, answer| match answer {
             Places::Granted(granted) => Asked::Done(Ok(granted)),
             Places::Closed => Asked::Done(Err(TryReserveError::Closed)),
-            Places::Full => Asked::Wait(1),
+            Places::Full | Places::TooMany(_) => Asked::Wait(1),
         });
         let left = granted.now().unwrap_or(Err(TryReserveError::Full))?;
         Ok(Permit(Permits { sender: self, left }))

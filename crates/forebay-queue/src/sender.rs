@@ -162,7 +162,7 @@ impl<T> Sender<T> {
             match answer {
                 Places::Closed => return Asked::Done(Err(SendManyError::Closed)),
                 Places::Granted(places) => state.store_many(places, items.drain(..places)),
-                Places::Full => {}
+                Places::Full | Places::TooMany(_) => {}
             }
             match policy {
                 _ if items.is_empty() => Asked::Done(Ok(())),
@@ -228,7 +228,9 @@ impl<T> Sender<T> {
                 Ok(Sent::Stored)
             }
             Places::Closed => Err(SendError::Closed(item)),
-            Places::Full => match (state.hand_over(item), self.shared.options.when_full) {
+            // A rendezvous has no places at all.
+            Places::Full | Places::TooMany(_) => match (state.hand_over(item), self.shared.options.when_full)
+            {
                 (Ok(()), _) => Ok(Sent::Stored),
                 (Err(item), WhenFull::Wait) => {
                     *slot = Some(item);

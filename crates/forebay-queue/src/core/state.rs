@@ -24,13 +24,14 @@
 //!    since what is in hand may come back.
 //! 7. While items are put off, the first receiver in the line keeps the time for all.
 
+use std::mem;
 use std::task::Waker;
 
 use super::held::{Held, Taken};
 use super::waiters::{Key, Line, Turn};
 use super::{After, moment};
 use crate::builder::{Options, WhenFull};
-use crate::{Pressure, QueueStats};
+use crate::{Pressure, QueueStats, SetCapacityError};
 
 /// Everything that the queue's lock guards.
 pub(crate) struct State<T> {
@@ -85,6 +86,8 @@ pub(crate) enum Places {
     Granted(usize),
     Full,
     Closed,
+    /// More than this capacity are asked for, and they would never come.
+    TooMany(usize),
 }
 
 /// What a receiver may do.
@@ -131,6 +134,14 @@ impl<T> State<T> {
         QueueStats { held: self.held.waiting() + self.held.in_hand(), ..self.tally }
     }
 
+    pub(crate) fn set_capacity(&mut self, capacity: usize) -> Result<(), SetCapacityError> {
+        if capacity == 0 || self.is_rendezvous() {
+            return Err(SetCapacityError { rendezvous: self.is_rendezvous() });
+        }
+        self.options.capacity = Some(capacity);
+        Ok(())
+    }
+
     /// Share of the capacity that is filled, 0 to 1; `None` if there is no bound.
     pub(crate) fn level(&self) -> Option<f64> {
         match self.options.capacity? {
@@ -143,8 +154,14 @@ impl<T> State<T> {
         self.options.capacity == Some(0)
     }
 
-    /// Places that nobody has and nobody was promised.
+    /// Places that nobody has and nobody was promised. While senders are held back it is as if there were none.
     fn free(&self) -> usize {
+        let held_back = self.options.hold_senders
+            && self.options.when_full == WhenFull::Wait
+            && self.pressure() == Pressure::High;
+        if held_back {
+            return 0;
+        }
         self.options.capacity.unwrap_or(usize::MAX).saturating_sub(self.held.waiting() + self.granted)
     }
 
@@ -202,6 +219,12 @@ impl<T> State<T> {
         if self.closed {
             self.granted -= got;
             return Step::Done(Places::Closed);
+        }
+        if let Some(capacity) = self.options.capacity
+            && min > capacity
+            && got == 0
+        {
+            return Step::Done(Places::TooMany(capacity));
         }
         // While anybody is in the line nothing is free, since `balance` has granted it: nobody is overtaken there.
         let more = self.free().min(want - got).min(manners.allowance(&self.tx));
@@ -382,13 +405,15 @@ impl<T> State<T> {
 
     // --- everybody
 
-    /// Applies the rules after a change: grants places, calls receivers, tells the end, measures the pressure.
+    /// Applies the rules after a change: measures the pressure, grants places, calls receivers, tells the end.
     pub(crate) fn balance(&mut self, after: &mut After) {
         if self.closed {
             while let Some(waker) = self.tx.dismiss() {
                 after.wakes.extend(waker);
             }
         }
+        // Before places are granted: it may hold senders back, or let them go.
+        self.measure_pressure(after);
         self.grant(after);
         while self.available() > self.rx.served()
             && let Some((_, waker)) = self.rx.serve()
@@ -401,14 +426,19 @@ impl<T> State<T> {
             }
         }
         self.ask_for_time(after);
-        self.measure_pressure(after);
     }
 
     /// Rule 2.
     fn grant(&mut self, after: &mut After) {
         while let Some(first) = self.tx.first() {
-            let free = self.free();
+            let (free, capacity) = (self.free(), self.options.capacity);
             let Ask::Places { want, min, got } = self.tx.what(first) else { return };
+            if capacity.is_some_and(|capacity| *min > capacity) {
+                // The capacity has shrunk since: what it gathered is the next one's, and it is told.
+                self.granted -= mem::take(got);
+                after.wakes.extend(self.tx.dismiss().flatten());
+                continue;
+            }
             let more = free.min(*want - *got);
             *got += more;
             let enough = *got >= *min;

@@ -13,6 +13,7 @@ mod overload; // contract 11: what a full queue does
 mod permits; // places that are ours before there is an item
 mod pressure; // watermarks, told once and in order
 mod rendezvous; // capacity 0
+mod resizing; // capacity that changes
 mod sink; // the queue as an ItemSink
 mod timed; // patience that ends
 mod waking; // contract 9: exactly who can go on is woken

@@ -145,3 +145,33 @@ fn hook_is_never_run_twice_at_once() {
         [("enter", High), ("leave", High), ("enter", Normal), ("leave", Normal)]
     );
 }
+
+#[test]
+fn held_senders_rest_until_the_pressure_is_normal() {
+    let (tx, mut rx) = builder().capacity(10).watermarks(1.0, 0.7).hold_senders().build();
+    (0..10).for_each(|n| assert!(tx.try_send(n).is_ok()));
+    let mut waiting: Vec<_> = (10..14).map(|n| Driver::new(tx.send(n))).collect();
+    waiting.iter_mut().for_each(Driver::assert_pending);
+    for _ in 0..3 {
+        rx.try_recv().expect("something is there");
+        assert!(waiting.iter().all(|sender| !sender.is_woken()), "held at {} of 10", tx.len());
+    }
+    rx.try_recv().expect("something is there");
+    assert_eq!((tx.len(), tx.pressure()), (6, Normal));
+    assert!(waiting.iter_mut().all(|sender| sender.poll().is_ready()), "all of them, since there is room");
+    assert_eq!((tx.len(), tx.pressure()), (10, High));
+}
+
+#[test]
+fn held_sender_that_goes_away_leaves_the_line() {
+    let (tx, mut rx) = builder().capacity(2).watermarks(1.0, 0.7).hold_senders().build();
+    (0..2).for_each(|n| assert!(tx.try_send(n).is_ok()));
+    let mut quitter = Driver::new(tx.send(2));
+    let mut stayer = Driver::new(tx.send(3));
+    quitter.assert_pending();
+    stayer.assert_pending();
+    drop(quitter);
+    assert_eq!(rx.try_recv(), Ok(0));
+    assert!(stayer.poll().is_ready(), "1 of 2 is below 70 %");
+    assert_eq!([rx.try_recv(), rx.try_recv()], [Ok(1), Ok(3)]);
+}
