@@ -1,4 +1,4 @@
-//! Waiting for places: the mechanism of `send`, `send_many` and `reserve`.
+//! Waiting for places: the mechanism of `send`, `send_many`, `reserve` and `poll_reserve`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,16 +9,31 @@ use super::state::{Manners, Places, State, Step};
 use super::waiters::Key;
 use crate::{WhenFull, coop};
 
+/// One sender's place in the line of those who ask for places.
+///
+/// For a face that is polled it lives in the handle. The node itself is in the queue's slab, where it does not move,
+/// so nothing needs to be boxed: what is kept here is its key.
+#[derive(Default)]
+pub(crate) struct Asking {
+    /// Our node in the line of senders, while we wait.
+    key: Option<Key>,
+}
+
+/// How much is asked for, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Demand {
+    pub(crate) want: usize,
+    pub(crate) min: usize,
+    pub(crate) manners: Manners,
+}
+
 /// Asks for at least `min` and at most `want` places, and lets `using` use them in the same lock section.
 ///
 /// Dropped while it waits, it leaves the line and gives back what it was granted.
 pub(crate) struct AskPlaces<'a, T, U> {
     shared: &'a Shared<T>,
-    want: usize,
-    min: usize,
-    manners: Manners,
-    /// Our node in the line of senders, while we wait.
-    key: Option<Key>,
+    demand: Demand,
+    asking: Asking,
     using: U,
 }
 
@@ -29,30 +44,44 @@ pub(crate) enum Asked<R> {
     Wait(usize),
 }
 
-// === impl AskPlaces ===
+// === impl Asking ===
 
-impl<'a, T, U, R> AskPlaces<'a, T, U>
-where
-    U: FnMut(&mut State<T>, Places) -> Asked<R>,
-{
-    pub(crate) fn new(shared: &'a Shared<T>, want: usize, min: usize, using: U) -> Self {
-        // Where full means refused or dropped nobody joins the line, and room must not be mistaken for full.
-        let waits = shared.options.when_full == WhenFull::Wait;
-        let manners = if waits { Manners::Polite } else { Manners::Hasty };
-        Self { shared, want, min, manners, key: None, using }
-    }
-
-    /// Asks once. `None`: it would have to wait.
-    pub(crate) fn now(mut self) -> Option<R> {
-        self.manners = Manners::Hasty;
-        match self.attempt(&mut None) {
-            Step::Done(result) => Some(result),
-            Step::Ask | Step::Parked => None,
+impl Asking {
+    /// Asks, and waits in the line if `using` wants to.
+    pub(crate) fn poll<T, R>(
+        &mut self,
+        shared: &Shared<T>,
+        demand: &mut Demand,
+        cx: &mut Context<'_>,
+        mut using: impl FnMut(&mut State<T>, Places) -> Asked<R>,
+    ) -> Poll<R> {
+        // Cloned outside of the lock, since that is code of a user; and only where it is likely to be needed.
+        let mut waker = self.key.is_some().then(|| cx.waker().clone());
+        loop {
+            match self.attempt(shared, demand, &mut waker, &mut using) {
+                Step::Done(result) => return Poll::Ready(result),
+                Step::Parked => return Poll::Pending,
+                Step::Ask => waker = Some(cx.waker().clone()),
+            }
         }
     }
 
-    fn attempt(&mut self, waker: &mut Option<Waker>) -> Step<R> {
-        let Self { shared, want, min, manners, key, using } = self;
+    /// Leaves the line, and gives back what it was granted.
+    pub(crate) fn leave<T>(&mut self, shared: &Shared<T>) {
+        if let Some(key) = self.key.take() {
+            drop(shared.update(|state, _| state.forget_ask(key)));
+        }
+    }
+
+    fn attempt<T, R>(
+        &mut self,
+        shared: &Shared<T>,
+        demand: &mut Demand,
+        waker: &mut Option<Waker>,
+        using: &mut impl FnMut(&mut State<T>, Places) -> Asked<R>,
+    ) -> Step<R> {
+        let Self { key } = self;
+        let Demand { want, min, manners } = demand;
         shared.update(|state, _| {
             let places = match state.ask(key, *want, *min, waker, *manners) {
                 Step::Done(places) => places,
@@ -72,6 +101,30 @@ where
     }
 }
 
+// === impl AskPlaces ===
+
+impl<'a, T, U, R> AskPlaces<'a, T, U>
+where
+    U: FnMut(&mut State<T>, Places) -> Asked<R>,
+{
+    pub(crate) fn new(shared: &'a Shared<T>, want: usize, min: usize, using: U) -> Self {
+        // Where full means refused or dropped nobody joins the line, and room must not be mistaken for full.
+        let waits = shared.options.when_full == WhenFull::Wait;
+        let manners = if waits { Manners::Polite } else { Manners::Hasty };
+        Self { shared, demand: Demand { want, min, manners }, asking: Asking::default(), using }
+    }
+
+    /// Asks once. `None`: it would have to wait.
+    pub(crate) fn now(mut self) -> Option<R> {
+        self.demand.manners = Manners::Hasty;
+        let Self { shared, demand, asking, using } = &mut self;
+        match asking.attempt(shared, demand, &mut None, using) {
+            Step::Done(result) => Some(result),
+            Step::Ask | Step::Parked => None,
+        }
+    }
+}
+
 /// Nothing in it refers to itself.
 impl<T, U> Unpin for AskPlaces<'_, T, U> {}
 
@@ -83,25 +136,15 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
         let charge = ready!(coop::charge(cx));
-        // Cloned outside of the lock, since that is code of a user; and only where it is likely to be needed.
-        let mut waker = self.key.is_some().then(|| cx.waker().clone());
-        loop {
-            match self.attempt(&mut waker) {
-                Step::Done(result) => {
-                    charge.made_progress();
-                    return Poll::Ready(result);
-                }
-                Step::Parked => return Poll::Pending,
-                Step::Ask => waker = Some(cx.waker().clone()),
-            }
-        }
+        let Self { shared, demand, asking, using } = &mut *self;
+        let result = ready!(asking.poll(shared, demand, cx, using));
+        charge.made_progress();
+        Poll::Ready(result)
     }
 }
 
 impl<T, U> Drop for AskPlaces<'_, T, U> {
     fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            drop(self.shared.update(|state, _| state.forget_ask(key)));
-        }
+        self.asking.leave(self.shared);
     }
 }
