@@ -25,6 +25,10 @@ pub enum WhenFull {
 
 /// Configures a queue; made by [`builder`].
 ///
+/// Hooks run outside of the queue's lock, and may use the queue; one that keeps a [`Sender`] keeps the queue open, so
+/// let it keep a [`WeakSender`](crate::WeakSender). A hook that panics is heard by the process's panic hook and goes
+/// no further.
+///
 /// ```
 /// use forebay_queue::{Pressure, WhenFull, builder};
 ///

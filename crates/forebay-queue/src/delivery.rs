@@ -193,7 +193,7 @@ impl<T> Delivery<T> {
     }
 
     /// Not done: the item goes back, to be delivered again `after` this long, with the next attempt
-    /// number.
+    /// number. A queue in memory keeps it back where there is a tokio runtime, and elsewhere not at all.
     pub fn nack(mut self, after: Duration) {
         self.end(End::Nack { after });
     }

@@ -1,6 +1,7 @@
 //! What a queue's owner wants to be told. Every hook runs outside of the queue's lock.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::Pressure;
 use crate::sync::{self, Mutex};
@@ -43,20 +44,20 @@ impl<T> Hooks<T> {
     /// Dropped for another one by a call that has no other way to hand it back.
     pub(crate) fn displaced(&self, item: T) {
         if let Some(hook) = &self.on_displaced {
-            hook(item);
+            contain(|| hook(item));
         }
     }
 
     /// Nobody is left who could receive it.
     pub(crate) fn undelivered(&self, item: T) {
         if let Some(hook) = &self.on_undelivered {
-            hook(item);
+            contain(|| hook(item));
         }
     }
 
     pub(crate) fn dead_letter(&self, item: T, reason: String) {
         if let Some(hook) = &self.on_dead_letter {
-            hook(item, reason);
+            contain(|| hook(item, reason));
         }
     }
 
@@ -68,7 +69,7 @@ impl<T> Hooks<T> {
             told.due = told.due.max(crossings);
         }
         while let Some(turn) = Turn::take(&self.told) {
-            hook(if turn.number % 2 == 1 { Pressure::High } else { Pressure::Normal });
+            contain(|| hook(if turn.number % 2 == 1 { Pressure::High } else { Pressure::Normal }));
         }
     }
 }
@@ -79,7 +80,14 @@ impl<T> fmt::Debug for Hooks<T> {
     }
 }
 
-/// The right to tell one crossing; given up on drop, also when the hook panics.
+/// Runs code that is not ours in the middle of a call which has an item to return, or others to wake.
+///
+/// A panic has been reported by the process's panic hook when it arrives here; it must not take the item with it.
+pub(crate) fn contain(foreign: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(foreign));
+}
+
+/// The right to tell one crossing; given up on drop.
 struct Turn<'a> {
     of: &'a Mutex<Told>,
     number: u64,

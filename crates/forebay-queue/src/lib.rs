@@ -44,7 +44,7 @@
 //! # What it promises
 //!
 //! **Cancellation.** A `send` that is dropped has not sent, and a `recv` that is dropped has taken nothing, so both
-//! may be used in `select!` and under timeouts. What was meant for a future that goes away is passed on to the next
+//! may be used in `select!` and under timeouts (at a rendezvous with one exception, see [`Sender::send`]). What was meant for a future that goes away is passed on to the next
 //! in the line at once. Each method says under `# Cancel safety` what holds for it.
 //!
 //! **Nothing is lost quietly.** What was not accepted comes back in the error. What was accepted is received,
@@ -54,15 +54,18 @@
 //! **Order.** First in, first out, for each sender and among all. An item that comes back takes its old place.
 //!
 //! **Fairness.** Those who wait are served in the order in which they came. Who is running may overtake one that
-//! was woken and has not been polled yet by 16 items at the most. A woken future that is neither polled nor
-//! dropped holds up what it was given (one item, or the places that it was granted) and nothing else.
+//! was woken and has not been polled yet by 16 items at the most; then it joins the line. Calls that cannot wait
+//! (`try_`, and every sender of a queue that refuses or drops) cannot join it, and take what nobody was promised. A
+//! woken future that is neither polled nor dropped holds up what it was given (one item, or the places that it was
+//! granted) and nothing else.
 //!
 //! **The end.** After [`close`](Sender::close), or when the last sender is gone, senders get their items back, and
 //! receivers are told when nothing waits and nothing is in anybody's hands. When the last receiver is gone, what is
 //! left goes to [`Builder::on_undelivered`].
 //!
-//! **Neighbours.** Nothing spins, nothing sleeps to look again. Wakers, hooks and destructors run outside of the
-//! lock. In a tokio task each call spends one unit of the cooperative budget.
+//! **Neighbours.** Nothing sleeps to look again, and a contended lock spins a bounded number of times before it parks
+//! the thread. Wakers, hooks and destructors run outside of the lock. In a tokio task each call that can wait spends
+//! one unit of the cooperative budget.
 //!
 //! # Features
 //!
@@ -83,6 +86,7 @@ mod loom_tests;
 mod observe;
 mod park;
 mod permit;
+mod poll;
 mod pressure;
 mod receiver;
 mod sender;

@@ -71,6 +71,7 @@ macro_rules! observe {
 
             /// Waits until the pressure has changed since this handle was made, cloned, or told so last, and
             /// tells what it is now. Each handle sees for itself; two tasks that share one share what it sees.
+            /// Once the queue is closed and empty nothing changes any more, and this waits for ever.
             ///
             /// # Cancel safety
             ///

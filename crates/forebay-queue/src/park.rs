@@ -23,6 +23,9 @@ impl Wake for Unpark {
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
+    // The budget is for tasks that share a thread. Spent on this one, it would never be filled again.
+    #[cfg(all(feature = "tokio", not(loom)))]
+    let future = tokio::task::coop::unconstrained(future);
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {

@@ -26,8 +26,18 @@ use crate::{Delivery, Settle, Source, SourceError, TryRecvError};
 /// ```
 ///
 /// As a [`Source`] it hands out deliveries. One that is not acknowledged comes back, in its old place and with the
-/// next attempt number; one that is put off comes back when it is due (without a tokio runtime: at once). The
-/// source has ended when it is closed, nothing waits, and nothing is in anybody's hands.
+/// next attempt number; one that is put off comes back when it is due. The source has ended when it is closed, nothing
+/// waits, and nothing is in anybody's hands.
+///
+/// A handle waits for one thing at a time: a `recv` on a handle whose `poll_next` was pending takes over its place in
+/// the line, and the task that polled is not woken any more. Use a clone for each.
+///
+/// What is put off needs a runtime's clock. Outside of a tokio runtime, and without the feature `tokio`, nothing is
+/// put off, and a receiver that is called on a plain thread finds everything due.
+///
+/// # Panics
+///
+/// While something is put off, waiting panics in a tokio runtime that was built without its time.
 pub struct Receiver<T> {
     pub(crate) shared: Arc<Shared<T>>,
     /// The crossing of pressure that this handle saw last. Written and read by `pressure_changed` alone.

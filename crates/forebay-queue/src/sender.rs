@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use crate::core::{AskPlaces, Asked, Offering, Places, Shared, State, watch};
 use crate::park::block_on;
+use crate::poll::Reserving;
 use crate::{ItemSink, SendError, SendManyError, SinkError, TrySendError, WhenFull};
 
 /// The producers' half of a queue. Clones send into the same queue; it is closed when the last one is dropped.
@@ -32,6 +33,8 @@ pub struct Sender<T> {
     pub(crate) shared: Arc<Shared<T>>,
     /// The crossing of pressure that this handle saw last. Written and read by `pressure_changed` alone.
     pub(crate) seen: AtomicU64,
+    /// What this handle reserved in poll form.
+    pub(crate) reserving: Reserving,
 }
 
 /// A sender that does not keep the queue open.
@@ -75,7 +78,7 @@ pub enum Sent<T> {
 
 impl<T> Sender<T> {
     pub(crate) fn first(shared: Arc<Shared<T>>) -> Self {
-        Self { shared, seen: AtomicU64::new(0) }
+        Self { shared, seen: AtomicU64::new(0), reserving: Reserving::default() }
     }
 
     /// Sends an item, waiting for room if the queue was built to wait.
@@ -275,12 +278,15 @@ impl<T> Sender<T> {
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         self.shared.update(|state, _| state.add_sender());
-        Self { shared: self.shared.clone(), seen: AtomicU64::new(self.seen.load(Ordering::Relaxed)) }
+        let seen = AtomicU64::new(self.seen.load(Ordering::Relaxed));
+        // Without the place: it was reserved once, and is one handle's.
+        Self { shared: self.shared.clone(), seen, reserving: Reserving::default() }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
+        self.abort_reserve();
         self.shared.update(|state, _| state.remove_sender());
     }
 }
@@ -312,7 +318,12 @@ impl<T: Send + 'static> ItemSink<T> for Sender<T> {
 impl<T> WeakSender<T> {
     /// A sender, as long as there is another one.
     pub fn upgrade(&self) -> Option<Sender<T>> {
-        self.shared.update(|state, _| state.revive_sender()).then(|| Sender::first(self.shared.clone()))
+        let seen = self.shared.update(|state, _| state.revive_sender())?;
+        Some(Sender {
+            shared: self.shared.clone(),
+            seen: AtomicU64::new(seen),
+            reserving: Reserving::default(),
+        })
     }
 }
 

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::core::AskPlaces;
+use crate::core::{AskPlaces, State, moment};
 use crate::receiver::LeaveOnDrop;
-use crate::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, Sent};
+use crate::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, Sent, TryRecvError};
 
-/// The moment `timeout` from now. What the clock cannot express is as good as never: thirty years.
+/// The moment `timeout` from now.
 fn deadline_after(timeout: Duration) -> Instant {
-    const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
-    Instant::now().checked_add(timeout).unwrap_or_else(|| Instant::now() + NEVER)
+    moment::after(timeout).unwrap_or_else(Instant::now)
 }
 
 // === impl Sender ===
@@ -74,10 +73,18 @@ impl<T> Sender<T> {
             };
         }
         let mut slot = Some(item);
-        let ask = AskPlaces::new(&self.shared, 1, 1, |state, answer| self.place(state, answer, &mut slot));
-        match timeout_at(deadline, ask).await {
-            Ok(sent) => sent.map_err(SendTimeoutError::from),
-            Err(_) => Err(SendTimeoutError::Timeout(slot.take().expect("who waits still has the item"))),
+        let sent = {
+            let place = |state: &mut State<T>, answer| self.place(state, answer, &mut slot);
+            let mut ask = AskPlaces::new(&self.shared, 1, 1, place);
+            match timeout_at(deadline, &mut ask).await {
+                Ok(sent) => Some(sent),
+                // It may have been granted a place since it was polled last.
+                Err(_) => ask.now(),
+            }
+        };
+        match sent {
+            Some(sent) => sent.map_err(SendTimeoutError::from),
+            None => Err(SendTimeoutError::Timeout(slot.take().expect("who waits still has the item"))),
         }
     }
 }
@@ -119,7 +126,11 @@ impl<T> Receiver<T> {
         let mut waiting = LeaveOnDrop(self);
         match timeout_at(deadline, std::future::poll_fn(|cx| waiting.poll_recv(cx))).await {
             Ok(received) => received.ok_or(RecvTimeoutError::Closed),
-            Err(_) => Err(RecvTimeoutError::Timeout),
+            // It may have been called since it was polled last.
+            Err(_) => waiting.0.try_recv().map_err(|error| match error {
+                TryRecvError::Closed => RecvTimeoutError::Closed,
+                TryRecvError::Empty => RecvTimeoutError::Timeout,
+            }),
         }
     }
 }

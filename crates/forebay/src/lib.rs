@@ -30,7 +30,7 @@
 //! | I want | use | crate, feature |
 //! | --- | --- | --- |
 //! | items to wait between tasks, in bounds | [`queue::bounded`], [`queue::builder`] | `forebay-queue`, always |
-//! | a number of workers on them | [`Pool`](pool::Pool) | `forebay-pool`, `pool` (default) |
+//! | a number of workers on them | [`Pool`] | `forebay-pool`, `pool` (default) |
 //!
 //! Parts meet through few traits, all in [`queue`]: a [`Source`](queue::Source) hands out
 //! [`Delivery`](queue::Delivery)s on demand, an [`ItemSink`](queue::ItemSink) takes items, and

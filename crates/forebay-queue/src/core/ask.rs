@@ -22,9 +22,9 @@ pub(crate) struct Asking {
 /// How much is asked for, and how.
 #[derive(Clone, Copy)]
 pub(crate) struct Demand {
-    pub(crate) want: usize,
-    pub(crate) min: usize,
-    pub(crate) manners: Manners,
+    want: usize,
+    min: usize,
+    manners: Manners,
 }
 
 /// Asks for at least `min` and at most `want` places, and lets `using` use them in the same lock section.
@@ -98,6 +98,15 @@ impl Asking {
                 }
             }
         })
+    }
+}
+
+// === impl Demand ===
+
+impl Demand {
+    /// One place, and joining the line for it if there is none.
+    pub(crate) fn one() -> Self {
+        Self { want: 1, min: 1, manners: Manners::Polite }
     }
 }
 

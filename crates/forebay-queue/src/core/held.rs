@@ -21,6 +21,8 @@ pub(crate) struct Held<T> {
     /// Came back and cannot be taken before they are due.
     put_off: BTreeMap<(Moment, u64), Returned<T>>,
     in_hand: Slab<InHand>,
+    /// How many deliveries were made: tells apart those that had the same slot in `in_hand`.
+    handed_out: u32,
 }
 
 /// An item on its way out.
@@ -33,6 +35,7 @@ pub(crate) struct Taken<T> {
 /// What is known of a delivery while a consumer has its item.
 #[derive(Clone, Copy)]
 pub(crate) struct InHand {
+    receipt: Receipt,
     seq: u64,
     attempt: u32,
 }
@@ -53,6 +56,7 @@ impl<T> Held<T> {
             returned: BTreeMap::new(),
             put_off: BTreeMap::new(),
             in_hand: Slab::new(),
+            handed_out: 0,
         }
     }
 
@@ -93,6 +97,11 @@ impl<T> Held<T> {
         self.ring.pop_back().or_else(|| self.returned.pop_last().map(|(_, returned)| returned.item))
     }
 
+    /// Takes one of those that are put off: the first that is due.
+    pub(crate) fn pop_put_off(&mut self) -> Option<T> {
+        self.put_off.pop_first().map(|(_, returned)| returned.item)
+    }
+
     /// The number of an item that passes from hand to hand without being stored.
     pub(crate) fn next_number(&mut self) -> u64 {
         let seq = self.front;
@@ -102,14 +111,17 @@ impl<T> Held<T> {
 
     /// Notes that a consumer has the item, and names it.
     pub(crate) fn hand_out(&mut self, seq: u64, attempt: u32) -> Receipt {
-        let key = self.in_hand.insert(InHand { seq, attempt });
-        Receipt::new(pack(key, seq))
+        self.handed_out = self.handed_out.wrapping_add(1);
+        let slot = self.in_hand.vacant_entry();
+        let receipt = Receipt::new((slot.key() as u64) << 32 | u64::from(self.handed_out));
+        slot.insert(InHand { receipt, seq, attempt });
+        receipt
     }
 
     /// Ends what `hand_out` began; `None` if it ended before.
     pub(crate) fn take_back(&mut self, receipt: Receipt) -> Option<InHand> {
         let key = (receipt.get() >> 32) as usize;
-        let known = self.in_hand.get(key).is_some_and(|hand| pack(key, hand.seq) == receipt.get());
+        let known = self.in_hand.get(key).is_some_and(|hand| hand.receipt == receipt);
         known.then(|| self.in_hand.remove(key))
     }
 
@@ -144,9 +156,4 @@ impl<T> Held<T> {
         all.extend(std::iter::from_fn(|| self.pop()).map(|taken| taken.item));
         all
     }
-}
-
-/// Slab key above, low half of the sequence number below: a key that is used again makes another receipt.
-fn pack(key: usize, seq: u64) -> u64 {
-    ((key as u64) << 32) | (seq & u64::from(u32::MAX))
 }

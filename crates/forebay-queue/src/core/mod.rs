@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-pub(crate) use self::ask::{AskPlaces, Asked};
+pub(crate) use self::ask::{AskPlaces, Asked, Asking, Demand};
 pub(crate) use self::offer::Offering;
 pub(crate) use self::state::{Claim, Places, State};
 pub(crate) use self::take::Taking;
 pub(crate) use self::watch::watch;
 use crate::builder::Options;
-use crate::hooks::Hooks;
+use crate::hooks::{Hooks, contain};
 use crate::sync::{self, Mutex};
 use crate::{End, Receipt, Settle};
 
@@ -90,11 +90,11 @@ impl<T> Shared<T> {
 impl<T: Send> Settle<T> for Shared<T> {
     fn settle(&self, receipt: Receipt, item: Option<T>, end: End) {
         let due = match end {
-            End::Nack { after } if after > Duration::ZERO => moment::now().map(|now| now + after),
+            End::Nack { after } if after > Duration::ZERO => moment::after(after),
             _ => None,
         };
         // Left over: the value goes where `end` says, or is just dropped, both outside of the lock.
-        let left = self.update(|state, _| {
+        let left = self.update(|state, wakes| {
             let Some(hand) = state.held.take_back(receipt) else { return item.map(|item| (item, false)) };
             match (&end, item) {
                 (End::Ack, item) => {
@@ -110,9 +110,10 @@ impl<T: Send> Settle<T> for Shared<T> {
                     None
                 }
                 (End::Nack { .. }, Some(item)) if state.has_receivers() => {
+                    let known = state.held.next_due();
                     state.held.put_back(item, hand, due);
-                    if due.is_some() {
-                        state.time_has_changed();
+                    if state.held.next_due() != known {
+                        state.tell_time(wakes);
                     }
                     None
                 }
@@ -144,7 +145,8 @@ impl Wakes {
         }
     }
 
+    /// Calls all of them, also where one panics.
     fn wake(self) {
-        self.first.into_iter().chain(self.more).for_each(Waker::wake);
+        self.first.into_iter().chain(self.more).for_each(|waker| contain(|| waker.wake()));
     }
 }

@@ -8,6 +8,7 @@ mod on_tokio {
     use std::future::Future;
     use std::pin::Pin;
     use std::task::{Context, Poll};
+    use std::time::Duration;
 
     use tokio::runtime::Handle;
     use tokio::time::{Instant, Sleep, sleep_until};
@@ -18,6 +19,12 @@ mod on_tokio {
     /// `None` outside of a runtime.
     pub(crate) fn now() -> Option<Moment> {
         Handle::try_current().is_ok().then(Instant::now)
+    }
+
+    /// The moment `delay` from now. What the clock cannot express is as good as never: thirty years.
+    pub(crate) fn after(delay: Duration) -> Option<Moment> {
+        const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+        now().map(|now| now.checked_add(delay).unwrap_or_else(|| now + NEVER))
     }
 
     /// Wakes one receiver at one moment; made when it is first needed.
@@ -39,11 +46,16 @@ mod on_tokio {
 #[cfg(not(all(feature = "tokio", not(loom))))]
 mod timeless {
     use std::task::{Context, Poll};
+    use std::time::Duration;
 
     /// Nobody makes one: [`now`] never knows.
     pub(crate) type Moment = std::time::Instant;
 
     pub(crate) fn now() -> Option<Moment> {
+        None
+    }
+
+    pub(crate) fn after(_: Duration) -> Option<Moment> {
         None
     }
 
@@ -58,6 +70,6 @@ mod timeless {
 }
 
 #[cfg(all(feature = "tokio", not(loom)))]
-pub(crate) use on_tokio::{Moment, Timer, now};
+pub(crate) use on_tokio::{Moment, Timer, after, now};
 #[cfg(not(all(feature = "tokio", not(loom))))]
-pub(crate) use timeless::{Moment, Timer, now};
+pub(crate) use timeless::{Moment, Timer, after, now};

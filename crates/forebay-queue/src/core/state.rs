@@ -22,7 +22,8 @@
 //!    first.
 //! 6. Closed is told to senders at once. Receivers are told when nothing waits and nothing is in anybody's hands,
 //!    since what is in hand may come back.
-//! 7. While items are put off, the first receiver in the line keeps the time for all.
+//! 7. While items are put off, every receiver that waits keeps the time, so that none depends on another to be
+//!    polled. Whichever comes first makes ready what is due, and then rule 3 says whose it is.
 
 use std::mem;
 use std::task::Waker;
@@ -46,11 +47,11 @@ pub(crate) struct State<T> {
     rx: Line<()>,
     /// Those who wait for a change of pressure, or for the end.
     pub(crate) watchers: Line<()>,
-    /// The receiver that was last asked to keep the time (rule 7).
-    timekeeper: Option<Key>,
     senders: usize,
     receivers: usize,
     closed: bool,
+    /// Those who watch have been told that it is closed.
+    told_closed: bool,
     /// How often the pressure has changed. It alternates, so an odd number means high.
     crossings: u64,
 }
@@ -110,10 +111,10 @@ impl<T> State<T> {
             tx: Line::new(),
             rx: Line::new(),
             watchers: Line::new(),
-            timekeeper: None,
             senders: 1,
             receivers: 1,
             closed: false,
+            told_closed: false,
             crossings: 0,
         }
     }
@@ -162,7 +163,12 @@ impl<T> State<T> {
         if held_back {
             return 0;
         }
-        self.options.capacity.unwrap_or(usize::MAX).saturating_sub(self.held.waiting() + self.granted)
+        self.capacity().saturating_sub(self.held.waiting().saturating_add(self.granted))
+    }
+
+    /// The bound, or what is as good as none: half of all numbers, so that sums of two do not overflow.
+    fn capacity(&self) -> usize {
+        self.options.capacity.unwrap_or(usize::MAX / 2)
     }
 
     /// Items, stored or offered, that a receiver can take.
@@ -180,11 +186,12 @@ impl<T> State<T> {
         self.senders += 1;
     }
 
-    /// For a weak handle: only while there are strong ones.
-    pub(crate) fn revive_sender(&mut self) -> bool {
-        let alive = self.senders > 0;
-        self.senders += usize::from(alive);
-        alive
+    /// For a weak handle: only while there are strong ones. Tells the crossings so far.
+    pub(crate) fn revive_sender(&mut self) -> Option<u64> {
+        (self.senders > 0).then(|| {
+            self.senders += 1;
+            self.crossings
+        })
     }
 
     pub(crate) fn remove_sender(&mut self) {
@@ -220,11 +227,8 @@ impl<T> State<T> {
             self.granted -= got;
             return Step::Done(Places::Closed);
         }
-        if let Some(capacity) = self.options.capacity
-            && min > capacity
-            && got == 0
-        {
-            return Step::Done(Places::TooMany(capacity));
+        if min > self.capacity() && got == 0 {
+            return Step::Done(Places::TooMany(self.capacity()));
         }
         // While anybody is in the line nothing is free, since `balance` has granted it: nobody is overtaken there.
         let more = self.free().min(want - got).min(manners.allowance(&self.tx));
@@ -267,6 +271,10 @@ impl<T> State<T> {
             WhenFull::DropOldest => self.held.pop().map(|taken| taken.item),
             WhenFull::Wait | WhenFull::Refuse | WhenFull::DropIncoming => None,
         };
+        // Items that are put off take their places too.
+        let displaced = displaced.or_else(|| {
+            (self.options.when_full != WhenFull::DropIncoming).then(|| self.held.pop_put_off()).flatten()
+        });
         match displaced {
             Some(displaced) => {
                 self.held.push(item);
@@ -279,7 +287,8 @@ impl<T> State<T> {
 
     /// At a rendezvous, hands an item to a receiver that waits, if one does (rule 5).
     pub(crate) fn hand_over(&mut self, item: T) -> Result<(), T> {
-        if !self.is_rendezvous() || self.rx.is_empty() {
+        // Nobody passes those who are offering: the receivers that wait are called for theirs first.
+        if !self.is_rendezvous() || !self.tx.is_empty() || self.rx.is_empty() {
             return Err(item);
         }
         self.tally.accepted += 1;
@@ -411,6 +420,9 @@ impl<T> State<T> {
             while let Some(waker) = self.tx.dismiss() {
                 after.wakes.extend(waker);
             }
+            if !mem::replace(&mut self.told_closed, true) {
+                self.tell_watchers(after);
+            }
         }
         // Before places are granted: it may hold senders back, or let them go.
         self.measure_pressure(after);
@@ -425,15 +437,14 @@ impl<T> State<T> {
                 after.wakes.extend(waker);
             }
         }
-        self.ask_for_time(after);
     }
 
     /// Rule 2.
     fn grant(&mut self, after: &mut After) {
         while let Some(first) = self.tx.first() {
-            let (free, capacity) = (self.free(), self.options.capacity);
+            let (free, capacity) = (self.free(), self.capacity());
             let Ask::Places { want, min, got } = self.tx.what(first) else { return };
-            if capacity.is_some_and(|capacity| *min > capacity) {
+            if *min > capacity {
                 // The capacity has shrunk since: what it gathered is the next one's, and it is told.
                 self.granted -= mem::take(got);
                 after.wakes.extend(self.tx.dismiss().flatten());
@@ -450,36 +461,18 @@ impl<T> State<T> {
         }
     }
 
-    /// Rule 7.
-    fn ask_for_time(&mut self, after: &mut After) {
-        if self.held.next_due().is_none() {
-            self.timekeeper = None;
-            return;
-        }
-        let first = self.rx.first();
-        if first != self.timekeeper
-            && let Some(key) = first
-        {
-            after.wakes.extend(self.rx.take_waker(key));
-        }
-        self.timekeeper = first;
-    }
-
-    /// Makes the first receiver look at the clock again, since something is due earlier than it knows.
-    pub(crate) fn time_has_changed(&mut self) {
-        self.timekeeper = None;
+    /// Rule 7: something is due earlier than those who wait know.
+    pub(crate) fn tell_time(&mut self, after: &mut After) {
+        self.rx.take_wakers(|waker| after.wakes.extend(Some(waker)));
     }
 
     fn measure_pressure(&mut self, after: &mut After) {
         let Some(capacity) = self.options.capacity else { return };
         let len = if capacity == 0 { self.tx.len() } else { self.held.waiting() };
         let now = self.pressure();
-        let crossed = self.options.watermarks.update(now, len, capacity) != now;
-        if crossed {
+        if self.options.watermarks.update(now, len, capacity) != now {
             self.crossings += 1;
             after.crossings = Some(self.crossings);
-        }
-        if crossed || self.closed {
             self.tell_watchers(after);
         }
     }

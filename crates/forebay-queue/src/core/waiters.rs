@@ -146,9 +146,15 @@ impl<W> Line<W> {
         self.nodes[key].waker.replace(waker)
     }
 
-    /// Takes the waker of one who stays in the line, to have it look at something. It renews it when polled.
-    pub(crate) fn take_waker(&mut self, key: Key) -> Option<Waker> {
-        self.nodes[key].waker.take()
+    /// Takes the wakers of all who are in the line and stay there, to have them look at something. They leave new
+    /// ones when they are polled.
+    pub(crate) fn take_wakers(&mut self, mut each: impl FnMut(Waker)) {
+        let mut next = self.waiting.head;
+        while let Some(key) = next {
+            let node = &mut self.nodes[key];
+            node.waker.take().into_iter().for_each(&mut each);
+            next = node.next;
+        }
     }
 
     fn pop(&mut self, turn: Turn) -> Option<(Key, Option<Waker>)> {

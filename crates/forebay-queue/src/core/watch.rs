@@ -13,13 +13,15 @@ use super::waiters::{Key, Turn};
 pub(crate) async fn watch<T, R>(shared: &Shared<T>, mut seen: impl FnMut(&State<T>) -> Option<R>) -> R {
     let mut place = Place { shared, key: None };
     poll_fn(|cx| {
-        let waker = cx.waker().clone();
-        let (result, stale) = shared.update(|state, _| match seen(state) {
-            Some(result) => (Poll::Ready(result), None),
-            None => (Poll::Pending, state.watch_on(&mut place.key, waker)),
-        });
-        drop(stale);
-        result
+        let mut waker = Some(cx.waker().clone());
+        // Afterwards `waker` holds what is to be dropped outside of the lock.
+        shared.update(|state, _| match seen(state) {
+            Some(result) => Poll::Ready(result),
+            None => {
+                state.watch_on(&mut place.key, &mut waker);
+                Poll::Pending
+            }
+        })
     })
     .await
 }
@@ -39,16 +41,16 @@ impl<T> Drop for Place<'_, T> {
 }
 
 impl<T> State<T> {
-    /// Waits on. Gives the waker that is replaced, to be dropped after the lock is released.
-    fn watch_on(&mut self, key: &mut Option<Key>, waker: Waker) -> Option<Waker> {
+    /// Waits on, with the waker in `waker`. Leaves there the one that is replaced.
+    fn watch_on(&mut self, key: &mut Option<Key>, waker: &mut Option<Waker>) {
+        let Some(new) = waker.take() else { unreachable!("who watches brings a waker") };
         match *key {
             Some(waiting) if self.watchers.turn(waiting) == Turn::Waiting => {
-                self.watchers.renew(waiting, waker)
+                *waker = self.watchers.renew(waiting, new);
             }
             told => {
-                let stale = told.and_then(|told| self.stop_watching(told));
-                *key = Some(self.watchers.push_back((), waker));
-                stale
+                *waker = told.and_then(|told| self.stop_watching(told));
+                *key = Some(self.watchers.push_back((), new));
             }
         }
     }

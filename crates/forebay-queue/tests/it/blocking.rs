@@ -51,3 +51,15 @@ fn blocked_sender_is_told_that_the_queue_was_closed() {
     drop(rx);
     assert_eq!(sender.join().expect("no panic"), Err(SendError::Closed(2)));
 }
+
+/// Blocking a runtime's thread is a mistake, but not one to hang for while there is room.
+#[tokio::test]
+async fn spent_budget_does_not_stop_a_blocking_call() {
+    let (tx, mut rx) = forebay_queue::unbounded();
+    for n in 0..1_000 {
+        tx.blocking_send(n).expect("there is room");
+    }
+    for n in 0..1_000 {
+        assert_eq!(rx.blocking_recv(), Some(n));
+    }
+}

@@ -114,3 +114,28 @@ fn values_left_in_a_queue_are_dropped_with_it() {
     drop(rx);
     assert_eq!(Arc::strong_count(&value), 1);
 }
+
+#[test]
+fn hook_that_panics_still_hears_of_the_others() {
+    let left = Arc::new(Mutex::new(Vec::new()));
+    let hook = left.clone();
+    let (tx, rx) = builder()
+        .on_undelivered(move |item| {
+            hook.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(item);
+            assert_ne!(item, 1, "a panic on purpose");
+        })
+        .build();
+    (0..3).for_each(|n| assert!(tx.try_send(n).is_ok()));
+    drop(rx);
+    assert_eq!(*left.lock().unwrap_or_else(|poisoned| poisoned.into_inner()), [0, 1, 2]);
+    assert_eq!(tx.stats().returned, 3);
+}
+
+#[test]
+fn end_of_an_unbounded_queue_is_told_to_those_who_watch() {
+    let (tx, rx) = forebay_queue::unbounded::<u8>();
+    let mut closed = Driver::new(tx.closed());
+    closed.assert_pending();
+    drop(rx);
+    closed.assert_ready();
+}

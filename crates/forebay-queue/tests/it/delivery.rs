@@ -212,3 +212,37 @@ fn without_a_runtime_nothing_is_put_off() {
     take(&mut rx, 1).remove(0).nack(Duration::from_secs(3600));
     assert_eq!(rx.try_recv(), Ok(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn longest_delay_does_not_overflow() {
+    let (tx, mut rx) = filled([1]);
+    take(&mut rx, 1).remove(0).nack(Duration::MAX);
+    assert_eq!((tx.len(), rx.try_recv()), (1, Err(TryRecvError::Empty)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn receiver_that_is_never_polled_keeps_the_time_of_nobody_else() {
+    let (_tx, mut rx) = filled([1, 2]);
+    let (mut first, mut second) = (rx.clone(), rx.clone());
+    let hands = take(&mut rx, 2);
+    let mut stuck = Driver::new(first.recv());
+    stuck.assert_pending();
+    let waiting = tokio::spawn(async move { second.recv().await });
+    tokio::task::yield_now().await;
+    for delivery in hands {
+        delivery.nack(Duration::from_secs(1));
+    }
+    // One of the two is meant for the one that is stuck; the other item is not held up by that.
+    assert_eq!(waiting.await.expect("no panic"), Some(1));
+    assert!(stuck.is_woken());
+    assert_eq!(stuck.assert_ready(), Some(2));
+}
+
+#[test]
+fn each_attempt_has_a_receipt_of_its_own() {
+    let (_tx, mut rx) = filled([1]);
+    let first = take(&mut rx, 1).remove(0).receipt();
+    let second = take(&mut rx, 1).remove(0);
+    assert_eq!(second.attempt(), 2);
+    assert_ne!(second.receipt(), first);
+}

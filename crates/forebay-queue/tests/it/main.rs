@@ -7,6 +7,7 @@ mod cancel; // contracts 2 and 3: a future that is dropped leaves no trace
 mod close; // the end of a queue, and what is left in it
 mod conservation; // contract 1: a model, random operations, and counts that add up
 mod delivery; // settling: acknowledged, returned, put off, set aside
+mod faces; // polled by hand: reserving, and the faces built on it
 mod fairness; // contracts 5 and 6: who is served next
 mod neighbour; // contracts 11 and 12: the cooperative budget, honest about full
 mod overload; // contract 11: what a full queue does

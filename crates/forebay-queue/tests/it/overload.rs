@@ -93,3 +93,20 @@ fn reserved_place_is_not_dropped_for() {
     permit.send(2).expect("open");
     assert_eq!(drain(&mut rx), [2]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn items_that_are_put_off_are_dropped_too() {
+    use forebay_queue::Source;
+    use std::num::NonZeroUsize;
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    for (when_full, expected) in [(DropIncoming, 2), (DropYoungest, 1), (DropOldest, 1)] {
+        let (tx, mut rx) = builder().capacity(1).when_full(when_full).build();
+        tx.try_send(1).expect("there is room");
+        let mut hands = Vec::new();
+        let _ = rx.poll_next(&mut Context::from_waker(Waker::noop()), NonZeroUsize::MIN, &mut hands);
+        hands.remove(0).nack(Duration::from_secs(1));
+        assert_eq!(tx.try_send(2), Ok(Sent::Displaced(expected)), "{when_full:?}");
+    }
+}

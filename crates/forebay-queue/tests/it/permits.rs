@@ -78,3 +78,11 @@ fn one_item_more_than_was_reserved_panics() {
     permits.send(1).expect("open");
     let _ = permits.send(2);
 }
+
+#[test]
+fn more_places_than_there_are_numbers_for_are_too_many() {
+    let (tx, _rx) = forebay_queue::unbounded();
+    let refused = Driver::new(tx.reserve_many(usize::MAX)).assert_ready().unwrap_err();
+    assert!(matches!(refused, ReserveError::TooMany { .. }));
+    tx.try_send(1).expect("there is room");
+}

@@ -175,3 +175,39 @@ fn held_sender_that_goes_away_leaves_the_line() {
     assert!(stayer.poll().is_ready(), "1 of 2 is below 70 %");
     assert_eq!([rx.try_recv(), rx.try_recv()], [Ok(1), Ok(3)]);
 }
+
+#[test]
+fn watching_a_closed_queue_does_not_spin() {
+    let (tx, mut rx) = bounded(1);
+    tx.try_send(1).expect("there is room");
+    tx.close();
+    let mut closed = Driver::new(tx.closed());
+    closed.assert_ready();
+    let watcher = rx.clone();
+    assert_eq!(Driver::new(watcher.pressure_changed()).assert_ready(), High);
+    let mut watching = Driver::new(watcher.pressure_changed());
+    watching.assert_pending();
+    watching.assert_pending();
+    assert_eq!(watching.wakes(), 0);
+    assert_eq!(rx.try_recv(), Ok(1));
+    assert_eq!(watching.assert_ready(), Normal, "what is left still leaves");
+}
+
+#[test]
+fn upgraded_sender_has_seen_nothing_old() {
+    let (tx, mut rx) = bounded(1);
+    tx.try_send(1).expect("there is room");
+    rx.try_recv().expect("it is there");
+    let upgraded = tx.downgrade().upgrade().expect("tx is there");
+    Driver::new(upgraded.pressure_changed()).assert_pending();
+}
+
+#[test]
+fn hook_that_panics_takes_no_item_with_it() {
+    let (tx, mut rx) = builder()
+        .capacity(1)
+        .on_pressure(|pressure| assert_ne!(pressure, Normal, "a panic on purpose"))
+        .build();
+    tx.try_send(1).expect("there is room");
+    assert_eq!(rx.try_recv(), Ok(1));
+}

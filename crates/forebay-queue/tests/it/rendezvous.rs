@@ -146,3 +146,20 @@ fn rendezvous_that_does_not_wait() {
         assert_eq!(recv.assert_ready(), Some(2));
     }
 }
+
+#[test]
+fn try_send_does_not_pass_an_offer() {
+    let (tx, mut rx) = bounded(0);
+    let mut other = rx.clone();
+    let mut first = Driver::new(rx.recv());
+    let mut second = Driver::new(other.recv());
+    first.assert_pending();
+    second.assert_pending();
+    let mut send = Driver::new(tx.send(1));
+    send.assert_pending();
+    assert_eq!(tx.try_send(2), Err(TrySendError::Full(2)), "the offer was there first");
+    assert_eq!(first.assert_ready(), Some(1));
+    assert_eq!(send.assert_ready(), Ok(Sent::Stored));
+    tx.try_send(2).expect("the second still waits");
+    assert_eq!(second.assert_ready(), Some(2));
+}

@@ -72,3 +72,40 @@ async fn longest_timeout_does_not_overflow() {
     tx.send_timeout(1, Duration::MAX).await.expect("there is room");
     assert_eq!(rx.recv_timeout(Duration::MAX).await, Ok(1));
 }
+
+/// Who has overtaken its share joins the line, and is called at once; no time must pass for that.
+#[tokio::test(start_paused = true)]
+async fn timeout_of_zero_takes_what_is_there_past_one_who_was_woken() {
+    let (tx, mut rx) = bounded(100);
+    let mut other = rx.clone();
+    let mut woken = Driver::new(rx.recv());
+    woken.assert_pending();
+    (0..50).for_each(|n| assert!(tx.try_send(n).is_ok()));
+    for n in 0..49 {
+        assert_eq!(other.recv_timeout(Duration::ZERO).await, Ok(n));
+    }
+    assert_eq!(
+        other.recv_timeout(Duration::ZERO).await,
+        Err(RecvTimeoutError::Timeout),
+        "the last is promised"
+    );
+    assert_eq!(woken.assert_ready(), Some(49));
+}
+
+#[tokio::test(start_paused = true)]
+async fn timeout_of_zero_uses_room_past_one_who_was_woken() {
+    let (tx, mut rx) = bounded(50);
+    (0..50).for_each(|n| assert!(tx.try_send(n).is_ok()));
+    let mut woken = Driver::new(tx.send(50));
+    woken.assert_pending();
+    assert_eq!(rx.recv_many(&mut Vec::new(), 50).await, 50);
+    for n in 0..49 {
+        assert_eq!(tx.send_timeout(n, Duration::ZERO).await, Ok(Sent::Stored));
+    }
+    assert_eq!(
+        tx.send_timeout(9, Duration::ZERO).await,
+        Err(SendTimeoutError::Timeout(9)),
+        "the last is granted"
+    );
+    assert_eq!(woken.assert_ready(), Ok(Sent::Stored));
+}

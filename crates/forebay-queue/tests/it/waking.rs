@@ -127,3 +127,26 @@ fn items_are_dropped_outside_of_the_lock() {
         look.lock().unwrap().take();
     }
 }
+
+#[test]
+fn waker_that_panics_keeps_no_wake_from_others() {
+    use std::sync::Arc;
+    use std::task::{Wake, Waker};
+
+    struct Bomb;
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {
+            panic!("a panic on purpose");
+        }
+    }
+
+    let (tx, mut rx) = bounded::<u32>(1);
+    let mut other = rx.clone();
+    let mut first = pin!(rx.recv());
+    let bomb = Waker::from(Arc::new(Bomb));
+    assert!(first.as_mut().poll(&mut Context::from_waker(&bomb)).is_pending());
+    let mut second = Driver::new(other.recv());
+    second.assert_pending();
+    drop(tx);
+    assert_eq!(second.assert_ready(), None);
+}
