@@ -10,7 +10,7 @@
 //!        poll_next(waker of lead, 2) ─▶ pending: the lead's waker is with the source
 //! ```
 //!
-//! The rules, all under one lock that is held for polls and never across an await:
+//! The rules, all under one lock that is held while the source is polled and never across an await:
 //!
 //! 1. A worker that becomes free joins the line and leaves its waker there. Then it asks.
 //! 2. To ask is to poll the source with the waker of the *lead* (whoever waits longest) and a demand of all that
@@ -21,9 +21,19 @@
 //!    woken to ask (when a waiting worker is cancelled).
 //! 4. A delivery goes into the hands of a worker that waits, and to nobody else. No item lies in the pocket of a
 //!    busy worker, and none is taken that nobody could start.
-//! 5. Wakers are called, surplus is dropped and events are told after the lock is released.
+//! 5. What is ours to call is called after the lock is released: the wakers of workers and supervisor, the
+//!    destructors of surplus, events. What the source calls while it is polled (a queue's `on_pressure`, the wakers
+//!    of its senders) runs under the lock, so nothing that it can reach through the pool's handle waits for the
+//!    lock: the counters are read without it, and a source that is to be closed from inside its own poll is closed
+//!    by whoever polls it, as soon as it has answered.
+//!
+//! Polling outside of the lock would do without rule 5's exceptions. It was left: a worker that comes while another
+//! asks would have to be woken, which costs more than to wait out a poll, and who asks would go on asking for
+//! others while its own item lies in its hands.
 
+use std::cell::Cell;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -35,6 +45,12 @@ use crate::hands::{Hands, Settlements};
 /// The source, and the line of free workers before it.
 pub(crate) struct Intake<T> {
     settlements: Arc<Settlements>,
+    /// How many workers wait: the length of the line, to be read without the lock.
+    idle: Arc<AtomicUsize>,
+    /// Which thread has the lock, 0 for none. A thread finds itself here only if it put itself here.
+    holder: AtomicUsize,
+    /// The source was to be closed from inside of its own poll, and whoever polls it has not done so yet.
+    close_owed: AtomicBool,
     state: Mutex<State<T>>,
 }
 
@@ -51,12 +67,16 @@ struct State<T> {
     source: Option<Box<dyn Source<Item = T>>>,
     /// Nothing more is handed out, for ever: the source ended, broke, or the pool stopped.
     ended: bool,
+    /// The source was told to accept nothing new.
+    closed: bool,
     /// The source is neither asked nor told anything until the supervisor says so.
     unavailable: bool,
     /// The source was told of ends that it has not confirmed, as far as it was polled for that.
     settling: bool,
     /// Indices of the seats whose workers wait, the lead first.
     waiting: Vec<usize>,
+    /// The length of `waiting`, for whoever must not wait for the lock.
+    idle: Arc<AtomicUsize>,
     /// One for each worker.
     seats: Vec<Seat<T>>,
     /// Room for deliveries on their way from the source; empty outside a poll.
@@ -106,12 +126,15 @@ impl<T: Send + 'static> Intake<T> {
     ) -> Self {
         let seats: Vec<_> =
             hands.into_iter().map(|hands| Seat { hands, place: Place::Away, waker: None }).collect();
+        let idle = Arc::new(AtomicUsize::new(0));
         let state = State {
             source: Some(source),
             ended: false,
+            closed: false,
             unavailable: false,
             settling: false,
             waiting: Vec::with_capacity(seats.len()),
+            idle: Arc::clone(&idle),
             out: Vec::with_capacity(seats.len()),
             seats,
             supervisor: None,
@@ -120,7 +143,13 @@ impl<T: Send + 'static> Intake<T> {
             outage: None,
             broken: None,
         };
-        Self { settlements, state: Mutex::new(state) }
+        Self {
+            settlements,
+            idle,
+            holder: AtomicUsize::new(0),
+            close_owed: AtomicBool::new(false),
+            state: Mutex::new(state),
+        }
     }
 
     /// Waits for an item. `true`: there is one in the hands of `seat`; `false`: there will be none.
@@ -128,8 +157,7 @@ impl<T: Send + 'static> Intake<T> {
         self.with(|state, afterwards| {
             state.mind_settlements(&self.settlements, afterwards);
             if state.seats[seat].place == Place::Away {
-                state.seats[seat].place = Place::Waiting;
-                state.waiting.push(seat);
+                state.join_line(seat);
             }
             state.leave_waker(seat, cx.waker());
             state.ask(Some(seat), afterwards);
@@ -201,15 +229,15 @@ impl<T: Send + 'static> Intake<T> {
     }
 
     /// Tells the source to accept nothing new. What it holds is still handed out.
+    ///
+    /// From inside a poll of the source (see rule 5) it is told when the poll is over.
     pub(crate) fn close(&self) {
-        self.with(|state, afterwards| {
-            let Some(source) = &mut state.source else { return };
-            if let Err(panic) = contain(|| source.close()) {
-                state.break_off(panicked(panic), afterwards);
-            }
-            // It may have ended just now, and need not say so unasked.
-            state.ask(None, afterwards);
-        });
+        // Only this thread itself reads or writes what matters here, so no ordering is needed.
+        if self.holder.load(Ordering::Relaxed) == this_thread() {
+            self.close_owed.store(true, Ordering::Relaxed);
+        } else {
+            self.with(State::close);
+        }
     }
 
     /// Hands out nothing more, whatever the source holds.
@@ -248,9 +276,9 @@ impl<T: Send + 'static> Intake<T> {
         self.lock().broken.clone()
     }
 
-    /// How many workers wait for an item.
+    /// How many workers wait for an item. Takes no lock.
     pub(crate) fn idle(&self) -> usize {
-        self.lock().waiting.len()
+        self.idle.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -261,7 +289,14 @@ impl<T: Send + 'static> Intake<T> {
     /// Runs a section, then does what it left for afterwards.
     fn with<R>(&self, section: impl FnOnce(&mut State<T>, &mut Afterwards<T>) -> R) -> R {
         let mut afterwards = Afterwards { wakers: Vec::new(), surplus: Vec::new(), recovered: false };
-        let result = section(&mut self.lock(), &mut afterwards);
+        let mut state = self.lock();
+        self.holder.store(this_thread(), Ordering::Relaxed);
+        let result = section(&mut state, &mut afterwards);
+        while self.close_owed.swap(false, Ordering::Relaxed) {
+            state.close(&mut afterwards);
+        }
+        self.holder.store(0, Ordering::Relaxed);
+        drop(state);
         afterwards.wakers.into_iter().for_each(Waker::wake);
         if afterwards.recovered {
             tracing::debug!("source is available again");
@@ -278,6 +313,19 @@ impl<T: Send + 'static> Intake<T> {
 // === impl State ===
 
 impl<T: Send + 'static> State<T> {
+    /// Closing twice is closing once.
+    fn close(&mut self, afterwards: &mut Afterwards<T>) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        let Some(source) = &mut self.source else { return };
+        if let Err(panic) = contain(|| source.close()) {
+            self.break_off(panicked(panic), afterwards);
+        }
+        // It may have ended just now, and need not say so unasked.
+        self.ask(None, afterwards);
+    }
+
     /// Rule 2. `asker` is served first: it is running, and needs no wake-up.
     fn ask(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
         while !self.ended
@@ -398,14 +446,28 @@ impl<T: Send + 'static> State<T> {
         }
     }
 
+    fn join_line(&mut self, seat: usize) {
+        self.seats[seat].place = Place::Waiting;
+        self.waiting.push(seat);
+        self.idle.store(self.waiting.len(), Ordering::Relaxed);
+    }
+
     fn leave_line(&mut self, seat: usize) {
         if self.seats[seat].place == Place::Waiting {
             // From the back, where the one that just came is.
             let index = self.waiting.iter().rposition(|&waiting| waiting == seat);
             self.waiting.remove(index.expect("who waits is in the line"));
+            self.idle.store(self.waiting.len(), Ordering::Relaxed);
         }
         self.seats[seat].place = Place::Away;
     }
+}
+
+/// A number that is this thread's alone as long as it lives, and never 0: where a byte of its own lies. Many times
+/// cheaper than [`std::thread::current`], which counts references.
+fn this_thread() -> usize {
+    thread_local!(static HERE: Cell<u8> = const { Cell::new(0) });
+    HERE.with(|here| std::ptr::from_ref(here).addr())
 }
 
 fn panicked(message: String) -> SourceError {

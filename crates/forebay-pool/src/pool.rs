@@ -95,6 +95,10 @@ impl<T: Send + 'static, P> Pool<T, P> {
     /// Tells the source to accept nothing new. What it holds is still worked on; the pool ends after that.
     ///
     /// Closing twice is closing once.
+    ///
+    /// It waits while another thread asks the source for items, which takes as long as a poll. Called by what runs
+    /// inside such a poll (a queue's `on_pressure`, a waker) it returns at once, and the source is closed as soon
+    /// as it has answered. Such a hook must not wait for a thread that closes the pool.
     pub fn close(&self) {
         self.shared.closed.store(true, Ordering::Release);
         self.shared.enter(Phase::Closing);
@@ -175,7 +179,7 @@ impl<T: Send + 'static, P> Pool<T, P> {
         report
     }
 
-    /// The counters, which add up.
+    /// The counters, which add up. They may be read from anywhere, also from the hooks of a queue.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

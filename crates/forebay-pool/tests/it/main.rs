@@ -32,6 +32,9 @@ mod settling;
 /// Sources that fail, break, or do not keep their contract.
 mod outages;
 
+/// Code of others that runs inside the pool's own calls may use the handle.
+mod hooks;
+
 /// Shutdown is a sequence, and nothing that races with it is lost.
 mod shutdown;
 
