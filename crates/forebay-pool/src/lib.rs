@@ -82,8 +82,8 @@
 //!   of a busy worker. There is no dispatcher: the worker that becomes free asks.
 //! - **Order.** Items start in the order of the source, and end in any. Among the workers there is no order.
 //! - **Panics** are contained around the handler's call and each poll of its future, and in the destructors of both.
-//!   Each is counted, is one `error` event with worker and attempt, and rebuilds its worker's handler. With
-//!   `panic = "abort"` nothing can be contained.
+//!   Each is counted and is one `error` event with the worker; one that ends an item's run names the attempt too, and
+//!   rebuilds the worker's handler. With `panic = "abort"` nothing can be contained.
 //! - **Shutdown** ([`Pool::shutdown`]) goes through [`Phase`]: it stops accepting, works on what is held until the
 //!   deadline, cancels the rest. [`Report`] says what became of everything, and whether the source confirmed it.
 //! - **An outage** of the source ([`Unavailable`](forebay_queue::SourceError::Unavailable)) pauses the pool for a

@@ -34,7 +34,8 @@ pub struct PoolStats {
     pub dead_lettered: u64,
     /// Items in hand now.
     pub held: usize,
-    /// Handlers that panicked while they had an item.
+    /// Panics of handlers: in their calls and polls, and in the destructors of the handlers and of their futures.
+    /// Those of a maker, and in the readiness of a service, are events only.
     pub panics: u64,
     /// How often a worker's handler or service was built anew.
     pub restarts: u64,
@@ -82,7 +83,8 @@ pub struct Report {
     pub undelivered: u64,
     /// How many of the failed and returned were aborted at the deadline, while their handler ran.
     pub aborted: u64,
-    /// Handlers that panicked while they had an item.
+    /// Panics of handlers: in their calls and polls, and in the destructors of the handlers and of their futures.
+    /// Those of a maker, and in the readiness of a service, are events only.
     pub panics: u64,
     /// How often a worker's handler or service was built anew.
     pub restarts: u64,

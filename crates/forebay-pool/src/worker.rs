@@ -13,8 +13,8 @@
 //! Everything that is not ours runs contained: making the handler, its readiness, the call, each poll, and the
 //! destructors of future and handler. The future lives in this task, so an item costs no allocation.
 //!
-//! A task that is aborted drops its locals in reverse: the handler, then the future (a delivery in it comes back to
-//! the hands), then [`Seated`], which leaves the line and gives up what is still in hand.
+//! A task that is aborted drops its locals in reverse: [`Bench`], which drops the future (a delivery in it comes back
+//! to the hands) and then the handler; then [`Seated`], which leaves the line and gives up what is still in hand.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -24,7 +24,7 @@ use std::task::Poll;
 use crate::WorkerId;
 use crate::contain::contain;
 use crate::handler::{Handle, Make};
-use crate::hands::RunEnd;
+use crate::hands::{Hands, RunEnd};
 use crate::outcome::{BoxError, chain};
 use crate::pool::Shared;
 
@@ -51,6 +51,16 @@ struct Seated<'a, T: Send + 'static> {
     id: WorkerId,
 }
 
+/// What a worker works with: its handler, and the place of the future that this is running.
+///
+/// Both are destroyed here and nowhere else, each contained by itself: two destructors that panic one after the
+/// other, the second while the first unwinds, would end the process.
+struct Bench<'a, T, H: Handle<T>> {
+    hands: &'a Hands<T>,
+    handler: Option<H>,
+    running: Pin<&'a mut Option<H::Future>>,
+}
+
 // === impl CrewOf ===
 
 impl<M> CrewOf<M> {
@@ -68,9 +78,10 @@ impl<T: Send + 'static, M: Make<T>> Crew<T> for CrewOf<M> {
 // === impl Seated ===
 
 impl<T: Send + 'static> Seated<'_, T> {
-    /// Waits until `handler` is ready, and only then for an item: one that is taken can be started at once.
-    async fn next<H: Handle<T>>(&self, handler: &mut H) -> Next {
+    /// Waits until the handler is ready, and only then for an item: one that is taken can be started at once.
+    async fn next<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>) -> Next {
         let intake = &self.shared.intake;
+        let handler = bench.handler.as_mut().expect("it stays until the bench goes");
         let mut ready = false;
         poll_fn(|cx| {
             if !ready {
@@ -87,18 +98,19 @@ impl<T: Send + 'static> Seated<'_, T> {
         .await
     }
 
-    /// Runs the handler on the item in hand. `running` is where its future lives meanwhile.
-    async fn run<H: Handle<T>>(&self, handler: &mut H, mut running: Pin<&mut Option<H::Future>>) -> RunEnd {
+    /// Runs the handler on the item in hand.
+    async fn run<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>) -> RunEnd {
         let hands = &self.shared.hands[self.id.0];
+        let handler = bench.handler.as_mut().expect("it stays until the bench goes");
         match contain(|| handler.call(hands)) {
-            Ok(future) => running.set(Some(future)),
+            Ok(future) => bench.running.set(Some(future)),
             Err(panic) => return RunEnd::Panicked(panic),
         }
         let run_end = poll_fn(|cx| {
             if H::LENDS {
                 hands.enter_poll();
             }
-            let future = running.as_mut().as_pin_mut().expect("it stays until it is done");
+            let future = bench.running.as_mut().as_pin_mut().expect("it stays until it is done");
             let polled = contain(|| future.poll(cx).map(|output| run_end_of(H::outcome(output))));
             if H::LENDS && matches!(polled, Ok(Poll::Pending)) {
                 hands.leave_poll();
@@ -110,9 +122,14 @@ impl<T: Send + 'static> Seated<'_, T> {
         })
         .await;
         // A lent delivery may still be in the future; its end is known only once that is gone.
-        match contain(|| running.set(None)) {
-            Ok(()) => run_end,
-            Err(panic) => RunEnd::Panicked(panic),
+        match (contain(|| bench.running.set(None)), &run_end) {
+            (Ok(()), _) => run_end,
+            // The first panic is the one that explains the other.
+            (Err(panic), RunEnd::Panicked(_)) => {
+                hands.count_panic(&panic, "the handler's future was dropped after a panic");
+                run_end
+            }
+            (Err(panic), _) => RunEnd::Panicked(panic),
         }
     }
 
@@ -133,6 +150,21 @@ impl<T: Send + 'static> Drop for Seated<'_, T> {
     }
 }
 
+// === impl Bench ===
+
+impl<T, H: Handle<T>> Drop for Bench<'_, T, H> {
+    fn drop(&mut self) {
+        if self.running.is_some()
+            && let Err(panic) = contain(|| self.running.set(None))
+        {
+            self.hands.count_panic(&panic, "the handler's future was dropped");
+        }
+        if let Err(panic) = contain(|| drop(self.handler.take())) {
+            self.hands.count_panic(&panic, "the handler was dropped");
+        }
+    }
+}
+
 /// The life of one worker.
 async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, shared: Arc<Shared<T>>, id: WorkerId) {
     let seated = Seated { shared: &shared, id };
@@ -141,8 +173,8 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, shared: Arc<Shared<T>
     // In a row: makers that panicked, and services that failed before they were ready.
     let mut setbacks = 0_u32;
     while !shared.intake.has_ended() {
-        let mut handler = match contain(|| make.make(id)) {
-            Ok(handler) => handler,
+        let mut bench = match contain(|| make.make(id)) {
+            Ok(handler) => Bench { hands, handler: Some(handler), running: running.as_mut() },
             Err(panic) => {
                 setbacks = setbacks.saturating_add(1);
                 tracing::error!(worker = id.index(), setbacks, %panic, "worker could not be built");
@@ -153,7 +185,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, shared: Arc<Shared<T>
         let ended = loop {
             // A source may always have an item ready, and a handler may never wait: others must get their turn.
             tokio::task::coop::consume_budget().await;
-            match seated.next(&mut handler).await {
+            match seated.next(&mut bench).await {
                 Next::Item => setbacks = 0,
                 Next::End => break true,
                 Next::Unready(error) => {
@@ -162,15 +194,13 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, shared: Arc<Shared<T>
                     break false;
                 }
             }
-            let run_end = seated.run(&mut handler, running.as_mut()).await;
+            let run_end = seated.run(&mut bench).await;
             hands.finish(&run_end);
             if matches!(run_end, RunEnd::Panicked(_)) {
                 break false;
             }
         };
-        if let Err(panic) = contain(|| drop(handler)) {
-            tracing::error!(worker = id.index(), %panic, "handler panicked when it was dropped");
-        }
+        drop(bench);
         if ended {
             break;
         }

@@ -246,6 +246,11 @@ impl<T> Ledger<T> {
         Some(self.give_back(lent, came_back, terms, run_end))
     }
 
+    /// A panic that is not the end of a run.
+    pub(super) fn count_panic(&mut self) {
+        self.tally.panics += 1;
+    }
+
     /// Returns what was given and not started on.
     pub(super) fn return_inbox(&mut self) -> Option<Settlement<T>> {
         let delivery = self.inbox.take()?;

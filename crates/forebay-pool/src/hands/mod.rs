@@ -106,6 +106,12 @@ impl<T> Hands<T> {
         }
     }
 
+    /// A destructor of what the handler left behind panicked. It does not change how an item ends.
+    pub(crate) fn count_panic(&self, panic: &str, place: &'static str) {
+        self.lock().count_panic();
+        tracing::error!(worker = self.id.index(), panic, place, "handler panicked in a destructor");
+    }
+
     /// Gives up everything of a worker whose task ends or was cancelled.
     pub(crate) fn abandon(&self) {
         let (inbox, in_run) = {

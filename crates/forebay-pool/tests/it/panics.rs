@@ -131,7 +131,8 @@ async fn in_the_destructor_of_the_handler_or_in_its_making() {
         .start()
         .unwrap();
     let report = finish(pool).await;
-    assert_eq!((report.completed, report.failed, report.panics, report.restarts), (9, 1, 1, 1));
+    // That of the call and that of the destructor.
+    assert_eq!((report.completed, report.failed, report.panics, report.restarts), (9, 1, 2, 1));
 }
 
 /// An error that cannot even be shown.
@@ -160,6 +161,7 @@ async fn in_the_display_of_an_error() {
 /// Cancelling drops the handler's future, whose destructor may panic as well.
 #[tokio::test(start_paused = true)]
 async fn in_a_destructor_while_aborting() {
+    let events = Events::keep();
     let (source, script) = RecordingSource::new(0..4_u32);
     let pool = Pool::builder()
         .workers(4)
@@ -174,7 +176,87 @@ async fn in_a_destructor_while_aborting() {
     script.until(|record| record.handed_out == 4).await;
     let report = pool.shutdown(Duration::from_secs(1)).await;
     assert_eq!((report.taken, report.returned, report.aborted, report.held), (4, 4, 4, 0));
-    assert_eq!(script.outstanding(), 0);
+    assert_eq!((report.panics, script.outstanding()), (4, 0));
+    assert_eq!(events.at(Level::ERROR).len(), 4);
+}
+
+/// The second would be a panic while unwinding, which ends the process.
+#[tokio::test(start_paused = true)]
+async fn in_two_destructors_while_aborting() {
+    let events = Events::keep();
+    let (source, script) = RecordingSource::new([1_u32]);
+    let pool = Pool::builder()
+        .workers(1)
+        .source(source)
+        .handler_per_worker(|_| {
+            let of_the_handler = Bomb { armed: true };
+            move |_| {
+                let _ = &of_the_handler;
+                let of_the_future = Bomb { armed: true };
+                async move {
+                    let _of_the_future = of_the_future;
+                    pending::<()>().await;
+                }
+            }
+        })
+        .start()
+        .unwrap();
+    script.until(|record| record.handed_out == 1).await;
+    let report = pool.shutdown(Duration::from_secs(1)).await;
+    assert_eq!((report.failed, report.aborted, report.panics), (1, 1, 2));
+    assert_eq!(
+        events.at(Level::ERROR),
+        [
+            "handler panicked in a destructor worker=0 panic=dropped place=the handler's future was dropped",
+            "handler panicked in a destructor worker=0 panic=dropped place=the handler was dropped",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn in_the_destructor_of_the_handler_at_the_end() {
+    let events = Events::keep();
+    let (source, _script) = RecordingSource::new(0..10_u32);
+    let pool = Pool::builder()
+        .workers(1)
+        .source(source)
+        .handler_per_worker(|_| {
+            let bomb = Bomb { armed: true };
+            move |_| {
+                let _ = &bomb;
+                async {}
+            }
+        })
+        .start()
+        .unwrap();
+    let report = finish(pool).await;
+    assert_eq!((report.completed, report.panics, report.restarts), (10, 1, 0));
+    assert_eq!(events.at(Level::ERROR).len(), 1);
+}
+
+/// One panic while unwinding from the other is told as well, and the first names the reason.
+#[tokio::test]
+async fn in_a_poll_and_then_in_the_destructor_of_the_future() {
+    struct Trap {
+        _bomb: Bomb,
+    }
+    impl Future for Trap {
+        type Output = ();
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            panic!("in a poll")
+        }
+    }
+    let events = Events::keep();
+    let (source, _script) = RecordingSource::new([1_u32]);
+    let pool = Pool::builder()
+        .workers(1)
+        .source(source)
+        .handler(|_| Trap { _bomb: Bomb { armed: true } })
+        .start()
+        .unwrap();
+    let report = pool.finish().await;
+    assert_eq!((report.failed, report.panics), (1, 2));
+    assert_eq!(events.at(Level::ERROR)[1], "handler panicked worker=0 attempt=1 panic=in a poll item=failed");
 }
 
 #[tokio::test]
