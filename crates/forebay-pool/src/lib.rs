@@ -72,8 +72,8 @@
 //!   [`max_attempts`](Builder::max_attempts) the item is **dead-lettered** instead, with a reason that names
 //!   attempts and last end. What was aborted goes back at once and is not dead-lettered for it.
 //! - A delivery that the handler moves elsewhere (to another task, into a batch) stays *held* after the handler
-//!   returned, until it is settled there. At the deadline it is ended without its value; settling it later does
-//!   nothing.
+//!   returned, until it is settled there, and the pool does not end before. At the deadline it is ended without its
+//!   value; settling it later does nothing.
 //! - A delivery that is nacked goes back when its handler has returned, so it is never in work twice.
 //!
 //! # Semantics at the edges

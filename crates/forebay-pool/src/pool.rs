@@ -286,6 +286,12 @@ impl<T: Send + 'static> Shared<T> {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Is there nothing to wait for once the workers are gone?
+    pub(crate) fn is_at_rest(&self) -> bool {
+        // In this order: a settlement is noted before its hands are at rest.
+        self.hands.iter().all(|hands| hands.is_at_rest()) && self.intake.is_done_settling()
+    }
+
     pub(crate) fn count_restart(&self) {
         self.restarts.fetch_add(1, Ordering::Relaxed);
     }

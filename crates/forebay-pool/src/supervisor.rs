@@ -8,8 +8,8 @@
 //!    hears of it. A `produce` that races with it was either accepted, and its item is handed out, or gets its
 //!    item back. Workers go on until the source says that it ended, which it does only when nothing is held and
 //!    nothing is in anybody's hands: an item that is returned meanwhile is handed out again.
-//! 3. **Draining.** The same, with a deadline. If all workers are gone and the source has confirmed all
-//!    settlements, the pool goes to 5.
+//! 3. **Draining.** The same, with a deadline. If all workers are gone, all deliveries that handlers moved elsewhere
+//!    are settled, and the source has confirmed that, the pool goes to 5.
 //! 4. **Aborting.** At the deadline: nothing more is handed out; the workers' tasks are cancelled, and each gives up
 //!    what it has in hand; deliveries that handlers moved elsewhere are ended without their values.
 //! 5. **Closed.** The source is dropped. What a queue of our own still held goes to `on_undelivered`. Only then is
@@ -52,7 +52,7 @@ pub(crate) enum Order {
 }
 
 enum Event {
-    /// All workers are gone and all settlements are durable.
+    /// All workers are gone, nothing is held, and all settlements are durable.
     Finished,
     /// The source is unavailable.
     Outage(Outage),
@@ -150,7 +150,7 @@ impl<T: Send + 'static> Supervisor<T> {
             () = shared.settlements.rung() => Event::Called,
             event = poll_fn(|cx| match shared.intake.poll_duties(cx) {
                 Poll::Ready(outage) => Poll::Ready(Event::Outage(outage)),
-                Poll::Pending if nobody_left && shared.intake.is_done_settling() => Poll::Ready(Event::Finished),
+                Poll::Pending if nobody_left && shared.is_at_rest() => Poll::Ready(Event::Finished),
                 Poll::Pending => Poll::Pending,
             }) => event,
             // After the duties: what is done at the deadline is done in time.
@@ -158,7 +158,6 @@ impl<T: Send + 'static> Supervisor<T> {
             () = at(retry_at) => Event::Retry,
             Some(left) = workers.join_next() => Event::Left(left),
             Ok(()) = orders.changed() => Event::Called,
-            else => pending().await,
         }
     }
 

@@ -62,6 +62,10 @@ pub(super) struct Ledger<T> {
     lent_to_run: Option<Receipt>,
     /// The attempt number of the present run, for whoever reports it.
     attempt: u32,
+    /// Whether the worker is inside a poll of a handler that was lent its delivery.
+    polling: bool,
+    /// How many settlements of lent deliveries the source is being told of right now.
+    telling: usize,
 }
 
 /// A delivery that is out of our hands.
@@ -162,6 +166,8 @@ impl<T> Ledger<T> {
             lent_so_far: 0,
             lent_to_run: None,
             attempt: 0,
+            polling: false,
+            telling: 0,
         }
     }
 
@@ -195,12 +201,13 @@ impl<T> Ledger<T> {
         })
     }
 
-    /// A lent delivery says how it ended. `None`: that is kept until the run ends.
+    /// A lent delivery says how it ended. `None`: that is kept until the run ends; otherwise the source is to be
+    /// told, and this ledger after it.
     ///
     /// # Errors
     ///
-    /// The item comes back if the delivery was revoked: the source was told already. Its destructor is not ours to
-    /// run under a lock.
+    /// The item comes back if the delivery ended before, or was revoked: its destructor is not ours to run under a
+    /// lock.
     pub(super) fn settle(
         &mut self,
         receipt: Receipt,
@@ -209,7 +216,10 @@ impl<T> Ledger<T> {
         terms: &Terms,
     ) -> Result<Option<Ended<T>>, Option<T>> {
         let in_run = self.lent_to_run == Some(receipt);
-        let Some(lent) = self.lent_mut(receipt) else { return Err(item) };
+        // A settler that was put in between may say so twice; the first time counts.
+        let Some(lent) = self.lent_mut(receipt).filter(|lent| lent.came_back.is_none()) else {
+            return Err(item);
+        };
         let became = match end {
             End::Nack { after } => {
                 let came_back = CameBack { item, after };
@@ -217,18 +227,32 @@ impl<T> Ledger<T> {
                     lent.came_back = Some(came_back);
                     return Ok(None);
                 }
+                self.telling += 1;
                 let lent = self.lent.remove(slab_key(receipt));
                 return Ok(Some(self.give_back(lent, came_back, terms, &RunEnd::Done)));
             }
             End::Ack => Became::Completed,
             End::DeadLetter { .. } => Became::DeadLettered,
         };
+        self.telling += 1;
         let lent = self.lent.remove(slab_key(receipt));
         Ok(Some(self.end_lent(lent, item, became, end)))
     }
 
+    /// The source was told of what [`settle`](Self::settle) returned. Is the handler being polled, and is nothing
+    /// left?
+    pub(super) fn told(&mut self) -> (bool, bool) {
+        self.telling -= 1;
+        (self.polling, self.is_at_rest())
+    }
+
+    pub(super) fn set_polling(&mut self, polling: bool) {
+        self.polling = polling;
+    }
+
     /// The run ended. `None`: nothing of it is in hand.
     pub(super) fn finish(&mut self, terms: &Terms, run_end: &RunEnd) -> Option<Ended<T>> {
+        self.polling = false;
         match run_end {
             RunEnd::Panicked(_) => self.tally.panics += 1,
             RunEnd::Aborted => self.tally.aborted += 1,
@@ -280,6 +304,11 @@ impl<T> Ledger<T> {
     /// How many items are in hand.
     pub(super) fn held(&self) -> usize {
         usize::from(self.inbox.is_some()) + usize::from(self.kept.is_some()) + self.lent.len()
+    }
+
+    /// Nothing is in hand, nor on its way from here to the source.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.held() == 0 && self.telling == 0
     }
 
     /// Whether a handler is at work.

@@ -9,7 +9,7 @@
 //!
 //! A lent delivery that is nacked while its run goes on is set aside until the run finishes: only then is it known
 //! why it comes back, and how often it did. One that outlives its run (the handler moved it elsewhere) stays in
-//! the hands, held, until whoever has it settles it, or the pool ends.
+//! the hands, held, until whoever has it settles it. The pool ends after that, or at its deadline.
 
 /// The account, and what its rules decide.
 mod ledger;
@@ -17,7 +17,6 @@ mod ledger;
 mod settlements;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,11 +35,6 @@ pub(crate) struct Hands<T> {
     id: WorkerId,
     terms: Terms,
     settlements: Arc<Settlements>,
-    /// Whether the worker is inside a poll of its handler right now. Written by the worker, read by [`settle`]:
-    /// see [`leave_poll`](Self::leave_poll).
-    ///
-    /// [`settle`]: Settle::settle
-    in_poll: AtomicBool,
     ledger: Mutex<Ledger<T>>,
 }
 
@@ -48,7 +42,7 @@ pub(crate) struct Hands<T> {
 
 impl<T> Hands<T> {
     pub(crate) fn new(id: WorkerId, terms: Terms, settlements: Arc<Settlements>) -> Self {
-        Self { id, terms, settlements, in_poll: AtomicBool::new(false), ledger: Mutex::new(Ledger::new()) }
+        Self { id, terms, settlements, ledger: Mutex::new(Ledger::new()) }
     }
 
     /// Puts a delivery into the inbox. The worker must be free: what it was given before is started on.
@@ -71,20 +65,20 @@ impl<T> Hands<T> {
     }
 
     /// The worker is about to poll a handler that was lent its delivery.
+    ///
+    /// Until it leaves the poll, `settle` does not ring: most handlers settle at their end, and a worker at its end
+    /// sees to settlements itself without waking anybody.
     pub(crate) fn enter_poll(&self) {
-        // No ordering needed: read too late, this only costs a needless ring.
-        self.in_poll.store(true, Ordering::Relaxed);
+        self.lock().set_polling(true);
     }
 
     /// The worker left the poll, and will not be back in the intake soon: if something was settled meanwhile, the
     /// supervisor must see to it.
     ///
-    /// Inside a poll `settle` does not ring, because most handlers settle at their end, and a worker at its end
-    /// sees to settlements itself without waking anybody. The store here and the load of `open`, and the store of
-    /// `open` and the load of `in_poll` in `settle`, are sequentially consistent: of a settlement on another
-    /// thread at this very moment, at least one of the two sees the other.
+    /// Of a settlement on another thread at this very moment one side sees the other: it notes itself before it
+    /// looks, under the lock, whether we poll, and we look for notes after we said, under the lock, that we do not.
     pub(crate) fn leave_poll(&self) {
-        self.in_poll.store(false, Ordering::SeqCst);
+        self.lock().set_polling(false);
         if self.settlements.is_open() {
             self.settlements.ring();
         }
@@ -92,10 +86,6 @@ impl<T> Hands<T> {
 
     /// Ends the present run: what is still in hand of it ends as `run_end` says, and is counted.
     pub(crate) fn finish(&self, run_end: &RunEnd) {
-        // Only lending sets it, so by value this stays a plain read.
-        if self.in_poll.load(Ordering::Relaxed) {
-            self.in_poll.store(false, Ordering::SeqCst);
-        }
         let (attempt, ended) = {
             let mut ledger = self.lock();
             (ledger.attempt(), ledger.finish(&self.terms, run_end))
@@ -141,6 +131,11 @@ impl<T> Hands<T> {
     pub(crate) fn account(&self) -> (Tally, usize, bool) {
         let ledger = self.lock();
         (ledger.tally(), ledger.held(), ledger.is_served() || ledger.is_running())
+    }
+
+    /// Is nothing in these hands, and has the source been told of all that was?
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.lock().is_at_rest()
     }
 
     /// Nothing of ours panics under the lock, and were it so, the account would still be the best there is.
@@ -189,8 +184,9 @@ impl<T: Send> Settle<T> for Hands<T> {
             self.report_last_attempt(ended.attempt);
         }
         let first = self.tell_source(ended.settlement);
-        // See `leave_poll`.
-        if first && !self.in_poll.load(Ordering::SeqCst) {
+        // The first of a burst is news for the source, the last one for who waits for the end.
+        let (polling, at_rest) = self.lock().told();
+        if !polling && (first || at_rest) {
             self.settlements.ring();
         }
     }

@@ -19,7 +19,7 @@ pub(crate) struct Settlements {
 impl Settlements {
     /// The source was just told of an end. `true`: nobody else has seen to it that it is polled for that.
     pub(super) fn note(&self) -> bool {
-        !self.open.swap(true, Ordering::SeqCst)
+        !self.open.swap(true, Ordering::AcqRel)
     }
 
     /// Calls the supervisor.
@@ -30,12 +30,12 @@ impl Settlements {
     /// Is there something that the source was not polled for? Says so once.
     pub(crate) fn take_open(&self) -> bool {
         // Reading first keeps the line shared between the cores while nothing is settled.
-        self.open.load(Ordering::SeqCst) && self.open.swap(false, Ordering::SeqCst)
+        self.open.load(Ordering::Acquire) && self.open.swap(false, Ordering::AcqRel)
     }
 
     /// The same, without saying so.
     pub(crate) fn is_open(&self) -> bool {
-        self.open.load(Ordering::SeqCst)
+        self.open.load(Ordering::Acquire)
     }
 
     /// Waits until the supervisor is called.

@@ -1,8 +1,10 @@
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forebay_pool::{Backoff, Pool};
-use forebay_queue::{Delivery, End};
+use forebay_queue::{Delivery, End, Source, SourceError};
 use forebay_testkit::RecordingSource;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -173,7 +175,7 @@ async fn what_is_nacked_is_not_delivered_again_while_its_handler_runs() {
 }
 
 /// Moves each delivery out of its handler, to the test.
-fn moved_elsewhere(source: RecordingSource<u8>) -> (Pool<u8>, mpsc::UnboundedReceiver<Delivery<u8>>) {
+fn moved_elsewhere(source: impl Source<Item = u8>) -> (Pool<u8>, mpsc::UnboundedReceiver<Delivery<u8>>) {
     let (elsewhere, deliveries) = mpsc::unbounded_channel();
     let pool = Pool::builder()
         .workers(1)
@@ -212,6 +214,55 @@ async fn a_delivery_that_is_moved_elsewhere_stays_held() {
     let report = pool.finish().await;
     assert_eq!((report.taken, report.completed, report.dead_lettered, report.returned), (6, 3, 1, 2));
     assert!(report.adds_up());
+}
+
+/// Acks each delivery a second after it came.
+async fn ack_late(mut deliveries: mpsc::UnboundedReceiver<Delivery<u8>>) {
+    while let Some(delivery) = deliveries.recv().await {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        delivery.ack();
+    }
+}
+
+/// Its source has no account of what is out, so it is up to the pool to wait.
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_is_moved_elsewhere_is_waited_for_when_the_source_ends() {
+    struct Unsettled(std::ops::Range<u8>);
+    impl Source for Unsettled {
+        type Item = u8;
+        fn poll_next(
+            &mut self,
+            _: &mut Context<'_>,
+            max: NonZeroUsize,
+            out: &mut Vec<Delivery<u8>>,
+        ) -> Poll<Result<usize, SourceError>> {
+            let before = out.len();
+            out.extend(self.0.by_ref().take(max.get()).map(Delivery::unsettled));
+            Poll::Ready(Ok(out.len() - before))
+        }
+        fn poll_settled(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+            Poll::Ready(Ok(()))
+        }
+        fn close(&mut self) {}
+        fn redelivers(&self) -> bool {
+            false
+        }
+    }
+    let (pool, deliveries) = moved_elsewhere(Unsettled(0..3));
+    tokio::spawn(ack_late(deliveries));
+    let report = pool.finish().await;
+    assert_eq!(report.to_string(), "source ended: took 3, completed 3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_is_moved_elsewhere_is_waited_for_when_the_source_breaks() {
+    let (source, script) =
+        RecordingSource::builder().items([1, 2]).fail(SourceError::Broken("disk gone".into())).build();
+    let (pool, deliveries) = moved_elsewhere(source);
+    tokio::spawn(ack_late(deliveries));
+    let report = pool.shutdown(Duration::from_secs(60)).await;
+    assert_eq!((report.completed, report.elapsed.as_secs()), (2, 2));
+    assert_eq!(script.record().ends(), [End::Ack, End::Ack]);
 }
 
 #[tokio::test(start_paused = true)]
