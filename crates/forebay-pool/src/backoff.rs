@@ -32,6 +32,11 @@ impl Backoff {
         Self { first, max }
     }
 
+    /// How long to rest after so many failures in a row, where even the first is followed by a pause.
+    pub(crate) fn after_failures(&self, failures: u32) -> Duration {
+        self.after(failures.saturating_add(1))
+    }
+
     /// How long to wait after attempt number `attempt`; the first is 1.
     pub fn after(&self, attempt: u32) -> Duration {
         let Some(doublings) = attempt.checked_sub(2) else {

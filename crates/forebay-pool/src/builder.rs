@@ -12,6 +12,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use forebay_queue::{Delivery, Sender, Source};
 use tokio::runtime::Handle;
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 use tower_service::Service;
 use tracing::Instrument;
 
+use crate::contain::contain;
 use crate::handler::{ByDelivery, ByService, ByValue};
 use crate::hands::{Hands, Settlements, Terms};
 use crate::intake::Intake;
@@ -81,6 +83,11 @@ pub enum StartError {
         "a pool must be started within a tokio runtime: call `start` from async code, or enter the runtime first"
     )]
     NoRuntime,
+    /// Pauses and deadlines need the runtime's timers.
+    #[error(
+        "a pool needs timers, and the runtime it was started on has none: build the runtime with `enable_time` or `enable_all`"
+    )]
+    NoTime,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -395,7 +402,8 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
     ///
     /// # Errors
     ///
-    /// [`StartError`], if an option makes no sense or there is no runtime.
+    /// [`StartError`], if an option makes no sense, or there is no runtime or one without timers. In the last case
+    /// tokio's panic is contained, but the program's panic hook has seen it.
     pub fn start(self) -> Result<Pool<T, I::Producer>, StartError> {
         let Options { workers, max_attempts, backoff } = self.options;
         let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, NonZeroUsize::get));
@@ -406,6 +414,8 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             return Err(StartError::NoAttempts);
         }
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        // There is no other way to ask. Where it panics, what would follow is a pool whose shutdown does.
+        contain(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| StartError::NoTime)?;
 
         let undelivered = Arc::new(AtomicU64::new(0));
         let (source, producer) = self.input.open(Arc::clone(&undelivered));
@@ -442,14 +452,22 @@ impl<T: Send + 'static> sealed::Input for FromQueue<T> {
     fn open(self, undelivered: Arc<AtomicU64>) -> (Box<dyn Source<Item = T>>, Sender<T>) {
         let hook = self.on_undelivered;
         let mut queue = forebay_queue::builder().capacity(self.capacity).on_undelivered(move |item| {
+            // Counted first and contained, so that neither the count nor the items after this one hang on the hook.
             undelivered.fetch_add(1, Ordering::AcqRel);
-            match &hook {
+            let heard = contain(|| match &hook {
                 Some(hook) => hook(item),
                 None => drop(item),
+            });
+            if let Err(panic) = heard {
+                tracing::error!(%panic, "on_undelivered, or the destructor of its item, panicked");
             }
         });
         if let Some(hook) = self.on_dead_letter {
-            queue = queue.on_dead_letter(hook);
+            queue = queue.on_dead_letter(move |item, reason| {
+                if let Err(panic) = contain(|| hook(item, reason)) {
+                    tracing::error!(%panic, "on_dead_letter panicked");
+                }
+            });
         }
         let (producer, source) = queue.build();
         (Box::new(source), producer)

@@ -19,6 +19,7 @@ use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 
+use forebay_queue::SourceError;
 use tokio::sync::watch;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -112,7 +113,7 @@ impl<T: Send + 'static> Supervisor<T> {
         loop {
             if !told_broken && let Some(error) = self.shared.intake.broken() {
                 told_broken = true;
-                tracing::error!(error = %chain_of(&*error), "source is broken; nothing more is taken from it");
+                tracing::error!(error = %told(&error), "source is broken; nothing more is taken from it");
             }
             let deadline = match *self.orders.borrow_and_update() {
                 Order::Run => None,
@@ -122,13 +123,14 @@ impl<T: Send + 'static> Supervisor<T> {
                 Event::Finished => return true,
                 Event::Deadline => return false,
                 Event::Outage(Outage { failures, error }) => {
-                    // One more than the failures, so that there is a pause after the first.
-                    let pause = self.shared.backoff.after(failures.saturating_add(1));
-                    retry_at = Some(Instant::now() + pause);
+                    let pause = self.shared.backoff.after_failures(failures);
+                    // A pause beyond all time ends with the pool.
+                    retry_at = Instant::now().checked_add(pause);
+                    let error = told(&error);
                     if failures == 1 {
-                        tracing::warn!(error = %chain_of(&error), ?pause, "source became unavailable");
+                        tracing::warn!(%error, ?pause, "source became unavailable");
                     } else {
-                        tracing::debug!(error = %chain_of(&error), failures, ?pause, "source is still unavailable");
+                        tracing::debug!(%error, failures, ?pause, "source is still unavailable");
                     }
                 }
                 Event::Retry => {
@@ -184,6 +186,11 @@ impl<T: Send + 'static> Drop for Supervisor<T> {
     fn drop(&mut self) {
         self.shared.enter(Phase::Closed);
     }
+}
+
+/// What a source says of itself, in code of its own.
+fn told(error: &SourceError) -> String {
+    contain(|| chain_of(error)).unwrap_or_else(|panic| format!("error that panics when it is shown: {panic}"))
 }
 
 /// At that time, or never.

@@ -135,7 +135,7 @@ impl<T: Send + 'static> Seated<'_, T> {
 
     /// Waits after `setbacks` failures in a row, so that a worker that cannot be built does not spin.
     async fn rest(&self, setbacks: u32) {
-        let pause = self.shared.backoff.after(setbacks);
+        let pause = self.shared.backoff.after_failures(setbacks);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = poll_fn(|cx| self.shared.intake.poll_ended(self.id.0, cx)) => {}

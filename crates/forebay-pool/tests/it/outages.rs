@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{EndedBy, Pool};
+use forebay_pool::{Backoff, EndedBy, Pool};
 use forebay_queue::{Delivery, Source, SourceError};
 use forebay_testkit::RecordingSource;
 use tracing::Level;
@@ -35,6 +35,48 @@ async fn an_unavailable_source_is_asked_again_after_pauses_that_grow() {
         events.at(Level::WARN),
         ["source became unavailable error=source is unavailable for now: connection refused pause=10ms"; 2],
         "an outage is told when it begins, not each time that it is found to last"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_beyond_all_time_ends_with_the_pool() {
+    let (source, script) = RecordingSource::builder().fail(away()).items([1]).build();
+    let pool = Pool::builder()
+        .workers(1)
+        .source(source)
+        .return_backoff(Backoff::new(Duration::MAX, Duration::MAX))
+        .handler(|_: u32| async {})
+        .start()
+        .unwrap();
+    let report = pool.shutdown(Duration::from_secs(5)).await;
+    assert!(matches!(report.ended_by, EndedBy::Deadline), "{report}");
+    assert_eq!((report.taken, script.record().demands.len()), (0, 1));
+}
+
+/// An error that cannot be shown must not cost the supervisor its life.
+#[tokio::test]
+async fn a_source_whose_error_panics_when_shown_is_broken_like_any_other() {
+    #[derive(Debug)]
+    struct Unspeakable;
+    impl std::fmt::Display for Unspeakable {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("unspeakable")
+        }
+    }
+    impl std::error::Error for Unspeakable {}
+
+    let events = Events::keep();
+    let (source, _script) =
+        RecordingSource::builder().items([1]).fail(SourceError::Broken(Unspeakable.into())).build();
+    let pool = Pool::builder().workers(1).source(source).handler(|_: u32| async {}).start().unwrap();
+    let report = pool.finish().await;
+    assert!(matches!(report.ended_by, EndedBy::Broken(_)));
+    assert_eq!(report.completed, 1);
+    assert_eq!(
+        events.at(Level::ERROR),
+        [
+            "source is broken; nothing more is taken from it error=error that panics when it is shown: unspeakable"
+        ]
     );
 }
 

@@ -135,6 +135,69 @@ async fn in_the_destructor_of_the_handler_or_in_its_making() {
     assert_eq!((report.completed, report.failed, report.panics, report.restarts), (9, 1, 2, 1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn in_the_hooks_of_its_queue() {
+    let events = Events::keep();
+    let (given, undelivered) = std::sync::mpsc::channel();
+    let pool = Pool::builder()
+        .workers(1)
+        .queue(8)
+        .on_undelivered(move |item| {
+            given.send(item).unwrap();
+            assert!(item != 2, "undelivered");
+        })
+        .on_dead_letter(|item, _| panic!("dead letter {item}"))
+        .handler_delivery(|delivery: Delivery<u32>| async move {
+            match delivery.item() {
+                Some(0) => delivery.dead_letter("no use"),
+                _ => pending().await,
+            }
+        })
+        .start()
+        .unwrap();
+    for item in 0..5 {
+        pool.produce(item).await.unwrap();
+    }
+    let report = pool.shutdown(Duration::from_secs(1)).await;
+    assert_eq!((report.dead_lettered, report.returned, report.undelivered), (1, 1, 4));
+    assert_eq!(undelivered.iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(
+        events.at(Level::ERROR),
+        [
+            "on_dead_letter panicked panic=dead letter 0",
+            "on_undelivered, or the destructor of its item, panicked panic=undelivered",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_cannot_be_built_rests_before_each_try() {
+    let (tried, tries) = std::sync::mpsc::channel();
+    let pool = Pool::builder()
+        .workers(1)
+        .queue(1)
+        .handler_per_worker(move |_| {
+            tried.send(tokio::time::Instant::now()).unwrap();
+            assert!(tried_enough(), "not yet");
+            |_: u32| async {}
+        })
+        .start()
+        .unwrap();
+    fn tried_enough() -> bool {
+        static TRIES: AtomicU64 = AtomicU64::new(0);
+        TRIES.fetch_add(1, Ordering::Relaxed) == 3
+    }
+    pool.produce(1).await.unwrap();
+    assert_eq!(pool.finish().await.completed, 1);
+    let tries: Vec<_> = tries.iter().collect();
+    let rests: Vec<_> = tries.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+    // Timers of a runtime may be a millisecond late each.
+    assert!(
+        rests.iter().zip([10, 20, 40]).all(|(rest, asked)| (asked..=asked + 1).contains(rest)),
+        "{rests:?}"
+    );
+}
+
 /// An error that cannot even be shown.
 #[tokio::test]
 async fn in_the_display_of_an_error() {

@@ -15,6 +15,19 @@ fn needs_a_runtime() {
     );
 }
 
+#[test]
+fn needs_timers() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _entered = runtime.enter();
+    let error = Pool::builder().queue(1).handler(|_: u8| async {}).start().unwrap_err();
+    assert_eq!(error, StartError::NoTime);
+    assert_eq!(
+        error.to_string(),
+        "a pool needs timers, and the runtime it was started on has none: \
+         build the runtime with `enable_time` or `enable_all`"
+    );
+}
+
 #[tokio::test]
 async fn needs_a_worker_and_an_attempt() {
     let builder = || Pool::builder().queue(1).handler(|_: u8| async {});
