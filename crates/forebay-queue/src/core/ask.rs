@@ -17,6 +17,8 @@ use crate::{WhenFull, coop};
 pub(crate) struct Asking {
     /// Our node in the line of senders, while we wait.
     key: Option<Key>,
+    /// We gave way to those who were woken before.
+    gave_way: bool,
 }
 
 /// How much is asked for, and how.
@@ -55,13 +57,21 @@ impl Asking {
         cx: &mut Context<'_>,
         mut using: impl FnMut(&mut State<T>, Places) -> Asked<R>,
     ) -> Poll<R> {
-        // Cloned outside of the lock, since that is code of a user; and only where it is likely to be needed.
-        let mut waker = self.key.is_some().then(|| cx.waker().clone());
+        // Cloned outside of the lock, since that is code of a user; and only once it turns out to be needed.
+        let mut waker = None;
+        if std::mem::take(&mut self.gave_way) {
+            demand.manners = demand.manners.patient();
+        }
         loop {
             match self.attempt(shared, demand, &mut waker, &mut using) {
                 Step::Done(result) => return Poll::Ready(result),
                 Step::Parked => return Poll::Pending,
                 Step::Ask => waker = Some(cx.waker().clone()),
+                Step::GiveWay => {
+                    self.gave_way = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -80,13 +90,14 @@ impl Asking {
         waker: &mut Option<Waker>,
         using: &mut impl FnMut(&mut State<T>, Places) -> Asked<R>,
     ) -> Step<R> {
-        let Self { key } = self;
+        let key = &mut self.key;
         let Demand { want, min, manners } = demand;
         shared.update(|state, _| {
             let places = match state.ask(key, *want, *min, waker, *manners) {
                 Step::Done(places) => places,
                 Step::Ask => return Step::Ask,
                 Step::Parked => return Step::Parked,
+                Step::GiveWay => return Step::GiveWay,
             };
             match using(state, places) {
                 Asked::Done(result) => Step::Done(result),
@@ -129,7 +140,7 @@ where
         let Self { shared, demand, asking, using } = &mut self;
         match asking.attempt(shared, demand, &mut None, using) {
             Step::Done(result) => Some(result),
-            Step::Ask | Step::Parked => None,
+            Step::Ask | Step::Parked | Step::GiveWay => None,
         }
     }
 }

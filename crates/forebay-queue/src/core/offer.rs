@@ -52,7 +52,7 @@ impl<T> Future for Offering<'_, T> {
                 Poll::Ready(item.take())
             }
             Step::Parked => Poll::Pending,
-            Step::Ask => unreachable!("offered with a waker"),
+            Step::Ask | Step::GiveWay => unreachable!("an offer brings its waker and overtakes nobody"),
         }
     }
 }

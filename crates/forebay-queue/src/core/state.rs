@@ -14,7 +14,8 @@
 //!    called. A called receiver that goes
 //!    away takes back its call, and the next in the line is called.
 //! 4. Nobody overtakes those who are in a line. Who has been woken and not polled yet may be overtaken by
-//!    [`OVERTAKES`](super::waiters::OVERTAKES) items at the most; then whoever comes joins the line. So a woken
+//!    [`OVERTAKES`](super::waiters::OVERTAKES) items at the most; then whoever comes gives way to the scheduler once,
+//!    so that those who were woken are polled, and if they were not, joins the line. So a woken
 //!    future that is neither polled nor dropped holds up exactly what it was given: one item, or the places it
 //!    was granted. `try_` calls cannot join a line, and take what nobody was promised.
 //! 5. A rendezvous (capacity 0) has no places. A sender that waits *offers*: its item lies in its node, where a
@@ -67,8 +68,10 @@ enum Ask<T> {
 /// Whether one who is not in the line gives way to those who were woken (rule 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manners {
-    /// After a while, since it can join the line.
+    /// After a while it lets them be polled first.
     Polite,
+    /// It has done so, to no avail, and now joins the line rather than overtake them.
+    Patient,
     /// It cannot wait, and takes what nobody was promised.
     Hasty,
 }
@@ -80,6 +83,9 @@ pub(crate) enum Step<R> {
     Ask,
     /// Its waker is in the line.
     Parked,
+    /// There is something for it, but others were woken before and have been overtaken enough: let them be polled,
+    /// and call again.
+    GiveWay,
 }
 
 /// What came of asking for places.
@@ -231,7 +237,11 @@ impl<T> State<T> {
             return Step::Done(Places::TooMany(self.capacity()));
         }
         // While anybody is in the line nothing is free, since `balance` has granted it: nobody is overtaken there.
-        let more = self.free().min(want - got).min(manners.allowance(&self.tx));
+        let free = self.free().min(want - got);
+        let more = free.min(manners.allowance(&self.tx));
+        if manners == Manners::Polite && got + more < min && got + free >= min {
+            return Step::GiveWay;
+        }
         if got + more >= min {
             self.granted += more;
             self.tx.pass(more);
@@ -370,11 +380,17 @@ impl<T> State<T> {
                 return keep_waiting(&mut self.rx, waiting, waker);
             }
             was_called = self.rx.turn(waiting) == Turn::Served;
+            // The offer was withdrawn that it was called for. It keeps its turn until it brings a waker.
+            if was_called && waker.is_none() && self.available() < self.rx.served() && !self.has_ended() {
+                return Step::Ask;
+            }
             self.forget_claim(waiting);
             *key = None;
         }
         let allowance = manners.allowance(&self.rx).saturating_add(usize::from(was_called));
-        match self.available().saturating_sub(self.rx.served()).min(allowance) {
+        let free = self.available().saturating_sub(self.rx.served());
+        match free.min(allowance) {
+            0 if free > 0 && manners == Manners::Polite => Step::GiveWay,
             0 if self.has_ended() => Step::Done(Claim::Ended),
             0 => match waker.take() {
                 None => Step::Ask,
@@ -488,10 +504,18 @@ impl<T> State<T> {
 // === impl Manners ===
 
 impl Manners {
+    /// What becomes of them once way was given.
+    pub(crate) fn patient(self) -> Self {
+        match self {
+            Self::Polite | Self::Patient => Self::Patient,
+            Self::Hasty => Self::Hasty,
+        }
+    }
+
     /// How many more may pass those in `line` who were woken.
     fn allowance<W>(self, line: &Line<W>) -> usize {
         match self {
-            Self::Polite => line.allowance(),
+            Self::Polite | Self::Patient => line.allowance(),
             Self::Hasty => usize::MAX,
         }
     }

@@ -13,6 +13,8 @@ use crate::coop;
 pub(crate) struct Taking {
     /// Our node in the line of receivers, while we wait.
     key: Option<Key>,
+    /// We gave way to those who were woken before.
+    gave_way: bool,
     /// Waits for what was put off, while we are the one who keeps the time.
     timer: Timer,
 }
@@ -28,16 +30,19 @@ impl Taking {
         mut using: impl FnMut(&mut State<T>, &mut After, usize) -> R,
     ) -> Poll<Option<R>> {
         let charge = ready!(coop::charge(cx));
-        // Cloned outside of the lock, since that is code of a user; and only where it is likely to be needed.
-        let mut waker = self.key.is_some().then(|| cx.waker().clone());
+        // Cloned outside of the lock, since that is code of a user; and only once it turns out to be needed.
+        let mut waker = None;
+        let gave_way = std::mem::take(&mut self.gave_way);
+        let manners = if gave_way { Manners::Patient } else { Manners::Polite };
         loop {
             let (step, due) = shared.update(|state, after| {
                 state.ripen(after);
-                let step = match state.claim(&mut self.key, &mut waker, Manners::Polite) {
+                let step = match state.claim(&mut self.key, &mut waker, manners) {
                     Step::Done(Claim::Take(n)) => Step::Done(Some(using(state, after, n))),
                     Step::Done(Claim::Ended) => Step::Done(None),
                     Step::Done(Claim::Empty) | Step::Ask => Step::Ask,
                     Step::Parked => Step::Parked,
+                    Step::GiveWay => Step::GiveWay,
                 };
                 (step, state.held.next_due())
             });
@@ -47,6 +52,11 @@ impl Taking {
                     return Poll::Ready(result);
                 }
                 (Step::Ask, _) => waker = Some(cx.waker().clone()),
+                (Step::GiveWay, _) => {
+                    self.gave_way = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 (Step::Parked, None) => return Poll::Pending,
                 (Step::Parked, Some(due)) => {
                     ready!(self.timer.poll(due, cx));
@@ -67,7 +77,7 @@ impl Taking {
             match state.claim(&mut self.key, &mut None, Manners::Hasty) {
                 Step::Done(Claim::Take(n)) => Ok(using(state, after, n)),
                 Step::Done(claim) => Err(claim),
-                Step::Ask | Step::Parked => Err(Claim::Empty),
+                Step::Ask | Step::Parked | Step::GiveWay => Err(Claim::Empty),
             }
         })
     }
