@@ -1,16 +1,18 @@
 //! Random operations on a queue and on a plain model of it, which must agree after every step.
 
-use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use forebay_queue::{
-    Delivery, Receiver, SendError, Sender, Sent, Source, TryRecvError, TrySendError, WhenFull, builder,
+    Delivery, Permit, Receiver, SendError, SendManyError, Sender, Sent, Source, TryRecvError, TrySendError,
+    WhenFull, builder,
 };
 use forebay_testkit::Driver;
 use proptest::prelude::*;
+
+use crate::model::Model;
 
 type Sending = Driver<Pin<Box<dyn Future<Output = Result<Sent<u32>, SendError<u32>>>>>>;
 type Receiving = Driver<Pin<Box<dyn Future<Output = Option<u32>>>>>;
@@ -30,144 +32,15 @@ enum Op {
     Ack(usize),
     Nack(usize),
     DeadLetter(usize),
+    /// Three at once, polled once and dropped.
+    SendMany,
+    /// Up to three at once, polled once and dropped.
+    RecvMany,
+    TryReserve,
+    UsePermit,
+    DropPermit,
+    SetCapacity(usize),
     Close,
-}
-
-/// The queue as one would draw it on paper: who waits has been given something or not.
-struct Model {
-    capacity: usize,
-    when_full: WhenFull,
-    closed: bool,
-    /// With the number of its arrival.
-    items: VecDeque<(u64, u32)>,
-    in_hand: Vec<(u64, u32)>,
-    /// Item, and whether a place was granted.
-    senders: Vec<(u32, bool)>,
-    /// Whether it was called.
-    receivers: Vec<bool>,
-    accepted: u64,
-    completed: u64,
-    dropped: u64,
-    dead_lettered: u64,
-}
-
-impl Model {
-    fn new(capacity: usize, when_full: WhenFull) -> Self {
-        Self {
-            capacity,
-            when_full,
-            closed: false,
-            items: VecDeque::new(),
-            in_hand: Vec::new(),
-            senders: Vec::new(),
-            receivers: Vec::new(),
-            accepted: 0,
-            completed: 0,
-            dropped: 0,
-            dead_lettered: 0,
-        }
-    }
-
-    fn free(&self) -> usize {
-        let granted = self.senders.iter().filter(|(_, granted)| *granted).count();
-        self.capacity.saturating_sub(self.items.len() + granted)
-    }
-
-    fn called(&self) -> usize {
-        self.receivers.iter().filter(|called| **called).count()
-    }
-
-    fn settle(&mut self) {
-        while self.free() > 0
-            && let Some(first) = self.senders.iter_mut().find(|(_, granted)| !granted)
-        {
-            first.1 = true;
-        }
-        while self.items.len() > self.called()
-            && let Some(first) = self.receivers.iter_mut().find(|called| !**called)
-        {
-            *first = true;
-        }
-    }
-
-    fn ended(&self) -> bool {
-        self.closed && self.items.is_empty() && self.in_hand.is_empty()
-    }
-
-    fn store(&mut self, item: u32) {
-        self.accepted += 1;
-        self.items.push_back((self.accepted, item));
-        self.settle();
-    }
-
-    fn nobody_in_line(&self) -> bool {
-        self.senders.iter().all(|(_, granted)| *granted)
-    }
-
-    /// `None`: it would wait.
-    fn send(&mut self, item: u32) -> Option<Result<Sent<u32>, SendError<u32>>> {
-        if self.closed {
-            return Some(Err(SendError::Closed(item)));
-        }
-        if self.nobody_in_line() && self.free() > 0 {
-            self.store(item);
-            return Some(Ok(Sent::Stored));
-        }
-        let displaced = match self.when_full {
-            WhenFull::Wait => return None,
-            WhenFull::Refuse => return Some(Err(SendError::Full(item))),
-            WhenFull::DropYoungest => self.items.pop_back(),
-            WhenFull::DropOldest => self.items.pop_front(),
-            _ => None,
-        };
-        self.accepted += 1;
-        self.dropped += 1;
-        if displaced.is_some() {
-            self.items.push_back((self.accepted, item));
-        }
-        Some(Ok(Sent::Displaced(displaced.map_or(item, |(_, displaced)| displaced))))
-    }
-
-    fn poll_send(&mut self, at: usize) -> Option<Result<Sent<u32>, SendError<u32>>> {
-        let (item, granted) = self.senders[at];
-        if !granted && !self.closed {
-            return None;
-        }
-        self.senders.remove(at);
-        if self.closed {
-            self.settle();
-            return Some(Err(SendError::Closed(item)));
-        }
-        self.store(item);
-        Some(Ok(Sent::Stored))
-    }
-
-    fn take(&mut self) -> Option<(u64, u32)> {
-        (self.items.len() > self.called()).then(|| {
-            let item = self.items.pop_front().expect("there are items");
-            self.settle();
-            item
-        })
-    }
-
-    /// `None`: it waits on.
-    fn poll_recv(&mut self, at: usize) -> Option<Option<u32>> {
-        if self.receivers[at] {
-            self.receivers.remove(at);
-            self.completed += 1;
-            return Some(self.take().map(|(_, item)| item));
-        }
-        self.ended().then(|| {
-            self.receivers.remove(at);
-            None
-        })
-    }
-
-    fn put_back(&mut self, item: (u64, u32)) {
-        let place = self.items.iter().position(|&other| other.0 > item.0).unwrap_or(self.items.len());
-        self.items.insert(place, item);
-        self.settle();
-    }
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -184,6 +57,12 @@ fn op() -> impl Strategy<Value = Op> {
         2 => any::<usize>().prop_map(Op::Ack),
         2 => any::<usize>().prop_map(Op::Nack),
         1 => any::<usize>().prop_map(Op::DeadLetter),
+        1 => Just(Op::SendMany),
+        1 => Just(Op::RecvMany),
+        2 => Just(Op::TryReserve),
+        1 => Just(Op::UsePermit),
+        1 => Just(Op::DropPermit),
+        1 => (1_usize..5).prop_map(Op::SetCapacity),
         // Rare, or nothing else would be seen.
         1 => prop_oneof![1 => Just(Op::Close), 9 => Just(Op::Recv)],
     ]
@@ -191,11 +70,13 @@ fn op() -> impl Strategy<Value = Op> {
 
 /// The queue, those who wait at it in the order of the model, and the model.
 struct Pair {
-    tx: Sender<u32>,
+    /// Leaked, so that permits may outlive the step that made them.
+    tx: &'static Sender<u32>,
     rx: Receiver<u32>,
     sending: Vec<Sending>,
     receiving: Vec<Receiving>,
     hands: Vec<Delivery<u32>>,
+    permits: Vec<Permit<'static, u32>>,
     model: Model,
     next: u32,
 }
@@ -211,11 +92,12 @@ impl Pair {
     fn new(capacity: usize, when_full: WhenFull) -> Self {
         let (tx, rx) = builder().capacity(capacity).when_full(when_full).build();
         let model = Model::new(capacity, when_full);
-        Self { tx, rx, sending: Vec::new(), receiving: Vec::new(), hands: Vec::new(), model, next: 0 }
+        let (sending, receiving, hands, permits) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { tx: Box::leak(Box::new(tx)), rx, sending, receiving, hands, permits, model, next: 0 }
     }
 
     fn step(&mut self, op: Op) {
-        let Self { tx, rx, sending, receiving, hands, model, next } = self;
+        let Self { tx, rx, sending, receiving, hands, permits, model, next } = self;
         let pick = |at: usize, len: usize| (len > 0).then(|| at % len);
         match op {
             Op::TrySend => {
@@ -331,6 +213,62 @@ impl Pair {
                     model.dead_lettered += 1;
                 }
             }
+            Op::SendMany => {
+                let mut batch = vec![*next + 1, *next + 2, *next + 3];
+                *next += 3;
+                let mut expected_left = batch.clone();
+                let expected = model.send_many(&mut expected_left);
+                assert_eq!(ready(Driver::new(tx.send_many(&mut batch)).poll()), expected);
+                model.settle();
+                assert_eq!(batch, expected_left);
+            }
+            Op::RecvMany => {
+                let mut expected = Vec::new();
+                while expected.len() < 3
+                    && let Some((_, item)) = model.take_without_settling()
+                {
+                    expected.push(item);
+                }
+                model.completed += expected.len() as u64;
+                model.settle();
+                let mut taken = Vec::new();
+                let polled = ready(Driver::new(rx.recv_many(&mut taken, 3)).poll());
+                assert_eq!(taken, expected);
+                let ended = expected.is_empty() && model.ended();
+                assert_eq!(polled, (ended || !expected.is_empty()).then_some(expected.len()));
+            }
+            Op::TryReserve => {
+                let open = !model.closed && model.nobody_in_line() && model.free() > 0;
+                let reserved = tx.try_reserve();
+                assert_eq!(reserved.is_ok(), open);
+                model.permits += usize::from(open);
+                permits.extend(reserved);
+            }
+            Op::UsePermit => {
+                if let Some(permit) = permits.pop() {
+                    *next += 1;
+                    model.permits -= 1;
+                    let expected =
+                        if model.closed { Err(SendError::Closed(*next)) } else { Ok(Sent::Stored) };
+                    if expected.is_ok() {
+                        model.store(*next);
+                    }
+                    model.settle();
+                    assert_eq!(permit.send(*next), expected);
+                }
+            }
+            Op::DropPermit => {
+                if let Some(permit) = permits.pop() {
+                    drop(permit);
+                    model.permits -= 1;
+                    model.settle();
+                }
+            }
+            Op::SetCapacity(capacity) => {
+                tx.set_capacity(capacity).expect("no rendezvous is involved");
+                model.capacity = capacity;
+                model.settle();
+            }
             Op::Close => {
                 tx.close();
                 model.closed = true;
@@ -354,6 +292,9 @@ impl Pair {
         self.step(Op::Close);
         while !self.sending.is_empty() {
             self.step(Op::PollSend(0));
+        }
+        while !self.permits.is_empty() {
+            self.step(Op::UsePermit);
         }
         while !self.hands.is_empty() {
             self.step(Op::Nack(0));

@@ -9,6 +9,7 @@ mod conservation; // contract 1: a model, random operations, and counts that add
 mod delivery; // settling: acknowledged, returned, put off, set aside
 mod faces; // polled by hand: reserving, and the faces built on it
 mod fairness; // contracts 5 and 6: who is served next
+mod model; // what the queue is compared with
 mod neighbour; // contracts 11 and 12: the cooperative budget, honest about full
 mod overload; // contract 11: what a full queue does
 mod permits; // places that are ours before there is an item
