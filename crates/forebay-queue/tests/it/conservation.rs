@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use forebay_queue::{
-    Delivery, Permit, Receiver, SendError, SendManyError, Sender, Sent, Source, TryRecvError, TrySendError,
-    WhenFull, builder,
+    Delivery, Permit, Receiver, SendError, Sender, Sent, Source, TryRecvError, TrySendError, WhenFull,
+    builder,
 };
 use forebay_testkit::Driver;
 use proptest::prelude::*;
