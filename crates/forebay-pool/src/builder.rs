@@ -34,6 +34,25 @@ use crate::{Backoff, Pool, WorkerId};
 ///
 /// Made by [`Pool::builder`]. Choose one of [`queue`](Self::queue) and [`source`](Self::source), then one form of
 /// handler, then [`start`](Self::start); [which form?](crate#which-form-of-handler-do-i-want)
+///
+/// ```
+/// use std::time::Duration;
+/// use forebay_pool::{Backoff, Pool, StartError};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), StartError> {
+/// let pool = Pool::builder()
+///     .workers(8) // the handler waits most of the time
+///     .max_attempts(3)
+///     .return_backoff(Backoff::new(Duration::from_millis(100), Duration::from_secs(5)))
+///     .queue(64)
+///     .on_dead_letter(|url: String, reason| eprintln!("{url}: {reason}"))
+///     .handler(|url: String| async move { drop(url) /* … */ })
+///     .start()?;
+/// # let _ = pool.finish().await;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a builder does nothing until `start`"]
 pub struct Builder<I = Missing, H = Missing> {
     options: Options,
@@ -42,23 +61,69 @@ pub struct Builder<I = Missing, H = Missing> {
 }
 
 /// In a [`Builder`]: not chosen yet.
+///
+/// Its type is written only where a builder is passed around:
+///
+/// ```
+/// use forebay_pool::{Builder, Missing, Pool};
+///
+/// fn wide(builder: Builder<Missing, Missing>) -> Builder<Missing, Missing> {
+///     builder.workers(64)
+/// }
+/// let builder = wide(Pool::builder());
+/// ```
 #[derive(Debug)]
 pub struct Missing;
 
-/// In a [`Builder`]: the pool has a queue of its own.
+/// In a [`Builder`]: the pool has a queue of its own, made by [`Builder::queue`].
+///
+/// Its type is written only where a builder is passed around:
+///
+/// ```
+/// use forebay_pool::{Builder, FromQueue, Missing, Pool};
+///
+/// let builder: Builder<FromQueue<u32>, Missing> = Pool::builder().queue(10);
+/// ```
 pub struct FromQueue<T> {
     capacity: usize,
     on_undelivered: Option<Box<dyn Fn(T) + Send + Sync>>,
     on_dead_letter: Option<Box<dyn Fn(T, String) + Send + Sync>>,
 }
 
-/// In a [`Builder`]: the pool takes from a source.
+/// In a [`Builder`]: the pool takes from a source, given to [`Builder::source`].
+///
+/// Its type is written only where a builder is passed around:
+///
+/// ```
+/// use forebay_pool::{Builder, FromSource, Missing, Pool};
+///
+/// let (_tx, rx) = forebay_queue::bounded(10);
+/// let builder: Builder<FromSource<u32>, Missing> = Pool::builder().source(rx);
+/// ```
 pub struct FromSource<T>(Box<dyn Source<Item = T>>);
 
-/// In a [`Builder`]: the handler is chosen.
+/// In a [`Builder`]: the handler is chosen. Its form is no longer in the type.
+///
+/// Its type is written only where a builder is passed around:
+///
+/// ```
+/// use forebay_pool::{Builder, FromQueue, Handled, Pool};
+///
+/// let builder: Builder<FromQueue<u32>, Handled<u32>> = Pool::builder().queue(10).handler(|_| async {});
+/// ```
 pub struct Handled<T>(Arc<dyn Crew<T>>);
 
 /// In a [`Builder`]: what feeds the pool. Sealed.
+///
+/// For what works with either:
+///
+/// ```
+/// use forebay_pool::{Builder, Handled, Input, Pool, StartError};
+///
+/// fn start<I: Input<Item = u32>>(builder: Builder<I, Handled<u32>>) -> Result<(), StartError> {
+///     builder.workers(1).start().map(drop)
+/// }
+/// ```
 pub trait Input: sealed::Input {}
 
 /// Why a pool could not start.
@@ -166,7 +231,8 @@ impl<H> Builder<Missing, H> {
 
     /// Takes from `source`: the receiver of a queue, a log on disk, a broker.
     ///
-    /// The pool is its only consumer. Receivers of a queue can be cloned, so that several pools share one.
+    /// The pool is its only consumer. Receivers of a queue can be cloned, so that several pools share one. They share
+    /// its end too: closing or shutting down one of them closes the queue, and the others end when it is empty.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -189,13 +255,15 @@ impl<H> Builder<Missing, H> {
 
 impl<T, H> Builder<FromQueue<T>, H> {
     /// Given the items that the pool's queue still has when the pool ends: those that were not started at the
-    /// deadline. Without it they are dropped, and counted as [`undelivered`](crate::Report::undelivered).
+    /// deadline, and deliveries that went back. Without it they are dropped. Either way they are counted as
+    /// [`undelivered`](crate::Report::undelivered), and a panic of the hook is contained.
     pub fn on_undelivered(mut self, hook: impl Fn(T) + Send + Sync + 'static) -> Self {
         self.input.on_undelivered = Some(Box::new(hook));
         self
     }
 
-    /// Given the items that were dead-lettered, with the reason. Without it they are dropped, and counted.
+    /// Given the items that were dead-lettered, with the reason. Without it they are dropped, and counted. A panic of
+    /// the hook is contained.
     pub fn on_dead_letter(mut self, hook: impl Fn(T, String) + Send + Sync + 'static) -> Self {
         self.input.on_dead_letter = Some(Box::new(hook));
         self

@@ -89,7 +89,8 @@
 //! - **An outage** of the source ([`Unavailable`](forebay_queue::SourceError::Unavailable)) pauses the pool for a
 //!   time that grows; if it is [`Broken`](forebay_queue::SourceError::Broken), or panics, the pool ends.
 //! - **Settlements** that take time (a disk, a network) go on while all workers are busy and while draining.
-//! - **Dropping** the handle aborts the pool. No task outlives it.
+//! - **Dropping** the handle aborts the pool: its tasks are cancelled, each at its handler's next await.
+//!   [`Pool::finish`] and [`Pool::shutdown`] return when no task is left.
 //!
 //! State changes are `tracing` events at `debug`, failed items at `warn`, panics at `error`. Workers keep the span in
 //! which the pool was started.

@@ -3,6 +3,19 @@
 use std::error::Error;
 
 /// The type-erased error that a handler's error becomes when it is reported.
+///
+/// ```
+/// use forebay_pool::{BoxError, Pool};
+///
+/// async fn parse(text: String) -> Result<(), BoxError> {
+///     let port: u16 = text.parse()?; // any error fits
+///     if port < 1024 {
+///         return Err("a port below 1024 needs privileges".into()); // and so does a string
+///     }
+///     Ok(())
+/// }
+/// let builder = Pool::builder().queue(10).handler(parse);
+/// ```
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What a handler's future may return: `()`, or `Result<(), E>` with any error that turns into a [`BoxError`]

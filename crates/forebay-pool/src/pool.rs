@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::builder::{Builder, Missing};
-use crate::hands::{Hands, Settlements, Tally};
+use crate::hands::{Hands, Settlements};
 use crate::intake::Intake;
 use crate::report::EndedBy;
 use crate::supervisor::Order;
@@ -22,9 +22,10 @@ use crate::{Backoff, Phase, PoolStats, Report};
 /// `P` is what feeds the pool through this handle: the sender of its own queue, where it was built with
 /// [`queue`](Builder::queue), and nothing where it was built with [`source`](Builder::source).
 ///
-/// No task outlives the handle. Dropping it aborts the pool: handlers are cancelled at their next await, and what
-/// they had in hand goes back or is lost as the [table](crate#what-becomes-of-an-item) says. To end it well, use
-/// [`finish`](Self::finish) or [`shutdown`](Self::shutdown).
+/// Dropping the handle aborts the pool: no handler is polled again, and what they had in hand goes back or is lost as
+/// the [table](crate#what-becomes-of-an-item) says. A destructor cannot wait, so a handler that runs on another
+/// thread at that moment goes on to its next await, and the runtime drops the others a moment later. To end it well,
+/// use [`finish`](Self::finish) or [`shutdown`](Self::shutdown): when they return, no task is left.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -92,7 +93,8 @@ impl<T: Send + 'static, P> Pool<T, P> {
         Self { shared, supervisor: Supervised(supervisor), orders, producer }
     }
 
-    /// Tells the source to accept nothing new. What it holds is still worked on; the pool ends after that.
+    /// Tells the source to accept nothing new. What it holds is still worked on; the pool ends after that. A queue that
+    /// several pools share is closed for all of them.
     ///
     /// Closing twice is closing once.
     ///
@@ -158,8 +160,9 @@ impl<T: Send + 'static, P> Pool<T, P> {
     /// Ends the pool: accepts nothing new, works on what is held for at most `deadline` from now, then cancels the
     /// rest, and returns what it did.
     ///
-    /// What is held at the deadline and has not been started goes back to the source; an item in a handler's hands
-    /// ends as the [table](crate#what-becomes-of-an-item) says under "abort". With [`Duration::ZERO`] nothing is
+    /// At the deadline an item in a handler's hands ends as the [table](crate#what-becomes-of-an-item) says under
+    /// "abort". What has not been started stays with the source; the pool's own queue gives it to
+    /// [`on_undelivered`](Builder::on_undelivered), together with what came back. With [`Duration::ZERO`] nothing is
     /// waited for.
     ///
     /// Cancelling takes effect at a handler's next await. A handler that blocks its thread instead is waited for,
@@ -213,7 +216,9 @@ impl<T: Send + 'static> Pool<T, Sender<T>> {
     ///
     /// # Cancel safety
     ///
-    /// A call that is dropped before it is ready has not put its item into the queue.
+    /// As [`Sender::send`]: a call that is dropped before it is ready has not put its item into the queue, and the item
+    /// is dropped with it. At a rendezvous ([`queue(0)`](Builder::queue)) the worker's taking is the sending, and it
+    /// may come a moment before the call is polled again: one that is dropped in between has sent.
     pub async fn produce(&self, item: T) -> Result<Sent<T>, SendError<T>> {
         self.producer.send(item).await
     }
@@ -307,25 +312,19 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     fn report(&self, ended_by: EndedBy) -> Report {
-        let mut total = Tally::default();
-        let mut held = 0;
-        for hands in &self.hands {
-            let (tally, held_here, _) = hands.account();
-            total.add(&tally);
-            held += held_here;
-        }
+        let stats = self.stats();
         Report {
             ended_by,
-            taken: total.taken,
-            completed: total.completed,
-            failed: total.failed,
-            returned: total.returned,
-            dead_lettered: total.dead_lettered,
-            held,
+            taken: stats.taken,
+            completed: stats.completed,
+            failed: stats.failed,
+            returned: stats.returned,
+            dead_lettered: stats.dead_lettered,
+            held: stats.held,
             undelivered: self.undelivered.load(Ordering::Acquire),
-            aborted: total.aborted,
-            panics: total.panics,
-            restarts: self.restarts.load(Ordering::Relaxed),
+            aborted: stats.aborted,
+            panics: stats.panics,
+            restarts: stats.restarts,
             settled: self.intake.is_settled(),
             elapsed: self.started.elapsed(),
         }

@@ -13,6 +13,24 @@ use crate::hands::Tally;
 /// Each time an item is taken counts: one that is returned and taken again counts twice. They add up at any time:
 /// `taken = completed + failed + returned + dead_lettered + held`, and `held` is counted in the workers' hands,
 /// not computed from the others.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use forebay_pool::Pool;
+///
+/// let pool = Pool::builder().workers(2).queue(8).handler(|_: u32| std::future::pending::<()>()).start().unwrap();
+/// for item in 0..3 {
+///     pool.produce(item).await.unwrap();
+/// }
+/// while pool.stats().busy < 2 {
+///     tokio::task::yield_now().await;
+/// }
+/// let stats = pool.stats();
+/// assert_eq!((stats.taken, stats.held, stats.idle), (2, 2, 0)); // the third waits in the queue
+/// assert!(stats.adds_up());
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
@@ -34,6 +52,8 @@ pub struct PoolStats {
     pub dead_lettered: u64,
     /// Items in hand now.
     pub held: usize,
+    /// How many of the failed and returned were aborted at the deadline: in a handler, or moved elsewhere by one.
+    pub aborted: u64,
     /// Panics of handlers: in their calls and polls, and in the destructors of the handlers and of their futures.
     /// Those of a maker, and in the readiness of a service, are events only.
     pub panics: u64,
@@ -78,10 +98,11 @@ pub struct Report {
     pub dead_lettered: u64,
     /// Items still in hand. 0, unless the runtime went away before the pool had ended.
     pub held: usize,
-    /// Items that the pool's own queue still had in the end, and gave to `on_undelivered`. They were not taken; 0
-    /// with any other source.
+    /// Items that the pool's own queue still had in the end, and gave to `on_undelivered`; 0 with any other source.
+    /// Most were never taken. One that was, and went back (a delivery that was aborted), is in `taken` and `returned`
+    /// as well: this counts items, those count what happened to them.
     pub undelivered: u64,
-    /// How many of the failed and returned were aborted at the deadline, while their handler ran.
+    /// How many of the failed and returned were aborted at the deadline: in a handler, or moved elsewhere by one.
     pub aborted: u64,
     /// Panics of handlers: in their calls and polls, and in the destructors of the handlers and of their futures.
     /// Those of a maker, and in the readiness of a service, are events only.
@@ -96,6 +117,23 @@ pub struct Report {
 }
 
 /// Why a pool ended.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::time::Duration;
+/// use forebay_pool::{EndedBy, Pool};
+///
+/// let pool = Pool::builder().queue(8).handler(|_: u32| async {}).start().unwrap();
+/// let report = pool.shutdown(Duration::from_secs(1)).await;
+/// match report.ended_by {
+///     EndedBy::Source | EndedBy::Shutdown => {} // all is done
+///     EndedBy::Deadline => eprintln!("more time was needed: {report}"),
+///     EndedBy::Broken(error) => eprintln!("{error}: see to it before starting again"),
+///     other => eprintln!("{other}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum EndedBy {
@@ -130,7 +168,8 @@ pub enum Phase {
     Draining,
     /// The deadline has come: what is held is cancelled and given back.
     Aborting,
-    /// Nothing is held and no task is left.
+    /// Nothing is held, and the pool's tasks are gone. Where the handle was dropped or the runtime went away, they
+    /// are cancelled: one that is inside a poll of its handler at that moment leaves at the handler's next await.
     Closed,
 }
 
@@ -148,6 +187,7 @@ impl PoolStats {
             returned: 0,
             dead_lettered: 0,
             held: 0,
+            aborted: 0,
             panics: 0,
             restarts,
         }
@@ -159,6 +199,7 @@ impl PoolStats {
         self.failed += tally.failed;
         self.returned += tally.returned;
         self.dead_lettered += tally.dead_lettered;
+        self.aborted += tally.aborted;
         self.panics += tally.panics;
         self.held += held;
         self.busy += usize::from(busy);

@@ -25,6 +25,26 @@ pub(crate) use service::ByService;
 ///
 /// A worker that is rebuilt after a panic keeps its id. Factories are given it, see
 /// [`handler_per_worker`](crate::Builder::handler_per_worker).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use forebay_pool::{Pool, WorkerId};
+///
+/// let scratch = |worker: WorkerId| format!("/tmp/scratch-{worker}");
+/// let pool = Pool::builder()
+///     .workers(2)
+///     .queue(10)
+///     .handler_per_worker(move |worker| {
+///         assert!(worker.index() < 2);
+///         let folder = scratch(worker);
+///         move |_: u32| { let _ = &folder; async {} }
+///     })
+///     .start()?;
+/// assert_eq!(pool.finish().await.panics, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub(crate) usize);
 

@@ -142,16 +142,6 @@ impl Tally {
             Became::DeadLettered => self.dead_lettered += 1,
         }
     }
-
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.taken += other.taken;
-        self.completed += other.completed;
-        self.failed += other.failed;
-        self.returned += other.returned;
-        self.dead_lettered += other.dead_lettered;
-        self.panics += other.panics;
-        self.aborted += other.aborted;
-    }
 }
 
 // === impl Ledger ===

@@ -107,7 +107,9 @@ async fn what_is_aborted_as_a_delivery_is_handed_back() {
         pool.produce(item).await.unwrap();
     }
     let report = pool.shutdown(Duration::from_secs(1)).await;
+    // Three were taken and went back, so they are among the five as well.
     assert_eq!((report.taken, report.returned, report.undelivered), (3, 3, 5));
+    assert!(report.adds_up());
     let mut items = undelivered.lock().unwrap().clone();
     items.sort_unstable();
     assert_eq!(items, [0, 1, 2, 3, 4]);
@@ -122,6 +124,17 @@ async fn ends_a_source_that_never_ends() {
     assert!(matches!(report.ended_by, EndedBy::Deadline));
     let record = script.record();
     assert_eq!((record.closes, record.dropped), (1, true));
+}
+
+/// A queue has one end, whoever brings it about.
+#[tokio::test]
+async fn pools_that_share_a_queue_end_together() {
+    let (tx, rx) = bounded(8);
+    let one = Pool::builder().workers(1).source(rx.clone()).handler(|_: u32| async {}).start().unwrap();
+    let other = Pool::builder().workers(1).source(rx).handler(|_: u32| async {}).start().unwrap();
+    one.shutdown(LONG).await;
+    assert!(matches!(tx.send(1).await, Err(SendError::Closed(1))));
+    assert!(matches!(other.finish().await.ended_by, EndedBy::Source));
 }
 
 #[tokio::test(start_paused = true)]
