@@ -203,58 +203,31 @@ pub struct SetCapacityError {
     pub(crate) rendezvous: bool,
 }
 
-// === impl SendError ===
-
-impl<T> SendError<T> {
-    /// The item that was not sent.
-    pub fn into_inner(self) -> T {
-        match self {
-            Self::Closed(item) | Self::Full(item) => item,
+/// What all errors have in common that carry an item. `Debug` leaves the item out, so that it need not have it.
+macro_rules! carries_item {
+    ($Error:ident { $($Reason:ident),+ }) => {
+        impl<T> $Error<T> {
+            /// The item that was not sent.
+            pub fn into_inner(self) -> T {
+                match self {
+                    $(Self::$Reason(item))|+ => item,
+                }
+            }
         }
-    }
-}
 
-/// Without the item, so that `T` need not be `Debug`.
-impl<T> fmt::Debug for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed(_) => "Closed(..)",
-            Self::Full(_) => "Full(..)",
-        })
-    }
-}
-
-// === impl TrySendError ===
-
-impl<T> TrySendError<T> {
-    /// The item that was not sent.
-    pub fn into_inner(self) -> T {
-        match self {
-            Self::Closed(item) | Self::Full(item) => item,
+        impl<T> fmt::Debug for $Error<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(Self::$Reason(_) => concat!(stringify!($Reason), "(..)"),)+
+                })
+            }
         }
-    }
+    };
 }
 
-/// Without the item, so that `T` need not be `Debug`.
-impl<T> fmt::Debug for TrySendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed(_) => "Closed(..)",
-            Self::Full(_) => "Full(..)",
-        })
-    }
-}
-
-// === impl SendTimeoutError ===
-
-impl<T> SendTimeoutError<T> {
-    /// The item that was not sent.
-    pub fn into_inner(self) -> T {
-        match self {
-            Self::Closed(item) | Self::Full(item) | Self::Timeout(item) => item,
-        }
-    }
-}
+carries_item!(SendError { Closed, Full });
+carries_item!(TrySendError { Closed, Full });
+carries_item!(SendTimeoutError { Closed, Full, Timeout });
 
 impl<T> From<SendError<T>> for SendTimeoutError<T> {
     fn from(error: SendError<T>) -> Self {
@@ -262,16 +235,5 @@ impl<T> From<SendError<T>> for SendTimeoutError<T> {
             SendError::Closed(item) => Self::Closed(item),
             SendError::Full(item) => Self::Full(item),
         }
-    }
-}
-
-/// Without the item, so that `T` need not be `Debug`.
-impl<T> fmt::Debug for SendTimeoutError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed(_) => "Closed(..)",
-            Self::Full(_) => "Full(..)",
-            Self::Timeout(_) => "Timeout(..)",
-        })
     }
 }
