@@ -14,8 +14,8 @@ use forebay_queue::{Delivery, End, Receipt, Settle, Source, SourceError};
 ///
 /// It keeps the contract that sources have: it never hands out more than was asked for, says that it
 /// ended only when nothing is in anybody's hands, and delivers a nacked item again with the next
-/// attempt number. It has no clock, so a nacked item is there again at once; that it was to wait is
-/// in the [`Record`].
+/// attempt number, in its old place. It has no clock, so a nacked item is there again at once; that it was
+/// to wait is in the [`Record`].
 ///
 /// The consumer under test owns the source; the test keeps its [`Script`].
 ///
@@ -33,19 +33,66 @@ pub struct RecordingSource<T> {
 }
 
 /// What a [`RecordingSource`] starts with.
+///
+/// ```
+/// use forebay_queue::SourceError;
+/// use forebay_testkit::RecordingSource;
+///
+/// // Two items, an outage, a third one; a copy of each is kept, as a broker would.
+/// let (source, script) = RecordingSource::builder()
+///     .redelivers()
+///     .items(["a", "b"])
+///     .fail(SourceError::Unavailable("connection refused".into()))
+///     .items(["c"])
+///     .build();
+/// assert_eq!(script.remaining(), 3);
+/// # drop(source);
+/// ```
 #[must_use = "a builder does nothing until `build`"]
 pub struct RecordingSourceBuilder<T> {
     steps: VecDeque<Step<T>>,
+    next_place: u64,
     ends: bool,
     copy: Option<fn(&T) -> T>,
 }
 
 /// The test's end of a [`RecordingSource`]: adds to the script and reads the record. Cloneable.
+///
+/// ```
+/// use forebay_testkit::{Driver, RecordingSource};
+///
+/// let (source, script) = RecordingSource::builder().items([1]).never_ending().build();
+/// script.push(2);
+/// script.hold_settlements(); // as if the disk were slow
+///
+/// let mut dropped = Driver::new(script.until(|record| record.dropped));
+/// dropped.assert_pending();
+/// drop(source); // what the consumer under test would do
+/// dropped.assert_ready();
+/// assert_eq!((script.remaining(), script.outstanding()), (2, 0));
+/// ```
 pub struct Script<T> {
     shared: Arc<Shared<T>>,
 }
 
 /// What was asked of a [`RecordingSource`] so far, in the order in which it came.
+///
+/// ```
+/// # use std::num::NonZeroUsize;
+/// # use std::task::{Context, Waker};
+/// # use std::time::Duration;
+/// # use forebay_queue::{End, Source};
+/// # use forebay_testkit::{RecordingSource, assert_ready};
+/// # let (mut source, script) = RecordingSource::new(["a", "b"]);
+/// # let two = NonZeroUsize::new(2).expect("2 is not 0");
+/// # let mut hands = Vec::new();
+/// # assert_ready(source.poll_next(&mut Context::from_waker(Waker::noop()), two, &mut hands)).expect("no error");
+/// // A consumer asked a source of two items for two, and acked the second.
+/// hands.remove(1).ack();
+/// let record = script.record();
+/// assert_eq!((record.most_demanded(), record.handed_out, record.most_outstanding), (2, 2, 2));
+/// assert_eq!(record.ends(), [End::Ack]);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
@@ -63,11 +110,31 @@ pub struct Record {
     pub settled_polls: usize,
     /// How often `close` was called.
     pub closes: usize,
+    /// How many items the script pushed after that, which are dropped.
+    pub refused: usize,
     /// Whether the source itself was dropped.
     pub dropped: bool,
 }
 
 /// How one delivery of a [`RecordingSource`] ended.
+///
+/// ```
+/// # use std::num::NonZeroUsize;
+/// # use std::task::{Context, Waker};
+/// # use std::time::Duration;
+/// # use forebay_queue::{End, Source};
+/// # use forebay_testkit::{RecordingSource, assert_ready};
+/// # let (mut source, script) = RecordingSource::new(["a", "b"]);
+/// # let two = NonZeroUsize::new(2).expect("2 is not 0");
+/// # let mut hands = Vec::new();
+/// # assert_ready(source.poll_next(&mut Context::from_waker(Waker::noop()), two, &mut hands)).expect("no error");
+/// // A consumer took the value out of the first of two deliveries, and dropped the delivery.
+/// let value = hands[0].take();
+/// drop(hands.remove(0));
+/// let settlement = &script.record().settlements[0];
+/// assert_eq!((settlement.receipt.get(), settlement.attempt, settlement.with_item), (0, 1, false));
+/// assert_eq!(settlement.end, End::Nack { after: Duration::ZERO });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settlement {
@@ -82,6 +149,22 @@ pub struct Settlement {
 }
 
 /// One call of `extend`.
+///
+/// ```
+/// # use std::num::NonZeroUsize;
+/// # use std::task::{Context, Waker};
+/// # use std::time::Duration;
+/// # use forebay_queue::{End, Source};
+/// # use forebay_testkit::{RecordingSource, assert_ready};
+/// # let (mut source, script) = RecordingSource::new(["a", "b"]);
+/// # let two = NonZeroUsize::new(2).expect("2 is not 0");
+/// # let mut hands = Vec::new();
+/// # assert_ready(source.poll_next(&mut Context::from_waker(Waker::noop()), two, &mut hands)).expect("no error");
+/// // A consumer needs longer for the second of two deliveries.
+/// hands[1].extend(Duration::from_secs(30));
+/// let extension = script.record().extensions[0];
+/// assert_eq!((extension.receipt.get(), extension.lease), (1, Duration::from_secs(30)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Extension {
@@ -92,14 +175,21 @@ pub struct Extension {
 }
 
 /// One thing that `poll_next` will meet.
-enum Step<T> {
-    Item { item: T, attempt: u32 },
+struct Step<T> {
+    /// Where it is in the script; an item that comes back goes before all that came after it.
+    place: u64,
+    what: What<T>,
+}
+
+enum What<T> {
+    Item { value: T, attempt: u32 },
     Fail(SourceError),
 }
 
 /// A delivery in the consumer's hands.
 struct Outstanding<T> {
     attempt: u32,
+    place: u64,
     /// Kept by a source that redelivers.
     copy: Option<T>,
 }
@@ -112,6 +202,7 @@ struct State<T> {
     steps: VecDeque<Step<T>>,
     outstanding: BTreeMap<Receipt, Outstanding<T>>,
     next_receipt: u64,
+    next_place: u64,
     /// Nothing will be added: the end comes when the steps are done and no delivery is outstanding.
     ends: bool,
     copy: Option<fn(&T) -> T>,
@@ -124,6 +215,8 @@ struct State<T> {
     watchers: Vec<Waker>,
     /// To be woken once the lock is released.
     called: Vec<Waker>,
+    /// To be dropped then.
+    replaced: Vec<Waker>,
 }
 
 // === impl RecordingSource ===
@@ -136,7 +229,7 @@ impl<T> RecordingSource<T> {
 
     /// A source with more to its script.
     pub fn builder() -> RecordingSourceBuilder<T> {
-        RecordingSourceBuilder { steps: VecDeque::new(), ends: true, copy: None }
+        RecordingSourceBuilder { steps: VecDeque::new(), next_place: 0, ends: true, copy: None }
     }
 }
 
@@ -149,41 +242,57 @@ impl<T: Send + 'static> Source for RecordingSource<T> {
         max: NonZeroUsize,
         out: &mut Vec<Delivery<T>>,
     ) -> Poll<Result<usize, SourceError>> {
-        self.shared.change(|state| {
+        // Foreign code (a waker's or an item's clone) runs outside of the lock.
+        let waker = cx.waker().clone();
+        let copy = self.shared.lock().copy;
+        let mut items = Vec::new();
+        let polled = self.shared.change(|state| {
             state.record.demands.push(max.get());
-            match state.steps.front() {
-                Some(Step::Fail(_)) => {
-                    let Some(Step::Fail(error)) = state.steps.pop_front() else {
-                        unreachable!("the front was just seen to be a failure")
-                    };
-                    return Poll::Ready(Err(error));
-                }
-                Some(Step::Item { .. }) => {}
-                None if state.ends && state.outstanding.is_empty() => return Poll::Ready(Ok(0)),
-                None => {
-                    state.next_waker = Some(cx.waker().clone());
-                    return Poll::Pending;
+            while items.len() < max.get()
+                && let Some(step) = state.steps.pop_front()
+            {
+                match step.what {
+                    What::Item { value, attempt } => {
+                        items.push((state.hand_out(step.place, attempt), value, attempt));
+                    }
+                    What::Fail(error) if items.is_empty() => return Poll::Ready(Err(error)),
+                    What::Fail(_) => {
+                        state.steps.push_front(step);
+                        break;
+                    }
                 }
             }
-            let before = out.len();
-            while out.len() - before < max.get() && matches!(state.steps.front(), Some(Step::Item { .. })) {
-                let Some(Step::Item { item, attempt }) = state.steps.pop_front() else {
-                    unreachable!("the front was just seen to be an item")
-                };
-                out.push(state.hand_out(item, attempt, &self.shared));
+            if !items.is_empty() {
+                return Poll::Ready(Ok(items.len()));
             }
-            Poll::Ready(Ok(out.len() - before))
-        })
+            if state.ends && state.outstanding.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            state.replaced.extend(state.next_waker.replace(waker));
+            Poll::Pending
+        });
+        for (receipt, value, attempt) in items {
+            if let Some(copy) = copy {
+                let copy = copy(&value);
+                if let Some(outstanding) = self.shared.lock().outstanding.get_mut(&receipt) {
+                    outstanding.copy = Some(copy);
+                }
+            }
+            let settler: Arc<dyn Settle<T>> = Arc::<Shared<T>>::clone(&self.shared);
+            out.push(Delivery::new(value, receipt, settler).with_attempt(attempt));
+        }
+        polled
     }
 
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        let waker = cx.waker().clone();
         self.shared.change(|state| {
             state.record.settled_polls += 1;
             if let Some(error) = state.settle_errors.pop_front() {
                 return Poll::Ready(Err(error));
             }
             if state.settlements_held {
-                state.settled_waker = Some(cx.waker().clone());
+                state.replaced.extend(state.settled_waker.replace(waker));
                 return Poll::Pending;
             }
             Poll::Ready(Ok(()))
@@ -216,13 +325,15 @@ impl<T> fmt::Debug for RecordingSource<T> {
 impl<T> RecordingSourceBuilder<T> {
     /// Hands out `items`, after what the script has so far.
     pub fn items(mut self, items: impl IntoIterator<Item = T>) -> Self {
-        self.steps.extend(items.into_iter().map(|item| Step::Item { item, attempt: 1 }));
+        for value in items {
+            self.add(What::Item { value, attempt: 1 });
+        }
         self
     }
 
     /// Fails once with `error`, after what the script has so far.
     pub fn fail(mut self, error: SourceError) -> Self {
-        self.steps.push_back(Step::Fail(error));
+        self.add(What::Fail(error));
         self
     }
 
@@ -242,12 +353,18 @@ impl<T> RecordingSourceBuilder<T> {
         self
     }
 
+    fn add(&mut self, what: What<T>) {
+        self.steps.push_back(Step { place: self.next_place, what });
+        self.next_place += 1;
+    }
+
     /// The source, and the test's end of it.
     pub fn build(self) -> (RecordingSource<T>, Script<T>) {
         let state = State {
             steps: self.steps,
             outstanding: BTreeMap::new(),
             next_receipt: 0,
+            next_place: self.next_place,
             ends: self.ends,
             copy: self.copy,
             settlements_held: false,
@@ -257,6 +374,7 @@ impl<T> RecordingSourceBuilder<T> {
             settled_waker: None,
             watchers: Vec::new(),
             called: Vec::new(),
+            replaced: Vec::new(),
         };
         let shared = Arc::new(Shared { state: Mutex::new(state) });
         (RecordingSource { shared: Arc::clone(&shared) }, Script { shared })
@@ -276,19 +394,24 @@ impl<T> fmt::Debug for RecordingSourceBuilder<T> {
 // === impl Script ===
 
 impl<T> Script<T> {
-    /// Adds an item, and wakes whoever waits for one.
+    /// Adds an item, and wakes whoever waits for one. A source that was closed accepts nothing new: the item is
+    /// dropped, and counted in the [`Record`].
     pub fn push(&self, item: T) {
-        self.shared.change(|state| {
-            state.steps.push_back(Step::Item { item, attempt: 1 });
-            state.call_next();
+        let refused = self.shared.change(|state| {
+            if state.record.closes > 0 {
+                state.record.refused += 1;
+                return Some(item);
+            }
+            state.add(What::Item { value: item, attempt: 1 });
+            None
         });
+        drop(refused);
     }
 
     /// Adds a failure of `poll_next`.
     pub fn fail(&self, error: SourceError) {
         self.shared.change(|state| {
-            state.steps.push_back(Step::Fail(error));
-            state.call_next();
+            state.add(What::Fail(error));
         });
     }
 
@@ -333,7 +456,7 @@ impl<T> Script<T> {
 
     /// How many items the script still has to hand out.
     pub fn remaining(&self) -> usize {
-        self.shared.lock().steps.iter().filter(|step| matches!(step, Step::Item { .. })).count()
+        self.shared.lock().steps.iter().filter(|step| matches!(step.what, What::Item { .. })).count()
     }
 
     /// Waits until the record is as `condition` wants it. It is looked at after each change.
@@ -343,12 +466,14 @@ impl<T> Script<T> {
     /// Dropping it changes nothing.
     pub async fn until(&self, mut condition: impl FnMut(&Record) -> bool) {
         poll_fn(|cx| {
-            let mut state = self.shared.lock();
-            if condition(&state.record) {
-                return Poll::Ready(());
-            }
-            state.watchers.push(cx.waker().clone());
-            Poll::Pending
+            // Whoever changes the record after this wakes us, so looking at a copy of it misses nothing.
+            let waker = cx.waker().clone();
+            let record = {
+                let mut state = self.shared.lock();
+                state.watchers.push(waker);
+                state.record.clone()
+            };
+            if condition(&record) { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
@@ -394,7 +519,9 @@ impl<T> Shared<T> {
         let result = change(&mut state);
         let mut wakers = std::mem::take(&mut state.watchers);
         wakers.append(&mut state.called);
+        let replaced = std::mem::take(&mut state.replaced);
         drop(state);
+        drop(replaced);
         wakers.into_iter().for_each(Waker::wake);
         result
     }
@@ -402,29 +529,29 @@ impl<T> Shared<T> {
 
 impl<T: Send + 'static> Settle<T> for Shared<T> {
     fn settle(&self, receipt: Receipt, item: Option<T>, end: End) {
-        let kept = self.change(|state| {
-            let outstanding = state.outstanding.remove(&receipt)?;
-            let attempt = outstanding.attempt;
-            state.record.settlements.push(Settlement {
-                receipt,
-                attempt,
-                end: end.clone(),
-                with_item: item.is_some(),
-            });
-            let kept = match (end, item.or(outstanding.copy)) {
-                (End::Nack { .. }, Some(item)) => {
-                    state.steps.push_front(Step::Item { item, attempt: attempt.saturating_add(1) });
-                    None
-                }
-                (_, kept) => kept,
+        let left = self.change(|state| {
+            let Some(Outstanding { attempt, place, copy }) = state.outstanding.remove(&receipt) else {
+                return (item, None);
+            };
+            let with_item = item.is_some();
+            let goes_back = matches!(end, End::Nack { .. });
+            state.record.settlements.push(Settlement { receipt, attempt, end, with_item });
+            let (value, left) = if with_item { (item, copy) } else { (copy, None) };
+            let left = if goes_back && let Some(value) = value {
+                let at = state.steps.partition_point(|step| step.place < place);
+                let what = What::Item { value, attempt: attempt.saturating_add(1) };
+                state.steps.insert(at, Step { place, what });
+                (None, left)
+            } else {
+                (value, left)
             };
             if !state.steps.is_empty() || (state.ends && state.outstanding.is_empty()) {
                 state.call_next();
             }
-            kept
+            left
         });
-        // The item's destructor may panic; it runs here, after the record is complete.
-        drop(kept);
+        // Destructors of items may panic; they run here, after the record is complete.
+        drop(left);
     }
 
     fn extend(&self, receipt: Receipt, lease: Duration) {
@@ -434,20 +561,22 @@ impl<T: Send + 'static> Settle<T> for Shared<T> {
 
 // === impl State ===
 
-impl<T: Send + 'static> State<T> {
-    fn hand_out(&mut self, item: T, attempt: u32, shared: &Arc<Shared<T>>) -> Delivery<T> {
+impl<T> State<T> {
+    fn add(&mut self, what: What<T>) {
+        self.steps.push_back(Step { place: self.next_place, what });
+        self.next_place += 1;
+        self.call_next();
+    }
+
+    fn hand_out(&mut self, place: u64, attempt: u32) -> Receipt {
         let receipt = Receipt::new(self.next_receipt);
         self.next_receipt += 1;
-        let copy = self.copy.map(|copy| copy(&item));
-        self.outstanding.insert(receipt, Outstanding { attempt, copy });
+        self.outstanding.insert(receipt, Outstanding { attempt, place, copy: None });
         self.record.handed_out += 1;
         self.record.most_outstanding = self.record.most_outstanding.max(self.outstanding.len());
-        let settler: Arc<dyn Settle<T>> = Arc::clone(shared) as Arc<dyn Settle<T>>;
-        Delivery::new(item, receipt, settler).with_attempt(attempt)
+        receipt
     }
-}
 
-impl<T> State<T> {
     fn call_next(&mut self) {
         self.called.extend(self.next_waker.take());
     }

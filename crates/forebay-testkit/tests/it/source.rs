@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forebay_queue::{Delivery, End, Source, SourceError};
-use forebay_testkit::{CountingWaker, Driver, RecordingSource, assert_pending, assert_ready};
+use forebay_testkit::{CountingWaker, Driver, RecordingSource, Script, assert_pending, assert_ready};
 
 /// Asks for at most `max`, with a waker that the caller counts.
 fn ask<T: Send + 'static>(
@@ -141,4 +141,70 @@ fn until_sees_each_change() {
     drop(source);
     assert!(until.is_woken());
     until.assert_ready();
+}
+
+#[test]
+fn what_comes_back_takes_its_old_place() {
+    let (mut source, _script) = RecordingSource::new(1..=4);
+    let counter = CountingWaker::new();
+    let (_, hands) = ask(&mut source, &counter, 3);
+    drop(hands);
+    let (_, mut hands) = ask(&mut source, &counter, 4);
+    let items: Vec<_> =
+        hands.iter().map(|delivery| (*delivery.item().unwrap(), delivery.attempt())).collect();
+    assert_eq!(items, [(1, 2), (2, 2), (3, 2), (4, 1)]);
+
+    // In whichever order they come.
+    hands.remove(2).nack(Duration::ZERO);
+    hands.remove(0).nack(Duration::ZERO);
+    let (_, again) = ask(&mut source, &counter, 4);
+    let items: Vec<_> = again.iter().map(|delivery| *delivery.item().unwrap()).collect();
+    assert_eq!(items, [1, 3]);
+}
+
+#[test]
+fn what_is_pushed_after_closing_is_refused() {
+    let (mut source, script) = RecordingSource::new([1]);
+    source.close();
+    script.push(2);
+    assert_eq!((script.remaining(), script.record().refused), (1, 1));
+}
+
+#[test]
+fn a_condition_may_ask_the_script() {
+    let (source, script) = RecordingSource::new([1]);
+    let asked = script.clone();
+    let mut until = Driver::new(script.until(move |record| {
+        assert_eq!(&asked.record(), record);
+        asked.remaining() == 1 && record.dropped
+    }));
+    until.assert_pending();
+    drop(source);
+    assert!(until.is_woken());
+    until.assert_ready();
+}
+
+/// An item whose clone and destructor ask the source's own script.
+#[test]
+fn items_may_ask_the_script() {
+    struct Asks(Script<Asks>);
+    impl Clone for Asks {
+        fn clone(&self) -> Self {
+            self.0.record();
+            Self(self.0.clone())
+        }
+    }
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            self.0.record();
+        }
+    }
+    let (mut source, script) = RecordingSource::builder().redelivers().never_ending().build();
+    script.push(Asks(script.clone()));
+    let counter = CountingWaker::new();
+    let (_, mut hands) = ask(&mut source, &counter, 1);
+    hands.remove(0).nack(Duration::ZERO);
+    let (_, mut hands) = ask(&mut source, &counter, 1);
+    hands.remove(0).ack();
+    assert_eq!(script.record().settlements.len(), 2);
 }
