@@ -111,6 +111,8 @@ enum Place {
 /// What is done once the lock is released.
 struct Afterwards<T> {
     wakers: Vec<Waker>,
+    /// Those that are only dropped.
+    replaced: Vec<Waker>,
     surplus: Vec<Delivery<T>>,
     /// The source works again after an outage.
     recovered: bool,
@@ -159,7 +161,7 @@ impl<T: Send + 'static> Intake<T> {
             if state.seats[seat].place == Place::Away {
                 state.join_line(seat);
             }
-            state.leave_waker(seat, cx.waker());
+            state.leave_waker(seat, cx.waker(), afterwards);
             state.ask(Some(seat), afterwards);
 
             if state.seats[seat].place == Place::Served {
@@ -184,7 +186,7 @@ impl<T: Send + 'static> Intake<T> {
             if state.ended {
                 return Poll::Ready(());
             }
-            state.leave_waker(seat, cx.waker());
+            state.leave_waker(seat, cx.waker(), afterwards);
             Poll::Pending
         })
     }
@@ -194,7 +196,7 @@ impl<T: Send + 'static> Intake<T> {
         self.with(|state, afterwards| {
             let was_lead = state.waiting.first() == Some(&seat);
             state.leave_line(seat);
-            state.seats[seat].waker = None;
+            afterwards.replaced.extend(state.seats[seat].waker.take());
             // The source has the waker of somebody who is no longer there. We may be inside a destructor, where the
             // source should not be polled, so the next one is woken to ask.
             if was_lead && let Some(&lead) = state.waiting.first() {
@@ -207,10 +209,7 @@ impl<T: Send + 'static> Intake<T> {
     /// went wrong with the source.
     pub(crate) fn poll_duties(&self, cx: &mut Context<'_>) -> Poll<Outage> {
         self.with(|state, afterwards| {
-            match &mut state.supervisor {
-                Some(waker) => waker.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
+            leave(&mut state.supervisor, cx.waker(), afterwards);
             if state.outage.is_none() {
                 // Also when nothing new was settled: the source may have woken us to go on with what it has.
                 state.settling |= self.settlements.take_open();
@@ -288,7 +287,8 @@ impl<T: Send + 'static> Intake<T> {
 
     /// Runs a section, then does what it left for afterwards.
     fn with<R>(&self, section: impl FnOnce(&mut State<T>, &mut Afterwards<T>) -> R) -> R {
-        let mut afterwards = Afterwards { wakers: Vec::new(), surplus: Vec::new(), recovered: false };
+        let mut afterwards =
+            Afterwards { wakers: Vec::new(), replaced: Vec::new(), surplus: Vec::new(), recovered: false };
         let mut state = self.lock();
         self.holder.store(this_thread(), Ordering::Relaxed);
         let result = section(&mut state, &mut afterwards);
@@ -439,11 +439,8 @@ impl<T: Send + 'static> State<T> {
         afterwards.wakers.extend(self.supervisor.clone());
     }
 
-    fn leave_waker(&mut self, seat: usize, waker: &Waker) {
-        match &mut self.seats[seat].waker {
-            Some(left) => left.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
+    fn leave_waker(&mut self, seat: usize, waker: &Waker, afterwards: &mut Afterwards<T>) {
+        leave(&mut self.seats[seat].waker, waker, afterwards);
     }
 
     fn join_line(&mut self, seat: usize) {
@@ -460,6 +457,13 @@ impl<T: Send + 'static> State<T> {
             self.idle.store(self.waiting.len(), Ordering::Relaxed);
         }
         self.seats[seat].place = Place::Away;
+    }
+}
+
+/// Leaves a waker in a place. Cloning it is no foreign code: workers and supervisor are tasks of tokio.
+fn leave<T>(place: &mut Option<Waker>, waker: &Waker, afterwards: &mut Afterwards<T>) {
+    if !place.as_ref().is_some_and(|left| left.will_wake(waker)) {
+        afterwards.replaced.extend(place.replace(waker.clone()));
     }
 }
 
