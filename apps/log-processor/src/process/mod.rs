@@ -97,18 +97,24 @@ impl Processor {
         Self { options }
     }
 
+    /// Whether lines are only counted: some microseconds for a batch, where parsing takes milliseconds.
+    pub fn only_counts(&self) -> bool {
+        let ProcessorOptions { parse, filter, format } = &self.options;
+        *format == OutputFormat::Raw && *parse == ParseMode::Plain && filter.is_none()
+    }
+
     /// Takes a batch's bytes and gives back what to write of them.
     pub fn process(&self, bytes: Vec<u8>, edges: Edges) -> Processed {
-        let ProcessorOptions { parse, filter, format } = &self.options;
+        let format = self.options.format;
         match format {
-            OutputFormat::Raw if *parse == ParseMode::Plain && filter.is_none() => pass(bytes, edges),
+            OutputFormat::Raw if self.only_counts() => pass(bytes, edges),
             OutputFormat::Raw => {
                 let mut kept = Ranges::default();
                 let processed = self.run(&bytes, edges, &mut kept);
                 Processed { bytes: kept.cut(bytes), ..processed }
             }
             OutputFormat::Json | OutputFormat::Logfmt => {
-                let mut kept = Rendered::new(*format);
+                let mut kept = Rendered::new(format);
                 let processed = self.run(&bytes, edges, &mut kept);
                 Processed { bytes: kept.into_bytes(), ..processed }
             }
