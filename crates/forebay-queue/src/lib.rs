@@ -36,6 +36,7 @@
 //! | wait so long and no longer | `send_timeout`, `send_deadline` | `recv_timeout`, `recv_deadline` |
 //! | many at once | [`send_many`](Sender::send_many) | [`recv_many`](Receiver::recv_many) |
 //! | make the item only when there is room | [`reserve`](Sender::reserve), [`reserve_many`](Sender::reserve_many) | |
+//! | write a future, a sink or a service by hand | [`poll_reserve`](Sender::poll_reserve), [`send_reserved`](Sender::send_reserved) | |
 //! | no runtime on this thread | [`blocking_send`](Sender::blocking_send) | [`blocking_recv`](Receiver::blocking_recv) |
 //! | say how each item ended | | the receiver as a [`Source`] of [`Delivery`] |
 //! | choose what full means | [`Builder::when_full`] | |
@@ -71,6 +72,10 @@
 //!
 //! `tokio` (default): timeouts, delayed redelivery and the cooperative budget. Without it the queue needs no
 //! runtime: any executor will do.
+//!
+//! `tower` (default, with `tokio`): the sender as a `tower::Service`.
+//!
+//! `stream`: [`Receiver`] as a `futures::Stream`, [`Sender`] as a `futures::Sink`.
 
 mod builder;
 mod coop;
@@ -90,9 +95,13 @@ mod poll;
 mod pressure;
 mod receiver;
 mod sender;
+#[cfg(feature = "tower")]
+mod service;
 mod sink;
 mod source;
 mod stats;
+#[cfg(feature = "stream")]
+mod stream;
 mod sync;
 #[cfg(feature = "tokio")]
 mod timed;
@@ -110,6 +119,8 @@ pub use permit::{Permit, Permits};
 pub use pressure::{Pressure, Watermarks, WatermarksError};
 pub use receiver::Receiver;
 pub use sender::{Sender, Sent, WeakSender};
+#[cfg(feature = "tower")]
+pub use service::Sending;
 pub use sink::{ItemSink, SinkError};
 pub use source::{Source, SourceError};
 pub use stats::{QueueStats, Stats, Visitor};

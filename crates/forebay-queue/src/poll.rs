@@ -3,10 +3,14 @@
 use std::fmt;
 use std::task::{Context, Poll, ready};
 
+#[cfg(feature = "stream")]
+use crate::core::Offer;
 use crate::core::{Asked, Asking, Demand, Places};
 use crate::{ReserveError, SendError, Sender, Sent, coop};
+#[cfg(any(feature = "tower", feature = "stream"))]
+use crate::{SinkError, TrySendError, WhenFull};
 
-/// What a sender keeps between polls: two words, of which a sender that is not polled never makes use.
+/// What a sender keeps between polls: three words, of which a sender that is not polled never makes use.
 ///
 /// The handle is polled through `&mut`, so neither a lock nor an atomic guards it.
 #[derive(Default)]
@@ -17,6 +21,9 @@ pub(crate) enum Reserving {
     Asking(Asking),
     /// A place is ours.
     Place,
+    /// At a rendezvous, the item that a [`Sink`](futures_sink::Sink) was given is on offer.
+    #[cfg(feature = "stream")]
+    Offered(Offer),
 }
 
 // === impl Sender ===
@@ -64,9 +71,11 @@ impl<T> Sender<T> {
     /// Without a place.
     #[track_caller]
     pub fn send_reserved(&mut self, item: T) -> Result<Sent<T>, SendError<T>> {
-        let Reserving::Place = std::mem::take(&mut self.reserving) else {
-            panic!("no place is reserved: poll_reserve must be ready first");
-        };
+        assert!(
+            matches!(self.reserving, Reserving::Place),
+            "no place is reserved: call poll_reserve or poll_ready first"
+        );
+        self.reserving = Reserving::Nothing;
         self.shared.update(|state, _| {
             if state.is_closed() {
                 state.release(1);
@@ -83,6 +92,8 @@ impl<T> Sender<T> {
             Reserving::Nothing => return false,
             Reserving::Asking(mut asking) => asking.leave(&self.shared),
             Reserving::Place => self.shared.update(|state, _| state.release(1)),
+            #[cfg(feature = "stream")]
+            Reserving::Offered(mut offer) => drop(offer.withdraw(&self.shared)),
         }
         true
     }
@@ -93,8 +104,13 @@ impl<T> Sender<T> {
         if let Reserving::Nothing = reserving {
             *reserving = Reserving::Asking(Asking::default());
         }
-        let Reserving::Asking(asking) = reserving else {
-            return Poll::Ready(Ok(()));
+        let asking = match reserving {
+            Reserving::Asking(asking) => asking,
+            #[cfg(feature = "stream")]
+            Reserving::Offered(_) => {
+                return Poll::Ready(Err(ReserveError::TooMany { asked: 1, capacity: 0 }));
+            }
+            Reserving::Place | Reserving::Nothing => return Poll::Ready(Ok(())),
         };
         let mut ask = || {
             asking.poll(shared, &mut Demand::one(), cx, |_, answer| match answer {
@@ -115,6 +131,31 @@ impl<T> Sender<T> {
     }
 }
 
+/// What the faces of other crates have in common. They do what `send` does, in two steps.
+#[cfg(any(feature = "tower", feature = "stream"))]
+impl<T> Sender<T> {
+    /// Ready when an item may be sent: with a place in the handle where a full queue makes senders wait, and as long
+    /// as the queue is open where it does not.
+    pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+        if self.shared.options.when_full == WhenFull::Wait && !self.meets() {
+            return self.poll_place(cx).map_err(|_| SinkError::Closed(None));
+        }
+        Poll::Ready(if self.is_closed() { Err(SinkError::Closed(None)) } else { Ok(()) })
+    }
+
+    /// Sends an item after [`poll_open`](Self::poll_open) was ready. Not for a rendezvous that waits.
+    #[track_caller]
+    pub(crate) fn send_opened(&mut self, item: T) -> Result<Sent<T>, SinkError<T>> {
+        if self.shared.options.when_full == WhenFull::Wait {
+            return self.send_reserved(item).map_err(SinkError::from);
+        }
+        self.try_send(item).map_err(|refused| match refused {
+            TrySendError::Closed(item) => SinkError::Closed(Some(item)),
+            TrySendError::Full(item) => SinkError::Full(Some(item)),
+        })
+    }
+}
+
 // === impl Reserving ===
 
 impl fmt::Debug for Reserving {
@@ -123,6 +164,8 @@ impl fmt::Debug for Reserving {
             Self::Nothing => "Nothing",
             Self::Asking(_) => "Asking",
             Self::Place => "Place",
+            #[cfg(feature = "stream")]
+            Self::Offered(_) => "Offered",
         })
     }
 }

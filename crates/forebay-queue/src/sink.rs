@@ -5,6 +5,8 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+use crate::SendError;
+
 /// Takes items: a queue, a durable store, a broker.
 ///
 /// The futures are boxed, which is nothing beside the I/O that most sinks do. On a hot path in
@@ -73,6 +75,15 @@ impl<T> SinkError<T> {
     pub fn into_item(self) -> Option<T> {
         match self {
             Self::Closed(item) | Self::Full(item) | Self::Failed { item, .. } => item,
+        }
+    }
+}
+
+impl<T> From<SendError<T>> for SinkError<T> {
+    fn from(refused: SendError<T>) -> Self {
+        match refused {
+            SendError::Closed(item) => Self::Closed(Some(item)),
+            SendError::Full(item) => Self::Full(Some(item)),
         }
     }
 }

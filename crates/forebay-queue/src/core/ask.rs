@@ -115,9 +115,10 @@ impl Asking {
 // === impl Demand ===
 
 impl Demand {
-    /// One place, and joining the line for it if there is none.
+    /// One place, and joining the line for it if there is none. Without giving way first: a pending answer means that
+    /// there is no place, and nothing else.
     pub(crate) fn one() -> Self {
-        Self { want: 1, min: 1, manners: Manners::Polite }
+        Self { want: 1, min: 1, manners: Manners::Patient }
     }
 }
 

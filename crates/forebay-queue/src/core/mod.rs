@@ -14,6 +14,8 @@ use std::task::Waker;
 use std::time::Duration;
 
 pub(crate) use self::ask::{AskPlaces, Asked, Asking, Demand};
+#[cfg(any(feature = "tower", feature = "stream"))]
+pub(crate) use self::offer::Offer;
 pub(crate) use self::offer::Offering;
 pub(crate) use self::state::{Claim, Places, State};
 pub(crate) use self::take::Taking;

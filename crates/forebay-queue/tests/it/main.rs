@@ -17,5 +17,7 @@ mod pressure; // watermarks, told once and in order
 mod rendezvous; // capacity 0
 mod resizing; // capacity that changes
 mod sink; // the queue as an ItemSink
+#[cfg(feature = "stream")]
+mod streams; // the halves as a Stream and a Sink
 mod timed; // patience that ends
 mod waking; // contract 9: exactly who can go on is woken
