@@ -7,6 +7,16 @@ use crate::hooks::Hooks;
 use crate::{Pressure, Receiver, Sender, Watermarks};
 
 /// What a full queue does with one item more.
+///
+/// ```
+/// use forebay_queue::{SendError, WhenFull, builder};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let (tx, _rx) = builder().capacity(1).when_full(WhenFull::Refuse).build();
+/// tx.send(1).await.expect("there is room");
+/// assert_eq!(tx.send(2).await, Err(SendError::Full(2)));
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WhenFull {

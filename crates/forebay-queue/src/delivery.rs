@@ -5,10 +5,31 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Names one delivery to the source that made it. Opaque to everybody else.
+///
+/// ```
+/// use forebay_queue::Receipt;
+///
+/// // A source that numbers its records finds them again by it.
+/// assert_eq!(Receipt::new(4711).get(), 4711);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Receipt(u64);
 
 /// How a delivery ended.
+///
+/// ```
+/// use std::time::Duration;
+/// use forebay_queue::End;
+///
+/// fn in_words(end: &End) -> String {
+///     match end {
+///         End::Ack => "done".into(),
+///         End::Nack { after } => format!("again in {after:?}"),
+///         End::DeadLetter { reason } => format!("given up: {reason}"),
+///     }
+/// }
+/// assert_eq!(in_words(&End::Nack { after: Duration::from_secs(2) }), "again in 2s");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// Done: the source may forget the item.

@@ -1,6 +1,14 @@
 //! Who is next.
 
 /// Nanoseconds since the queue's start.
+///
+/// ```
+/// use std::time::Duration;
+/// use forebay_queue::Tick;
+///
+/// let second: Tick = 1_000_000_000;
+/// assert_eq!(Duration::from_nanos(second), Duration::from_secs(1));
+/// ```
 pub type Tick = u64;
 
 /// Decides which of those that wait is next.

@@ -41,6 +41,14 @@ pub trait Limit: Send {
 }
 
 /// One call that ended.
+///
+/// ```
+/// use std::time::Duration;
+/// use forebay_queue::{CallEnd, Sample};
+///
+/// let sample = Sample { rtt: Duration::from_millis(12), in_flight: 3, end: CallEnd::Success };
+/// assert!(sample.in_flight >= 1, "a call counts itself");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
     /// From its start to its end.
@@ -52,6 +60,20 @@ pub struct Sample {
 }
 
 /// How a call ended, as far as a limit is concerned.
+///
+/// ```
+/// use forebay_queue::CallEnd;
+///
+/// /// As a client of HTTP would see it.
+/// fn classify(status: u16) -> CallEnd {
+///     match status {
+///         429 | 503 => CallEnd::Overload,
+///         200..=299 => CallEnd::Success,
+///         _ => CallEnd::Ignore,
+///     }
+/// }
+/// assert_eq!(classify(503), CallEnd::Overload);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallEnd {

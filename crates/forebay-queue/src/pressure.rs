@@ -47,6 +47,13 @@ pub struct Watermarks {
 }
 
 /// The shares given to [`Watermarks::new`] make no hysteresis.
+///
+/// ```
+/// use forebay_queue::Watermarks;
+///
+/// let refused = Watermarks::new(0.2, 0.8).unwrap_err();
+/// assert_eq!(refused.to_string(), "watermarks high 0.2 and low 0.8: must be 0 <= low < high <= 1");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WatermarksError {
     high: f64,

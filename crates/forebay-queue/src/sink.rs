@@ -53,6 +53,17 @@ pub trait ItemSink<T: Send + 'static>: Send + Sync {
 }
 
 /// Why a sink did not take an item.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use forebay_queue::{ItemSink, bounded};
+///
+/// let (tx, rx) = bounded(1);
+/// drop(rx);
+/// let refused = ItemSink::send(&tx, "item").await.unwrap_err();
+/// assert_eq!((refused.to_string(), refused.into_item()), ("sink closed".to_owned(), Some("item")));
+/// # }
+/// ```
 #[non_exhaustive]
 pub enum SinkError<T> {
     /// It accepts nothing any more.

@@ -102,6 +102,15 @@ pub trait Source: Send + 'static {
 }
 
 /// Why a source could not do what it was asked.
+///
+/// ```
+/// use std::error::Error;
+/// use forebay_queue::SourceError;
+///
+/// let outage = SourceError::Unavailable("connection refused".into());
+/// assert_eq!(outage.to_string(), "source is unavailable for now");
+/// assert_eq!(outage.source().expect("it has a cause").to_string(), "connection refused");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {

@@ -66,6 +66,28 @@ pub trait Stats: Send + Sync {
 }
 
 /// One who is shown numbers. Names end in their unit, as the exposition formats want it.
+///
+/// ```
+/// use forebay_queue::{Stats, Visitor, bounded};
+///
+/// /// Remembers one number.
+/// struct Held(Option<f64>);
+///
+/// impl Visitor for Held {
+///     fn counter(&mut self, _: &'static str, _: &[(&'static str, &str)], _: u64) {}
+///     fn gauge(&mut self, name: &'static str, _: &[(&'static str, &str)], value: f64) {
+///         if name == "forebay_queue_held" {
+///             self.0 = Some(value);
+///         }
+///     }
+/// }
+///
+/// let (tx, _rx) = bounded(2);
+/// tx.try_send('x').expect("there is room");
+/// let mut held = Held(None);
+/// tx.observe(&mut held);
+/// assert_eq!(held.0, Some(1.0));
+/// ```
 pub trait Visitor {
     /// A number that only grows.
     fn counter(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: u64);
