@@ -73,7 +73,7 @@
 //! `tokio` (default): timeouts, delayed redelivery and the cooperative budget. Without it the queue needs no
 //! runtime: any executor will do.
 //!
-//! `tower` (default, with `tokio`): the sender as a `tower::Service`.
+//! `tower` (default, with `tokio`): the sender as a `tower::Service`, and [`layer`], a line in front of a service.
 //!
 //! `stream`: [`Receiver`] as a `futures::Stream`, [`Sender`] as a `futures::Sink`.
 
@@ -84,6 +84,8 @@ mod delivery;
 mod discipline;
 mod error;
 mod hooks;
+#[cfg(feature = "tower")]
+pub mod layer;
 mod level;
 mod limit;
 #[cfg(all(test, loom))]
@@ -113,6 +115,8 @@ pub use error::{
     RecvTimeoutError, ReserveError, SendError, SendManyError, SendTimeoutError, SetCapacityError,
     TryRecvError, TryReserveError, TrySendError,
 };
+#[cfg(feature = "tower")]
+pub use layer::{Queue, QueueError, QueueLayer};
 pub use level::Level;
 pub use limit::{CallEnd, Limit, Sample};
 pub use permit::{Permit, Permits};

@@ -19,6 +19,8 @@ pub(crate) use self::offer::Offer;
 pub(crate) use self::offer::Offering;
 pub(crate) use self::state::{Claim, Places, State};
 pub(crate) use self::take::Taking;
+#[cfg(feature = "tower")]
+pub(crate) use self::waiters::{Key, Line, Turn};
 pub(crate) use self::watch::watch;
 use crate::builder::Options;
 use crate::hooks::{Hooks, contain};

@@ -109,6 +109,18 @@ impl<W> Line<W> {
         Some((key, waker))
     }
 
+    /// Serves the last in the line. Its waker is to be called after the lock is released.
+    #[cfg(feature = "tower")]
+    pub(crate) fn serve_last(&mut self) -> Option<(Key, Option<Waker>)> {
+        let key = self.waiting.tail?;
+        self.waiting.unlink(key, &mut self.nodes);
+        self.served.push_back(key, &mut self.nodes);
+        let node = &mut self.nodes[key];
+        node.turn = Turn::Served;
+        node.passed_before = self.passed;
+        Some((key, node.waker.take()))
+    }
+
     /// Sends the first in the line away. Its waker is to be called after the lock is released.
     pub(crate) fn dismiss(&mut self) -> Option<Option<Waker>> {
         self.pop(Turn::Closed).map(|(_, waker)| waker)
@@ -144,6 +156,12 @@ impl<W> Line<W> {
     #[must_use]
     pub(crate) fn renew(&mut self, key: Key, waker: Waker) -> Option<Waker> {
         self.nodes[key].waker.replace(waker)
+    }
+
+    /// Takes the waker of one who was served and is to look at what came of it.
+    #[cfg(feature = "tower")]
+    pub(crate) fn take_waker(&mut self, key: Key) -> Option<Waker> {
+        self.nodes[key].waker.take()
     }
 
     /// Takes the wakers of all who are in the line and stay there, to have them look at something. They leave new

@@ -9,6 +9,8 @@ mod conservation; // contract 1: a model, random operations, and counts that add
 mod delivery; // settling: acknowledged, returned, put off, set aside
 mod faces; // polled by hand: reserving, and the faces built on it
 mod fairness; // contracts 5 and 6: who is served next
+mod layer; // the line in front of a service: the row of the table
+mod layer_faults; // the faults of tower::buffer, by their numbers
 mod model; // what the queue is compared with
 mod neighbour; // contracts 11 and 12: the cooperative budget, honest about full
 mod overload; // contract 11: what a full queue does

@@ -1,0 +1,471 @@
+//! Those who called and have no answer yet: what the handles, the response futures and the worker share.
+//!
+//! # The rules
+//!
+//! 1. A call waits as a node in the line; the request lies in the node, and the response future knows its key. A
+//!    response future that is dropped takes its node out at once, wherever in the line that is.
+//! 2. The worker takes the first request out of the line and calls the service outside of the lock. Until it brings
+//!    the answer the node is the worker's: a caller that leaves meanwhile only says so, and the worker removes the
+//!    node. So a key never names another call than its owner's.
+//! 3. The answer is the service's *future*, which the caller drives, or an error. So answers do not wait for each
+//!    other, and how many run at once is the service's own affair.
+//! 4. A call that is to go on without its caller is *running* from the answer on. When its caller drops the future,
+//!    the worker takes it over, and it does not end while anything is running.
+//! 5. Wakers are called, and whatever is a user's is dropped, after the lock is released.
+
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::Span;
+
+use super::config::Options;
+use super::{QueueError, WhenDropped};
+use crate::core::{Key, Line, Turn};
+use crate::sync::{self, Mutex};
+use crate::{Pressure, QueueStats, WhenFull, hooks};
+
+pub(super) struct Callers<R, F, E> {
+    pub(super) options: Options,
+    state: Mutex<State<R, F, E>>,
+}
+
+/// How a call was answered.
+pub(super) type Answer<R, F, E> = Result<F, QueueError<E, R>>;
+
+struct State<R, F, E> {
+    line: Line<Call<R, F, E>>,
+    tally: QueueStats,
+    /// Requests that the worker has taken and not answered: one at the most.
+    in_hand: usize,
+    /// Calls that may yet become the worker's (rule 4).
+    running: usize,
+    /// Calls that have become the worker's, and that it has not seen yet.
+    left: Vec<Pin<Box<F>>>,
+    /// The worker, while it waits.
+    worker: Option<Waker>,
+    /// The worker waits for a call, rather than for the service.
+    idle: bool,
+    handles: usize,
+    closed: bool,
+    /// There is no worker any more, and nobody takes over what callers leave.
+    alone: bool,
+    pressure: Pressure,
+}
+
+enum Call<R, F, E> {
+    Waiting(Request<R>),
+    /// The worker has the request.
+    Taken,
+    /// The worker has the request, and the caller is gone.
+    Left,
+    Answered(Answer<R, F, E>),
+}
+
+/// A request in the line.
+pub(super) struct Request<R> {
+    pub(super) request: R,
+    /// In which the caller was.
+    pub(super) span: Span,
+    /// When it joined the line, in a line that is timed.
+    pub(super) since: Option<Instant>,
+}
+
+/// A request that the worker has taken out of the line; answered by all means.
+pub(super) struct Taken<'a, R, F, E> {
+    callers: &'a Callers<R, F, E>,
+    /// `None` once it is answered.
+    key: Option<Key>,
+}
+
+/// What the worker finds.
+pub(super) enum Front {
+    /// Somebody waits.
+    Call,
+    /// There is something to take over.
+    Left,
+    /// Nobody waits or will, and nothing is running.
+    End,
+}
+
+// === impl Callers: everybody ===
+
+impl<R, F, E> Callers<R, F, E> {
+    pub(super) fn new(options: Options) -> Arc<Self> {
+        let state = State {
+            line: Line::new(),
+            tally: QueueStats::default(),
+            in_hand: 0,
+            running: 0,
+            left: Vec::new(),
+            worker: None,
+            idle: false,
+            handles: 1,
+            closed: false,
+            alone: false,
+            pressure: Pressure::Normal,
+        };
+        Arc::new(Self { options, state: Mutex::new(state) })
+    }
+
+    pub(super) fn add_handle(&self) {
+        sync::lock(&self.state).handles += 1;
+    }
+
+    pub(super) fn remove_handle(&self) {
+        let mut state = sync::lock(&self.state);
+        state.handles -= 1;
+        if state.handles == 0 {
+            state.closed = true;
+            let worker = state.worker.take();
+            drop(state);
+            worker.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    pub(super) fn close(&self) {
+        let worker = {
+            let mut state = sync::lock(&self.state);
+            state.closed = true;
+            state.worker.take()
+        };
+        worker.into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        sync::lock(&self.state).closed
+    }
+
+    pub(super) fn len(&self) -> usize {
+        sync::lock(&self.state).line.len()
+    }
+
+    pub(super) fn pressure(&self) -> Pressure {
+        sync::lock(&self.state).pressure
+    }
+
+    pub(super) fn stats(&self) -> QueueStats {
+        let state = sync::lock(&self.state);
+        QueueStats { held: state.line.len() + state.in_hand, ..state.tally }
+    }
+
+    pub(super) fn oldest_wait(&self) -> Option<Duration> {
+        let since = {
+            let mut state = sync::lock(&self.state);
+            let first = state.line.first()?;
+            match state.line.what(first) {
+                Call::Waiting(request) => request.since?,
+                _ => unreachable!("who is in the line waits"),
+            }
+        };
+        Some(since.elapsed())
+    }
+
+    fn detaches(&self) -> bool {
+        self.options.when_dropped == WhenDropped::Detach
+    }
+}
+
+// === impl Callers: the callers ===
+
+impl<R, F, E> Callers<R, F, E> {
+    /// Joins the line, or does what a full line does.
+    pub(super) fn join(&self, request: R) -> Result<Key, QueueError<E, R>> {
+        let since = self.options.timed.then(Instant::now);
+        let request = Request { request, span: Span::current(), since };
+        let (joined, wakers) = {
+            let mut state = sync::lock(&self.state);
+            let joined = self.place(&mut state, request);
+            state.measure(&self.options);
+            let worker = if joined.is_ok() && state.idle { state.worker.take() } else { None };
+            match joined {
+                Ok((key, displaced)) => (Ok(key), [worker, displaced]),
+                Err(error) => (Err(error), [worker, None]),
+            }
+        };
+        wakers.into_iter().flatten().for_each(Waker::wake);
+        joined
+    }
+
+    /// The node, and the waker of the one that was displaced for it.
+    fn place(
+        &self,
+        state: &mut State<R, F, E>,
+        request: Request<R>,
+    ) -> Result<(Key, Option<Waker>), QueueError<E, R>> {
+        if state.closed {
+            return Err(QueueError::Closed(Some(request.request)));
+        }
+        let mut displaced = None;
+        if state.line.len() >= self.most(state) {
+            let other = match self.options.when_full {
+                WhenFull::Wait | WhenFull::Refuse => return Err(QueueError::Full(request.request)),
+                WhenFull::DropIncoming => None,
+                WhenFull::DropYoungest => state.line.serve_last(),
+                WhenFull::DropOldest => state.line.serve(),
+            };
+            state.tally.dropped += 1;
+            let Some((key, waker)) = other else {
+                state.tally.accepted += 1;
+                return Err(QueueError::Displaced(request.request));
+            };
+            let call = state.line.what(key);
+            let Call::Waiting(other) = mem::replace(call, Call::Taken) else {
+                unreachable!("who is in the line waits");
+            };
+            *call = Call::Answered(Err(QueueError::Displaced(other.request)));
+            displaced = waker;
+        }
+        state.tally.accepted += 1;
+        // The response future leaves its waker when it is polled.
+        let key = state.line.push_back(Call::Waiting(request), Waker::noop().clone());
+        Ok((key, displaced))
+    }
+
+    /// How many may be in the line.
+    fn most(&self, state: &State<R, F, E>) -> usize {
+        match (self.options.capacity, self.options.when_full) {
+            (capacity, WhenFull::Wait) => capacity.saturating_add(self.options.max_waiting),
+            // Nobody waits, but the worker may take a call out of hand.
+            (0, _) => usize::from(state.idle),
+            (capacity, _) => capacity,
+        }
+    }
+
+    /// Waits for the answer. `key` is taken with it.
+    pub(super) fn poll_answer(&self, key: &mut Option<Key>, cx: &mut Context<'_>) -> Poll<Answer<R, F, E>> {
+        let owned = key.expect("polled after completion");
+        let waker = cx.waker().clone();
+        let mut state = sync::lock(&self.state);
+        let waits = match state.line.turn(owned) {
+            Turn::Waiting => true,
+            Turn::Served => matches!(state.line.what(owned), Call::Taken),
+            Turn::Closed => false,
+        };
+        if waits {
+            let old = state.line.renew(owned, waker);
+            drop(state);
+            drop(old);
+            return Poll::Pending;
+        }
+        *key = None;
+        let (old, call) = state.line.remove(owned);
+        drop(state);
+        drop((old, waker));
+        Poll::Ready(match call {
+            Call::Answered(answer) => answer,
+            // Dismissed when the worker went away, which has counted it.
+            Call::Waiting(request) => Err(QueueError::Closed(Some(request.request))),
+            Call::Taken | Call::Left => unreachable!("waits for the worker"),
+        })
+    }
+
+    /// The response future goes away before it had its answer (rules 1 and 2).
+    pub(super) fn leave(&self, key: Key) {
+        let mut state = sync::lock(&self.state);
+        let turn = state.line.turn(key);
+        if let call @ Call::Taken = state.line.what(key) {
+            *call = Call::Left;
+            return;
+        }
+        let (waker, call) = state.line.remove(key);
+        let mut worker = None;
+        let rest = match call {
+            Call::Answered(Ok(future)) if self.detaches() && !state.alone => {
+                state.left.push(Box::pin(future));
+                worker = state.worker.take();
+                None
+            }
+            Call::Waiting(_) if turn == Turn::Waiting => {
+                state.tally.returned += 1;
+                state.measure(&self.options);
+                // It may have been the last that the worker stayed for.
+                if state.closed && state.line.is_empty() {
+                    worker = state.worker.take();
+                }
+                Some(call)
+            }
+            call => Some(call),
+        };
+        drop(state);
+        worker.into_iter().for_each(Waker::wake);
+        drop((waker, rest));
+    }
+
+    /// A running call ended in its caller's hands (rule 4).
+    pub(super) fn ended(&self) {
+        let worker = {
+            let mut state = sync::lock(&self.state);
+            state.running -= 1;
+            if state.closed && state.running == 0 { state.worker.take() } else { None }
+        };
+        worker.into_iter().for_each(Waker::wake);
+    }
+
+    /// A running call becomes the worker's (rule 4). Without a worker it ends here.
+    pub(super) fn take_over(&self, future: Pin<Box<F>>) {
+        let mut state = sync::lock(&self.state);
+        if state.alone {
+            drop(state);
+            return drop(future);
+        }
+        state.left.push(future);
+        let worker = state.worker.take();
+        drop(state);
+        worker.into_iter().for_each(Waker::wake);
+    }
+}
+
+// === impl Callers: the worker ===
+
+impl<R, F, E> Callers<R, F, E> {
+    /// What there is to do; waits until there is something.
+    pub(super) fn poll_front(&self, cx: &mut Context<'_>) -> Poll<Front> {
+        let mut waker = None;
+        loop {
+            let mut state = sync::lock(&self.state);
+            state.idle = false;
+            let front = if !state.left.is_empty() {
+                Front::Left
+            } else if !state.line.is_empty() {
+                Front::Call
+            } else if state.closed && state.running == 0 {
+                Front::End
+            } else if waker.is_none() {
+                drop(state);
+                waker = Some(cx.waker().clone());
+                continue;
+            } else {
+                state.idle = true;
+                let old = mem::replace(&mut state.worker, waker);
+                drop(state);
+                drop(old);
+                return Poll::Pending;
+            };
+            return Poll::Ready(front);
+        }
+    }
+
+    /// The service is not ready: the worker is woken by it, and by whatever else may be to do for it. Says whether
+    /// there is something already.
+    pub(super) fn wait_for_service(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let mut state = sync::lock(&self.state);
+        if state.line.is_empty() || !state.left.is_empty() {
+            drop(state);
+            return Poll::Ready(());
+        }
+        let old = state.worker.replace(waker);
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+
+    /// The first request in the line, if there still is one.
+    pub(super) fn take(&self) -> Option<(Request<R>, Taken<'_, R, F, E>)> {
+        let mut state = sync::lock(&self.state);
+        let (key, waker) = state.line.serve()?;
+        let Call::Waiting(request) = mem::replace(state.line.what(key), Call::Taken) else {
+            unreachable!("who is in the line waits");
+        };
+        // It is woken when it is answered.
+        let none = waker.and_then(|waker| state.line.renew(key, waker));
+        state.in_hand += 1;
+        state.measure(&self.options);
+        drop(state);
+        drop(none);
+        Some((request, Taken { callers: self, key: Some(key) }))
+    }
+
+    pub(super) fn answer(&self, key: Key, answer: Answer<R, F, E>) {
+        let mut state = sync::lock(&self.state);
+        state.in_hand -= 1;
+        match &answer {
+            Ok(_) => state.tally.completed += 1,
+            Err(_) => state.tally.failed += 1,
+        }
+        if self.detaches() && answer.is_ok() {
+            state.running += 1;
+        }
+        let call = state.line.what(key);
+        if let Call::Taken = call {
+            *call = Call::Answered(answer);
+            let caller = state.line.take_waker(key);
+            drop(state);
+            caller.into_iter().for_each(Waker::wake);
+            return;
+        }
+        let node = state.line.remove(key);
+        let rest = match answer {
+            Ok(future) if self.detaches() => {
+                state.left.push(Box::pin(future));
+                None
+            }
+            answer => Some(answer),
+        };
+        drop(state);
+        // The worker drops them, and must live on.
+        hooks::contain(|| drop((node, rest)));
+    }
+
+    /// What callers have left to the worker. It counts as running until it is [`ended`](Self::ended).
+    pub(super) fn left(&self) -> Vec<Pin<Box<F>>> {
+        mem::take(&mut sync::lock(&self.state).left)
+    }
+
+    /// There is no service any more: all who wait get their requests back, and nobody joins.
+    pub(super) fn dismiss(&self) {
+        let mut wakers = Vec::new();
+        {
+            let mut state = sync::lock(&self.state);
+            state.closed = true;
+            while let Some(waker) = state.line.dismiss() {
+                state.tally.returned += 1;
+                wakers.extend(waker);
+            }
+            state.measure(&self.options);
+        }
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// The worker goes away.
+    pub(super) fn lose_worker(&self) {
+        self.dismiss();
+        let left = {
+            let mut state = sync::lock(&self.state);
+            state.alone = true;
+            state.idle = false;
+            (state.worker.take(), mem::take(&mut state.left))
+        };
+        drop(left);
+    }
+}
+
+// === impl State ===
+
+impl<R, F, E> State<R, F, E> {
+    fn measure(&mut self, options: &Options) {
+        self.pressure = options.watermarks.update(self.pressure, self.line.len(), options.capacity);
+    }
+}
+
+// === impl Taken ===
+
+impl<R, F, E> Taken<'_, R, F, E> {
+    pub(super) fn answer(mut self, answer: Answer<R, F, E>) {
+        if let Some(key) = self.key.take() {
+            self.callers.answer(key, answer);
+        }
+    }
+}
+
+impl<R, F, E> Drop for Taken<'_, R, F, E> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.callers.answer(key, Err(QueueError::Panicked("the queue's worker panicked".to_owned())));
+        }
+    }
+}

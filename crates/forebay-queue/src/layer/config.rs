@@ -1,0 +1,196 @@
+//! How a line in front of a service is configured.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{Queue, Worker};
+use crate::{Watermarks, WhenFull};
+
+/// Puts a bounded line in front of a service; see the [module](super) for what it does.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use forebay_queue::WhenFull;
+/// use forebay_queue::layer::{QueueLayer, WhenDropped};
+/// use tower::{ServiceBuilder, service_fn};
+///
+/// let line = QueueLayer::new(100)
+///     .when_full(WhenFull::Refuse)
+///     .when_dropped(WhenDropped::Detach)
+///     .on_wait(|waited| { /* feed a histogram */ });
+/// let queued = ServiceBuilder::new().layer(line).service(service_fn(async |n: u32| Ok::<_, ()>(n + 1)));
+/// assert!(queued.is_empty());
+/// # }
+/// ```
+pub struct QueueLayer<R> {
+    options: Options,
+    request: PhantomData<fn(R)>,
+}
+
+/// What becomes of a call that is running when its caller drops the response future.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WhenDropped {
+    /// The call ends where it is: its future is dropped.
+    #[default]
+    Cancel,
+    /// The worker takes the call's future over and drives it to its end; nobody hears the answer. Costs an allocation
+    /// for each call.
+    Detach,
+}
+
+/// What does not change during the life of a line.
+#[derive(Clone)]
+pub(super) struct Options {
+    pub(super) capacity: usize,
+    pub(super) max_waiting: usize,
+    pub(super) when_full: WhenFull,
+    pub(super) when_dropped: WhenDropped,
+    pub(super) watermarks: Watermarks,
+    /// Read the clock when a call joins the line.
+    pub(super) timed: bool,
+    pub(super) on_wait: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
+}
+
+// === impl QueueLayer ===
+
+impl<R> QueueLayer<R> {
+    /// A line with room for `capacity` calls. 0 is a rendezvous: under [`WhenFull::Wait`] all who call wait, and
+    /// otherwise a call is taken only if the worker waits for one.
+    pub fn new(capacity: usize) -> Self {
+        let options = Options {
+            capacity,
+            max_waiting: 1024,
+            when_full: WhenFull::Wait,
+            when_dropped: WhenDropped::Cancel,
+            watermarks: Watermarks::default(),
+            timed: false,
+            on_wait: None,
+        };
+        Self { options, request: PhantomData }
+    }
+
+    /// What a full line does with one call more. `Wait`: it waits for room inside of its response future. `Refuse`:
+    /// [`QueueError::Full`](super::QueueError::Full). Otherwise the one that is dropped ends with
+    /// [`QueueError::Displaced`](super::QueueError::Displaced). Default: `Wait`.
+    #[must_use]
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.options.when_full = when_full;
+        self
+    }
+
+    /// Most calls that may wait for room, under [`WhenFull::Wait`]; one more is refused as
+    /// [`QueueError::Full`](super::QueueError::Full). 0 refuses whoever finds the line full. Default: 1024.
+    #[must_use]
+    pub fn max_waiting(mut self, max_waiting: usize) -> Self {
+        self.options.max_waiting = max_waiting;
+        self
+    }
+
+    /// What becomes of a running call whose caller goes away. Default: [`WhenDropped::Cancel`].
+    #[must_use]
+    pub fn when_dropped(mut self, when_dropped: WhenDropped) -> Self {
+        self.options.when_dropped = when_dropped;
+        self
+    }
+
+    /// Between which shares of the capacity the [pressure](Queue::pressure) changes. Default: high above 0.8, normal
+    /// again below 0.2.
+    #[must_use]
+    pub fn watermarks(mut self, watermarks: Watermarks) -> Self {
+        self.options.watermarks = watermarks;
+        self
+    }
+
+    /// Reads the clock when a call joins the line, so that [`Queue::oldest_wait`] can tell. Default: it does not.
+    #[must_use]
+    pub fn timed(mut self) -> Self {
+        self.options.timed = true;
+        self
+    }
+
+    /// Told of each call that is taken out of the line how long it was in there. Runs on the worker, and is better
+    /// short. A panic in it goes no further than the process's panic hook.
+    #[must_use]
+    pub fn on_wait(mut self, hook: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        self.options.on_wait = Some(Arc::new(hook));
+        self.timed()
+    }
+
+    /// The line and its worker, for who wants to spawn the worker himself.
+    ///
+    /// When the service fails or panics, it is replaced by a clone of what it was at first.
+    pub fn pair<S>(&self, service: S) -> (Queue<S, R>, Worker<S, R>)
+    where
+        S: Service<R> + Clone + Send + 'static,
+    {
+        self.pair_with(move || Some(service.clone()))
+    }
+
+    /// As [`pair`](Self::pair), for a service that cannot be cloned: `make` makes the first one, and another when one
+    /// has failed or panicked. When it has none, the line closes, and those who wait get their requests back.
+    ///
+    /// ```
+    /// # use forebay_queue::layer::QueueLayer;
+    /// # let service = tower::service_fn(async |n: u32| Ok::<_, ()>(n));
+    /// let mut once = Some(service);
+    /// let (queue, worker) = QueueLayer::new(10).pair_with(move || once.take());
+    /// ```
+    pub fn pair_with<S>(
+        &self,
+        make: impl FnMut() -> Option<S> + Send + 'static,
+    ) -> (Queue<S, R>, Worker<S, R>)
+    where
+        S: Service<R>,
+    {
+        let queue = Queue::new(self.options.clone());
+        let worker = Worker::new(queue.callers.clone(), Box::new(make));
+        (queue, worker)
+    }
+}
+
+/// Spawns the worker.
+///
+/// # Panics
+///
+/// `layer` panics outside of a tokio runtime; there use [`pair`](QueueLayer::pair).
+impl<S, R> Layer<S> for QueueLayer<R>
+where
+    S: Service<R, Error: Send, Future: Send + 'static> + Clone + Send + 'static,
+    R: Send + 'static,
+    S::Error: 'static,
+{
+    type Service = Queue<S, R>;
+
+    fn layer(&self, service: S) -> Queue<S, R> {
+        let (queue, worker) = self.pair(service);
+        tokio::spawn(worker);
+        queue
+    }
+}
+
+impl<R> Clone for QueueLayer<R> {
+    fn clone(&self) -> Self {
+        Self { options: self.options.clone(), request: PhantomData }
+    }
+}
+
+impl<R> fmt::Debug for QueueLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Options { capacity, max_waiting, when_full, when_dropped, watermarks, timed, on_wait: _ } =
+            &self.options;
+        f.debug_struct("QueueLayer")
+            .field("capacity", capacity)
+            .field("max_waiting", max_waiting)
+            .field("when_full", when_full)
+            .field("when_dropped", when_dropped)
+            .field("watermarks", watermarks)
+            .field("timed", timed)
+            .finish_non_exhaustive()
+    }
+}

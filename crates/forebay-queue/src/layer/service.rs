@@ -1,0 +1,140 @@
+//! The handle that callers have.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tower_service::Service;
+
+use super::callers::Callers;
+use super::config::Options;
+use super::{QueueError, ResponseFuture};
+use crate::{Level, Pressure, QueueStats, Stats, Visitor};
+
+/// A service behind a bounded line. Clones call the same service through the same line; when the last one is dropped,
+/// the line is closed, and the worker ends once nobody waits.
+///
+/// The handle does not hold the service: that is with the [`Worker`](super::Worker).
+// The bound is for the types of the service's futures and errors, which the line carries.
+pub struct Queue<S: Service<R>, R> {
+    pub(super) callers: Arc<Callers<R, S::Future, S::Error>>,
+}
+
+// === impl Queue ===
+
+impl<S: Service<R>, R> Queue<S, R> {
+    pub(super) fn new(options: Options) -> Self {
+        Self { callers: Callers::new(options) }
+    }
+
+    /// Take no more calls. Those that wait are still answered, then the worker ends.
+    pub fn close(&self) {
+        self.callers.close();
+    }
+
+    /// Has the line been closed, or lost its worker?
+    pub fn is_closed(&self) -> bool {
+        self.callers.is_closed()
+    }
+
+    /// How many calls wait. Those that wait for room count too, so under [`WhenFull::Wait`](crate::WhenFull::Wait) it
+    /// may be as much as the capacity and `max_waiting` together.
+    pub fn len(&self) -> usize {
+        self.callers.len()
+    }
+
+    /// Does no call wait?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many calls the line has room for.
+    pub fn capacity(&self) -> usize {
+        self.callers.options.capacity
+    }
+
+    /// Whether those who call should slow down: as [`Watermarks`](crate::Watermarks) say about the calls that wait.
+    pub fn pressure(&self) -> Pressure {
+        self.callers.pressure()
+    }
+
+    /// How long the next call has waited. `None` when nobody waits, and unless the line is
+    /// [timed](super::QueueLayer::timed).
+    pub fn oldest_wait(&self) -> Option<Duration> {
+        self.callers.oldest_wait()
+    }
+
+    /// What has become of the calls. *Accepted* are those that joined the line; *completed*, those that the service
+    /// was called with, whatever it answered; *failed*, those that met a service that was not ready for good, or
+    /// panicked; *dropped*, those that were displaced; *returned*, those whose caller left before, and those that
+    /// were given back because the worker is gone.
+    pub fn stats(&self) -> QueueStats {
+        self.callers.stats()
+    }
+}
+
+/// Queues: readiness holds nothing, and it is given for as long as the line is open. So a handle that is ready and
+/// does not call takes nothing away from the others.
+impl<S: Service<R>, R> Service<R> for Queue<S, R> {
+    type Response = S::Response;
+    type Error = QueueError<S::Error, R>;
+    type Future = ResponseFuture<R, S::Future, S::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(if self.is_closed() { Err(QueueError::Closed(None)) } else { Ok(()) })
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        ResponseFuture::new(&self.callers, self.callers.join(request))
+    }
+}
+
+impl<S: Service<R>, R> Clone for Queue<S, R> {
+    fn clone(&self) -> Self {
+        self.callers.add_handle();
+        Self { callers: self.callers.clone() }
+    }
+}
+
+impl<S: Service<R>, R> Drop for Queue<S, R> {
+    fn drop(&mut self) {
+        self.callers.remove_handle();
+    }
+}
+
+impl<S, R> Level for Queue<S, R>
+where
+    S: Service<R, Error: Send, Future: Send>,
+    R: Send,
+{
+    fn level(&self) -> Option<f64> {
+        let len = self.len() as f64;
+        Some(if self.capacity() == 0 { len.min(1.0) } else { (len / self.capacity() as f64).min(1.0) })
+    }
+}
+
+impl<S, R> Stats for Queue<S, R>
+where
+    S: Service<R, Error: Send, Future: Send>,
+    R: Send,
+{
+    fn observe(&self, visitor: &mut dyn Visitor) {
+        visitor.gauge("forebay_queue_length", &[], self.len() as f64);
+        visitor.gauge("forebay_queue_capacity", &[], self.capacity() as f64);
+        if let Some(oldest) = self.oldest_wait() {
+            visitor.gauge("forebay_queue_oldest_seconds", &[], oldest.as_secs_f64());
+        }
+        self.stats().observe(visitor);
+    }
+}
+
+impl<S: Service<R>, R> fmt::Debug for Queue<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+//! The one who calls the service.
+//!
+//! It owns the service and takes one request after the other out of the line: when there is one, it waits until the
+//! service is ready, calls it, and hands the service's future to the caller. It never asks an idle service whether it
+//! is ready, since some services keep something for those who ask.
+//!
+//! # The end
+//!
+//! Closed by its owner, or left by its last handle, the line takes no more calls. Those that wait are served; then,
+//! and when nothing runs that it may have to take over, the worker is ready. A worker that is dropped before that gives
+//! all who wait their requests back, and ends what it had taken over.
+//!
+//! # Failures
+//!
+//! A service that says it failed, instead of being ready, may not be used again, by tower's contract; nor may one that
+//! panicked. The request at the front hears the reason, in its own type, and the service is replaced. Nobody else
+//! notices, unless the new one fails too: then each request gets its own answer. Only when there is nothing to replace
+//! it by the line is closed.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::task::JoinSet;
+use tower_service::Service;
+
+use super::QueueError;
+use super::callers::{Callers, Front};
+use crate::{coop, hooks};
+
+/// Calls the service behind a [`Queue`](super::Queue); made by [`QueueLayer::pair`](super::QueueLayer::pair), and to
+/// be spawned. It is ready when the line is closed and all calls are answered.
+///
+/// Under [`WhenDropped::Detach`](super::WhenDropped::Detach) it needs a tokio runtime, whose tasks drive what callers
+/// left behind; they end with the worker.
+#[must_use = "calls are answered only while the worker is polled"]
+pub struct Worker<S: Service<R>, R> {
+    callers: Arc<Callers<R, S::Future, S::Error>>,
+    /// `None` before the first call, and when it has to be replaced.
+    service: Option<S>,
+    make: Box<dyn FnMut() -> Option<S> + Send>,
+    /// What callers left behind.
+    left: JoinSet<()>,
+}
+
+/// What came of asking the service.
+enum Readiness<E> {
+    Ready,
+    Failed(E),
+    Panicked(String),
+    /// There is none any more.
+    Gone,
+}
+
+// === impl Worker ===
+
+impl<S: Service<R>, R> Worker<S, R> {
+    pub(super) fn new(
+        callers: Arc<Callers<R, S::Future, S::Error>>,
+        make: Box<dyn FnMut() -> Option<S> + Send>,
+    ) -> Self {
+        Self { callers, service: None, make, left: JoinSet::new() }
+    }
+
+    fn poll_service(&mut self, cx: &mut Context<'_>) -> Poll<Readiness<S::Error>> {
+        if self.service.is_none() {
+            // One that panics while it is made is none.
+            self.service = contain(|| (self.make)()).ok().flatten();
+        }
+        let Some(service) = &mut self.service else { return Poll::Ready(Readiness::Gone) };
+        Poll::Ready(match contain(|| service.poll_ready(cx)) {
+            Ok(readiness) => match ready!(readiness) {
+                Ok(()) => Readiness::Ready,
+                Err(error) => Readiness::Failed(error),
+            },
+            Err(message) => Readiness::Panicked(message),
+        })
+    }
+
+    /// Calls the service for the first in the line. It may have left since the service was asked: then the service
+    /// stays ready for the next.
+    fn call(&mut self) {
+        let Some((request, taken)) = self.callers.take() else { return };
+        if let (Some(since), Some(hook)) = (request.since, &self.callers.options.on_wait) {
+            let waited = since.elapsed();
+            hooks::contain(|| hook(waited));
+        }
+        let service = self.service.as_mut().expect("it was ready");
+        let called = request.span.in_scope(|| contain(|| service.call(request.request)));
+        let panicked = called.is_err();
+        taken.answer(called.map_err(QueueError::Panicked));
+        if panicked {
+            self.discard_service();
+        }
+    }
+
+    /// The service failed before it saw the first in the line, who hears of it.
+    fn fail(&mut self, error: QueueError<S::Error, R>) {
+        self.discard_service();
+        match self.callers.take() {
+            Some((request, taken)) => {
+                taken.answer(Err(error));
+                let _ = contain(|| drop(request));
+            }
+            None => drop(contain(|| drop(error))),
+        }
+    }
+
+    fn discard_service(&mut self) {
+        let service = self.service.take();
+        let _ = contain(|| drop(service));
+    }
+}
+
+/// The service is not pinned: nobody keeps a reference to it from one poll to the next.
+impl<S: Service<R>, R> Unpin for Worker<S, R> {}
+
+impl<S, R> Future for Worker<S, R>
+where
+    S: Service<R, Future: Send + 'static>,
+    R: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            let charge = ready!(coop::charge(cx));
+            while let Poll::Ready(Some(_)) = this.left.poll_join_next(cx) {
+                this.callers.ended();
+            }
+            match ready!(this.callers.poll_front(cx)) {
+                Front::End => return Poll::Ready(()),
+                Front::Left => {
+                    for future in this.callers.left() {
+                        this.left.spawn(async move { drop(future.await) });
+                    }
+                }
+                Front::Call => match this.poll_service(cx) {
+                    Poll::Ready(Readiness::Ready) => this.call(),
+                    Poll::Ready(Readiness::Failed(error)) => this.fail(QueueError::Inner(error)),
+                    Poll::Ready(Readiness::Panicked(message)) => this.fail(QueueError::Panicked(message)),
+                    Poll::Ready(Readiness::Gone) => this.callers.dismiss(),
+                    Poll::Pending => ready!(this.callers.wait_for_service(cx)),
+                },
+            }
+            charge.made_progress();
+        }
+    }
+}
+
+impl<S: Service<R>, R> Drop for Worker<S, R> {
+    fn drop(&mut self) {
+        self.callers.lose_worker();
+    }
+}
+
+impl<S: Service<R>, R> fmt::Debug for Worker<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("left", &self.left.len()).finish_non_exhaustive()
+    }
+}
+
+/// Runs the service's code, which is not ours. What panicked is not used again, so nothing half-changed is seen.
+fn contain<T>(foreign: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(foreign)).map_err(|payload| {
+        let message = message_of(&*payload);
+        // A payload is an arbitrary value, whose destructor may panic again.
+        hooks::contain(|| drop(payload));
+        message
+    })
+}
+
+/// What `panic!` was given; other payloads say nothing that could be shown.
+fn message_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&'static str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "panic without a message".to_owned())
+}
