@@ -1,5 +1,6 @@
 //! The contracts of the queue, one module for each.
 
+mod acceptance; // what .NET's channels are tested with
 mod auto_traits; // which handles and futures cross threads
 mod blocking; // threads without a runtime
 mod bounded_memory; // contract 4: every buffer has a bound
