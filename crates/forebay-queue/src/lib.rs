@@ -73,7 +73,7 @@
 //! `tokio` (default): timeouts, delayed redelivery and the cooperative budget. Without it the queue needs no
 //! runtime: any executor will do.
 //!
-//! `tower` (default, with `tokio`): the sender as a `tower::Service`, and [`layer`], a line in front of a service.
+//! `tower` (default, with `tokio`): the sender as a `tower::Service`, and `layer`, a line in front of a service.
 //!
 //! `stream`: [`Receiver`] as a `futures::Stream`, [`Sender`] as a `futures::Sink`.
 

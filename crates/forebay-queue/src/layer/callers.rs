@@ -16,6 +16,7 @@
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ use crate::{Pressure, QueueStats, WhenFull, hooks};
 
 pub(super) struct Callers<R, F, E> {
     pub(super) options: Options,
+    /// Mirrors `State::closed`, written under the lock: readiness is asked for before each call and needs no more. The
+    /// call itself looks again under the lock, so nothing depends on the order in which it is seen.
+    closed: AtomicBool,
     state: Mutex<State<R, F, E>>,
 }
 
@@ -108,7 +112,7 @@ impl<R, F, E> Callers<R, F, E> {
             alone: false,
             pressure: Pressure::Normal,
         };
-        Arc::new(Self { options, state: Mutex::new(state) })
+        Arc::new(Self { options, closed: AtomicBool::new(false), state: Mutex::new(state) })
     }
 
     pub(super) fn add_handle(&self) {
@@ -119,7 +123,7 @@ impl<R, F, E> Callers<R, F, E> {
         let mut state = sync::lock(&self.state);
         state.handles -= 1;
         if state.handles == 0 {
-            state.closed = true;
+            self.shut(&mut state);
             let worker = state.worker.take();
             drop(state);
             worker.into_iter().for_each(Waker::wake);
@@ -129,14 +133,14 @@ impl<R, F, E> Callers<R, F, E> {
     pub(super) fn close(&self) {
         let worker = {
             let mut state = sync::lock(&self.state);
-            state.closed = true;
+            self.shut(&mut state);
             state.worker.take()
         };
         worker.into_iter().for_each(Waker::wake);
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        sync::lock(&self.state).closed
+        self.closed.load(Ordering::Relaxed)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -162,6 +166,11 @@ impl<R, F, E> Callers<R, F, E> {
             }
         };
         Some(since.elapsed())
+    }
+
+    fn shut(&self, state: &mut State<R, F, E>) {
+        state.closed = true;
+        self.closed.store(true, Ordering::Relaxed);
     }
 
     fn detaches(&self) -> bool {
@@ -236,17 +245,26 @@ impl<R, F, E> Callers<R, F, E> {
     }
 
     /// Waits for the answer. `key` is taken with it.
-    pub(super) fn poll_answer(&self, key: &mut Option<Key>, cx: &mut Context<'_>) -> Poll<Answer<R, F, E>> {
+    pub(super) fn poll_answer(
+        &self,
+        key: &mut Option<Key>,
+        parked: &mut bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Answer<R, F, E>> {
         let owned = key.expect("polled after completion");
-        let waker = cx.waker().clone();
+        // Cloned outside of the lock, since that is code of a user; and only where it is likely to be needed: one who
+        // is polled again most likely has its answer.
+        let mut waker = (!*parked).then(|| cx.waker().clone());
         let mut state = sync::lock(&self.state);
-        let waits = match state.line.turn(owned) {
-            Turn::Waiting => true,
-            Turn::Served => matches!(state.line.what(owned), Call::Taken),
-            Turn::Closed => false,
-        };
-        if waits {
+        while state.waits(owned) {
+            let Some(waker) = waker.take() else {
+                drop(state);
+                waker = Some(cx.waker().clone());
+                state = sync::lock(&self.state);
+                continue;
+            };
             let old = state.line.renew(owned, waker);
+            *parked = true;
             drop(state);
             drop(old);
             return Poll::Pending;
@@ -380,7 +398,8 @@ impl<R, F, E> Callers<R, F, E> {
         Some((request, Taken { callers: self, key: Some(key) }))
     }
 
-    pub(super) fn answer(&self, key: Key, answer: Answer<R, F, E>) {
+    /// Says whether another call waits, and nothing else is to be done: what the worker would ask next.
+    pub(super) fn answer(&self, key: Key, answer: Answer<R, F, E>) -> bool {
         let mut state = sync::lock(&self.state);
         state.in_hand -= 1;
         match &answer {
@@ -394,9 +413,10 @@ impl<R, F, E> Callers<R, F, E> {
         if let Call::Taken = call {
             *call = Call::Answered(answer);
             let caller = state.line.take_waker(key);
+            let more = state.left.is_empty() && !state.line.is_empty();
             drop(state);
             caller.into_iter().for_each(Waker::wake);
-            return;
+            return more;
         }
         let node = state.line.remove(key);
         let rest = match answer {
@@ -409,6 +429,7 @@ impl<R, F, E> Callers<R, F, E> {
         drop(state);
         // The worker drops them, and must live on.
         hooks::contain(|| drop((node, rest)));
+        false
     }
 
     /// What callers have left to the worker. It counts as running until it is [`ended`](Self::ended).
@@ -421,7 +442,7 @@ impl<R, F, E> Callers<R, F, E> {
         let mut wakers = Vec::new();
         {
             let mut state = sync::lock(&self.state);
-            state.closed = true;
+            self.shut(&mut state);
             while let Some(waker) = state.line.dismiss() {
                 state.tally.returned += 1;
                 wakers.extend(waker);
@@ -447,6 +468,15 @@ impl<R, F, E> Callers<R, F, E> {
 // === impl State ===
 
 impl<R, F, E> State<R, F, E> {
+    /// Has the call no answer yet?
+    fn waits(&mut self, key: Key) -> bool {
+        match self.line.turn(key) {
+            Turn::Waiting => true,
+            Turn::Served => matches!(self.line.what(key), Call::Taken),
+            Turn::Closed => false,
+        }
+    }
+
     fn measure(&mut self, options: &Options) {
         self.pressure = options.watermarks.update(self.pressure, self.line.len(), options.capacity);
     }
@@ -455,10 +485,9 @@ impl<R, F, E> State<R, F, E> {
 // === impl Taken ===
 
 impl<R, F, E> Taken<'_, R, F, E> {
-    pub(super) fn answer(mut self, answer: Answer<R, F, E>) {
-        if let Some(key) = self.key.take() {
-            self.callers.answer(key, answer);
-        }
+    /// As [`Callers::answer`].
+    pub(super) fn answer(mut self, answer: Answer<R, F, E>) -> bool {
+        self.key.take().is_some_and(|key| self.callers.answer(key, answer))
     }
 }
 

@@ -30,7 +30,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             match this.stage.project() {
-                StageProj::Waiting { key } => {
+                StageProj::Waiting { key, .. } => {
                     key.take().into_iter().for_each(|key| this.callers.leave(key));
                 }
                 // Empty after a panic of the future, which is not polled again.
@@ -50,7 +50,7 @@ pin_project! {
         /// `None` after completion.
         Refused { error: Option<QueueError<E, R>> },
         /// In the line, or with the worker.
-        Waiting { key: Option<Key> },
+        Waiting { key: Option<Key>, parked: bool },
         Running { #[pin] future: F },
         /// Running, and boxed, so that the worker can take it over.
         Detachable { future: Option<Pin<Box<F>>> },
@@ -63,7 +63,7 @@ pin_project! {
 impl<R, F, E> ResponseFuture<R, F, E> {
     pub(super) fn new(callers: &Arc<Callers<R, F, E>>, joined: Result<Key, QueueError<E, R>>) -> Self {
         let stage = match joined {
-            Ok(key) => Stage::Waiting { key: Some(key) },
+            Ok(key) => Stage::Waiting { key: Some(key), parked: false },
             Err(error) => Stage::Refused { error: Some(error) },
         };
         Self { callers: callers.clone(), stage }
@@ -83,7 +83,8 @@ where
                 StageProj::Refused { error } => {
                     return Poll::Ready(Err(error.take().expect("polled after completion")));
                 }
-                StageProj::Waiting { key } => match ready!(this.callers.poll_answer(key, cx)) {
+                StageProj::Waiting { key, parked } => match ready!(this.callers.poll_answer(key, parked, cx))
+                {
                     Err(error) => {
                         this.stage.set(Stage::Done);
                         return Poll::Ready(Err(error));

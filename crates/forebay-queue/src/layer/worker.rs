@@ -82,9 +82,9 @@ impl<S: Service<R>, R> Worker<S, R> {
     }
 
     /// Calls the service for the first in the line. It may have left since the service was asked: then the service
-    /// stays ready for the next.
-    fn call(&mut self) {
-        let Some((request, taken)) = self.callers.take() else { return };
+    /// stays ready for the next. Says whether another call waits, if that is known.
+    fn call(&mut self) -> bool {
+        let Some((request, taken)) = self.callers.take() else { return false };
         if let (Some(since), Some(hook)) = (request.since, &self.callers.options.on_wait) {
             let waited = since.elapsed();
             hooks::contain(|| hook(waited));
@@ -92,10 +92,11 @@ impl<S: Service<R>, R> Worker<S, R> {
         let service = self.service.as_mut().expect("it was ready");
         let called = request.span.in_scope(|| contain(|| service.call(request.request)));
         let panicked = called.is_err();
-        taken.answer(called.map_err(QueueError::Panicked));
+        let more = taken.answer(called.map_err(QueueError::Panicked));
         if panicked {
             self.discard_service();
         }
+        more
     }
 
     /// The service failed before it saw the first in the line, who hears of it.
@@ -129,12 +130,15 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        let mut another = false;
         loop {
             let charge = ready!(coop::charge(cx));
             while let Poll::Ready(Some(_)) = this.left.poll_join_next(cx) {
                 this.callers.ended();
             }
-            match ready!(this.callers.poll_front(cx)) {
+            let front = if another { Front::Call } else { ready!(this.callers.poll_front(cx)) };
+            another = false;
+            match front {
                 Front::End => return Poll::Ready(()),
                 Front::Left => {
                     for future in this.callers.left() {
@@ -142,7 +146,7 @@ where
                     }
                 }
                 Front::Call => match this.poll_service(cx) {
-                    Poll::Ready(Readiness::Ready) => this.call(),
+                    Poll::Ready(Readiness::Ready) => another = this.call(),
                     Poll::Ready(Readiness::Failed(error)) => this.fail(QueueError::Inner(error)),
                     Poll::Ready(Readiness::Panicked(message)) => this.fail(QueueError::Panicked(message)),
                     Poll::Ready(Readiness::Gone) => this.callers.dismiss(),

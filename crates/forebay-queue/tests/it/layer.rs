@@ -433,7 +433,7 @@ async fn time_in_the_line_is_told_when_asked_for() {
 /// Every call finds a line with room, though the task's budget is spent many times over.
 #[tokio::test]
 async fn load_shed_over_a_line_with_room_sheds_nothing() {
-    let echo = tower::service_fn(async |n: u32| Ok::<_, tower::BoxError>(n));
+    let echo = tower::service_fn(|n: u32| async move { Ok::<_, tower::BoxError>(n) });
     let queue = QueueLayer::new(16).layer(echo);
     let mut shedding = tower::load_shed::LoadShed::new(tower::util::MapErr::new(queue, QueueError::into_box));
     for n in 0..100_000 {
@@ -443,7 +443,7 @@ async fn load_shed_over_a_line_with_room_sheds_nothing() {
 
 #[tokio::test]
 async fn worker_gives_way_to_its_neighbours() {
-    let echo = tower::service_fn(async |n: u32| Ok::<_, ()>(n));
+    let echo = tower::service_fn(|n: u32| async move { Ok::<_, ()>(n) });
     let (mut queue, worker) = QueueLayer::new(10_000).pair(echo);
     let calls: Vec<_> = (0..10_000).map(|n| queue.call(n)).collect();
     tokio::spawn(worker);
@@ -474,7 +474,7 @@ fn call_keeps_the_span_of_its_caller() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_come_and_go_and_none_is_forgotten() {
     for when_dropped in [WhenDropped::Cancel, WhenDropped::Detach] {
-        let yielding = tower::service_fn(async |n: u32| {
+        let yielding = tower::service_fn(|n: u32| async move {
             tokio::task::yield_now().await;
             Ok::<_, std::convert::Infallible>(n)
         });

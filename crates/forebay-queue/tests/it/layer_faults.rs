@@ -94,7 +94,8 @@ async fn tower_462_errors_keep_their_type() {
     #[error("no page {0}")]
     struct NoPage(u32);
 
-    let queue = QueueLayer::new(10).layer(tower::service_fn(async |page: u32| Err::<(), _>(NoPage(page))));
+    let queue =
+        QueueLayer::new(10).layer(tower::service_fn(|page: u32| async move { Err::<(), _>(NoPage(page)) }));
     let error = queue.clone().oneshot(7).await.unwrap_err();
     assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("no page 7"));
     assert!(matches!(error, QueueError::Inner(NoPage(7))));
@@ -180,6 +181,7 @@ fn tower_836_one_who_leaves_gives_its_place_back_at_once() {
 /// tower#861: a bound of 0 panicked. Here it is a rendezvous.
 #[tokio::test]
 async fn tower_861_capacity_of_nothing_is_a_rendezvous() {
-    let queue = QueueLayer::new(0).layer(tower::service_fn(async |n: u32| Ok::<_, Infallible>(n + 1)));
+    let queue =
+        QueueLayer::new(0).layer(tower::service_fn(|n: u32| async move { Ok::<_, Infallible>(n + 1) }));
     assert_eq!(queue.oneshot(1).await.ok(), Some(2));
 }
