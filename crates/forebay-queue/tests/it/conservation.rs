@@ -6,8 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use forebay_queue::{
-    Delivery, Permit, Receiver, SendError, Sender, Sent, Source, TryRecvError, TrySendError, WhenFull,
-    builder,
+    Delivery, Receiver, SendError, Sender, Sent, Source, TryRecvError, TrySendError, WhenFull, builder,
 };
 use forebay_testkit::Driver;
 use proptest::prelude::*;
@@ -36,7 +35,7 @@ enum Op {
     SendMany,
     /// Up to three at once, polled once and dropped.
     RecvMany,
-    TryReserve,
+    Reserve,
     UsePermit,
     DropPermit,
     SetCapacity(usize),
@@ -59,7 +58,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any::<usize>().prop_map(Op::DeadLetter),
         1 => Just(Op::SendMany),
         1 => Just(Op::RecvMany),
-        2 => Just(Op::TryReserve),
+        2 => Just(Op::Reserve),
         1 => Just(Op::UsePermit),
         1 => Just(Op::DropPermit),
         1 => (1_usize..5).prop_map(Op::SetCapacity),
@@ -70,13 +69,13 @@ fn op() -> impl Strategy<Value = Op> {
 
 /// The queue, those who wait at it in the order of the model, and the model.
 struct Pair {
-    /// Leaked, so that permits may outlive the step that made them.
-    tx: &'static Sender<u32>,
+    tx: Sender<u32>,
     rx: Receiver<u32>,
     sending: Vec<Sending>,
     receiving: Vec<Receiving>,
     hands: Vec<Delivery<u32>>,
-    permits: Vec<Permit<'static, u32>>,
+    /// Each keeps a place.
+    permits: Vec<Sender<u32>>,
     model: Model,
     next: u32,
 }
@@ -93,7 +92,7 @@ impl Pair {
         let (tx, rx) = builder().capacity(capacity).when_full(when_full).build();
         let model = Model::new(capacity, when_full);
         let (sending, receiving, hands, permits) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { tx: Box::leak(Box::new(tx)), rx, sending, receiving, hands, permits, model, next: 0 }
+        Self { tx, rx, sending, receiving, hands, permits, model, next: 0 }
     }
 
     fn step(&mut self, op: Op) {
@@ -237,15 +236,18 @@ impl Pair {
                 let ended = expected.is_empty() && model.ended();
                 assert_eq!(polled, (ended || !expected.is_empty()).then_some(expected.len()));
             }
-            Op::TryReserve => {
+            Op::Reserve => {
                 let open = !model.closed && model.nobody_in_line() && model.free() > 0;
-                let reserved = tx.try_reserve();
-                assert_eq!(reserved.is_ok(), open);
-                model.permits += usize::from(open);
-                permits.extend(reserved);
+                let mut permit = tx.clone();
+                let reserved = permit.poll_reserve(&mut Context::from_waker(Waker::noop()));
+                assert_eq!(matches!(reserved, Poll::Ready(Ok(()))), open);
+                if open {
+                    model.permits += 1;
+                    permits.push(permit);
+                }
             }
             Op::UsePermit => {
-                if let Some(permit) = permits.pop() {
+                if let Some(mut permit) = permits.pop() {
                     *next += 1;
                     model.permits -= 1;
                     let expected =
@@ -254,7 +256,7 @@ impl Pair {
                         model.store(*next);
                     }
                     model.settle();
-                    assert_eq!(permit.send(*next), expected);
+                    assert_eq!(permit.send_reserved(*next), expected);
                 }
             }
             Op::DropPermit => {
