@@ -1,8 +1,8 @@
 //! The producers' half.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
@@ -52,7 +52,8 @@ pub struct Sender<T> {
 /// assert!(rx.is_closed());
 /// ```
 pub struct WeakSender<T> {
-    shared: Arc<Shared<T>>,
+    /// Weak too, so that a hook of the queue may keep one without keeping the queue in memory.
+    shared: Weak<Shared<T>>,
 }
 
 /// The queue took the item.
@@ -195,7 +196,7 @@ impl<T> Sender<T> {
 
     /// A sender that does not keep the queue open.
     pub fn downgrade(&self) -> WeakSender<T> {
-        WeakSender { shared: self.shared.clone() }
+        WeakSender { shared: Arc::downgrade(&self.shared) }
     }
 
     /// Waits until the queue is closed.
@@ -318,12 +319,9 @@ impl<T: Send + 'static> ItemSink<T> for Sender<T> {
 impl<T> WeakSender<T> {
     /// A sender, as long as there is another one.
     pub fn upgrade(&self) -> Option<Sender<T>> {
-        let seen = self.shared.update(|state, _| state.revive_sender())?;
-        Some(Sender {
-            shared: self.shared.clone(),
-            seen: AtomicU64::new(seen),
-            reserving: Reserving::default(),
-        })
+        let shared = self.shared.upgrade()?;
+        let seen = shared.update(|state, _| state.revive_sender())?;
+        Some(Sender { shared, seen: AtomicU64::new(seen), reserving: Reserving::default() })
     }
 }
 

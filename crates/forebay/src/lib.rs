@@ -30,7 +30,8 @@
 //! | I want | use | crate, feature |
 //! | --- | --- | --- |
 //! | items to wait between tasks, in bounds | [`queue::bounded`], [`queue::builder`] | `forebay-queue`, always |
-//! | a number of workers on them | [`Pool`] | `forebay-pool`, `pool` (default) |
+//! | a bounded line in front of a tower service | `queue::QueueLayer` | `forebay-queue`, `tower` (default) |
+//! | a number of workers on them | `Pool` | `forebay-pool`, `pool` (default) |
 //!
 //! Parts meet through few traits, all in [`queue`]: a [`Source`](queue::Source) hands out
 //! [`Delivery`](queue::Delivery)s on demand, an [`ItemSink`](queue::ItemSink) takes items, and
@@ -39,7 +40,8 @@
 //!
 //! # Textbook forms
 //!
-//! Each has its runnable twin in this crate's `examples`: `simple_queue`, `blocking_queue`, `worker_pool`.
+//! Each has its runnable twin in this crate's `examples`: `simple_queue`, `blocking_queue`, `backpressure_queue`,
+//! `worker_pool`.
 
 #[cfg(feature = "pool")]
 pub use forebay_pool as pool;
