@@ -39,7 +39,7 @@ use crate::output::{Output, OutputError};
 use crate::picture;
 use crate::process::{Edges, Processor, ProcessorOptions};
 use crate::reader::Reader;
-use crate::report::{Ended, Report};
+use crate::report::{Ended, Report, Totals};
 use crate::writer::{Failure, Finished, Writer};
 
 /// What a run tells while it goes, each with nothing to do by default.
@@ -93,6 +93,14 @@ pub enum StartError {
     Commit(#[from] CommitError),
 }
 
+/// All that a run needs of the world outside.
+struct Opened {
+    inputs: Inputs,
+    /// Inputs that cannot be read, beside those that can.
+    missing: Vec<InputError>,
+    committer: Committer,
+}
+
 /// Batches that may wait between reader and workers: enough that a worker never waits for a reader
 /// that is merely slow to be scheduled.
 const WAITING: usize = 4;
@@ -101,10 +109,42 @@ const WAITING: usize = 4;
 
 impl Observer for Silent {}
 
+// === impl Opened ===
+
+impl Opened {
+    /// Opens state, inputs and output, and saves the first checkpoint. Blocks.
+    fn open(config: &Config, observer: &dyn Observer) -> Result<Self, StartError> {
+        // The state says where the output ends and where the inputs go on.
+        let settings = identity(config);
+        let state = config.state.as_deref().map(|dir| StateDir::open(dir, config.sync)).transpose()?;
+        let resume = state.as_ref().map(|state| state.load(&settings)).transpose()?.flatten();
+        let mut missing = Vec::new();
+        let patterns = readable(config, &mut missing)
+            .inspect_err(|_| missing.iter().for_each(|error| observer.failed(error)))?;
+        let mut options = input::Options {
+            follow: config.follow,
+            max_line: config.max_line,
+            resumable: state.is_some(),
+            except: None,
+        };
+        // Opened twice: before the output, because opening that may empty it, which must not happen for a run
+        // that cannot read; and after it, because no input may be the file that the output is.
+        drop(Inputs::open(&patterns, resume.as_ref(), options.clone())?);
+        let mark = resume.as_ref().and_then(|resume| resume.output.as_ref());
+        let output = Output::open(&config.output, config.existing, mark, &patterns)?;
+        options.except = output.key();
+        let inputs = Inputs::open(&patterns, resume.as_ref(), options)?;
+        let committer = Committer::begin(output, state, settings, inputs.positions(), config.sync)?;
+        Ok(Self { inputs, missing, committer })
+    }
+}
+
 /// Runs `config` until its inputs end, or with `follow` until `stop` completes.
 ///
-/// After `stop`, what was read is written and, with a state, the checkpoint saved. Must be called in a
-/// multi-thread tokio runtime with time.
+/// After `stop`, what was read is written and, with a state, the checkpoint saved. A stop that comes before
+/// anything was read ends the run at once (an output that is being opened is given up, on its own thread), and
+/// one that comes after everything was read changes nothing. Must be called in a multi-thread tokio runtime
+/// with time.
 ///
 /// # Errors
 ///
@@ -121,28 +161,19 @@ pub async fn run(
 ) -> Result<Report, StartError> {
     let started = Instant::now();
 
-    // The state says where the output ends and where the inputs go on.
-    let settings = identity(config);
-    let state = config.state.as_deref().map(|dir| StateDir::open(dir, config.sync)).transpose()?;
-    let resume = state.as_ref().map(|state| state.load(&settings)).transpose()?.flatten();
-    let mut missing = Vec::new();
-    let patterns = readable(config, &mut missing)
-        .inspect_err(|_| missing.iter().for_each(|error| observer.failed(error)))?;
-    let mut options = input::Options {
-        follow: config.follow,
-        max_line: config.max_line,
-        resumable: state.is_some(),
-        except: None,
+    let mut stop = pin!(stop);
+    // Opening may block for long: a named pipe as output waits for its reader.
+    let mut opening = task::spawn_blocking({
+        let (config, observer) = (config.clone(), Arc::clone(&observer));
+        move || Opened::open(&config, &*observer)
+    });
+    let Opened { inputs, missing, committer } = select! {
+        opened = &mut opening => opened.expect("opening does not panic")?,
+        () = &mut stop => {
+            return Ok(Report::new(Vec::new(), Totals::default(), Ended::Stopped, None, started.elapsed()));
+        }
     };
-    // Opened twice: before the output, because opening that may empty it, which must not happen for a run
-    // that cannot read; and after it, because no input may be the file that the output is.
-    drop(Inputs::open(&patterns, resume.as_ref(), options.clone())?);
-    let mark = resume.as_ref().and_then(|resume| resume.output.as_ref());
-    let output = Output::open(&config.output, config.existing, mark, &patterns)?;
-    options.except = output.key();
-    let inputs = Inputs::open(&patterns, resume.as_ref(), options)?;
     let stopper = inputs.stopper();
-    let committer = Committer::begin(output, state, settings, inputs.positions(), config.sync)?;
 
     // One buffer in the reader's hands, one in the writer's, one with each worker, and those that wait.
     let buffers = config.workers.get() + WAITING + 2;
@@ -176,7 +207,6 @@ pub async fn run(
     let writer = task::spawn_blocking(move || writer.run(finished, spare));
 
     // The stages end in their order, each because the one before it did.
-    let mut stop = pin!(stop);
     let mut stopped = false;
     let read = loop {
         select! {

@@ -4,6 +4,7 @@ use std::io;
 use std::process;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::{select, task};
 
 /// SIGINT (Ctrl-C) and SIGTERM (what service managers send), from the moment this was made.
@@ -13,7 +14,10 @@ struct Signals {
 }
 
 /// Listens from now on; the future completes with the first signal. A second one ends the process at
-/// once, with the exit code that a shell would show for it (130, 143).
+/// once, with the exit code that a shell would show for it (130, 143), whatever the run is doing and
+/// whether or not the future is still polled.
+///
+/// Must be called in a multi-thread runtime: the listener needs a thread that the run does not block.
 ///
 /// # Errors
 ///
@@ -21,13 +25,17 @@ struct Signals {
 pub(crate) fn first() -> io::Result<impl Future<Output = ()>> {
     let mut signals =
         Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
-    Ok(async move {
+    let (came, first) = oneshot::channel();
+    // Lives as long as the runtime, that is, as the run.
+    task::spawn(async move {
         signals.next().await;
-        // Lives as long as the runtime, that is, as the run.
-        task::spawn(async move {
-            let signal = signals.next().await;
-            process::exit(128 + signal.as_raw_value());
-        });
+        // The run may be past the point where it listens; then the second signal is what is left.
+        let _ = came.send(());
+        let signal = signals.next().await;
+        process::exit(128 + signal.as_raw_value());
+    });
+    Ok(async {
+        let _ = first.await;
     })
 }
 

@@ -113,6 +113,13 @@ impl Running {
         kill_process(pid, signal).expect("the process was not waited for yet");
     }
 
+    /// Whether it handles a signal already, instead of being ended by it.
+    pub(crate) fn handles(&self, signal: Signal) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << (signal.as_raw() - 1)) != 0
+    }
+
     /// Whether it ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()

@@ -1,7 +1,7 @@
 //! Signals: drain, checkpoint, report; the second one aborts.
 
 use std::io::Read;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
@@ -52,6 +52,36 @@ fn a_second_signal_aborts() {
     let ended: Ended = child.wait_with_output().unwrap().into();
     assert_eq!(ended.code(), Some(143), "{ended:#?}");
     assert_eq!(ended.stderr, "", "no report of something unfinished");
+}
+
+#[test]
+fn two_signals_abort_a_run_that_has_read_everything_and_cannot_write() {
+    let place = Place::new();
+    // Few enough batches that all are read although none can be written.
+    place.write("in", "a line that nobody reads\n".repeat(20_000));
+    let mut child = place.command("run -i in -o -").stdout(Stdio::piped()).spawn().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0]).unwrap();
+    until("the process ended", || {
+        let _ = rustix::process::kill_process(pid, Signal::TERM);
+        child.try_wait().unwrap().is_some()
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+#[test]
+fn a_signal_ends_a_run_that_waits_for_a_reader_of_its_output() {
+    let place = Place::new();
+    place.write("in", "one\n");
+    assert!(Command::new("mkfifo").arg(place.path("out")).status().unwrap().success());
+    let running = place.start("run -i in -o out --report json");
+    until("signals are handled", || running.handles(Signal::INT) && running.handles(Signal::TERM));
+    running.signal(Signal::TERM);
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(0), "{ended:#?}");
+    assert_eq!(ended.totals(), [0; 4]);
+    assert_eq!(ended.report()["ended"], "stopped");
 }
 
 /// Stops a run while it follows a file that ends inside a long line, and says what is written when the next
