@@ -127,9 +127,9 @@ impl Opened {
             resumable: state.is_some(),
             except: None,
         };
-        // Opened twice: before the output, because opening that may empty it, which must not happen for a run
-        // that cannot read; and after it, because no input may be the file that the output is.
-        drop(Inputs::open(&patterns, resume.as_ref(), options.clone())?);
+        // Checked before the output is opened, because that may empty it, which must not happen for a run that
+        // cannot read; and opened after it, because no input may be the file that the output is.
+        Inputs::check(&patterns, resume.as_ref(), &options)?;
         let mark = resume.as_ref().and_then(|resume| resume.output.as_ref());
         let output = Output::open(&config.output, config.existing, mark, &patterns)?;
         options.except = output.key();

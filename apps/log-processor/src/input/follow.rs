@@ -110,20 +110,12 @@ impl Changes {
     ///
     /// A file of the run before is bound to the path where it stood, so what stands there now is found by the first
     /// look and treated as any rotation.
-    pub(super) fn begin(
-        &mut self,
-        starts: &[Planned],
-        table: &mut Table,
-        outbox: &mut VecDeque<Step>,
-    ) -> Result<(), InputError> {
+    pub(super) fn begin(&mut self, starts: &[Planned], table: &mut Table, outbox: &mut VecDeque<Step>) {
         for (index, planned) in starts.iter().enumerate() {
             if let Start::File(path) = &planned.start
                 && is_gzip_at(path)
                 && planned.reached
             {
-                if self.patterns.iter().any(|pattern| Path::new(pattern) == path) {
-                    return Err(InputError::CompressedFollow { path: path.clone() });
-                }
                 table.get_mut(index).state = State::Gone;
                 continue;
             }
@@ -146,7 +138,6 @@ impl Changes {
                 self.watch_target(&planned.home);
             }
         }
-        Ok(())
     }
 
     /// Looks at every path, and puts what there is to say about it into `outbox`.
@@ -358,6 +349,20 @@ impl Changes {
         self.watched.insert(folder);
         Ok(())
     }
+}
+
+/// A compressed file does not grow: one that was named is refused, one that a glob reaches is passed over.
+pub(super) fn refuse_compressed(patterns: &[String], starts: &[Planned]) -> Result<(), InputError> {
+    for planned in starts {
+        if let Start::File(path) = &planned.start
+            && planned.reached
+            && is_gzip_at(path)
+            && patterns.iter().any(|pattern| Path::new(pattern) == path)
+        {
+            return Err(InputError::CompressedFollow { path: path.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Opening and reading are events too, and each look opens and reads: were they taken for changes, a look would call

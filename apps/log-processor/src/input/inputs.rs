@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     error::InputError,
-    follow::Changes,
+    follow::{Changes, refuse_compressed},
     identity::FileKey,
     notice::Notice,
     pattern::{InputSpec, STDIN, expand},
@@ -99,10 +99,7 @@ impl Inputs {
         resume: Option<&Checkpoint>,
         options: Options,
     ) -> Result<Self, InputError> {
-        let specs = expand(patterns, options.follow)?;
-        if options.resumable {
-            refuse_pipes(&specs)?;
-        }
+        let plan = plan(patterns, resume, &options)?;
         let mut inputs = Self {
             table: Table::default(),
             signal: Arc::default(),
@@ -111,18 +108,33 @@ impl Inputs {
             follow: None,
             options,
         };
-        let positions = resume.map_or(&[][..], |checkpoint| &checkpoint.inputs);
-        let plan = Plan::new(&specs, positions, inputs.options.except);
         inputs.outbox.extend(plan.said);
         for planned in &plan.starts {
             inputs.table.push(planned.key, planned.entry());
         }
         if inputs.options.follow {
             let mut changes = Changes::watch(patterns, &inputs.options, &inputs.signal)?;
-            changes.begin(&plan.starts, &mut inputs.table, &mut inputs.outbox)?;
+            changes.begin(&plan.starts, &mut inputs.table, &mut inputs.outbox);
             inputs.follow = Some(Following { changes, progress: false, was_idle: true });
         }
         Ok(inputs)
+    }
+
+    /// Tells what [`open`](Self::open) would fail with, and reads nothing: what a pipe holds stays in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn check(
+        patterns: &[String],
+        resume: Option<&Checkpoint>,
+        options: &Options,
+    ) -> Result<(), InputError> {
+        plan(patterns, resume, options)?;
+        if options.follow {
+            Changes::watch(patterns, options, &Arc::default())?;
+        }
+        Ok(())
     }
 
     /// Where each input stands before the first batch; the index is [`Batch::input`]. None means at its start.
@@ -242,6 +254,19 @@ impl Inputs {
         self.outbox.extend(rest.map(Step::Batch));
         self.outbox.push_back(Step::Failed { input: Some(input), error });
     }
+}
+
+fn plan(patterns: &[String], resume: Option<&Checkpoint>, options: &Options) -> Result<Plan, InputError> {
+    let specs = expand(patterns, options.follow)?;
+    if options.resumable {
+        refuse_pipes(&specs)?;
+    }
+    let positions = resume.map_or(&[][..], |checkpoint| &checkpoint.inputs);
+    let plan = Plan::new(&specs, positions, options.except);
+    if options.follow {
+        refuse_compressed(patterns, &plan.starts)?;
+    }
+    Ok(plan)
 }
 
 fn refuse_pipes(specs: &[InputSpec]) -> Result<(), InputError> {

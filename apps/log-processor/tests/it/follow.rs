@@ -1,6 +1,8 @@
 //! Following: growth, rotation, truncation.
 
 use std::fs;
+use std::io::Write;
+use std::process::Stdio;
 
 use rustix::process::Signal;
 
@@ -85,4 +87,20 @@ fn a_run_with_state_goes_on_through_a_rotation_that_it_did_not_see() {
     running.signal(Signal::TERM);
     assert_eq!(running.wait().code(), Some(0));
     assert_eq!(place.text("out"), "one\ntwo\nthree\n");
+}
+
+#[test]
+fn every_line_of_standard_input_arrives() {
+    let place = Place::new();
+    // More than one read takes from a pipe, so that none of the chunks may go astray.
+    let content: String = (0..100_000).map(|n| format!("line number {n}\n")).collect();
+    let mut command = place.command("run -i - -o out --follow");
+    command.stdin(Stdio::piped());
+    let mut running = place.start_command(command);
+    let mut stdin = running.stdin();
+    stdin.write_all(content.as_bytes()).unwrap();
+    until("as much is there as was written", || place.len("out") >= content.len() as u64);
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait().code(), Some(0));
+    assert!(place.text("out") == content, "nothing is missing or doubled");
 }
