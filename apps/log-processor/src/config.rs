@@ -333,7 +333,9 @@ impl ValueEnum for OutputFormat {
         Some(match self {
             Self::Json => PossibleValue::new("json").help("one object a line"),
             Self::Logfmt => PossibleValue::new("logfmt").help("key=value pairs"),
-            Self::Raw => PossibleValue::new("raw").help("the line as it came, byte for byte"),
+            Self::Raw => PossibleValue::new("raw").help(
+                "the line as it came, byte for byte; a line end that is missing between two inputs is added",
+            ),
         })
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Writer {
     /// How many batches came, in order.
     batches: u64,
     unflushed: Unflushed,
+    /// The input whose last line was written without a line end, as it came.
+    unended: Option<usize>,
     /// Once set, nothing more is written: what comes is only counted.
     failure: Option<Failure>,
 }
@@ -128,6 +130,7 @@ impl Writer {
             totals: Totals::default(),
             batches: 0,
             unflushed: Unflushed::default(),
+            unended: None,
             failure: None,
         }
     }
@@ -178,7 +181,7 @@ impl Writer {
     fn take(&mut self, batch: Finished) -> Vec<u8> {
         self.batches += 1;
         self.observer.advanced(batch.length as u64);
-        let processed = match batch.outcome {
+        let mut processed = match batch.outcome {
             Ok(processed) => processed,
             Err(panic) => {
                 let to = batch.end.offset;
@@ -196,6 +199,14 @@ impl Writer {
         let continued = if kept { 0 } else { processed.continued };
         input.open_line = batch.edges.ends_inside.then(|| processed.kept_last.unwrap_or(kept));
         let inside_a_dropped_line = input.open_line == Some(false);
+
+        if processed.bytes.len() > continued {
+            // Else the first line of this input would be glued to the last one of another.
+            if self.unended.is_some_and(|input| input != batch.input) {
+                processed.bytes.insert(continued, b'\n');
+            }
+            self.unended = (!processed.bytes.ends_with(b"\n")).then_some(batch.input);
+        }
 
         let lines = processed.counts.kept;
         let bytes = &processed.bytes[continued..];

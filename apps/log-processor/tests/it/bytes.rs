@@ -91,3 +91,19 @@ fn files_follow_one_another_in_the_order_given() {
     place.done("run -i b a c.gz -o out");
     assert_eq!(place.text("out"), "b1\nb2\na1\na2\nc1\n");
 }
+
+#[test]
+fn a_last_line_without_a_line_end_gets_one_when_another_input_follows() {
+    let place = Place::new();
+    place.write("a", "a=1");
+    place.write("empty", "");
+    place.write("b", "b=2\n");
+    place.write("c", "c=3");
+    let arguments = "run -i a empty b c -o out --state state --report json";
+    let ended = place.done(arguments);
+    assert_eq!(place.text("out"), "a=1\nb=2\nc=3", "the last one stays as it came");
+    assert_eq!(ended.report()["totals"]["bytes_written"], 11);
+    place.append("c", "4\n");
+    place.done(arguments);
+    assert_eq!(place.text("out"), "a=1\nb=2\nc=34\n");
+}
