@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use glob::MatchOptions;
+use glob::{MatchOptions, Pattern};
 
 use super::{error::InputError, identity::FileKey};
 
@@ -37,7 +37,7 @@ const LIKE_A_SHELL: MatchOptions =
 /// The inputs that `patterns` name: paths, globs and `-`, in the order given, each glob's files sorted by name.
 ///
 /// A file that is reached twice, also through a link, is read once, under the first name that reached it.
-/// A glob passes over folders. With `follow`, a path without a file is left out as long as its folder exists, and
+/// A glob passes over folders, and over pipes, sockets and devices, which may block for ever. With `follow`, a path without a file is left out as long as its folder exists, and
 /// so is a glob without files.
 ///
 /// # Errors
@@ -66,9 +66,6 @@ pub fn expand(patterns: &[String], follow: bool) -> Result<Vec<InputSpec>, Input
                 Err(source) => return Err(InputError::Unreadable { path, source }),
             };
             if metadata.is_dir() {
-                if is_glob(pattern) {
-                    continue;
-                }
                 return Err(InputError::Folder { path });
             }
             matched = true;
@@ -91,7 +88,7 @@ pub fn expand(patterns: &[String], follow: bool) -> Result<Vec<InputSpec>, Input
     Ok(specs)
 }
 
-/// What `pattern` reaches now: its matches if it is a glob, sorted; otherwise itself, whether it exists or not.
+/// What `pattern` reaches now: the files that it matches if it is a glob, sorted; otherwise itself, whether it exists or not.
 ///
 /// A file whose name looks like a glob is meant as it is written.
 pub(crate) fn reach(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
@@ -99,19 +96,76 @@ pub(crate) fn reach(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
     if !is_glob(pattern) || fs::symlink_metadata(&path).is_ok() {
         return Ok(vec![path]);
     }
-    let matches = glob::glob_with(pattern, LIKE_A_SHELL).map_err(|error| InputError::BadPattern {
-        pattern: pattern.to_owned(),
-        column: error.pos + 1,
-        reason: error.msg,
-    })?;
-    matches
-        .map(|path| {
-            path.map_err(|error| InputError::Unreadable {
-                path: error.path().to_owned(),
-                source: error.into(),
-            })
+    // Only a name that is written out may lead to a pipe, a socket or a device: nobody may be at its other end. What
+    // cannot be looked at stays, to be reported.
+    Ok(walk(pattern)?
+        .into_iter()
+        .filter(|path| fs::metadata(path).map_or(true, |metadata| metadata.is_file()))
+        .collect())
+}
+
+/// All that `pattern` matches, sorted.
+///
+/// Folders are walked here and names are matched one by one, because `glob::glob` panics at a name that is not UTF-8.
+fn walk(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
+    let compile = |part: &str| {
+        Pattern::new(part).map_err(|error| InputError::BadPattern {
+            pattern: pattern.to_owned(),
+            column: error.pos + 1,
+            reason: error.msg,
         })
-        .collect()
+    };
+    compile(pattern)?;
+    let mut paths = vec![PathBuf::from(if pattern.starts_with('/') { "/" } else { "" })];
+    for part in pattern.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        if part == "**" {
+            paths = with_folders_below(paths)?;
+        } else if is_glob(part) {
+            let compiled = compile(part)?;
+            let mut matched = Vec::new();
+            for folder in paths {
+                let names = entries(&folder)?.into_iter().map(|entry| entry.file_name());
+                // A byte that is not UTF-8 is matched as one unknown letter.
+                let fitting =
+                    names.filter(|name| compiled.matches_with(&name.to_string_lossy(), LIKE_A_SHELL));
+                matched.extend(fitting.map(|name| folder.join(name)));
+            }
+            paths = matched;
+        } else {
+            paths = paths.into_iter().map(|folder| folder.join(part)).collect();
+            paths.retain(|path| fs::symlink_metadata(path).is_ok());
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    Ok(paths)
+}
+
+/// `folders`, and all below them but the hidden ones. Links are not followed: they may lead round in a circle.
+fn with_folders_below(mut folders: Vec<PathBuf>) -> Result<Vec<PathBuf>, InputError> {
+    let mut next = 0;
+    while let Some(folder) = folders.get(next).cloned() {
+        let below = entries(&folder)?.into_iter().filter(|entry| {
+            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            !is_hidden && entry.file_type().is_ok_and(|kind| kind.is_dir())
+        });
+        folders.extend(below.map(|entry| folder.join(entry.file_name())));
+        next += 1;
+    }
+    folders.sort();
+    folders.dedup();
+    Ok(folders)
+}
+
+/// What is in `folder`; nothing, if it is no folder.
+fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, InputError> {
+    let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    if !listed.is_dir() {
+        return Ok(Vec::new());
+    }
+    fs::read_dir(listed)
+        .and_then(Iterator::collect)
+        .map_err(|source| InputError::Unreadable { path: listed.to_owned(), source })
 }
 
 /// The folders in which files that `pattern` reaches may appear: one, with `true` if those below it count too.
@@ -141,7 +195,10 @@ fn is_glob(pattern: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{
+        ffi::OsStr,
+        os::unix::{ffi::OsStrExt, fs::symlink},
+    };
 
     use insta::assert_snapshot;
 
@@ -201,6 +258,41 @@ mod tests {
         let folder = folder_with(&["a.log"]);
         fs::create_dir(folder.path().join("old.log")).expect("the folder is ours");
         assert_eq!(expanded(folder.path(), &["*.log"], false), "a.log");
+    }
+
+    #[test]
+    fn globs_pass_over_what_may_block() {
+        let folder = folder_with(&["a.log"]);
+        let socket = std::os::unix::net::UnixListener::bind(folder.path().join("b.log"));
+        symlink("/dev/zero", folder.path().join("c.log")).expect("the folder is ours");
+        assert_eq!(expanded(folder.path(), &["*.log"], false), "a.log");
+        assert_eq!(expanded(folder.path(), &["*.log", "b.log"], false), "a.log stream b.log");
+        drop(socket);
+    }
+
+    #[test]
+    fn globs_reach_names_that_are_not_text() {
+        let folder = folder_with(&[]);
+        let below = folder.path().join(OsStr::from_bytes(b"\xfe"));
+        fs::create_dir(&below).expect("the folder is ours");
+        let path = below.join(OsStr::from_bytes(b"a\xff.log"));
+        fs::write(&path, "line\n").expect("the folder is ours");
+        for pattern in ["*/*.log", "**/*.log", "?/a?.log"] {
+            let pattern = folder.path().join(pattern).display().to_string();
+            assert_eq!(reach(&pattern).ok(), Some(vec![path.clone()]), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn globs_reach_below_folders_but_not_through_links_or_hidden_ones() {
+        let folder = folder_with(&["a.log"]);
+        for name in ["b/c", ".hidden"] {
+            fs::create_dir_all(folder.path().join(name)).expect("the folder is ours");
+            fs::write(folder.path().join(name).join("d.log"), "line\n").expect("the folder is ours");
+        }
+        symlink("..", folder.path().join("b/up")).expect("the folder is ours");
+        assert_eq!(expanded(folder.path(), &["**/*.log"], false), "a.log b/c/d.log");
+        assert_eq!(expanded(folder.path(), &["./b/*/../c/*.log"], false), "b/c/../c/d.log");
     }
 
     #[test]
