@@ -45,7 +45,7 @@ impl Console {
     pub(crate) fn report(&self, config: &Config, report: &Report) {
         self.bar.finish_and_clear();
         if let Some(message) = &report.error {
-            error(&message);
+            say(io::stderr(), &format!("error: {message}\n"));
         }
         let text = match config.report {
             ReportFormat::Text => report.to_string(),
@@ -76,9 +76,15 @@ impl Observer for Console {
     }
 }
 
-/// Says what went wrong, on standard error.
-pub(crate) fn error(error: &dyn std::fmt::Display) {
-    say(io::stderr(), &format!("error: {error:#}\n"));
+/// Says what went wrong, on standard error, and why, so far as the message does not say so itself.
+pub(crate) fn error(error: &anyhow::Error) {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = text + ": " + &cause;
+        }
+    }
+    say(io::stderr(), &format!("error: {text}\n"));
 }
 
 /// Shows the pipeline of a configuration, on standard output.

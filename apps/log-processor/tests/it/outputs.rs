@@ -83,3 +83,9 @@ fn an_output_is_not_replaced_by_a_run_that_cannot_read() {
     insta::assert_snapshot!(refused(&place, "run -i in.gz -o out --follow --overwrite"));
     insta::assert_snapshot!(refused(&place, "run -i - -o out --state state --overwrite"));
 }
+
+#[test]
+fn what_the_system_says_is_said_once() {
+    let said = refused(&place(), "run -i in -o in/out");
+    insta::assert_snapshot!(said, @"error: output in/out cannot be opened: Not a directory (os error 20); check who may write it and its folder");
+}
