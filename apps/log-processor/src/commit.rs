@@ -68,6 +68,8 @@ impl Committer {
         let mut committer =
             Self { output, state, settings, positions, sync, is_dirty: true, is_broken: false };
         committer.commit(&BTreeMap::new())?;
+        // Only now is it certain that the run starts.
+        committer.output.cut()?;
         Ok(committer)
     }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use log_processor::config::{Config, ReportFormat};
 use log_processor::input::{self, InputError, InputSpec, Notice};
-use log_processor::output::Target;
 use log_processor::picture::Picture;
 use log_processor::pipeline::Observer;
 use log_processor::report::Report;
@@ -51,9 +50,9 @@ impl Console {
             ReportFormat::Text => report.to_string(),
             ReportFormat::Json => serde_json::to_string(report).expect("a report is plain data") + "\n",
         };
-        match config.output {
-            Target::Stdout => say(io::stderr(), &text),
-            Target::File(_) => say(io::stdout(), &text),
+        match config.output.is_stdout() {
+            true => say(io::stderr(), &text),
+            false => say(io::stdout(), &text),
         }
     }
 

@@ -5,8 +5,8 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Write},
-    os::fd::AsFd,
+    io::{self, ErrorKind, Seek, Write},
+    os::{fd::AsFd, unix::fs::FileTypeExt},
     path::{Path, PathBuf},
 };
 
@@ -42,6 +42,8 @@ pub enum Existing {
 pub struct Output {
     name: String,
     file: File,
+    /// None for devices and pipes.
+    key: Option<FileKey>,
     /// None for standard output, devices and pipes, which have no length to go back to.
     regular: Option<Regular>,
     pending: Vec<u8>,
@@ -52,8 +54,10 @@ pub struct Output {
 struct Regular {
     path: PathBuf,
     key: FileKey,
-    /// How long the file is, without what is pending.
+    /// How long the file is, without what is pending and without what is to be cut.
     length: u64,
+    /// It was cut to that length, if it was longer when it was opened.
+    is_cut: bool,
 }
 
 /// Why an output cannot be used, or not further.
@@ -163,12 +167,32 @@ pub enum OutputError {
 /// Below this many bytes, writes are gathered: a filter may leave a line of each batch.
 const GATHER: usize = 128 * 1024;
 
+// === impl Target ===
+
+impl Target {
+    /// Whether this is standard output, under whatever name: `-`, `/dev/stdout`, the file it was redirected to.
+    ///
+    /// Opened a second time under that name, a file would be written from two places at once. A device has no
+    /// place: it is what its name says.
+    pub fn is_stdout(&self) -> bool {
+        let Self::File(path) = self else { return true };
+        let same = || -> io::Result<bool> {
+            let named = fs::metadata(path)?;
+            let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?).metadata()?;
+            let is_placed = named.is_file() || named.file_type().is_fifo();
+            Ok(is_placed && FileKey::of(&named) == FileKey::of(&stdout))
+        };
+        same().unwrap_or(false)
+    }
+}
+
 // === impl Output ===
 
 impl Output {
     /// Opens the output: behind `resume`, if there is one, or as `existing` says.
     ///
-    /// `patterns` are the run's inputs: an output among them is refused.
+    /// `patterns` are the run's inputs: an output among them is refused. What lies behind the place where writing
+    /// begins stays there until [`cut`](Self::cut).
     ///
     /// # Errors
     ///
@@ -179,29 +203,45 @@ impl Output {
         resume: Option<&OutputMark>,
         patterns: &[String],
     ) -> Result<Self, OutputError> {
-        let Target::File(path) = target else { return Self::stdout() };
+        let path = match target {
+            Target::File(path) if resume.is_some() || !target.is_stdout() => path,
+            Target::File(_) | Target::Stdout => return Self::stdout(patterns),
+        };
         let opened = Opened::at(path, resume)?;
         let ready = opened.check(path, existing, resume, patterns);
         if ready.is_err() && opened.is_new {
             // A new file that is refused must not be in the way of the next attempt. If it stays, it is empty.
-            let _ = fs::remove_file(path);
+            let _ = fs::canonicalize(path).and_then(fs::remove_file);
         }
         let length = ready?;
         let name = format!("output {}", path.display());
-        let regular = length.map(|length| Regular { path: path.clone(), key: opened.key, length });
-        if let Some(Regular { length, .. }) = regular {
-            use io::Seek;
-            let mut file = &opened.file;
-            file.set_len(length)
-                .and_then(|()| file.seek(io::SeekFrom::Start(length)))
-                .map_err(|source| OutputError::Open { path: path.clone(), source })?;
-        }
-        Ok(Self { name, file: opened.file, regular, pending: Vec::new(), written: 0 })
+        let key = length.map(|_| opened.key);
+        let regular =
+            length.map(|length| Regular { path: path.clone(), key: opened.key, length, is_cut: false });
+        Ok(Self { name, file: opened.file, key, regular, pending: Vec::new(), written: 0 })
     }
 
     /// Its place on disk, if it is a file: for [`Options::except`](crate::input::Options::except).
     pub fn key(&self) -> Option<FileKey> {
-        self.regular.as_ref().map(|regular| regular.key)
+        self.key
+    }
+
+    /// Cuts off what is not to be kept: all of it to overwrite it, or what was not settled.
+    ///
+    /// The first write does so too. Called before, when nothing else can keep the run from starting, it empties the
+    /// output of a run without lines.
+    ///
+    /// # Errors
+    ///
+    /// [`OutputError::Write`].
+    pub fn cut(&mut self) -> Result<(), OutputError> {
+        let Some(regular) = self.regular.as_mut().filter(|regular| !regular.is_cut) else { return Ok(()) };
+        let begin = io::SeekFrom::Start(regular.length);
+        if let Err(source) = self.file.set_len(regular.length).and_then(|()| self.file.seek(begin)) {
+            return Err(self.failure(source));
+        }
+        regular.is_cut = true;
+        Ok(())
     }
 
     /// Takes `bytes` into the buffer, or writes them if they are many.
@@ -234,7 +274,7 @@ impl Output {
 
     /// What a checkpoint saves after a flush: none for what cannot be cut.
     pub fn mark(&self) -> Option<OutputMark> {
-        let Regular { path, key, length } = self.regular.as_ref()?;
+        let Regular { path, key, length, .. } = self.regular.as_ref()?;
         Some(OutputMark { path: path.clone(), key: *key, length: *length })
     }
 
@@ -243,19 +283,17 @@ impl Output {
         self.written
     }
 
-    fn stdout() -> Result<Self, OutputError> {
+    fn stdout(patterns: &[String]) -> Result<Self, OutputError> {
+        let failed = |source| OutputError::Open { path: PathBuf::from("-"), source };
         // The standard library's handle would look for line ends and flush at each.
-        let file = io::stdout()
-            .as_fd()
-            .try_clone_to_owned()
-            .map_err(|source| OutputError::Open { path: PathBuf::from("-"), source })?;
-        Ok(Self {
-            name: "standard output".to_owned(),
-            file: File::from(file),
-            regular: None,
-            pending: Vec::new(),
-            written: 0,
-        })
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failed)?);
+        let metadata = file.metadata().map_err(failed)?;
+        let key = metadata.is_file().then(|| FileKey::of(&metadata));
+        if let Some(key) = key {
+            refuse_input(Path::new("-"), key, patterns)?;
+        }
+        let name = "standard output".to_owned();
+        Ok(Self { name, file, key, regular: None, pending: Vec::new(), written: 0 })
     }
 
     fn write_pending(&mut self) -> Result<(), OutputError> {
@@ -270,6 +308,7 @@ impl Output {
     }
 
     fn write_out(&mut self, mut bytes: &[u8]) -> Result<(), OutputError> {
+        self.cut()?;
         while !bytes.is_empty() {
             match self.file.write(bytes) {
                 Ok(0) => return Err(self.failure(ErrorKind::WriteZero.into())),
@@ -313,11 +352,14 @@ struct Opened {
 impl Opened {
     /// Opens or makes the file, without a change to what it holds.
     fn at(path: &Path, resume: Option<&OutputMark>) -> Result<Self, OutputError> {
+        // The place that is written to, if a link leads there.
+        let folder = path.parent().unwrap_or(path);
+        let place = fs::read_link(path).map_or(path.to_owned(), |target| folder.join(target));
         let failed = |source: io::Error| match source.kind() {
             ErrorKind::IsADirectory => OutputError::Folder { path: path.to_owned() },
             ErrorKind::NotFound => OutputError::NoFolder {
                 path: path.to_owned(),
-                folder: path.parent().unwrap_or(path).to_owned(),
+                folder: place.parent().unwrap_or(&place).to_owned(),
             },
             _ => OutputError::Open { path: path.to_owned(), source },
         };
@@ -327,7 +369,7 @@ impl Opened {
                 if let Some(OutputMark { length, .. }) = resume {
                     return Err(OutputError::Gone { path: path.to_owned(), length: *length });
                 }
-                (OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?, true)
+                (OpenOptions::new().write(true).create_new(true).open(&place).map_err(failed)?, true)
             }
             Err(error) => return Err(failed(error)),
         };
@@ -345,13 +387,7 @@ impl Opened {
         patterns: &[String],
     ) -> Result<Option<u64>, OutputError> {
         // Only now that the file exists is it known whether a pattern leads to it.
-        let input = expand(patterns, true)?.into_iter().find_map(|spec| match spec {
-            InputSpec::File { path, key } if key == self.key => Some(path),
-            _ => None,
-        });
-        if let Some(input) = input {
-            return Err(OutputError::IsInput { path: path.to_owned(), input });
-        }
+        refuse_input(path, self.key, patterns)?;
         let Some(found) = self.length else { return Ok(None) };
         if let Some(OutputMark { key, length, .. }) = resume {
             return match () {
@@ -369,6 +405,18 @@ impl Opened {
             Existing::Overwrite => Ok(Some(0)),
             Existing::Refuse | Existing::Append => Ok(Some(found)),
         }
+    }
+}
+
+/// An output among the inputs would be read while it is written, for ever.
+fn refuse_input(path: &Path, output: FileKey, patterns: &[String]) -> Result<(), OutputError> {
+    let input = expand(patterns, true)?.into_iter().find_map(|spec| match spec {
+        InputSpec::File { path, key } if key == output => Some(path),
+        _ => None,
+    });
+    match input {
+        Some(input) => Err(OutputError::IsInput { path: path.to_owned(), input }),
+        None => Ok(()),
     }
 }
 
@@ -435,6 +483,7 @@ mod tests {
         let fixture = Fixture::new();
         fixture.file("full", "precious\n");
         let input = fixture.file("a.in", "a line\n");
+        symlink("no/out", fixture.path("astray")).expect("the folder is ours");
         symlink(&input, fixture.path("link")).expect("the folder is ours");
         fs::hard_link(&input, fixture.path("hard")).expect("the folder is ours");
         let mark = fixture.mark("full", 100);
@@ -443,6 +492,7 @@ mod tests {
         let said = [
             ("holds something", fixture.refusal("full", Refuse, None)),
             ("its folder is missing", fixture.refusal("no/out", Refuse, None)),
+            ("its folder is missing behind a link", fixture.refusal("astray", Refuse, None)),
             ("is a folder", fixture.refusal("", Overwrite, None)),
             ("is an input", fixture.refusal("a.in", Append, None)),
             ("is an input through a link", fixture.refusal("link", Overwrite, None)),
@@ -458,6 +508,8 @@ mod tests {
           output FOLDER/full holds 9 bytes already; use --append to write behind them, --overwrite to replace them, or another name
         its folder is missing:
           output FOLDER/no/out cannot be made: the folder FOLDER/no does not exist; make it first
+        its folder is missing behind a link:
+          output FOLDER/astray cannot be made: the folder FOLDER/no does not exist; make it first
         is a folder:
           output FOLDER/ is a folder; name a file in it
         is an input:
@@ -490,6 +542,26 @@ mod tests {
         assert_eq!(fixture.written("fresh", Existing::Refuse, None, "new\n"), "new\n");
         fixture.file("empty", "");
         assert_eq!(fixture.written("empty", Existing::Refuse, None, "new\n"), "new\n");
+    }
+
+    #[test]
+    fn link_without_a_file_leads_to_a_new_one() {
+        let fixture = Fixture::new();
+        symlink("target", fixture.path("link")).expect("the folder is ours");
+        assert_eq!(fixture.written("link", Existing::Refuse, None, "new\n"), "new\n");
+        assert_eq!(fs::read_to_string(fixture.path("target")).expect("it was made"), "new\n");
+    }
+
+    #[test]
+    fn opening_alone_changes_nothing() {
+        let fixture = Fixture::new();
+        let path = fixture.file("out", "precious\n");
+        let mut output = fixture.open("out", Existing::Overwrite, None).expect("this output can be used");
+        output.flush(true).expect("there is nothing to write");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), "precious\n");
+        assert_eq!(output.mark().map(|mark| mark.length), Some(0));
+        output.cut().expect("the file is ours");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), "");
     }
 
     #[test]
@@ -529,6 +601,7 @@ mod tests {
         let mut output = Output {
             name: "standard output".to_owned(),
             file,
+            key: None,
             regular: None,
             pending: Vec::new(),
             written: 0,

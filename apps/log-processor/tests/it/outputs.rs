@@ -1,8 +1,9 @@
 //! Which outputs are refused, appended to, replaced.
 
+use std::fs::File;
 use std::os::unix::fs::symlink;
 
-use crate::place::Place;
+use crate::place::{Ended, Place};
 
 /// Two lines to read, and an output that holds something.
 fn place() -> Place {
@@ -88,4 +89,35 @@ fn an_output_is_not_replaced_by_a_run_that_cannot_read() {
 fn what_the_system_says_is_said_once() {
     let said = refused(&place(), "run -i in -o in/out");
     insta::assert_snapshot!(said, @"error: output in/out cannot be opened: Not a directory (os error 20); check who may write it and its folder");
+}
+
+#[test]
+fn standard_output_that_is_an_input_is_refused() {
+    let place = place();
+    let file = File::options().append(true).open(place.path("in")).unwrap();
+    let ended: Ended = place.command("run -i in -o -").stdout(file).output().unwrap().into();
+    assert_eq!(ended.code(), Some(2), "{ended:#?}");
+    assert_eq!(place.text("in"), "one\ntwo\n");
+    insta::assert_snapshot!(ended.stderr, @"error: output - is also an input, as in; write to another file");
+}
+
+#[test]
+fn the_report_does_not_overwrite_records_in_a_file_that_is_standard_output() {
+    let place = place();
+    for output in ["/dev/stdout", "both"] {
+        let file = File::create(place.path("both")).unwrap();
+        let command = format!("run -i in -o {output} --report json");
+        let ended: Ended = place.command(&command).stdout(file).output().unwrap().into();
+        assert_eq!(ended.code(), Some(0), "{ended:#?}");
+        assert_eq!(place.text("both"), "one\ntwo\n", "{output}");
+        assert!(ended.stderr.starts_with('{'), "{ended:#?}");
+    }
+}
+
+#[test]
+fn an_output_is_not_replaced_by_a_run_that_cannot_save_its_state() {
+    let place = place();
+    // The name under which the first state is written is taken.
+    place.write("state/checkpoint.json.new/file", "");
+    refused(&place, "run -i in -o out --overwrite --state state");
 }
