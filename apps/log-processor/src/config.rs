@@ -90,7 +90,7 @@ pub struct Settings {
     #[serde(deserialize_with = "by_name")]
     pub report: Option<ReportFormat>,
 
-    /// How many batches are parsed and filtered at once [default: one for each core]
+    /// How many batches are parsed and filtered at once [default: one for each core, at most 64]
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
 
@@ -104,6 +104,9 @@ pub struct Settings {
     #[serde(deserialize_with = "size")]
     pub checkpoint_every: Option<ByteSize>,
 }
+
+/// The most batches that may be in work at once: the bound on memory grows with their number.
+pub const MOST_WORKERS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
 
 /// A complete and consistent set of [`Settings`].
 #[derive(Debug, Clone)]
@@ -128,7 +131,7 @@ pub struct Config {
     pub follow: bool,
     /// How the report is written.
     pub report: ReportFormat,
-    /// How many batches are in work at once.
+    /// How many batches are in work at once, at most [`MOST_WORKERS`].
     pub workers: NonZeroUsize,
     /// The longest line that travels in one piece, in bytes.
     pub max_line: usize,
@@ -197,6 +200,15 @@ pub enum ConfigError {
         least: ByteSize,
         /// The largest that works.
         most: ByteSize,
+    },
+    /// Each worker has a batch in memory and a thread.
+    #[error(
+        "{given} workers are more than {MOST_WORKERS}, the most that --workers takes; leave it out for one for each \
+         core"
+    )]
+    Workers {
+        /// What was given.
+        given: NonZeroUsize,
     },
     /// `sync` makes checkpoints durable, and there are none.
     #[error("--sync has nothing to make durable without --state DIR: give a folder for the checkpoints too")]
@@ -284,10 +296,13 @@ impl Config {
             sync,
             follow: settings.follow.unwrap_or_default(),
             report: settings.report.unwrap_or_default(),
-            workers: settings
-                .workers
-                .or_else(|| thread::available_parallelism().ok())
-                .unwrap_or(NonZeroUsize::MIN),
+            workers: match settings.workers {
+                Some(given) if given > MOST_WORKERS => return Err(ConfigError::Workers { given }),
+                Some(given) => given,
+                None => {
+                    thread::available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(MOST_WORKERS))
+                }
+            },
             max_line: usize::try_from(within(
                 "max-line",
                 settings.max_line.unwrap_or(ByteSize::mib(1)),
@@ -471,5 +486,13 @@ mod tests {
         assert_eq!(config.max_line, 64 << 10);
         let error = Config::new(settings("input = ['-']\noutput = '-'\nmax-line = 7")).unwrap_err();
         insta::assert_snapshot!(error, @"max-line is 7 B, which is outside 80 B to 16.0 MiB");
+    }
+
+    #[test]
+    fn workers_have_a_limit() {
+        let config =
+            |workers| Config::new(settings(&format!("input = '-'\noutput = '-'\nworkers = {workers}")));
+        assert_eq!(config(64).unwrap().workers, MOST_WORKERS);
+        insta::assert_snapshot!(config(65).unwrap_err(), @"65 workers are more than 64, the most that --workers takes; leave it out for one for each core");
     }
 }
