@@ -119,12 +119,14 @@ impl Opened {
         let state = config.state.as_deref().map(|dir| StateDir::open(dir, config.sync)).transpose()?;
         let resume = state.as_ref().map(|state| state.load(&settings)).transpose()?.flatten();
         let mut missing = Vec::new();
-        let patterns = readable(config, &mut missing)
+        let mut globs = Vec::new();
+        let patterns = readable(config, &mut globs, &mut missing)
             .inspect_err(|_| missing.iter().for_each(|error| observer.failed(error)))?;
         let mut options = input::Options {
             follow: config.follow,
             max_line: config.max_line,
             resumable: state.is_some(),
+            globs,
             except: None,
         };
         // Checked before the output is opened, because that may empty it, which must not happen for a run that
@@ -238,32 +240,41 @@ pub async fn run(
 ///
 /// Except with a state: the checkpoints of such a run would forget the input, and once it was back all its
 /// lines would be written again.
-fn readable(config: &Config, missing: &mut Vec<InputError>) -> Result<Vec<String>, InputError> {
+///
+/// A run that follows goes on to look at a glob of which a file cannot be read: such globs are in `globs`, and
+/// their looks say which file it is.
+fn readable(
+    config: &Config,
+    globs: &mut Vec<String>,
+    missing: &mut Vec<InputError>,
+) -> Result<Vec<String>, InputError> {
     let mut patterns = Vec::new();
     for pattern in &config.inputs {
-        match input::expand(slice::from_ref(pattern), config.follow) {
-            Ok(_) => patterns.push(pattern.clone()),
-            Err(error) if config.state.is_some() => return Err(error),
-            Err(error @ InputError::BadPattern { .. }) => return Err(error),
-            Err(error) => {
-                // One file of a glob is not the whole glob.
-                let paths = input::reach(pattern)?
-                    .into_iter()
-                    .filter_map(|path| path.into_os_string().into_string().ok());
-                let paths: Vec<_> = paths.filter(|path| path != pattern).collect();
-                if paths.is_empty() {
-                    missing.push(error);
-                }
-                for path in paths {
-                    match input::expand(slice::from_ref(&path), config.follow) {
-                        Ok(_) => patterns.push(path),
-                        Err(error) => missing.push(error),
-                    }
-                }
+        let Err(error) = input::expand(slice::from_ref(pattern), config.follow) else {
+            patterns.push(pattern.clone());
+            continue;
+        };
+        if config.state.is_some() || matches!(error, InputError::BadPattern { .. }) {
+            return Err(error);
+        }
+        // One file of a glob is not the whole glob.
+        let paths =
+            input::reach(pattern)?.into_iter().filter_map(|path| path.into_os_string().into_string().ok());
+        let paths: Vec<_> = paths.filter(|path| path != pattern).collect();
+        if paths.is_empty() {
+            missing.push(error);
+        } else if config.follow {
+            globs.push(pattern.clone());
+        }
+        for path in paths {
+            match input::expand(slice::from_ref(&path), config.follow) {
+                Ok(_) => patterns.push(path),
+                Err(_) if config.follow => {}
+                Err(error) => missing.push(error),
             }
         }
     }
-    match missing.pop_if(|_| patterns.is_empty()) {
+    match missing.pop_if(|_| patterns.is_empty() && globs.is_empty()) {
         Some(error) => Err(error),
         None => Ok(patterns),
     }

@@ -79,7 +79,8 @@ impl Changes {
         options: &Options,
         signal: &Arc<Signal>,
     ) -> Result<Self, InputError> {
-        let patterns: Vec<String> = patterns.iter().filter(|pattern| *pattern != STDIN).cloned().collect();
+        let patterns: Vec<String> =
+            patterns.iter().filter(|pattern| *pattern != STDIN).chain(&options.globs).cloned().collect();
         let called = Arc::clone(signal);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // An error may hide a change.
@@ -352,12 +353,17 @@ impl Changes {
 }
 
 /// A compressed file does not grow: one that was named is refused, one that a glob reaches is passed over.
-pub(super) fn refuse_compressed(patterns: &[String], starts: &[Planned]) -> Result<(), InputError> {
+pub(super) fn refuse_compressed(
+    patterns: &[String],
+    globs: &[String],
+    starts: &[Planned],
+) -> Result<(), InputError> {
     for planned in starts {
         if let Start::File(path) = &planned.start
             && planned.reached
             && is_gzip_at(path)
             && patterns.iter().any(|pattern| Path::new(pattern) == path)
+            && !globs.iter().any(|glob| reach(glob).is_ok_and(|reached| reached.contains(path)))
         {
             return Err(InputError::CompressedFollow { path: path.clone() });
         }

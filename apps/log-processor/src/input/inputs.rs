@@ -24,6 +24,9 @@ pub struct Options {
     pub max_line: usize,
     /// Every input must be able to be read again after a crash: pipes are refused.
     pub resumable: bool,
+    /// Only with `follow`: globs that are looked at while the run goes, beside the patterns that it begins with. For
+    /// those of which not every file can be read now.
+    pub globs: Vec<String>,
     /// A file that is never read although a pattern reaches it: the output.
     pub except: Option<FileKey>,
 }
@@ -78,7 +81,7 @@ struct Following {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { follow: false, max_line: super::MAX_LINE, resumable: false, except: None }
+        Self { follow: false, max_line: super::MAX_LINE, resumable: false, globs: Vec::new(), except: None }
     }
 }
 
@@ -264,7 +267,7 @@ fn plan(patterns: &[String], resume: Option<&Checkpoint>, options: &Options) -> 
     let positions = resume.map_or(&[][..], |checkpoint| &checkpoint.inputs);
     let plan = Plan::new(&specs, positions, options.except);
     if options.follow {
-        refuse_compressed(patterns, &plan.starts)?;
+        refuse_compressed(patterns, &options.globs, &plan.starts)?;
     }
     Ok(plan)
 }

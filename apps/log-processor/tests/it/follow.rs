@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::process::Stdio;
 
 use rustix::process::Signal;
@@ -103,4 +104,20 @@ fn every_line_of_standard_input_arrives() {
     running.signal(Signal::TERM);
     assert_eq!(running.wait().code(), Some(0));
     assert!(place.text("out") == content, "nothing is missing or doubled");
+}
+
+#[test]
+fn a_glob_with_a_file_that_cannot_be_read_still_finds_new_files() {
+    let place = Place::new();
+    place.write("a.log", "one\n");
+    place.write_gz("old.log", "compressed\n");
+    symlink("loop.log", place.path("loop.log")).unwrap();
+    let running = place.start("run -i *.log -o out --follow --report json");
+    until("the first line is there", || place.len("out") == 4);
+    place.write("b.log", "two\n");
+    until("the new file was found", || place.text("out") == "one\ntwo\n");
+    running.signal(Signal::TERM);
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert_eq!(ended.stderr.matches("loop.log").count(), 1, "{ended:#?}");
 }
