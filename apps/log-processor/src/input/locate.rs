@@ -11,58 +11,116 @@
 
 use std::{
     cmp::Reverse,
+    collections::HashMap,
     fs::{self, File, Metadata},
     io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use super::{file, gzip, identity::FileKey, pattern::folder_of, position::Position};
+use super::{file, gzip, identity::FileKey, position::Position};
 
-/// Where reading goes on behind `position`; none if neither the file nor a copy is there.
-pub(super) fn locate(position: &Position) -> Option<PathBuf> {
-    if is_same(&position.path, position) {
-        return Some(position.path.clone());
-    }
-    files_beside(&position.path)
-        .into_iter()
-        .map(|(path, _)| path)
-        .find(|path| is_same(path, position))
-        .or_else(|| is_copy(&position.path, position).then(|| position.path.clone()))
-        .or_else(|| locate_copy(position))
-}
+/// The files of each folder, listed when the first of them is asked for: a plan with thousands of files that are gone
+/// must not list their folder thousands of times.
+#[derive(Debug, Default)]
+pub(super) struct Folders(HashMap<PathBuf, Folder>);
 
-/// Another file beside that of `position`, named after it, that holds what was read of it.
-pub(super) fn locate_copy(position: &Position) -> Option<PathBuf> {
-    let base = position.path.file_name()?.as_encoded_bytes();
-    files_beside(&position.path)
-        .into_iter()
-        .map(|(path, _)| path)
-        .filter(|path| *path != position.path)
-        .filter(|path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(base)))
-        .find(|path| is_copy(path, position))
-}
-
-/// The files that once stood at `home` and were rotated away after the one that is at `found` now, oldest first.
-///
-/// By number where both have one (`.1` is younger than `.2`), else by time of the last change.
-pub(super) fn rotated_after(home: &Path, found: &Path) -> Vec<PathBuf> {
-    let Ok(last) = fs::metadata(found) else { return Vec::new() };
-    let last_age = Age::of(home, found, &last);
-    let mut younger: Vec<(Age, PathBuf)> = files_beside(home)
-        .into_iter()
-        .filter(|(path, metadata)| path != found && FileKey::of(metadata) != FileKey::of(&last))
-        .filter(|(path, _)| is_rotation(home, path))
-        .map(|(path, metadata)| (Age::of(home, &path, &metadata), path))
-        .filter(|(age, _)| age.is_younger_than(&last_age))
-        .collect();
-    younger.sort_by_key(|(age, _)| age.oldest_first());
-    younger.into_iter().map(|(_, path)| path).collect()
+/// The regular files of one folder.
+#[derive(Debug)]
+struct Folder {
+    /// Sorted by name.
+    files: Vec<(PathBuf, Metadata)>,
+    by_key: HashMap<FileKey, Vec<usize>>,
 }
 
 struct Age {
     number: Option<u64>,
     changed: SystemTime,
+}
+
+// === impl Folders ===
+
+impl Folders {
+    /// Where reading goes on behind `position`; none if neither the file nor a copy is there.
+    pub(super) fn locate(&mut self, position: &Position) -> Option<PathBuf> {
+        if is_same(&position.path, position) {
+            return Some(position.path.clone());
+        }
+        let renamed = position.key.and_then(|key| {
+            self.beside(&position.path).with_key(key).find(|path| is_same(path, position)).map(Path::to_owned)
+        });
+        renamed
+            .or_else(|| is_copy(&position.path, position).then(|| position.path.clone()))
+            .or_else(|| self.locate_copy(position))
+    }
+
+    fn locate_copy(&mut self, position: &Position) -> Option<PathBuf> {
+        self.beside(&position.path)
+            .named_after(&position.path)
+            .map(|(path, _)| path)
+            .filter(|path| **path != position.path)
+            .find(|path| is_copy(path, position))
+            .cloned()
+    }
+
+    /// The files that once stood at `home` and were rotated away after the one that is at `found` now, oldest first.
+    ///
+    /// By number where both have one (`.1` is younger than `.2`), else by time of the last change.
+    pub(super) fn rotated_after(&mut self, home: &Path, found: &Path) -> Vec<PathBuf> {
+        let Ok(last) = fs::metadata(found) else { return Vec::new() };
+        let last_age = Age::of(home, found, &last);
+        let mut younger: Vec<(Age, &PathBuf)> = self
+            .beside(home)
+            .named_after(home)
+            .filter(|(path, metadata)| path != found && FileKey::of(metadata) != FileKey::of(&last))
+            .filter(|(path, _)| is_rotation(home, path))
+            .map(|(path, metadata)| (Age::of(home, path, metadata), path))
+            .filter(|(age, _)| age.is_younger_than(&last_age))
+            .collect();
+        younger.sort_by_key(|(age, _)| age.oldest_first());
+        younger.into_iter().map(|(_, path)| path.clone()).collect()
+    }
+
+    /// The folder of `path`, as it was when it was first asked for.
+    fn beside(&mut self, path: &Path) -> &Folder {
+        // Named as the input was, so that paths can be compared: a bare name stays a bare name.
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        self.0.entry(folder).or_insert_with_key(|folder| Folder::list(folder))
+    }
+}
+
+// === impl Folder ===
+
+impl Folder {
+    /// A folder that cannot be listed has no files.
+    fn list(folder: &Path) -> Self {
+        let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let entries = fs::read_dir(listed).into_iter().flatten();
+        let mut files: Vec<(PathBuf, Metadata)> = entries
+            .filter_map(|entry| {
+                let path = folder.join(entry.ok()?.file_name());
+                let metadata = fs::metadata(&path).ok()?;
+                metadata.is_file().then_some((path, metadata))
+            })
+            .collect();
+        files.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut by_key: HashMap<FileKey, Vec<usize>> = HashMap::new();
+        for (index, (_, metadata)) in files.iter().enumerate() {
+            by_key.entry(FileKey::of(metadata)).or_default().push(index);
+        }
+        Self { files, by_key }
+    }
+
+    fn with_key(&self, key: FileKey) -> impl Iterator<Item = &Path> {
+        self.by_key.get(&key).into_iter().flatten().map(|index| self.files[*index].0.as_path())
+    }
+
+    /// The files whose names begin with that of `home`.
+    fn named_after(&self, home: &Path) -> impl Iterator<Item = &(PathBuf, Metadata)> {
+        let base = name(home);
+        let first = self.files.partition_point(|(path, _)| name(path) < base);
+        self.files[first..].iter().take_while(move |(path, _)| name(path).starts_with(base))
+    }
 }
 
 // === impl Age ===
@@ -84,6 +142,11 @@ impl Age {
     fn oldest_first(&self) -> (Option<Reverse<u64>>, SystemTime) {
         (self.number.map(Reverse), self.changed)
     }
+}
+
+/// Another file beside that of `position`, named after it, that holds what was read of it; in its folder as it is now.
+pub(super) fn locate_copy(position: &Position) -> Option<PathBuf> {
+    Folders::default().locate_copy(position)
 }
 
 fn is_same(path: &Path, position: &Position) -> bool {
@@ -115,19 +178,8 @@ pub(super) fn is_copy(path: &Path, position: &Position) -> bool {
     copy().unwrap_or(false)
 }
 
-/// All regular files in the folder of `path`. A folder that cannot be listed has none.
-fn files_beside(path: &Path) -> Vec<(PathBuf, Metadata)> {
-    let Ok(entries) = fs::read_dir(folder_of(path)) else { return Vec::new() };
-    let mut files: Vec<(PathBuf, Metadata)> = entries
-        .filter_map(|entry| {
-            // Named as the input was, so that paths can be compared: a bare name stays a bare name.
-            let beside = path.with_file_name(entry.ok()?.file_name());
-            let metadata = fs::metadata(&beside).ok()?;
-            metadata.is_file().then_some((beside, metadata))
-        })
-        .collect();
-    files.sort_by(|(one, _), (other, _)| one.cmp(other));
-    files
+fn name(path: &Path) -> &[u8] {
+    path.file_name().unwrap_or_default().as_encoded_bytes()
 }
 
 /// What the name of `path` has behind that of `home`.
@@ -169,7 +221,21 @@ mod tests {
         for name in ["app.log", "app.log.1", "app.log.2.gz", "app.log.3", "app.log.10", "app.log.bak"] {
             fs::write(path(name), name).expect("the folder is ours");
         }
-        let after_3 = rotated_after(&path("app.log"), &path("app.log.3"));
+        let after_3 = Folders::default().rotated_after(&path("app.log"), &path("app.log.3"));
         assert_eq!(after_3, [path("app.log.2.gz"), path("app.log.1")]);
+    }
+
+    #[test]
+    fn folder_is_listed_once_for_all_positions() {
+        let folder = tempfile::tempdir().expect("the tests need a folder to write to");
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("a.log.1"), "line\n").expect("the folder is ours");
+        let mut folders = Folders::default();
+        let lost = |name: &str| Position::start(&path(name));
+        assert_eq!(folders.locate(&lost("gone.log")), None);
+        fs::write(path("a.log.2"), "line\n").expect("the folder is ours");
+        let names: Vec<&[u8]> =
+            folders.beside(&path("a.log")).named_after(&path("a.log")).map(|(path, _)| name(path)).collect();
+        assert_eq!(names, [b"a.log.1"]);
     }
 }

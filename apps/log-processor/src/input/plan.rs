@@ -11,7 +11,7 @@ use super::{
     gzip,
     identity::FileKey,
     inputs::Step,
-    locate::{is_copy, is_rotation, locate, rotated_after},
+    locate::{Folders, is_copy, is_rotation},
     notice::Notice,
     pattern::InputSpec,
     position::{Phase, Position},
@@ -49,17 +49,18 @@ impl Plan {
         let reached: HashSet<FileKey> = specs.iter().filter_map(key_of).collect();
         let mut plan = Self::default();
         let mut taken: HashSet<FileKey> = except.into_iter().collect();
+        let mut folders = Folders::default();
         let found: Vec<Option<(PathBuf, FileKey)>> = positions
             .iter()
             .map(|position| {
-                let path = locate(position)?;
+                let path = folders.locate(position)?;
                 let key = FileKey::of(&fs::metadata(&path).ok()?);
                 taken.insert(key).then_some((path, key))
             })
             .collect();
         for (position, found) in positions.iter().zip(found) {
             match found {
-                Some((path, key)) => plan.go_on(position, path, key, &reached, &mut taken),
+                Some((path, key)) => plan.go_on(position, (path, key), &mut folders, &reached, &mut taken),
                 None => plan.give_up(position),
             }
         }
@@ -89,8 +90,8 @@ impl Plan {
     fn go_on(
         &mut self,
         position: &Position,
-        path: PathBuf,
-        key: FileKey,
+        (path, key): (PathBuf, FileKey),
+        folders: &mut Folders,
         reached: &HashSet<FileKey>,
         taken: &mut HashSet<FileKey>,
     ) {
@@ -106,7 +107,7 @@ impl Plan {
         // To find the end of a compressed file, all of it would have to be decompressed.
         let is_at_end =
             position.phase == Phase::Finished && position.key == Some(key) && gzip::is_gzip_at(&path);
-        let younger = if path == home { Vec::new() } else { rotated_after(&home, &path) };
+        let younger = if path == home { Vec::new() } else { folders.rotated_after(&home, &path) };
         let position = Position { path, key: Some(key), ..position.clone() };
         let start = Start::Behind(position);
         self.starts.push(Planned {
