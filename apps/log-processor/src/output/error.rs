@@ -1,0 +1,109 @@
+//! Why an output cannot be used, for people: the thing, the place, the remedy.
+
+use std::{io, path::PathBuf};
+
+use crate::input::InputError;
+
+/// Why an output cannot be used, or not further.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// It holds something.
+    #[error(
+        "output {} holds {length} bytes already; use --append to write behind them, --overwrite to replace them, \
+         or another name", path.display()
+    )]
+    Exists {
+        /// As given.
+        path: PathBuf,
+        /// In bytes.
+        length: u64,
+    },
+    /// Its folder is missing.
+    #[error("output {} cannot be made: the folder {} does not exist; make it first", path.display(), folder.display())]
+    NoFolder {
+        /// As given.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// It is a folder.
+    #[error("output {} is a folder; name a file in it", path.display())]
+    Folder {
+        /// As given.
+        path: PathBuf,
+    },
+    /// It would read what it writes.
+    #[error("output {} is also an input, as {}; write to another file", path.display(), input.display())]
+    IsInput {
+        /// As given.
+        path: PathBuf,
+        /// The name that the input has.
+        input: PathBuf,
+    },
+    /// The inputs, looked at again for that, cannot be used.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The system refused to open it.
+    #[error("output {} cannot be opened: {source}; check who may write it and its folder", path.display())]
+    Open {
+        /// As given.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file that the state speaks of is gone.
+    #[error(
+        "output {} is gone, and the state says that it holds {length} bytes; restore it, or remove the state to \
+         start from the beginning", path.display()
+    )]
+    Gone {
+        /// As given.
+        path: PathBuf,
+        /// In bytes.
+        length: u64,
+    },
+    /// Another file stands in its place.
+    #[error(
+        "output {} is not the file that the state speaks of: it was replaced; put that file back, or remove the \
+         state to start from the beginning", path.display()
+    )]
+    Replaced {
+        /// As given.
+        path: PathBuf,
+    },
+    /// It lost something.
+    #[error(
+        "output {} holds {found} bytes, and the state says that it holds {length}; restore it, or remove the state \
+         and the output to start from the beginning", path.display()
+    )]
+    Shorter {
+        /// As given.
+        path: PathBuf,
+        /// In bytes.
+        found: u64,
+        /// In bytes, as the state says.
+        length: u64,
+    },
+    /// Whoever read standard output went away. No fault of ours: the run ends quietly.
+    #[error("the output was closed by its reader")]
+    Closed,
+    /// The disk, a quota or a limit on file sizes is full.
+    #[error(
+        "{name} has no more room: {source}; make room and start again: with --state the run goes on where it was"
+    )]
+    Full {
+        /// What was written to.
+        name: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A write failed.
+    #[error("{name} cannot be written: {source}")]
+    Write {
+        /// What was written to.
+        name: String,
+        /// What the system says.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,95 @@
+//! The file that an output is, opened and checked, and not changed by that.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind},
+    path::Path,
+};
+
+use super::{Existing, OutputError};
+use crate::{
+    checkpoint::OutputMark,
+    input::{FileKey, InputSpec, expand},
+};
+
+/// An output file before anything is written.
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) key: FileKey,
+    pub(super) is_new: bool,
+    /// None for devices and pipes.
+    length: Option<u64>,
+}
+
+// === impl Opened ===
+
+impl Opened {
+    /// Opens or makes the file, without a change to what it holds.
+    pub(super) fn at(path: &Path, resume: Option<&OutputMark>) -> Result<Self, OutputError> {
+        // The place that is written to, if a link leads there.
+        let folder = path.parent().unwrap_or(path);
+        let place = fs::read_link(path).map_or(path.to_owned(), |target| folder.join(target));
+        let failed = |source: io::Error| match source.kind() {
+            ErrorKind::IsADirectory => OutputError::Folder { path: path.to_owned() },
+            ErrorKind::NotFound => OutputError::NoFolder {
+                path: path.to_owned(),
+                folder: place.parent().unwrap_or(&place).to_owned(),
+            },
+            _ => OutputError::Open { path: path.to_owned(), source },
+        };
+        let (file, is_new) = match OpenOptions::new().write(true).open(path) {
+            Ok(file) => (file, false),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if let Some(OutputMark { length, .. }) = resume {
+                    return Err(OutputError::Gone { path: path.to_owned(), length: *length });
+                }
+                (OpenOptions::new().write(true).create_new(true).open(&place).map_err(failed)?, true)
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let metadata = file.metadata().map_err(failed)?;
+        let length = metadata.is_file().then_some(metadata.len());
+        Ok(Self { file, key: FileKey::of(&metadata), is_new, length })
+    }
+
+    /// The length that the file is to have before the first write, if it has one.
+    pub(super) fn check(
+        &self,
+        path: &Path,
+        existing: Existing,
+        resume: Option<&OutputMark>,
+        patterns: &[String],
+    ) -> Result<Option<u64>, OutputError> {
+        // Only now that the file exists is it known whether a pattern leads to it.
+        refuse_input(path, self.key, patterns)?;
+        let Some(found) = self.length else { return Ok(None) };
+        if let Some(OutputMark { key, length, .. }) = resume {
+            return match () {
+                () if *key != self.key => Err(OutputError::Replaced { path: path.to_owned() }),
+                () if found < *length => {
+                    Err(OutputError::Shorter { path: path.to_owned(), found, length: *length })
+                }
+                () => Ok(Some(*length)),
+            };
+        }
+        match existing {
+            Existing::Refuse if found > 0 => {
+                Err(OutputError::Exists { path: path.to_owned(), length: found })
+            }
+            Existing::Overwrite => Ok(Some(0)),
+            Existing::Refuse | Existing::Append => Ok(Some(found)),
+        }
+    }
+}
+
+/// An output among the inputs would be read while it is written, for ever.
+pub(super) fn refuse_input(path: &Path, output: FileKey, patterns: &[String]) -> Result<(), OutputError> {
+    let input = expand(patterns, true)?.into_iter().find_map(|spec| match spec {
+        InputSpec::File { path, key } if key == output => Some(path),
+        _ => None,
+    });
+    match input {
+        Some(input) => Err(OutputError::IsInput { path: path.to_owned(), input }),
+        None => Ok(()),
+    }
+}
