@@ -1,0 +1,214 @@
+//! The forms in which a pool is given its handler.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use forebay_queue::Delivery;
+use tower_service::Service;
+
+use super::{Builder, Handled, Input, Missing};
+use crate::WorkerId;
+use crate::handler::{ByDelivery, ByService, ByValue};
+use crate::outcome::{BoxError, IntoOutcome};
+use crate::worker::{Crew, CrewOf};
+
+// === impl Builder ===
+
+impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
+    /// Runs `handler` on each item. All workers share it.
+    pub fn handler<F, Fut>(self, handler: F) -> Builder<I, Handled<T>>
+    where
+        F: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        self.handler_per_worker(move |_| {
+            let handler = Arc::clone(&handler);
+            move |item| handler(item)
+        })
+    }
+
+    /// Runs `handler` on a clone of `state` and each item: for a client, a pool of connections, a counter in an
+    /// [`Arc`].
+    ///
+    /// Each worker clones `state` once when it is built, and its clone once for each item.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::collections::BTreeMap;
+    /// use std::sync::{Arc, Mutex};
+    /// use forebay_pool::Pool;
+    ///
+    /// type Counts = Arc<Mutex<BTreeMap<String, u32>>>;
+    ///
+    /// async fn count(counts: Counts, word: String) {
+    ///     *counts.lock().expect("no counter panics").entry(word).or_default() += 1;
+    /// }
+    ///
+    /// let counts = Counts::default();
+    /// let pool = Pool::builder().queue(10).handler_with(Arc::clone(&counts), count).start()?;
+    /// for word in "to be or not to be".split(' ') {
+    ///     pool.produce(word.to_owned()).await?;
+    /// }
+    /// pool.finish().await;
+    /// assert_eq!(counts.lock().expect("no counter panics")["be"], 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn handler_with<S, F, Fut>(self, state: S, handler: F) -> Builder<I, Handled<T>>
+    where
+        S: Clone + Send + 'static,
+        F: Fn(S, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        let prototype = Mutex::new(state);
+        self.handler_per_worker(move |_| {
+            let handler = Arc::clone(&handler);
+            let state = clone_of(&prototype);
+            move |item| handler(state.clone(), item)
+        })
+    }
+
+    /// Runs a handler on each item that `make` builds for each worker: for what workers must not share, such as a
+    /// buffer or a connection.
+    ///
+    /// A worker whose handler panicked gets a new one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::Pool;
+    ///
+    /// let pool = Pool::builder()
+    ///     .workers(4)
+    ///     .queue(10)
+    ///     .handler_per_worker(|_worker| {
+    ///         let mut buffer = Vec::new(); // used again for each item
+    ///         move |text: &'static str| {
+    ///             buffer.clear();
+    ///             buffer.extend(text.bytes().rev());
+    ///             let length = buffer.len();
+    ///             async move { if length > 0 { Ok(()) } else { Err("empty text") } }
+    ///         }
+    ///     })
+    ///     .start()?;
+    /// pool.produce("forebay").await?;
+    /// assert_eq!(pool.finish().await.completed, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn handler_per_worker<M, F, Fut>(self, make: M) -> Builder<I, Handled<T>>
+    where
+        M: Fn(WorkerId) -> F + Send + Sync + 'static,
+        F: FnMut(T) -> Fut + Send + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        self.handled(CrewOf::new(ByValue(make)))
+    }
+
+    /// Runs `handler` on each delivery, which it settles itself: [`ack`](Delivery::ack) when the item is done.
+    /// A delivery that is dropped goes back, so an error, a panic or an abort loses nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::Pool;
+    /// use forebay_queue::Delivery;
+    ///
+    /// let pool = Pool::builder()
+    ///     .queue(10)
+    ///     .handler_delivery(|delivery: Delivery<String>| async move {
+    ///         if delivery.attempt() == 1 {
+    ///             return Err("the network is down"); // the delivery is dropped here, and goes back
+    ///         }
+    ///         delivery.ack();
+    ///         Ok(())
+    ///     })
+    ///     .start()?;
+    /// pool.produce("invoice 42".to_owned()).await?;
+    /// let report = pool.finish().await;
+    /// assert_eq!((report.taken, report.returned, report.completed), (2, 1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn handler_delivery<F, Fut>(self, handler: F) -> Builder<I, Handled<T>>
+    where
+        F: Fn(Delivery<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        self.handled(CrewOf::new(ByDelivery(move |_| {
+            let handler = Arc::clone(&handler);
+            move |delivery| handler(delivery)
+        })))
+    }
+
+    /// Calls a clone of `service` for each worker with each item. What it answers is dropped; its error fails the
+    /// item.
+    ///
+    /// A worker takes an item only when its clone is ready, so a service that limits itself (`ConcurrencyLimit`,
+    /// `RateLimit`) limits the demand. One whose readiness fails is replaced by a new clone, after a pause that
+    /// grows.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::future::{Ready, ready};
+    /// use std::task::{Context, Poll};
+    /// use forebay_pool::Pool;
+    /// use tower_service::Service;
+    ///
+    /// /// In a program, a `tower::ServiceBuilder` makes one from a function and its layers.
+    /// #[derive(Clone)]
+    /// struct Parse;
+    ///
+    /// impl Service<&'static str> for Parse {
+    ///     type Response = u32;
+    ///     type Error = std::num::ParseIntError;
+    ///     type Future = Ready<Result<u32, Self::Error>>;
+    ///
+    ///     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+    ///         Poll::Ready(Ok(()))
+    ///     }
+    ///
+    ///     fn call(&mut self, text: &'static str) -> Self::Future {
+    ///         ready(text.parse())
+    ///     }
+    /// }
+    ///
+    /// let pool = Pool::builder().queue(10).service(Parse).start()?;
+    /// pool.produce("7").await?;
+    /// pool.produce("seven").await?;
+    /// let report = pool.finish().await;
+    /// assert_eq!((report.completed, report.failed), (1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn service<S>(self, service: S) -> Builder<I, Handled<T>>
+    where
+        S: Service<T, Error: Into<BoxError>, Future: Send + 'static> + Clone + Send + 'static,
+    {
+        let prototype = Mutex::new(service);
+        self.service_per_worker(move |_| clone_of(&prototype))
+    }
+
+    /// Calls a service that `make` builds for each worker. The same as [`service`](Self::service) for what cannot
+    /// be cloned, or should be built anew after a panic.
+    pub fn service_per_worker<M, S>(self, make: M) -> Builder<I, Handled<T>>
+    where
+        M: Fn(WorkerId) -> S + Send + Sync + 'static,
+        S: Service<T, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static,
+    {
+        self.handled(CrewOf::new(ByService(make)))
+    }
+
+    fn handled(self, crew: impl Crew<T> + 'static) -> Builder<I, Handled<T>> {
+        Builder { options: self.options, input: self.input, handler: Handled(Arc::new(crew)) }
+    }
+}
+
+/// The lock is there so that what is cloned need not be `Sync`. A clone that panicked leaves its original as it was.
+fn clone_of<S: Clone>(prototype: &Mutex<S>) -> S {
+    prototype.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}

@@ -1,0 +1,176 @@
+//! What feeds a pool: a queue of its own, or any source.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use forebay_queue::{Sender, Source};
+
+use super::{Builder, Missing};
+use crate::contain::contain;
+
+/// In a [`Builder`]: the pool has a queue of its own, made by [`Builder::queue`].
+///
+/// Its type is written only where a builder is passed around:
+///
+/// ```
+/// use forebay_pool::{Builder, FromQueue, Missing, Pool};
+///
+/// let builder: Builder<FromQueue<u32>, Missing> = Pool::builder().queue(10);
+/// ```
+pub struct FromQueue<T> {
+    capacity: usize,
+    on_undelivered: Option<Box<dyn Fn(T) + Send + Sync>>,
+    on_dead_letter: Option<Box<dyn Fn(T, String) + Send + Sync>>,
+}
+/// In a [`Builder`]: the pool takes from a source, given to [`Builder::source`].
+///
+/// Its type is written only where a builder is passed around:
+///
+/// ```
+/// use forebay_pool::{Builder, FromSource, Missing, Pool};
+///
+/// let (_tx, rx) = forebay_queue::bounded(10);
+/// let builder: Builder<FromSource<u32>, Missing> = Pool::builder().source(rx);
+/// ```
+pub struct FromSource<T>(Box<dyn Source<Item = T>>);
+/// In a [`Builder`]: what feeds the pool. Sealed.
+///
+/// For what works with either:
+///
+/// ```
+/// use forebay_pool::{Builder, Handled, Input, Pool, StartError};
+///
+/// fn start<I: Input<Item = u32>>(builder: Builder<I, Handled<u32>>) -> Result<(), StartError> {
+///     builder.workers(1).start().map(drop)
+/// }
+/// ```
+pub trait Input: sealed::Input {}
+pub(super) mod sealed {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
+
+    use forebay_queue::Source;
+
+    pub trait Input {
+        type Item: Send + 'static;
+        type Producer;
+
+        /// Makes what the pool takes from, and what feeds it through the handle. Items that the pool never took
+        /// are counted in `undelivered`.
+        fn open(self, undelivered: Arc<AtomicU64>) -> (Box<dyn Source<Item = Self::Item>>, Self::Producer);
+    }
+}
+
+// === impl Builder ===
+
+impl<H> Builder<Missing, H> {
+    /// Gives the pool a queue of its own with room for `capacity` items, which [`Pool::produce`] fills. When it
+    /// is full, producers wait. 0 is a rendezvous: an item is accepted when a worker takes it.
+    ///
+    /// For more choice (drop or refuse when full, watermarks) build a queue and use [`source`](Self::source).
+    ///
+    /// The type of the items follows from the handler.
+    pub fn queue<T: Send + 'static>(self, capacity: usize) -> Builder<FromQueue<T>, H> {
+        let input = FromQueue { capacity, on_undelivered: None, on_dead_letter: None };
+        Builder { options: self.options, input, handler: self.handler }
+    }
+
+    /// Takes from `source`: the receiver of a queue, a log on disk, a broker.
+    ///
+    /// The pool is its only consumer. Receivers of a queue can be cloned, so that several pools share one. They share
+    /// its end too: closing or shutting down one of them closes the queue, and the others end when it is empty.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::{EndedBy, Pool};
+    ///
+    /// let (tx, rx) = forebay_queue::bounded(10);
+    /// let pool = Pool::builder().source(rx).handler(|_: u32| async {}).start()?;
+    /// tx.send(1).await?;
+    /// drop(tx); // ends the queue, and so the pool
+    /// let report = pool.finish().await;
+    /// assert!(matches!(report.ended_by, EndedBy::Source));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn source<S: Source>(self, source: S) -> Builder<FromSource<S::Item>, H> {
+        Builder { options: self.options, input: FromSource(Box::new(source)), handler: self.handler }
+    }
+}
+
+impl<T, H> Builder<FromQueue<T>, H> {
+    /// Given the items that the pool's queue still has when the pool ends: those that were not started at the
+    /// deadline, and deliveries that went back. Without it they are dropped. Either way they are counted as
+    /// [`undelivered`](crate::Report::undelivered), and a panic of the hook is contained.
+    pub fn on_undelivered(mut self, hook: impl Fn(T) + Send + Sync + 'static) -> Self {
+        self.input.on_undelivered = Some(Box::new(hook));
+        self
+    }
+
+    /// Given the items that were dead-lettered, with the reason. Without it they are dropped, and counted. A panic of
+    /// the hook is contained.
+    pub fn on_dead_letter(mut self, hook: impl Fn(T, String) + Send + Sync + 'static) -> Self {
+        self.input.on_dead_letter = Some(Box::new(hook));
+        self
+    }
+}
+
+// === impl FromQueue ===
+
+impl<T: Send + 'static> Input for FromQueue<T> {}
+
+impl<T: Send + 'static> sealed::Input for FromQueue<T> {
+    type Item = T;
+    type Producer = Sender<T>;
+
+    fn open(self, undelivered: Arc<AtomicU64>) -> (Box<dyn Source<Item = T>>, Sender<T>) {
+        let hook = self.on_undelivered;
+        let mut queue = forebay_queue::builder().capacity(self.capacity).on_undelivered(move |item| {
+            // Counted first and contained, so that neither the count nor the items after this one hang on the hook.
+            undelivered.fetch_add(1, Ordering::AcqRel);
+            let heard = contain(|| match &hook {
+                Some(hook) => hook(item),
+                None => drop(item),
+            });
+            if let Err(panic) = heard {
+                tracing::error!(%panic, "on_undelivered, or the destructor of its item, panicked");
+            }
+        });
+        if let Some(hook) = self.on_dead_letter {
+            queue = queue.on_dead_letter(move |item, reason| {
+                if let Err(panic) = contain(|| hook(item, reason)) {
+                    tracing::error!(%panic, "on_dead_letter panicked");
+                }
+            });
+        }
+        let (producer, source) = queue.build();
+        (Box::new(source), producer)
+    }
+}
+
+impl<T> fmt::Debug for FromQueue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FromQueue").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
+// === impl FromSource ===
+
+impl<T: Send + 'static> Input for FromSource<T> {}
+
+impl<T: Send + 'static> sealed::Input for FromSource<T> {
+    type Item = T;
+    type Producer = ();
+
+    fn open(self, _: Arc<AtomicU64>) -> (Box<dyn Source<Item = T>>, ()) {
+        (self.0, ())
+    }
+}
+
+impl<T> fmt::Debug for FromSource<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FromSource").finish_non_exhaustive()
+    }
+}

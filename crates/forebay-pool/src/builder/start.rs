@@ -1,0 +1,87 @@
+//! Checks the description of a pool, and brings it to life.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tracing::Instrument;
+
+use super::{Builder, Handled, Input, Options};
+use crate::WorkerId;
+use crate::contain::contain;
+use crate::hands::{Hands, Settlements, Terms};
+use crate::intake::Intake;
+use crate::pool::{Pool, Shared};
+use crate::supervisor::{Order, Supervisor};
+
+/// Why a pool could not start.
+///
+/// ```
+/// use forebay_pool::{Pool, StartError};
+///
+/// let outside_of_a_runtime = Pool::builder().queue(1).handler(|_: u8| async {}).start();
+/// assert_eq!(outside_of_a_runtime.unwrap_err(), StartError::NoRuntime);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A pool without workers would never do anything.
+    #[error("a pool needs at least one worker, and was given 0")]
+    NoWorkers,
+    /// An item that may not be tried at all would never be worked on.
+    #[error("max_attempts is 0: an item needs at least one attempt")]
+    NoAttempts,
+    /// Workers are tokio tasks.
+    #[error(
+        "a pool must be started within a tokio runtime: call `start` from async code, or enter the runtime first"
+    )]
+    NoRuntime,
+    /// Pauses and deadlines need the runtime's timers.
+    #[error(
+        "a pool needs timers, and the runtime it was started on has none: build the runtime with `enable_time` or `enable_all`"
+    )]
+    NoTime,
+}
+// === impl Builder ===
+
+impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
+    /// Starts the workers, within the caller's tokio runtime (with its time enabled) and span.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], if an option makes no sense, or there is no runtime or one without timers. In the last case
+    /// tokio's panic is contained, but the program's panic hook has seen it.
+    pub fn start(self) -> Result<Pool<T, I::Producer>, StartError> {
+        let Options { workers, max_attempts, backoff } = self.options;
+        let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, NonZeroUsize::get));
+        if workers == 0 {
+            return Err(StartError::NoWorkers);
+        }
+        if max_attempts == 0 {
+            return Err(StartError::NoAttempts);
+        }
+        let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        // There is no other way to ask. Where it panics, what would follow is a pool whose shutdown does.
+        contain(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| StartError::NoTime)?;
+
+        let undelivered = Arc::new(AtomicU64::new(0));
+        let (source, producer) = self.input.open(Arc::clone(&undelivered));
+        let terms = Terms { redelivers: source.redelivers(), max_attempts, backoff };
+        let settlements = Arc::new(Settlements::default());
+        let hands: Vec<_> = (0..workers)
+            .map(|index| Arc::new(Hands::new(WorkerId(index), terms, Arc::clone(&settlements))))
+            .collect();
+        let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements));
+        let shared = Arc::new(Shared::new(intake, hands, settlements, backoff, undelivered));
+
+        let (orders, received) = watch::channel(Order::Run);
+        let supervisor = Supervisor::new(Arc::clone(&shared), self.handler.0, received);
+        let supervisor = runtime.spawn(supervisor.run().in_current_span());
+        tracing::debug!(workers, "pool started");
+        Ok(Pool::new(shared, supervisor, orders, producer))
+    }
+}
