@@ -42,6 +42,8 @@ pub struct OutputMark {
     pub key: FileKey,
     /// In bytes. What lies behind was written and not settled: it is cut off on resume.
     pub length: u64,
+    /// The run ended in order and left nothing behind `length`: what is there now is somebody else's.
+    pub ended: bool,
 }
 
 /// The folder that holds a pipeline's state, locked for this run.
@@ -103,6 +105,17 @@ pub enum StateError {
         /// Its version.
         found: u64,
     },
+    /// An earlier version of this program wrote it, and saved less than this one needs.
+    #[error(
+        "state {} is of version {found}, this program writes {VERSION} and cannot go on from there; finish with the \
+         program that wrote it, or remove the state and the output to start from the beginning", path.display()
+    )]
+    Older {
+        /// The state's file.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+    },
     /// It belongs to a pipeline with other settings.
     #[error(
         "state {} belongs to another pipeline: {setting} was {}, now it is {}; give this one a folder of its own",
@@ -120,8 +133,8 @@ pub enum StateError {
     },
 }
 
-/// The layout of the state file. A change that older programs would misread raises it.
-const VERSION: u64 = 1;
+/// The layout of the state file: every change of it raises this number. Nothing older is taken up.
+const VERSION: u64 = 2;
 
 const FILE: &str = "checkpoint.json";
 const NEW_FILE: &str = "checkpoint.json.new";
@@ -182,7 +195,7 @@ impl StateDir {
     ///
     /// # Errors
     ///
-    /// When the state is damaged, of a newer version, or of a pipeline with other `settings`.
+    /// When the state is damaged, of another version, or of a pipeline with other `settings`.
     pub fn load(&self, settings: &BTreeMap<String, String>) -> Result<Option<Checkpoint>, StateError> {
         let path = self.dir.join(FILE);
         let text = match fs::read(&path) {
@@ -245,6 +258,9 @@ fn decode(text: &[u8], path: &Path) -> Result<Checkpoint, StateError> {
         return Err(StateError::Newer { path: path.to_owned(), found: version });
     }
     let envelope: Envelope<'_> = serde_json::from_slice(text).map_err(unreadable)?;
+    if (1..VERSION).contains(&version) {
+        return Err(StateError::Older { path: path.to_owned(), found: version });
+    }
     if version != VERSION || hash(envelope.checkpoint.get()) != envelope.hash {
         return Err(damaged("its content does not match its checksum".to_owned()));
     }
@@ -282,6 +298,7 @@ mod tests {
                 path: PathBuf::from("out.log"),
                 key: FileKey { device: 1, inode: 2 },
                 length: 345,
+                ended: false,
             }),
             inputs: Vec::new(),
             counts: [("lines".to_owned(), u64::MAX)].into(),
@@ -335,15 +352,16 @@ mod tests {
             ("one digit changed", fixture.said_of(good.replace("345", "346"))),
             ("zeros, as after a loss of power", fixture.said_of([0; 100])),
             ("no state at all", fixture.said_of("[1, 2]")),
-            ("a later version", fixture.said_of(r#"{"version":2,"layout":"unknown"}"#)),
-            ("a version that never was", fixture.said_of(good.replace("\"version\":1", "\"version\":0"))),
+            ("a later version", fixture.said_of(r#"{"version":3,"layout":"unknown"}"#)),
+            ("an earlier version", fixture.said_of(good.replace("\"version\":2", "\"version\":1"))),
+            ("a version that never was", fixture.said_of(good.replace("\"version\":2", "\"version\":0"))),
         ];
         let said: Vec<String> = said.iter().map(|(what, error)| format!("{what}:\n  {error}")).collect();
         assert_snapshot!(said.join("\n"), @r"
         empty:
           state STATE/checkpoint.json is damaged: it is empty; restore it, or remove it and the output to start from the beginning
         cut in the middle:
-          state STATE/checkpoint.json is damaged: EOF while parsing a value at line 1 column 115; restore it, or remove it and the output to start from the beginning
+          state STATE/checkpoint.json is damaged: EOF while parsing an object at line 1 column 122; restore it, or remove it and the output to start from the beginning
         one digit changed:
           state STATE/checkpoint.json is damaged: its content does not match its checksum; restore it, or remove it and the output to start from the beginning
         zeros, as after a loss of power:
@@ -351,7 +369,9 @@ mod tests {
         no state at all:
           state STATE/checkpoint.json is damaged: trailing characters at line 1 column 5; restore it, or remove it and the output to start from the beginning
         a later version:
-          state STATE/checkpoint.json is of version 2, this program knows 1; use the program that wrote it, or a later one
+          state STATE/checkpoint.json is of version 3, this program knows 2; use the program that wrote it, or a later one
+        an earlier version:
+          state STATE/checkpoint.json is of version 1, this program writes 2 and cannot go on from there; finish with the program that wrote it, or remove the state and the output to start from the beginning
         a version that never was:
           state STATE/checkpoint.json is damaged: its content does not match its checksum; restore it, or remove it and the output to start from the beginning
         ");

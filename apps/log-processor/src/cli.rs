@@ -53,6 +53,9 @@ After a crash:
   With --state DIR, input positions and the output's length are saved together. After kill -9 at any
   moment, start the same command again: no line is lost, and a file output holds no line twice.
   --sync promises the same for a power loss. Without --state nothing is promised after a crash.
+  What others appended to the output since a run ended in order is kept with --append and cut off with
+  --overwrite; without either of them the next run is refused. What is behind the last checkpoint of a
+  run that was killed is always cut off: those lines are read again.
   With --state all inputs must be there (or --follow waits for them), so that none is forgotten.
 
 Signals:

@@ -7,11 +7,14 @@
 //! A crash before 3 leaves the old checkpoint and an output that is longer than it says: the next run cuts the
 //! output back and reads the same lines again. A crash after 3 leaves both at the new place. The other way round,
 //! a checkpoint could speak of lines that never reached the file, and they would be lost.
+//!
+//! The last commit of a run says that it is the last. Only then is what lies behind it later somebody else's, and
+//! not to be cut off without being asked.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    checkpoint::{Checkpoint, StateDir, StateError},
+    checkpoint::{Checkpoint, OutputMark, StateDir, StateError},
     fault,
     input::{Phase, Position},
     output::{Output, OutputError},
@@ -102,11 +105,21 @@ impl Committer {
     ///
     /// The state stays at the last commit that succeeded.
     pub fn commit(&mut self, counts: &BTreeMap<String, u64>) -> Result<(), CommitError> {
+        if self.is_dirty || self.is_broken { self.settle(counts, false) } else { Ok(()) }
+    }
+
+    /// Settles everything for the last time: whatever the output holds behind this was not written by this run.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
+    pub fn finish(&mut self, counts: &BTreeMap<String, u64>) -> Result<(), CommitError> {
+        self.settle(counts, true)
+    }
+
+    fn settle(&mut self, counts: &BTreeMap<String, u64>, ended: bool) -> Result<(), CommitError> {
         if self.is_broken {
             return Err(CommitError::Broken);
-        }
-        if !self.is_dirty {
-            return Ok(());
         }
         if let Err(error) = self.output.flush(self.sync) {
             self.is_broken = true;
@@ -116,7 +129,7 @@ impl Committer {
         if let Some(state) = &mut self.state {
             state.save(&Checkpoint {
                 settings: self.settings.clone(),
-                output: self.output.mark(),
+                output: self.output.mark().map(|mark| OutputMark { ended, ..mark }),
                 inputs: self.positions.iter().flatten().map(|position| Position::clone(position)).collect(),
                 counts: counts.clone(),
             })?;
@@ -202,7 +215,7 @@ mod tests {
 
         fn finish(mut self) {
             while self.write() {}
-            self.commit();
+            self.committer.finish(&BTreeMap::new()).expect("there is room");
         }
 
         /// What `kill -9` leaves of a run: no destructor has anything to say about the files, and what the buffer

@@ -47,12 +47,12 @@ pub struct Settings {
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
 
-    /// Write behind what the output file holds already
+    /// Write behind what the output file holds already, or what others added to it since a run with --state ended
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     #[arg(hide_possible_values = true)]
     pub append: Option<bool>,
 
-    /// Replace what the output file holds already
+    /// Replace what the output file holds already, or cut off what others added to it since a run with --state ended
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     #[arg(hide_possible_values = true)]
     pub overwrite: Option<bool>,
@@ -115,7 +115,7 @@ pub struct Config {
     pub inputs: Vec<String>,
     /// Where kept records go.
     pub output: Target,
-    /// What to do with an output file that is there already.
+    /// What to do with an output file that holds something already.
     pub existing: Existing,
     /// How lines are read.
     pub parse: ParseMode,

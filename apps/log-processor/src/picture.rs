@@ -53,7 +53,8 @@ impl fmt::Display for Picture<'_> {
             (_, Existing::Refuse, None) => ", which must not exist yet",
             (_, Existing::Refuse, Some(_)) => ", which must not exist yet or be that of the last checkpoint",
             (_, Existing::Append, _) => ", behind what it holds",
-            (_, Existing::Overwrite, _) => ", replacing what it holds",
+            (_, Existing::Overwrite, None) => ", replacing what it holds",
+            (_, Existing::Overwrite, Some(_)) => ", replacing what no checkpoint knows of",
         };
         writeln!(f, "write     {}{existing}", target(&config.output))?;
 

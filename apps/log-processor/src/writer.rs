@@ -103,6 +103,9 @@ struct Unflushed {
     batches: VecDeque<(u64, u64)>,
 }
 
+/// [`Committer::commit`], or [`Committer::finish`] at the end.
+type Settle = fn(&mut Committer, &BTreeMap<String, u64>) -> Result<(), CommitError>;
+
 /// The longest time that lines stay uncommitted with a state. A restart after a crash does the work of
 /// this time again; each commit costs one small file.
 const COMMIT_AFTER: Duration = Duration::from_secs(1);
@@ -155,10 +158,10 @@ impl Writer {
                 let _ = spare.try_send(self.take(batch));
             }
             if self.schedule.is_due(finished.is_empty()) {
-                self.commit();
+                self.settle(Committer::commit);
             }
         }
-        self.commit();
+        self.settle(Committer::finish);
         // Behind a batch that never came nothing can be written: the lines would be out of order.
         let rest: Vec<_> = self.reorder.drain().collect();
         for batch in rest {
@@ -228,12 +231,12 @@ impl Writer {
     }
 
     /// Settles what was written, if that is possible now.
-    fn commit(&mut self) {
+    fn settle(&mut self, how: Settle) {
         if !self.can_commit() {
             return;
         }
         let counts = self.counts();
-        match self.committer.commit(&counts) {
+        match how(&mut self.committer, &counts) {
             Ok(()) => {
                 self.totals.written += self.unflushed.flushed(self.committer.output().written());
                 self.schedule.reset();

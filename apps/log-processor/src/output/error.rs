@@ -85,6 +85,19 @@ pub enum OutputError {
         /// In bytes, as the state says.
         length: u64,
     },
+    /// Somebody wrote to it since.
+    #[error(
+        "output {} holds {found} bytes, and the run before ended with {length}: somebody else wrote to it; use \
+         --append to keep that and write behind it, or --overwrite to cut it off", path.display()
+    )]
+    Grown {
+        /// As given.
+        path: PathBuf,
+        /// In bytes.
+        found: u64,
+        /// In bytes, as the state says.
+        length: u64,
+    },
     /// Whoever read standard output went away. No fault of ours: the run ends quietly.
     #[error("the output was closed by its reader")]
     Closed,

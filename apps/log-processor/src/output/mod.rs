@@ -28,7 +28,8 @@ pub enum Target {
     File(PathBuf),
 }
 
-/// What to do with an output that holds something already and that no state knows.
+/// What to do with an output that holds something already: all of it, if no state knows it, or what others added
+/// since a run with a state ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Existing {
     /// Refuse.
@@ -36,7 +37,7 @@ pub enum Existing {
     Refuse,
     /// Write behind it.
     Append,
-    /// Empty it first.
+    /// Cut it off first.
     Overwrite,
 }
 
@@ -174,7 +175,7 @@ impl Output {
     /// What a checkpoint saves after a flush: none for what cannot be cut.
     pub fn mark(&self) -> Option<OutputMark> {
         let Regular { path, key, length, .. } = self.regular.as_ref()?;
-        Some(OutputMark { path: path.clone(), key: *key, length: *length })
+        Some(OutputMark { path: path.clone(), key: *key, length: *length, ended: false })
     }
 
     /// How many bytes were handed to the system by this run.

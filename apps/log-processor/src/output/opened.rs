@@ -63,14 +63,8 @@ impl Opened {
         // Only now that the file exists is it known whether a pattern leads to it.
         refuse_input(path, self.key, patterns)?;
         let Some(found) = self.length else { return Ok(None) };
-        if let Some(OutputMark { key, length, .. }) = resume {
-            return match () {
-                () if *key != self.key => Err(OutputError::Replaced { path: path.to_owned() }),
-                () if found < *length => {
-                    Err(OutputError::Shorter { path: path.to_owned(), found, length: *length })
-                }
-                () => Ok(Some(*length)),
-            };
+        if let Some(mark) = resume {
+            return self.check_mark(path, existing, mark, found).map(Some);
         }
         match existing {
             Existing::Refuse if found > 0 => {
@@ -78,6 +72,30 @@ impl Opened {
             }
             Existing::Overwrite => Ok(Some(0)),
             Existing::Refuse | Existing::Append => Ok(Some(found)),
+        }
+    }
+
+    /// The length that a file is to have that a state knows and that is `found` bytes long.
+    fn check_mark(
+        &self,
+        path: &Path,
+        existing: Existing,
+        mark: &OutputMark,
+        found: u64,
+    ) -> Result<u64, OutputError> {
+        let OutputMark { key, length, ended, .. } = *mark;
+        if key != self.key {
+            return Err(OutputError::Replaced { path: path.to_owned() });
+        }
+        if found < length {
+            return Err(OutputError::Shorter { path: path.to_owned(), found, length });
+        }
+        // Behind the mark of a run that was cut off lie its own lines, which are read again.
+        let is_grown = ended && found > length;
+        match existing {
+            Existing::Refuse if is_grown => Err(OutputError::Grown { path: path.to_owned(), found, length }),
+            Existing::Append if is_grown => Ok(found),
+            Existing::Refuse | Existing::Append | Existing::Overwrite => Ok(length),
         }
     }
 }

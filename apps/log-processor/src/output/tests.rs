@@ -50,7 +50,7 @@ impl Fixture {
 
     fn mark(&self, name: &str, length: u64) -> OutputMark {
         let metadata = fs::metadata(self.path(name)).expect("the file exists");
-        OutputMark { path: self.path(name), key: FileKey::of(&metadata), length }
+        OutputMark { path: self.path(name), key: FileKey::of(&metadata), length, ended: false }
     }
 }
 
@@ -64,6 +64,7 @@ fn outputs_that_would_harm_something_are_refused_and_left_alone() {
     fs::hard_link(&input, fixture.path("hard")).expect("the folder is ours");
     let mark = fixture.mark("full", 100);
     let other = OutputMark { key: FileKey { device: 0, inode: 0 }, ..mark.clone() };
+    let ended = OutputMark { ended: true, ..fixture.mark("full", 4) };
     use Existing::{Append, Overwrite, Refuse};
     let said = [
         ("holds something", fixture.refusal("full", Refuse, None)),
@@ -77,6 +78,7 @@ fn outputs_that_would_harm_something_are_refused_and_left_alone() {
         ("is shorter than the state says", fixture.refusal("full", Refuse, Some(&mark))),
         ("is another file than the state says", fixture.refusal("full", Overwrite, Some(&other))),
         ("is gone", fixture.refusal("gone", Refuse, Some(&mark))),
+        ("was written to since the run ended", fixture.refusal("full", Refuse, Some(&ended))),
     ];
     let said: Vec<String> = said.iter().map(|(what, error)| format!("{what}:\n  {error}")).collect();
     assert_snapshot!(said.join("\n"), @r"
@@ -102,6 +104,8 @@ fn outputs_that_would_harm_something_are_refused_and_left_alone() {
       output FOLDER/full is not the file that the state speaks of: it was replaced; put that file back, or remove the state to start from the beginning
     is gone:
       output FOLDER/gone is gone, and the state says that it holds 100 bytes; restore it, or remove the state to start from the beginning
+    was written to since the run ended:
+      output FOLDER/full holds 9 bytes, and the run before ended with 4: somebody else wrote to it; use --append to keep that and write behind it, or --overwrite to cut it off
     ");
 
     assert_eq!(fs::read_to_string(fixture.path("full")).expect("it is there"), "precious\n");
@@ -146,6 +150,20 @@ fn resume_cuts_what_was_not_settled() {
     fixture.file("out", "settled\nnot settl");
     let mark = fixture.mark("out", 8);
     assert_eq!(fixture.written("out", Existing::Refuse, Some(&mark), "again\n"), "settled\nagain\n");
+}
+
+#[test]
+fn what_others_wrote_since_a_run_ended_is_kept_or_cut_as_told() {
+    let fixture = Fixture::new();
+    for (existing, content) in [(Existing::Append, "run\nothers\nnew\n"), (Existing::Overwrite, "run\nnew\n")]
+    {
+        fixture.file("out", "run\nothers\n");
+        let mark = OutputMark { ended: true, ..fixture.mark("out", 4) };
+        assert_eq!(fixture.written("out", existing, Some(&mark), "new\n"), content);
+        fixture.file("out", "run\nhalf a li");
+        let mark = fixture.mark("out", 4);
+        assert_eq!(fixture.written("out", existing, Some(&mark), "new\n"), "run\nnew\n", "its own lines");
+    }
 }
 
 #[test]

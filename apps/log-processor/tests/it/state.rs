@@ -49,12 +49,41 @@ fn what_was_added_since_is_done() {
 }
 
 #[test]
-fn what_was_written_behind_the_checkpoint_is_cut_off() {
+fn what_a_killed_run_wrote_behind_its_checkpoint_is_cut_off() {
     let place = done_once();
-    place.append("out", "half a li");
     place.append("in", "three\n");
-    place.done(ARGUMENTS);
+    let running = place.start("run -i in -o out --state state --follow");
+    until("the run has begun", || place.len("out") == 14);
+    running.signal(Signal::KILL);
+    running.wait();
+    place.append("out", "half a li");
+    place.done("run -i in -o out --state state --append");
     assert_eq!(place.text("out"), "one\ntwo\nthree\n");
+}
+
+#[test]
+fn what_others_added_since_a_run_ended_is_not_cut_off_unasked() {
+    let place = done_once();
+    place.append("out", "precious\n");
+    place.append("in", "three\n");
+    insta::assert_snapshot!(refused(&place, ARGUMENTS), @"error: output out holds 17 bytes, and the run before ended with 8: somebody else wrote to it; use --append to keep that and write behind it, or --overwrite to cut it off");
+    place.done("run -i in -o out --state state --append");
+    assert_eq!(place.text("out"), "one\ntwo\nprecious\nthree\n");
+    place.append("out", "worthless\n");
+    place.done("run -i in -o out --state state --overwrite");
+    assert_eq!(place.text("out"), "one\ntwo\nprecious\nthree\n");
+}
+
+#[test]
+fn a_signal_ends_a_run_in_order() {
+    let place = Place::new();
+    place.write("in", "one\n");
+    let running = place.start("run -i in -o out --state state --follow");
+    until("the run has begun", || place.len("out") == 4);
+    running.signal(Signal::TERM);
+    running.wait();
+    place.append("out", "precious\n");
+    assert!(refused(&place, "run -i in -o out --state state").contains("holds 13 bytes"));
 }
 
 #[test]
