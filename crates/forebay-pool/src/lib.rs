@@ -49,7 +49,9 @@
 //! | an async function | [`handler`](Builder::handler) | the item |
 //! | … that needs a client, a connection pool, a counter | [`handler_with`](Builder::handler_with) | a clone of the state, the item |
 //! | … that needs something of its own for each worker | [`handler_per_worker`](Builder::handler_per_worker) | the item |
+//! | … that asks who it is, or steers the pool | [`handler_in`](Builder::handler_in) | a [`WorkContext`], the item |
 //! | work that must not be lost when it fails | [`handler_delivery`](Builder::handler_delivery) | the [`Delivery`](forebay_queue::Delivery), to settle |
+//! | … and asks | [`handler_delivery_in`](Builder::handler_delivery_in) | a [`WorkContext`], the delivery |
 //! | a tower stack (limits, timeouts, retries) | [`service`](Builder::service) | the item as the request |
 //! | … that cannot be cloned, or must be new after a panic | [`service_per_worker`](Builder::service_per_worker) | the item as the request |
 //!
@@ -81,6 +83,8 @@
 //! - **Demand.** The source is asked for as many items as there are workers that wait, so no item lies in the pocket
 //!   of a busy worker. There is no dispatcher: the worker that becomes free asks.
 //! - **Order.** Items start in the order of the source, and end in any. Among the workers there is no order.
+//! - **[Resizing](Pool::resize)** cuts nothing short: a worker that is to leave finishes its item first.
+//!   **[Pausing](Pool::pause)** starts nothing new, and a shutdown ends it. Both may come from a handler.
 //! - **Panics** are contained around the handler's call and each poll of its future, and in the destructors of both.
 //!   Each is counted and is one `error` event with the worker; one that ends an item's run names the attempt too, and
 //!   rebuilds the worker's handler. With `panic = "abort"` nothing can be contained.
@@ -103,8 +107,12 @@ mod report;
 
 mod outcome;
 
+mod context;
+mod handle;
+
 mod backoff;
 mod contain;
+mod desk;
 mod handler;
 mod hands;
 mod intake;
@@ -113,6 +121,8 @@ mod worker;
 
 pub use backoff::Backoff;
 pub use builder::{Builder, FromQueue, FromSource, Handled, Input, Missing, StartError};
+pub use context::WorkContext;
+pub use handle::PoolHandle;
 pub use handler::WorkerId;
 pub use outcome::{BoxError, IntoOutcome};
 pub use pool::Pool;

@@ -1,8 +1,8 @@
 //! The handle of a pool.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use forebay_queue::{SendError, Sender, Sent, TrySendError};
@@ -11,11 +11,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::builder::{Builder, Missing};
-use crate::hands::{Hands, Settlements};
-use crate::intake::Intake;
+use crate::hands::{Hands, Settlements, Terms};
+use crate::intake::{Command, Intake};
 use crate::report::EndedBy;
 use crate::supervisor::Order;
-use crate::{Backoff, Phase, PoolStats, Report};
+use crate::{Backoff, Phase, PoolHandle, PoolStats, Report, WorkerId};
 
 /// Workers that run a handler on items, and the handle that owns them.
 ///
@@ -57,8 +57,9 @@ pub struct Pool<T, P = ()> {
 /// What the handle, the supervisor and the workers share.
 pub(crate) struct Shared<T> {
     pub(crate) intake: Intake<T>,
-    /// One pair for each worker.
-    pub(crate) hands: Vec<Arc<Hands<T>>>,
+    /// One pair for each worker there ever was: an account is kept when its worker has left.
+    hands: Mutex<Vec<Arc<Hands<T>>>>,
+    terms: Terms,
     pub(crate) settlements: Arc<Settlements>,
     /// For items that are returned, and for a source or a worker that fails again and again.
     pub(crate) backoff: Backoff,
@@ -102,9 +103,83 @@ impl<T: Send + 'static, P> Pool<T, P> {
     /// inside such a poll (a queue's `on_pressure`, a waker) it returns at once, and the source is closed as soon
     /// as it has answered. Such a hook must not wait for a thread that closes the pool.
     pub fn close(&self) {
-        self.shared.closed.store(true, Ordering::Release);
-        self.shared.enter(Phase::Closing);
-        self.shared.intake.close();
+        self.shared.close();
+    }
+
+    /// Changes the number of workers, from now on. At least 1: 0 counts as 1, since a pool without workers would never
+    /// end; to stop the work for a while, [`pause`](Self::pause) it.
+    ///
+    /// It takes effect without waiting. New workers begin when the runtime comes to it. A worker that is to leave
+    /// finishes the item that it has, and takes no other. Those with the highest ids go first.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::Pool;
+    ///
+    /// let pool = Pool::builder().workers(2).queue(10).handler(|_: u32| async {}).start()?;
+    /// pool.resize(16);
+    /// assert_eq!(pool.stats().workers, 16);
+    /// # pool.finish().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resize(&self, workers: usize) {
+        self.shared.resize(workers);
+    }
+
+    /// Starts no item from now on, until [`resume`](Self::resume). What is in work is finished.
+    ///
+    /// The source is not asked meanwhile, so a queue fills up and its senders meet what it does when it is full.
+    /// When this returns no further item is taken; called by what runs inside of a poll of the source, when that
+    /// poll is over.
+    ///
+    /// A pool that is closed, or shut down, goes on to its end: its pause is over, and it cannot be paused again. To
+    /// end a paused pool without working on what its queue holds, [`shutdown`](Self::shutdown) with no time.
+    /// [`finish`](Self::finish) waits for somebody to resume.
+    pub fn pause(&self) {
+        self.shared.pause(None);
+    }
+
+    /// The same as [`pause`](Self::pause), and resumes by itself at that time. The last of several calls counts.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use forebay_pool::{Pool, WorkContext};
+    /// use tokio::time::Instant;
+    ///
+    /// let pool = Pool::builder()
+    ///     .workers(1)
+    ///     .queue(10)
+    ///     .handler_in(|cx: WorkContext<u32>, number| async move {
+    ///         if number == 1 {
+    ///             // The server said: retry after a minute.
+    ///             cx.pool().pause_until(Instant::now() + Duration::from_secs(60));
+    ///         }
+    ///     })
+    ///     .start()?;
+    /// for number in 0..4 {
+    ///     pool.produce(number).await?;
+    /// }
+    /// let report = pool.finish().await;
+    /// assert_eq!((report.completed, report.elapsed.as_secs()), (4, 60));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pause_until(&self, time: Instant) {
+        self.shared.pause(Some(time));
+    }
+
+    /// Goes on after a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.shared.resume();
+    }
+
+    /// A weak handle, for whoever steers the pool and must not keep it.
+    pub fn handle(&self) -> PoolHandle<T> {
+        PoolHandle::new(&self.shared)
     }
 
     /// Waits until the pool has ended: its source ended by itself or was [closed](Self::close), and all that was
@@ -203,7 +278,7 @@ impl<T: Send + 'static, P> Pool<T, P> {
 
     /// Where the pool is in its life.
     pub fn phase(&self) -> Phase {
-        *self.shared.phase.borrow()
+        self.shared.phase()
     }
 }
 
@@ -256,13 +331,15 @@ impl<T: Send + 'static> Shared<T> {
     pub(crate) fn new(
         intake: Intake<T>,
         hands: Vec<Arc<Hands<T>>>,
+        terms: Terms,
         settlements: Arc<Settlements>,
         backoff: Backoff,
         undelivered: Arc<AtomicU64>,
     ) -> Self {
         Self {
             intake,
-            hands,
+            hands: Mutex::new(hands),
+            terms,
             settlements,
             backoff,
             phase: watch::Sender::new(Phase::Open),
@@ -287,6 +364,68 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.enter(Phase::Closing);
+        self.intake.obey(Command::Close);
+    }
+
+    pub(crate) fn pause(&self, until: Option<Instant>) {
+        self.intake.obey(Command::Pause(until));
+        if self.intake.is_paused() {
+            tracing::debug!(by_itself = until.is_some(), "pool is paused");
+        }
+        // It is the supervisor who looks at the clock.
+        self.settlements.ring();
+    }
+
+    pub(crate) fn resume(&self) {
+        if self.intake.is_paused() {
+            tracing::debug!("pool is resumed");
+        }
+        self.intake.obey(Command::Resume);
+    }
+
+    pub(crate) fn resize(&self, workers: usize) {
+        let workers = workers.max(1);
+        self.intake.obey(Command::Resize(workers));
+        tracing::debug!(workers, "pool is resized");
+        // It is the supervisor who hires.
+        self.settlements.ring();
+    }
+
+    /// The hands of worker `id`, who may be new.
+    pub(crate) fn hands_of(&self, id: WorkerId) -> Arc<Hands<T>> {
+        loop {
+            let there = {
+                let all = self.hands();
+                if let Some(hands) = all.get(id.index()) {
+                    return Arc::clone(hands);
+                }
+                all.len()
+            };
+            // Only the supervisor comes here, so the two lists grow alike although no lock is held across both:
+            // whoever polls the source has the intake's, and may read the counters.
+            let hands = Arc::new(Hands::new(WorkerId(there), self.terms, Arc::clone(&self.settlements)));
+            self.intake.add_seat(Arc::clone(&hands));
+            self.hands().push(hands);
+        }
+    }
+
+    /// Ends what handlers moved elsewhere.
+    pub(crate) fn revoke_all(&self) {
+        let all = self.hands().clone();
+        all.iter().for_each(|hands| hands.revoke());
+    }
+
+    fn hands(&self) -> MutexGuard<'_, Vec<Arc<Hands<T>>>> {
+        self.hands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn was_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -294,19 +433,21 @@ impl<T: Send + 'static> Shared<T> {
     /// Is there nothing to wait for once the workers are gone?
     pub(crate) fn is_at_rest(&self) -> bool {
         // In this order: a settlement is noted before its hands are at rest.
-        self.hands.iter().all(|hands| hands.is_at_rest()) && self.intake.is_done_settling()
+        let at_rest = self.hands().iter().all(|hands| hands.is_at_rest());
+        at_rest && self.intake.is_done_settling()
     }
 
     pub(crate) fn count_restart(&self) {
         self.restarts.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn stats(&self) -> PoolStats {
+    pub(crate) fn stats(&self) -> PoolStats {
         let restarts = self.restarts.load(Ordering::Relaxed);
-        let mut stats = PoolStats::new(self.hands.len(), self.intake.idle(), restarts);
-        for hands in &self.hands {
+        let workers = self.intake.open_seats();
+        let mut stats = PoolStats::new(workers, self.intake.idle(), self.intake.is_paused(), restarts);
+        for (index, hands) in self.hands().iter().enumerate() {
             let (tally, held, busy) = hands.account();
-            stats.add(&tally, held, busy);
+            stats.add(&tally, held, busy, index >= workers);
         }
         stats
     }

@@ -34,11 +34,16 @@ use crate::hands::Tally;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// How many workers there are.
+    /// How many workers there are, or are to be as soon as the runtime comes to it.
     pub workers: usize,
+    /// How many more there are, which leave when they are done with their item.
+    pub leaving: usize,
+    /// Whether the pool is paused.
+    pub paused: bool,
     /// How many of them wait for an item.
     pub idle: usize,
-    /// How many of them have an item in hand. The others wait for their service, or are being rebuilt.
+    /// How many of them have an item in hand, those that leave among them. The others wait for their service, or are
+    /// being rebuilt.
     pub busy: usize,
     /// Items taken from the source.
     pub taken: u64,
@@ -176,9 +181,11 @@ pub enum Phase {
 // === impl PoolStats ===
 
 impl PoolStats {
-    pub(crate) fn new(workers: usize, idle: usize, restarts: u64) -> Self {
+    pub(crate) fn new(workers: usize, idle: usize, paused: bool, restarts: u64) -> Self {
         Self {
             workers,
+            leaving: 0,
+            paused,
             idle,
             busy: 0,
             taken: 0,
@@ -193,7 +200,7 @@ impl PoolStats {
         }
     }
 
-    pub(crate) fn add(&mut self, tally: &Tally, held: usize, busy: bool) {
+    pub(crate) fn add(&mut self, tally: &Tally, held: usize, busy: bool, beyond: bool) {
         self.taken += tally.taken;
         self.completed += tally.completed;
         self.failed += tally.failed;
@@ -203,6 +210,7 @@ impl PoolStats {
         self.panics += tally.panics;
         self.held += held;
         self.busy += usize::from(busy);
+        self.leaving += usize::from(busy && beyond);
     }
 
     /// Is every item that was taken accounted for?

@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::Instrument;
 
 use crate::contain::contain;
+use crate::desk::Desk;
 use crate::intake::Outage;
 use crate::outcome::chain_of;
 use crate::pool::Shared;
@@ -38,8 +39,8 @@ pub(crate) struct Supervisor<T: Send + 'static> {
     shared: Arc<Shared<T>>,
     crew: Arc<dyn Crew<T>>,
     workers: JoinSet<()>,
-    /// Which task each worker is.
-    tasks: Vec<task::Id>,
+    /// Which task each worker is, as long as it is there.
+    tasks: Vec<Option<task::Id>>,
     orders: watch::Receiver<Order>,
 }
 
@@ -59,10 +60,12 @@ enum Event {
     Outage(Outage),
     /// It is time to ask the source again.
     Retry,
+    /// A pause is over.
+    Resume,
     /// Nobody waits longer.
     Deadline,
     /// A worker's task ended, well or badly.
-    Left(Result<(), JoinError>),
+    Left(task::Id, Result<(), JoinError>),
     /// There is an order, or a settlement to see to.
     Called,
 }
@@ -80,10 +83,6 @@ impl<T: Send + 'static> Supervisor<T> {
 
     /// Runs the pool to its end.
     pub(crate) async fn run(mut self) -> EndedBy {
-        for index in 0..self.shared.hands.len() {
-            let id = self.hire(WorkerId(index));
-            self.tasks.push(id);
-        }
         let in_time = self.oversee().await;
         if !in_time {
             self.shared.enter(Phase::Aborting);
@@ -91,9 +90,7 @@ impl<T: Send + 'static> Supervisor<T> {
         self.shared.intake.stop();
         self.workers.abort_all();
         while self.workers.join_next().await.is_some() {}
-        for hands in &self.shared.hands {
-            hands.revoke();
-        }
+        self.shared.revoke_all();
         let source = self.shared.intake.dismiss();
         if let Err(panic) = contain(|| drop(source)) {
             tracing::error!(%panic, "source panicked when it was dropped");
@@ -119,6 +116,7 @@ impl<T: Send + 'static> Supervisor<T> {
                 Order::Run => None,
                 Order::Shutdown { by } => by,
             };
+            self.hire();
             match self.event(retry_at, deadline).await {
                 Event::Finished => return true,
                 Event::Deadline => return false,
@@ -137,8 +135,9 @@ impl<T: Send + 'static> Supervisor<T> {
                     retry_at = None;
                     self.shared.intake.reopen();
                 }
-                Event::Left(Ok(())) | Event::Called => {}
-                Event::Left(Err(error)) => self.replace(&error),
+                Event::Resume => self.shared.intake.end_pause(Instant::now()),
+                Event::Left(task, result) => self.farewell(task, result),
+                Event::Called => {}
             }
         }
     }
@@ -146,6 +145,7 @@ impl<T: Send + 'static> Supervisor<T> {
     async fn event(&mut self, retry_at: Option<Instant>, deadline: Option<Instant>) -> Event {
         let Self { shared, workers, orders, .. } = self;
         let nobody_left = workers.is_empty();
+        let resume_at = shared.intake.pause_ends();
         tokio::select! {
             biased;
             // Before the duties, which polls settlements: one call is then one poll.
@@ -158,27 +158,47 @@ impl<T: Send + 'static> Supervisor<T> {
             // After the duties: what is done at the deadline is done in time.
             () = at(deadline) => Event::Deadline,
             () = at(retry_at) => Event::Retry,
-            Some(left) = workers.join_next() => Event::Left(left),
+            () = at(resume_at) => Event::Resume,
+            Some(left) = workers.join_next_with_id() => match left {
+                Ok((task, ())) => Event::Left(task, Ok(())),
+                Err(error) => Event::Left(error.id(), Err(error)),
+            },
             Ok(()) = orders.changed() => Event::Called,
         }
     }
 
-    /// Puts a new worker into the place of one whose task died.
+    /// A worker's task ended: because there was nothing more for it to do, or it died.
     ///
-    /// Handlers that panic do not come here, their workers rebuild them. This is for what is left: a destructor that
-    /// panicked while it was unwinding from somewhere else, or a fault of the pool's own.
-    fn replace(&mut self, error: &JoinError) {
-        let Some(index) = self.tasks.iter().position(|&task| task == error.id()) else { return };
-        tracing::error!(worker = index, %error, "worker died");
-        if !self.shared.intake.has_ended() {
-            self.shared.count_restart();
-            self.tasks[index] = self.hire(WorkerId(index));
+    /// Handlers that panic do not end it, their workers rebuild them. What kills a task is a destructor that panicked
+    /// while it was unwinding from somewhere else, or a fault of the pool's own.
+    fn farewell(&mut self, task: task::Id, result: Result<(), JoinError>) {
+        let Some(index) = self.tasks.iter().position(|&at| at == Some(task)) else { return };
+        self.tasks[index] = None;
+        if let Err(error) = result {
+            tracing::error!(worker = index, %error, "worker died");
+            if !self.shared.intake.is_over_for(index) {
+                self.shared.count_restart();
+            }
         }
     }
 
-    fn hire(&mut self, id: WorkerId) -> task::Id {
-        let work = self.crew.hire(Arc::clone(&self.shared), id);
-        self.workers.spawn(work.in_current_span()).id()
+    /// Sees to it that there is a worker at every seat that is open.
+    fn hire(&mut self) {
+        if self.shared.intake.has_ended() {
+            return;
+        }
+        let open = self.shared.intake.open_seats();
+        if self.tasks.len() < open {
+            self.tasks.resize(open, None);
+        }
+        for index in 0..open {
+            if self.tasks[index].is_none() {
+                let desk =
+                    Desk { shared: Arc::clone(&self.shared), hands: self.shared.hands_of(WorkerId(index)) };
+                let work = self.crew.hire(desk);
+                self.tasks[index] = Some(self.workers.spawn(work.in_current_span()).id());
+            }
+        }
     }
 }
 

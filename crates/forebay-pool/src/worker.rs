@@ -21,17 +21,16 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::WorkerId;
 use crate::contain::contain;
+use crate::desk::Desk;
 use crate::handler::{Handle, Make};
-use crate::hands::{Hands, RunEnd};
+use crate::hands::RunEnd;
 use crate::outcome::{BoxError, chain};
-use crate::pool::Shared;
 
 /// Makes the tasks of a pool's workers, whatever the handler's form.
 pub(crate) trait Crew<T>: Send + Sync {
-    /// The task of worker `id`, ending when there is nothing more to do.
-    fn hire(&self, shared: Arc<Shared<T>>, id: WorkerId) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    /// The task of the worker at `desk`, ending when there is nothing more to do for it.
+    fn hire(&self, desk: Desk<T>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
 /// A crew whose handlers `M` makes.
@@ -47,16 +46,15 @@ enum Next {
 
 /// A worker's place in the intake. Dropped with the task, however that ends.
 struct Seated<'a, T: Send + 'static> {
-    shared: &'a Shared<T>,
-    id: WorkerId,
+    desk: &'a Desk<T>,
 }
 
 /// What a worker works with: its handler, and the place of the future that this is running.
 ///
 /// Both are destroyed here and nowhere else, each contained by itself: two destructors that panic one after the
 /// other, the second while the first unwinds, would end the process.
-struct Bench<'a, T, H: Handle<T>> {
-    hands: &'a Hands<T>,
+struct Bench<'a, T: Send + 'static, H: Handle<T>> {
+    desk: &'a Desk<T>,
     handler: Option<H>,
     running: Pin<&'a mut Option<H::Future>>,
 }
@@ -70,8 +68,8 @@ impl<M> CrewOf<M> {
 }
 
 impl<T: Send + 'static, M: Make<T>> Crew<T> for CrewOf<M> {
-    fn hire(&self, shared: Arc<Shared<T>>, id: WorkerId) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(work(Arc::clone(&self.0), shared, id))
+    fn hire(&self, desk: Desk<T>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(work(Arc::clone(&self.0), desk))
     }
 }
 
@@ -80,7 +78,8 @@ impl<T: Send + 'static, M: Make<T>> Crew<T> for CrewOf<M> {
 impl<T: Send + 'static> Seated<'_, T> {
     /// Waits until the handler is ready, and only then for an item: one that is taken can be started at once.
     async fn next<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>) -> Next {
-        let intake = &self.shared.intake;
+        let intake = &self.desk.shared.intake;
+        let seat = self.desk.seat();
         let handler = bench.handler.as_mut().expect("it stays until the bench goes");
         let mut ready = false;
         poll_fn(|cx| {
@@ -88,21 +87,21 @@ impl<T: Send + 'static> Seated<'_, T> {
                 // Turning the error into text may run foreign code too.
                 match contain(|| handler.poll_ready(cx).map_err(|error| chain(&error))) {
                     Ok(Poll::Ready(Ok(()))) => ready = true,
-                    Ok(Poll::Pending) => return intake.poll_ended(self.id.0, cx).map(|()| Next::End),
+                    Ok(Poll::Pending) => return intake.poll_over(seat, cx).map(|()| Next::End),
                     Ok(Poll::Ready(Err(error))) => return Poll::Ready(Next::Unready(error)),
                     Err(panic) => return Poll::Ready(Next::Unready(format!("panicked: {panic}"))),
                 }
             }
-            intake.poll_take(self.id.0, cx).map(|taken| if taken { Next::Item } else { Next::End })
+            intake.poll_take(seat, cx).map(|taken| if taken { Next::Item } else { Next::End })
         })
         .await
     }
 
     /// Runs the handler on the item in hand.
     async fn run<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>) -> RunEnd {
-        let hands = &self.shared.hands[self.id.0];
+        let hands = &self.desk.hands;
         let handler = bench.handler.as_mut().expect("it stays until the bench goes");
-        match contain(|| handler.call(hands)) {
+        match contain(|| handler.call(self.desk)) {
             Ok(future) => bench.running.set(Some(future)),
             Err(panic) => return RunEnd::Panicked(panic),
         }
@@ -121,6 +120,10 @@ impl<T: Send + 'static> Seated<'_, T> {
             }
         })
         .await;
+        if H::IN_CONTEXT {
+            // First, so that what the future's destructor reaches knows it.
+            hands.runs().end();
+        }
         // A lent delivery may still be in the future; its end is known only once that is gone.
         match (contain(|| bench.running.set(None)), &run_end) {
             (Ok(()), _) => run_end,
@@ -135,46 +138,50 @@ impl<T: Send + 'static> Seated<'_, T> {
 
     /// Waits after `setbacks` failures in a row, so that a worker that cannot be built does not spin.
     async fn rest(&self, setbacks: u32) {
-        let pause = self.shared.backoff.after_failures(setbacks);
+        let pause = self.desk.shared.backoff.after_failures(setbacks);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = poll_fn(|cx| self.shared.intake.poll_ended(self.id.0, cx)) => {}
+            () = poll_fn(|cx| self.desk.shared.intake.poll_over(self.desk.seat(), cx)) => {}
         }
     }
 }
 
 impl<T: Send + 'static> Drop for Seated<'_, T> {
     fn drop(&mut self) {
-        self.shared.intake.leave(self.id.0);
-        self.shared.hands[self.id.0].abandon();
+        self.desk.shared.intake.leave(self.desk.seat());
+        self.desk.hands.abandon();
     }
 }
 
 // === impl Bench ===
 
-impl<T, H: Handle<T>> Drop for Bench<'_, T, H> {
+impl<T: Send + 'static, H: Handle<T>> Drop for Bench<'_, T, H> {
     fn drop(&mut self) {
+        if H::IN_CONTEXT {
+            self.desk.hands.runs().end();
+        }
         if self.running.is_some()
             && let Err(panic) = contain(|| self.running.set(None))
         {
-            self.hands.count_panic(&panic, "the handler's future was dropped");
+            self.desk.hands.count_panic(&panic, "the handler's future was dropped");
         }
         if let Err(panic) = contain(|| drop(self.handler.take())) {
-            self.hands.count_panic(&panic, "the handler was dropped");
+            self.desk.hands.count_panic(&panic, "the handler was dropped");
         }
     }
 }
 
 /// The life of one worker.
-async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, shared: Arc<Shared<T>>, id: WorkerId) {
-    let seated = Seated { shared: &shared, id };
-    let hands = &shared.hands[id.0];
+async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, desk: Desk<T>) {
+    let seated = Seated { desk: &desk };
+    let Desk { shared, hands } = &desk;
+    let id = hands.id();
     let mut running = pin!(None);
     // In a row: makers that panicked, and services that failed before they were ready.
     let mut setbacks = 0_u32;
-    while !shared.intake.has_ended() {
+    while !shared.intake.is_over_for(desk.seat()) {
         let mut bench = match contain(|| make.make(id)) {
-            Ok(handler) => Bench { hands, handler: Some(handler), running: running.as_mut() },
+            Ok(handler) => Bench { desk: &desk, handler: Some(handler), running: running.as_mut() },
             Err(panic) => {
                 setbacks = setbacks.saturating_add(1);
                 tracing::error!(worker = id.index(), setbacks, %panic, "worker could not be built");

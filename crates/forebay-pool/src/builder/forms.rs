@@ -6,10 +6,10 @@ use forebay_queue::Delivery;
 use tower_service::Service;
 
 use super::{Builder, Handled, Input, Missing};
-use crate::WorkerId;
-use crate::handler::{ByDelivery, ByService, ByValue};
+use crate::handler::{ByDelivery, ByDeliveryIn, ByService, ByValue, ByValueIn};
 use crate::outcome::{BoxError, IntoOutcome};
 use crate::worker::{Crew, CrewOf};
+use crate::{WorkContext, WorkerId};
 
 // === impl Builder ===
 
@@ -141,6 +141,33 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         self.handled(CrewOf::new(ByDelivery(move |_| {
             let handler = Arc::clone(&handler);
             move |delivery| handler(delivery)
+        })))
+    }
+
+    /// Runs `handler` on each item, beside the [context](WorkContext) of its work: which worker and attempt it is,
+    /// whether that is still wanted, and the pool.
+    pub fn handler_in<F, Fut>(self, handler: F) -> Builder<I, Handled<T>>
+    where
+        F: Fn(WorkContext<T>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        self.handled(CrewOf::new(ByValueIn(move |_| {
+            let handler = Arc::clone(&handler);
+            move |context, item| handler(context, item)
+        })))
+    }
+
+    /// The same with the delivery, as in [`handler_delivery`](Self::handler_delivery).
+    pub fn handler_delivery_in<F, Fut>(self, handler: F) -> Builder<I, Handled<T>>
+    where
+        F: Fn(WorkContext<T>, Delivery<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        self.handled(CrewOf::new(ByDeliveryIn(move |_| {
+            let handler = Arc::clone(&handler);
+            move |context, delivery| handler(context, delivery)
         })))
     }
 

@@ -76,7 +76,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             .map(|index| Arc::new(Hands::new(WorkerId(index), terms, Arc::clone(&settlements))))
             .collect();
         let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements));
-        let shared = Arc::new(Shared::new(intake, hands, settlements, backoff, undelivered));
+        let shared = Arc::new(Shared::new(intake, hands, terms, settlements, backoff, undelivered));
 
         let (orders, received) = watch::channel(Order::Run);
         let supervisor = Supervisor::new(Arc::clone(&shared), self.handler.0, received);

@@ -1,9 +1,7 @@
 //! Functions that take the item: the value moves into the future, so an item that fails is gone.
 
-use std::sync::Arc;
-
 use super::{Handle, Make, WorkerId};
-use crate::hands::Hands;
+use crate::desk::Desk;
 use crate::outcome::sealed::Sealed as _;
 use crate::outcome::{BoxError, IntoOutcome};
 
@@ -28,6 +26,7 @@ where
 
 impl<T, F, Fut> Handle<T> for ByValue<F>
 where
+    T: Send + 'static,
     F: FnMut(T) -> Fut + Send + 'static,
     Fut: Future<Output: IntoOutcome> + Send + 'static,
 {
@@ -35,8 +34,8 @@ where
 
     const LENDS: bool = false;
 
-    fn call(&mut self, hands: &Arc<Hands<T>>) -> Fut {
-        (self.0)(hands.keep())
+    fn call(&mut self, desk: &Desk<T>) -> Fut {
+        (self.0)(desk.hands.keep())
     }
 
     fn outcome(output: Fut::Output) -> Result<(), BoxError> {

@@ -1,11 +1,9 @@
 //! Functions that take the delivery: whatever ends them, unwinding gives the item back.
 
-use std::sync::Arc;
-
 use forebay_queue::Delivery;
 
 use super::{Handle, Make, WorkerId};
-use crate::hands::Hands;
+use crate::desk::Desk;
 use crate::outcome::sealed::Sealed as _;
 use crate::outcome::{BoxError, IntoOutcome};
 
@@ -38,8 +36,8 @@ where
 
     const LENDS: bool = true;
 
-    fn call(&mut self, hands: &Arc<Hands<T>>) -> Fut {
-        (self.0)(hands.lend())
+    fn call(&mut self, desk: &Desk<T>) -> Fut {
+        (self.0)(desk.hands.lend())
     }
 
     fn outcome(output: Fut::Output) -> Result<(), BoxError> {

@@ -7,18 +7,20 @@
 mod by_value;
 /// Functions that take the delivery.
 mod delivery;
+/// Functions that want to know more than the item.
+mod in_context;
 /// Tower services.
 mod service;
 
 use std::fmt;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::hands::Hands;
+use crate::desk::Desk;
 use crate::outcome::BoxError;
 
 pub(crate) use by_value::ByValue;
 pub(crate) use delivery::ByDelivery;
+pub(crate) use in_context::{ByDeliveryIn, ByValueIn};
 pub(crate) use service::ByService;
 
 /// Which worker of a pool: 0, 1, 2, … up to the number of workers.
@@ -56,13 +58,16 @@ pub(crate) trait Handle<T>: Send + 'static {
     /// Whether the handler is lent the delivery and may settle it itself, from anywhere and at any time.
     const LENDS: bool;
 
+    /// Whether the handler is given the context of its run.
+    const IN_CONTEXT: bool = false;
+
     /// Waits until the handler can take one item. Asked before the worker takes one.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
     /// Starts on the item that is in the worker's hands.
-    fn call(&mut self, hands: &Arc<Hands<T>>) -> Self::Future;
+    fn call(&mut self, desk: &Desk<T>) -> Self::Future;
 
     /// What the future's output means.
     fn outcome(output: <Self::Future as Future>::Output) -> Result<(), BoxError>;

@@ -1,12 +1,11 @@
 //! Tower services, which take the item by value and say when they can.
 
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tower_service::Service;
 
 use super::{Handle, Make, WorkerId};
-use crate::hands::Hands;
+use crate::desk::Desk;
 use crate::outcome::BoxError;
 
 /// `Fn(WorkerId) -> Service<T>`, as a maker and as what it makes.
@@ -29,6 +28,7 @@ where
 
 impl<T, S> Handle<T> for ByService<S>
 where
+    T: Send + 'static,
     S: Service<T, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static,
 {
     type Future = S::Future;
@@ -39,8 +39,8 @@ where
         self.0.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, hands: &Arc<Hands<T>>) -> S::Future {
-        self.0.call(hands.keep())
+    fn call(&mut self, desk: &Desk<T>) -> S::Future {
+        self.0.call(desk.hands.keep())
     }
 
     fn outcome(output: Result<S::Response, S::Error>) -> Result<(), BoxError> {

@@ -13,6 +13,8 @@
 
 /// The account, and what its rules decide.
 mod ledger;
+/// Which runs are over.
+mod runs;
 /// The bell between settlements and the supervisor.
 mod settlements;
 
@@ -28,6 +30,7 @@ use crate::contain::contain;
 use self::ledger::{Became, Ledger, Settlement};
 
 pub(crate) use self::ledger::{RunEnd, Tally, Terms};
+pub(crate) use self::runs::Runs;
 pub(crate) use self::settlements::Settlements;
 
 /// One worker's hands. Shared by the worker, the intake that gives to it, and the deliveries that it lends.
@@ -35,6 +38,7 @@ pub(crate) struct Hands<T> {
     id: WorkerId,
     terms: Terms,
     settlements: Arc<Settlements>,
+    runs: Arc<Runs>,
     ledger: Mutex<Ledger<T>>,
 }
 
@@ -42,7 +46,20 @@ pub(crate) struct Hands<T> {
 
 impl<T> Hands<T> {
     pub(crate) fn new(id: WorkerId, terms: Terms, settlements: Arc<Settlements>) -> Self {
-        Self { id, terms, settlements, ledger: Mutex::new(Ledger::new()) }
+        Self { id, terms, settlements, runs: Arc::default(), ledger: Mutex::new(Ledger::new()) }
+    }
+
+    pub(crate) fn id(&self) -> WorkerId {
+        self.id
+    }
+
+    pub(crate) fn runs(&self) -> &Arc<Runs> {
+        &self.runs
+    }
+
+    /// The attempt number of the present run.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.lock().attempt()
     }
 
     /// Puts a delivery into the inbox. The worker must be free: what it was given before is started on.

@@ -23,7 +23,7 @@ impl Settlements {
     }
 
     /// Calls the supervisor.
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         self.bell.notify_one();
     }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use forebay_queue::SourceError;
 use forebay_testkit::{CountingWaker, RecordingSource, Script, assert_pending, assert_ready};
 
-use super::Intake;
+use super::{Command, Intake};
 use crate::hands::{Hands, RunEnd, Settlements, Terms};
 use crate::{Backoff, WorkerId};
 
@@ -177,13 +177,13 @@ fn everybody_who_waits_learns_of_the_end() {
     assert_pending(line.take(0));
     assert_pending(line.take(1));
     let waker = line.wakers[2].waker();
-    assert_pending(line.intake.poll_ended(2, &mut Context::from_waker(&waker)));
+    assert_pending(line.intake.poll_over(2, &mut Context::from_waker(&waker)));
 
     line.script.end();
     assert!(!assert_ready(line.take(0)));
     assert_eq!(line.wakes(), [1, 1, 1]);
     assert!(!assert_ready(line.take(1)));
-    assert_ready(line.intake.poll_ended(2, &mut Context::from_waker(&waker)));
+    assert_ready(line.intake.poll_over(2, &mut Context::from_waker(&waker)));
 }
 
 #[test]
@@ -200,6 +200,45 @@ fn an_outage_is_the_supervisors_until_it_reopens() {
     assert_eq!(assert_ready(line.duties()).failures, 1);
     assert_pending(line.duties());
     line.intake.reopen();
+    assert_eq!(line.wakes(), [1]);
+    assert!(assert_ready(line.take(0)));
+}
+
+#[test]
+fn who_is_to_leave_passes_the_lead_on() {
+    let line = Line::of(2);
+    assert_pending(line.take(1));
+    assert_pending(line.take(0));
+    line.intake.obey(Command::Resize(1));
+    assert_eq!(line.wakes(), [0, 1], "who leaves is told");
+    line.script.push(7);
+    assert_eq!(line.wakes(), [1, 1], "the source has the waker of who stays");
+    assert!(!assert_ready(line.take(1)));
+    assert!(assert_ready(line.take(0)));
+}
+
+#[test]
+fn who_is_to_leave_and_was_served_starts_its_item_first() {
+    let line = Line::of(2);
+    assert_pending(line.take(0));
+    assert_pending(line.take(1));
+    line.script.push(7);
+    line.script.push(8);
+    assert!(assert_ready(line.take(0)));
+    line.intake.obey(Command::Resize(1));
+    assert!(assert_ready(line.take(1)), "8 is in its hands");
+    assert_eq!(line.work(1), 8);
+    assert!(!assert_ready(line.take(1)));
+}
+
+#[test]
+fn a_pause_asks_for_nothing_and_its_end_asks_again() {
+    let line = Line::of(1);
+    line.intake.obey(Command::Pause(None));
+    assert_pending(line.take(0));
+    line.script.push(7);
+    assert_eq!((line.script.record().demands.len(), line.wakes()), (0, vec![0]));
+    line.intake.obey(Command::Resume);
     assert_eq!(line.wakes(), [1]);
     assert!(assert_ready(line.take(0)));
 }

@@ -5,7 +5,7 @@ use forebay_pool::{Pool, PoolStats};
 use forebay_queue::Delivery;
 use forebay_testkit::{RecordingSource, Script};
 use proptest::prelude::*;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// What the handler does with one attempt at an item.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,25 @@ struct Run {
     /// When the shutdown begins, and how long it may take, in milliseconds.
     shutdown_at: u64,
     deadline: u64,
+    /// What is done to the pool meanwhile, and when.
+    steer: Vec<(u64, Steer)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Steer {
+    Resize(usize),
+    Pause,
+    PauseFor(u64),
+    Resume,
+}
+
+fn steer() -> impl Strategy<Value = Steer> {
+    prop_oneof![
+        (1..7_usize).prop_map(Steer::Resize),
+        Just(Steer::Pause),
+        (0..200_u64).prop_map(Steer::PauseFor),
+        Just(Steer::Resume),
+    ]
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -68,8 +87,9 @@ prop_compose! {
         items in prop::collection::vec(prop::collection::vec(act(), 1..4), 0..40),
         shutdown_at in 0..500_u64,
         deadline in prop_oneof![Just(0), 0..1_000_u64],
+        steer in prop::collection::vec((0..700_u64, steer()), 0..5),
     ) -> Run {
-        Run { form, redelivers, workers, max_attempts, items, shutdown_at, deadline }
+        Run { form, redelivers, workers, max_attempts, items, shutdown_at, deadline, steer }
     }
 }
 
@@ -136,7 +156,7 @@ async fn watch(pool: &Pool<Item>, script: &Script<Item>) {
 fn check(pool: &Pool<Item>) -> PoolStats {
     let stats = pool.stats();
     assert!(stats.adds_up(), "{stats:?}");
-    assert!(stats.busy + stats.idle <= stats.workers, "{stats:?}");
+    assert!(stats.busy + stats.idle <= stats.workers + stats.leaving, "{stats:?}");
     stats
 }
 
@@ -151,6 +171,20 @@ async fn conserves(run: Run) {
     }
     .unwrap();
 
+    for (at, steer) in run.steer.clone() {
+        let handle = pool.handle();
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(at)).await;
+            match steer {
+                Steer::Resize(workers) => handle.resize(workers),
+                Steer::Pause => handle.pause(),
+                Steer::PauseFor(millis) => {
+                    handle.pause_until(Instant::now() + Duration::from_millis(millis));
+                }
+                Steer::Resume => handle.resume(),
+            }
+        });
+    }
     tokio::select! {
         () = watch(&pool, &script) => {}
         () = sleep(Duration::from_millis(run.shutdown_at)) => {}
@@ -165,7 +199,12 @@ async fn conserves(run: Run) {
     assert_eq!(report.taken, record.handed_out as u64);
     assert_eq!(script.outstanding(), 0, "the source was told of every end");
     assert_eq!(record.settlements.len(), record.handed_out, "and once of each");
-    assert!(record.demands.iter().all(|&demand| demand <= run.workers));
+    let most_workers = run.steer.iter().map(|(_, steer)| match steer {
+        Steer::Resize(workers) => *workers,
+        _ => 0,
+    });
+    let most_workers = most_workers.fold(run.workers, usize::max);
+    assert!(record.demands.iter().all(|&demand| demand <= most_workers));
 
     // Every item is accounted for: it left for good, or it is with the source again.
     let gone = report.completed + report.failed + report.dead_lettered;

@@ -14,6 +14,15 @@ mod running;
 /// Takes no more than its workers can start on.
 mod demand;
 
+/// The number of workers is changed while they work.
+mod resizing;
+
+/// Nothing is started during a pause.
+mod pausing;
+
+/// What a handler may know and do beside its item.
+mod context;
+
 /// The table of handler forms and ends, walked.
 mod table;
 

@@ -1,0 +1,108 @@
+//! What a handler may know and do beside its item.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::hands::Runs;
+use crate::{PoolHandle, WorkerId};
+
+/// What a handler may know and do beside its item: who works, on which attempt, whether that is still wanted, and
+/// the pool itself.
+///
+/// Handlers that want it are given to [`handler_in`](crate::Builder::handler_in) or
+/// [`handler_delivery_in`](crate::Builder::handler_delivery_in). It may be cloned and taken elsewhere; it does not keep
+/// the pool alive.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use forebay_pool::{Pool, WorkContext};
+///
+/// let pool = Pool::builder()
+///     .workers(2)
+///     .queue(10)
+///     .handler_in(|cx: WorkContext<u32>, number| async move {
+///         assert!(cx.worker().index() < 2);
+///         assert_eq!(cx.attempt(), 1);
+///         if number == 3 {
+///             cx.pool().resize(8); // there is more to do than expected
+///         }
+///     })
+///     .start()?;
+/// for number in 0..5 {
+///     pool.produce(number).await?;
+/// }
+/// assert_eq!(pool.finish().await.completed, 5);
+/// # Ok(())
+/// # }
+/// ```
+pub struct WorkContext<T> {
+    pool: PoolHandle<T>,
+    worker: WorkerId,
+    attempt: u32,
+    run: u64,
+    runs: Arc<Runs>,
+}
+
+// === impl WorkContext ===
+
+impl<T> WorkContext<T> {
+    pub(crate) fn new(
+        pool: PoolHandle<T>,
+        worker: WorkerId,
+        attempt: u32,
+        run: u64,
+        runs: Arc<Runs>,
+    ) -> Self {
+        Self { pool, worker, attempt, run, runs }
+    }
+
+    /// The worker that was given the item.
+    pub fn worker(&self) -> WorkerId {
+        self.worker
+    }
+
+    /// Which attempt at the item this is: 1 the first time.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Is the work on this item over, whether it came to its own end or was cut short?
+    ///
+    /// A handler's future is dropped at its next await when its work is cut short, so it need not ask. This is for
+    /// what goes on elsewhere on its behalf: loops on other threads, tasks that it spawned.
+    pub fn is_cancelled(&self) -> bool {
+        self.runs.is_over(self.run)
+    }
+
+    /// Waits until the work on this item [is over](Self::is_cancelled). For a `select!` in a task that the handler
+    /// spawned.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it changes nothing.
+    pub async fn cancelled(&self) {
+        self.runs.over(self.run).await;
+    }
+
+    /// The pool, to pause or resize it from inside.
+    pub fn pool(&self) -> &PoolHandle<T> {
+        &self.pool
+    }
+}
+
+impl<T> Clone for WorkContext<T> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone(), runs: Arc::clone(&self.runs), ..*self }
+    }
+}
+
+impl<T> fmt::Debug for WorkContext<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkContext")
+            .field("worker", &self.worker)
+            .field("attempt", &self.attempt)
+            .field("cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! Functions that want to know more than the item.
+
+use forebay_queue::Delivery;
+
+use super::{Handle, Make, WorkerId};
+use crate::WorkContext;
+use crate::desk::Desk;
+use crate::outcome::sealed::Sealed as _;
+use crate::outcome::{BoxError, IntoOutcome};
+
+/// `Fn(WorkerId) -> FnMut(WorkContext<T>, T) -> Future`, as a maker and as what it makes.
+pub(crate) struct ByValueIn<F>(pub(crate) F);
+
+/// `Fn(WorkerId) -> FnMut(WorkContext<T>, Delivery<T>) -> Future`, as a maker and as what it makes.
+pub(crate) struct ByDeliveryIn<F>(pub(crate) F);
+
+// === impl ByValueIn ===
+
+impl<T, M, F, Fut> Make<T> for ByValueIn<M>
+where
+    T: Send + 'static,
+    M: Fn(WorkerId) -> F + Send + Sync + 'static,
+    F: FnMut(WorkContext<T>, T) -> Fut + Send + 'static,
+    Fut: Future<Output: IntoOutcome> + Send + 'static,
+{
+    type Handle = ByValueIn<F>;
+
+    fn make(&self, id: WorkerId) -> ByValueIn<F> {
+        ByValueIn((self.0)(id))
+    }
+}
+
+impl<T, F, Fut> Handle<T> for ByValueIn<F>
+where
+    T: Send + 'static,
+    F: FnMut(WorkContext<T>, T) -> Fut + Send + 'static,
+    Fut: Future<Output: IntoOutcome> + Send + 'static,
+{
+    type Future = Fut;
+
+    const LENDS: bool = false;
+    const IN_CONTEXT: bool = true;
+
+    fn call(&mut self, desk: &Desk<T>) -> Fut {
+        let item = desk.hands.keep();
+        (self.0)(desk.context(), item)
+    }
+
+    fn outcome(output: Fut::Output) -> Result<(), BoxError> {
+        output.into_outcome()
+    }
+}
+
+// === impl ByDeliveryIn ===
+
+impl<T, M, F, Fut> Make<T> for ByDeliveryIn<M>
+where
+    T: Send + 'static,
+    M: Fn(WorkerId) -> F + Send + Sync + 'static,
+    F: FnMut(WorkContext<T>, Delivery<T>) -> Fut + Send + 'static,
+    Fut: Future<Output: IntoOutcome> + Send + 'static,
+{
+    type Handle = ByDeliveryIn<F>;
+
+    fn make(&self, id: WorkerId) -> ByDeliveryIn<F> {
+        ByDeliveryIn((self.0)(id))
+    }
+}
+
+impl<T, F, Fut> Handle<T> for ByDeliveryIn<F>
+where
+    T: Send + 'static,
+    F: FnMut(WorkContext<T>, Delivery<T>) -> Fut + Send + 'static,
+    Fut: Future<Output: IntoOutcome> + Send + 'static,
+{
+    type Future = Fut;
+
+    const LENDS: bool = true;
+    const IN_CONTEXT: bool = true;
+
+    fn call(&mut self, desk: &Desk<T>) -> Fut {
+        let delivery = desk.hands.lend();
+        (self.0)(desk.context(), delivery)
+    }
+
+    fn outcome(output: Fut::Output) -> Result<(), BoxError> {
+        output.into_outcome()
+    }
+}

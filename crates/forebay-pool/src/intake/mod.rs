@@ -1,0 +1,261 @@
+//! Where free workers wait, and where the one source is asked on their behalf.
+//!
+//! There is no dispatcher task: whoever is free asks.
+//!
+//! ```text
+//!             waiting, in the order of coming
+//! source ◀── [lead] [w5] [w1] [w7]        demand = 4: everybody here is free
+//!    │  poll_next(waker of lead, 4)
+//!    └─▶ 2 deliveries ─▶ the asking worker first (it is running), then the youngest: [w7], woken
+//!        poll_next(waker of lead, 2) ─▶ pending: the lead's waker is with the source
+//! ```
+//!
+//! The rules, all under one lock that is held while the source is polled and never across an await:
+//!
+//! 1. A worker that becomes free joins the line and leaves its waker there. Then it asks.
+//! 2. To ask is to poll the source with the waker of the *lead* (whoever waits longest) and a demand of all that
+//!    wait, until the source is pending or nobody waits. It does not matter who asks.
+//! 3. So whenever the lock is released and somebody waits, the source has the lead's waker (or there is an outage,
+//!    and the supervisor will ask). That is the whole defence against lost wake-ups: a lead that is served or
+//!    leaves makes the next one the lead, and the source is asked again on its behalf (rule 2), or the new lead is
+//!    woken to ask (when a waiting worker is cancelled).
+//! 4. A delivery goes into the hands of a worker that waits, and to nobody else. No item lies in the pocket of a
+//!    busy worker, and none is taken that nobody could start.
+//! 5. What is ours to call is called after the lock is released: the wakers of workers and supervisor, the
+//!    destructors of surplus, events. What the source calls while it is polled (a queue's `on_pressure`, the wakers
+//!    of its senders) runs under the lock, so nothing that it can reach through the pool's handle waits for the
+//!    lock: the counters are read without it, and a source that is to be closed from inside its own poll is closed
+//!    by whoever polls it, as soon as it has answered.
+//!
+//! Polling outside of the lock would do without rule 5's exceptions. It was left: a worker that comes while another
+//! asks would have to be woken, which costs more than to wait out a poll, and who asks would go on asking for
+//! others while its own item lies in its hands.
+
+/// What the lock guards.
+mod state;
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use forebay_queue::{Source, SourceError};
+use tokio::time::Instant;
+
+use crate::hands::{Hands, Settlements};
+
+use self::state::{Afterwards, Gauges, Pause, State};
+
+pub(crate) use self::state::Outage;
+
+/// The source, and the line of free workers before it.
+pub(crate) struct Intake<T> {
+    settlements: Arc<Settlements>,
+    gauges: Arc<Gauges>,
+    /// Which thread has the lock, 0 for none. A thread finds itself here only if it put itself here.
+    holder: AtomicUsize,
+    /// Commands that came from inside a poll of the source, which whoever polls it has not obeyed yet.
+    owed: Mutex<Vec<Command>>,
+    /// Whether there are any, to be read for less.
+    is_owing: AtomicBool,
+    state: Mutex<State<T>>,
+}
+
+/// What the handle wants of the intake.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Command {
+    /// Tell the source to accept nothing new. What it holds is still handed out, also if the pool was paused.
+    Close,
+    /// Hand out nothing until that time, or until told to resume.
+    Pause(Option<Instant>),
+    Resume,
+    /// Hand out to so many workers, the first ones.
+    Resize(usize),
+}
+
+// === impl Intake ===
+
+impl<T: Send + 'static> Intake<T> {
+    pub(crate) fn new(
+        source: Box<dyn Source<Item = T>>,
+        hands: impl IntoIterator<Item = Arc<Hands<T>>>,
+        settlements: Arc<Settlements>,
+    ) -> Self {
+        let gauges = Arc::new(Gauges::default());
+        Self {
+            settlements,
+            gauges: Arc::clone(&gauges),
+            holder: AtomicUsize::new(0),
+            owed: Mutex::default(),
+            is_owing: AtomicBool::new(false),
+            state: Mutex::new(State::new(source, hands, gauges)),
+        }
+    }
+
+    /// Waits for an item. `true`: there is one in the hands of `seat`; `false`: there will be none for it.
+    pub(crate) fn poll_take(&self, seat: usize, cx: &mut Context<'_>) -> Poll<bool> {
+        self.with(|state, afterwards| {
+            state.mind_settlements(&self.settlements, afterwards);
+            state.join_line(seat);
+            state.leave_waker(seat, cx.waker(), afterwards);
+            state.ask(Some(seat), afterwards);
+
+            if state.take_served(seat) {
+                return Poll::Ready(true);
+            }
+            if state.is_over_for(seat) {
+                state.leave_line(seat);
+                // The end wakes everybody who waits; this one need not be told twice.
+                afterwards.wakers.retain(|waker| !waker.will_wake(cx.waker()));
+                return Poll::Ready(false);
+            }
+            Poll::Pending
+        })
+    }
+
+    /// Waits, without taking anything, until there will be nothing to take for `seat`.
+    pub(crate) fn poll_over(&self, seat: usize, cx: &mut Context<'_>) -> Poll<()> {
+        self.with(|state, afterwards| {
+            // A worker that is not back for its next item would otherwise leave its last settlement unattended.
+            state.mind_settlements(&self.settlements, afterwards);
+            if state.is_over_for(seat) {
+                return Poll::Ready(());
+            }
+            state.leave_waker(seat, cx.waker(), afterwards);
+            Poll::Pending
+        })
+    }
+
+    /// The worker of `seat` goes away, whatever it was doing. Its hands are not touched.
+    pub(crate) fn leave(&self, seat: usize) {
+        self.with(|state, afterwards| state.vacate(seat, afterwards));
+    }
+
+    /// Makes a seat for one more worker.
+    pub(crate) fn add_seat(&self, hands: Arc<Hands<T>>) {
+        self.with(|state, _| state.add_seat(hands));
+    }
+
+    /// What the supervisor has to see to: keeps settlements going also while no worker is free, and returns what
+    /// went wrong with the source.
+    pub(crate) fn poll_duties(&self, cx: &mut Context<'_>) -> Poll<Outage> {
+        self.with(|state, afterwards| state.poll_duties(cx.waker(), &self.settlements, afterwards))
+    }
+
+    /// Asks the source again after an outage.
+    pub(crate) fn reopen(&self) {
+        self.with(State::reopen);
+    }
+
+    /// Does as the handle wants before it returns.
+    ///
+    /// From inside a poll of the source (see rule 5) it is done when the poll is over.
+    pub(crate) fn obey(&self, command: Command) {
+        // Only this thread itself reads or writes what matters here, so no ordering is needed.
+        if self.holder.load(Ordering::Relaxed) == this_thread() {
+            self.owed.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+            self.is_owing.store(true, Ordering::Relaxed);
+        } else {
+            self.with(|state, afterwards| state.obey(command, afterwards));
+        }
+    }
+
+    /// Goes on after a pause, if it was to last no longer than until `now`.
+    pub(crate) fn end_pause(&self, now: Instant) {
+        self.with(|state, afterwards| {
+            if matches!(state.pause, Pause::Until(until) if until <= now) {
+                state.obey(Command::Resume, afterwards);
+            }
+        });
+    }
+
+    /// When the supervisor is to [end the pause](Self::end_pause).
+    pub(crate) fn pause_ends(&self) -> Option<Instant> {
+        match self.lock().pause {
+            Pause::Until(until) => Some(until),
+            Pause::No | Pause::Open => None,
+        }
+    }
+
+    /// Is nothing handed out for now? Takes no lock.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.gauges.paused.load(Ordering::Relaxed)
+    }
+
+    /// Hands out nothing more, whatever the source holds.
+    pub(crate) fn stop(&self) {
+        self.with(|state, afterwards| state.end(afterwards));
+    }
+
+    /// Polls settlements a last time and takes the source away.
+    ///
+    /// The caller drops it, which may hand items back to their owner.
+    pub(crate) fn dismiss(&self) -> Option<Box<dyn Source<Item = T>>> {
+        self.with(|state, afterwards| state.dismiss(&self.settlements, afterwards))
+    }
+
+    /// Has the source confirmed all that was settled?
+    pub(crate) fn is_settled(&self) -> bool {
+        self.lock().is_settled(&self.settlements)
+    }
+
+    /// Is there nothing to wait for: has the source confirmed all, or will it never?
+    pub(crate) fn is_done_settling(&self) -> bool {
+        self.lock().is_done_settling(&self.settlements)
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().has_ended()
+    }
+
+    /// Will there be nothing more to take for `seat`?
+    pub(crate) fn is_over_for(&self, seat: usize) -> bool {
+        self.lock().is_over_for(seat)
+    }
+
+    /// How many workers there are to be. Takes no lock.
+    pub(crate) fn open_seats(&self) -> usize {
+        self.gauges.open.load(Ordering::Relaxed)
+    }
+
+    /// Why the source will never work again, if so.
+    pub(crate) fn broken(&self) -> Option<Arc<SourceError>> {
+        self.lock().broken()
+    }
+
+    /// How many workers wait for an item. Takes no lock.
+    pub(crate) fn idle(&self) -> usize {
+        self.gauges.idle.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // Code that is not ours runs contained, so the lock is poisoned only by a fault in this file.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a section, then does what it left for afterwards.
+    fn with<R>(&self, section: impl FnOnce(&mut State<T>, &mut Afterwards<T>) -> R) -> R {
+        let mut afterwards = Afterwards::default();
+        let mut state = self.lock();
+        self.holder.store(this_thread(), Ordering::Relaxed);
+        let result = section(&mut state, &mut afterwards);
+        while self.is_owing.swap(false, Ordering::Relaxed) {
+            let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
+            owed.into_iter().for_each(|command| state.obey(command, &mut afterwards));
+        }
+        self.holder.store(0, Ordering::Relaxed);
+        drop(state);
+        afterwards.run();
+        result
+    }
+}
+
+/// A number that is this thread's alone as long as it lives, and never 0: where a byte of its own lies. Many times
+/// cheaper than [`std::thread::current`], which counts references.
+fn this_thread() -> usize {
+    thread_local!(static HERE: Cell<u8> = const { Cell::new(0) });
+    HERE.with(|here| std::ptr::from_ref(here).addr())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,436 @@
+//! What the line's lock guards, and what is done under it.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use forebay_queue::{Delivery, Source, SourceError};
+use tokio::time::Instant;
+
+use super::Command;
+use crate::contain::contain;
+use crate::hands::{Hands, Settlements};
+
+/// Something that the supervisor must act on.
+#[derive(Debug)]
+pub(crate) struct Outage {
+    /// How many in a row, this one included.
+    pub(crate) failures: u32,
+    pub(crate) error: SourceError,
+}
+
+pub(super) struct State<T> {
+    /// Gone once the pool has stopped.
+    source: Option<Box<dyn Source<Item = T>>>,
+    /// Nothing more is handed out, for ever: the source ended, broke, or the pool stopped.
+    ended: bool,
+    /// The source was told to accept nothing new.
+    closed: bool,
+    /// The source is neither asked nor told anything until the supervisor says so.
+    unavailable: bool,
+    /// The source was told of ends that it has not confirmed, as far as it was polled for that.
+    settling: bool,
+    pub(super) pause: Pause,
+    /// How many workers there are to be: only seats below this take.
+    pub(super) open: usize,
+    /// Indices of the seats whose workers wait, the lead first.
+    waiting: Vec<usize>,
+    /// For whoever must not wait for the lock.
+    gauges: Arc<Gauges>,
+    /// One for each worker there ever was.
+    seats: Vec<Seat<T>>,
+    /// Room for deliveries on their way from the source; empty outside a poll.
+    out: Vec<Delivery<T>>,
+    supervisor: Option<Waker>,
+    /// Failures in a row to hand out, and to settle. Each is over when that very thing works again: a source that
+    /// hands out and cannot settle is asked less and less often.
+    ask_failures: u32,
+    settle_failures: u32,
+    /// For the supervisor, which takes it.
+    outage: Option<Outage>,
+    /// Why the source will never work again.
+    broken: Option<Arc<SourceError>>,
+}
+
+struct Seat<T> {
+    hands: Arc<Hands<T>>,
+    place: Place,
+    /// Left by a worker that waits for anything: an item, its service, the end.
+    waker: Option<Waker>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Busy, or not ready to take an item.
+    Away,
+    Waiting,
+    /// Its hands were given an item that it has not noticed yet.
+    Served,
+}
+
+/// What may be read without the lock. Written under it.
+#[derive(Debug, Default)]
+pub(super) struct Gauges {
+    /// How many workers wait: the length of the line.
+    pub(super) idle: AtomicUsize,
+    /// How many workers there are to be.
+    pub(super) open: AtomicUsize,
+    pub(super) paused: AtomicBool,
+}
+
+/// Whether the source is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    No,
+    /// Not until somebody says so.
+    Open,
+    /// Not before that time.
+    Until(Instant),
+}
+
+/// What is done once the lock is released.
+pub(super) struct Afterwards<T> {
+    pub(super) wakers: Vec<Waker>,
+    /// Those that are only dropped.
+    replaced: Vec<Waker>,
+    surplus: Vec<Delivery<T>>,
+    /// The source works again after an outage.
+    recovered: bool,
+}
+
+// === impl State ===
+
+impl<T: Send + 'static> State<T> {
+    pub(super) fn new(
+        source: Box<dyn Source<Item = T>>,
+        hands: impl IntoIterator<Item = Arc<Hands<T>>>,
+        gauges: Arc<Gauges>,
+    ) -> Self {
+        let mut state = Self {
+            source: Some(source),
+            ended: false,
+            closed: false,
+            unavailable: false,
+            settling: false,
+            pause: Pause::No,
+            open: 0,
+            waiting: Vec::new(),
+            gauges,
+            out: Vec::new(),
+            seats: Vec::new(),
+            supervisor: None,
+            ask_failures: 0,
+            settle_failures: 0,
+            outage: None,
+            broken: None,
+        };
+        hands.into_iter().for_each(|hands| state.add_seat(hands));
+        state.set_open(state.seats.len());
+        // What a poll needs is there before the first one.
+        state.waiting.reserve(state.open);
+        state.out.reserve(state.open);
+        state
+    }
+
+    pub(super) fn add_seat(&mut self, hands: Arc<Hands<T>>) {
+        self.seats.push(Seat { hands, place: Place::Away, waker: None });
+    }
+
+    pub(super) fn obey(&mut self, command: Command, afterwards: &mut Afterwards<T>) {
+        match command {
+            Command::Close => self.close(afterwards),
+            // What is closed is to come to an end.
+            Command::Pause(_) if self.closed => {}
+            Command::Pause(until) => self.set_pause(until.map_or(Pause::Open, Pause::Until)),
+            Command::Resume => {
+                self.set_pause(Pause::No);
+                self.ask(None, afterwards);
+            }
+            Command::Resize(open) => self.resize(open, afterwards),
+        }
+    }
+
+    /// Closing twice is closing once.
+    fn close(&mut self, afterwards: &mut Afterwards<T>) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        self.set_pause(Pause::No);
+        let Some(source) = &mut self.source else { return };
+        if let Err(panic) = contain(|| source.close()) {
+            self.break_off(panicked(panic), afterwards);
+        }
+        // It may have ended just now, and need not say so unasked.
+        self.ask(None, afterwards);
+    }
+
+    /// Who sits beyond the open seats and waits is told to go. Who has an item finishes it first.
+    fn resize(&mut self, open: usize, afterwards: &mut Afterwards<T>) {
+        self.set_open(open);
+        let beyond = open.min(self.seats.len());
+        for seat in beyond..self.seats.len() {
+            // One that was served has not left the line's care: it finds its item before it finds out.
+            if self.seats[seat].place != Place::Served {
+                self.leave_line(seat);
+            }
+            afterwards.wakers.extend(self.seats[seat].waker.take());
+        }
+        // The lead may have been one of them.
+        self.ask(None, afterwards);
+    }
+
+    /// The worker of `seat` is no longer there.
+    pub(super) fn vacate(&mut self, seat: usize, afterwards: &mut Afterwards<T>) {
+        let was_lead = self.waiting.first() == Some(&seat);
+        self.leave_line(seat);
+        afterwards.replaced.extend(self.seats[seat].waker.take());
+        // The source has the waker of somebody who is no longer there. We may be inside a destructor, where the
+        // source should not be polled, so the next one is woken to ask.
+        if was_lead && let Some(&lead) = self.waiting.first() {
+            afterwards.wakers.extend(self.seats[lead].waker.clone());
+        }
+    }
+
+    fn set_pause(&mut self, pause: Pause) {
+        self.pause = pause;
+        self.gauges.paused.store(pause != Pause::No, Ordering::Relaxed);
+    }
+
+    fn set_open(&mut self, open: usize) {
+        self.open = open;
+        self.gauges.open.store(open, Ordering::Relaxed);
+    }
+
+    /// Will there be nothing more to take for `seat`?
+    pub(super) fn is_over_for(&self, seat: usize) -> bool {
+        self.ended || seat >= self.open
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(super) fn broken(&self) -> Option<Arc<SourceError>> {
+        self.broken.clone()
+    }
+
+    /// Was `seat` given an item? Says so once.
+    pub(super) fn take_served(&mut self, seat: usize) -> bool {
+        let served = self.seats[seat].place == Place::Served;
+        if served {
+            self.seats[seat].place = Place::Away;
+        }
+        served
+    }
+
+    /// The supervisor's part: settlements, and what is wrong with the source.
+    pub(super) fn poll_duties(
+        &mut self,
+        waker: &Waker,
+        settlements: &Settlements,
+        afterwards: &mut Afterwards<T>,
+    ) -> Poll<Outage> {
+        leave(&mut self.supervisor, waker, afterwards);
+        if self.outage.is_none() {
+            // Also when nothing new was settled: the source may have woken us to go on with what it has.
+            self.settling |= settlements.take_open();
+            self.poll_settled(afterwards);
+        }
+        self.outage.take().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// The outage may be over.
+    pub(super) fn reopen(&mut self, afterwards: &mut Afterwards<T>) {
+        self.unavailable = false;
+        self.ask(None, afterwards);
+    }
+
+    /// The last poll for settlements, and the end of the source.
+    pub(super) fn dismiss(
+        &mut self,
+        settlements: &Settlements,
+        afterwards: &mut Afterwards<T>,
+    ) -> Option<Box<dyn Source<Item = T>>> {
+        self.settling |= settlements.take_open();
+        self.poll_settled(afterwards);
+        self.source.take()
+    }
+
+    /// Rule 2. `asker` is served first: it is running, and needs no wake-up.
+    pub(super) fn ask(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
+        while !self.ended
+            && !self.unavailable
+            && self.pause == Pause::No
+            && let Some(&lead) = self.waiting.first()
+            && let Some(demand) = NonZeroUsize::new(self.waiting.len())
+            && let Some(source) = &mut self.source
+        {
+            let waker = self.seats[lead].waker.as_ref().expect("who waits has left its waker");
+            let out = &mut self.out;
+            let polled = contain(|| source.poll_next(&mut Context::from_waker(waker), demand, out));
+            if !matches!(polled, Ok(Poll::Ready(Ok(1..)))) {
+                // A source that panicked may have left some behind; one that keeps its contract has not.
+                afterwards.surplus.append(&mut self.out);
+            }
+            match polled {
+                Ok(Poll::Pending) => break,
+                Ok(Poll::Ready(Ok(0))) => self.end(afterwards),
+                Ok(Poll::Ready(Ok(_))) if self.out.is_empty() => {
+                    self.break_off(
+                        SourceError::Broken("it said that it handed out items, but did not".into()),
+                        afterwards,
+                    );
+                }
+                Ok(Poll::Ready(Ok(_))) => self.hand_out(asker, afterwards),
+                Ok(Poll::Ready(Err(error))) => {
+                    self.ask_failures = self.ask_failures.saturating_add(1);
+                    self.fail(error, self.ask_failures, afterwards);
+                }
+                Err(panic) => self.break_off(panicked(panic), afterwards),
+            }
+        }
+    }
+
+    /// Rule 4: gives what the source handed out to workers that wait.
+    fn hand_out(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
+        afterwards.recovered |= std::mem::take(&mut self.ask_failures) > 0;
+        let mut out = std::mem::take(&mut self.out);
+        for delivery in out.drain(..) {
+            let asker = asker.filter(|&asker| self.seats[asker].place == Place::Waiting);
+            // The youngest of the others: its memory is the warmest, and the lead stays the lead.
+            let Some(seat) = asker.or_else(|| self.waiting.last().copied()) else {
+                afterwards.surplus.push(delivery);
+                continue;
+            };
+            self.leave_line(seat);
+            self.seats[seat].place = Place::Served;
+            self.seats[seat].hands.give(delivery);
+            if asker.is_none() {
+                afterwards.wakers.extend(self.seats[seat].waker.take());
+            }
+        }
+        self.out = out;
+    }
+
+    /// Is there nothing to wait for: has the source confirmed all, or will it never?
+    pub(super) fn is_done_settling(&self, settlements: &Settlements) -> bool {
+        self.broken.is_some() || self.is_settled(settlements)
+    }
+
+    pub(super) fn is_settled(&self, settlements: &Settlements) -> bool {
+        !self.settling && !settlements.is_open()
+    }
+
+    /// Has the source work on what was settled since it was last polled. The supervisor is the one that it wakes.
+    pub(super) fn mind_settlements(&mut self, settlements: &Settlements, afterwards: &mut Afterwards<T>) {
+        // Before the supervisor has come to life there is nobody to wake; it begins by polling.
+        if self.supervisor.is_some() && settlements.take_open() {
+            self.settling = true;
+            self.poll_settled(afterwards);
+        }
+    }
+
+    fn poll_settled(&mut self, afterwards: &mut Afterwards<T>) {
+        let (Some(source), Some(waker)) = (&mut self.source, &self.supervisor) else { return };
+        if self.broken.is_some() || self.unavailable {
+            return;
+        }
+        let polled = contain(|| source.poll_settled(&mut Context::from_waker(waker)));
+        match polled {
+            Ok(Poll::Pending) => self.settling = true,
+            Ok(Poll::Ready(Ok(()))) => {
+                self.settling = false;
+                afterwards.recovered |= std::mem::take(&mut self.settle_failures) > 0;
+            }
+            Ok(Poll::Ready(Err(error))) => {
+                self.settling = true;
+                self.settle_failures = self.settle_failures.saturating_add(1);
+                self.fail(error, self.settle_failures, afterwards);
+            }
+            Err(panic) => self.break_off(panicked(panic), afterwards),
+        }
+    }
+
+    fn fail(&mut self, error: SourceError, failures: u32, afterwards: &mut Afterwards<T>) {
+        match error {
+            error @ SourceError::Unavailable(_) => {
+                self.outage = Some(Outage { failures, error });
+                self.unavailable = true;
+                afterwards.wakers.extend(self.supervisor.clone());
+            }
+            error => self.break_off(error, afterwards),
+        }
+    }
+
+    /// The source will not work again.
+    fn break_off(&mut self, error: SourceError, afterwards: &mut Afterwards<T>) {
+        self.broken = Some(Arc::new(error));
+        self.end(afterwards);
+    }
+
+    /// Nothing more is handed out: everybody who waits for anything learns it.
+    pub(super) fn end(&mut self, afterwards: &mut Afterwards<T>) {
+        self.ended = true;
+        afterwards.wakers.extend(self.seats.iter_mut().filter_map(|seat| seat.waker.take()));
+        afterwards.wakers.extend(self.supervisor.clone());
+    }
+
+    pub(super) fn leave_waker(&mut self, seat: usize, waker: &Waker, afterwards: &mut Afterwards<T>) {
+        leave(&mut self.seats[seat].waker, waker, afterwards);
+    }
+
+    /// Joins the line, unless it is in there, was served, or has no business there.
+    pub(super) fn join_line(&mut self, seat: usize) {
+        if self.seats[seat].place != Place::Away || seat >= self.open {
+            return;
+        }
+        self.seats[seat].place = Place::Waiting;
+        self.waiting.push(seat);
+        self.gauges.idle.store(self.waiting.len(), Ordering::Relaxed);
+    }
+
+    pub(super) fn leave_line(&mut self, seat: usize) {
+        if self.seats[seat].place == Place::Waiting {
+            // From the back, where the one that just came is.
+            let index = self.waiting.iter().rposition(|&waiting| waiting == seat);
+            self.waiting.remove(index.expect("who waits is in the line"));
+            self.gauges.idle.store(self.waiting.len(), Ordering::Relaxed);
+        }
+        self.seats[seat].place = Place::Away;
+    }
+}
+
+// === impl Afterwards ===
+
+impl<T> Afterwards<T> {
+    /// The lock is released.
+    pub(super) fn run(self) {
+        self.wakers.into_iter().for_each(Waker::wake);
+        if self.recovered {
+            tracing::debug!("source is available again");
+        }
+        if !self.surplus.is_empty() {
+            let count = self.surplus.len();
+            tracing::error!(count, "source handed out items beyond the demand; they go back");
+            let _ = contain(|| drop(self.surplus));
+        }
+    }
+}
+
+impl<T> Default for Afterwards<T> {
+    fn default() -> Self {
+        Self { wakers: Vec::new(), replaced: Vec::new(), surplus: Vec::new(), recovered: false }
+    }
+}
+
+/// Leaves a waker in a place. Cloning it is no foreign code: workers and supervisor are tasks of tokio.
+fn leave<T>(place: &mut Option<Waker>, waker: &Waker, afterwards: &mut Afterwards<T>) {
+    if !place.as_ref().is_some_and(|left| left.will_wake(waker)) {
+        afterwards.replaced.extend(place.replace(waker.clone()));
+    }
+}
+
+fn panicked(message: String) -> SourceError {
+    SourceError::Broken(format!("it panicked: {message}").into())
+}
