@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     fault,
-    input::{FileKey, Fingerprint, Position},
+    input::{FileKey, Fingerprint, Phase, Position},
 };
 
 /// The state of a run at one moment: all of it is true together.
@@ -42,8 +42,9 @@ pub struct OutputMark {
     pub key: FileKey,
     /// In bytes. What lies behind was written and not settled: it is cut off on resume.
     pub length: u64,
-    /// The run ended in order and left nothing behind `length`: what is there now is somebody else's.
-    pub ended: bool,
+    /// Only if the run ended in order: how many bytes the output had then. Those behind `length` are last lines
+    /// without a line end, which the next run takes back; what lies behind all of them is somebody else's.
+    pub ended: Option<u64>,
 }
 
 /// The folder that holds a pipeline's state, locked for this run.
@@ -154,6 +155,27 @@ struct Envelope<'a> {
 #[derive(Deserialize)]
 struct Version {
     version: u64,
+}
+
+// === impl Checkpoint ===
+
+impl Checkpoint {
+    /// Takes back the last lines without a line end: they are cut off the output and read again.
+    pub(crate) fn take_back(&mut self) {
+        for position in &mut self.inputs {
+            *position = position.clone().taken_back(Phase::Reading);
+        }
+    }
+
+    /// Leaves such lines in the output, for good: the inputs go on behind them.
+    pub(crate) fn leave(&mut self) {
+        if let Some(OutputMark { length, ended: Some(ended), .. }) = &mut self.output {
+            *length = *ended;
+        }
+        for position in &mut self.inputs {
+            position.unended = None;
+        }
+    }
 }
 
 // === impl StateDir ===
@@ -298,7 +320,7 @@ mod tests {
                 path: PathBuf::from("out.log"),
                 key: FileKey { device: 1, inode: 2 },
                 length: 345,
-                ended: false,
+                ended: None,
             }),
             inputs: Vec::new(),
             counts: [("lines".to_owned(), u64::MAX)].into(),
@@ -361,7 +383,7 @@ mod tests {
         empty:
           state STATE/checkpoint.json is damaged: it is empty; restore it, or remove it and the output to start from the beginning
         cut in the middle:
-          state STATE/checkpoint.json is damaged: EOF while parsing an object at line 1 column 122; restore it, or remove it and the output to start from the beginning
+          state STATE/checkpoint.json is damaged: EOF while parsing a string at line 1 column 121; restore it, or remove it and the output to start from the beginning
         one digit changed:
           state STATE/checkpoint.json is damaged: its content does not match its checksum; restore it, or remove it and the output to start from the beginning
         zeros, as after a loss of power:

@@ -56,6 +56,8 @@ After a crash:
   What others appended to the output since a run ended in order is kept with --append and cut off with
   --overwrite; without either of them the next run is refused. What is behind the last checkpoint of a
   run that was killed is always cut off: those lines are read again.
+  With --state and without --follow, a last line without a line end comes behind all others, and the
+  next run takes it back: if the rest has come by then, the line is judged and written as a whole.
   With --state all inputs must be there (or --follow waits for them), so that none is forgotten.
 
 Signals:

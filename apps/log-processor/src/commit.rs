@@ -10,11 +10,15 @@
 //!
 //! The last commit of a run says that it is the last. Only then is what lies behind it later somebody else's, and
 //! not to be cut off without being asked.
+//!
+//! A last line without a line end may be half of one, of which the next run finds the rest. So it is written behind
+//! everything else, and the last commit speaks of a length in front of it beside the whole one. The next run cuts it
+//! off like what was not settled, and judges the line as a whole.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    checkpoint::{Checkpoint, OutputMark, StateDir, StateError},
+    checkpoint::{Checkpoint, StateDir, StateError},
     fault,
     input::{Phase, Position},
     output::{Output, OutputError},
@@ -28,11 +32,22 @@ pub struct Committer {
     settings: BTreeMap<String, String>,
     /// Behind what was written, for each input that was begun.
     positions: Vec<Option<Arc<Position>>>,
+    /// Last lines without a line end, if there are any: they lie behind all others.
+    unended: Option<Unended>,
     sync: bool,
     /// Something was written since the last commit.
     is_dirty: bool,
     /// A write failed, so the output ends somewhere within a batch, and its length is good for nothing.
     is_broken: bool,
+}
+
+/// What is to be taken back by the next run.
+#[derive(Debug)]
+struct Unended {
+    /// Where in the output the first of them begins: all a checkpoint speaks of before the last one.
+    begin: u64,
+    /// By input, the position behind its line.
+    ends: BTreeMap<usize, Arc<Position>>,
 }
 
 /// Why lines could not be written or settled.
@@ -68,8 +83,16 @@ impl Committer {
         positions: Vec<Option<Arc<Position>>>,
         sync: bool,
     ) -> Result<Self, CommitError> {
-        let mut committer =
-            Self { output, state, settings, positions, sync, is_dirty: true, is_broken: false };
+        let mut committer = Self {
+            output,
+            state,
+            settings,
+            positions,
+            unended: None,
+            sync,
+            is_dirty: true,
+            is_broken: false,
+        };
         committer.commit(&BTreeMap::new())?;
         // Only now is it certain that the run starts.
         committer.output.cut()?;
@@ -77,6 +100,9 @@ impl Committer {
     }
 
     /// Writes what became of a batch of `input`, and notes where the input stands behind it.
+    ///
+    /// Behind a last line without a line end ([`Position::unended`]) only such lines may follow: they are settled by
+    /// [`finish`](Self::finish) alone, and taken back by the next run.
     ///
     /// # Errors
     ///
@@ -86,14 +112,23 @@ impl Committer {
             return Err(CommitError::Broken);
         }
         self.is_dirty = true;
+        let length = self.output.length();
         if let Err(error) = self.output.write(bytes) {
             self.is_broken = true;
             return Err(error.into());
         }
-        if self.positions.len() <= input {
-            self.positions.resize(input + 1, None);
+        match length {
+            Some(begin) if end.unended.is_some() => {
+                let unended = self.unended.get_or_insert_with(|| Unended { begin, ends: BTreeMap::new() });
+                unended.ends.insert(input, Arc::clone(end));
+            }
+            _ => {
+                if self.positions.len() <= input {
+                    self.positions.resize(input + 1, None);
+                }
+                self.positions[input] = (end.phase != Phase::Forgotten).then(|| Arc::clone(end));
+            }
         }
-        self.positions[input] = (end.phase != Phase::Forgotten).then(|| Arc::clone(end));
         Ok(())
     }
 
@@ -127,10 +162,24 @@ impl Committer {
         }
         fault::point("after-flush");
         if let Some(state) = &mut self.state {
+            let mut positions: Vec<_> = self.positions.iter().map(Option::as_ref).collect();
+            let mut output = self.output.mark();
+            if let Some(mark) = &mut output {
+                mark.ended = ended.then_some(mark.length);
+            }
+            if let Some(unended) = &self.unended {
+                if let Some(mark) = &mut output {
+                    mark.length = unended.begin;
+                }
+                for (input, end) in unended.ends.iter().filter(|_| ended) {
+                    positions.resize(positions.len().max(input + 1), None);
+                    positions[*input] = Some(end);
+                }
+            }
             state.save(&Checkpoint {
                 settings: self.settings.clone(),
-                output: self.output.mark().map(|mark| OutputMark { ended, ..mark }),
-                inputs: self.positions.iter().flatten().map(|position| Position::clone(position)).collect(),
+                output,
+                inputs: positions.into_iter().flatten().map(|position| Position::clone(position)).collect(),
                 counts: counts.clone(),
             })?;
         }
@@ -182,13 +231,16 @@ mod tests {
             let settings = BTreeMap::new();
             let patterns = [self.path("in.log").display().to_string()];
             let state = StateDir::open(&self.path("state"), false).expect("the folder is ours");
-            let resume = state.load(&settings).expect("the state is whole");
+            let mut resume = state.load(&settings).expect("the state is whole");
+            if let Some(resume) = &mut resume {
+                resume.take_back();
+            }
             let mark = resume.as_ref().and_then(|resume| resume.output.as_ref());
             let target = Target::File(self.path("out.log"));
             let output =
                 Output::open(&target, Existing::Refuse, mark, &patterns).expect("the output is ours");
             // A short limit makes many batches of a small input.
-            let options = Options { max_line: 32, ..Options::default() };
+            let options = Options { max_line: 32, unended_last: true, ..Options::default() };
             let inputs = Inputs::open(&patterns, resume.as_ref(), options).expect("the input is there");
             let positions = inputs.positions();
             let committer = Committer::begin(output, Some(state), settings, positions, false)
@@ -233,9 +285,9 @@ mod tests {
 
     #[test]
     fn run_that_is_killed_anywhere_loses_no_line_and_doubles_none() {
-        let content = lines(20);
+        let content = lines(20) + "a line without its end";
         for commit_every in [1, 3] {
-            for killed_after in 0..20 {
+            for killed_after in 0..22 {
                 for with_buffer in [false, true] {
                     let pipeline = Pipeline::new(&content);
                     let mut running = pipeline.start();

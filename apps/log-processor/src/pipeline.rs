@@ -117,7 +117,13 @@ impl Opened {
         // The state says where the output ends and where the inputs go on.
         let settings = identity(config);
         let state = config.state.as_deref().map(|dir| StateDir::open(dir, config.sync)).transpose()?;
-        let resume = state.as_ref().map(|state| state.load(&settings)).transpose()?.flatten();
+        let mut resume = state.as_ref().map(|state| state.load(&settings)).transpose()?.flatten();
+        if let Some(resume) = &mut resume
+            && !input::all_found(resume.inputs.iter().filter(|position| position.unended.is_some()))
+        {
+            // What cannot be read again must not be taken back.
+            resume.leave();
+        }
         let mut missing = Vec::new();
         let mut globs = Vec::new();
         let patterns = readable(config, &mut globs, &mut missing)
@@ -127,6 +133,7 @@ impl Opened {
             max_line: config.max_line,
             resumable: state.is_some(),
             globs,
+            unended_last: false,
             except: None,
         };
         // Checked before the output is opened, because that may empty it, which must not happen for a run that
@@ -135,6 +142,12 @@ impl Opened {
         let mark = resume.as_ref().and_then(|resume| resume.output.as_ref());
         let output = Output::open(&config.output, config.existing, mark, &patterns)?;
         options.except = output.key();
+        options.unended_last = state.is_some() && !config.follow && output.length().is_some();
+        if let Some(resume) = &mut resume {
+            // Told to write behind what others added, a run cannot take back what lies in front of that.
+            let is_appending = output.length() > resume.output.as_ref().map(|mark| mark.length);
+            if is_appending { resume.leave() } else { resume.take_back() }
+        }
         let inputs = Inputs::open(&patterns, resume.as_ref(), options)?;
         let committer = Committer::begin(output, state, settings, inputs.positions(), config.sync)?;
         Ok(Self { inputs, missing, committer })

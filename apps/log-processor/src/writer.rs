@@ -41,6 +41,8 @@ pub(crate) struct Writer {
     stopper: Stopper,
     observer: Arc<dyn Observer>,
     schedule: Schedule,
+    /// Files are never at their end: what a last line without a line end is has been waited for.
+    follows: bool,
     reorder: Reorder<Finished>,
     /// By the index of the input.
     inputs: Vec<Input>,
@@ -128,6 +130,7 @@ impl Writer {
             stopper,
             observer,
             schedule,
+            follows: config.follow,
             reorder: Reorder::new(),
             inputs: Vec::new(),
             totals: Totals::default(),
@@ -201,7 +204,14 @@ impl Writer {
         let kept = !batch.edges.starts_inside || input.open_line.unwrap_or(true);
         let continued = if kept { 0 } else { processed.continued };
         input.open_line = batch.edges.ends_inside.then(|| processed.kept_last.unwrap_or(kept));
-        let inside_a_dropped_line = input.open_line == Some(false);
+        // The rest of a last line without a line end may still come. The next run cannot take it back if it is
+        // long, and must not go on in it if it was dropped.
+        let is_unended = !self.follows && batch.end.inside_line && batch.end.unended.is_none();
+        let keeps_last = if batch.edges.starts_inside { kept } else { processed.counts.kept > 0 };
+        let inside_a_dropped_line = match input.open_line {
+            Some(kept) => !kept,
+            None => is_unended && !keeps_last,
+        };
 
         if processed.bytes.len() > continued {
             // Else the first line of this input would be glued to the last one of another.
@@ -218,7 +228,10 @@ impl Writer {
         } else if inside_a_dropped_line {
             // There is nothing to write, and the input's position stays in front of the line: a restart
             // inside of it would keep the rest.
-            debug_assert!(bytes.is_empty(), "a piece of a long line is a batch of its own");
+            debug_assert!(
+                bytes.is_empty(),
+                "a piece of a long line is a batch of its own, and so is a last line"
+            );
         } else if let Err(error) = self.committer.write(batch.input, &batch.end, bytes) {
             self.totals.not_written += lines;
             self.fail(Failure::Commit(error));

@@ -11,7 +11,7 @@ use super::{
     plan::Plan,
     position::Position,
     signal::{Signal, Stopper, Wake},
-    table::{Outcome, Table},
+    table::{AtEnd, Outcome, Table},
 };
 use crate::{batch::Batch, checkpoint::Checkpoint};
 
@@ -27,6 +27,9 @@ pub struct Options {
     /// Only with `follow`: globs that are looked at while the run goes, beside the patterns that it begins with. For
     /// those of which not every file can be read now.
     pub globs: Vec<String>,
+    /// Only without `follow`: last lines without a line end come behind everything else, each with a position that
+    /// says where it begins. So whoever writes them can take them back when the next run finds the rest.
+    pub unended_last: bool,
     /// A file that is never read although a pattern reaches it: the output.
     pub except: Option<FileKey>,
 }
@@ -64,6 +67,8 @@ pub struct Inputs {
     outbox: VecDeque<Step>,
     /// The input that is asked next.
     turn: usize,
+    /// Inputs whose last line has no line end, with its length, if such lines come last.
+    unended: VecDeque<(usize, usize)>,
     /// None without `follow`.
     follow: Option<Following>,
 }
@@ -81,7 +86,14 @@ struct Following {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { follow: false, max_line: super::MAX_LINE, resumable: false, globs: Vec::new(), except: None }
+        Self {
+            follow: false,
+            max_line: super::MAX_LINE,
+            resumable: false,
+            globs: Vec::new(),
+            unended_last: false,
+            except: None,
+        }
     }
 }
 
@@ -108,6 +120,7 @@ impl Inputs {
             signal: Arc::default(),
             outbox: VecDeque::new(),
             turn: 0,
+            unended: VecDeque::new(),
             follow: None,
             options,
         };
@@ -181,15 +194,22 @@ impl Inputs {
     /// None: what there is to say is in the outbox, or there is more to do.
     fn next_in_order(&mut self, buffer: &mut Vec<u8>) -> Option<Step> {
         if self.turn == self.table.len() {
-            return Some(Step::End);
+            let Some((input, length)) = self.unended.pop_front() else { return Some(Step::End) };
+            return self.table.read_unended(input, length, buffer).map(Step::Batch);
         }
         let input = self.turn;
         if let Err(error) = self.table.open(input, self.options.max_line, &self.signal) {
             self.turn += 1;
             return Some(Step::Failed { input: Some(input), error });
         }
-        match self.table.read(input, false, buffer) {
+        let at_end = if self.options.unended_last { AtEnd::LeaveLine } else { AtEnd::Close };
+        match self.table.read(input, at_end, buffer) {
             Outcome::Batch(batch) => Some(Step::Batch(batch)),
+            Outcome::Left(news, length) => {
+                self.turn += 1;
+                self.unended.push_back((input, length));
+                news.map(Step::Batch)
+            }
             Outcome::Ended(news) => {
                 self.turn += 1;
                 news.map(Step::Batch)
@@ -225,12 +245,12 @@ impl Inputs {
             if !table.is_readable(input) {
                 continue;
             }
-            match table.read(input, true, buffer) {
+            match table.read(input, AtEnd::Stay, buffer) {
                 Outcome::Batch(batch) => {
                     following.progress = true;
                     return Some(Step::Batch(batch));
                 }
-                Outcome::Ended(news) => {
+                Outcome::Ended(news) | Outcome::Left(news, _) => {
                     // A file that closed may have been in the way of another one.
                     following.progress |= !table.is_open(input);
                     if let Some(news) = news {

@@ -144,6 +144,12 @@ impl Age {
     }
 }
 
+/// Whether each of `positions` can be gone on from.
+pub(crate) fn all_found<'a>(mut positions: impl Iterator<Item = &'a Position>) -> bool {
+    let mut folders = Folders::default();
+    positions.all(|position| folders.locate(position).is_some())
+}
+
 /// Another file beside that of `position`, named after it, that holds what was read of it; in its folder as it is now.
 pub(super) fn locate_copy(position: &Position) -> Option<PathBuf> {
     Folders::default().locate_copy(position)

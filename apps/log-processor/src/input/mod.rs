@@ -37,10 +37,10 @@ pub use self::{
     inputs::{Inputs, Options, Step},
     notice::Notice,
     pattern::{InputSpec, expand},
-    position::{Phase, Position},
+    position::{LineStart, Phase, Position},
     signal::{Stopper, Wake},
 };
-pub(crate) use self::{pattern::reach, position::any_path};
+pub(crate) use self::{locate::all_found, pattern::reach, position::any_path};
 
 /// How many bytes a batch has when lines are of ordinary length.
 ///

@@ -1,10 +1,17 @@
 //! Where an input stands: what a checkpoint saves for each file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::identity::{FileKey, Fingerprint};
+use super::{
+    file,
+    identity::{FileKey, Fingerprint, read_at},
+};
 
 /// A place in one file, and enough about the file to find it again under another name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +31,18 @@ pub struct Position {
     pub inside_line: bool,
     /// Whether more is expected.
     pub phase: Phase,
+    /// Only behind a last line without a line end that was written and that the next run is to take back, because
+    /// the rest of it may come: where that line begins.
+    pub unended: Option<LineStart>,
+}
+
+/// Where a line begins, as a [`Position`] knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineStart {
+    /// As [`Position::offset`].
+    pub offset: u64,
+    /// As [`Position::tail`].
+    pub tail: Fingerprint,
 }
 
 /// How far the work on a file has come.
@@ -51,6 +70,38 @@ impl Position {
             tail: Fingerprint::EMPTY,
             inside_line: false,
             phase: Phase::Reading,
+            unended: None,
+        }
+    }
+
+    /// Reads `length` bytes behind this position, the begin of a line at the end of its plain file, and gives the
+    /// position behind them. None if they are not there any more.
+    pub(super) fn read_unended(&self, length: usize, buffer: &mut Vec<u8>) -> io::Result<Option<Self>> {
+        let file = File::open(&self.path)?;
+        buffer.clear();
+        buffer.resize(length, 0);
+        let is_there = Some(FileKey::of(&file.metadata()?)) == self.key
+            && file::holds(&file, self.offset, self.tail)?
+            && read_at(&file, buffer, self.offset)? == length
+            && !buffer.contains(&b'\n');
+        let start = LineStart { offset: self.offset, tail: self.tail };
+        Ok(is_there.then(|| Self {
+            offset: self.offset + length as u64,
+            tail: Fingerprint::of_last_bytes(buffer),
+            inside_line: true,
+            phase: Phase::Finished,
+            unended: Some(start),
+            ..self.clone()
+        }))
+    }
+
+    /// This position, or the one in front of the last line if that is to be taken back.
+    pub(crate) fn taken_back(self, phase: Phase) -> Self {
+        match self.unended {
+            Some(LineStart { offset, tail }) => {
+                Self { offset, tail, inside_line: false, phase, unended: None, ..self }
+            }
+            None => self,
         }
     }
 }
@@ -102,6 +153,7 @@ mod tests {
             tail: Fingerprint::EMPTY,
             inside_line: true,
             phase: Phase::Finished,
+            unended: Some(LineStart { offset: 7, tail: Fingerprint::EMPTY }),
         };
         let text = serde_json::to_string(&position).expect("a position is plain data");
         assert_eq!(serde_json::from_str::<Position>(&text).expect("what was written is read"), position);

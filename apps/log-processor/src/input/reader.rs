@@ -120,6 +120,17 @@ impl Reader {
         self.framer.is_inside()
     }
 
+    /// It is a plain file, read to its end, and that is the begin of a line. The last piece of an overlong line, of
+    /// which others were handed on, is no begin.
+    pub(super) fn ends_in_a_line(&self) -> bool {
+        self.body.plain().is_some() && self.kept_back() > 0 && !self.is_inside()
+    }
+
+    /// How many bytes were read and not handed on.
+    pub(super) fn kept_back(&self) -> usize {
+        self.framer.kept_back()
+    }
+
     /// The file's place on disk, if it is a file.
     pub(super) fn key(&self) -> Option<FileKey> {
         self.position.key
@@ -141,7 +152,7 @@ impl Reader {
     /// The second finds a file that was truncated and grew past the position before anyone looked.
     pub(super) fn is_truncated(&self) -> bool {
         let Some(file) = self.body.plain() else { return false };
-        let read = self.position.offset + self.framer.kept_back() as u64;
+        let read = self.position.offset + self.kept_back() as u64;
         let shorter = file.metadata().is_ok_and(|metadata| metadata.len() < read);
         shorter || file::holds(file, self.position.offset, self.position.tail).is_ok_and(|holds| !holds)
     }

@@ -72,6 +72,17 @@ pub(super) enum Start {
     Stream(PathBuf),
 }
 
+/// What becomes of an open file that was read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AtEnd {
+    /// A plain file may grow: it stays open, unless another one takes its place.
+    Stay,
+    /// It is closed. A last line without a line end is handed on.
+    Close,
+    /// It is closed. Such a line of a plain file is left for [`Table::read_unended`].
+    LeaveLine,
+}
+
 /// What a call of [`Table::read`] came to.
 #[derive(Debug)]
 pub(super) enum Outcome {
@@ -79,6 +90,8 @@ pub(super) enum Outcome {
     Batch(Batch),
     /// All is read; with the news of it, if it was closed and that is news.
     Ended(Option<Batch>),
+    /// The same, and a last line of that length was left.
+    Left(Option<Batch>, usize),
     /// A stream has nothing right now.
     Pending,
     /// It goes no further. What was kept back comes first.
@@ -179,13 +192,12 @@ impl Table {
         }
     }
 
-    /// Reads on in an open file; `buffer` is taken if it comes to a batch. Closes it if it ended for good, which
-    /// with `may_grow` a plain file does not.
-    pub(super) fn read(&mut self, index: usize, may_grow: bool, buffer: &mut Vec<u8>) -> Outcome {
+    /// Reads on in an open file; `buffer` is taken if it comes to a batch. Closes it if it ended for good.
+    pub(super) fn read(&mut self, index: usize, at_end: AtEnd, buffer: &mut Vec<u8>) -> Outcome {
         let Entry { state: State::Open(reader), retiring, .. } = &mut self.files[index] else {
             return Outcome::Ended(None);
         };
-        let stays = may_grow && !*retiring && reader.may_grow();
+        let stays = at_end == AtEnd::Stay && !*retiring && reader.may_grow();
         match reader.read(buffer) {
             Ok(Progress::Frame(frame)) if frame.is_last && !stays => {
                 Outcome::Batch(self.close_with(index, Some(frame), buffer).expect("a frame makes a batch"))
@@ -196,6 +208,13 @@ impl Table {
             }
             Ok(Progress::Pending) => Outcome::Pending,
             Ok(Progress::Ended) if stays => Outcome::Ended(None),
+            Ok(Progress::Ended) if at_end == AtEnd::LeaveLine && reader.ends_in_a_line() => {
+                let length = reader.kept_back();
+                let begun = reader.has_begun();
+                let end = reader.position(Phase::Reading);
+                self.files[index].state = State::Closed(end.clone());
+                Outcome::Left(begun.then(|| self.batch(index, None, Vec::new(), end)), length)
+            }
             Ok(Progress::Ended) => Outcome::Ended(self.close(index, buffer)),
             Err(error) => {
                 let rest = reader.finish(buffer);
@@ -213,6 +232,20 @@ impl Table {
         let State::Open(reader) = &mut self.files[index].state else { return None };
         let frame = reader.finish(buffer);
         self.close_with(index, frame, buffer)
+    }
+
+    /// A last line without a line end that was left, if it is still there: else the next run finds what became of it.
+    pub(super) fn read_unended(
+        &mut self,
+        index: usize,
+        length: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Batch> {
+        let State::Closed(position) = &self.files[index].state else { return None };
+        let end = position.read_unended(length, buffer).ok()??;
+        self.files[index].state = State::Closed(end.clone());
+        let frame = Frame { starts_inside: false, ends_inside: false, is_last: true };
+        Some(self.batch(index, Some(frame), std::mem::take(buffer), end))
     }
 
     /// No name leads to a closed file any more: it need not be remembered.

@@ -175,7 +175,12 @@ impl Output {
     /// What a checkpoint saves after a flush: none for what cannot be cut.
     pub fn mark(&self) -> Option<OutputMark> {
         let Regular { path, key, length, .. } = self.regular.as_ref()?;
-        Some(OutputMark { path: path.clone(), key: *key, length: *length, ended: false })
+        Some(OutputMark { path: path.clone(), key: *key, length: *length, ended: None })
+    }
+
+    /// How long the file is, with what is pending: where the next write goes. None for what cannot be cut.
+    pub fn length(&self) -> Option<u64> {
+        Some(self.regular.as_ref()?.length + self.pending.len() as u64)
     }
 
     /// How many bytes were handed to the system by this run.

@@ -87,13 +87,16 @@ impl Opened {
         if key != self.key {
             return Err(OutputError::Replaced { path: path.to_owned() });
         }
-        if found < length {
-            return Err(OutputError::Shorter { path: path.to_owned(), found, length });
+        let whole = ended.unwrap_or(length);
+        if found < whole {
+            return Err(OutputError::Shorter { path: path.to_owned(), found, length: whole });
         }
         // Behind the mark of a run that was cut off lie its own lines, which are read again.
-        let is_grown = ended && found > length;
+        let is_grown = ended.is_some() && found > whole;
         match existing {
-            Existing::Refuse if is_grown => Err(OutputError::Grown { path: path.to_owned(), found, length }),
+            Existing::Refuse if is_grown => {
+                Err(OutputError::Grown { path: path.to_owned(), found, length: whole })
+            }
             Existing::Append if is_grown => Ok(found),
             Existing::Refuse | Existing::Append | Existing::Overwrite => Ok(length),
         }

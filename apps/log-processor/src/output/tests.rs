@@ -50,7 +50,7 @@ impl Fixture {
 
     fn mark(&self, name: &str, length: u64) -> OutputMark {
         let metadata = fs::metadata(self.path(name)).expect("the file exists");
-        OutputMark { path: self.path(name), key: FileKey::of(&metadata), length, ended: false }
+        OutputMark { path: self.path(name), key: FileKey::of(&metadata), length, ended: None }
     }
 }
 
@@ -64,7 +64,7 @@ fn outputs_that_would_harm_something_are_refused_and_left_alone() {
     fs::hard_link(&input, fixture.path("hard")).expect("the folder is ours");
     let mark = fixture.mark("full", 100);
     let other = OutputMark { key: FileKey { device: 0, inode: 0 }, ..mark.clone() };
-    let ended = OutputMark { ended: true, ..fixture.mark("full", 4) };
+    let ended = OutputMark { ended: Some(4), ..fixture.mark("full", 4) };
     use Existing::{Append, Overwrite, Refuse};
     let said = [
         ("holds something", fixture.refusal("full", Refuse, None)),
@@ -158,7 +158,7 @@ fn what_others_wrote_since_a_run_ended_is_kept_or_cut_as_told() {
     for (existing, content) in [(Existing::Append, "run\nothers\nnew\n"), (Existing::Overwrite, "run\nnew\n")]
     {
         fixture.file("out", "run\nothers\n");
-        let mark = OutputMark { ended: true, ..fixture.mark("out", 4) };
+        let mark = OutputMark { ended: Some(4), ..fixture.mark("out", 4) };
         assert_eq!(fixture.written("out", existing, Some(&mark), "new\n"), content);
         fixture.file("out", "run\nhalf a li");
         let mark = fixture.mark("out", 4);

@@ -44,6 +44,8 @@ fn place() -> Place {
         if name == "old.log" {
             place.write_gz("old.log.gz", content);
         } else {
+            // The last line without its end, as one that is still being written.
+            content.pop();
             place.write(name, content);
         }
     }

@@ -23,6 +23,8 @@ mod follow;
 mod signals;
 // Checkpoints that are taken up again, and those that are refused.
 mod state;
+// Last lines without a line end, which the next run may find longer.
+mod last_line;
 // Killed at random moments and at each fault point: nothing lost, nothing doubled.
 mod crash;
 // A worker that panics: an error, never a gap.
