@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::hands::Runs;
 use crate::{PoolHandle, WorkerId};
 
@@ -40,6 +42,7 @@ pub struct WorkContext<T> {
     pool: PoolHandle<T>,
     worker: WorkerId,
     attempt: u32,
+    deadline: Option<Instant>,
     run: u64,
     runs: Arc<Runs>,
 }
@@ -51,10 +54,11 @@ impl<T> WorkContext<T> {
         pool: PoolHandle<T>,
         worker: WorkerId,
         attempt: u32,
+        deadline: Option<Instant>,
         run: u64,
         runs: Arc<Runs>,
     ) -> Self {
-        Self { pool, worker, attempt, run, runs }
+        Self { pool, worker, attempt, deadline, run, runs }
     }
 
     /// The worker that was given the item.
@@ -65,6 +69,12 @@ impl<T> WorkContext<T> {
     /// Which attempt at the item this is: 1 the first time.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// When this attempt is cut short, by [`timeout`](crate::Builder::timeout) or the
+    /// [deadline](crate::Builder::deadline) of the item.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// Is the work on this item over, whether it came to its own end or was cut short?

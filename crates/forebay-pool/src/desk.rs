@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::hands::Hands;
+use tokio::time::Instant;
+
+use crate::hands::{Hands, RunEnd};
 use crate::pool::Shared;
+use crate::rules::Rules;
 use crate::{PoolHandle, WorkContext};
 
 /// What a worker has from its hiring to its leaving, whatever handlers it wears out.
@@ -12,15 +15,43 @@ pub(crate) struct Desk<T> {
     pub(crate) hands: Arc<Hands<T>>,
 }
 
+/// When a run is cut short, and what that counts as.
+pub(crate) struct Cut {
+    pub(crate) at: Instant,
+    pub(crate) end: RunEnd,
+}
+
 // === impl Desk ===
 
 impl<T: Send + 'static> Desk<T> {
+    /// Starts a run by value: this is the item, or a copy of it.
+    pub(crate) fn keep(&self) -> T {
+        match self.shared.rules.copy {
+            Some(copy) => self.hands.keep_copy(copy),
+            None => self.hands.keep(),
+        }
+    }
+
+    /// When work on the item in the inbox is cut short, if ever. Runs code that is not ours.
+    pub(crate) fn cut(&self) -> Option<Cut> {
+        let Rules { timeout, deadline_of, .. } = &self.shared.rules;
+        // A time beyond all time is none.
+        let by_timeout = timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout))
+            .map(|at| Cut { at, end: RunEnd::TimedOut });
+        let by_item = deadline_of.as_ref().and_then(|deadline_of| {
+            self.hands.inspect(|delivery| delivery.item().and_then(|item| deadline_of(item)))
+        });
+        let by_item = by_item.map(|at| Cut { at, end: RunEnd::Expired });
+        by_item.into_iter().chain(by_timeout).min_by_key(|cut| cut.at)
+    }
+
     /// Begins a run for a handler that wants its context. The item must be on its way to the handler.
-    pub(crate) fn context(&self) -> WorkContext<T> {
+    pub(crate) fn context(&self, deadline: Option<Instant>) -> WorkContext<T> {
         let runs = Arc::clone(self.hands.runs());
         let run = runs.begin();
         let pool = PoolHandle::new(&self.shared);
-        WorkContext::new(pool, self.hands.id(), self.hands.attempt(), run, runs)
+        WorkContext::new(pool, self.hands.id(), self.hands.attempt(), deadline, run, runs)
     }
 
     /// Which seat in the intake is this worker's.

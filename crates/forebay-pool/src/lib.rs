@@ -51,6 +51,7 @@
 //! | … that needs something of its own for each worker | [`handler_per_worker`](Builder::handler_per_worker) | the item |
 //! | … that asks who it is, or steers the pool | [`handler_in`](Builder::handler_in) | a [`WorkContext`], the item |
 //! | work that must not be lost when it fails | [`handler_delivery`](Builder::handler_delivery) | the [`Delivery`](forebay_queue::Delivery), to settle |
+//! | … and can stay where it is | [`handler_mut`](Builder::handler_mut) | the item, borrowed |
 //! | … and asks | [`handler_delivery_in`](Builder::handler_delivery_in) | a [`WorkContext`], the delivery |
 //! | a tower stack (limits, timeouts, retries) | [`service`](Builder::service) | the item as the request |
 //! | … that cannot be cloned, or must be new after a panic | [`service_per_worker`](Builder::service_per_worker) | the item as the request |
@@ -59,13 +60,25 @@
 //!
 //! # What becomes of an item
 //!
-//! | handler takes, source | done | error | panic | aborted at the deadline |
-//! | --- | --- | --- | --- | --- |
-//! | the item, a source in memory | completed | failed | failed | failed |
-//! | the item, a source that [redelivers](forebay_queue::Source::redelivers) | completed | returned | returned | returned |
-//! | the delivery, unsettled so far | returned | returned | returned | returned |
-//! | the delivery, already acked | completed | completed | completed | completed |
-//! | the delivery, already dead-lettered | dead-lettered | dead-lettered | dead-lettered | dead-lettered |
+//! | handler takes, source | done | error, panic, timeout | aborted at the deadline of a shutdown |
+//! | --- | --- | --- | --- |
+//! | the item, a source in memory | completed | failed | failed |
+//! | the item, a source that [redelivers](forebay_queue::Source::redelivers) | completed | returned | returned |
+//! | the item, with [`keep_copies`](Builder::keep_copies) | completed | returned | returned |
+//! | the item, borrowed ([`handler_mut`](Builder::handler_mut)) | completed | returned | returned |
+//! | the delivery, unsettled so far or nacked | returned | returned | returned |
+//! | the delivery, already acked | completed | completed | completed |
+//! | the delivery, already dead-lettered | dead-lettered | dead-lettered | dead-lettered |
+//!
+//! Where the middle column says returned, [`on_failure`](Builder::on_failure) may choose something else, and `Fail` is
+//! always possible:
+//!
+//! | [`OnFailure`] | the item | who works meanwhile |
+//! | --- | --- | --- |
+//! | `Return`, as without a choice | returned, and dead-lettered after [`max_attempts`](Builder::max_attempts) | others, which overtake it |
+//! | `Retry` | tried again by its worker, and dead-lettered after `max_attempts`; returned if the budget is spent | this worker waits with it |
+//! | `DeadLetter` | dead-lettered at once | others |
+//! | `Fail` | failed | others |
 //!
 //! - **Failed** means that the value is gone: it moved into the handler's future and died with it. The failure is
 //!   counted and is an event.
@@ -73,6 +86,7 @@
 //!   the wait grows with the attempt ([`return_backoff`](Builder::return_backoff)), and after
 //!   [`max_attempts`](Builder::max_attempts) the item is **dead-lettered** instead, with a reason that names
 //!   attempts and last end. What was aborted goes back at once and is not dead-lettered for it.
+//! - An item that [ran out of its own time](Builder::deadline) is not tried again, since that would be in vain.
 //! - A delivery that the handler moves elsewhere (to another task, into a batch) stays *held* after the handler
 //!   returned, until it is settled there, and the pool does not end before. At the deadline it is ended without its
 //!   value; settling it later does nothing.
@@ -108,6 +122,7 @@ mod report;
 mod outcome;
 
 mod context;
+mod failure;
 mod handle;
 
 mod backoff;
@@ -116,12 +131,14 @@ mod desk;
 mod handler;
 mod hands;
 mod intake;
+mod rules;
 mod supervisor;
 mod worker;
 
 pub use backoff::Backoff;
 pub use builder::{Builder, FromQueue, FromSource, Handled, Input, Missing, StartError};
 pub use context::WorkContext;
+pub use failure::{OnFailure, Retry};
 pub use handle::PoolHandle;
 pub use handler::WorkerId;
 pub use outcome::{BoxError, IntoOutcome};

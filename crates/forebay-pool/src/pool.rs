@@ -14,6 +14,7 @@ use crate::builder::{Builder, Missing};
 use crate::hands::{Hands, Settlements, Terms};
 use crate::intake::{Command, Intake};
 use crate::report::EndedBy;
+use crate::rules::Rules;
 use crate::supervisor::Order;
 use crate::{Backoff, Phase, PoolHandle, PoolStats, Report, WorkerId};
 
@@ -59,7 +60,8 @@ pub(crate) struct Shared<T> {
     pub(crate) intake: Intake<T>,
     /// One pair for each worker there ever was: an account is kept when its worker has left.
     hands: Mutex<Vec<Arc<Hands<T>>>>,
-    terms: Terms,
+    terms: Arc<Terms>,
+    pub(crate) rules: Rules<T>,
     pub(crate) settlements: Arc<Settlements>,
     /// For items that are returned, and for a source or a worker that fails again and again.
     pub(crate) backoff: Backoff,
@@ -331,7 +333,8 @@ impl<T: Send + 'static> Shared<T> {
     pub(crate) fn new(
         intake: Intake<T>,
         hands: Vec<Arc<Hands<T>>>,
-        terms: Terms,
+        terms: Arc<Terms>,
+        rules: Rules<T>,
         settlements: Arc<Settlements>,
         backoff: Backoff,
         undelivered: Arc<AtomicU64>,
@@ -340,6 +343,7 @@ impl<T: Send + 'static> Shared<T> {
             intake,
             hands: Mutex::new(hands),
             terms,
+            rules,
             settlements,
             backoff,
             phase: watch::Sender::new(Phase::Open),
@@ -410,7 +414,8 @@ impl<T: Send + 'static> Shared<T> {
             };
             // Only the supervisor comes here, so the two lists grow alike although no lock is held across both:
             // whoever polls the source has the intake's, and may read the counters.
-            let hands = Arc::new(Hands::new(WorkerId(there), self.terms, Arc::clone(&self.settlements)));
+            let hands =
+                Arc::new(Hands::new(WorkerId(there), Arc::clone(&self.terms), Arc::clone(&self.settlements)));
             self.intake.add_seat(Arc::clone(&hands));
             self.hands().push(hands);
         }
@@ -448,6 +453,7 @@ impl<T: Send + 'static> Shared<T> {
         for (index, hands) in self.hands().iter().enumerate() {
             let (tally, held, busy) = hands.account();
             stats.add(&tally, held, busy, index >= workers);
+            stats.failing += usize::from(hands.is_failing());
         }
         stats
     }
@@ -465,6 +471,8 @@ impl<T: Send + 'static> Shared<T> {
             undelivered: self.undelivered.load(Ordering::Acquire),
             aborted: stats.aborted,
             panics: stats.panics,
+            timed_out: stats.timed_out,
+            retried: stats.retried,
             restarts: stats.restarts,
             settled: self.intake.is_settled(),
             elapsed: self.started.elapsed(),

@@ -45,6 +45,9 @@ pub struct PoolStats {
     /// How many of them have an item in hand, those that leave among them. The others wait for their service, or are
     /// being rebuilt.
     pub busy: usize,
+    /// How many of them cannot work now, because their handler cannot be built or their service fails before it is
+    /// ready. They try again, less and less often.
+    pub failing: usize,
     /// Items taken from the source.
     pub taken: u64,
     /// Items that their handler was done with, or acked.
@@ -62,6 +65,10 @@ pub struct PoolStats {
     /// Panics of handlers: in their calls and polls, and in the destructors of the handlers and of their futures.
     /// Those of a maker, and in the readiness of a service, are events only.
     pub panics: u64,
+    /// Attempts that were cut short because they took too long, or came too late.
+    pub timed_out: u64,
+    /// Attempts that followed a failed one in the same worker, without going back to the source.
+    pub retried: u64,
     /// How often a worker's handler or service was built anew.
     pub restarts: u64,
 }
@@ -112,6 +119,10 @@ pub struct Report {
     /// Panics of handlers: in their calls and polls, and in the destructors of the handlers and of their futures.
     /// Those of a maker, and in the readiness of a service, are events only.
     pub panics: u64,
+    /// Attempts that were cut short because they took too long, or came too late.
+    pub timed_out: u64,
+    /// Attempts that followed a failed one in the same worker, without going back to the source.
+    pub retried: u64,
     /// How often a worker's handler or service was built anew.
     pub restarts: u64,
     /// Whether the source confirmed all settlements. If not, items that are counted as completed may be delivered
@@ -188,6 +199,7 @@ impl PoolStats {
             paused,
             idle,
             busy: 0,
+            failing: 0,
             taken: 0,
             completed: 0,
             failed: 0,
@@ -196,6 +208,8 @@ impl PoolStats {
             held: 0,
             aborted: 0,
             panics: 0,
+            timed_out: 0,
+            retried: 0,
             restarts,
         }
     }
@@ -208,6 +222,8 @@ impl PoolStats {
         self.dead_lettered += tally.dead_lettered;
         self.aborted += tally.aborted;
         self.panics += tally.panics;
+        self.timed_out += tally.timed_out;
+        self.retried += tally.retried;
         self.held += held;
         self.busy += usize::from(busy);
         self.leaving += usize::from(busy && beyond);
@@ -248,8 +264,12 @@ impl fmt::Display for Report {
         if self.aborted > 0 {
             write!(f, "; {} aborted", self.aborted)?;
         }
-        if self.panics > 0 {
-            write!(f, "; {} panicked", self.panics)?;
+        for (what, count) in
+            [("panicked", self.panics), ("timed out", self.timed_out), ("retried", self.retried)]
+        {
+            if count > 0 {
+                write!(f, "; {count} {what}")?;
+            }
         }
         if !self.settled {
             f.write_str("; not all settlements confirmed")?;

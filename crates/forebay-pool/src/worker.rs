@@ -20,6 +20,9 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::contain::contain;
 use crate::desk::Desk;
@@ -31,6 +34,9 @@ use crate::outcome::{BoxError, chain};
 pub(crate) trait Crew<T>: Send + Sync {
     /// The task of the worker at `desk`, ending when there is nothing more to do for it.
     fn hire(&self, desk: Desk<T>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// Whether the handlers are lent deliveries.
+    fn lends(&self) -> bool;
 }
 
 /// A crew whose handlers `M` makes.
@@ -71,13 +77,19 @@ impl<T: Send + 'static, M: Make<T>> Crew<T> for CrewOf<M> {
     fn hire(&self, desk: Desk<T>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(work(Arc::clone(&self.0), desk))
     }
+
+    fn lends(&self) -> bool {
+        M::Handle::LENDS
+    }
 }
 
 // === impl Seated ===
 
 impl<T: Send + 'static> Seated<'_, T> {
     /// Waits until the handler is ready, and only then for an item: one that is taken can be started at once.
-    async fn next<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>) -> Next {
+    ///
+    /// `in_hand`: there is one already, which is tried again.
+    async fn next<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>, in_hand: bool) -> Next {
         let intake = &self.desk.shared.intake;
         let seat = self.desk.seat();
         let handler = bench.handler.as_mut().expect("it stays until the bench goes");
@@ -87,10 +99,14 @@ impl<T: Send + 'static> Seated<'_, T> {
                 // Turning the error into text may run foreign code too.
                 match contain(|| handler.poll_ready(cx).map_err(|error| chain(&error))) {
                     Ok(Poll::Ready(Ok(()))) => ready = true,
+                    Ok(Poll::Pending) if in_hand => return Poll::Pending,
                     Ok(Poll::Pending) => return intake.poll_over(seat, cx).map(|()| Next::End),
                     Ok(Poll::Ready(Err(error))) => return Poll::Ready(Next::Unready(error)),
                     Err(panic) => return Poll::Ready(Next::Unready(format!("panicked: {panic}"))),
                 }
+            }
+            if in_hand {
+                return Poll::Ready(Next::Item);
             }
             intake.poll_take(seat, cx).map(|taken| if taken { Next::Item } else { Next::End })
         })
@@ -101,10 +117,20 @@ impl<T: Send + 'static> Seated<'_, T> {
     async fn run<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>) -> RunEnd {
         let hands = &self.desk.hands;
         let handler = bench.handler.as_mut().expect("it stays until the bench goes");
-        match contain(|| handler.call(self.desk)) {
+        let mut cut = match contain(|| self.desk.cut()) {
+            Ok(Some(cut)) if cut.at <= Instant::now() => {
+                hands.skip();
+                return cut.end;
+            }
+            Ok(cut) => cut,
+            Err(panic) => return RunEnd::Panicked(panic),
+        };
+        let deadline = cut.as_ref().map(|cut| cut.at);
+        match contain(|| handler.call(self.desk, deadline)) {
             Ok(future) => bench.running.set(Some(future)),
             Err(panic) => return RunEnd::Panicked(panic),
         }
+        let mut too_late = pin!(deadline.map(sleep_until));
         let run_end = poll_fn(|cx| {
             if H::LENDS {
                 hands.enter_poll();
@@ -115,6 +141,11 @@ impl<T: Send + 'static> Seated<'_, T> {
                 hands.leave_poll();
             }
             match polled {
+                Ok(Poll::Pending) => match too_late.as_mut().as_pin_mut() {
+                    // After the handler: what is done by then is done in time.
+                    Some(too_late) => too_late.poll(cx).map(|()| cut.take().expect("it ends once").end),
+                    None => Poll::Pending,
+                },
                 Ok(poll) => poll,
                 Err(panic) => Poll::Ready(RunEnd::Panicked(panic)),
             }
@@ -140,7 +171,7 @@ impl<T: Send + 'static> Seated<'_, T> {
     async fn rest(&self, setbacks: u32) {
         let pause = self.desk.shared.backoff.after_failures(setbacks);
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = sleep(pause) => {}
             () = poll_fn(|cx| self.desk.shared.intake.poll_over(self.desk.seat(), cx)) => {}
         }
     }
@@ -149,6 +180,7 @@ impl<T: Send + 'static> Seated<'_, T> {
 impl<T: Send + 'static> Drop for Seated<'_, T> {
     fn drop(&mut self) {
         self.desk.shared.intake.leave(self.desk.seat());
+        self.desk.hands.set_failing(false);
         self.desk.hands.abandon();
     }
 }
@@ -179,21 +211,37 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, desk: Desk<T>) {
     let mut running = pin!(None);
     // In a row: makers that panicked, and services that failed before they were ready.
     let mut setbacks = 0_u32;
-    while !shared.intake.is_over_for(desk.seat()) {
+    // How long to wait until the item in hand is tried again, if there is one.
+    let mut again: Option<Duration> = None;
+    while again.is_some() || !shared.intake.is_over_for(desk.seat()) {
+        if setbacks > 0 {
+            hands.set_failing(true);
+            seated.rest(setbacks).await;
+            if shared.intake.is_over_for(desk.seat()) {
+                // An item in hand goes back with the seat.
+                break;
+            }
+        }
         let mut bench = match contain(|| make.make(id)) {
             Ok(handler) => Bench { desk: &desk, handler: Some(handler), running: running.as_mut() },
             Err(panic) => {
                 setbacks = setbacks.saturating_add(1);
                 tracing::error!(worker = id.index(), setbacks, %panic, "worker could not be built");
-                seated.rest(setbacks).await;
                 continue;
             }
         };
         let ended = loop {
             // A source may always have an item ready, and a handler may never wait: others must get their turn.
             tokio::task::coop::consume_budget().await;
-            match seated.next(&mut bench).await {
-                Next::Item => setbacks = 0,
+            if let Some(pause) = again {
+                sleep(pause).await;
+            }
+            match seated.next(&mut bench, again.is_some()).await {
+                Next::Item if setbacks == 0 => {}
+                Next::Item => {
+                    setbacks = 0;
+                    hands.set_failing(false);
+                }
                 Next::End => break true,
                 Next::Unready(error) => {
                     setbacks = setbacks.saturating_add(1);
@@ -202,7 +250,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, desk: Desk<T>) {
                 }
             }
             let run_end = seated.run(&mut bench).await;
-            hands.finish(&run_end);
+            again = hands.finish(&run_end);
             if matches!(run_end, RunEnd::Panicked(_)) {
                 break false;
             }
@@ -212,9 +260,6 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, desk: Desk<T>) {
             break;
         }
         shared.count_restart();
-        if setbacks > 0 {
-            seated.rest(setbacks).await;
-        }
     }
 }
 

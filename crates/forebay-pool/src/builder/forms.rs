@@ -1,5 +1,6 @@
 //! The forms in which a pool is given its handler.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use forebay_queue::Delivery;
@@ -8,6 +9,7 @@ use tower_service::Service;
 use super::{Builder, Handled, Input, Missing};
 use crate::handler::{ByDelivery, ByDeliveryIn, ByService, ByValue, ByValueIn};
 use crate::outcome::{BoxError, IntoOutcome};
+use crate::rules::Rules;
 use crate::worker::{Crew, CrewOf};
 use crate::{WorkContext, WorkerId};
 
@@ -144,6 +146,52 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         })))
     }
 
+    /// Runs `handler` on each item, which stays with the pool: it is completed if the handler returns without an
+    /// error, and otherwise still there, to go back or to be tried again.
+    ///
+    /// The future borrows the item, so it must be boxed, which costs an allocation for each.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::Pool;
+    ///
+    /// /// Sends what is left of a batch of lines.
+    /// async fn send(lines: &mut Vec<&str>) -> Result<(), &'static str> {
+    ///     while let Some(_line) = lines.pop() {
+    ///         if lines.len() == 1 {
+    ///             return Err("connection reset"); // what is sent is not sent again
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// let pool = Pool::builder().queue(10).handler_mut(|lines| Box::pin(send(lines))).start()?;
+    /// pool.produce(vec!["a", "b", "c"]).await?;
+    /// let report = pool.finish().await;
+    /// assert_eq!((report.returned, report.completed), (1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn handler_mut<F, R>(self, handler: F) -> Builder<I, Handled<T>>
+    where
+        F: for<'a> Fn(&'a mut T) -> Pin<Box<dyn Future<Output = R> + Send + 'a>> + Send + Sync + 'static,
+        R: IntoOutcome + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        self.handler_delivery(move |mut delivery| {
+            let handler = Arc::clone(&handler);
+            async move {
+                let item = delivery.item_mut().expect("a source hands out deliveries that have their item");
+                let done = handler(item).await.into_outcome();
+                if done.is_ok() {
+                    delivery.ack();
+                }
+                done
+            }
+        })
+    }
+
     /// Runs `handler` on each item, beside the [context](WorkContext) of its work: which worker and attempt it is,
     /// whether that is still wanted, and the pool.
     pub fn handler_in<F, Fut>(self, handler: F) -> Builder<I, Handled<T>>
@@ -231,7 +279,11 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
     }
 
     fn handled(self, crew: impl Crew<T> + 'static) -> Builder<I, Handled<T>> {
-        Builder { options: self.options, input: self.input, handler: Handled(Arc::new(crew)) }
+        Builder {
+            options: self.options,
+            input: self.input,
+            handler: Handled { crew: Arc::new(crew), rules: Rules::default() },
+        }
     }
 }
 

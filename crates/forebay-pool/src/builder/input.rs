@@ -65,7 +65,7 @@ pub(super) mod sealed {
 // === impl Builder ===
 
 impl<H> Builder<Missing, H> {
-    /// Gives the pool a queue of its own with room for `capacity` items, which [`Pool::produce`] fills. When it
+    /// Gives the pool a queue of its own with room for `capacity` items, which [`Pool::produce`](crate::Pool::produce) fills. When it
     /// is full, producers wait. 0 is a rendezvous: an item is accepted when a worker takes it.
     ///
     /// For more choice (drop or refuse when full, watermarks) build a queue and use [`source`](Self::source).

@@ -11,6 +11,8 @@
 mod forms;
 /// What feeds a pool.
 mod input;
+/// Options that depend on the items' type.
+mod items;
 /// Numbers and policies.
 mod options;
 /// From a description to a pool.
@@ -19,6 +21,7 @@ mod start;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::rules::Rules;
 use crate::worker::Crew;
 
 use self::options::Options;
@@ -28,7 +31,7 @@ pub use self::start::StartError;
 
 /// Describes a pool: what feeds it (`I`), and what its workers do (`H`).
 ///
-/// Made by [`Pool::builder`]. Choose one of [`queue`](Self::queue) and [`source`](Self::source), then one form of
+/// Made by [`Pool::builder`](crate::Pool::builder). Choose one of [`queue`](Self::queue) and [`source`](Self::source), then one form of
 /// handler, then [`start`](Self::start); [which form?](crate#which-form-of-handler-do-i-want)
 ///
 /// ```
@@ -78,7 +81,10 @@ pub struct Missing;
 ///
 /// let builder: Builder<FromQueue<u32>, Handled<u32>> = Pool::builder().queue(10).handler(|_| async {});
 /// ```
-pub struct Handled<T>(Arc<dyn Crew<T>>);
+pub struct Handled<T> {
+    crew: Arc<dyn Crew<T>>,
+    rules: Rules<T>,
+}
 // === impl Builder ===
 
 impl Builder {
@@ -97,6 +103,6 @@ impl<I, H> fmt::Debug for Builder<I, H> {
 
 impl<T> fmt::Debug for Handled<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handled").finish_non_exhaustive()
+        f.debug_struct("Handled").field("rules", &self.rules).finish_non_exhaustive()
     }
 }

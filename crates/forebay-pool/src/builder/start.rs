@@ -11,12 +11,12 @@ use tokio::sync::watch;
 use tracing::Instrument;
 
 use super::{Builder, Handled, Input, Options};
-use crate::WorkerId;
 use crate::contain::contain;
 use crate::hands::{Hands, Settlements, Terms};
 use crate::intake::Intake;
 use crate::pool::{Pool, Shared};
 use crate::supervisor::{Order, Supervisor};
+use crate::{OnFailure, WorkerId};
 
 /// Why a pool could not start.
 ///
@@ -35,6 +35,14 @@ pub enum StartError {
     /// An item that may not be tried at all would never be worked on.
     #[error("max_attempts is 0: an item needs at least one attempt")]
     NoAttempts,
+    /// The handler takes the item itself, which is gone when it fails, and the policy needs it.
+    #[error(
+        "OnFailure::{policy} needs the item after its handler failed: use `keep_copies`, or a handler that takes the delivery"
+    )]
+    CannotRetry {
+        /// Which policy.
+        policy: &'static str,
+    },
     /// Workers are tokio tasks.
     #[error(
         "a pool must be started within a tokio runtime: call `start` from async code, or enter the runtime first"
@@ -56,7 +64,9 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
     /// [`StartError`], if an option makes no sense, or there is no runtime or one without timers. In the last case
     /// tokio's panic is contained, but the program's panic hook has seen it.
     pub fn start(self) -> Result<Pool<T, I::Producer>, StartError> {
-        let Options { workers, max_attempts, backoff } = self.options;
+        let Options { workers, max_attempts, backoff, on_failure, timeout } = self.options;
+        let Handled { crew, mut rules } = self.handler;
+        rules.timeout = timeout;
         let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, NonZeroUsize::get));
         if workers == 0 {
             return Err(StartError::NoWorkers);
@@ -70,16 +80,28 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
 
         let undelivered = Arc::new(AtomicU64::new(0));
         let (source, producer) = self.input.open(Arc::clone(&undelivered));
-        let terms = Terms { redelivers: source.redelivers(), max_attempts, backoff };
+        let redelivers = source.redelivers();
+        let keeps = crew.lends() || rules.copy.is_some();
+        match &on_failure {
+            Some(OnFailure::Retry(_)) if !keeps => return Err(StartError::CannotRetry { policy: "Retry" }),
+            Some(OnFailure::Return) if !keeps && !redelivers => {
+                return Err(StartError::CannotRetry { policy: "Return" });
+            }
+            Some(OnFailure::DeadLetter) if !keeps && !redelivers => {
+                return Err(StartError::CannotRetry { policy: "DeadLetter" });
+            }
+            _ => {}
+        }
+        let terms = Arc::new(Terms { redelivers, max_attempts, backoff, on_failure });
         let settlements = Arc::new(Settlements::default());
         let hands: Vec<_> = (0..workers)
-            .map(|index| Arc::new(Hands::new(WorkerId(index), terms, Arc::clone(&settlements))))
+            .map(|index| Arc::new(Hands::new(WorkerId(index), Arc::clone(&terms), Arc::clone(&settlements))))
             .collect();
         let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements));
-        let shared = Arc::new(Shared::new(intake, hands, terms, settlements, backoff, undelivered));
+        let shared = Arc::new(Shared::new(intake, hands, terms, rules, settlements, backoff, undelivered));
 
         let (orders, received) = watch::channel(Order::Run);
-        let supervisor = Supervisor::new(Arc::clone(&shared), self.handler.0, received);
+        let supervisor = Supervisor::new(Arc::clone(&shared), crew, received);
         let supervisor = runtime.spawn(supervisor.run().in_current_span());
         tracing::debug!(workers, "pool started");
         Ok(Pool::new(shared, supervisor, orders, producer))

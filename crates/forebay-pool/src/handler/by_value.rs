@@ -1,5 +1,7 @@
 //! Functions that take the item: the value moves into the future, so an item that fails is gone.
 
+use tokio::time::Instant;
+
 use super::{Handle, Make, WorkerId};
 use crate::desk::Desk;
 use crate::outcome::sealed::Sealed as _;
@@ -34,8 +36,8 @@ where
 
     const LENDS: bool = false;
 
-    fn call(&mut self, desk: &Desk<T>) -> Fut {
-        (self.0)(desk.hands.keep())
+    fn call(&mut self, desk: &Desk<T>, _: Option<Instant>) -> Fut {
+        (self.0)(desk.keep())
     }
 
     fn outcome(output: Fut::Output) -> Result<(), BoxError> {

@@ -1,6 +1,7 @@
 //! Functions that take the delivery: whatever ends them, unwinding gives the item back.
 
 use forebay_queue::Delivery;
+use tokio::time::Instant;
 
 use super::{Handle, Make, WorkerId};
 use crate::desk::Desk;
@@ -36,7 +37,7 @@ where
 
     const LENDS: bool = true;
 
-    fn call(&mut self, desk: &Desk<T>) -> Fut {
+    fn call(&mut self, desk: &Desk<T>, _: Option<Instant>) -> Fut {
         (self.0)(desk.hands.lend())
     }
 

@@ -1,6 +1,7 @@
 //! Functions that want to know more than the item.
 
 use forebay_queue::Delivery;
+use tokio::time::Instant;
 
 use super::{Handle, Make, WorkerId};
 use crate::WorkContext;
@@ -41,9 +42,9 @@ where
     const LENDS: bool = false;
     const IN_CONTEXT: bool = true;
 
-    fn call(&mut self, desk: &Desk<T>) -> Fut {
-        let item = desk.hands.keep();
-        (self.0)(desk.context(), item)
+    fn call(&mut self, desk: &Desk<T>, deadline: Option<Instant>) -> Fut {
+        let item = desk.keep();
+        (self.0)(desk.context(deadline), item)
     }
 
     fn outcome(output: Fut::Output) -> Result<(), BoxError> {
@@ -78,9 +79,9 @@ where
     const LENDS: bool = true;
     const IN_CONTEXT: bool = true;
 
-    fn call(&mut self, desk: &Desk<T>) -> Fut {
+    fn call(&mut self, desk: &Desk<T>, deadline: Option<Instant>) -> Fut {
         let delivery = desk.hands.lend();
-        (self.0)(desk.context(), delivery)
+        (self.0)(desk.context(deadline), delivery)
     }
 
     fn outcome(output: Fut::Output) -> Result<(), BoxError> {

@@ -15,6 +15,8 @@ mod service;
 use std::fmt;
 use std::task::{Context, Poll};
 
+use tokio::time::Instant;
+
 use crate::desk::Desk;
 use crate::outcome::BoxError;
 
@@ -66,8 +68,8 @@ pub(crate) trait Handle<T>: Send + 'static {
         Poll::Ready(Ok(()))
     }
 
-    /// Starts on the item that is in the worker's hands.
-    fn call(&mut self, desk: &Desk<T>) -> Self::Future;
+    /// Starts on the item that is in the worker's hands, and will be cut short at `deadline`.
+    fn call(&mut self, desk: &Desk<T>, deadline: Option<Instant>) -> Self::Future;
 
     /// What the future's output means.
     fn outcome(output: <Self::Future as Future>::Output) -> Result<(), BoxError>;

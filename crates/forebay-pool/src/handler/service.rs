@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll};
 
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{Handle, Make, WorkerId};
@@ -39,8 +40,8 @@ where
         self.0.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, desk: &Desk<T>) -> S::Future {
-        self.0.call(desk.hands.keep())
+    fn call(&mut self, desk: &Desk<T>, _: Option<Instant>) -> S::Future {
+        self.0.call(desk.keep())
     }
 
     fn outcome(output: Result<S::Response, S::Error>) -> Result<(), BoxError> {

@@ -1,31 +1,13 @@
-//! The account of one worker's hands: what is in them, what became of the rest, and what the rules of returning
-//! decide. It holds no lock, tells nobody and reads no clock.
+//! The account of one worker's hands: what is in them, and what became of the rest. It holds no lock, tells nobody and
+//! reads no clock.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use forebay_queue::{Delivery, End, Receipt, Settle};
 use slab::Slab;
 
-use crate::Backoff;
-
-/// What a pool does with items that come back.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Terms {
-    /// Whether the source has a copy of what it handed out.
-    pub(crate) redelivers: bool,
-    pub(crate) max_attempts: u32,
-    pub(crate) backoff: Backoff,
-}
-
-/// How a run ended, as the worker saw it.
-#[derive(Debug)]
-pub(crate) enum RunEnd {
-    Done,
-    Failed(String),
-    Panicked(String),
-    Aborted,
-}
+use super::terms::{Rest, RunEnd, Terms, Verdict};
 
 /// What became of an item that left the hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +28,15 @@ pub(crate) struct Tally {
     pub(crate) dead_lettered: u64,
     pub(crate) panics: u64,
     pub(crate) aborted: u64,
+    pub(crate) timed_out: u64,
+    pub(crate) retried: u64,
 }
 
 pub(super) struct Ledger<T> {
     tally: Tally,
     /// Given, and not yet started on.
     inbox: Option<Delivery<T>>,
-    /// The duty whose item a by-value handler has.
+    /// The duty whose item a by-value handler has, or a copy of it.
     kept: Option<Delivery<T>>,
     /// The duties whose deliveries are out of our hands; more than one only where a handler moved some elsewhere.
     lent: Slab<Lent<T>>,
@@ -76,6 +60,7 @@ struct Lent<T> {
     source_receipt: Receipt,
     source: Option<Arc<dyn Settle<T>>>,
     attempt: u32,
+    enqueued_at: Option<SystemTime>,
     /// It came back during its run, and waits for the run to finish.
     came_back: Option<CameBack<T>>,
 }
@@ -92,30 +77,27 @@ pub(super) struct Ended<T> {
     pub(super) settlement: Settlement<T>,
 }
 
-/// Something that the source is to be told, once the ledger's lock is released.
-pub(super) enum Settlement<T> {
-    Kept(Delivery<T>, End),
-    Lent { source: Option<Arc<dyn Settle<T>>>, receipt: Receipt, item: Option<T>, end: End },
+/// How a run came out.
+pub(super) enum Finish<T> {
+    /// Nothing of it was in hand: the handler had settled the item before, or moved it elsewhere.
+    Nothing,
+    Ended(Ended<T>),
+    /// The item lies in the inbox again, to be started on after so long.
+    Again(Duration),
 }
 
-// === impl Terms ===
+/// Something that the source is to be told, once the ledger's lock is released.
+pub(super) struct Settlement<T> {
+    back: Back<T>,
+    end: End,
+    /// The value is not to go along, even if it is there.
+    discard: bool,
+}
 
-impl Terms {
-    /// An item goes back: not sooner than the backoff allows, and not more often than allowed.
-    fn end_of_returned(&self, attempt: u32, after: Duration, run_end: &RunEnd) -> (Became, End) {
-        let why = match run_end {
-            // The pool's own decision is not the item's fault.
-            RunEnd::Aborted => return (Became::Returned, End::Nack { after }),
-            RunEnd::Done => "handed back",
-            RunEnd::Failed(error) => &format!("failed: {error}"),
-            RunEnd::Panicked(panic) => &format!("panicked: {panic}"),
-        };
-        if attempt < self.max_attempts {
-            return (Became::Returned, End::Nack { after: after.max(self.backoff.after(attempt)) });
-        }
-        let reason = format!("attempt {attempt} of {}: {why}", self.max_attempts);
-        (Became::DeadLettered, End::DeadLetter { reason })
-    }
+/// A delivery that is ours again.
+enum Back<T> {
+    Kept(Delivery<T>),
+    Lent(Lent<T>, Option<T>),
 }
 
 // === impl Became ===
@@ -173,20 +155,35 @@ impl<T> Ledger<T> {
     pub(super) fn keep(&mut self) -> T {
         let mut delivery = self.take_inbox();
         let item = delivery.take();
-        self.kept = Some(delivery);
+        self.keep_whole(delivery);
         item.expect("a source hands out deliveries that have their item")
+    }
+
+    /// Starts a run, or what counts as one, with the item still in hand.
+    pub(super) fn keep_whole(&mut self, delivery: Delivery<T>) {
+        self.kept = Some(delivery);
+    }
+
+    /// Takes out what lies in the inbox, to be put back or kept at once.
+    pub(super) fn take_inbox(&mut self) -> Delivery<T> {
+        self.inbox.take().expect("a run starts with a delivery in the inbox")
+    }
+
+    /// Puts it back.
+    pub(super) fn put_inbox(&mut self, delivery: Delivery<T>) {
+        self.inbox = Some(delivery);
     }
 
     /// Starts a run by delivery, which will tell `settler` how it ends.
     pub(super) fn lend(&mut self, settler: Arc<dyn Settle<T>>) -> Delivery<T> {
         let delivery = self.take_inbox();
-        let attempt = self.attempt;
+        let (attempt, enqueued_at) = (self.attempt, delivery.enqueued_at());
         let place = self.lent.vacant_entry();
         let receipt = Receipt::new(u64::from(self.lent_so_far) << 32 | place.key() as u64);
         self.lent_so_far = self.lent_so_far.wrapping_add(1);
         self.lent_to_run = Some(receipt);
         delivery.map_settler(|source_receipt, source| {
-            place.insert(Lent { receipt, source_receipt, source, attempt, came_back: None });
+            place.insert(Lent { receipt, source_receipt, source, attempt, enqueued_at, came_back: None });
             (receipt, settler)
         })
     }
@@ -219,7 +216,8 @@ impl<T> Ledger<T> {
                 }
                 self.telling += 1;
                 let lent = self.lent.remove(slab_key(receipt));
-                return Ok(Some(self.give_back(lent, came_back, terms, &RunEnd::Done)));
+                let (back, rest) = lent.come_back(came_back, false);
+                return Ok(self.follow(back, terms.judge(&RunEnd::Done, rest)).ended());
             }
             End::Ack => Became::Completed,
             End::DeadLetter { .. } => Became::DeadLettered,
@@ -240,24 +238,69 @@ impl<T> Ledger<T> {
         self.polling = polling;
     }
 
-    /// The run ended. `None`: nothing of it is in hand.
-    pub(super) fn finish(&mut self, terms: &Terms, run_end: &RunEnd) -> Option<Ended<T>> {
+    /// The run ended. `may_retry`: a budget allows another attempt, or there is none.
+    pub(super) fn finish(&mut self, terms: &Terms, run_end: &RunEnd, may_retry: bool) -> Finish<T> {
         self.polling = false;
         match run_end {
             RunEnd::Panicked(_) => self.tally.panics += 1,
             RunEnd::Aborted => self.tally.aborted += 1,
+            RunEnd::TimedOut | RunEnd::Expired => self.tally.timed_out += 1,
             RunEnd::Done | RunEnd::Failed(_) => {}
         }
-        if let Some(delivery) = self.kept.take() {
-            let (became, end) = self.end_of_kept(terms, run_end);
-            self.tally.count(became);
-            let settlement = Settlement::Kept(delivery, end);
-            return Some(Ended { became, attempt: self.attempt, settlement });
-        }
+        let (back, rest) = if let Some(delivery) = self.kept.take() {
+            if let RunEnd::Done = run_end {
+                let done = Verdict::Leaves { became: Became::Completed, end: End::Ack, discard: false };
+                return self.follow(Back::Kept(delivery), done);
+            }
+            let has_item = delivery.item().is_some();
+            let after = Duration::ZERO;
+            (
+                Back::Kept(delivery),
+                Rest { attempt: self.attempt, after, has_item, has_source: true, may_retry },
+            )
+        } else if let Some((lent, came_back)) = self.take_come_back() {
+            lent.come_back(came_back, may_retry)
+        } else {
+            return Finish::Nothing;
+        };
+        self.follow(back, terms.judge(run_end, rest))
+    }
+
+    /// The attempt number of the present run, if it left its item.
+    pub(super) fn attempt_with_item(&self) -> Option<u32> {
+        let item = match (&self.kept, self.lent_to_run) {
+            (Some(delivery), _) => delivery.item(),
+            (None, Some(receipt)) => {
+                let lent = self.lent.get(slab_key(receipt)).filter(|lent| lent.receipt == receipt);
+                lent.and_then(|lent| lent.came_back.as_ref()).and_then(|came_back| came_back.item.as_ref())
+            }
+            (None, None) => None,
+        };
+        item.map(|_| self.attempt)
+    }
+
+    /// What the present run was lent and gave back.
+    fn take_come_back(&mut self) -> Option<(Lent<T>, CameBack<T>)> {
         let receipt = self.lent_to_run.take()?;
         let came_back = self.lent_mut(receipt)?.came_back.take()?;
-        let lent = self.lent.remove(slab_key(receipt));
-        Some(self.give_back(lent, came_back, terms, run_end))
+        Some((self.lent.remove(slab_key(receipt)), came_back))
+    }
+
+    /// Does with a delivery as was decided.
+    fn follow(&mut self, back: Back<T>, verdict: Verdict) -> Finish<T> {
+        match verdict {
+            Verdict::Leaves { became, end, discard } => {
+                self.tally.count(became);
+                let attempt = back.attempt();
+                Finish::Ended(Ended { became, attempt, settlement: Settlement { back, end, discard } })
+            }
+            Verdict::Again(after) => {
+                self.tally.retried += 1;
+                self.attempt = self.attempt.saturating_add(1);
+                self.inbox = Some(back.into_delivery().with_attempt(self.attempt));
+                Finish::Again(after)
+            }
+        }
     }
 
     /// A panic that is not the end of a run.
@@ -269,7 +312,8 @@ impl<T> Ledger<T> {
     pub(super) fn return_inbox(&mut self) -> Option<Settlement<T>> {
         let delivery = self.inbox.take()?;
         self.tally.count(Became::Returned);
-        Some(Settlement::Kept(delivery, End::Nack { after: Duration::ZERO }))
+        let end = End::Nack { after: Duration::ZERO };
+        Some(Settlement { back: Back::Kept(delivery), end, discard: false })
     }
 
     /// Ends one of the deliveries that are elsewhere, without its value.
@@ -277,8 +321,9 @@ impl<T> Ledger<T> {
         let (key, _) = self.lent.iter().next()?;
         let lent = self.lent.remove(key);
         self.tally.aborted += 1;
-        let came_back = CameBack { item: None, after: Duration::ZERO };
-        Some(self.give_back(lent, came_back, terms, &RunEnd::Aborted).settlement)
+        let (back, rest) = lent.come_back(CameBack { item: None, after: Duration::ZERO }, false);
+        let ended = self.follow(back, terms.judge(&RunEnd::Aborted, rest)).ended()?;
+        Some(ended.settlement)
     }
 
     /// What the source calls a lent delivery, and whom it wants to be told of it.
@@ -316,46 +361,65 @@ impl<T> Ledger<T> {
         self.attempt
     }
 
-    fn take_inbox(&mut self) -> Delivery<T> {
-        self.inbox.take().expect("a run starts with a delivery in the inbox")
-    }
-
     fn lent_mut(&mut self, receipt: Receipt) -> Option<&mut Lent<T>> {
         self.lent.get_mut(slab_key(receipt)).filter(|lent| lent.receipt == receipt)
     }
 
-    /// A by-value run ended; its item's value is gone.
-    fn end_of_kept(&self, terms: &Terms, run_end: &RunEnd) -> (Became, End) {
-        match run_end {
-            RunEnd::Done => (Became::Completed, End::Ack),
-            // A source without a copy counts a nack without the value as failed, as we do.
-            _ if !terms.redelivers => (Became::Failed, End::Nack { after: Duration::ZERO }),
-            _ => terms.end_of_returned(self.attempt, Duration::ZERO, run_end),
+    fn end_lent(&mut self, lent: Lent<T>, item: Option<T>, became: Became, end: End) -> Ended<T> {
+        self.tally.count(became);
+        let attempt = lent.attempt;
+        let settlement = Settlement { back: Back::Lent(lent, item), end, discard: false };
+        Ended { became, attempt, settlement }
+    }
+}
+
+// === impl Lent ===
+
+impl<T> Lent<T> {
+    /// It came back without an end that says what is to become of it.
+    fn come_back(self, came_back: CameBack<T>, may_retry: bool) -> (Back<T>, Rest) {
+        let CameBack { item, after } = came_back;
+        let (has_item, has_source) = (item.is_some(), self.source.is_some());
+        let rest = Rest { attempt: self.attempt, after, has_item, has_source, may_retry };
+        (Back::Lent(self, item), rest)
+    }
+}
+
+// === impl Back ===
+
+impl<T> Back<T> {
+    fn attempt(&self) -> u32 {
+        match self {
+            Self::Kept(delivery) => delivery.attempt(),
+            Self::Lent(lent, _) => lent.attempt,
         }
     }
 
-    /// A lent delivery came back unsettled or nacked.
-    fn give_back(
-        &mut self,
-        lent: Lent<T>,
-        came_back: CameBack<T>,
-        terms: &Terms,
-        run_end: &RunEnd,
-    ) -> Ended<T> {
-        let CameBack { item, after } = came_back;
-        let (became, end) = if lent.source.is_none() || (item.is_none() && !terms.redelivers) {
-            // Nobody can deliver it again: it has no source that takes items back, or no value and no copy.
-            (Became::Failed, End::Nack { after })
-        } else {
-            terms.end_of_returned(lent.attempt, after, run_end)
+    /// The delivery as the source made it, to be tried again.
+    fn into_delivery(self) -> Delivery<T> {
+        let (lent, item) = match self {
+            Self::Kept(delivery) => return delivery,
+            Self::Lent(lent, item) => (lent, item.expect("only what has its item is tried again")),
         };
-        self.end_lent(lent, item, became, end)
+        let delivery = match lent.source {
+            Some(source) => Delivery::new(item, lent.source_receipt, source),
+            None => Delivery::unsettled(item),
+        };
+        match lent.enqueued_at {
+            Some(at) => delivery.with_enqueued_at(at),
+            None => delivery,
+        }
     }
+}
 
-    fn end_lent(&mut self, lent: Lent<T>, item: Option<T>, became: Became, end: End) -> Ended<T> {
-        self.tally.count(became);
-        let Lent { source_receipt: receipt, source, attempt, .. } = lent;
-        Ended { became, attempt, settlement: Settlement::Lent { source, receipt, item, end } }
+// === impl Finish ===
+
+impl<T> Finish<T> {
+    fn ended(self) -> Option<Ended<T>> {
+        match self {
+            Self::Ended(ended) => Some(ended),
+            Self::Nothing | Self::Again(_) => None,
+        }
     }
 }
 
@@ -364,14 +428,32 @@ impl<T> Ledger<T> {
 impl<T> Settlement<T> {
     /// Tells the source. Runs its code, and the item's destructor.
     pub(super) fn tell(self) {
-        match self {
-            Self::Kept(delivery, End::Ack) => delivery.ack(),
-            Self::Kept(delivery, End::Nack { after }) => delivery.nack(after),
-            Self::Kept(delivery, End::DeadLetter { reason }) => delivery.dead_letter(reason),
-            Self::Lent { source: Some(source), receipt, item, end } => source.settle(receipt, item, end),
-            Self::Lent { source: None, item, .. } => drop(item),
+        let Self { back, end, discard } = self;
+        match back {
+            Back::Kept(mut delivery) => {
+                if discard {
+                    drop(delivery.take());
+                }
+                match end {
+                    End::Ack => delivery.ack(),
+                    End::Nack { after } => delivery.nack(after),
+                    End::DeadLetter { reason } => delivery.dead_letter(reason),
+                }
+            }
+            Back::Lent(lent, item) => {
+                let item = if discard { drop_now(item) } else { item };
+                match lent.source {
+                    Some(source) => source.settle(lent.source_receipt, item, end),
+                    None => drop(item),
+                }
+            }
         }
     }
+}
+
+fn drop_now<T>(item: Option<T>) -> Option<T> {
+    drop(item);
+    None
 }
 
 /// Where in the slab a lent delivery is; the upper half of its receipt tells it from others that were there.

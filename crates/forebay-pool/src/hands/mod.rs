@@ -17,40 +17,67 @@ mod ledger;
 mod runs;
 /// The bell between settlements and the supervisor.
 mod settlements;
+/// What the rules decide.
+mod terms;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use forebay_queue::{Delivery, End, Receipt, Settle};
 
-use crate::WorkerId;
 use crate::contain::contain;
+use crate::{OnFailure, WorkerId};
 
-use self::ledger::{Became, Ledger, Settlement};
+use self::ledger::{Became, Finish, Ledger, Settlement};
 
-pub(crate) use self::ledger::{RunEnd, Tally, Terms};
+pub(crate) use self::ledger::Tally;
 pub(crate) use self::runs::Runs;
 pub(crate) use self::settlements::Settlements;
+pub(crate) use self::terms::{RunEnd, Terms};
 
 /// One worker's hands. Shared by the worker, the intake that gives to it, and the deliveries that it lends.
 pub(crate) struct Hands<T> {
     id: WorkerId,
-    terms: Terms,
+    terms: Arc<Terms>,
     settlements: Arc<Settlements>,
     runs: Arc<Runs>,
+    /// The worker cannot be built, or its service not made ready. Written by the worker.
+    failing: AtomicBool,
     ledger: Mutex<Ledger<T>>,
+}
+
+/// A delivery that is out of the inbox for a moment. Dropped, also by a panic, it counts as started on.
+struct KeptWhole<'a, T> {
+    hands: &'a Hands<T>,
+    delivery: Option<Delivery<T>>,
 }
 
 // === impl Hands ===
 
 impl<T> Hands<T> {
-    pub(crate) fn new(id: WorkerId, terms: Terms, settlements: Arc<Settlements>) -> Self {
-        Self { id, terms, settlements, runs: Arc::default(), ledger: Mutex::new(Ledger::new()) }
+    pub(crate) fn new(id: WorkerId, terms: Arc<Terms>, settlements: Arc<Settlements>) -> Self {
+        Self {
+            id,
+            terms,
+            settlements,
+            runs: Arc::default(),
+            failing: AtomicBool::new(false),
+            ledger: Mutex::new(Ledger::new()),
+        }
     }
 
     pub(crate) fn id(&self) -> WorkerId {
         self.id
+    }
+
+    pub(crate) fn set_failing(&self, failing: bool) {
+        self.failing.store(failing, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
     }
 
     pub(crate) fn runs(&self) -> &Arc<Runs> {
@@ -101,15 +128,72 @@ impl<T> Hands<T> {
         }
     }
 
+    /// Starts a run by value with a copy of the item, so that the item is there if the run fails.
+    pub(crate) fn keep_copy(&self, copy: impl FnOnce(&T) -> T) -> T {
+        // The copying is not our code, and not done under the lock. If it panics, the run ends like that.
+        let delivery = self.lock().take_inbox();
+        let whole = KeptWhole { hands: self, delivery: Some(delivery) };
+        let item = whole.delivery.as_ref().and_then(Delivery::item);
+        copy(item.expect("a source hands out deliveries that have their item"))
+    }
+
+    /// Looks at what lies in the inbox.
+    pub(crate) fn inspect<R>(&self, look: impl FnOnce(&Delivery<T>) -> R) -> R {
+        let delivery = self.lock().take_inbox();
+        let whole = KeptWhole { hands: self, delivery: Some(delivery) };
+        let seen = look(whole.delivery.as_ref().expect("it was just put there"));
+        whole.put_back();
+        seen
+    }
+
+    /// Counts what lies in the inbox as started on, by nobody.
+    pub(crate) fn skip(&self) {
+        let mut ledger = self.lock();
+        let delivery = ledger.take_inbox();
+        ledger.keep_whole(delivery);
+    }
+
     /// Ends the present run: what is still in hand of it ends as `run_end` says, and is counted.
-    pub(crate) fn finish(&self, run_end: &RunEnd) {
-        let (attempt, ended) = {
+    ///
+    /// `Some`: it does not end yet. It lies in the inbox again, and is to be started on after so long.
+    pub(crate) fn finish(&self, run_end: &RunEnd) -> Option<Duration> {
+        let may_retry = self.may_retry(run_end);
+        let (attempt, finish) = {
             let mut ledger = self.lock();
-            (ledger.attempt(), ledger.finish(&self.terms, run_end))
+            (ledger.attempt(), ledger.finish(&self.terms, run_end, may_retry))
         };
-        self.report(attempt, run_end, ended.as_ref().map(|ended| ended.became));
-        if let Some(ended) = ended {
-            self.tell_source(ended.settlement);
+        match finish {
+            Finish::Nothing => {
+                self.report(attempt, run_end, "settled or moved before");
+                None
+            }
+            Finish::Ended(ended) => {
+                self.report(attempt, run_end, ended.became.as_str());
+                self.deposit(ended.became);
+                self.tell_source(ended.settlement);
+                None
+            }
+            Finish::Again(after) => {
+                self.report(attempt, run_end, "tried again");
+                Some(after)
+            }
+        }
+    }
+
+    /// Asks the budget, which is not our code, outside of the lock.
+    fn may_retry(&self, run_end: &RunEnd) -> bool {
+        let Some(retry) = self.terms.retries(run_end, || self.lock().attempt_with_item()) else {
+            return false;
+        };
+        retry.budget.as_ref().is_none_or(|budget| contain(|| budget.withdraw()).unwrap_or(false))
+    }
+
+    fn deposit(&self, became: Became) {
+        if became == Became::Completed
+            && let Some(OnFailure::Retry(retry)) = &self.terms.on_failure
+            && let Some(budget) = &retry.budget
+        {
+            let _ = contain(|| budget.deposit());
         }
     }
 
@@ -169,15 +253,15 @@ impl<T> Hands<T> {
         self.settlements.note()
     }
 
-    /// `became` is `None` if the handler had settled the item before its end, or moved it elsewhere.
-    fn report(&self, attempt: u32, run_end: &RunEnd, became: Option<Became>) {
+    fn report(&self, attempt: u32, run_end: &RunEnd, item: &'static str) {
         let worker = self.id.index();
-        let item = became.map_or("settled or moved before", Became::as_str);
         match run_end {
             RunEnd::Failed(error) => tracing::warn!(worker, attempt, %error, item, "handler failed"),
             RunEnd::Panicked(panic) => tracing::error!(worker, attempt, %panic, item, "handler panicked"),
             RunEnd::Aborted => tracing::debug!(worker, attempt, item, "handler aborted"),
-            RunEnd::Done if became == Some(Became::DeadLettered) => self.report_last_attempt(attempt),
+            RunEnd::TimedOut => tracing::warn!(worker, attempt, item, "handler timed out"),
+            RunEnd::Expired => tracing::warn!(worker, attempt, item, "deadline of the item passed"),
+            RunEnd::Done if item == Became::DeadLettered.as_str() => self.report_last_attempt(attempt),
             RunEnd::Done => {}
         }
     }
@@ -191,6 +275,22 @@ impl<T> Hands<T> {
     }
 }
 
+impl<T> KeptWhole<'_, T> {
+    fn put_back(mut self) {
+        if let Some(delivery) = self.delivery.take() {
+            self.hands.lock().put_inbox(delivery);
+        }
+    }
+}
+
+impl<T> Drop for KeptWhole<'_, T> {
+    fn drop(&mut self) {
+        if let Some(delivery) = self.delivery.take() {
+            self.hands.lock().keep_whole(delivery);
+        }
+    }
+}
+
 impl<T: Send> Settle<T> for Hands<T> {
     fn settle(&self, receipt: Receipt, item: Option<T>, end: End) {
         let handed_back = matches!(end, End::Nack { .. });
@@ -200,6 +300,7 @@ impl<T: Send> Settle<T> for Hands<T> {
         if handed_back && ended.became == Became::DeadLettered {
             self.report_last_attempt(ended.attempt);
         }
+        self.deposit(ended.became);
         let first = self.tell_source(ended.settlement);
         // The first of a burst is news for the source, the last one for who waits for the end.
         let (polling, at_rest) = self.lock().told();

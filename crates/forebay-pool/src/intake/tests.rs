@@ -26,10 +26,11 @@ impl Line {
     }
 
     fn over(source: RecordingSource<u32>, script: Script<u32>, workers: usize) -> Self {
-        let terms = Terms { redelivers: false, max_attempts: 5, backoff: Backoff::default() };
+        let backoff = Backoff::default();
+        let terms = Arc::new(Terms { redelivers: false, max_attempts: 5, backoff, on_failure: None });
         let settlements = Arc::new(Settlements::default());
         let hands: Vec<_> = (0..workers)
-            .map(|index| Arc::new(Hands::new(WorkerId(index), terms, Arc::clone(&settlements))))
+            .map(|index| Arc::new(Hands::new(WorkerId(index), Arc::clone(&terms), Arc::clone(&settlements))))
             .collect();
         Self {
             intake: Intake::new(Box::new(source), hands.iter().cloned(), settlements),

@@ -1,7 +1,7 @@
 use std::future::pending;
 use std::time::Duration;
 
-use forebay_pool::{Pool, PoolStats};
+use forebay_pool::{OnFailure, Pool, PoolStats, Retry};
 use forebay_queue::Delivery;
 use forebay_testkit::{RecordingSource, Script};
 use proptest::prelude::*;
@@ -30,12 +30,26 @@ enum Form {
     Delivery,
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Policy {
+    None,
+    Fail,
+    Return,
+    Retry,
+    DeadLetter,
+}
+
 #[derive(Debug, Clone)]
 struct Run {
     form: Form,
     redelivers: bool,
     workers: usize,
     max_attempts: u32,
+    /// What is done with failures; where the item is not there to do it with, nothing is chosen.
+    policy: Policy,
+    keeps_copies: bool,
+    /// In milliseconds.
+    timeout: Option<u64>,
     /// For each item what its attempts do; the last goes on.
     items: Vec<Vec<Act>>,
     /// When the shutdown begins, and how long it may take, in milliseconds.
@@ -84,12 +98,33 @@ prop_compose! {
         redelivers: bool,
         workers in 1..5_usize,
         max_attempts in 1..4_u32,
+        policy in prop_oneof![
+            Just(Policy::None),
+            Just(Policy::Fail),
+            Just(Policy::Return),
+            Just(Policy::Retry),
+            Just(Policy::DeadLetter),
+        ],
+        keeps_copies: bool,
+        timeout in prop::option::of(1..250_u64),
         items in prop::collection::vec(prop::collection::vec(act(), 1..4), 0..40),
         shutdown_at in 0..500_u64,
         deadline in prop_oneof![Just(0), 0..1_000_u64],
         steer in prop::collection::vec((0..700_u64, steer()), 0..5),
     ) -> Run {
-        Run { form, redelivers, workers, max_attempts, items, shutdown_at, deadline, steer }
+        Run {
+            form,
+            redelivers,
+            workers,
+            max_attempts,
+            policy,
+            keeps_copies,
+            timeout,
+            items,
+            shutdown_at,
+            deadline,
+            steer,
+        }
     }
 }
 
@@ -164,12 +199,25 @@ async fn conserves(run: Run) {
     let items = run.items.iter().cloned().enumerate();
     let builder = RecordingSource::builder().items(items);
     let (source, script) = if run.redelivers { builder.redelivers().build() } else { builder.build() };
-    let builder = Pool::builder().workers(run.workers).max_attempts(run.max_attempts).source(source);
-    let pool = match run.form {
-        Form::Value => builder.handler(by_value).start(),
-        Form::Delivery => builder.handler_delivery(by_delivery).start(),
+    let mut builder = Pool::builder().workers(run.workers).max_attempts(run.max_attempts);
+    let keeps = run.keeps_copies || matches!(run.form, Form::Delivery);
+    match run.policy {
+        Policy::Fail => builder = builder.on_failure(OnFailure::Fail),
+        Policy::Return if keeps => builder = builder.on_failure(OnFailure::Return),
+        Policy::Retry if keeps => builder = builder.on_failure(OnFailure::Retry(Retry::default())),
+        Policy::DeadLetter if keeps => builder = builder.on_failure(OnFailure::DeadLetter),
+        _ => {}
     }
-    .unwrap();
+    if let Some(millis) = run.timeout {
+        builder = builder.timeout(Duration::from_millis(millis));
+    }
+    let builder = builder.source(source);
+    let builder = match run.form {
+        Form::Value => builder.handler(by_value),
+        Form::Delivery => builder.handler_delivery(by_delivery),
+    };
+    let builder = if run.keeps_copies { builder.keep_copies() } else { builder };
+    let pool = builder.start().unwrap();
 
     for (at, steer) in run.steer.clone() {
         let handle = pool.handle();

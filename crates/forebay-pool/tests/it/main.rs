@@ -26,6 +26,12 @@ mod context;
 /// The table of handler forms and ends, walked.
 mod table;
 
+/// Trying again in place: pauses, budgets, what ends it.
+mod retrying;
+
+/// Time limits of attempts and deadlines of items.
+mod time_limits;
+
 /// Items that come back: backoff, attempts, deliveries that are moved elsewhere.
 mod returning;
 

@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
-use forebay_pool::{Builder, FromQueue, Handled, Pool, Report, StartError};
+use forebay_pool::{Builder, FromQueue, Handled, OnFailure, Pool, Report, Retry, StartError};
 use forebay_queue::Sender;
 use forebay_testkit::RecordingSource;
 
@@ -33,6 +33,30 @@ async fn needs_a_worker_and_an_attempt() {
     let builder = || Pool::builder().queue(1).handler(|_: u8| async {});
     assert_eq!(builder().workers(0).start().unwrap_err(), StartError::NoWorkers);
     assert_eq!(builder().max_attempts(0).start().unwrap_err(), StartError::NoAttempts);
+}
+
+#[tokio::test]
+async fn needs_the_item_for_what_is_done_with_it() {
+    let builder =
+        |policy| Pool::builder().on_failure(policy).queue(1).handler(|_: u8| async { Err::<(), _>("no") });
+    let error = builder(OnFailure::Retry(Retry::default())).start().unwrap_err();
+    assert_eq!(error, StartError::CannotRetry { policy: "Retry" });
+    assert_eq!(
+        error.to_string(),
+        "OnFailure::Retry needs the item after its handler failed: \
+         use `keep_copies`, or a handler that takes the delivery"
+    );
+    assert_eq!(builder(OnFailure::Return).start().unwrap_err(), StartError::CannotRetry { policy: "Return" });
+    assert!(builder(OnFailure::Fail).start().is_ok());
+    assert!(builder(OnFailure::Return).keep_copies().start().is_ok());
+
+    // A source that redelivers has a copy, but not in the worker's hands.
+    let redelivering = |policy| {
+        let (source, _script) = RecordingSource::<u8>::builder().redelivers().build();
+        Pool::builder().on_failure(policy).source(source).handler(|_| async {}).start()
+    };
+    assert!(redelivering(OnFailure::Return).is_ok());
+    assert!(redelivering(OnFailure::Retry(Retry::default())).is_err());
 }
 
 #[tokio::test]

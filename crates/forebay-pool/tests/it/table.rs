@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{Pool, Report};
+use forebay_pool::{Builder, OnFailure, Pool, Report, Retry};
 use forebay_queue::{Delivery, End};
 use forebay_testkit::{RecordingSource, Script};
 use tower_service::Service;
@@ -16,17 +16,24 @@ enum How {
     Done,
     Error,
     Panic,
+    Timeout,
     Abort,
 }
 
-const ALL: [How; 4] = [How::Done, How::Error, How::Panic, How::Abort];
+const ALL: [How; 5] = [How::Done, How::Error, How::Panic, How::Timeout, How::Abort];
+
+/// With a time limit where the run is to meet it.
+fn builder(how: How) -> Builder {
+    let builder = Pool::builder().workers(2);
+    if how == How::Timeout { builder.timeout(Duration::from_millis(1)) } else { builder }
+}
 
 async fn end(how: How) -> Result<(), &'static str> {
     match how {
         How::Done => Ok(()),
         How::Error => Err("it failed"),
         How::Panic => panic!("it panicked"),
-        How::Abort => pending().await,
+        How::Timeout | How::Abort => pending().await,
     }
 }
 
@@ -42,7 +49,7 @@ async fn see<P>(pool: Pool<How, P>, script: &Script<How>) -> Seen {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    let report = pool.shutdown(Duration::from_millis(1)).await;
+    let report = pool.shutdown(Duration::from_secs(1)).await;
     assert!(report.adds_up(), "{report:?}");
     assert_eq!(report.held, 0);
     assert_eq!((script.outstanding(), report.taken), (0, 1));
@@ -112,8 +119,9 @@ fn back() -> End {
 /// The forms that take the item share their row.
 async fn by_value(form: &str, how: How, redelivers: bool) -> Seen {
     let (source, script) = one(how, redelivers);
-    let builder = Pool::builder().workers(2).source(source);
+    let builder = builder(how).source(source);
     let builder = match form {
+        "handler_in" => builder.handler_in(|_, how| end(how)),
         "handler" => builder.handler(end),
         "handler_with" => builder.handler_with((), |(), how| end(how)),
         "handler_per_worker" => builder.handler_per_worker(|_| end),
@@ -124,8 +132,8 @@ async fn by_value(form: &str, how: How, redelivers: bool) -> Seen {
     see(builder.start().unwrap(), &script).await
 }
 
-const BY_VALUE: [&str; 5] =
-    ["handler", "handler_with", "handler_per_worker", "service", "service_per_worker"];
+const BY_VALUE: [&str; 6] =
+    ["handler", "handler_with", "handler_in", "handler_per_worker", "service", "service_per_worker"];
 
 #[tokio::test(start_paused = true)]
 async fn the_item_from_a_source_in_memory() {
@@ -135,7 +143,7 @@ async fn the_item_from_a_source_in_memory() {
             let (end, count) = match how {
                 How::Done => (End::Ack, "completed"),
                 // The source has no copy and the value is gone, which a nack without the value says.
-                How::Error | How::Panic | How::Abort => (back(), "failed"),
+                How::Error | How::Panic | How::Timeout | How::Abort => (back(), "failed"),
             };
             assert_eq!((seen.end, counted(&seen.report)), (end, count), "{form}, {how:?}");
             assert!(!seen.with_item, "{form}, {how:?}: the handler had the value");
@@ -151,7 +159,7 @@ async fn the_item_from_a_source_that_redelivers() {
             let seen = by_value(form, how, true).await;
             let (end, count) = match how {
                 How::Done => (End::Ack, "completed"),
-                How::Error | How::Panic | How::Abort => (back(), "returned"),
+                How::Error | How::Panic | How::Timeout | How::Abort => (back(), "returned"),
             };
             assert_eq!((seen.end, counted(&seen.report)), (end, count), "{form}, {how:?}");
             side_effects(&seen.report, how);
@@ -164,8 +172,7 @@ async fn the_delivery_unsettled_so_far() {
     for redelivers in [false, true] {
         for how in ALL {
             let (source, script) = one(how, redelivers);
-            let pool = Pool::builder()
-                .workers(2)
+            let pool = builder(how)
                 .source(source)
                 .handler_delivery(|delivery: Delivery<How>| async move {
                     let how = *delivery.item().expect("nobody took it");
@@ -185,7 +192,7 @@ async fn the_delivery_unsettled_so_far() {
 async fn the_delivery_settled_before_the_end() {
     for how in ALL {
         let (source, script) = one(how, false);
-        let pool = Pool::builder()
+        let pool = builder(how)
             .source(source)
             .handler_delivery(|mut delivery: Delivery<How>| async move {
                 let how = delivery.take().expect("nobody took it");
@@ -199,7 +206,7 @@ async fn the_delivery_settled_before_the_end() {
         side_effects(&seen.report, how);
 
         let (source, script) = one(how, false);
-        let pool = Pool::builder()
+        let pool = builder(how)
             .source(source)
             .handler_delivery(|delivery: Delivery<How>| async move {
                 let how = *delivery.item().expect("nobody took it");
@@ -215,7 +222,7 @@ async fn the_delivery_settled_before_the_end() {
         side_effects(&seen.report, how);
 
         let (source, script) = one(how, false);
-        let pool = Pool::builder()
+        let pool = builder(how)
             .source(source)
             .handler_delivery(|delivery: Delivery<How>| async move {
                 let how = *delivery.item().expect("nobody took it");
@@ -248,9 +255,107 @@ async fn the_delivery_without_its_item() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_item_where_copies_are_kept() {
+    for redelivers in [false, true] {
+        for how in ALL {
+            let (source, script) = one(how, redelivers);
+            let pool = builder(how).source(source).handler(end).keep_copies().start().unwrap();
+            let seen = see(pool, &script).await;
+            let (end, count) = if how == How::Done { (End::Ack, "completed") } else { (back(), "returned") };
+            assert_eq!((seen.end, counted(&seen.report)), (end, count), "{how:?}");
+            assert_eq!(seen.with_item, how != How::Done, "{how:?}");
+            side_effects(&seen.report, how);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_item_that_is_lent() {
+    for how in ALL {
+        let (source, script) = one(how, false);
+        let pool = builder(how).source(source).handler_mut(|how| Box::pin(end(*how))).start().unwrap();
+        let seen = see(pool, &script).await;
+        let (end, count) = if how == How::Done { (End::Ack, "completed") } else { (back(), "returned") };
+        assert_eq!((seen.end, counted(&seen.report)), (end, count), "{how:?}");
+        side_effects(&seen.report, how);
+    }
+}
+
+/// The second table: what is chosen with `on_failure`, for what fails by itself. An abort is nobody's failure.
+#[tokio::test(start_paused = true)]
+async fn what_is_chosen_for_failures() {
+    for form in ["delivery", "copies", "item"] {
+        for redelivers in [false, true] {
+            for how in [How::Error, How::Panic, How::Timeout] {
+                for policy in [OnFailure::Fail, OnFailure::Return, OnFailure::DeadLetter] {
+                    let about = format!("{form}, {how:?}, {policy:?}, {redelivers}");
+                    let (source, script) = one(how, redelivers);
+                    let builder = builder(how).on_failure(policy.clone()).source(source);
+                    let builder = match form {
+                        "delivery" => builder.handler_delivery(unsettled),
+                        "copies" => builder.handler(end).keep_copies(),
+                        _ => builder.handler(end),
+                    };
+                    if form == "item" && !redelivers && !matches!(policy, OnFailure::Fail) {
+                        assert!(builder.start().is_err(), "{about}");
+                        continue;
+                    }
+                    let seen = see(builder.start().unwrap(), &script).await;
+                    let (end, count, with_item) = match policy {
+                        // Told in the way that makes this source forget it.
+                        OnFailure::Fail if redelivers => (End::Ack, "failed", false),
+                        OnFailure::Fail => (back(), "failed", false),
+                        OnFailure::Return => (back(), "returned", form != "item"),
+                        _ => (dead(how), "dead-lettered", form != "item"),
+                    };
+                    assert_eq!((seen.end, counted(&seen.report)), (end, count), "{about}");
+                    assert_eq!(seen.with_item, with_item, "{about}");
+                    side_effects(&seen.report, how);
+                }
+            }
+        }
+    }
+}
+
+async fn unsettled(delivery: Delivery<How>) -> Result<(), &'static str> {
+    end(*delivery.item().expect("nobody took it")).await
+}
+
+fn dead(how: How) -> End {
+    let why = match how {
+        How::Error => "failed: it failed",
+        How::Panic => "panicked: it panicked",
+        _ => "timed out",
+    };
+    End::DeadLetter { reason: format!("attempt 1: {why}") }
+}
+
+/// A pool that tries again where it is: the last attempt decides.
+#[tokio::test(start_paused = true)]
+async fn what_is_tried_again_in_place() {
+    for form in ["delivery", "copies"] {
+        for how in [How::Error, How::Panic, How::Timeout] {
+            let (source, script) = one(how, false);
+            let builder =
+                builder(how).max_attempts(3).on_failure(OnFailure::Retry(Retry::default())).source(source);
+            let builder = match form {
+                "delivery" => builder.handler_delivery(unsettled),
+                _ => builder.handler(end).keep_copies(),
+            };
+            let seen = see(builder.start().unwrap(), &script).await;
+            let End::DeadLetter { reason } = &seen.end else { panic!("{form}, {how:?}: {:?}", seen.end) };
+            assert!(reason.starts_with("attempt 3 of 3: "), "{reason}");
+            assert!(seen.with_item);
+            assert_eq!((counted(&seen.report), seen.report.retried), ("dead-lettered", 2));
+        }
+    }
+}
+
 /// What the run was, whatever became of the item.
 fn side_effects(report: &Report, how: How) {
     assert_eq!(report.panics, u64::from(how == How::Panic), "{how:?}");
+    assert_eq!(report.timed_out, u64::from(how == How::Timeout), "{how:?}");
     assert_eq!(report.aborted, u64::from(how == How::Abort), "{how:?}");
     assert_eq!(report.restarts, u64::from(how == How::Panic), "{how:?}");
 }
@@ -278,7 +383,7 @@ impl Service<How> for EndService {
             How::Done => EndFuture::Ready(ready(Ok(()))),
             How::Error => EndFuture::Ready(ready(Err("it failed"))),
             How::Panic => EndFuture::Panic,
-            How::Abort => EndFuture::Pending(pending()),
+            How::Timeout | How::Abort => EndFuture::Pending(pending()),
         }
     }
 }

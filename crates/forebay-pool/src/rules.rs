@@ -1,0 +1,37 @@
+//! What a pool is told about its items, in functions that are not our code.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// When an item is to be done, if it says so.
+pub(crate) type DeadlineOf<T> = Arc<dyn Fn(&T) -> Option<Instant> + Send + Sync>;
+
+/// The options that depend on the items' type.
+pub(crate) struct Rules<T> {
+    /// By-value handlers get a copy, and the pool keeps the item.
+    pub(crate) copy: Option<fn(&T) -> T>,
+    /// How long one attempt may take.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) deadline_of: Option<DeadlineOf<T>>,
+}
+
+// === impl Rules ===
+
+impl<T> Default for Rules<T> {
+    fn default() -> Self {
+        Self { copy: None, timeout: None, deadline_of: None }
+    }
+}
+
+impl<T> fmt::Debug for Rules<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules")
+            .field("keeps_copies", &self.copy.is_some())
+            .field("timeout", &self.timeout)
+            .field("deadlines", &self.deadline_of.is_some())
+            .finish()
+    }
+}
