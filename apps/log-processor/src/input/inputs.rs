@@ -167,14 +167,15 @@ impl Inputs {
     ///
     /// Without `follow` this waits for a pipe that has nothing yet; a [`Stopper`] ends the wait.
     /// With it, the begin of a line is kept back until the rest is written or the file makes way for another. A run
-    /// that is stopped leaves it where it is, behind the last position.
+    /// that is stopped leaves it where it is, behind the last position; what was taken out of a pipe is nowhere else,
+    /// and comes before the end, to the last byte.
     pub fn next(&mut self, mut recycle: Vec<u8>) -> Step {
         loop {
             if let Some(step) = self.outbox.pop_front() {
                 return step;
             }
             if self.signal.is_stopped() {
-                return Step::End;
+                return self.next_after_stop(&mut recycle);
             }
             let step = match self.follow {
                 None => self.next_in_order(&mut recycle),
@@ -189,6 +190,23 @@ impl Inputs {
     /// After [`Step::Idle`]: blocks until something may have changed, or the run is stopped.
     pub fn wait(&mut self) -> Wake {
         self.signal.wait()
+    }
+
+    /// What was taken from streams, then the end.
+    fn next_after_stop(&mut self, buffer: &mut Vec<u8>) -> Step {
+        for input in 0..self.table.len() {
+            while self.table.end_stream(input) {
+                match self.table.read(input, AtEnd::Close, buffer) {
+                    Outcome::Batch(batch) | Outcome::Ended(Some(batch)) => return Step::Batch(batch),
+                    Outcome::Ended(None) | Outcome::Left(..) | Outcome::Pending => {}
+                    Outcome::Failed(rest, error) => {
+                        self.fail(input, rest, error);
+                        return self.outbox.pop_front().expect("a failure was just put there");
+                    }
+                }
+            }
+        }
+        Step::End
     }
 
     /// None: what there is to say is in the outbox, or there is more to do.

@@ -120,6 +120,13 @@ impl Reader {
         self.framer.is_inside()
     }
 
+    /// After a stop: a stream ends behind what was taken from it. False for a file, which keeps what is not read.
+    pub(super) fn end_stream(&mut self) -> bool {
+        let Body::Stream(stream) = &mut self.body else { return false };
+        stream.end();
+        true
+    }
+
     /// It is a plain file, read to its end, and that is the begin of a line. The last piece of an overlong line, of
     /// which others were handed on, is no begin.
     pub(super) fn ends_in_a_line(&self) -> bool {

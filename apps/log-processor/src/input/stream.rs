@@ -1,18 +1,25 @@
 //! Inputs that can only be read once and may make one wait: standard input, named pipes, devices.
 //!
 //! A read from a pipe cannot be called off. So a thread of its own does it, and hands over what it gets: the
-//! reader waits for that or for the word to stop, whichever is first. When a run is stopped while the thread sits
-//! in its read, the thread ends with the process or with the next byte.
+//! reader waits for that or for the word to stop, whichever is first. When a run is stopped while the thread waits
+//! for more, the thread ends with the process or with the next byte.
 
 use std::{
     fs::File,
     io::{self, Read},
+    os::fd::AsFd,
     path::PathBuf,
     sync::{
         Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
         mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
     thread,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
 };
 
 use super::signal::Signal;
@@ -24,10 +31,27 @@ const CHUNK: usize = 64 * 1024;
 const CHUNKS: usize = 4;
 
 /// Reads what the thread got. Never blocks: [`io::ErrorKind::WouldBlock`] until there is more.
+///
+/// # What a stop leaves
+///
+/// What was taken out of a pipe is nowhere else any more, so behind [`end`](Stream::end) it is still handed on:
+///
+/// 1. The thread waits until there is something, without taking it.
+/// 2. It promises a chunk, and only then looks for a stop: after one it takes nothing, and ends.
+/// 3. It takes what is there and puts it into the channel, as the promise said.
+///
+/// So after a stop, whoever has received as many chunks as were promised has all of them, and whoever has not may wait
+/// for the next: it comes, or the thread ends.
 #[derive(Debug)]
 pub(super) struct Stream {
     chunks: Receiver<io::Result<Vec<u8>>>,
     current: io::Cursor<Vec<u8>>,
+    /// How many chunks the thread has promised so far, which it writes and this side reads.
+    promised: Arc<AtomicU64>,
+    /// How many of them came.
+    received: u64,
+    /// The run was stopped: what the thread has taken is all there is.
+    is_ending: bool,
 }
 
 // === impl Stream ===
@@ -43,13 +67,15 @@ impl Stream {
         Self::spawn(signal, || File::open(path))
     }
 
-    fn spawn<R: Read>(
+    fn spawn<R: Read + AsFd>(
         signal: Arc<Signal>,
         open: impl FnOnce() -> io::Result<R> + Send + 'static,
     ) -> io::Result<Self> {
         let (tx, chunks) = sync_channel(CHUNKS);
+        let promised = Arc::new(AtomicU64::new(0));
+        let promises = Arc::clone(&promised);
         thread::Builder::new().name("input-stream".to_owned()).spawn(move || {
-            if let Err(error) = open().and_then(|source| forward(source, &tx, &signal)) {
+            if let Err(error) = open().and_then(|source| forward(source, &tx, &signal, &promises)) {
                 // Whoever went away has no use for the error either.
                 let _ = tx.send(Err(error));
             }
@@ -57,7 +83,25 @@ impl Stream {
             drop(tx);
             signal.look();
         })?;
-        Ok(Self { chunks, current: io::Cursor::default() })
+        Ok(Self { chunks, current: io::Cursor::default(), promised, received: 0, is_ending: false })
+    }
+
+    /// After a stop: what the thread has taken is all there is, and behind it comes the end.
+    pub(super) fn end(&mut self) {
+        self.is_ending = true;
+    }
+
+    /// The next chunk; none at the end.
+    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let chunk = match self.chunks.try_recv() {
+            Ok(chunk) => Some(chunk),
+            Err(TryRecvError::Disconnected) => None,
+            Err(TryRecvError::Empty) if !self.is_ending => return Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryRecvError::Empty) if self.promised.load(SeqCst) > self.received => self.chunks.recv().ok(),
+            Err(TryRecvError::Empty) => None,
+        };
+        self.received += u64::from(chunk.is_some());
+        chunk.transpose()
     }
 }
 
@@ -68,27 +112,63 @@ impl Read for Stream {
             if read > 0 || buffer.is_empty() {
                 return Ok(read);
             }
-            self.current = match self.chunks.try_recv() {
-                Ok(chunk) => io::Cursor::new(chunk?),
-                Err(TryRecvError::Empty) => return Err(io::ErrorKind::WouldBlock.into()),
-                Err(TryRecvError::Disconnected) => return Ok(0),
-            };
+            let Some(chunk) = self.next()? else { return Ok(0) };
+            self.current = io::Cursor::new(chunk);
         }
     }
 }
 
-fn forward(mut source: impl Read, tx: &SyncSender<io::Result<Vec<u8>>>, signal: &Signal) -> io::Result<()> {
+fn forward(
+    mut source: impl Read + AsFd,
+    tx: &SyncSender<io::Result<Vec<u8>>>,
+    signal: &Signal,
+    promised: &AtomicU64,
+) -> io::Result<()> {
     loop {
-        let mut chunk = vec![0; CHUNK];
-        match source.read(&mut chunk) {
-            Ok(0) => return Ok(()),
-            Ok(read) => chunk.truncate(read),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
+        match poll(&mut [PollFd::new(&source, PollFlags::IN)], None) {
+            Err(Errno::INTR) => continue,
+            waited => waited?,
+        };
+        promised.fetch_add(1, SeqCst);
+        if signal.is_stopped() {
+            return Ok(());
         }
-        if tx.send(Ok(chunk)).is_err() {
+        let mut chunk = vec![0; CHUNK];
+        let read = loop {
+            match source.read(&mut chunk) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        chunk.truncate(read);
+        if read == 0 || tx.send(Ok(chunk)).is_err() {
             return Ok(());
         }
         signal.look();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn end_waits_for_what_was_promised_and_for_nothing_else() {
+        // Which of the two is first is not in our hands: often enough it is the reader.
+        for _ in 0..1000 {
+            let (tx, chunks) = sync_channel(CHUNKS);
+            let (current, promised) = (io::Cursor::default(), Arc::new(AtomicU64::new(1)));
+            let mut stream = Stream { chunks, current, promised, received: 0, is_ending: false };
+            stream.end();
+            let thread = thread::spawn(move || {
+                tx.send(Ok(b"in hand".to_vec())).expect("the stream is there");
+                // The channel stays, as that of a thread that waits for more.
+                tx
+            });
+            let mut read = String::new();
+            stream.read_to_string(&mut read).expect("a chunk is no failure");
+            assert_eq!(read, "in hand");
+            thread.join().expect("the thread does not panic");
+        }
     }
 }

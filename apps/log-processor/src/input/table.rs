@@ -226,6 +226,12 @@ impl Table {
         }
     }
 
+    /// After a stop: an open stream ends behind what was taken from it. False for everything else.
+    pub(super) fn end_stream(&mut self, index: usize) -> bool {
+        let State::Open(reader) = &mut self.files[index].state else { return false };
+        reader.end_stream()
+    }
+
     /// Closes an open file at its end. What was kept back is a last line now; without one the batch is empty and
     /// only says that the file is finished. None if nothing was ever read of it.
     pub(super) fn close(&mut self, index: usize, buffer: &mut Vec<u8>) -> Option<Batch> {

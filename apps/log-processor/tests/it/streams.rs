@@ -77,6 +77,23 @@ fn standard_input_can_be_stopped_while_it_is_silent() {
 }
 
 #[test]
+fn a_signal_in_the_middle_of_a_line_of_standard_input_loses_nothing_of_it() {
+    let place = Place::new();
+    let mut command = place.command("run -i - -o out --report json");
+    command.stdin(Stdio::piped());
+    let mut running = place.start_command(command);
+    let mut stdin = running.stdin();
+    stdin.write_all(b"one\ntw").unwrap();
+    until("the whole line is there", || place.len("out") == 4);
+    running.signal(rustix::process::Signal::TERM);
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(0), "{ended:#?}");
+    assert_eq!(ended.totals(), [2, 2, 0, 0]);
+    assert_eq!(place.text("out"), "one\ntw");
+    drop(stdin);
+}
+
+#[test]
 fn lines_that_never_left_the_buffer_were_not_written() {
     let place = Place::new();
     // A line of each batch is kept: far too little for the output to be written before its reader is gone.

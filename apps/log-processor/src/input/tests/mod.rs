@@ -115,6 +115,16 @@ impl Run {
         }
     }
 
+    /// The next lines, waited for; for a run of pipes.
+    fn read_some(&mut self) -> String {
+        loop {
+            match self.step() {
+                Some(said) => return said,
+                None => drop(self.inputs.wait()),
+            }
+        }
+    }
+
     fn take(&mut self, batch: &Batch) -> String {
         assert_eq!(batch.seq, self.next_seq, "batches are numbered without gaps, in the order they come");
         self.next_seq += 1;

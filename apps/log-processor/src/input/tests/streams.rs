@@ -1,5 +1,5 @@
 use std::{
-    io::{self, PipeReader, PipeWriter},
+    io::{self, PipeReader, PipeWriter, Read},
     os::fd::AsRawFd,
     thread,
 };
@@ -37,6 +37,41 @@ fn stop_ends_the_wait_for_a_pipe() {
     let reader = thread::spawn(move || run.step());
     stopper.stop();
     assert_eq!(reader.join().expect("the reader does not panic"), None);
+}
+
+#[test]
+fn what_was_taken_from_a_pipe_comes_before_the_end_of_a_stopped_run() {
+    let logs = Logs::new();
+    let (path, mut reader, mut writer) = pipe();
+    let mut run = logs.run(&[&path], Options::default());
+    // More than the thread takes ahead, so that it waits with a chunk in hand, and the last line without its end.
+    let content = "a line of the pipe\n".repeat(40_000) + "its last one";
+    let written = content.clone();
+    let written = thread::spawn(move || {
+        // The pipe holds what the thread does not take.
+        let _ = writer.write_all(written.as_bytes());
+    });
+    let mut said = run.step().expect("there is a first batch");
+    run.inputs.stopper().stop();
+    said += &run.read();
+    drop(run);
+    let mut left = String::new();
+    reader.read_to_string(&mut left).expect("the pipe can be read");
+    written.join().expect("the writer does not panic");
+    assert!(said + &left == content, "what was taken and what was left are all there is");
+}
+
+#[test]
+fn begin_of_a_line_comes_before_the_end_of_a_stopped_run() {
+    for follow in [false, true] {
+        let logs = Logs::new();
+        let (path, _reader, mut writer) = pipe();
+        let mut run = logs.run(&[&path], Options { follow, ..Options::default() });
+        writer.write_all(b"first\nsec").expect("the reader is there");
+        let said = run.read_some();
+        run.inputs.stopper().stop();
+        assert_eq!(said + &run.read(), "first\nsec");
+    }
 }
 
 #[test]
