@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::core::Shared;
 use crate::hooks::Hooks;
-use crate::{Pressure, Receiver, Sender, Watermarks};
+use crate::{Fifo, Line, Pressure, Receiver, Sender, Watermarks};
 
 /// What a full queue does with one item more.
 ///
@@ -27,9 +27,11 @@ pub enum WhenFull {
     Refuse,
     /// The item itself is dropped, and counted: what waits is worth more than what is new.
     DropIncoming,
-    /// The youngest of those that wait is dropped for it, and counted.
+    /// The youngest of those that wait is dropped for it, and counted. In a queue served [`By`](crate::By) a discipline, the
+    /// last in its order, which may be the new one itself.
     DropYoungest,
-    /// The oldest of those that wait is dropped for it, and counted: what is new is worth more than what waits.
+    /// The oldest of those that wait is dropped for it, and counted: what is new is worth more than what waits. In a
+    /// queue served [`By`](crate::By) a discipline, the first in its order.
     DropOldest,
 }
 
@@ -55,9 +57,10 @@ pub enum WhenFull {
 /// assert_eq!(tx.stats().dropped, 1);
 /// ```
 #[must_use = "a builder does nothing until `build` is called"]
-pub struct Builder<T> {
+pub struct Builder<T, L = Fifo> {
     options: Options,
     hooks: Hooks<T>,
+    line: L,
 }
 
 /// What does not change during the life of a queue.
@@ -65,6 +68,8 @@ pub struct Builder<T> {
 pub(crate) struct Options {
     /// Most items that may wait; `None`: no bound.
     pub(crate) capacity: Option<usize>,
+    /// Most that the items which wait may weigh together; `None`: no bound.
+    pub(crate) max_weight: Option<usize>,
     pub(crate) when_full: WhenFull,
     pub(crate) watermarks: Watermarks,
     /// Senders that wait for room wait from high pressure until it is normal again.
@@ -76,17 +81,19 @@ pub fn builder<T>() -> Builder<T> {
     Builder {
         options: Options {
             capacity: Some(1024),
+            max_weight: None,
             when_full: WhenFull::Wait,
             watermarks: Watermarks::default(),
             hold_senders: false,
         },
         hooks: Hooks::new(),
+        line: Fifo,
     }
 }
 
 // === impl Builder ===
 
-impl<T> Builder<T> {
+impl<T, L> Builder<T, L> {
     /// Most items that may wait. Memory is used as items come, so a large bound costs nothing by itself.
     /// 0 is a rendezvous, see [`bounded`](crate::bounded). Default: 1024.
     pub fn capacity(mut self, capacity: usize) -> Self {
@@ -98,6 +105,46 @@ impl<T> Builder<T> {
     pub fn unbounded(mut self) -> Self {
         self.options.capacity = None;
         self
+    }
+
+    /// Most that the items which wait may weigh together, 1 to half of all numbers, in a unit of your choice: bytes, pixels.
+    /// Besides the capacity, so set that high enough, or [`unbounded`](Self::unbounded). Default: no bound.
+    ///
+    /// What an item weighs is said by its sender ([`send_weighted`](Sender::send_weighted),
+    /// [`item`](Sender::item)), else by the [`weigher`](Self::weigher), else it is 1. An item that alone weighs more
+    /// than this is refused, and never waits. Items that come back may exceed it by at most what was in hand. At a
+    /// rendezvous nothing is stored, and only the refusal counts.
+    ///
+    /// Who waits for weight is not overtaken by lighter ones that would fit: so a heavy item waits no longer than
+    /// it takes to make room for it.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0.
+    #[track_caller]
+    pub fn max_weight(mut self, max_weight: usize) -> Self {
+        assert!(max_weight > 0, "max_weight of 0: such a queue would accept nothing");
+        self.options.max_weight = Some(max_weight.min(usize::MAX / 2));
+        self
+    }
+
+    /// Tells what an item weighs whose sender does not say it. Called once for each, by its sender.
+    ///
+    /// ```
+    /// use forebay_queue::builder;
+    ///
+    /// let (tx, rx) = builder().unbounded().max_weight(1 << 20).weigher(|line: &String| line.len()).build();
+    /// tx.try_send("twelve bytes".to_owned()).expect("there is room");
+    /// assert_eq!(rx.weight(), 12);
+    /// ```
+    pub fn weigher(mut self, weigher: impl Fn(&T) -> usize + Send + Sync + 'static) -> Self {
+        self.hooks.weigher = Some(Box::new(weigher));
+        self
+    }
+
+    /// In which order the queue serves. Default: [`Fifo`]; see [`By`](crate::By).
+    pub fn line<M: Line<T>>(self, line: M) -> Builder<T, M> {
+        Builder { options: self.options, hooks: self.hooks, line }
     }
 
     /// What a full queue does with one item more. Default: [`WhenFull::Wait`].
@@ -151,6 +198,12 @@ impl<T> Builder<T> {
         self
     }
 
+    /// Given the items whose [time to live](crate::Outgoing::ttl) was over before anybody received them.
+    pub fn on_expired(mut self, hook: impl Fn(T) + Send + Sync + 'static) -> Self {
+        self.hooks.on_expired = Some(Box::new(hook));
+        self
+    }
+
     /// Given the items that [`send_many`](crate::Sender::send_many) displaced. `send` and `try_send` hand theirs
     /// back themselves, as [`Sent::Displaced`](crate::Sent::Displaced).
     pub fn on_displaced(mut self, hook: impl Fn(T) + Send + Sync + 'static) -> Self {
@@ -172,13 +225,16 @@ impl<T> Builder<T> {
     }
 
     /// Makes the queue: its first sender and its first receiver.
-    pub fn build(self) -> (Sender<T>, Receiver<T>) {
-        let shared = Shared::new(self.options, self.hooks);
+    pub fn build(self) -> (Sender<T, L>, Receiver<T, L>)
+    where
+        L: Line<T>,
+    {
+        let shared = Shared::new(self.options, self.hooks, self.line);
         (Sender::first(shared.clone()), Receiver::first(shared))
     }
 }
 
-impl<T> fmt::Debug for Builder<T> {
+impl<T, L> fmt::Debug for Builder<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").field("options", &self.options).finish_non_exhaustive()
     }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::Headers;
+
 /// Names one delivery to the source that made it. Opaque to everybody else.
 ///
 /// ```
@@ -116,6 +118,8 @@ pub struct Delivery<T> {
     receipt: Receipt,
     attempt: u32,
     enqueued_at: Option<SystemTime>,
+    weight: usize,
+    headers: Headers,
     /// Taken by whatever settles the delivery; `None` from the start where nobody needs to be told.
     settler: Option<Arc<dyn Settle<T>>>,
 }
@@ -139,12 +143,17 @@ impl Receipt {
 impl<T> Delivery<T> {
     /// A first attempt at `item`, whose end is told to `settler`.
     pub fn new(item: T, receipt: Receipt, settler: Arc<dyn Settle<T>>) -> Self {
-        Self { item: Some(item), receipt, attempt: 1, enqueued_at: None, settler: Some(settler) }
+        Self::first(item, receipt, Some(settler))
     }
 
     /// A delivery whose end nobody needs to be told.
     pub fn unsettled(item: T) -> Self {
-        Self { item: Some(item), receipt: Receipt(0), attempt: 1, enqueued_at: None, settler: None }
+        Self::first(item, Receipt(0), None)
+    }
+
+    fn first(item: T, receipt: Receipt, settler: Option<Arc<dyn Settle<T>>>) -> Self {
+        let headers = Headers::default();
+        Self { item: Some(item), receipt, attempt: 1, enqueued_at: None, weight: 1, headers, settler }
     }
 
     /// Says that this is attempt number `attempt`, the first being 1.
@@ -156,6 +165,18 @@ impl<T> Delivery<T> {
     /// Says when the item entered its source.
     pub fn with_enqueued_at(mut self, at: SystemTime) -> Self {
         self.enqueued_at = Some(at);
+        self
+    }
+
+    /// Says what the item weighs, in the unit of its source: bytes, pixels.
+    pub fn with_weight(mut self, weight: usize) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// Says what travels with the item.
+    pub fn with_headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
         self
     }
 
@@ -191,6 +212,16 @@ impl<T> Delivery<T> {
     /// When the item entered its source, where the source keeps that.
     pub fn enqueued_at(&self) -> Option<SystemTime> {
         self.enqueued_at
+    }
+
+    /// What the item weighs, in the unit of its source. 1 unless its sender or the source's weigher said otherwise.
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// What travels with the item.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
     }
 
     /// What names this delivery to its source.

@@ -6,6 +6,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::UnknownClass;
+
 /// [`Sender::send`](crate::Sender::send) did not take the item.
 ///
 /// ```
@@ -17,7 +19,7 @@ use thiserror::Error;
 /// assert_eq!(refused.into_inner(), "letter");
 /// # }
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendError<T> {
     /// The queue accepts nothing any more.
@@ -26,6 +28,13 @@ pub enum SendError<T> {
     /// The queue is full, and was built to refuse rather than wait ([`WhenFull::Refuse`](crate::WhenFull::Refuse)).
     #[error("queue full")]
     Full(T),
+    /// The item alone weighs more than the queue may hold ([`Builder::max_weight`](crate::Builder::max_weight)): it would
+    /// wait for ever.
+    #[error("item heavier than the queue may hold")]
+    TooHeavy(T),
+    /// The classifier of the queue's line does not know the item's class.
+    #[error("{1}")]
+    Unclassified(T, Box<UnknownClass>),
 }
 
 /// [`Sender::try_send`](crate::Sender::try_send) did not take the item.
@@ -37,7 +46,7 @@ pub enum SendError<T> {
 /// tx.try_send(1).expect("there is room");
 /// assert_eq!(tx.try_send(2), Err(TrySendError::Full(2)));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TrySendError<T> {
     /// The queue accepts nothing any more.
@@ -46,6 +55,13 @@ pub enum TrySendError<T> {
     /// There is no room now, or somebody else has waited longer for it.
     #[error("queue full")]
     Full(T),
+    /// The item alone weighs more than the queue may hold ([`Builder::max_weight`](crate::Builder::max_weight)): it would
+    /// wait for ever.
+    #[error("item heavier than the queue may hold")]
+    TooHeavy(T),
+    /// The classifier of the queue's line does not know the item's class.
+    #[error("{1}")]
+    Unclassified(T, Box<UnknownClass>),
 }
 
 /// `Sender::send_timeout` did not take the item.
@@ -56,7 +72,7 @@ pub enum TrySendError<T> {
 /// assert_eq!(SendTimeoutError::from(SendError::Closed(1)), SendTimeoutError::Closed(1));
 /// assert_eq!(SendTimeoutError::Timeout(1).into_inner(), 1);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendTimeoutError<T> {
     /// The queue accepts nothing any more.
@@ -68,6 +84,13 @@ pub enum SendTimeoutError<T> {
     /// No room came free in time.
     #[error("timed out waiting for room in the queue")]
     Timeout(T),
+    /// The item alone weighs more than the queue may hold ([`Builder::max_weight`](crate::Builder::max_weight)): it would
+    /// wait for ever.
+    #[error("item heavier than the queue may hold")]
+    TooHeavy(T),
+    /// The classifier of the queue's line does not know the item's class.
+    #[error("{1}")]
+    Unclassified(T, Box<UnknownClass>),
 }
 
 /// [`Sender::send_many`](crate::Sender::send_many) left items in the caller's `Vec`.
@@ -83,7 +106,7 @@ pub enum SendTimeoutError<T> {
 /// assert_eq!(letters, ["a", "b"]);
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendManyError {
     /// The queue accepts nothing any more.
@@ -92,6 +115,20 @@ pub enum SendManyError {
     /// The queue is full, and was built to refuse rather than wait.
     #[error("queue full")]
     Full,
+    /// One of the items alone weighs more than the queue may hold. Nothing was sent.
+    #[error("item {at} is heavier than the queue may hold")]
+    TooHeavy {
+        /// Which one, the first being 0.
+        at: usize,
+    },
+    /// The classifier of the queue's line does not know the class of one of the items. Nothing was sent.
+    #[error("item {at}: {unknown}")]
+    Unclassified {
+        /// Which one, the first being 0.
+        at: usize,
+        /// What the classifier said.
+        unknown: Box<UnknownClass>,
+    },
 }
 
 /// [`Sender::reserve`](crate::Sender::reserve) got no places.
@@ -116,6 +153,14 @@ pub enum ReserveError {
         asked: usize,
         /// How many there are.
         capacity: usize,
+    },
+    /// More weight than the queue may hold.
+    #[error("a weight of {asked} asked of a queue that may hold {max_weight}")]
+    TooHeavy {
+        /// How much was asked for.
+        asked: usize,
+        /// How much there may be.
+        max_weight: usize,
     },
 }
 
@@ -210,30 +255,43 @@ macro_rules! carries_item {
             /// The item that was not sent.
             pub fn into_inner(self) -> T {
                 match self {
-                    $(Self::$Reason(item))|+ => item,
+                    $(Self::$Reason(item))|+ | Self::Unclassified(item, _) => item,
                 }
             }
         }
 
         impl<T> fmt::Debug for $Error<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self {
-                    $(Self::$Reason(_) => concat!(stringify!($Reason), "(..)"),)+
-                })
+                match self {
+                    $(Self::$Reason(_) => f.write_str(concat!(stringify!($Reason), "(..)")),)+
+                    Self::Unclassified(_, unknown) => {
+                        f.debug_tuple("Unclassified").field(unknown).finish_non_exhaustive()
+                    }
+                }
             }
         }
     };
 }
 
-carries_item!(SendError { Closed, Full });
-carries_item!(TrySendError { Closed, Full });
-carries_item!(SendTimeoutError { Closed, Full, Timeout });
+carries_item!(SendError { Closed, Full, TooHeavy });
+carries_item!(TrySendError { Closed, Full, TooHeavy });
+carries_item!(SendTimeoutError { Closed, Full, Timeout, TooHeavy });
 
-impl<T> From<SendError<T>> for SendTimeoutError<T> {
-    fn from(error: SendError<T>) -> Self {
-        match error {
-            SendError::Closed(item) => Self::Closed(item),
-            SendError::Full(item) => Self::Full(item),
+/// The reasons that these have in common.
+macro_rules! from_send_error {
+    ($Error:ident) => {
+        impl<T> From<SendError<T>> for $Error<T> {
+            fn from(error: SendError<T>) -> Self {
+                match error {
+                    SendError::Closed(item) => Self::Closed(item),
+                    SendError::Full(item) => Self::Full(item),
+                    SendError::TooHeavy(item) => Self::TooHeavy(item),
+                    SendError::Unclassified(item, unknown) => Self::Unclassified(item, unknown),
+                }
+            }
         }
-    }
+    };
 }
+
+from_send_error!(TrySendError);
+from_send_error!(SendTimeoutError);

@@ -7,11 +7,14 @@ use crate::Pressure;
 use crate::sync::{self, Mutex};
 
 type OnItem<T> = Box<dyn Fn(T) + Send + Sync>;
+type Weigher<T> = Box<dyn Fn(&T) -> usize + Send + Sync>;
 type OnDeadLetter<T> = Box<dyn Fn(T, String) + Send + Sync>;
 type OnPressure = Box<dyn Fn(Pressure) + Send + Sync>;
 
 /// The hooks of one queue. Where there is none for an item, the item is dropped; it is counted either way.
 pub(crate) struct Hooks<T> {
+    pub(crate) weigher: Option<Weigher<T>>,
+    pub(crate) on_expired: Option<OnItem<T>>,
     pub(crate) on_displaced: Option<OnItem<T>>,
     pub(crate) on_undelivered: Option<OnItem<T>>,
     pub(crate) on_dead_letter: Option<OnDeadLetter<T>>,
@@ -33,6 +36,8 @@ struct Told {
 impl<T> Hooks<T> {
     pub(crate) fn new() -> Self {
         Self {
+            weigher: None,
+            on_expired: None,
             on_displaced: None,
             on_undelivered: None,
             on_dead_letter: None,
@@ -44,6 +49,18 @@ impl<T> Hooks<T> {
     /// Dropped for another one by a call that has no other way to hand it back.
     pub(crate) fn displaced(&self, item: T) {
         if let Some(hook) = &self.on_displaced {
+            contain(|| hook(item));
+        }
+    }
+
+    /// What an item weighs that its sender says nothing about.
+    pub(crate) fn weigh(&self, item: &T) -> usize {
+        self.weigher.as_ref().map_or(1, |weigher| weigher(item))
+    }
+
+    /// Its time was over before anybody received it.
+    pub(crate) fn expired(&self, item: T) {
+        if let Some(hook) = &self.on_expired {
             contain(|| hook(item));
         }
     }

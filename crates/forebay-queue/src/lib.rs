@@ -83,13 +83,17 @@ mod core;
 mod delivery;
 mod discipline;
 mod error;
+mod headers;
 mod hooks;
+mod item;
 #[cfg(feature = "tower")]
 pub mod layer;
 mod level;
 mod limit;
+mod line;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod many;
 mod observe;
 mod park;
 mod permit;
@@ -107,6 +111,8 @@ mod stream;
 mod sync;
 #[cfg(feature = "tokio")]
 mod timed;
+#[cfg(any(feature = "tower", feature = "stream"))]
+mod way;
 
 pub use builder::{Builder, WhenFull, builder};
 pub use delivery::{Delivery, End, Receipt, Settle};
@@ -115,10 +121,13 @@ pub use error::{
     RecvTimeoutError, ReserveError, SendError, SendManyError, SendTimeoutError, SetCapacityError,
     TryRecvError, TryReserveError, TrySendError,
 };
+pub use headers::Headers;
+pub use item::{Outgoing, Ticket, Tracked};
 #[cfg(feature = "tower")]
 pub use layer::{Queue, QueueError, QueueLayer};
 pub use level::Level;
 pub use limit::{CallEnd, Limit, Sample};
+pub use line::{By, Fifo, Line, SendLine, UnknownClass};
 pub use permit::{Permit, Permits};
 pub use pressure::{Pressure, Watermarks, WatermarksError};
 pub use receiver::Receiver;

@@ -291,3 +291,105 @@ fn loom_put_back_against_the_end() {
         assert!(poll_once_and_drop(rx.recv()).is_some_and(|end| end.is_none()));
     });
 }
+
+#[test]
+fn loom_heavy_and_light_sender_for_the_same_weight() {
+    loom::model(|| {
+        let (tx, mut rx) = crate::builder().capacity(4).max_weight(2).weigher(|item: &usize| *item).build();
+        tx.try_send(1).expect("there is room");
+        let other = tx.clone();
+        let heavy = thread::spawn(move || block_on(async move { tx.send(2).await }).is_ok());
+        let light = thread::spawn(move || block_on(async move { other.send(1).await }).is_ok());
+        let mut all = drain(&mut rx);
+        all.sort_unstable();
+        assert_eq!(all, [1, 1, 2]);
+        assert!(heavy.join().expect("no panic") && light.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn loom_heavy_sender_that_gives_up_lets_the_light_one_in() {
+    loom::model(|| {
+        let (tx, mut rx) = crate::builder().capacity(4).max_weight(2).weigher(|item: &usize| *item).build();
+        tx.try_send(1).expect("there is room");
+        let other = tx.clone();
+        let quitting = thread::spawn(move || block_on(give_up(other.send(2))).is_some());
+        let staying = thread::spawn(move || {
+            let sent = block_on(tx.send(1)).is_ok();
+            (sent, tx)
+        });
+        // Nobody receives before the light one is in: it must not wait for the heavy one that has left.
+        let (sent, tx) = staying.join().expect("no panic");
+        assert!(sent);
+        drop(tx);
+        let mut all = drain(&mut rx);
+        all.sort_unstable();
+        let expected: &[usize] = if quitting.join().expect("no panic") { &[1, 1, 2] } else { &[1, 1] };
+        assert_eq!(all, expected);
+    });
+}
+
+#[test]
+fn loom_ranked_senders_for_one_place() {
+    use crate::{By, Discipline, Tick, UnknownClass};
+    use std::collections::BTreeSet;
+
+    #[derive(Clone, Default)]
+    struct ByRank(BTreeSet<(usize, u64, u32)>);
+
+    impl Discipline for ByRank {
+        type Rank = usize;
+        fn insert(&mut self, id: u32, rank: usize, seq: u64, _: Tick) {
+            self.0.insert((rank, seq, id));
+        }
+        fn next(&mut self, _: Tick) -> Option<u32> {
+            self.0.pop_first().map(|(_, _, id)| id)
+        }
+        fn put_back(&mut self, id: u32, rank: usize, seq: u64) {
+            self.0.insert((rank, seq, id));
+        }
+        fn remove(&mut self, id: u32, rank: usize, seq: u64) -> bool {
+            self.0.remove(&(rank, seq, id))
+        }
+        fn last(&self) -> Option<u32> {
+            self.0.last().map(|&(_, _, id)| id)
+        }
+    }
+
+    loom::model(|| {
+        let by_value = By::new(ByRank::default(), |item: &usize| Ok::<_, UnknownClass>(*item));
+        let (tx, mut rx) = crate::builder().capacity(1).line(by_value).build();
+        tx.try_send(0).expect("there is room");
+        let quitter = tx.clone();
+        let quitting = thread::spawn(move || block_on(give_up(quitter.send(1))).is_some());
+        let staying = thread::spawn(move || block_on(async move { tx.send(2).await }).is_ok());
+        let mut all = block_on(async {
+            let mut all = Vec::new();
+            while let Some(item) = rx.recv().await {
+                all.push(item);
+            }
+            all
+        });
+        all.sort_unstable();
+        let expected: &[usize] = if quitting.join().expect("no panic") { &[0, 1, 2] } else { &[0, 2] };
+        assert_eq!(all, expected);
+        assert!(staying.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn loom_expired_item_against_a_waiting_sender() {
+    use std::time::Duration;
+
+    loom::model(|| {
+        let (tx, mut rx) = bounded(1);
+        tx.item(0).ttl(Duration::ZERO).try_send().expect("there is room");
+        let other = tx.clone();
+        let first = thread::spawn(move || block_on(async move { tx.send(1).await }).is_ok());
+        let second = thread::spawn(move || block_on(async move { other.send(2).await }).is_ok());
+        let mut all = drain(&mut rx);
+        all.sort_unstable();
+        assert_eq!(all, [1, 2]);
+        assert!(first.join().expect("no panic") && second.join().expect("no panic"));
+    });
+}

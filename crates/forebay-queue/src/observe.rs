@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 
 use crate::core::watch;
-use crate::{Level, Pressure, QueueStats, Receiver, Sender, SetCapacityError, Stats, Visitor};
+use crate::{
+    Level, Line, Pressure, QueueStats, Receiver, SendLine, Sender, SetCapacityError, Stats, Visitor,
+};
 
 /// The same for both halves, which share nothing but the queue.
 macro_rules! observe {
     ($Half:ident) => {
-        impl<T> $Half<T> {
+        impl<T, L: Line<T>> $Half<T, L> {
             /// Accept nothing more. What was accepted can still be received; then receivers are told the end.
             pub fn close(&self) {
                 self.shared.close();
@@ -31,9 +33,20 @@ macro_rules! observe {
                 self.len() == 0
             }
 
-            /// Do as many items wait as may? A rendezvous is always full.
+            /// Do as many items wait as may, or as heavy ones? A rendezvous is always full.
             pub fn is_full(&self) -> bool {
-                self.capacity().is_some_and(|capacity| self.len() >= capacity)
+                self.shared.read(|state| state.is_full())
+            }
+
+            /// What all items that wait weigh together, see [`Builder::max_weight`](crate::Builder::max_weight).
+            /// Where nobody says otherwise each weighs 1.
+            pub fn weight(&self) -> usize {
+                self.shared.read(|state| state.held.weight())
+            }
+
+            /// What all items that wait may weigh together; `None`: no bound.
+            pub fn max_weight(&self) -> Option<usize> {
+                self.shared.options.max_weight
             }
 
             /// Most items that may wait; `None`: no bound.
@@ -60,11 +73,12 @@ macro_rules! observe {
             /// A rendezvous stays one, and no other queue becomes one: there an item passes from hand to hand, and
             /// those who wait wait in another way.
             pub fn set_capacity(&self, capacity: usize) -> Result<(), SetCapacityError> {
-                self.shared.update(|state, _| state.set_capacity(capacity))
+                self.shared.update(|state, after| state.set_capacity(capacity, after))
             }
 
-            /// Whether producers should slow down, see [`Watermarks`](crate::Watermarks). Always normal without a
-            /// bound; at a rendezvous high while a sender waits.
+            /// Whether producers should slow down, see [`Watermarks`](crate::Watermarks). Where items and weight are
+            /// bounded, high if one of the two is, and normal when both are. Always normal without a bound; at a
+            /// rendezvous high while a sender waits.
             pub fn pressure(&self) -> Pressure {
                 self.shared.read(|state| state.pressure())
             }
@@ -92,24 +106,29 @@ macro_rules! observe {
             }
         }
 
-        impl<T: Send> Level for $Half<T> {
+        impl<T: Send, L: SendLine<T>> Level for $Half<T, L> {
             fn level(&self) -> Option<f64> {
                 self.shared.read(|state| state.level())
             }
         }
 
-        impl<T: Send> Stats for $Half<T> {
+        impl<T: Send, L: SendLine<T>> Stats for $Half<T, L> {
             fn observe(&self, visitor: &mut dyn Visitor) {
-                let (stats, len) = self.shared.read(|state| (state.stats(), state.held.waiting()));
+                let (stats, len, weight) =
+                    self.shared.read(|state| (state.stats(), state.held.waiting(), state.held.weight()));
                 visitor.gauge("forebay_queue_length", &[], len as f64);
                 if let Some(capacity) = self.capacity() {
                     visitor.gauge("forebay_queue_capacity", &[], capacity as f64);
+                }
+                if let Some(max_weight) = self.max_weight() {
+                    visitor.gauge("forebay_queue_weight", &[], weight as f64);
+                    visitor.gauge("forebay_queue_max_weight", &[], max_weight as f64);
                 }
                 stats.observe(visitor);
             }
         }
 
-        impl<T> fmt::Debug for $Half<T> {
+        impl<T, L: Line<T>> fmt::Debug for $Half<T, L> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let (len, closed) = self.shared.read(|state| (state.held.waiting(), state.is_closed()));
                 f.debug_struct(stringify!($Half))

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use crate::core::{AskPlaces, Asked, Places};
-use crate::{ReserveError, SendError, Sender, Sent, TryReserveError};
+use crate::core::{AskPlaces, Asked, Demand, Places};
+use crate::{
+    By, Discipline, Fifo, Line, ReserveError, SendError, Sender, Sent, TryReserveError, UnknownClass,
+};
 
 /// The right to send one item without waiting; made by [`Sender::reserve`].
 ///
@@ -17,7 +19,7 @@ use crate::{ReserveError, SendError, Sender, Sent, TryReserveError};
 /// assert_eq!(rx.try_recv(), Ok("kept a place"));
 /// ```
 #[must_use = "a permit that is dropped gives its place back"]
-pub struct Permit<'a, T>(Permits<'a, T>);
+pub struct Permit<'a, T, L: Line<T> = Fifo>(Permits<'a, T, L>);
 
 /// The right to send several items without waiting; made by [`Sender::reserve_many`].
 ///
@@ -35,9 +37,11 @@ pub struct Permit<'a, T>(Permits<'a, T>);
 /// # Ok(()) }
 /// ```
 #[must_use = "permits that are dropped give their places back"]
-pub struct Permits<'a, T> {
-    sender: &'a Sender<T>,
+pub struct Permits<'a, T, L: Line<T> = Fifo> {
+    sender: &'a Sender<T, L>,
     left: usize,
+    /// How heavy an item may be that is sent into one of the places.
+    each: usize,
 }
 
 // === impl Sender ===
@@ -80,19 +84,30 @@ impl<T> Sender<T> {
     ///
     /// A `reserve_many` that is dropped leaves the line; what it gathered goes to the next.
     pub async fn reserve_many(&self, places: usize) -> Result<Permits<'_, T>, ReserveError> {
-        let mut permits = Permits { sender: self, left: 0 };
-        if places > 0 {
-            let granted = AskPlaces::new(&self.shared, places, places, |_, answer| match answer {
-                Places::Granted(granted) => Asked::Done(Ok(granted)),
-                Places::Closed => Asked::Done(Err(ReserveError::Closed)),
-                Places::TooMany(capacity) => {
-                    Asked::Done(Err(ReserveError::TooMany { asked: places, capacity }))
-                }
-                Places::Full => Asked::Wait(places),
-            });
-            permits.left = granted.await?;
-        }
-        Ok(permits)
+        self.reserve_places(places, 1, ()).await
+    }
+
+    /// Waits for a place for an item that weighs `weight`, and keeps it until there is the item. An item that weighs
+    /// less gives back what it does not need.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, rx) = forebay_queue::builder().max_weight(100).weigher(|bytes: &Vec<u8>| bytes.len()).build();
+    /// let permit = tx.reserve_weighted(80).await?; // only now do we read the file
+    /// permit.send(vec![0; 60])?;
+    /// assert_eq!(rx.weight(), 60);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Self::reserve), and [`ReserveError::TooHeavy`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`reserve`](Self::reserve).
+    pub async fn reserve_weighted(&self, weight: usize) -> Result<Permit<'_, T>, ReserveError> {
+        self.reserve_places(1, weight, ()).await.map(Permit)
     }
 
     /// A place, if one is free now and nobody waits for it.
@@ -101,31 +116,118 @@ impl<T> Sender<T> {
     ///
     /// [`TryReserveError::Full`] also for a rendezvous, which has no places.
     pub fn try_reserve(&self) -> Result<Permit<'_, T>, TryReserveError> {
-        let granted = AskPlaces::new(&self.shared, 1, 1, |_, answer| match answer {
+        let granted = AskPlaces::new(&self.shared, Demand::one(1, ()), |_, answer| match answer {
             Places::Granted(granted) => Asked::Done(Ok(granted)),
             Places::Closed => Asked::Done(Err(TryReserveError::Closed)),
-            Places::Full | Places::TooMany(_) => Asked::Wait(1),
+            Places::Full | Places::TooMany(_) | Places::TooHeavy(_) => {
+                Asked::Wait { want: 1, each: 1, rank: () }
+            }
         });
         let left = granted.now().unwrap_or(Err(TryReserveError::Full))?;
-        Ok(Permit(Permits { sender: self, left }))
+        Ok(Permit(Permits { sender: self, left, each: 1 }))
+    }
+}
+
+impl<T, D, C> Sender<T, By<D, C>>
+where
+    D: Discipline + Clone,
+    C: Fn(&T) -> Result<D::Rank, UnknownClass>,
+{
+    /// Waits for a place as an item of this rank would that weighs `weight` (1 where nobody bounds it), and keeps it until
+    /// there is the item. The item then waits by its own rank.
+    ///
+    /// # Errors
+    ///
+    /// [`ReserveError::Closed`], [`ReserveError::TooHeavy`], and [`ReserveError::TooMany`] for a rendezvous, which has
+    /// no places.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped leaves the line; a place that it was granted goes to the next.
+    pub async fn reserve_as(
+        &self,
+        rank: D::Rank,
+        weight: usize,
+    ) -> Result<Permit<'_, T, By<D, C>>, ReserveError> {
+        self.reserve_places(1, weight, rank).await.map(Permit)
+    }
+}
+
+impl<T, L: Line<T>> Sender<T, L> {
+    async fn reserve_places(
+        &self,
+        places: usize,
+        each: usize,
+        rank: L::Rank,
+    ) -> Result<Permits<'_, T, L>, ReserveError> {
+        let mut permits = Permits { sender: self, left: 0, each };
+        if places > 0 {
+            let demand = Demand { want: places, min: places, ..Demand::one(each, rank) };
+            let granted = AskPlaces::new(&self.shared, demand, move |_, answer| {
+                answer_to_reserve(answer, places, each)
+                    .map_or(Asked::Wait { want: places, each, rank }, Asked::Done)
+            });
+            permits.left = granted.await?;
+        }
+        Ok(permits)
+    }
+
+    /// Sends an item into a place that was granted for one that weighs `each`, and says whether it was used.
+    pub(crate) fn send_granted(&self, item: T, each: usize) -> (bool, Result<Sent<T>, SendError<T>>) {
+        let mut parcel = match self.pack(item) {
+            Ok(parcel) => parcel,
+            Err(refused) => return (false, Err(refused)),
+        };
+        if self.shared.hooks.weigher.is_none() {
+            // It weighs what was reserved for it.
+            parcel.tag.set_weight(each);
+        } else if self.shared.options.max_weight.is_some() && parcel.tag.weight() > each {
+            return (false, Err(SendError::TooHeavy(parcel.item)));
+        }
+        self.shared.update(|state, _| {
+            if state.is_closed() {
+                state.release(1, each);
+                return (true, Err(SendError::Closed(parcel.item)));
+            }
+            state.store(parcel, each);
+            (true, Ok(Sent::Stored))
+        })
+    }
+}
+
+/// What one who reserves is told. `None`: to wait.
+pub(crate) fn answer_to_reserve(
+    answer: Places,
+    places: usize,
+    each: usize,
+) -> Option<Result<usize, ReserveError>> {
+    match answer {
+        Places::Granted(granted) => Some(Ok(granted)),
+        Places::Closed => Some(Err(ReserveError::Closed)),
+        Places::TooMany(capacity) => Some(Err(ReserveError::TooMany { asked: places, capacity })),
+        Places::TooHeavy(max_weight) => {
+            Some(Err(ReserveError::TooHeavy { asked: places.saturating_mul(each), max_weight }))
+        }
+        Places::Full => None,
     }
 }
 
 // === impl Permit ===
 
-impl<T> Permit<'_, T> {
+impl<T, L: Line<T>> Permit<'_, T, L> {
     /// Sends an item into the place.
     ///
     /// # Errors
     ///
     /// [`SendError::Closed`] with the item, if the queue was closed since: a permit is a place, not a promise that
-    /// somebody will come for the item.
+    /// somebody will come for the item. [`SendError::TooHeavy`] if the queue's weigher says that the item weighs more than
+    /// was reserved.
     pub fn send(mut self, item: T) -> Result<Sent<T>, SendError<T>> {
         self.0.send(item)
     }
 }
 
-impl<T> fmt::Debug for Permit<'_, T> {
+impl<T, L: Line<T>> fmt::Debug for Permit<'_, T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit").finish_non_exhaustive()
     }
@@ -133,7 +235,7 @@ impl<T> fmt::Debug for Permit<'_, T> {
 
 // === impl Permits ===
 
-impl<T> Permits<'_, T> {
+impl<T, L: Line<T>> Permits<'_, T, L> {
     /// How many places are left.
     pub fn len(&self) -> usize {
         self.left
@@ -148,7 +250,8 @@ impl<T> Permits<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] with the item, if the queue was closed since.
+    /// [`SendError::Closed`] with the item, if the queue was closed since, and [`SendError::TooHeavy`] if the queue's
+    /// weigher says that it weighs more than was reserved for each, which is 1; then the place is still there.
     ///
     /// # Panics
     ///
@@ -156,27 +259,21 @@ impl<T> Permits<'_, T> {
     #[track_caller]
     pub fn send(&mut self, item: T) -> Result<Sent<T>, SendError<T>> {
         assert!(self.left > 0, "all reserved places are used");
-        self.left -= 1;
-        self.sender.shared.update(|state, _| {
-            if state.is_closed() {
-                state.release(1);
-                return Err(SendError::Closed(item));
-            }
-            state.store(item);
-            Ok(Sent::Stored)
-        })
+        let (used, sent) = self.sender.send_granted(item, self.each);
+        self.left -= usize::from(used);
+        sent
     }
 }
 
-impl<T> Drop for Permits<'_, T> {
+impl<T, L: Line<T>> Drop for Permits<'_, T, L> {
     fn drop(&mut self) {
         if self.left > 0 {
-            self.sender.shared.update(|state, _| state.release(self.left));
+            self.sender.shared.update(|state, _| state.release(self.left, self.each));
         }
     }
 }
 
-impl<T> fmt::Debug for Permits<'_, T> {
+impl<T, L: Line<T>> fmt::Debug for Permits<'_, T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permits").field("left", &self.left).finish_non_exhaustive()
     }

@@ -1,19 +1,19 @@
 //! Sending in poll form: the handle keeps a place from one poll to the next.
 
-use std::fmt;
 use std::task::{Context, Poll, ready};
 
-#[cfg(feature = "stream")]
-use crate::core::Offer;
-use crate::core::{Asked, Asking, Demand, Places};
-use crate::{ReserveError, SendError, Sender, Sent, coop};
+use crate::core::{Asked, Asking, Demand};
+use crate::permit::answer_to_reserve;
 #[cfg(any(feature = "tower", feature = "stream"))]
-use crate::{SinkError, TrySendError, WhenFull};
+use crate::way::{Arrived, OnItsWay};
+use crate::{Line, ReserveError, SendError, Sender, Sent, coop};
+#[cfg(any(feature = "tower", feature = "stream"))]
+use crate::{SinkError, WhenFull};
 
-/// What a sender keeps between polls: three words, of which a sender that is not polled never makes use.
+/// What a sender keeps between polls, of which a sender that is not polled never makes use.
 ///
 /// The handle is polled through `&mut`, so neither a lock nor an atomic guards it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) enum Reserving {
     #[default]
     Nothing,
@@ -21,14 +21,12 @@ pub(crate) enum Reserving {
     Asking(Asking),
     /// A place is ours.
     Place,
-    /// At a rendezvous, the item that a [`Sink`](futures_sink::Sink) was given is on offer.
-    #[cfg(feature = "stream")]
-    Offered(Offer),
 }
 
 // === impl Sender ===
 
-/// In poll form, for those who write futures, sinks and services by hand. A sender keeps one place at the most.
+/// In poll form, for those who write futures, sinks and services by hand. A sender keeps one place at the most, for an item
+/// that weighs 1.
 impl<T> Sender<T> {
     /// Waits for a place, as [`reserve`](Self::reserve) does, and keeps it in this handle until
     /// [`send_reserved`](Self::send_reserved) uses it. With a place in the handle it is ready at once.
@@ -55,7 +53,7 @@ impl<T> Sender<T> {
     /// so by [`abort_reserve`](Self::abort_reserve), or drops the handle: then the next in the line gets the place.
     pub fn poll_reserve(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReserveError>> {
         let charge = ready!(coop::charge(cx));
-        let reserved = ready!(self.poll_place(cx));
+        let reserved = ready!(self.poll_place(cx, ()));
         charge.made_progress();
         Poll::Ready(reserved)
     }
@@ -64,60 +62,58 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] with the item, if the queue was closed since.
+    /// [`SendError::Closed`] with the item, if the queue was closed since, and [`SendError::TooHeavy`] if the queue's
+    /// weigher says that it weighs more than 1; then the place is still there.
     ///
     /// # Panics
     ///
     /// Without a place.
     #[track_caller]
     pub fn send_reserved(&mut self, item: T) -> Result<Sent<T>, SendError<T>> {
-        assert!(
-            matches!(self.reserving, Reserving::Place),
-            "no place is reserved: call poll_reserve or poll_ready first"
-        );
-        self.reserving = Reserving::Nothing;
-        self.shared.update(|state, _| {
-            if state.is_closed() {
-                state.release(1);
-                return Err(SendError::Closed(item));
-            }
-            state.store(item);
-            Ok(Sent::Stored)
-        })
+        self.assert_reserved();
+        let (used, sent) = self.send_granted(item, 1);
+        if used {
+            self.reserving = Reserving::Nothing;
+        }
+        sent
     }
+}
 
+impl<T, L: Line<T>> Sender<T, L> {
     /// Gives back the place, or leaves the line. Says whether there was anything to give up.
     pub fn abort_reserve(&mut self) -> bool {
+        #[cfg(feature = "stream")]
+        if let Some(mut item) = self.on_its_way.take() {
+            drop(item.turn_back(&self.shared));
+            return true;
+        }
         match std::mem::take(&mut self.reserving) {
             Reserving::Nothing => return false,
             Reserving::Asking(mut asking) => asking.leave(&self.shared),
-            Reserving::Place => self.shared.update(|state, _| state.release(1)),
-            #[cfg(feature = "stream")]
-            Reserving::Offered(mut offer) => drop(offer.withdraw(&self.shared)),
+            Reserving::Place => self.shared.update(|state, _| state.release(1, 1)),
         }
         true
     }
 
+    #[track_caller]
+    fn assert_reserved(&self) {
+        let reserved = matches!(self.reserving, Reserving::Place);
+        assert!(reserved, "no place is reserved: call poll_reserve or poll_ready first");
+    }
+
     /// Without the cooperative budget, which must not look like a full queue: pending means that there is no place.
-    pub(crate) fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReserveError>> {
+    fn poll_place(&mut self, cx: &mut Context<'_>, rank: L::Rank) -> Poll<Result<(), ReserveError>> {
         let Self { shared, reserving, .. } = self;
         if let Reserving::Nothing = reserving {
             *reserving = Reserving::Asking(Asking::default());
         }
         let asking = match reserving {
             Reserving::Asking(asking) => asking,
-            #[cfg(feature = "stream")]
-            Reserving::Offered(_) => {
-                return Poll::Ready(Err(ReserveError::TooMany { asked: 1, capacity: 0 }));
-            }
             Reserving::Place | Reserving::Nothing => return Poll::Ready(Ok(())),
         };
         let mut ask = || {
-            asking.poll(shared, &mut Demand::one(), cx, |_, answer| match answer {
-                Places::Granted(_) => Asked::Done(Ok(())),
-                Places::Closed => Asked::Done(Err(ReserveError::Closed)),
-                Places::TooMany(capacity) => Asked::Done(Err(ReserveError::TooMany { asked: 1, capacity })),
-                Places::Full => Asked::Wait(1),
+            asking.poll(shared, &mut Demand::one(1, rank).patient(), cx, |_, answer| {
+                answer_to_reserve(answer, 1, 1).map_or(Asked::Wait { want: 1, each: 1, rank }, Asked::Done)
             })
         };
         // One who may overtake nobody any more joins the line, and is served at once if there is room for all in it:
@@ -127,45 +123,45 @@ impl<T> Sender<T> {
             Poll::Ready(asked) => asked,
         };
         *reserving = if asked.is_ok() { Reserving::Place } else { Reserving::Nothing };
-        Poll::Ready(asked)
+        Poll::Ready(asked.map(drop))
     }
 }
 
 /// What the faces of other crates have in common. They do what `send` does, in two steps.
 #[cfg(any(feature = "tower", feature = "stream"))]
-impl<T> Sender<T> {
-    /// Ready when an item may be sent: with a place in the handle where a full queue makes senders wait, and as long
-    /// as the queue is open where it does not.
+impl<T, L: Line<T>> Sender<T, L> {
+    /// The rank of the place that readiness waits for and keeps. `None` where it keeps none: where a full queue makes
+    /// nobody wait, and where nobody knows yet what place the item will need. Then the item itself waits.
+    fn place_to_keep(&self) -> Option<L::Rank> {
+        let all_alike = self.shared.options.max_weight.is_none() && !self.meets();
+        L::ONLY_RANK.filter(|_| all_alike && self.shared.options.when_full == WhenFull::Wait)
+    }
+
+    /// Ready when an item may be sent: with a place in the handle where one is kept, else as long as the queue is open.
     pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
-        if self.shared.options.when_full == WhenFull::Wait && !self.meets() {
-            return self.poll_place(cx).map_err(|_| SinkError::Closed(None));
+        match self.place_to_keep() {
+            Some(rank) => self.poll_place(cx, rank).map_err(|_| SinkError::Closed(None)),
+            None => Poll::Ready(if self.is_closed() { Err(SinkError::Closed(None)) } else { Ok(()) }),
         }
-        Poll::Ready(if self.is_closed() { Err(SinkError::Closed(None)) } else { Ok(()) })
     }
 
-    /// Sends an item after [`poll_open`](Self::poll_open) was ready. Not for a rendezvous that waits.
+    /// Sends an item after [`poll_open`](Self::poll_open) was ready. `Err`: it has to wait, and is on its way.
     #[track_caller]
-    pub(crate) fn send_opened(&mut self, item: T) -> Result<Sent<T>, SinkError<T>> {
-        if self.shared.options.when_full == WhenFull::Wait {
-            return self.send_reserved(item).map_err(SinkError::from);
+    pub(crate) fn send_opened(&mut self, item: T) -> Result<Arrived<T>, OnItsWay<T, L::Rank>> {
+        if self.place_to_keep().is_some() {
+            self.assert_reserved();
+            self.reserving = Reserving::Nothing;
+            let (_, sent) = self.send_granted(item, 1);
+            return Ok(sent.map_err(SinkError::from));
         }
-        self.try_send(item).map_err(|refused| match refused {
-            TrySendError::Closed(item) => SinkError::Closed(Some(item)),
-            TrySendError::Full(item) => SinkError::Full(Some(item)),
-        })
-    }
-}
-
-// === impl Reserving ===
-
-impl fmt::Debug for Reserving {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Nothing => "Nothing",
-            Self::Asking(_) => "Asking",
-            Self::Place => "Place",
-            #[cfg(feature = "stream")]
-            Self::Offered(_) => "Offered",
-        })
+        let parcel = match self.pack(item) {
+            Ok(parcel) => parcel,
+            Err(refused) => return Ok(Err(refused.into())),
+        };
+        if self.shared.options.when_full != WhenFull::Wait {
+            let sent = self.try_send_parcel(parcel);
+            return Ok(sent.map_err(SinkError::from));
+        }
+        OnItsWay::begin(&self.shared, self.meets(), parcel)
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use crate::core::{Claim, Shared, Taking};
+use crate::core::{After, Claim, Shared, State, Taken, Taking};
 use crate::park::block_on;
-use crate::{Delivery, Settle, Source, SourceError, TryRecvError};
+use crate::{Delivery, Fifo, Line, SendLine, Settle, Source, SourceError, TryRecvError};
 
 /// The consumers' half of a queue. Clones take from the same queue, each item once; when the last one is dropped,
 /// the queue is closed and what is left goes to `on_undelivered`.
@@ -38,8 +38,8 @@ use crate::{Delivery, Settle, Source, SourceError, TryRecvError};
 /// # Panics
 ///
 /// While something is put off, waiting panics in a tokio runtime that was built without its time.
-pub struct Receiver<T> {
-    pub(crate) shared: Arc<Shared<T>>,
+pub struct Receiver<T, L: Line<T> = Fifo> {
+    pub(crate) shared: Arc<Shared<T, L>>,
     /// The crossing of pressure that this handle saw last. Written and read by `pressure_changed` alone.
     pub(crate) seen: AtomicU64,
     taking: Taking,
@@ -47,8 +47,8 @@ pub struct Receiver<T> {
 
 // === impl Receiver ===
 
-impl<T> Receiver<T> {
-    pub(crate) fn first(shared: Arc<Shared<T>>) -> Self {
+impl<T, L: Line<T>> Receiver<T, L> {
+    pub(crate) fn first(shared: Arc<Shared<T, L>>) -> Self {
         Self { shared, seen: AtomicU64::new(0), taking: Taking::default() }
     }
 
@@ -84,10 +84,7 @@ impl<T> Receiver<T> {
     ///
     /// [`TryRecvError::Empty`], or [`TryRecvError::Closed`] when nothing will come any more.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        let taken = self.taking.now(&self.shared, |state, after, _| {
-            state.tally.completed += 1;
-            state.take(after).item
-        });
+        let taken = self.taking.now(&self.shared, |state, after, _| take_one(state, after));
         taken.map_err(|claim| match claim {
             Claim::Ended => TryRecvError::Closed,
             Claim::Empty | Claim::Take(_) => TryRecvError::Empty,
@@ -112,9 +109,10 @@ impl<T> Receiver<T> {
             let Receiver { shared, taking, .. } = &mut *waiting.0;
             let taken = poll_fn(|cx| {
                 taking.poll(shared, cx, |state, after, n| {
-                    let n = n.min(max);
+                    let before = out.len();
+                    out.extend((0..n.min(max)).map_while(|_| state.take(after)).map(|taken| taken.item));
+                    let n = out.len() - before;
                     state.tally.completed += n as u64;
-                    out.extend((0..n).map(|_| state.take(after).item));
                     n
                 })
             });
@@ -130,14 +128,11 @@ impl<T> Receiver<T> {
     }
 
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.taking.poll(&self.shared, cx, |state, after, _| {
-            state.tally.completed += 1;
-            state.take(after).item
-        })
+        self.taking.poll(&self.shared, cx, |state, after, _| take_one(state, after))
     }
 }
 
-impl<T> Clone for Receiver<T> {
+impl<T, L: Line<T>> Clone for Receiver<T, L> {
     fn clone(&self) -> Self {
         self.shared.update(|state, _| state.add_receiver());
         let seen = AtomicU64::new(self.seen.load(Ordering::Relaxed));
@@ -145,14 +140,14 @@ impl<T> Clone for Receiver<T> {
     }
 }
 
-impl<T> Drop for Receiver<T> {
+impl<T, L: Line<T>> Drop for Receiver<T, L> {
     fn drop(&mut self) {
         self.taking.leave(&self.shared);
         self.shared.remove_receiver();
     }
 }
 
-impl<T: Send + 'static> Source for Receiver<T> {
+impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
     type Item = T;
 
     fn poll_next(
@@ -163,14 +158,16 @@ impl<T: Send + 'static> Source for Receiver<T> {
     ) -> Poll<Result<usize, SourceError>> {
         let Self { shared, taking, .. } = self;
         let polled = taking.poll(shared, cx, |state, after, n| {
-            let n = n.min(max.get());
-            out.extend((0..n).map(|_| {
-                let taken = state.take(after);
-                let receipt = state.held.hand_out(taken.seq, taken.attempt);
+            let before = out.len();
+            out.extend((0..n.min(max.get())).map_while(|_| {
+                let Taken { item, place } = state.take(after)?;
+                let (attempt, weight, headers) = (place.attempt, place.tag.weight(), place.tag.headers());
+                let receipt = state.held.hand_out(place);
                 let settler: Arc<dyn Settle<T>> = shared.clone();
-                Delivery::new(taken.item, receipt, settler).with_attempt(taken.attempt)
+                let delivery = Delivery::new(item, receipt, settler).with_attempt(attempt);
+                Some(delivery.with_weight(weight).with_headers(headers))
             }));
-            n
+            out.len() - before
         });
         polled.map(|taken| Ok(taken.unwrap_or(0)))
     }
@@ -190,16 +187,22 @@ impl<T: Send + 'static> Source for Receiver<T> {
     }
 }
 
-/// Leaves the line when the future that waits is dropped, or is done.
-pub(crate) struct LeaveOnDrop<'a, T>(pub(crate) &'a mut Receiver<T>);
+/// The first that was claimed.
+fn take_one<T, L: Line<T>>(state: &mut State<T, L>, after: &mut After<T>) -> T {
+    state.tally.completed += 1;
+    state.take(after).expect("what was claimed is there").item
+}
 
-impl<T> Drop for LeaveOnDrop<'_, T> {
+/// Leaves the line when the future that waits is dropped, or is done.
+pub(crate) struct LeaveOnDrop<'a, T, L: Line<T>>(pub(crate) &'a mut Receiver<T, L>);
+
+impl<T, L: Line<T>> Drop for LeaveOnDrop<'_, T, L> {
     fn drop(&mut self) {
         self.0.taking.leave(&self.0.shared);
     }
 }
 
-impl<T> LeaveOnDrop<'_, T> {
+impl<T, L: Line<T>> LeaveOnDrop<'_, T, L> {
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.0.poll_recv(cx)
     }

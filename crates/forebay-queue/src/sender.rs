@@ -6,10 +6,13 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
-use crate::core::{AskPlaces, Asked, Offering, Places, Shared, State, watch};
+use crate::core::{AskPlaces, Asked, Demand, Offering, Parcel, Places, Shared, State, Tag, watch};
+use crate::many::Labels;
 use crate::park::block_on;
 use crate::poll::Reserving;
-use crate::{ItemSink, SendError, SendManyError, SinkError, TrySendError, WhenFull};
+#[cfg(feature = "stream")]
+use crate::way::OnItsWay;
+use crate::{Fifo, ItemSink, Line, SendError, SendLine, SendManyError, SinkError, TrySendError, WhenFull};
 
 /// The producers' half of a queue. Clones send into the same queue; it is closed when the last one is dropped.
 ///
@@ -29,12 +32,15 @@ use crate::{ItemSink, SendError, SendManyError, SinkError, TrySendError, WhenFul
 /// assert_eq!(rx.recv().await, None);
 /// # }
 /// ```
-pub struct Sender<T> {
-    pub(crate) shared: Arc<Shared<T>>,
+pub struct Sender<T, L: Line<T> = Fifo> {
+    pub(crate) shared: Arc<Shared<T, L>>,
     /// The crossing of pressure that this handle saw last. Written and read by `pressure_changed` alone.
     pub(crate) seen: AtomicU64,
     /// What this handle reserved in poll form.
     pub(crate) reserving: Reserving,
+    /// The item that this handle was given as a `Sink`, until it has arrived.
+    #[cfg(feature = "stream")]
+    pub(crate) on_its_way: Option<Box<OnItsWay<T, L::Rank>>>,
 }
 
 /// A sender that does not keep the queue open.
@@ -51,9 +57,9 @@ pub struct Sender<T> {
 /// assert_eq!(rx.try_recv(), Ok(1));
 /// assert!(rx.is_closed());
 /// ```
-pub struct WeakSender<T> {
+pub struct WeakSender<T, L: Line<T> = Fifo> {
     /// Weak too, so that a hook of the queue may keep one without keeping the queue in memory.
-    shared: Weak<Shared<T>>,
+    shared: Weak<Shared<T, L>>,
 }
 
 /// The queue took the item.
@@ -65,7 +71,7 @@ pub struct WeakSender<T> {
 /// assert_eq!(tx.try_send("old"), Ok(Sent::Stored));
 /// assert_eq!(tx.try_send("new"), Ok(Sent::Displaced("old")));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sent<T> {
     /// It is stored, or in a receiver's hands.
@@ -73,13 +79,60 @@ pub enum Sent<T> {
     /// The queue was full, and this item was dropped for the one that was sent, or it is that one itself,
     /// as [`WhenFull`] says. It is counted as dropped; the value is the caller's.
     Displaced(T),
+    /// The same, and it took these, two at least, to make room for the weight of the one that was sent.
+    DisplacedMany(Vec<T>),
+}
+
+// === impl Sent ===
+
+impl<T> Sent<T> {
+    /// The items that were dropped.
+    ///
+    /// ```
+    /// use forebay_queue::{WhenFull, builder};
+    ///
+    /// let (tx, _rx) = builder().max_weight(10).weigher(|word: &&str| word.len()).when_full(WhenFull::DropOldest).build();
+    /// for word in ["two", "words"] {
+    ///     assert_eq!(tx.try_send(word).expect("the queue is open").displaced().count(), 0);
+    /// }
+    /// let sent = tx.try_send("together").expect("the queue is open");
+    /// assert_eq!(sent.displaced().collect::<Vec<_>>(), ["two", "words"]);
+    /// ```
+    pub fn displaced(self) -> impl Iterator<Item = T> {
+        let (one, many) = match self {
+            Self::Stored => (None, Vec::new()),
+            Self::Displaced(item) => (Some(item), Vec::new()),
+            Self::DisplacedMany(items) => (None, items),
+        };
+        one.into_iter().chain(many)
+    }
+
+    /// What a newcomer is told that displaced these.
+    pub(crate) fn after_displacing(mut items: impl Iterator<Item = T>) -> Self {
+        match (items.next(), items.next()) {
+            (None, _) => Self::Stored,
+            (Some(one), None) => Self::Displaced(one),
+            (Some(one), Some(two)) => Self::DisplacedMany([one, two].into_iter().chain(items).collect()),
+        }
+    }
 }
 
 // === impl Sender ===
 
-impl<T> Sender<T> {
-    pub(crate) fn first(shared: Arc<Shared<T>>) -> Self {
-        Self { shared, seen: AtomicU64::new(0), reserving: Reserving::default() }
+impl<T, L: Line<T>> Sender<T, L> {
+    pub(crate) fn first(shared: Arc<Shared<T, L>>) -> Self {
+        Self::new(shared, 0)
+    }
+
+    /// A handle that has seen so many crossings of pressure.
+    fn new(shared: Arc<Shared<T, L>>, seen: u64) -> Self {
+        Self {
+            shared,
+            seen: AtomicU64::new(seen),
+            reserving: Reserving::default(),
+            #[cfg(feature = "stream")]
+            on_its_way: None,
+        }
     }
 
     /// Sends an item, waiting for room if the queue was built to wait.
@@ -99,7 +152,8 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// The item comes back: [`SendError::Closed`], or [`SendError::Full`] under [`WhenFull::Refuse`].
+    /// The item comes back: [`SendError::Closed`], [`SendError::Full`] under [`WhenFull::Refuse`],
+    /// [`SendError::TooHeavy`] where weight is bounded, [`SendError::Unclassified`] where a classifier is asked.
     ///
     /// # Cancel safety
     ///
@@ -110,11 +164,7 @@ impl<T> Sender<T> {
     /// again: a `send` that is dropped in between has sent. `send_timeout` has no such
     /// moment, since it looks once more when it gives up.
     pub async fn send(&self, item: T) -> Result<Sent<T>, SendError<T>> {
-        if self.meets() {
-            return self.offer(item).await.map_or(Ok(Sent::Stored), |item| Err(SendError::Closed(item)));
-        }
-        let mut slot = Some(item);
-        AskPlaces::new(&self.shared, 1, 1, |state, answer| self.place(state, answer, &mut slot)).await
+        self.send_parcel(self.pack(item)?).await
     }
 
     /// Sends an item if that needs no waiting: if there is room and nobody has waited longer for it, or at a
@@ -124,13 +174,33 @@ impl<T> Sender<T> {
     ///
     /// The item comes back, with the reason.
     pub fn try_send(&self, item: T) -> Result<Sent<T>, TrySendError<T>> {
-        let mut slot = Some(item);
-        match AskPlaces::new(&self.shared, 1, 1, |state, answer| self.place(state, answer, &mut slot)).now() {
-            Some(Ok(sent)) => Ok(sent),
-            Some(Err(SendError::Closed(item))) => Err(TrySendError::Closed(item)),
-            Some(Err(SendError::Full(item))) => Err(TrySendError::Full(item)),
-            None => Err(TrySendError::Full(slot.take().expect("who would wait still has the item"))),
-        }
+        self.try_send_parcel(self.pack(item)?)
+    }
+
+    /// Sends an item that weighs this much, whatever the queue's weigher would say.
+    /// For more that goes with an item, see [`item`](Self::item).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use forebay_queue::{SendError, builder};
+    ///
+    /// let (tx, rx) = builder().max_weight(64 << 20).build();
+    /// tx.send_weighted("a picture", 48 << 20).await.expect("there is room");
+    /// assert_eq!((rx.len(), rx.weight()), (1, 48 << 20));
+    /// let refused = tx.send_weighted("a map", 80 << 20).await;
+    /// assert_eq!(refused, Err(SendError::TooHeavy("a map")));
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_weighted(&self, item: T, weight: usize) -> Result<Sent<T>, SendError<T>> {
+        self.item(item).weight(weight).send().await
     }
 
     /// Sends all of `items`, in order, as room comes free. It takes turns with others that wait, so items of
@@ -148,37 +218,25 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// What was not accepted is still in `items`, in order. An empty `items` is never an error.
+    /// What was not accepted is still in `items`, in order. An empty `items` is never an error. An item that is too heavy,
+    /// or that the classifier does not know, is found before anything is sent.
     ///
     /// # Cancel safety
     ///
     /// A `send_many` that is dropped has sent what is no longer in `items`, and nothing else.
     pub async fn send_many(&self, items: &mut Vec<T>) -> Result<(), SendManyError> {
-        if self.meets() {
-            return self.offer_many(items).await;
-        }
         if items.is_empty() {
             return Ok(());
         }
+        let labels = self.label(items)?;
+        if self.meets() {
+            return self.offer_many(items, labels).await;
+        }
         let mut displaced = Vec::new();
-        let policy = self.shared.options.when_full;
-        let sent = AskPlaces::new(&self.shared, items.len(), 1, |state, answer| {
-            match answer {
-                Places::Closed => return Asked::Done(Err(SendManyError::Closed)),
-                Places::Granted(places) => state.store_many(places, items.drain(..places)),
-                Places::Full | Places::TooMany(_) => {}
-            }
-            match policy {
-                _ if items.is_empty() => Asked::Done(Ok(())),
-                WhenFull::Wait => Asked::Wait(items.len()),
-                WhenFull::Refuse => Asked::Done(Err(SendManyError::Full)),
-                WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest => {
-                    displaced.extend(items.drain(..).map(|item| state.displace(item)));
-                    Asked::Done(Ok(()))
-                }
-            }
-        })
-        .await;
+        let sent = match labels {
+            Labels::Same(rank) => self.send_alike(items, rank, &mut displaced).await,
+            Labels::Each(labels) => self.send_labelled(items, labels, &mut displaced).await,
+        };
         displaced.into_iter().for_each(|item| self.shared.hooks.displaced(item));
         sent
     }
@@ -195,7 +253,7 @@ impl<T> Sender<T> {
     }
 
     /// A sender that does not keep the queue open.
-    pub fn downgrade(&self) -> WeakSender<T> {
+    pub fn downgrade(&self) -> WeakSender<T, L> {
         WeakSender { shared: Arc::downgrade(&self.shared) }
     }
 
@@ -213,79 +271,59 @@ impl<T> Sender<T> {
         self.shared.options.capacity == Some(0) && self.shared.options.when_full == WhenFull::Wait
     }
 
+    /// Says what an item is and weighs, which is asked of its owner's code and so never under the lock.
+    pub(crate) fn pack(&self, item: T) -> Result<Parcel<T, L::Rank>, SendError<T>> {
+        match self.shared.rank(&item) {
+            Ok(rank) => {
+                let weight = self.shared.hooks.weigh(&item);
+                self.admit(Parcel { item, rank, tag: Tag::weighing(weight) })
+            }
+            Err(unknown) => Err(SendError::Unclassified(item, Box::new(unknown))),
+        }
+    }
+
+    /// Refuses what is heavier than the queue may hold.
+    pub(crate) fn admit(&self, parcel: Parcel<T, L::Rank>) -> Result<Parcel<T, L::Rank>, SendError<T>> {
+        match self.shared.options.max_weight {
+            Some(max) if parcel.tag.weight() > max => Err(SendError::TooHeavy(parcel.item)),
+            _ => Ok(parcel),
+        }
+    }
+
+    pub(crate) async fn send_parcel(&self, parcel: Parcel<T, L::Rank>) -> Result<Sent<T>, SendError<T>> {
+        if self.meets() {
+            return self.offer(parcel).await.map_or(Ok(Sent::Stored), |item| Err(SendError::Closed(item)));
+        }
+        let demand = Demand::one(parcel.tag.weight(), parcel.rank);
+        let mut slot = Some(parcel);
+        AskPlaces::new(&self.shared, demand, |state, answer| place(state, answer, &mut slot)).await
+    }
+
+    pub(crate) fn try_send_parcel(&self, parcel: Parcel<T, L::Rank>) -> Result<Sent<T>, TrySendError<T>> {
+        let demand = Demand::one(parcel.tag.weight(), parcel.rank);
+        let mut slot = Some(parcel);
+        let ask = AskPlaces::new(&self.shared, demand, |state, answer| place(state, answer, &mut slot));
+        match ask.now() {
+            Some(sent) => Ok(sent?),
+            None => Err(TrySendError::Full(slot.take().expect("who would wait still has the item").item)),
+        }
+    }
+
     /// Offers an item at a rendezvous. It comes back if the queue is closed.
-    pub(crate) fn offer(&self, item: T) -> Offering<'_, T> {
-        Offering::new(&self.shared, item)
-    }
-
-    /// Sends the item in `slot` into the one place that was asked for, or does what a full queue does.
-    pub(crate) fn place(
-        &self,
-        state: &mut State<T>,
-        answer: Places,
-        slot: &mut Option<T>,
-    ) -> Asked<Result<Sent<T>, SendError<T>>> {
-        let Some(item) = slot.take() else { unreachable!("polled after completion") };
-        Asked::Done(match answer {
-            Places::Granted(_) => {
-                state.store(item);
-                Ok(Sent::Stored)
-            }
-            Places::Closed => Err(SendError::Closed(item)),
-            // A rendezvous has no places at all.
-            Places::Full | Places::TooMany(_) => match (state.hand_over(item), self.shared.options.when_full)
-            {
-                (Ok(()), _) => Ok(Sent::Stored),
-                (Err(item), WhenFull::Wait) => {
-                    *slot = Some(item);
-                    return Asked::Wait(1);
-                }
-                (Err(item), WhenFull::Refuse) => Err(SendError::Full(item)),
-                (Err(item), WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest) => {
-                    Ok(Sent::Displaced(state.displace(item)))
-                }
-            },
-        })
-    }
-
-    async fn offer_many(&self, items: &mut Vec<T>) -> Result<(), SendManyError> {
-        /// Puts the item on offer back in front when it goes away.
-        struct InFront<'a, T> {
-            items: &'a mut Vec<T>,
-            offering: Offering<'a, T>,
-        }
-
-        impl<T> Drop for InFront<'_, T> {
-            fn drop(&mut self) {
-                if let Some(item) = self.offering.withdraw() {
-                    self.items.insert(0, item);
-                }
-            }
-        }
-
-        while !items.is_empty() {
-            let offering = self.offer(items.remove(0));
-            let mut first = InFront { items: &mut *items, offering };
-            if let Some(item) = (&mut first.offering).await {
-                drop(first);
-                items.insert(0, item);
-                return Err(SendManyError::Closed);
-            }
-        }
-        Ok(())
+    pub(crate) fn offer(&self, parcel: Parcel<T, L::Rank>) -> Offering<'_, T, L> {
+        Offering::new(&self.shared, parcel)
     }
 }
 
-impl<T> Clone for Sender<T> {
+impl<T, L: Line<T>> Clone for Sender<T, L> {
     fn clone(&self) -> Self {
         self.shared.update(|state, _| state.add_sender());
-        let seen = AtomicU64::new(self.seen.load(Ordering::Relaxed));
         // Without the place: it was reserved once, and is one handle's.
-        Self { shared: self.shared.clone(), seen, reserving: Reserving::default() }
+        Self::new(self.shared.clone(), self.seen.load(Ordering::Relaxed))
     }
 }
 
-impl<T> Drop for Sender<T> {
+impl<T, L: Line<T>> Drop for Sender<T, L> {
     fn drop(&mut self) {
         self.abort_reserve();
         self.shared.update(|state, _| state.remove_sender());
@@ -293,45 +331,66 @@ impl<T> Drop for Sender<T> {
 }
 
 #[async_trait]
-impl<T: Send + 'static> ItemSink<T> for Sender<T> {
+impl<T: Send + 'static, L: SendLine<T>> ItemSink<T> for Sender<T, L> {
     async fn send(&self, item: T) -> Result<(), SinkError<T>> {
-        match Sender::send(self, item).await {
-            Ok(Sent::Stored) => Ok(()),
-            Ok(Sent::Displaced(item)) => {
-                self.shared.hooks.displaced(item);
-                Ok(())
-            }
-            Err(SendError::Closed(item)) => Err(SinkError::Closed(Some(item))),
-            Err(SendError::Full(item)) => Err(SinkError::Full(Some(item))),
-        }
+        let sent = Sender::send(self, item).await?;
+        sent.displaced().for_each(|item| self.shared.hooks.displaced(item));
+        Ok(())
     }
 
     async fn send_many(&self, items: &mut Vec<T>) -> Result<(), SinkError<T>> {
-        Sender::send_many(self, items).await.map_err(|error| match error {
-            SendManyError::Closed => SinkError::Closed(None),
-            SendManyError::Full => SinkError::Full(None),
-        })
+        Ok(Sender::send_many(self, items).await?)
     }
+}
+
+/// Sends the item in `slot` into the one place that was asked for, or does what a full queue does.
+pub(crate) fn place<T, L: Line<T>>(
+    state: &mut State<T, L>,
+    answer: Places,
+    slot: &mut Option<Parcel<T, L::Rank>>,
+) -> Asked<Result<Sent<T>, SendError<T>>, L::Rank> {
+    let Some(parcel) = slot.take() else { unreachable!("polled after completion") };
+    let (each, rank) = (parcel.tag.weight(), parcel.rank);
+    Asked::Done(match answer {
+        Places::Granted(_) => {
+            state.store(parcel, each);
+            Ok(Sent::Stored)
+        }
+        Places::Closed => Err(SendError::Closed(parcel.item)),
+        Places::TooHeavy(_) => Err(SendError::TooHeavy(parcel.item)),
+        // A rendezvous has no places at all.
+        Places::Full | Places::TooMany(_) => match (state.hand_over(parcel), state.options.when_full) {
+            (Ok(()), _) => Ok(Sent::Stored),
+            (Err(parcel), WhenFull::Wait) => {
+                *slot = Some(parcel);
+                return Asked::Wait { want: 1, each, rank };
+            }
+            (Err(parcel), WhenFull::Refuse) => Err(SendError::Full(parcel.item)),
+            (Err(parcel), WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest) => {
+                Ok(state.displace(parcel))
+            }
+        },
+    })
 }
 
 // === impl WeakSender ===
 
-impl<T> WeakSender<T> {
+impl<T, L: Line<T>> WeakSender<T, L> {
     /// A sender, as long as there is another one.
-    pub fn upgrade(&self) -> Option<Sender<T>> {
+    pub fn upgrade(&self) -> Option<Sender<T, L>> {
         let shared = self.shared.upgrade()?;
         let seen = shared.update(|state, _| state.revive_sender())?;
-        Some(Sender { shared, seen: AtomicU64::new(seen), reserving: Reserving::default() })
+        Some(Sender::new(shared, seen))
     }
 }
 
-impl<T> Clone for WeakSender<T> {
+impl<T, L: Line<T>> Clone for WeakSender<T, L> {
     fn clone(&self) -> Self {
         Self { shared: self.shared.clone() }
     }
 }
 
-impl<T> fmt::Debug for WeakSender<T> {
+impl<T, L: Line<T>> fmt::Debug for WeakSender<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WeakSender").finish_non_exhaustive()
     }

@@ -8,22 +8,23 @@ use std::task::{Context, Poll, ready};
 
 use tower_service::Service;
 
-use crate::core::{Offer, Shared};
-use crate::{Sender, Sent, SinkError, coop};
+use crate::core::Shared;
+use crate::way::OnItsWay;
+use crate::{Fifo, Line, Sender, Sent, SinkError, coop};
 
 /// What becomes of an item that was given to a [`Sender`] as to a [`Service`].
 ///
 /// # Cancel safety
 ///
-/// `call` has sent the item by the time that this exists, and dropping it changes nothing. Only at a rendezvous the
-/// item is still on offer: there dropping it takes the item back.
+/// Where readiness keeps a place, `call` has sent the item by the time that this exists, and dropping it changes nothing.
+/// Elsewhere the item may still wait in the line (at a rendezvous it is still on offer), and dropping this takes it back.
 #[must_use = "whether the item was sent is known when this is polled"]
-pub struct Sending<T>(Stage<T>);
+pub struct Sending<T, L: Line<T> = Fifo>(Stage<T, L>);
 
-enum Stage<T> {
+enum Stage<T, L: Line<T>> {
     /// `None` after completion.
     Sent(Option<Result<Sent<T>, SinkError<T>>>),
-    Offered(Arc<Shared<T>>, Offer),
+    OnItsWay(Arc<Shared<T, L>>, OnItsWay<T, L::Rank>),
 }
 
 // === impl Sender ===
@@ -32,7 +33,9 @@ enum Stage<T> {
 /// handle that is dropped gives it back; so does [`abort_reserve`](Sender::abort_reserve).
 ///
 /// Where a full queue does not make senders wait, readiness holds nothing: it is given while the queue is open, and
-/// `call` does what the owner chose. At a rendezvous too, and there the response is ready when a receiver has the item.
+/// `call` does what the owner chose. Neither does it where nobody knows before `call` what place the item needs: in a
+/// queue that bounds weight or is served by a discipline, and at a rendezvous. There the response waits, and is ready
+/// when the item is in the queue, or at a rendezvous when a receiver has it.
 ///
 /// A spent cooperative budget is no reason to be pending here, so `load_shed` above a queue with room sheds nothing.
 /// The budget is spent by the response.
@@ -47,24 +50,19 @@ enum Stage<T> {
 /// assert_eq!(rx.recv().await.as_deref(), Some("Dear Ada"));
 /// # Ok(()) }
 /// ```
-impl<T> Service<T> for Sender<T> {
+impl<T, L: Line<T>> Service<T> for Sender<T, L> {
     type Response = Sent<T>;
     type Error = SinkError<T>;
-    type Future = Sending<T>;
+    type Future = Sending<T, L>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
         self.poll_open(cx)
     }
 
-    fn call(&mut self, item: T) -> Sending<T> {
-        if !self.meets() {
-            return Sending(Stage::Sent(Some(self.send_opened(item))));
-        }
-        let (mut offer, mut slot) = (Offer::default(), Some(item));
-        offer.put(&self.shared, &mut slot);
-        Sending(match slot {
-            Some(item) => Stage::Sent(Some(Err(SinkError::Closed(Some(item))))),
-            None => Stage::Offered(self.shared.clone(), offer),
+    fn call(&mut self, item: T) -> Sending<T, L> {
+        Sending(match self.send_opened(item) {
+            Ok(sent) => Stage::Sent(Some(sent)),
+            Err(on_its_way) => Stage::OnItsWay(self.shared.clone(), on_its_way),
         })
     }
 }
@@ -72,9 +70,9 @@ impl<T> Service<T> for Sender<T> {
 // === impl Sending ===
 
 /// Nothing in it refers to itself.
-impl<T> Unpin for Sending<T> {}
+impl<T, L: Line<T>> Unpin for Sending<T, L> {}
 
-impl<T> Future for Sending<T> {
+impl<T, L: Line<T>> Future for Sending<T, L> {
     type Output = Result<Sent<T>, SinkError<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -83,28 +81,24 @@ impl<T> Future for Sending<T> {
                 ready!(coop::charge(cx)).made_progress();
                 Poll::Ready(sent.take().expect("polled after completion"))
             }
-            Stage::Offered(shared, offer) => {
-                let mut slot = None;
-                ready!(offer.poll(shared, &mut slot, cx));
-                Poll::Ready(slot.map_or(Ok(Sent::Stored), |item| Err(SinkError::Closed(Some(item)))))
-            }
+            Stage::OnItsWay(shared, on_its_way) => on_its_way.poll(shared, cx),
         }
     }
 }
 
-impl<T> Drop for Sending<T> {
+impl<T, L: Line<T>> Drop for Sending<T, L> {
     fn drop(&mut self) {
-        if let Stage::Offered(shared, offer) = &mut self.0 {
-            drop(offer.withdraw(shared));
+        if let Stage::OnItsWay(shared, on_its_way) = &mut self.0 {
+            drop(on_its_way.turn_back(shared));
         }
     }
 }
 
-impl<T> fmt::Debug for Sending<T> {
+impl<T, L: Line<T>> fmt::Debug for Sending<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Stage::Sent(_) => "Sending(Sent)",
-            Stage::Offered(..) => "Sending(Offered)",
-        })
+        match &self.0 {
+            Stage::Sent(_) => f.write_str("Sending(Sent)"),
+            Stage::OnItsWay(_, on_its_way) => f.debug_tuple("Sending").field(on_its_way).finish(),
+        }
     }
 }

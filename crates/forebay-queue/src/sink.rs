@@ -5,7 +5,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use crate::SendError;
+use crate::{SendError, SendManyError, TrySendError, UnknownClass};
 
 /// Takes items: a queue, a durable store, a broker.
 ///
@@ -70,6 +70,10 @@ pub enum SinkError<T> {
     Closed(Option<T>),
     /// It is full, and was told to refuse rather than wait.
     Full(Option<T>),
+    /// The item alone weighs more than the sink may hold.
+    TooHeavy(Option<T>),
+    /// The sink does not know the item's class.
+    Unclassified(Option<T>, Box<UnknownClass>),
     /// It failed.
     Failed {
         /// The item, where the sink still had it.
@@ -85,7 +89,11 @@ impl<T> SinkError<T> {
     /// The item that was not taken, where there is one.
     pub fn into_item(self) -> Option<T> {
         match self {
-            Self::Closed(item) | Self::Full(item) | Self::Failed { item, .. } => item,
+            Self::Closed(item)
+            | Self::Full(item)
+            | Self::TooHeavy(item)
+            | Self::Unclassified(item, _)
+            | Self::Failed { item, .. } => item,
         }
     }
 }
@@ -95,6 +103,31 @@ impl<T> From<SendError<T>> for SinkError<T> {
         match refused {
             SendError::Closed(item) => Self::Closed(Some(item)),
             SendError::Full(item) => Self::Full(Some(item)),
+            SendError::TooHeavy(item) => Self::TooHeavy(Some(item)),
+            SendError::Unclassified(item, unknown) => Self::Unclassified(Some(item), unknown),
+        }
+    }
+}
+
+impl<T> From<TrySendError<T>> for SinkError<T> {
+    fn from(refused: TrySendError<T>) -> Self {
+        match refused {
+            TrySendError::Closed(item) => Self::Closed(Some(item)),
+            TrySendError::Full(item) => Self::Full(Some(item)),
+            TrySendError::TooHeavy(item) => Self::TooHeavy(Some(item)),
+            TrySendError::Unclassified(item, unknown) => Self::Unclassified(Some(item), unknown),
+        }
+    }
+}
+
+/// Without an item: what was not sent is still in the caller's `Vec`.
+impl<T> From<SendManyError> for SinkError<T> {
+    fn from(refused: SendManyError) -> Self {
+        match refused {
+            SendManyError::Closed => Self::Closed(None),
+            SendManyError::Full => Self::Full(None),
+            SendManyError::TooHeavy { .. } => Self::TooHeavy(None),
+            SendManyError::Unclassified { unknown, .. } => Self::Unclassified(None, unknown),
         }
     }
 }
@@ -104,6 +137,10 @@ impl<T> fmt::Debug for SinkError<T> {
         match self {
             Self::Closed(_) => f.write_str("Closed(..)"),
             Self::Full(_) => f.write_str("Full(..)"),
+            Self::TooHeavy(_) => f.write_str("TooHeavy(..)"),
+            Self::Unclassified(_, unknown) => {
+                f.debug_tuple("Unclassified").field(unknown).finish_non_exhaustive()
+            }
             Self::Failed { error, .. } => {
                 f.debug_struct("Failed").field("error", error).finish_non_exhaustive()
             }
@@ -116,6 +153,8 @@ impl<T> fmt::Display for SinkError<T> {
         f.write_str(match self {
             Self::Closed(_) => "sink closed",
             Self::Full(_) => "sink full",
+            Self::TooHeavy(_) => "item heavier than the sink may hold",
+            Self::Unclassified(..) => "sink does not know the item's class",
             Self::Failed { .. } => "sink failed",
         })
     }
@@ -125,6 +164,7 @@ impl<T> Error for SinkError<T> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Failed { error, .. } => Some(&**error),
+            Self::Unclassified(_, unknown) => Some(&**unknown),
             _ => None,
         }
     }

@@ -23,9 +23,12 @@ pub struct QueueStats {
     pub completed: u64,
     /// Deliveries that were not done and whose value was lost on the way.
     pub failed: u64,
-    /// Items dropped because the queue was full, as [`WhenFull`](crate::WhenFull) says.
+    /// Items dropped because the queue was full, as [`WhenFull`](crate::WhenFull) says, or because their time was over.
     pub dropped: u64,
-    /// Items handed to `on_undelivered`, since no receiver was left.
+    /// How many of those dropped had their [time to live](crate::Outgoing::ttl) over.
+    pub expired: u64,
+    /// Items that went back: handed to `on_undelivered`, since no receiver was left, or taken out by their
+    /// [`Ticket`](crate::Ticket).
     pub returned: u64,
     /// Items set aside by [`Delivery::dead_letter`](crate::Delivery::dead_letter).
     pub dead_lettered: u64,
@@ -105,7 +108,8 @@ impl QueueStats {
         let ends = [
             ("completed", self.completed),
             ("failed", self.failed),
-            ("dropped", self.dropped),
+            ("dropped", self.dropped - self.expired),
+            ("expired", self.expired),
             ("returned", self.returned),
             ("dead_lettered", self.dead_lettered),
         ];

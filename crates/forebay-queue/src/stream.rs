@@ -6,9 +6,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use futures_sink::Sink;
 
-use crate::core::Offer;
-use crate::poll::Reserving;
-use crate::{Receiver, Sender, Sent, SinkError, coop};
+use crate::{Line, Receiver, Sender, SinkError, coop};
 
 // === impl Receiver ===
 
@@ -28,7 +26,7 @@ use crate::{Receiver, Sender, Sent, SinkError, coop};
 /// assert_eq!(rx.map(|n| n * n).collect::<Vec<_>>().await, [1, 4, 9]);
 /// # }
 /// ```
-impl<T> Stream for Receiver<T> {
+impl<T, L: Line<T>> Stream for Receiver<T, L> {
     type Item = T;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
@@ -44,7 +42,8 @@ impl<T> Stream for Receiver<T> {
 // === impl Sender ===
 
 /// Sends as [`send`](Sender::send) does. Readiness is a place that is kept in the handle; `start_send` puts the item
-/// into it. There is nothing to flush, except at a rendezvous, where flushing waits until a receiver has the item.
+/// into it. There is nothing to flush, except where readiness keeps no place and the item itself waits: at a rendezvous,
+/// where flushing waits until a receiver has it, and in a queue that bounds weight or is served by a discipline.
 ///
 /// Items that are displaced go to [`on_displaced`](crate::Builder::on_displaced). Closing the sink flushes it, and closes
 /// the queue no earlier than the last sender goes.
@@ -58,11 +57,11 @@ impl<T> Stream for Receiver<T> {
 /// assert_eq!(rx.collect::<Vec<_>>().await, [1, 2, 3]);
 /// # Ok(()) }
 /// ```
-impl<T> Sink<T> for Sender<T> {
+impl<T, L: Line<T>> Sink<T> for Sender<T, L> {
     type Error = SinkError<T>;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
-        ready!(self.poll_offered(cx))?;
+        ready!(self.poll_arrived(cx))?;
         let charge = ready!(coop::charge(cx));
         let open = ready!(self.poll_open(cx));
         charge.made_progress();
@@ -70,37 +69,30 @@ impl<T> Sink<T> for Sender<T> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), SinkError<T>> {
-        if self.meets() {
-            let (mut offer, mut slot) = (Offer::default(), Some(item));
-            offer.put(&self.shared, &mut slot);
-            if let Some(item) = slot {
-                return Err(SinkError::Closed(Some(item)));
-            }
-            self.reserving = Reserving::Offered(offer);
-        } else if let Sent::Displaced(item) = self.send_opened(item)? {
-            self.shared.hooks.displaced(item);
+        match self.send_opened(item) {
+            Ok(sent) => sent?.displaced().for_each(|item| self.shared.hooks.displaced(item)),
+            Err(on_its_way) => self.on_its_way = Some(Box::new(on_its_way)),
         }
         Ok(())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
-        self.poll_offered(cx)
+        self.poll_arrived(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
-        ready!(self.poll_offered(cx))?;
+        ready!(self.poll_arrived(cx))?;
         self.abort_reserve();
         Poll::Ready(Ok(()))
     }
 }
 
-impl<T> Sender<T> {
-    /// Waits until the item on offer, if there is one, is taken.
-    fn poll_offered(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
-        let Reserving::Offered(offer) = &mut self.reserving else { return Poll::Ready(Ok(())) };
-        let mut slot = None;
-        ready!(offer.poll(&self.shared, &mut slot, cx));
-        self.reserving = Reserving::Nothing;
-        Poll::Ready(slot.map_or(Ok(()), |item| Err(SinkError::Closed(Some(item)))))
+impl<T, L: Line<T>> Sender<T, L> {
+    /// Waits until the item that is on its way, if there is one, has arrived.
+    fn poll_arrived(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+        let Some(on_its_way) = &mut self.on_its_way else { return Poll::Ready(Ok(())) };
+        let sent = ready!(on_its_way.poll(&self.shared, cx));
+        self.on_its_way = None;
+        Poll::Ready(sent.map(|sent| sent.displaced().for_each(|item| self.shared.hooks.displaced(item))))
     }
 }

@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::core::{AskPlaces, State, moment};
+use crate::core::{AskPlaces, Demand, Parcel, State, moment};
 use crate::receiver::LeaveOnDrop;
-use crate::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, Sent, TryRecvError};
+use crate::sender::place;
+use crate::{Line, Receiver, RecvTimeoutError, SendTimeoutError, Sender, Sent, TryRecvError};
 
 /// The moment `timeout` from now.
-fn deadline_after(timeout: Duration) -> Instant {
+pub(crate) fn deadline_after(timeout: Duration) -> Instant {
     moment::after(timeout).unwrap_or_else(Instant::now)
 }
 
 // === impl Sender ===
 
-impl<T> Sender<T> {
+impl<T, L: Line<T>> Sender<T, L> {
     /// Sends an item, waiting for room at most this long. At 0 it waits for nobody, but is not refused where
     /// there is room.
     ///
@@ -61,8 +62,16 @@ impl<T> Sender<T> {
     ///
     /// As [`send_timeout`](Self::send_timeout).
     pub async fn send_deadline(&self, item: T, deadline: Instant) -> Result<Sent<T>, SendTimeoutError<T>> {
+        self.send_parcel_by(self.pack(item)?, deadline).await
+    }
+
+    pub(crate) async fn send_parcel_by(
+        &self,
+        parcel: Parcel<T, L::Rank>,
+        deadline: Instant,
+    ) -> Result<Sent<T>, SendTimeoutError<T>> {
         if self.meets() {
-            let mut offering = self.offer(item);
+            let mut offering = self.offer(parcel);
             return match timeout_at(deadline, &mut offering).await {
                 Ok(None) => Ok(Sent::Stored),
                 Ok(Some(item)) => Err(SendTimeoutError::Closed(item)),
@@ -72,10 +81,11 @@ impl<T> Sender<T> {
                 }
             };
         }
-        let mut slot = Some(item);
+        let demand = Demand::one(parcel.tag.weight(), parcel.rank);
+        let mut slot = Some(parcel);
         let sent = {
-            let place = |state: &mut State<T>, answer| self.place(state, answer, &mut slot);
-            let mut ask = AskPlaces::new(&self.shared, 1, 1, place);
+            let using = |state: &mut State<T, L>, answer| place(state, answer, &mut slot);
+            let mut ask = AskPlaces::new(&self.shared, demand, using);
             match timeout_at(deadline, &mut ask).await {
                 Ok(sent) => Some(sent),
                 // It may have been granted a place since it was polled last.
@@ -84,14 +94,14 @@ impl<T> Sender<T> {
         };
         match sent {
             Some(sent) => sent.map_err(SendTimeoutError::from),
-            None => Err(SendTimeoutError::Timeout(slot.take().expect("who waits still has the item"))),
+            None => Err(SendTimeoutError::Timeout(slot.take().expect("who waits still has the item").item)),
         }
     }
 }
 
 // === impl Receiver ===
 
-impl<T> Receiver<T> {
+impl<T, L: Line<T>> Receiver<T, L> {
     /// Takes the oldest item, waiting for one at most this long. At 0 it takes what is there.
     ///
     /// # Errors

@@ -7,13 +7,13 @@ use std::task::{Context, Poll, Waker, ready};
 use super::Shared;
 use super::state::{Manners, Places, State, Step};
 use super::waiters::Key;
-use crate::{WhenFull, coop};
+use crate::{Line, WhenFull, coop};
 
 /// One sender's place in the line of those who ask for places.
 ///
 /// For a face that is polled it lives in the handle. The node itself is in the queue's slab, where it does not move,
 /// so nothing needs to be boxed: what is kept here is its key.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Asking {
     /// Our node in the line of senders, while we wait.
     key: Option<Key>,
@@ -21,41 +21,47 @@ pub(crate) struct Asking {
     gave_way: bool,
 }
 
-/// How much is asked for, and how.
+/// How much is asked for, and how: at least `min` and at most `want` places, each for an item that weighs `each`.
 #[derive(Clone, Copy)]
-pub(crate) struct Demand {
-    want: usize,
-    min: usize,
-    manners: Manners,
+pub(crate) struct Demand<R> {
+    pub(crate) want: usize,
+    pub(crate) min: usize,
+    pub(crate) each: usize,
+    pub(crate) rank: R,
+    pub(crate) manners: Manners,
 }
 
-/// Asks for at least `min` and at most `want` places, and lets `using` use them in the same lock section.
+/// Asks for places, and lets `using` use them in the same lock section.
 ///
 /// Dropped while it waits, it leaves the line and gives back what it was granted.
-pub(crate) struct AskPlaces<'a, T, U> {
-    shared: &'a Shared<T>,
-    demand: Demand,
+pub(crate) struct AskPlaces<'a, T, L: Line<T>, U> {
+    shared: &'a Shared<T, L>,
+    demand: Demand<L::Rank>,
     asking: Asking,
     using: U,
 }
 
 /// What the one who asked makes of the answer.
-pub(crate) enum Asked<R> {
+pub(crate) enum Asked<R, K> {
     Done(R),
-    /// Wait, at the end of the line, for at most this many places.
-    Wait(usize),
+    /// Join the line for at most this many places for items of this rank that weigh so much each.
+    Wait {
+        want: usize,
+        each: usize,
+        rank: K,
+    },
 }
 
 // === impl Asking ===
 
 impl Asking {
     /// Asks, and waits in the line if `using` wants to.
-    pub(crate) fn poll<T, R>(
+    pub(crate) fn poll<T, L: Line<T>, R>(
         &mut self,
-        shared: &Shared<T>,
-        demand: &mut Demand,
+        shared: &Shared<T, L>,
+        demand: &mut Demand<L::Rank>,
         cx: &mut Context<'_>,
-        mut using: impl FnMut(&mut State<T>, Places) -> Asked<R>,
+        mut using: impl FnMut(&mut State<T, L>, Places) -> Asked<R, L::Rank>,
     ) -> Poll<R> {
         // Cloned outside of the lock, since that is code of a user; and only once it turns out to be needed.
         let mut waker = None;
@@ -77,23 +83,25 @@ impl Asking {
     }
 
     /// Leaves the line, and gives back what it was granted.
-    pub(crate) fn leave<T>(&mut self, shared: &Shared<T>) {
+    pub(crate) fn leave<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
         if let Some(key) = self.key.take() {
             drop(shared.update(|state, _| state.forget_ask(key)));
         }
     }
 
-    fn attempt<T, R>(
+    fn attempt<T, L: Line<T>, R>(
         &mut self,
-        shared: &Shared<T>,
-        demand: &mut Demand,
+        shared: &Shared<T, L>,
+        demand: &mut Demand<L::Rank>,
         waker: &mut Option<Waker>,
-        using: &mut impl FnMut(&mut State<T>, Places) -> Asked<R>,
+        using: &mut impl FnMut(&mut State<T, L>, Places) -> Asked<R, L::Rank>,
     ) -> Step<R> {
         let key = &mut self.key;
-        let Demand { want, min, manners } = demand;
-        shared.update(|state, _| {
-            let places = match state.ask(key, *want, *min, waker, *manners) {
+        shared.update(|state, after| {
+            if key.is_none() {
+                state.refresh(after);
+            }
+            let places = match state.ask(key, demand, waker) {
                 Step::Done(places) => places,
                 Step::Ask => return Step::Ask,
                 Step::Parked => return Step::Parked,
@@ -101,10 +109,10 @@ impl Asking {
             };
             match using(state, places) {
                 Asked::Done(result) => Step::Done(result),
-                Asked::Wait(rest) => {
-                    *want = rest;
+                Asked::Wait { want, each, rank } => {
+                    (demand.want, demand.each, demand.rank) = (want, each, rank);
                     let Some(waker) = waker.take() else { return Step::Ask };
-                    *key = Some(state.wait(rest, *min, waker));
+                    *key = Some(state.wait(demand, waker));
                     Step::Parked
                 }
             }
@@ -114,25 +122,32 @@ impl Asking {
 
 // === impl Demand ===
 
-impl Demand {
-    /// One place, and joining the line for it if there is none. Without giving way first: a pending answer means that
-    /// there is no place, and nothing else.
-    pub(crate) fn one() -> Self {
-        Self { want: 1, min: 1, manners: Manners::Patient }
+impl<R> Demand<R> {
+    /// One place for an item that weighs so much.
+    pub(crate) fn one(each: usize, rank: R) -> Self {
+        Self { want: 1, min: 1, each, rank, manners: Manners::Polite }
+    }
+
+    /// Joining the line where there is none, without giving way first: a pending answer means that there is no place,
+    /// and nothing else.
+    pub(crate) fn patient(self) -> Self {
+        Self { manners: Manners::Patient, ..self }
     }
 }
 
 // === impl AskPlaces ===
 
-impl<'a, T, U, R> AskPlaces<'a, T, U>
+impl<'a, T, L, U, R> AskPlaces<'a, T, L, U>
 where
-    U: FnMut(&mut State<T>, Places) -> Asked<R>,
+    L: Line<T>,
+    U: FnMut(&mut State<T, L>, Places) -> Asked<R, L::Rank>,
 {
-    pub(crate) fn new(shared: &'a Shared<T>, want: usize, min: usize, using: U) -> Self {
-        // Where full means refused or dropped nobody joins the line, and room must not be mistaken for full.
-        let waits = shared.options.when_full == WhenFull::Wait;
-        let manners = if waits { Manners::Polite } else { Manners::Hasty };
-        Self { shared, demand: Demand { want, min, manners }, asking: Asking::default(), using }
+    pub(crate) fn new(shared: &'a Shared<T, L>, mut demand: Demand<L::Rank>, using: U) -> Self {
+        if shared.options.when_full != WhenFull::Wait {
+            // Where full means refused or dropped nobody joins the line, and room must not be mistaken for full.
+            demand.manners = Manners::Hasty;
+        }
+        Self { shared, demand, asking: Asking::default(), using }
     }
 
     /// Asks once. `None`: it would have to wait.
@@ -147,11 +162,12 @@ where
 }
 
 /// Nothing in it refers to itself.
-impl<T, U> Unpin for AskPlaces<'_, T, U> {}
+impl<T, L: Line<T>, U> Unpin for AskPlaces<'_, T, L, U> {}
 
-impl<T, U, R> Future for AskPlaces<'_, T, U>
+impl<T, L, U, R> Future for AskPlaces<'_, T, L, U>
 where
-    U: FnMut(&mut State<T>, Places) -> Asked<R>,
+    L: Line<T>,
+    U: FnMut(&mut State<T, L>, Places) -> Asked<R, L::Rank>,
 {
     type Output = R;
 
@@ -164,7 +180,7 @@ where
     }
 }
 
-impl<T, U> Drop for AskPlaces<'_, T, U> {
+impl<T, L: Line<T>, U> Drop for AskPlaces<'_, T, L, U> {
     fn drop(&mut self) {
         self.asking.leave(self.shared);
     }

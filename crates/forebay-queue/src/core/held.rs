@@ -1,68 +1,95 @@
-//! What a queue holds, in order: new items, items that came back, items put off, items in a consumer's hands.
-//!
-//! Every item has a sequence number by its arrival. New items leave in that order, so whatever came back is
-//! older than the front of the ring, and goes out before it: an item that returns takes its old place without a
-//! search. The ring stores no numbers; they follow from the number of its front.
+//! What a queue holds: items that can be taken, items put off, items in a consumer's hands.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use slab::Slab;
 
-use super::moment::Moment;
-use crate::Receipt;
+use super::moment::{self, Moment};
+use super::ordered::Ordered;
+use super::tag::{Parcel, Tag};
+use crate::{Discipline, Receipt};
+
+/// The items that can be taken, in the order of a line.
+///
+/// Each has a number by its arrival, which it keeps until it has ended. Numbers decide among equals.
+pub trait Items<T, R> {
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// A new item joins.
+    fn push(&mut self, item: T, rank: R, tag: Tag);
+
+    /// New items join, all of this rank and without anything beside their values.
+    fn extend(&mut self, items: impl Iterator<Item = T>, rank: R);
+
+    /// Takes out who is next.
+    fn pop(&mut self) -> Option<Taken<T, R>>;
+
+    /// Takes out who would be next after all others.
+    fn pop_last(&mut self) -> Option<Taken<T, R>>;
+
+    /// Takes out one whose time is over, where it is known at once.
+    fn pop_expired(&mut self, now: Moment) -> Option<Taken<T, R>>;
+
+    /// One that was taken out takes its old place.
+    fn put_back(&mut self, returned: Taken<T, R>);
+
+    /// The number of the newest, which is still there.
+    fn newest(&self) -> u64;
+
+    /// Has any of them a time to live?
+    fn has_mortal(&self) -> bool;
+
+    /// The number of an item that passes from hand to hand without being stored.
+    fn next_number(&mut self) -> u64;
+}
 
 /// The items of one queue, guarded by its lock.
-pub(crate) struct Held<T> {
-    ring: VecDeque<T>,
-    /// Sequence number of the front of `ring`.
-    front: u64,
-    /// Came back and can be taken, by sequence number.
-    returned: BTreeMap<u64, Returned<T>>,
+pub(crate) struct Held<T, I, R> {
+    items: I,
     /// Came back and cannot be taken before they are due.
-    put_off: BTreeMap<(Moment, u64), Returned<T>>,
-    in_hand: Slab<InHand>,
+    put_off: BTreeMap<(Moment, u64), Taken<T, R>>,
+    in_hand: Slab<InHand<R>>,
     /// How many deliveries were made: tells apart those that had the same slot in `in_hand`.
     handed_out: u32,
+    /// What all that wait weigh together. It wraps around, so that weights which nobody bounds do no harm.
+    weight: usize,
 }
 
 /// An item on its way out.
-pub(crate) struct Taken<T> {
+pub struct Taken<T, R> {
     pub(crate) item: T,
+    pub(crate) place: Place<R>,
+}
+
+/// Where an item belongs, and what goes with it.
+pub(crate) struct Place<R> {
     pub(crate) seq: u64,
     pub(crate) attempt: u32,
+    pub(crate) rank: R,
+    pub(crate) tag: Tag,
 }
 
 /// What is known of a delivery while a consumer has its item.
-#[derive(Clone, Copy)]
-pub(crate) struct InHand {
+pub(crate) struct InHand<R> {
     receipt: Receipt,
-    seq: u64,
-    attempt: u32,
-}
-
-/// Waits for its next attempt.
-struct Returned<T> {
-    attempt: u32,
-    item: T,
+    place: Place<R>,
 }
 
 // === impl Held ===
 
-impl<T> Held<T> {
-    pub(crate) fn new() -> Self {
-        Self {
-            ring: VecDeque::new(),
-            front: 0,
-            returned: BTreeMap::new(),
-            put_off: BTreeMap::new(),
-            in_hand: Slab::new(),
-            handed_out: 0,
-        }
+impl<T, I: Items<T, R>, R> Held<T, I, R> {
+    pub(crate) fn new(items: I) -> Self {
+        Self { items, put_off: BTreeMap::new(), in_hand: Slab::new(), handed_out: 0, weight: 0 }
+    }
+
+    pub(crate) fn items(&mut self) -> &mut I {
+        &mut self.items
     }
 
     /// Items that can be taken now.
     pub(crate) fn ready(&self) -> usize {
-        self.ring.len() + self.returned.len()
+        self.items.len()
     }
 
     /// Items that wait, whether they can be taken now or later.
@@ -74,64 +101,97 @@ impl<T> Held<T> {
         self.in_hand.len()
     }
 
-    pub(crate) fn push(&mut self, item: T) {
-        self.ring.push_back(item);
+    /// What all that wait weigh together.
+    pub(crate) fn weight(&self) -> usize {
+        self.weight
     }
 
-    pub(crate) fn extend(&mut self, items: impl Iterator<Item = T>) {
-        self.ring.extend(items);
+    pub(crate) fn push(&mut self, parcel: Parcel<T, R>) {
+        let Parcel { item, rank, mut tag } = parcel;
+        tag.begin();
+        self.weight = self.weight.wrapping_add(tag.weight());
+        self.items.push(item, rank, tag);
     }
 
-    /// Takes the oldest.
-    pub(crate) fn pop(&mut self) -> Option<Taken<T>> {
-        if let Some((seq, Returned { attempt, item })) = self.returned.pop_first() {
-            return Some(Taken { item, seq, attempt });
-        }
-        let item = self.ring.pop_front()?;
-        let seq = self.next_number();
-        Some(Taken { item, seq, attempt: 1 })
+    /// Tells the number that it has got.
+    pub(crate) fn push_numbered(&mut self, parcel: Parcel<T, R>) -> u64 {
+        self.push(parcel);
+        self.items.newest()
     }
 
-    /// Takes the youngest.
-    pub(crate) fn pop_youngest(&mut self) -> Option<T> {
-        self.ring.pop_back().or_else(|| self.returned.pop_last().map(|(_, returned)| returned.item))
+    /// Undoes a `pop`.
+    pub(crate) fn restore(&mut self, taken: Taken<T, R>) {
+        self.weight = self.weight.wrapping_add(taken.place.tag.weight());
+        self.items.put_back(taken);
+    }
+
+    /// Exactly `count` items of this rank.
+    pub(crate) fn extend(&mut self, count: usize, items: impl Iterator<Item = T>, rank: R) {
+        self.weight = self.weight.wrapping_add(count);
+        self.items.extend(items, rank);
+    }
+
+    /// Takes who is next.
+    pub(crate) fn pop(&mut self) -> Option<Taken<T, R>> {
+        let taken = self.items.pop();
+        self.lighten(taken)
+    }
+
+    /// Takes who would be next after all others.
+    pub(crate) fn pop_last(&mut self) -> Option<Taken<T, R>> {
+        let taken = self.items.pop_last();
+        self.lighten(taken)
     }
 
     /// Takes one of those that are put off: the first that is due.
-    pub(crate) fn pop_put_off(&mut self) -> Option<T> {
-        self.put_off.pop_first().map(|(_, returned)| returned.item)
+    pub(crate) fn pop_put_off(&mut self) -> Option<Taken<T, R>> {
+        let taken = self.put_off.pop_first().map(|(_, returned)| returned);
+        self.lighten(taken)
     }
 
-    /// The number of an item that passes from hand to hand without being stored.
-    pub(crate) fn next_number(&mut self) -> u64 {
-        let seq = self.front;
-        self.front += 1;
-        seq
+    /// Takes one whose time is over.
+    pub(crate) fn pop_expired(&mut self) -> Option<Taken<T, R>> {
+        if !self.items.has_mortal() {
+            return None;
+        }
+        let taken = self.items.pop_expired(moment::clock());
+        self.lighten(taken)
     }
 
-    /// Notes that a consumer has the item, and names it.
-    pub(crate) fn hand_out(&mut self, seq: u64, attempt: u32) -> Receipt {
+    /// Counts out what an item weighed that was taken from `items` or `put_off`.
+    pub(crate) fn lighten(&mut self, taken: Option<Taken<T, R>>) -> Option<Taken<T, R>> {
+        if let Some(taken) = &taken {
+            self.weight = self.weight.wrapping_sub(taken.place.tag.weight());
+        }
+        taken
+    }
+
+    /// Notes that a consumer has the item that was in `place`, and names it.
+    pub(crate) fn hand_out(&mut self, place: Place<R>) -> Receipt {
         self.handed_out = self.handed_out.wrapping_add(1);
         let slot = self.in_hand.vacant_entry();
         let receipt = Receipt::new((slot.key() as u64) << 32 | u64::from(self.handed_out));
-        slot.insert(InHand { receipt, seq, attempt });
+        slot.insert(InHand { receipt, place });
         receipt
     }
 
     /// Ends what `hand_out` began; `None` if it ended before.
-    pub(crate) fn take_back(&mut self, receipt: Receipt) -> Option<InHand> {
+    pub(crate) fn take_back(&mut self, receipt: Receipt) -> Option<Place<R>> {
         let key = (receipt.get() >> 32) as usize;
         let known = self.in_hand.get(key).is_some_and(|hand| hand.receipt == receipt);
-        known.then(|| self.in_hand.remove(key))
+        known.then(|| self.in_hand.remove(key).place)
     }
 
     /// Puts an item back in its place, for the next attempt, at once or when it is due.
-    pub(crate) fn put_back(&mut self, item: T, hand: InHand, due: Option<Moment>) {
-        let returned = Returned { attempt: hand.attempt.saturating_add(1), item };
+    pub(crate) fn put_back(&mut self, item: T, mut place: Place<R>, due: Option<Moment>) {
+        place.attempt = place.attempt.saturating_add(1);
+        self.weight = self.weight.wrapping_add(place.tag.weight());
         match due {
-            Some(due) => self.put_off.insert((due, hand.seq), returned),
-            None => self.returned.insert(hand.seq, returned),
-        };
+            Some(due) => {
+                self.put_off.insert((due, place.seq), Taken { item, place });
+            }
+            None => self.items.put_back(Taken { item, place }),
+        }
     }
 
     /// When the next of the items put off is due.
@@ -144,16 +204,38 @@ impl<T> Held<T> {
         while let Some(first) = self.put_off.first_entry()
             && now.is_none_or(|now| first.key().0 <= now)
         {
-            let ((_, seq), returned) = first.remove_entry();
-            self.returned.insert(seq, returned);
+            self.items.put_back(first.remove());
         }
     }
 
-    /// Takes everything that waits, oldest first.
+    /// Takes everything that waits, in order.
     pub(crate) fn drain(&mut self) -> Vec<T> {
         self.ripen(None);
         let mut all = Vec::with_capacity(self.waiting());
         all.extend(std::iter::from_fn(|| self.pop()).map(|taken| taken.item));
         all
+    }
+}
+
+impl<T, D: Discipline> Held<T, Ordered<T, D>, D::Rank> {
+    /// Takes out the tracked item with this number. One that is put off is found by a search.
+    pub(crate) fn remove_tracked(&mut self, seq: u64) -> Option<Taken<T, D::Rank>> {
+        let taken = self.items.remove_tracked(seq).or_else(|| {
+            let at = *self.put_off.keys().find(|(_, number)| *number == seq)?;
+            self.put_off.remove(&at)
+        });
+        self.lighten(taken)
+    }
+
+    /// Gives the tracked item with this number another rank. One that is put off or in hand, and will have it when it
+    /// comes back, is found by a search.
+    pub(crate) fn rerank(&mut self, seq: u64, rank: D::Rank) -> bool {
+        if self.items.rerank(seq, rank) {
+            return true;
+        }
+        let put_off = self.put_off.values_mut().map(|returned| &mut returned.place);
+        let in_hand = self.in_hand.iter_mut().map(|(_, hand)| &mut hand.place);
+        let place = put_off.chain(in_hand).find(|place| place.seq == seq);
+        place.map(|place| place.rank = rank).is_some()
     }
 }

@@ -1,10 +1,20 @@
 //! The core: one lock over one [`State`], and what is done after the lock is released.
 
+#![expect(
+    missing_debug_implementations,
+    reason = "a sealed trait shows some of these types, and nobody can name them"
+)]
+
 mod ask;
+mod few;
 mod held;
 pub(crate) mod moment;
 mod offer;
+mod order;
+mod ordered;
+mod ring;
 mod state;
+mod tag;
 mod take;
 mod waiters;
 mod watch;
@@ -14,70 +24,83 @@ use std::task::Waker;
 use std::time::Duration;
 
 pub(crate) use self::ask::{AskPlaces, Asked, Asking, Demand};
+use self::few::Few;
+pub(crate) use self::held::Items;
+pub(crate) use self::held::Taken;
 #[cfg(any(feature = "tower", feature = "stream"))]
 pub(crate) use self::offer::Offer;
 pub(crate) use self::offer::Offering;
-pub(crate) use self::state::{Claim, Places, State};
+pub(crate) use self::order::{Arrival, ByDiscipline, Waiting};
+pub(crate) use self::ordered::Ordered;
+pub(crate) use self::ring::Ring;
+pub(crate) use self::state::{Claim, Manners, Places, State};
+pub(crate) use self::tag::{Parcel, Tag};
 pub(crate) use self::take::Taking;
 #[cfg(feature = "tower")]
-pub(crate) use self::waiters::{Key, Line, Turn};
+pub(crate) use self::waiters::{Key, Turn, Waiters};
 pub(crate) use self::watch::watch;
 use crate::builder::Options;
 use crate::hooks::{Hooks, contain};
 use crate::sync::{self, Mutex};
-use crate::{End, Receipt, Settle};
+use crate::{End, Line, Receipt, SendLine, Settle, UnknownClass};
 
 /// What all handles of a queue share.
-pub(crate) struct Shared<T> {
-    state: Mutex<State<T>>,
+pub(crate) struct Shared<T, L: Line<T>> {
+    state: Mutex<State<T, L>>,
     pub(crate) options: Options,
     pub(crate) hooks: Hooks<T>,
+    classifier: L::Classifier,
 }
 
 /// What is to be done once the lock is released.
-#[derive(Default)]
-pub(crate) struct After {
-    wakes: Wakes,
+pub(crate) struct After<T> {
+    wakes: Few<Waker>,
     /// The pressure has changed, for the n-th time.
     crossings: Option<u64>,
-}
-
-/// Wakers to call. Nearly always there is one at the most, so that one has its place.
-#[derive(Default)]
-struct Wakes {
-    first: Option<Waker>,
-    more: Vec<Waker>,
+    /// Their time was over.
+    expired: Vec<T>,
 }
 
 // === impl Shared ===
 
-impl<T> Shared<T> {
-    pub(crate) fn new(options: Options, hooks: Hooks<T>) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State::new(options)), options, hooks })
+impl<T, L: Line<T>> Shared<T, L> {
+    pub(crate) fn new(options: Options, hooks: Hooks<T>, line: L) -> Arc<Self> {
+        let (items, order, classifier) = line.open();
+        Arc::new(Self { state: Mutex::new(State::new(options, items, order)), options, hooks, classifier })
     }
 
     /// Looks at the state.
-    pub(crate) fn read<R>(&self, look: impl FnOnce(&State<T>) -> R) -> R {
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&State<T, L>) -> R) -> R {
         look(&sync::lock(&self.state))
     }
 
     /// Changes the state, applies the rules to the change, and does outside of the lock what follows from it.
     ///
-    /// No code of a user runs inside: `change` returns whatever has a destructor.
-    pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State<T>, &mut After) -> R) -> R {
-        let mut after = After::default();
+    /// No code of a user runs inside, a discipline apart: `change` returns whatever has a destructor.
+    pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State<T, L>, &mut After<T>) -> R) -> R {
+        let mut after = After { wakes: Few::default(), crossings: None, expired: Vec::new() };
         let result = {
             let mut state = sync::lock(&self.state);
             let result = change(&mut state, &mut after);
             state.balance(&mut after);
             result
         };
-        let After { wakes, crossings } = after;
-        wakes.wake();
+        let After { wakes, crossings, expired } = after;
+        // All of them, also where one panics.
+        wakes.into_iter().for_each(|waker| contain(|| waker.wake()));
         if let Some(crossings) = crossings {
             self.hooks.tell_pressure(crossings);
         }
+        expired.into_iter().for_each(|item| self.hooks.expired(item));
         result
+    }
+
+    /// The rank of an item, as the line's classifier sees it.
+    pub(crate) fn rank(&self, item: &T) -> Result<L::Rank, UnknownClass> {
+        match L::ONLY_RANK {
+            Some(rank) => Ok(rank),
+            None => L::rank(&self.classifier, item),
+        }
     }
 
     pub(crate) fn close(&self) {
@@ -91,7 +114,7 @@ impl<T> Shared<T> {
 }
 
 /// The queue itself is told how deliveries end; the reference that each delivery holds is a count, no allocation.
-impl<T: Send> Settle<T> for Shared<T> {
+impl<T: Send, L: SendLine<T>> Settle<T> for Shared<T, L> {
     fn settle(&self, receipt: Receipt, item: Option<T>, end: End) {
         let due = match end {
             End::Nack { after } if after > Duration::ZERO => moment::after(after),
@@ -99,7 +122,7 @@ impl<T: Send> Settle<T> for Shared<T> {
         };
         // Left over: the value goes where `end` says, or is just dropped, both outside of the lock.
         let left = self.update(|state, wakes| {
-            let Some(hand) = state.held.take_back(receipt) else { return item.map(|item| (item, false)) };
+            let Some(place) = state.held.take_back(receipt) else { return item.map(|item| (item, false)) };
             match (&end, item) {
                 (End::Ack, item) => {
                     state.tally.completed += 1;
@@ -115,7 +138,7 @@ impl<T: Send> Settle<T> for Shared<T> {
                 }
                 (End::Nack { .. }, Some(item)) if state.has_receivers() => {
                     let known = state.held.next_due();
-                    state.held.put_back(item, hand, due);
+                    state.held.put_back(item, place, due);
                     if state.held.next_due() != known {
                         state.tell_time(wakes);
                     }
@@ -136,21 +159,4 @@ impl<T: Send> Settle<T> for Shared<T> {
 
     /// A queue in memory knows no leases: an item in hand stays in hand.
     fn extend(&self, _: Receipt, _: Duration) {}
-}
-
-// === impl Wakes ===
-
-impl Wakes {
-    fn extend(&mut self, waker: Option<Waker>) {
-        match waker {
-            Some(waker) if self.first.is_none() => self.first = Some(waker),
-            Some(waker) => self.more.push(waker),
-            None => {}
-        }
-    }
-
-    /// Calls all of them, also where one panics.
-    fn wake(self) {
-        self.first.into_iter().chain(self.more).for_each(|waker| contain(|| waker.wake()));
-    }
 }

@@ -3,6 +3,8 @@
 //! Time belongs to the runtime, so that tests may pause it. Where there is no runtime there is nobody to wake
 //! a receiver later: what was put off is then due at once.
 
+use crate::Tick;
+
 #[cfg(all(feature = "tokio", not(loom)))]
 mod on_tokio {
     use std::future::Future;
@@ -73,3 +75,24 @@ mod timeless {
 pub(crate) use on_tokio::{Moment, Timer, after, now};
 #[cfg(not(all(feature = "tokio", not(loom))))]
 pub(crate) use timeless::{Moment, Timer, after, now};
+
+/// The time as a discipline wants it, or 0 where it wants none: reading a clock costs more than an item.
+pub(crate) struct Clock(Option<Moment>);
+
+impl Clock {
+    pub(crate) fn new(needed: bool) -> Self {
+        Self(needed.then(clock))
+    }
+
+    /// Nanoseconds since the clock was made.
+    pub(crate) fn now(&self) -> Tick {
+        self.0.map_or(0, |start| {
+            Tick::try_from(clock().saturating_duration_since(start).as_nanos()).unwrap_or(Tick::MAX)
+        })
+    }
+}
+
+/// What time it is, wherever one asks.
+pub(crate) fn clock() -> Moment {
+    Moment::now()
+}

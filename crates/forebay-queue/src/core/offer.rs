@@ -6,8 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use super::Shared;
 use super::state::Step;
+use super::tag::Parcel;
 use super::waiters::Key;
-use crate::coop;
+use crate::{Line, coop};
 
 /// One item on offer. The item lies in the node in the line of senders; what is kept here is the node's key.
 #[derive(Default)]
@@ -19,10 +20,10 @@ pub(crate) struct Offer {
 /// Offers an item. Ready with `None` when it was taken, with the item when the queue was closed first.
 ///
 /// Dropped while nobody has taken the item, it takes the item back.
-pub(crate) struct Offering<'a, T> {
-    shared: &'a Shared<T>,
+pub(crate) struct Offering<'a, T, L: Line<T>> {
+    shared: &'a Shared<T, L>,
     /// The item, while it is not on offer.
-    item: Option<T>,
+    parcel: Option<Parcel<T, L::Rank>>,
     offer: Offer,
 }
 
@@ -32,7 +33,11 @@ impl Offer {
     /// Puts the item in `slot` on offer before anybody waits for what becomes of it. If the queue is closed the item
     /// stays in `slot`.
     #[cfg(any(feature = "tower", feature = "stream"))]
-    pub(crate) fn put<T>(&mut self, shared: &Shared<T>, slot: &mut Option<T>) {
+    pub(crate) fn put<T, L: Line<T>>(
+        &mut self,
+        shared: &Shared<T, L>,
+        slot: &mut Option<Parcel<T, L::Rank>>,
+    ) {
         let mut nobody = Some(std::task::Waker::noop().clone());
         match shared.update(|state, _| state.offer(&mut self.key, slot, &mut nobody)) {
             Step::Done(()) | Step::Parked => {}
@@ -41,10 +46,10 @@ impl Offer {
     }
 
     /// Offers the item in `slot`. Ready when it was taken, with the item in `slot` if the queue was closed first.
-    pub(crate) fn poll<T>(
+    pub(crate) fn poll<T, L: Line<T>>(
         &mut self,
-        shared: &Shared<T>,
-        slot: &mut Option<T>,
+        shared: &Shared<T, L>,
+        slot: &mut Option<Parcel<T, L::Rank>>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let charge = ready!(coop::charge(cx));
@@ -60,38 +65,38 @@ impl Offer {
     }
 
     /// Ends the offer, and gives the item if nobody has taken it.
-    pub(crate) fn withdraw<T>(&mut self, shared: &Shared<T>) -> Option<T> {
+    pub(crate) fn withdraw<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) -> Option<Parcel<T, L::Rank>> {
         self.key.take().and_then(|key| shared.update(|state, _| state.forget_ask(key)).1)
     }
 }
 
 // === impl Offering ===
 
-impl<'a, T> Offering<'a, T> {
-    pub(crate) fn new(shared: &'a Shared<T>, item: T) -> Self {
-        Self { shared, item: Some(item), offer: Offer::default() }
+impl<'a, T, L: Line<T>> Offering<'a, T, L> {
+    pub(crate) fn new(shared: &'a Shared<T, L>, parcel: Parcel<T, L::Rank>) -> Self {
+        Self { shared, parcel: Some(parcel), offer: Offer::default() }
     }
 
     /// Ends the offer: the item, or `None` if somebody has taken it.
     pub(crate) fn withdraw(&mut self) -> Option<T> {
-        self.item.take().or_else(|| self.offer.withdraw(self.shared))
+        self.parcel.take().or_else(|| self.offer.withdraw(self.shared)).map(|parcel| parcel.item)
     }
 }
 
 /// Nothing in it refers to itself.
-impl<T> Unpin for Offering<'_, T> {}
+impl<T, L: Line<T>> Unpin for Offering<'_, T, L> {}
 
-impl<T> Future for Offering<'_, T> {
+impl<T, L: Line<T>> Future for Offering<'_, T, L> {
     type Output = Option<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let Self { shared, item, offer } = &mut *self;
-        ready!(offer.poll(shared, item, cx));
-        Poll::Ready(item.take())
+        let Self { shared, parcel, offer } = &mut *self;
+        ready!(offer.poll(shared, parcel, cx));
+        Poll::Ready(parcel.take().map(|parcel| parcel.item))
     }
 }
 
-impl<T> Drop for Offering<'_, T> {
+impl<T, L: Line<T>> Drop for Offering<'_, T, L> {
     fn drop(&mut self) {
         drop(self.withdraw());
     }

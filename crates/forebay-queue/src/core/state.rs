@@ -4,11 +4,13 @@
 //! # The rules
 //!
 //! 1. A place is free, filled, or *granted*. Senders are granted places only while `waiting + granted < capacity`;
-//!    items that come back may fill more, and then senders wait.
-//! 2. A sender that waits has a node in `tx`. Whoever frees a place grants it to the first in the line and wakes
+//!    items that come back may fill more, and then senders wait. Where weight is bounded, a place comes with the
+//!    weight of what is to fill it, by the same rule.
+//! 2. A sender that waits has a node in `tx`. Whoever frees a place grants it to whoever is next in the line and wakes
 //!    it; the item stays with the sender until the sender is polled. A sender that goes away returns what it was
 //!    granted, and the next in the line gets it. `send`, `send_many` and `reserve` are one mechanism: each asks
-//!    for `want` places, and is woken when it has `min` of them.
+//!    for `want` places, and is served when there are `min` of them. Nobody is served before who is next, so what
+//!    comes free gathers until there is enough for that one.
 //! 3. A receiver that waits has a node in `rx`. Whoever adds an item *calls* the first in the line and wakes it;
 //!    the item stays where it is, and nobody else may take the last items, as many as are
 //!    called. A called receiver that goes
@@ -25,29 +27,41 @@
 //!    since what is in hand may come back.
 //! 7. While items are put off, every receiver that waits keeps the time, so that none depends on another to be
 //!    polled. Whichever comes first makes ready what is due, and then rule 3 says whose it is.
+//! 8. An item whose time is over is taken out by whoever comes to take, or to ask for room, and finds it. A receiver
+//!    that was called for it waits again, as the first.
 
 use std::mem;
 use std::task::Waker;
 
-use super::held::{Held, Taken};
-use super::waiters::{Key, Line, Turn};
+use super::ask::Demand;
+use super::few::Few;
+use super::held::{Held, Items, Place, Taken};
+use super::order::Waiting;
+use super::tag::Parcel;
+use super::waiters::{Key, Turn, Waiters};
 use super::{After, moment};
 use crate::builder::{Options, WhenFull};
-use crate::{Pressure, QueueStats, SetCapacityError};
+use crate::{Line, Pressure, QueueStats, Sent, SetCapacityError};
 
 /// Everything that the queue's lock guards.
-pub(crate) struct State<T> {
+pub(crate) struct State<T, L: Line<T>> {
     pub(crate) options: Options,
-    pub(crate) held: Held<T>,
+    pub(crate) held: Held<T, L::Items, L::Rank>,
     pub(crate) tally: QueueStats,
     /// Places promised to waiting senders and to permits.
     granted: usize,
+    /// The weight promised with them. It wraps around where nobody bounds it.
+    granted_weight: usize,
     /// Senders. Those served have places; at a rendezvous, somebody took their item.
-    tx: Line<Ask<T>>,
+    tx: Waiters<Ask<T, L::Rank>>,
+    /// Which of the senders in the line is next.
+    order: L::Waiting,
+    /// How many have joined the line of senders.
+    asked: u64,
     /// Receivers. Each of those served is called: one item is promised to it.
-    rx: Line<()>,
+    rx: Waiters<()>,
     /// Those who wait for a change of pressure, or for the end.
-    pub(crate) watchers: Line<()>,
+    pub(crate) watchers: Waiters<()>,
     senders: usize,
     receivers: usize,
     closed: bool,
@@ -57,12 +71,20 @@ pub(crate) struct State<T> {
     crossings: u64,
 }
 
+/// One who is in the line of senders, or was.
+struct Ask<T, R> {
+    rank: R,
+    /// The number of its arrival in the line.
+    seq: u64,
+    what: What<T, R>,
+}
+
 /// What a waiting sender asks for.
-enum Ask<T> {
-    /// `want` places, to be woken at `min`; `got` are granted so far.
-    Places { want: usize, min: usize, got: usize },
+enum What<T, R> {
+    /// `want` places for items of this weight each, `min` at least; `got` are granted.
+    Places { want: usize, min: usize, each: usize, got: usize },
     /// Somebody to take this item; `None` once somebody has.
-    Offer(Option<T>),
+    Offer(Option<Parcel<T, R>>),
 }
 
 /// Whether one who is not in the line gives way to those who were woken (rule 4).
@@ -95,6 +117,8 @@ pub(crate) enum Places {
     Closed,
     /// More than this capacity are asked for, and they would never come.
     TooMany(usize),
+    /// More than this weight is asked for, and it would never come.
+    TooHeavy(usize),
 }
 
 /// What a receiver may do.
@@ -107,16 +131,19 @@ pub(crate) enum Claim {
 
 // === impl State ===
 
-impl<T> State<T> {
-    pub(crate) fn new(options: Options) -> Self {
+impl<T, L: Line<T>> State<T, L> {
+    pub(crate) fn new(options: Options, items: L::Items, order: L::Waiting) -> Self {
         Self {
             options,
-            held: Held::new(),
+            held: Held::new(items),
             tally: QueueStats::default(),
             granted: 0,
-            tx: Line::new(),
-            rx: Line::new(),
-            watchers: Line::new(),
+            granted_weight: 0,
+            tx: Waiters::new(),
+            order,
+            asked: 0,
+            rx: Waiters::new(),
+            watchers: Waiters::new(),
             senders: 1,
             receivers: 1,
             closed: false,
@@ -141,40 +168,75 @@ impl<T> State<T> {
         QueueStats { held: self.held.waiting() + self.held.in_hand(), ..self.tally }
     }
 
-    pub(crate) fn set_capacity(&mut self, capacity: usize) -> Result<(), SetCapacityError> {
+    pub(crate) fn set_capacity(
+        &mut self,
+        capacity: usize,
+        after: &mut After<T>,
+    ) -> Result<(), SetCapacityError> {
         if capacity == 0 || self.is_rendezvous() {
             return Err(SetCapacityError { rendezvous: self.is_rendezvous() });
         }
         self.options.capacity = Some(capacity);
+        // Who waits for more than that would wait for ever.
+        let mut next = self.tx.first();
+        while let Some(key) = next {
+            next = self.tx.behind(key);
+            if let What::Places { min, .. } = self.tx.what(key).what
+                && min > capacity
+            {
+                self.dismiss_ask(key, after);
+            }
+        }
         Ok(())
     }
 
-    /// Share of the capacity that is filled, 0 to 1; `None` if there is no bound.
+    /// How full it is, 0 to 1, by items or by weight, whichever is more; `None` if there is no bound.
     pub(crate) fn level(&self) -> Option<f64> {
-        match self.options.capacity? {
-            0 => Some(if self.tx.is_empty() { 0.0 } else { 1.0 }),
-            capacity => Some((self.held.waiting() as f64 / capacity as f64).min(1.0)),
-        }
+        let share = |part: usize, whole: usize| (part as f64 / whole as f64).min(1.0);
+        let by_items = self.options.capacity.map(|capacity| match capacity {
+            0 => f64::from(u8::from(!self.tx.is_empty())),
+            capacity => share(self.held.waiting(), capacity),
+        });
+        let by_weight = self.options.max_weight.map(|max| share(self.held.weight(), max));
+        by_items.into_iter().chain(by_weight).reduce(f64::max)
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.options.capacity.is_some_and(|capacity| self.held.waiting() >= capacity)
+            || self.options.max_weight.is_some_and(|max| self.held.weight() >= max)
     }
 
     pub(crate) fn is_rendezvous(&self) -> bool {
         self.options.capacity == Some(0)
     }
 
-    /// Places that nobody has and nobody was promised. While senders are held back it is as if there were none.
-    fn free(&self) -> usize {
+    /// Places for items that weigh `each`, `want` at the most, that nobody has and nobody was promised. While senders
+    /// are held back it is as if there were none.
+    fn free(&self, want: usize, each: usize) -> usize {
         let held_back = self.options.hold_senders
             && self.options.when_full == WhenFull::Wait
             && self.pressure() == Pressure::High;
         if held_back {
             return 0;
         }
-        self.capacity().saturating_sub(self.held.waiting().saturating_add(self.granted))
+        let places = self.capacity().saturating_sub(self.held.waiting().saturating_add(self.granted));
+        let bearable = match self.options.max_weight {
+            None => usize::MAX,
+            Some(max) => {
+                let used = self.held.weight().saturating_add(self.granted_weight);
+                max.saturating_sub(used).checked_div(each).unwrap_or(usize::MAX)
+            }
+        };
+        want.min(places).min(bearable)
     }
 
     /// The bound, or what is as good as none: half of all numbers, so that sums of two do not overflow.
     fn capacity(&self) -> usize {
         self.options.capacity.unwrap_or(usize::MAX / 2)
+    }
+
+    fn max_weight(&self) -> usize {
+        self.options.max_weight.unwrap_or(usize::MAX)
     }
 
     /// Items, stored or offered, that a receiver can take.
@@ -211,16 +273,15 @@ impl<T> State<T> {
         self.closed = true;
     }
 
-    /// Asks for at least `min` and at most `want` places: those that the node `key` was granted, or free ones if
-    /// nobody waits. `Full` is the answer for one who is not in the line yet; see [`wait`](Self::wait).
+    /// Asks for the places of `demand`: those that the node `key` was granted, or free ones if nobody waits. `Full` is
+    /// the answer for one who is not in the line yet; see [`wait`](Self::wait).
     pub(crate) fn ask(
         &mut self,
         key: &mut Option<Key>,
-        want: usize,
-        min: usize,
+        demand: &Demand<L::Rank>,
         waker: &mut Option<Waker>,
-        manners: Manners,
     ) -> Step<Places> {
+        let &Demand { want, min, each, manners, .. } = demand;
         let mut got = 0;
         if let Some(waiting) = *key {
             if self.tx.turn(waiting) == Turn::Waiting {
@@ -230,79 +291,128 @@ impl<T> State<T> {
             got = self.tx.remove(waiting).1.places();
         }
         if self.closed {
-            self.granted -= got;
+            self.release(got, each);
             return Step::Done(Places::Closed);
         }
-        if min > self.capacity() && got == 0 {
+        if got == 0 && min > self.capacity() {
             return Step::Done(Places::TooMany(self.capacity()));
         }
-        // While anybody is in the line nothing is free, since `balance` has granted it: nobody is overtaken there.
-        let free = self.free().min(want - got);
+        if got == 0 && min.saturating_mul(each) > self.max_weight() {
+            return Step::Done(Places::TooHeavy(self.max_weight()));
+        }
+        // Nobody overtakes those who are in the line.
+        let free = if self.tx.is_empty() { self.free(want - got, each) } else { 0 };
         let more = free.min(manners.allowance(&self.tx));
         if manners == Manners::Polite && got + more < min && got + free >= min {
             return Step::GiveWay;
         }
         if got + more >= min {
-            self.granted += more;
+            self.promise(more, each);
             self.tx.pass(more);
             got += more;
         }
         Step::Done(if got > 0 { Places::Granted(got) } else { Places::Full })
     }
 
-    /// Joins the end of the line for at least `min` and at most `want` places.
-    pub(crate) fn wait(&mut self, want: usize, min: usize, waker: Waker) -> Key {
-        self.tx.push_back(Ask::Places { want, min, got: 0 }, waker)
+    /// One place more for one who has just got some, if one is free for an item that weighs so much.
+    pub(crate) fn ask_on(&mut self, each: usize, manners: Manners) -> bool {
+        let got = self.tx.is_empty() && self.free(1, each) > 0 && manners.allowance(&self.tx) > 0;
+        if got {
+            self.promise(1, each);
+            self.tx.pass(1);
+        }
+        got
     }
 
-    /// Stores an item in a granted place.
-    pub(crate) fn store(&mut self, item: T) {
-        self.store_many(1, std::iter::once(item));
+    /// Joins the end of the line for the places of `demand`.
+    pub(crate) fn wait(&mut self, demand: &Demand<L::Rank>, waker: Waker) -> Key {
+        let &Demand { want, min, each, rank, .. } = demand;
+        self.join(rank, What::Places { want, min, each, got: 0 }, waker)
     }
 
-    /// Stores exactly `count` items in granted places.
-    pub(crate) fn store_many(&mut self, count: usize, items: impl Iterator<Item = T>) {
-        self.granted -= count;
-        self.tally.accepted += count as u64;
-        self.held.extend(items);
+    fn join(&mut self, rank: L::Rank, what: What<T, L::Rank>, waker: Waker) -> Key {
+        let seq = self.asked;
+        self.asked += 1;
+        let key = self.tx.push_back(Ask { rank, seq, what }, waker);
+        self.order.insert(key, rank, seq);
+        key
+    }
+
+    fn promise(&mut self, places: usize, each: usize) {
+        self.granted += places;
+        self.granted_weight = self.granted_weight.wrapping_add(places.wrapping_mul(each));
     }
 
     /// Gives back granted places.
-    pub(crate) fn release(&mut self, places: usize) {
+    pub(crate) fn release(&mut self, places: usize, each: usize) {
         self.granted -= places;
+        self.granted_weight = self.granted_weight.wrapping_sub(places.wrapping_mul(each));
     }
 
-    /// Accepts an item into a full queue that drops, and gives the item which was dropped for it.
-    pub(crate) fn displace(&mut self, item: T) -> T {
+    /// Stores an item in a place that was granted for one that weighs `each`.
+    pub(crate) fn store(&mut self, parcel: Parcel<T, L::Rank>, each: usize) {
+        self.release(1, each);
         self.tally.accepted += 1;
-        self.tally.dropped += 1;
-        let displaced = match self.options.when_full {
-            WhenFull::DropYoungest => self.held.pop_youngest(),
-            WhenFull::DropOldest => self.held.pop().map(|taken| taken.item),
-            WhenFull::Wait | WhenFull::Refuse | WhenFull::DropIncoming => None,
-        };
-        // Items that are put off take their places too.
-        let displaced = displaced.or_else(|| {
-            (self.options.when_full != WhenFull::DropIncoming).then(|| self.held.pop_put_off()).flatten()
-        });
-        match displaced {
-            Some(displaced) => {
-                self.held.push(item);
-                displaced
-            }
-            // Also where all places are granted and none is filled: there is nothing else to drop.
-            None => item,
+        self.held.push(parcel);
+    }
+
+    /// Stores exactly `count` plain items in granted places.
+    pub(crate) fn store_many(&mut self, count: usize, items: impl Iterator<Item = T>, rank: L::Rank) {
+        self.release(count, 1);
+        self.tally.accepted += count as u64;
+        self.held.extend(count, items, rank);
+    }
+
+    /// Accepts an item into a full queue that drops, and gives what was dropped for it, which may be itself.
+    pub(crate) fn displace(&mut self, parcel: Parcel<T, L::Rank>) -> Sent<T> {
+        self.tally.accepted += 1;
+        let weight = parcel.tag.weight();
+        let promised = self.granted_weight.saturating_add(weight);
+        // What is promised to others cannot be displaced.
+        let some = self.held.waiting() > 0 || self.granted < self.capacity();
+        let possible = some && promised <= self.max_weight();
+        if self.options.when_full == WhenFull::DropIncoming || !possible {
+            self.tally.dropped += 1;
+            return Sent::Displaced(parcel.item);
         }
+        // One goes for its place, if all are filled, and others for its weight.
+        let mut one = self.free(1, 0) == 0;
+        let room = self.max_weight() - promised;
+        // Under a discipline the newcomer may be the last itself, so there it joins first.
+        let joins_first = L::ONLY_RANK.is_none() && self.options.when_full == WhenFull::DropYoungest;
+        let mut newcomer = Some(parcel);
+        let number = joins_first.then(|| newcomer.take()).flatten().map(|new| self.held.push_numbered(new));
+        let own = number.map_or(0, |_| weight);
+        let mut displaced = Few::default();
+        while one || self.held.weight() - own > room {
+            one = false;
+            let taken = match self.options.when_full {
+                WhenFull::DropYoungest => self.held.pop_last(),
+                _ => self.held.pop(),
+            };
+            // Items that are put off take their places too.
+            let Some(taken) = taken.or_else(|| self.held.pop_put_off()) else { break };
+            if number == Some(taken.place.seq) {
+                // What is behind it was not enough, and stays: it is the one to go.
+                displaced.into_iter().for_each(|other| self.held.restore(other));
+                self.tally.dropped += 1;
+                return Sent::Displaced(taken.item);
+            }
+            displaced.push(taken);
+        }
+        newcomer.into_iter().for_each(|parcel| self.held.push(parcel));
+        self.tally.dropped += displaced.len() as u64;
+        Sent::after_displacing(displaced.into_iter().map(|taken| taken.item))
     }
 
     /// At a rendezvous, hands an item to a receiver that waits, if one does (rule 5).
-    pub(crate) fn hand_over(&mut self, item: T) -> Result<(), T> {
+    pub(crate) fn hand_over(&mut self, parcel: Parcel<T, L::Rank>) -> Result<(), Parcel<T, L::Rank>> {
         // Nobody passes those who are offering: the receivers that wait are called for theirs first.
         if !self.is_rendezvous() || !self.tx.is_empty() || self.rx.is_empty() {
-            return Err(item);
+            return Err(parcel);
         }
         self.tally.accepted += 1;
-        self.held.push(item);
+        self.held.push(parcel);
         Ok(())
     }
 
@@ -310,7 +420,7 @@ impl<T> State<T> {
     pub(crate) fn offer(
         &mut self,
         key: &mut Option<Key>,
-        slot: &mut Option<T>,
+        slot: &mut Option<Parcel<T, L::Rank>>,
         waker: &mut Option<Waker>,
     ) -> Step<()> {
         let Some(waiting) = *key else {
@@ -318,7 +428,8 @@ impl<T> State<T> {
                 return Step::Done(());
             }
             let Some(waker) = waker.take() else { return Step::Ask };
-            *key = Some(self.tx.push_back(Ask::Offer(slot.take()), waker));
+            let Some(parcel) = slot.take() else { unreachable!("polled after completion") };
+            *key = Some(self.join(parcel.rank, What::Offer(Some(parcel)), waker));
             return Step::Parked;
         };
         if self.tx.turn(waiting) == Turn::Waiting {
@@ -331,10 +442,22 @@ impl<T> State<T> {
 
     /// A sender's node goes away (rule 2). Gives what is to be dropped after the lock is released: its waker, and
     /// the item that it offered, if nobody has taken that.
-    pub(crate) fn forget_ask(&mut self, key: Key) -> (Option<Waker>, Option<T>) {
+    pub(crate) fn forget_ask(&mut self, key: Key) -> (Option<Waker>, Option<Parcel<T, L::Rank>>) {
+        if self.tx.turn(key) == Turn::Waiting {
+            let &mut Ask { rank, seq, .. } = self.tx.what(key);
+            self.order.remove(key, rank, seq);
+        }
         let (waker, ask) = self.tx.remove(key);
-        self.granted -= ask.places();
-        (waker, ask.into_item())
+        if let What::Places { each, got, .. } = ask.what {
+            self.release(got, each);
+        }
+        (waker, ask.into_offer())
+    }
+
+    /// Takes who is next out of the order of the senders, but not out of their line.
+    fn next_ask(&mut self) -> Option<Key> {
+        let first = self.tx.first()?;
+        self.order.next(first)
     }
 
     // --- receivers
@@ -359,12 +482,27 @@ impl<T> State<T> {
         left
     }
 
-    /// Makes ready what was put off and is due.
-    pub(crate) fn ripen(&mut self, after: &mut After) {
-        if self.held.next_due().is_some() {
+    /// Makes ready what was put off and is due (rule 7), and takes out what nobody wants any more (rule 8). Whoever waits
+    /// gets what comes of it before the caller does.
+    pub(crate) fn refresh(&mut self, after: &mut After<T>) {
+        let ripe = self.held.next_due().is_some();
+        if ripe {
             self.held.ripen(moment::now());
+        }
+        if self.expire(after) || ripe {
             self.balance(after);
         }
+    }
+
+    /// Rule 8. Says whether anything was taken out.
+    fn expire(&mut self, after: &mut After<T>) -> bool {
+        let before = self.tally.expired;
+        while let Some(expired) = self.held.pop_expired() {
+            self.tally.dropped += 1;
+            self.tally.expired += 1;
+            after.expired.push(expired.item);
+        }
+        self.tally.expired > before
     }
 
     /// How many items the owner of the node `key` may take now.
@@ -380,7 +518,8 @@ impl<T> State<T> {
                 return keep_waiting(&mut self.rx, waiting, waker);
             }
             was_called = self.rx.turn(waiting) == Turn::Served;
-            // The offer was withdrawn that it was called for. It keeps its turn until it brings a waker.
+            // What it was called for is gone: the offer was withdrawn, the time was over, or the item was taken out
+            // by its ticket. It keeps its turn until it brings a waker.
             if was_called && waker.is_none() && self.available() < self.rx.served() && !self.has_ended() {
                 return Step::Ask;
             }
@@ -404,23 +543,30 @@ impl<T> State<T> {
         }
     }
 
-    /// Takes the oldest item, which [`claim`](Self::claim) has granted. Wakes the sender whose offer it was.
-    pub(crate) fn take(&mut self, after: &mut After) -> Taken<T> {
+    /// Takes who is next, as [`claim`](Self::claim) has granted; `None` if what was left has expired meanwhile, never for
+    /// the first that is claimed. At a rendezvous it wakes the sender whose offer it was.
+    pub(crate) fn take(&mut self, after: &mut After<T>) -> Option<Taken<T, L::Rank>> {
+        let taken = if self.is_rendezvous() && self.held.ready() == 0 {
+            self.take_offer(after)
+        } else {
+            self.held.pop()?
+        };
         self.rx.pass(1);
-        if let Some(taken) = self.held.pop() {
-            return taken;
-        }
-        let (key, waker) = self.tx.serve().expect("a claim is for an item or an offer");
-        after.wakes.extend(waker);
+        // What comes behind it may be over too.
+        self.expire(after);
+        Some(taken)
+    }
+
+    fn take_offer(&mut self, after: &mut After<T>) -> Taken<T, L::Rank> {
+        let key = self.next_ask().expect("a claim is for an item or an offer");
+        after.wakes.extend(self.tx.serve_at(key));
         self.tally.accepted += 1;
-        match self.tx.what(key) {
-            Ask::Offer(item) => Taken {
-                item: item.take().expect("an offer in the line has its item"),
-                seq: self.held.next_number(),
-                attempt: 1,
-            },
-            Ask::Places { .. } => unreachable!("a rendezvous has no places to ask for"),
-        }
+        let What::Offer(parcel) = &mut self.tx.what(key).what else {
+            unreachable!("a rendezvous has no places to ask for")
+        };
+        let Parcel { item, rank, tag } = parcel.take().expect("an offer in the line has its item");
+        let seq = self.held.items().next_number();
+        Taken { item, place: Place { seq, attempt: 1, rank, tag } }
     }
 
     /// A receiver's node goes away (rule 3). Gives its waker, to be dropped after the lock is released.
@@ -431,10 +577,10 @@ impl<T> State<T> {
     // --- everybody
 
     /// Applies the rules after a change: measures the pressure, grants places, calls receivers, tells the end.
-    pub(crate) fn balance(&mut self, after: &mut After) {
+    pub(crate) fn balance(&mut self, after: &mut After<T>) {
         if self.closed {
-            while let Some(waker) = self.tx.dismiss() {
-                after.wakes.extend(waker);
+            while let Some(key) = self.tx.first() {
+                self.dismiss_ask(key, after);
             }
             if !mem::replace(&mut self.told_closed, true) {
                 self.tell_watchers(after);
@@ -442,51 +588,65 @@ impl<T> State<T> {
         }
         // Before places are granted: it may hold senders back, or let them go.
         self.measure_pressure(after);
-        self.grant(after);
+        if !self.tx.is_empty() && !self.is_rendezvous() {
+            self.grant(after);
+        }
         while self.available() > self.rx.served()
             && let Some((_, waker)) = self.rx.serve()
         {
             after.wakes.extend(waker);
         }
         if self.has_ended() {
-            while let Some(waker) = self.rx.dismiss() {
-                after.wakes.extend(waker);
+            while let Some(key) = self.rx.first() {
+                after.wakes.extend(self.rx.dismiss_at(key));
             }
         }
     }
 
     /// Rule 2.
-    fn grant(&mut self, after: &mut After) {
-        while let Some(first) = self.tx.first() {
-            let (free, capacity) = (self.free(), self.capacity());
-            let Ask::Places { want, min, got } = self.tx.what(first) else { return };
-            if *min > capacity {
-                // The capacity has shrunk since: what it gathered is the next one's, and it is told.
-                self.granted -= mem::take(got);
-                after.wakes.extend(self.tx.dismiss().flatten());
-                continue;
-            }
-            let more = free.min(*want - *got);
-            *got += more;
-            let enough = *got >= *min;
-            self.granted += more;
-            if !enough {
+    fn grant(&mut self, after: &mut After<T>) {
+        // Before the order is asked, which may cost something.
+        while self.free(1, 0) > 0
+            && let Some(key) = self.next_ask()
+        {
+            let &mut Ask { rank, seq, what: What::Places { want, min, each, .. } } = self.tx.what(key) else {
+                unreachable!("only at a rendezvous items are offered")
+            };
+            let more = self.free(want, each);
+            if more < min {
+                self.order.put_back(key, rank, seq);
                 return;
             }
-            after.wakes.extend(self.tx.serve().and_then(|(_, waker)| waker));
+            self.promise(more, each);
+            if let What::Places { got, .. } = &mut self.tx.what(key).what {
+                *got = more;
+            }
+            after.wakes.extend(self.tx.serve_at(key));
         }
     }
 
-    /// Rule 7: something is due earlier than those who wait know.
-    pub(crate) fn tell_time(&mut self, after: &mut After) {
-        self.rx.take_wakers(|waker| after.wakes.extend(Some(waker)));
+    /// Sends a sender away that is in the line: what it waits for will not come.
+    fn dismiss_ask(&mut self, key: Key, after: &mut After<T>) {
+        let &mut Ask { rank, seq, .. } = self.tx.what(key);
+        self.order.remove(key, rank, seq);
+        after.wakes.extend(self.tx.dismiss_at(key));
     }
 
-    fn measure_pressure(&mut self, after: &mut After) {
-        let Some(capacity) = self.options.capacity else { return };
-        let len = if capacity == 0 { self.tx.len() } else { self.held.waiting() };
+    /// Rule 7: something is due earlier than those who wait know.
+    pub(crate) fn tell_time(&mut self, after: &mut After<T>) {
+        self.rx.take_wakers(|waker| after.wakes.push(waker));
+    }
+
+    fn measure_pressure(&mut self, after: &mut After<T>) {
+        let Options { capacity, max_weight, watermarks, .. } = self.options;
         let now = self.pressure();
-        if self.options.watermarks.update(now, len, capacity) != now {
+        let by_items = capacity.is_some_and(|capacity| {
+            let len = if capacity == 0 { self.tx.len() } else { self.held.waiting() };
+            watermarks.update(now, len, capacity) == Pressure::High
+        });
+        let by_weight =
+            max_weight.is_some_and(|max| watermarks.update(now, self.held.weight(), max) == Pressure::High);
+        if (by_items || by_weight) != (now == Pressure::High) {
             self.crossings += 1;
             after.crossings = Some(self.crossings);
             self.tell_watchers(after);
@@ -494,7 +654,7 @@ impl<T> State<T> {
     }
 
     /// There are few who watch, and it is rare that there is something to tell: all are woken to look.
-    fn tell_watchers(&mut self, after: &mut After) {
+    fn tell_watchers(&mut self, after: &mut After<T>) {
         while let Some((_, waker)) = self.watchers.serve() {
             after.wakes.extend(waker);
         }
@@ -513,7 +673,7 @@ impl Manners {
     }
 
     /// How many more may pass those in `line` who were woken.
-    fn allowance<W>(self, line: &Line<W>) -> usize {
+    fn allowance<W>(self, line: &Waiters<W>) -> usize {
         match self {
             Self::Polite | Self::Patient => line.allowance(),
             Self::Hasty => usize::MAX,
@@ -523,26 +683,26 @@ impl Manners {
 
 // === impl Ask ===
 
-impl<T> Ask<T> {
+impl<T, R> Ask<T, R> {
     /// The places that it was granted.
     fn places(&self) -> usize {
-        match self {
-            Self::Places { got, .. } => *got,
-            Self::Offer(_) => 0,
+        match self.what {
+            What::Places { got, .. } => got,
+            What::Offer(_) => 0,
         }
     }
 
     /// The item that it offered, if nobody has taken it.
-    fn into_item(self) -> Option<T> {
-        match self {
-            Self::Places { .. } => None,
-            Self::Offer(item) => item,
+    fn into_offer(self) -> Option<Parcel<T, R>> {
+        match self.what {
+            What::Places { .. } => None,
+            What::Offer(parcel) => parcel,
         }
     }
 }
 
 /// One who is in the line is polled again: its waker may have changed.
-fn keep_waiting<W, R>(line: &mut Line<W>, key: Key, waker: &mut Option<Waker>) -> Step<R> {
+fn keep_waiting<W, R>(line: &mut Waiters<W>, key: Key, waker: &mut Option<Waker>) -> Step<R> {
     let Some(new) = waker.take() else { return Step::Ask };
     *waker = line.renew(key, new);
     Step::Parked

@@ -6,7 +6,7 @@ use super::moment::Timer;
 use super::state::{Claim, Manners, State, Step};
 use super::waiters::Key;
 use super::{After, Shared};
-use crate::coop;
+use crate::{Line, coop};
 
 /// One receiver's place in the line. It lives in the handle, since a handle waits for one thing at a time.
 #[derive(Default)]
@@ -23,11 +23,11 @@ pub(crate) struct Taking {
 
 impl Taking {
     /// Waits until something can be taken, and lets `using` take it in the same lock section. `None`: ended.
-    pub(crate) fn poll<T, R>(
+    pub(crate) fn poll<T, L: Line<T>, R>(
         &mut self,
-        shared: &Shared<T>,
+        shared: &Shared<T, L>,
         cx: &mut Context<'_>,
-        mut using: impl FnMut(&mut State<T>, &mut After, usize) -> R,
+        mut using: impl FnMut(&mut State<T, L>, &mut After<T>, usize) -> R,
     ) -> Poll<Option<R>> {
         let charge = ready!(coop::charge(cx));
         // Cloned outside of the lock, since that is code of a user; and only once it turns out to be needed.
@@ -36,7 +36,7 @@ impl Taking {
         let manners = if gave_way { Manners::Patient } else { Manners::Polite };
         loop {
             let (step, due) = shared.update(|state, after| {
-                state.ripen(after);
+                state.refresh(after);
                 let step = match state.claim(&mut self.key, &mut waker, manners) {
                     Step::Done(Claim::Take(n)) => Step::Done(Some(using(state, after, n))),
                     Step::Done(Claim::Ended) => Step::Done(None),
@@ -67,13 +67,13 @@ impl Taking {
     }
 
     /// Takes without waiting.
-    pub(crate) fn now<T, R>(
+    pub(crate) fn now<T, L: Line<T>, R>(
         &mut self,
-        shared: &Shared<T>,
-        using: impl FnOnce(&mut State<T>, &mut After, usize) -> R,
+        shared: &Shared<T, L>,
+        using: impl FnOnce(&mut State<T, L>, &mut After<T>, usize) -> R,
     ) -> Result<R, Claim> {
         shared.update(|state, after| {
-            state.ripen(after);
+            state.refresh(after);
             match state.claim(&mut self.key, &mut None, Manners::Hasty) {
                 Step::Done(Claim::Take(n)) => Ok(using(state, after, n)),
                 Step::Done(claim) => Err(claim),
@@ -83,7 +83,7 @@ impl Taking {
     }
 
     /// Leaves the line.
-    pub(crate) fn leave<T>(&mut self, shared: &Shared<T>) {
+    pub(crate) fn leave<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
         if let Some(key) = self.key.take() {
             drop(shared.update(|state, _| state.forget_claim(key)));
         }

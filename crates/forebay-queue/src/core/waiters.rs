@@ -36,8 +36,8 @@ struct Waiter<W> {
     next: Option<Key>,
 }
 
-/// A line of waiters.
-pub(crate) struct Line<W> {
+/// A line of those who wait.
+pub(crate) struct Waiters<W> {
     nodes: Slab<Waiter<W>>,
     waiting: Ends,
     served: Ends,
@@ -53,9 +53,9 @@ struct Ends {
     len: usize,
 }
 
-// === impl Line ===
+// === impl Waiters ===
 
-impl<W> Line<W> {
+impl<W> Waiters<W> {
     pub(crate) fn new() -> Self {
         Self { nodes: Slab::new(), waiting: Ends::default(), served: Ends::default(), passed: 0 }
     }
@@ -77,6 +77,11 @@ impl<W> Line<W> {
     /// Who is first in the line.
     pub(crate) fn first(&self) -> Option<Key> {
         self.waiting.head
+    }
+
+    /// Who comes behind this one, who is in the line.
+    pub(crate) fn behind(&self, key: Key) -> Option<Key> {
+        self.nodes[key].next
     }
 
     pub(crate) fn turn(&self, key: Key) -> Turn {
@@ -103,27 +108,40 @@ impl<W> Line<W> {
 
     /// Serves the first in the line. Its waker is to be called after the lock is released.
     pub(crate) fn serve(&mut self) -> Option<(Key, Option<Waker>)> {
-        let (key, waker) = self.pop(Turn::Served)?;
-        self.nodes[key].passed_before = self.passed;
-        self.served.push_back(key, &mut self.nodes);
-        Some((key, waker))
+        let key = self.waiting.head?;
+        Some((key, self.serve_at(key)))
     }
 
     /// Serves the last in the line. Its waker is to be called after the lock is released.
     #[cfg(feature = "tower")]
     pub(crate) fn serve_last(&mut self) -> Option<(Key, Option<Waker>)> {
         let key = self.waiting.tail?;
+        Some((key, self.serve_at(key)))
+    }
+
+    /// Serves this one, who is in the line. Its waker is to be called after the lock is released.
+    pub(crate) fn serve_at(&mut self, key: Key) -> Option<Waker> {
         self.waiting.unlink(key, &mut self.nodes);
         self.served.push_back(key, &mut self.nodes);
         let node = &mut self.nodes[key];
         node.turn = Turn::Served;
         node.passed_before = self.passed;
-        Some((key, node.waker.take()))
+        node.waker.take()
     }
 
     /// Sends the first in the line away. Its waker is to be called after the lock is released.
+    #[cfg(feature = "tower")]
     pub(crate) fn dismiss(&mut self) -> Option<Option<Waker>> {
-        self.pop(Turn::Closed).map(|(_, waker)| waker)
+        let key = self.waiting.head?;
+        Some(self.dismiss_at(key))
+    }
+
+    /// Sends this one, who is in the line, away. Its waker is to be called after the lock is released.
+    pub(crate) fn dismiss_at(&mut self, key: Key) -> Option<Waker> {
+        self.waiting.unlink(key, &mut self.nodes);
+        let node = &mut self.nodes[key];
+        node.turn = Turn::Closed;
+        node.waker.take()
     }
 
     /// The owner takes its node out. The waker inside is to be dropped after the lock is released.
@@ -173,14 +191,6 @@ impl<W> Line<W> {
             node.waker.take().into_iter().for_each(&mut each);
             next = node.next;
         }
-    }
-
-    fn pop(&mut self, turn: Turn) -> Option<(Key, Option<Waker>)> {
-        let key = self.waiting.head?;
-        self.waiting.unlink(key, &mut self.nodes);
-        let node = &mut self.nodes[key];
-        node.turn = turn;
-        Some((key, node.waker.take()))
     }
 }
 

@@ -6,11 +6,15 @@ use std::task::{Poll, Waker};
 use super::Shared;
 use super::state::State;
 use super::waiters::{Key, Turn};
+use crate::Line;
 
 /// Waits until `seen` sees what it waits for.
 ///
 /// Those who watch are few, so each change wakes all of them to look.
-pub(crate) async fn watch<T, R>(shared: &Shared<T>, mut seen: impl FnMut(&State<T>) -> Option<R>) -> R {
+pub(crate) async fn watch<T, L: Line<T>, R>(
+    shared: &Shared<T, L>,
+    mut seen: impl FnMut(&State<T, L>) -> Option<R>,
+) -> R {
     let mut place = Place { shared, key: None };
     poll_fn(|cx| {
         let mut waker = Some(cx.waker().clone());
@@ -27,12 +31,12 @@ pub(crate) async fn watch<T, R>(shared: &Shared<T>, mut seen: impl FnMut(&State<
 }
 
 /// A node in the line of those who watch, given up with the future.
-struct Place<'a, T> {
-    shared: &'a Shared<T>,
+struct Place<'a, T, L: Line<T>> {
+    shared: &'a Shared<T, L>,
     key: Option<Key>,
 }
 
-impl<T> Drop for Place<'_, T> {
+impl<T, L: Line<T>> Drop for Place<'_, T, L> {
     fn drop(&mut self) {
         if let Some(key) = self.key {
             drop(self.shared.update(|state, _| state.stop_watching(key)));
@@ -40,7 +44,7 @@ impl<T> Drop for Place<'_, T> {
     }
 }
 
-impl<T> State<T> {
+impl<T, L: Line<T>> State<T, L> {
     /// Waits on, with the waker in `waker`. Leaves there the one that is replaced.
     fn watch_on(&mut self, key: &mut Option<Key>, waker: &mut Option<Waker>) {
         let Some(new) = waker.take() else { unreachable!("who watches brings a waker") };

@@ -25,7 +25,7 @@ use tracing::Span;
 
 use super::config::Options;
 use super::{QueueError, WhenDropped};
-use crate::core::{Key, Line, Turn};
+use crate::core::{Key, Turn, Waiters};
 use crate::sync::{self, Mutex};
 use crate::{Pressure, QueueStats, WhenFull, hooks};
 
@@ -41,7 +41,7 @@ pub(super) struct Callers<R, F, E> {
 pub(super) type Answer<R, F, E> = Result<F, QueueError<E, R>>;
 
 struct State<R, F, E> {
-    line: Line<Call<R, F, E>>,
+    line: Waiters<Call<R, F, E>>,
     tally: QueueStats,
     /// Requests that the worker has taken and not answered: one at the most.
     in_hand: usize,
@@ -100,7 +100,7 @@ pub(super) enum Front {
 impl<R, F, E> Callers<R, F, E> {
     pub(super) fn new(options: Options) -> Arc<Self> {
         let state = State {
-            line: Line::new(),
+            line: Waiters::new(),
             tally: QueueStats::default(),
             in_hand: 0,
             running: 0,

@@ -6,12 +6,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use forebay_queue::{
-    Delivery, Receiver, SendError, Sender, Sent, Source, TryRecvError, TrySendError, WhenFull, builder,
+    Delivery, Fifo, Line, Receiver, SendError, SendLine, Sender, Sent, Source, Ticket, TryRecvError,
+    TrySendError, WhenFull, builder,
 };
 use forebay_testkit::Driver;
 use proptest::prelude::*;
 
-use crate::model::Model;
+use crate::model::{self, Model, Options};
+use crate::ranked::{self, Ranked};
 
 type Sending = Driver<Pin<Box<dyn Future<Output = Result<Sent<u32>, SendError<u32>>>>>>;
 type Receiving = Driver<Pin<Box<dyn Future<Output = Option<u32>>>>>;
@@ -20,6 +22,12 @@ type Receiving = Driver<Pin<Box<dyn Future<Output = Option<u32>>>>>;
 #[derive(Debug, Clone, Copy)]
 enum Op {
     TrySend,
+    /// An item whose time is over as soon as anybody looks.
+    TrySendMortal,
+    /// In a ranked queue, an item that can be cancelled and given another rank.
+    TrySendTracked,
+    Cancel(usize),
+    Rerank(usize, u8),
     Send,
     PollSend(usize),
     DropSend(usize),
@@ -45,6 +53,10 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => Just(Op::TrySend),
+        2 => Just(Op::TrySendMortal),
+        3 => Just(Op::TrySendTracked),
+        1 => any::<usize>().prop_map(Op::Cancel),
+        1 => (any::<usize>(), 0_u8..3).prop_map(|(at, rank)| Op::Rerank(at, rank)),
         6 => Just(Op::Send),
         4 => any::<usize>().prop_map(Op::PollSend),
         2 => any::<usize>().prop_map(Op::DropSend),
@@ -67,15 +79,108 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// What only one of the lines can do.
+trait TestLine: SendLine<u32> + Sized {
+    fn queue(options: Options) -> (Sender<u32, Self>, Receiver<u32, Self>);
+
+    /// Whether a place was reserved in poll form; `None` where there is no such thing.
+    fn poll_reserve(tx: &mut Sender<u32, Self>) -> Option<bool>;
+
+    fn send_reserved(tx: &mut Sender<u32, Self>, item: u32) -> Result<Sent<u32>, SendError<u32>>;
+
+    /// `None` where nothing is tracked.
+    fn try_send_tracked(
+        tx: &Sender<u32, Self>,
+        item: u32,
+    ) -> Option<Result<Ticket<u32, Self>, TrySendError<u32>>>;
+
+    fn cancel(ticket: &Ticket<u32, Self>) -> Option<u32>;
+
+    fn rerank(ticket: &Ticket<u32, Self>, rank: u8) -> bool;
+}
+
+fn open<L: Line<u32>>(options: Options, line: L) -> (Sender<u32, L>, Receiver<u32, L>) {
+    let Options { capacity, max_weight, when_full, hold_senders, watermarks, .. } = options;
+    let builder = builder().unbounded().when_full(when_full).watermarks(watermarks.0, watermarks.1);
+    let builder = match capacity {
+        Some(capacity) => builder.capacity(capacity),
+        None => builder,
+    };
+    let builder = match max_weight {
+        Some(max) => builder.max_weight(max).weigher(|item| model::weight(*item)),
+        None => builder,
+    };
+    let builder = if hold_senders { builder.hold_senders() } else { builder };
+    builder.line(line).build()
+}
+
+impl TestLine for Fifo {
+    fn queue(options: Options) -> (Sender<u32>, Receiver<u32>) {
+        open(options, Fifo)
+    }
+
+    fn poll_reserve(tx: &mut Sender<u32>) -> Option<bool> {
+        let reserved = tx.poll_reserve(&mut Context::from_waker(Waker::noop()));
+        Some(matches!(reserved, Poll::Ready(Ok(()))))
+    }
+
+    fn send_reserved(tx: &mut Sender<u32>, item: u32) -> Result<Sent<u32>, SendError<u32>> {
+        tx.send_reserved(item)
+    }
+
+    fn try_send_tracked(_: &Sender<u32>, _: u32) -> Option<Result<Ticket<u32, Fifo>, TrySendError<u32>>> {
+        None
+    }
+
+    fn cancel(_: &Ticket<u32, Fifo>) -> Option<u32> {
+        unreachable!("nothing is tracked")
+    }
+
+    fn rerank(_: &Ticket<u32, Fifo>, _: u8) -> bool {
+        unreachable!("nothing is tracked")
+    }
+}
+
+impl TestLine for Ranked {
+    fn queue(options: Options) -> (Sender<u32, Ranked>, Receiver<u32, Ranked>) {
+        open(options, ranked::by(|item| Ok(model::rank(*item))))
+    }
+
+    fn poll_reserve(_: &mut Sender<u32, Ranked>) -> Option<bool> {
+        None
+    }
+
+    fn send_reserved(_: &mut Sender<u32, Ranked>, _: u32) -> Result<Sent<u32>, SendError<u32>> {
+        unreachable!("nothing is reserved")
+    }
+
+    fn try_send_tracked(
+        tx: &Sender<u32, Ranked>,
+        item: u32,
+    ) -> Option<Result<Ticket<u32, Ranked>, TrySendError<u32>>> {
+        Some(tx.item(item).tracked().try_send())
+    }
+
+    fn cancel(ticket: &Ticket<u32, Ranked>) -> Option<u32> {
+        ticket.cancel()
+    }
+
+    fn rerank(ticket: &Ticket<u32, Ranked>, rank: u8) -> bool {
+        ticket.rerank(rank)
+    }
+}
+
 /// The queue, those who wait at it in the order of the model, and the model.
-struct Pair {
-    tx: Sender<u32>,
-    rx: Receiver<u32>,
+struct Pair<L: TestLine> {
+    tx: Sender<u32, L>,
+    rx: Receiver<u32, L>,
     sending: Vec<Sending>,
     receiving: Vec<Receiving>,
     hands: Vec<Delivery<u32>>,
     /// Each keeps a place.
-    permits: Vec<Sender<u32>>,
+    permits: Vec<Sender<u32, L>>,
+    /// With the item each is for.
+    tickets: Vec<(u32, Ticket<u32, L>)>,
     model: Model,
     next: u32,
 }
@@ -87,37 +192,64 @@ fn ready<T>(poll: Poll<T>) -> Option<T> {
     }
 }
 
-impl Pair {
-    fn new(capacity: usize, when_full: WhenFull) -> Self {
-        let (tx, rx) = builder().capacity(capacity).when_full(when_full).build();
-        let model = Model::new(capacity, when_full);
+/// What `try_send` says where `send` would say this, or wait.
+fn without_waiting(
+    sent: Option<Result<Sent<u32>, SendError<u32>>>,
+    item: u32,
+) -> Result<Sent<u32>, TrySendError<u32>> {
+    sent.map_or(Err(TrySendError::Full(item)), |sent| sent.map_err(TrySendError::from))
+}
+
+impl<L: TestLine> Pair<L> {
+    fn new(options: Options) -> Self {
+        let (tx, rx) = L::queue(options);
+        let model = Model::new(options);
         let (sending, receiving, hands, permits) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { tx, rx, sending, receiving, hands, permits, model, next: 0 }
+        Self { tx, rx, sending, receiving, hands, permits, tickets: Vec::new(), model, next: 0 }
     }
 
     fn step(&mut self, op: Op) {
-        let Self { tx, rx, sending, receiving, hands, permits, model, next } = self;
+        let Self { tx, rx, sending, receiving, hands, permits, tickets, model, next } = self;
         let pick = |at: usize, len: usize| (len > 0).then(|| at % len);
         match op {
             Op::TrySend => {
                 *next += 1;
-                let expected = match model.send(*next) {
-                    None => Err(TrySendError::Full(*next)),
-                    Some(Err(SendError::Full(item))) => Err(TrySendError::Full(item)),
-                    Some(Err(error)) => Err(TrySendError::Closed(error.into_inner())),
-                    Some(Ok(sent)) => Ok(sent),
-                };
+                let expected = without_waiting(model.send(*next, false), *next);
                 assert_eq!(tx.try_send(*next), expected);
+            }
+            Op::TrySendMortal => {
+                *next += 1;
+                let expected = without_waiting(model.send(*next, true), *next);
+                assert_eq!(tx.item(*next).ttl(Duration::ZERO).try_send(), expected);
+            }
+            Op::TrySendTracked => {
+                *next += 1;
+                if let Some(sent) = L::try_send_tracked(tx, *next) {
+                    let expected = without_waiting(model.send(*next, false), *next);
+                    assert_eq!(sent.as_ref().err(), expected.err().as_ref());
+                    tickets.extend(sent.ok().map(|ticket| (*next, ticket)));
+                }
+            }
+            Op::Cancel(at) => {
+                if let Some(at) = pick(at, tickets.len()) {
+                    let (item, ticket) = &tickets[at];
+                    assert_eq!(L::cancel(ticket), model.cancel(*item));
+                }
+            }
+            Op::Rerank(at, rank) => {
+                if let Some(at) = pick(at, tickets.len()) {
+                    let (item, ticket) = &tickets[at];
+                    assert_eq!(L::rerank(ticket, rank), model.rerank(*item, rank));
+                }
             }
             Op::Send => {
                 *next += 1;
                 let (tx, item) = (tx.clone(), *next);
                 let mut send: Sending = Driver::new(Box::pin(async move { tx.send(item).await }));
-                let expected = model.send(item);
+                let expected = model.send(item, false);
                 assert_eq!(ready(send.poll()), expected);
                 if expected.is_none() {
-                    model.senders.push((item, false));
-                    model.settle();
+                    model.wait(item);
                     sending.push(send);
                 }
             }
@@ -139,9 +271,9 @@ impl Pair {
             }
             Op::TryRecv => {
                 let expected = match model.take() {
-                    Some((_, item)) => {
+                    Some(entry) => {
                         model.completed += 1;
-                        Ok(item)
+                        Ok(entry.item)
                     }
                     None if model.ended() => Err(TryRecvError::Closed),
                     None => Err(TryRecvError::Empty),
@@ -152,9 +284,9 @@ impl Pair {
                 let mut rx = rx.clone();
                 let mut recv: Receiving = Driver::new(Box::pin(async move { rx.recv().await }));
                 let expected = match model.take() {
-                    Some((_, item)) => {
+                    Some(entry) => {
                         model.completed += 1;
-                        Some(Some(item))
+                        Some(Some(entry.item))
                     }
                     None => model.ended().then_some(None),
                 };
@@ -167,10 +299,12 @@ impl Pair {
             }
             Op::PollRecv(at) => {
                 if let Some(at) = pick(at, receiving.len()) {
-                    let polled = ready(receiving[at].poll());
-                    assert_eq!(polled, model.poll_recv(at));
-                    if polled.is_some() {
-                        drop(receiving.remove(at));
+                    let mut receiver = receiving.remove(at);
+                    let polled = ready(receiver.poll());
+                    let mut place = at;
+                    assert_eq!(polled, model.poll_recv(&mut place));
+                    if polled.is_none() {
+                        receiving.insert(place, receiver);
                     }
                 }
             }
@@ -183,11 +317,14 @@ impl Pair {
             }
             Op::Take => {
                 let expected = model.take();
-                if let Some((_, expected)) = expected {
+                if let Some(expected) = expected {
                     let mut cx = Context::from_waker(Waker::noop());
                     let polled = rx.poll_next(&mut cx, NonZeroUsize::MIN, hands);
                     assert!(matches!(polled, Poll::Ready(Ok(1))));
-                    assert_eq!(hands.last().and_then(Delivery::item), Some(&expected));
+                    assert_eq!(hands.last().and_then(Delivery::item), Some(&expected.item));
+                } else {
+                    // Not polled, since it would join the line.
+                    assert!(rx.try_recv().is_err());
                 }
                 model.in_hand.extend(expected);
             }
@@ -222,14 +359,8 @@ impl Pair {
                 assert_eq!(batch, expected_left);
             }
             Op::RecvMany => {
-                let mut expected = Vec::new();
-                while expected.len() < 3
-                    && let Some((_, item)) = model.take_without_settling()
-                {
-                    expected.push(item);
-                }
+                let expected: Vec<u32> = model.take_many(3).into_iter().map(|entry| entry.item).collect();
                 model.completed += expected.len() as u64;
-                model.settle();
                 let mut taken = Vec::new();
                 let polled = ready(Driver::new(rx.recv_many(&mut taken, 3)).poll());
                 assert_eq!(taken, expected);
@@ -237,26 +368,36 @@ impl Pair {
                 assert_eq!(polled, (ended || !expected.is_empty()).then_some(expected.len()));
             }
             Op::Reserve => {
-                let open = !model.closed && model.nobody_in_line() && model.free() > 0;
                 let mut permit = tx.clone();
-                let reserved = permit.poll_reserve(&mut Context::from_waker(Waker::noop()));
-                assert_eq!(matches!(reserved, Poll::Ready(Ok(()))), open);
-                if open {
-                    model.permits += 1;
-                    permits.push(permit);
+                if let Some(reserved) = L::poll_reserve(&mut permit) {
+                    model.refresh();
+                    let open = !model.closed && model.nobody_in_line() && model.has_room(1);
+                    assert_eq!(reserved, open);
+                    if open {
+                        model.permits += 1;
+                        permits.push(permit);
+                    }
+                    model.settle();
                 }
             }
             Op::UsePermit => {
                 if let Some(mut permit) = permits.pop() {
                     *next += 1;
+                    let sent = L::send_reserved(&mut permit, *next);
+                    let too_heavy = model.options.max_weight.is_some() && model.weight(*next) > 1;
+                    // Either way the place is not ours any more: kept for another item, it goes with the handle.
+                    drop(permit);
                     model.permits -= 1;
-                    let expected =
-                        if model.closed { Err(SendError::Closed(*next)) } else { Ok(Sent::Stored) };
-                    if expected.is_ok() {
-                        model.store(*next);
-                    }
+                    let expected = if too_heavy {
+                        Err(SendError::TooHeavy(*next))
+                    } else if model.closed {
+                        Err(SendError::Closed(*next))
+                    } else {
+                        model.store(*next, false);
+                        Ok(Sent::Stored)
+                    };
                     model.settle();
-                    assert_eq!(permit.send_reserved(*next), expected);
+                    assert_eq!(sent, expected);
                 }
             }
             Op::DropPermit => {
@@ -268,7 +409,7 @@ impl Pair {
             }
             Op::SetCapacity(capacity) => {
                 tx.set_capacity(capacity).expect("no rendezvous is involved");
-                model.capacity = capacity;
+                model.options.capacity = Some(capacity);
                 model.settle();
             }
             Op::Close => {
@@ -283,10 +424,26 @@ impl Pair {
         let (stats, model) = (self.tx.stats(), &self.model);
         let ends = stats.completed + stats.failed + stats.dropped + stats.returned + stats.dead_lettered;
         assert_eq!(stats.accepted, ends + stats.held as u64, "conservation: {stats:?}");
-        let expected = (model.accepted, model.completed, model.dropped, model.dead_lettered);
-        assert_eq!((stats.accepted, stats.completed, stats.dropped, stats.dead_lettered), expected);
+        let expected = (
+            model.accepted,
+            model.completed,
+            model.dropped,
+            model.expired,
+            model.returned,
+            model.dead_lettered,
+        );
+        let counted = (
+            stats.accepted,
+            stats.completed,
+            stats.dropped,
+            stats.expired,
+            stats.returned,
+            stats.dead_lettered,
+        );
+        assert_eq!(counted, expected);
         assert_eq!(stats.held, model.items.len() + model.in_hand.len());
-        assert_eq!(self.tx.len(), model.items.len());
+        assert_eq!((self.tx.len(), self.tx.weight()), (model.items.len(), model.held_weight()));
+        assert_eq!(self.tx.pressure(), model.pressure);
     }
 
     /// Polls everybody who was woken until nobody is, drops the rest, and takes what is left.
@@ -312,24 +469,45 @@ impl Pair {
     }
 }
 
+fn options() -> impl Strategy<Value = Options> {
+    let when_full = prop_oneof![
+        4 => Just(WhenFull::Wait),
+        1 => Just(WhenFull::Refuse),
+        1 => Just(WhenFull::DropIncoming),
+        1 => Just(WhenFull::DropYoungest),
+        1 => Just(WhenFull::DropOldest),
+    ];
+    let capacity = prop_oneof![6 => (1_usize..5).prop_map(Some), 1 => Just(None)];
+    let max_weight = prop_oneof![1 => (2_usize..8).prop_map(Some), 1 => Just(None)];
+    let watermarks = prop_oneof![Just((0.8, 0.2)), Just((1.0, 0.7)), Just((0.5, 0.0))];
+    let holds = prop_oneof![3 => Just(false), 1 => Just(true)];
+    (capacity, max_weight, when_full, any::<bool>(), holds, watermarks).prop_map(
+        |(capacity, max_weight, when_full, ranked, hold_senders, watermarks)| Options {
+            capacity,
+            max_weight,
+            when_full,
+            ranked,
+            hold_senders,
+            watermarks,
+        },
+    )
+}
+
+fn run<L: TestLine>(options: Options, ops: Vec<Op>) {
+    let mut pair = Pair::<L>::new(options);
+    ops.into_iter().for_each(|op| pair.step(op));
+    pair.finish();
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn queue_agrees_with_its_model(
-        capacity in 1_usize..5,
-        when_full in prop_oneof![
-            4 => Just(WhenFull::Wait),
-            1 => Just(WhenFull::Refuse),
-            1 => Just(WhenFull::DropIncoming),
-            1 => Just(WhenFull::DropYoungest),
-            1 => Just(WhenFull::DropOldest),
-        ],
+        options in options(),
         // Fewer than it takes for the bound on overtaking to matter, which has tests of its own.
         ops in proptest::collection::vec(op(), 1..60),
     ) {
-        let mut pair = Pair::new(capacity, when_full);
-        ops.into_iter().for_each(|op| pair.step(op));
-        pair.finish();
+        if options.ranked { run::<Ranked>(options, ops) } else { run::<Fifo>(options, ops) }
     }
 }

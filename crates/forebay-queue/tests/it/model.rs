@@ -1,60 +1,154 @@
 //! A queue as one would draw it on paper, for the real one to be compared with.
 
-use std::collections::VecDeque;
+use forebay_queue::{Pressure, SendError, SendManyError, Sent, Watermarks, WhenFull};
 
-use forebay_queue::{SendError, SendManyError, Sent, WhenFull};
+/// What the builder was told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    pub(crate) capacity: Option<usize>,
+    /// With it, an item weighs what [`weight`] says; without, each weighs 1.
+    pub(crate) max_weight: Option<usize>,
+    pub(crate) when_full: WhenFull,
+    /// By [`rank`] rather than first in, first out.
+    pub(crate) ranked: bool,
+    pub(crate) hold_senders: bool,
+    /// High and low.
+    pub(crate) watermarks: (f64, f64),
+}
+
+/// The class of an item in a ranked queue: the lower, the earlier.
+pub(crate) fn rank(item: u32) -> u8 {
+    (item % 3) as u8
+}
+
+/// The weight of an item in a queue that bounds it.
+pub(crate) fn weight(item: u32) -> usize {
+    (item % 4) as usize
+}
+
+/// An item that waits, or is in hand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) rank: u8,
+    pub(crate) seq: u64,
+    pub(crate) item: u32,
+    /// Its time is over as soon as anybody looks.
+    pub(crate) mortal: bool,
+}
+
+/// A sender that waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    pub(crate) item: u32,
+    pub(crate) seq: u64,
+    pub(crate) granted: bool,
+}
 
 /// The queue as one would draw it on paper: who waits has been given something or not.
 pub(crate) struct Model {
-    pub(crate) capacity: usize,
-    pub(crate) when_full: WhenFull,
+    pub(crate) options: Options,
     pub(crate) closed: bool,
-    /// With the number of its arrival.
-    pub(crate) items: VecDeque<(u64, u32)>,
-    pub(crate) in_hand: Vec<(u64, u32)>,
-    /// Item, and whether a place was granted.
-    pub(crate) senders: Vec<(u32, bool)>,
+    pub(crate) items: Vec<Entry>,
+    pub(crate) in_hand: Vec<Entry>,
+    pub(crate) senders: Vec<Waiting>,
     pub(crate) permits: usize,
     /// Whether it was called.
     pub(crate) receivers: Vec<bool>,
+    pub(crate) pressure: Pressure,
+    /// Items and senders that have come, each with its number.
+    pub(crate) arrived: u64,
     pub(crate) accepted: u64,
     pub(crate) completed: u64,
     pub(crate) dropped: u64,
+    pub(crate) expired: u64,
+    pub(crate) returned: u64,
     pub(crate) dead_lettered: u64,
 }
 
 impl Model {
-    pub(crate) fn new(capacity: usize, when_full: WhenFull) -> Self {
+    pub(crate) fn new(options: Options) -> Self {
         Self {
-            capacity,
-            when_full,
+            options,
             closed: false,
-            items: VecDeque::new(),
+            items: Vec::new(),
             in_hand: Vec::new(),
             senders: Vec::new(),
             permits: 0,
             receivers: Vec::new(),
+            pressure: Pressure::Normal,
+            arrived: 0,
             accepted: 0,
             completed: 0,
             dropped: 0,
+            expired: 0,
+            returned: 0,
             dead_lettered: 0,
         }
     }
 
-    pub(crate) fn free(&self) -> usize {
-        let granted = self.senders.iter().filter(|(_, granted)| *granted).count();
-        self.capacity.saturating_sub(self.items.len() + granted + self.permits)
+    fn rank(&self, item: u32) -> u8 {
+        if self.options.ranked { rank(item) } else { 0 }
+    }
+
+    pub(crate) fn weight(&self, item: u32) -> usize {
+        if self.options.max_weight.is_some() { weight(item) } else { 1 }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.arrived += 1;
+        self.arrived
+    }
+
+    pub(crate) fn held_weight(&self) -> usize {
+        self.items.iter().map(|entry| self.weight(entry.item)).sum()
+    }
+
+    fn granted(&self) -> usize {
+        self.senders.iter().filter(|sender| sender.granted).count() + self.permits
+    }
+
+    fn granted_weight(&self) -> usize {
+        let granted = self.senders.iter().filter(|sender| sender.granted);
+        granted.map(|sender| self.weight(sender.item)).sum::<usize>() + self.permits
+    }
+
+    /// Is there room for one that weighs so much?
+    pub(crate) fn has_room(&self, weight: usize) -> bool {
+        let Options { capacity, max_weight, hold_senders, when_full, .. } = self.options;
+        let held_back = hold_senders && when_full == WhenFull::Wait && self.pressure == Pressure::High;
+        !held_back
+            && capacity.is_none_or(|capacity| self.items.len() + self.granted() < capacity)
+            && max_weight
+                .is_none_or(|max| weight == 0 || self.held_weight() + self.granted_weight() + weight <= max)
     }
 
     pub(crate) fn called(&self) -> usize {
         self.receivers.iter().filter(|called| **called).count()
     }
 
+    pub(crate) fn nobody_in_line(&self) -> bool {
+        self.senders.iter().all(|sender| sender.granted)
+    }
+
+    /// Gives to those who wait what there is, after each change.
     pub(crate) fn settle(&mut self) {
-        while self.free() > 0
-            && let Some(first) = self.senders.iter_mut().find(|(_, granted)| !granted)
-        {
-            first.1 = true;
+        let (high, low) = self.options.watermarks;
+        let marks = Watermarks::new(high, low).expect("in order");
+        let now = self.pressure;
+        let by = |part, whole: Option<usize>| whole.map(|whole| marks.update(now, part, whole));
+        let all =
+            [by(self.items.len(), self.options.capacity), by(self.held_weight(), self.options.max_weight)];
+        let high = all.contains(&Some(Pressure::High));
+        self.pressure = if high { Pressure::High } else { Pressure::Normal };
+
+        let order = |sender: &Waiting| (self.rank(sender.item), sender.seq);
+        let mut line: Vec<usize> = (0..self.senders.len()).filter(|&at| !self.senders[at].granted).collect();
+        line.sort_by_key(|&at| order(&self.senders[at]));
+        for at in line {
+            if self.closed || !self.has_room(self.weight(self.senders[at].item)) {
+                break;
+            }
+            self.senders[at].granted = true;
         }
         while self.items.len() > self.called()
             && let Some(first) = self.receivers.iter_mut().find(|called| !**called)
@@ -67,114 +161,223 @@ impl Model {
         self.closed && self.items.is_empty() && self.in_hand.is_empty()
     }
 
-    pub(crate) fn store(&mut self, item: u32) {
-        self.accepted += 1;
-        self.items.push_back((self.accepted, item));
-        self.settle();
+    fn insert(&mut self, entry: Entry) {
+        let behind = |other: &Entry| (other.rank, other.seq) > (entry.rank, entry.seq);
+        let at = self.items.iter().position(behind).unwrap_or(self.items.len());
+        self.items.insert(at, entry);
     }
 
-    pub(crate) fn nobody_in_line(&self) -> bool {
-        self.senders.iter().all(|(_, granted)| *granted)
+    /// What whoever comes does first.
+    pub(crate) fn refresh(&mut self) {
+        let before = self.expired;
+        self.expire();
+        if self.expired > before {
+            self.settle();
+        }
+    }
+
+    /// Takes out what nobody wants any more: of a ranked queue all of it, else what has come to the front.
+    fn expire(&mut self) {
+        let before = self.items.len();
+        if self.options.ranked {
+            self.items.retain(|entry| !entry.mortal);
+        } else {
+            let living = self.items.iter().position(|entry| !entry.mortal).unwrap_or(before);
+            self.items.drain(..living);
+        }
+        let gone = (before - self.items.len()) as u64;
+        self.expired += gone;
+        self.dropped += gone;
+    }
+
+    pub(crate) fn store(&mut self, item: u32, mortal: bool) {
+        self.accepted += 1;
+        let entry = Entry { rank: self.rank(item), seq: self.number(), item, mortal };
+        self.insert(entry);
     }
 
     /// `None`: it would wait.
-    pub(crate) fn send(&mut self, item: u32) -> Option<Result<Sent<u32>, SendError<u32>>> {
-        if self.closed {
-            return Some(Err(SendError::Closed(item)));
+    pub(crate) fn send(&mut self, item: u32, mortal: bool) -> Option<Result<Sent<u32>, SendError<u32>>> {
+        if self.options.max_weight.is_some_and(|max| self.weight(item) > max) {
+            return Some(Err(SendError::TooHeavy(item)));
         }
-        if self.nobody_in_line() && self.free() > 0 {
-            self.store(item);
-            return Some(Ok(Sent::Stored));
-        }
-        match self.when_full {
-            WhenFull::Wait => None,
-            WhenFull::Refuse => Some(Err(SendError::Full(item))),
-            _ => Some(Ok(Sent::Displaced(self.displace(item)))),
-        }
+        self.refresh();
+        let sent = if self.closed {
+            Some(Err(SendError::Closed(item)))
+        } else if self.nobody_in_line() && self.has_room(self.weight(item)) {
+            self.store(item, mortal);
+            Some(Ok(Sent::Stored))
+        } else {
+            match self.options.when_full {
+                WhenFull::Wait => None,
+                WhenFull::Refuse => Some(Err(SendError::Full(item))),
+                _ => Some(Ok(as_sent(self.displace(item, mortal)))),
+            }
+        };
+        self.settle();
+        sent
+    }
+
+    pub(crate) fn wait(&mut self, item: u32) {
+        let seq = self.number();
+        self.senders.push(Waiting { item, seq, granted: false });
+        self.settle();
     }
 
     /// Sends what there is room for, then does what a full queue does; what is left stays in `items`.
     pub(crate) fn send_many(&mut self, items: &mut Vec<u32>) -> Option<Result<(), SendManyError>> {
+        let too_heavy = |item: &u32| self.options.max_weight.is_some_and(|max| self.weight(*item) > max);
+        if let Some(at) = items.iter().position(too_heavy) {
+            return Some(Err(SendManyError::TooHeavy { at }));
+        }
+        self.refresh();
         if self.closed {
+            self.settle();
             return Some(Err(SendManyError::Closed));
         }
-        if self.nobody_in_line() {
-            for item in items.drain(..self.free().min(items.len())) {
-                self.accepted += 1;
-                self.items.push_back((self.accepted, item));
-            }
-            self.settle();
+        while self.nobody_in_line()
+            && let Some(&item) = items.first()
+            && self.has_room(self.weight(item))
+        {
+            items.remove(0);
+            self.store(item, false);
         }
-        match self.when_full {
+        let sent = match self.options.when_full {
             _ if items.is_empty() => Some(Ok(())),
             WhenFull::Wait => None,
             WhenFull::Refuse => Some(Err(SendManyError::Full)),
             _ => {
                 for item in items.drain(..) {
-                    self.displace(item);
+                    self.displace(item, false);
                 }
                 Some(Ok(()))
             }
-        }
+        };
+        self.settle();
+        sent
     }
 
-    pub(crate) fn displace(&mut self, item: u32) -> u32 {
-        let displaced = match self.when_full {
-            WhenFull::DropYoungest => self.items.pop_back(),
-            WhenFull::DropOldest => self.items.pop_front(),
-            _ => None,
-        };
+    /// Gives what was dropped, which may be the new one.
+    fn displace(&mut self, item: u32, mortal: bool) -> Vec<u32> {
+        let Options { capacity, max_weight, when_full, ranked, .. } = self.options;
         self.accepted += 1;
-        self.dropped += 1;
-        if displaced.is_some() {
-            self.items.push_back((self.accepted, item));
+        let (max, weight) = (max_weight.unwrap_or(usize::MAX), self.weight(item));
+        let places_full =
+            |model: &Self| capacity.is_some_and(|capacity| model.items.len() + model.granted() >= capacity);
+        let some = !self.items.is_empty() || capacity.is_none_or(|capacity| self.granted() < capacity);
+        if when_full == WhenFull::DropIncoming || !some || self.granted_weight() + weight > max {
+            self.dropped += 1;
+            return vec![item];
         }
-        displaced.map_or(item, |(_, displaced)| displaced)
+        let before = self.items.clone();
+        let new = Entry { rank: self.rank(item), seq: self.number(), item, mortal };
+        let new_is_last = |model: &Self| model.items.last().is_none_or(|last| last.rank <= new.rank);
+        let mut displaced = Vec::new();
+        let mut one = places_full(self);
+        while one || self.held_weight() + self.granted_weight() + weight > max {
+            one = false;
+            if when_full == WhenFull::DropYoungest && ranked && new_is_last(self) {
+                self.items = before;
+                self.dropped += 1;
+                return vec![item];
+            }
+            let at = if when_full == WhenFull::DropOldest { 0 } else { self.items.len() - 1 };
+            displaced.push(self.items.remove(at).item);
+        }
+        self.dropped += displaced.len() as u64;
+        self.insert(new);
+        displaced
     }
 
     pub(crate) fn poll_send(&mut self, at: usize) -> Option<Result<Sent<u32>, SendError<u32>>> {
-        let (item, granted) = self.senders[at];
+        let Waiting { item, granted, .. } = self.senders[at];
         if !granted && !self.closed {
             return None;
         }
         self.senders.remove(at);
-        if self.closed {
-            self.settle();
-            return Some(Err(SendError::Closed(item)));
-        }
-        self.store(item);
-        Some(Ok(Sent::Stored))
-    }
-
-    /// As a batch takes them: what comes free in between is granted only behind it.
-    pub(crate) fn take_without_settling(&mut self) -> Option<(u64, u32)> {
-        (self.items.len() > self.called()).then(|| self.items.pop_front().expect("there are items"))
-    }
-
-    pub(crate) fn take(&mut self) -> Option<(u64, u32)> {
-        (self.items.len() > self.called()).then(|| {
-            let item = self.items.pop_front().expect("there are items");
-            self.settle();
-            item
-        })
-    }
-
-    /// `None`: it waits on.
-    pub(crate) fn poll_recv(&mut self, at: usize) -> Option<Option<u32>> {
-        if self.receivers[at] {
-            self.receivers.remove(at);
-            self.completed += 1;
-            return Some(self.take().map(|(_, item)| item));
-        }
-        self.ended().then(|| {
-            self.receivers.remove(at);
-            None
-        })
-    }
-
-    pub(crate) fn put_back(&mut self, item: (u64, u32)) {
-        let place = self.items.iter().position(|&other| other.0 > item.0).unwrap_or(self.items.len());
-        self.items.insert(place, item);
+        let sent = if self.closed {
+            Err(SendError::Closed(item))
+        } else {
+            self.store(item, false);
+            Ok(Sent::Stored)
+        };
         self.settle();
+        Some(sent)
+    }
+
+    /// At most `max` at once; what comes free is granted only behind them.
+    pub(crate) fn take_many(&mut self, max: usize) -> Vec<Entry> {
+        self.refresh();
+        let free = self.items.len().saturating_sub(self.called()).min(max);
+        let mut taken = Vec::new();
+        while taken.len() < free && !self.items.is_empty() {
+            taken.push(self.items.remove(0));
+            self.expire();
+        }
+        self.settle();
+        taken
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Entry> {
+        self.take_many(1).pop()
+    }
+
+    /// `None`: it waits on, and where there is nothing any more for which it was called, as the first.
+    pub(crate) fn poll_recv(&mut self, at: &mut usize) -> Option<Option<u32>> {
+        self.refresh();
+        if self.receivers[*at] {
+            self.receivers.remove(*at);
+            if self.items.len() > self.called() {
+                self.completed += 1;
+                return Some(self.take().map(|entry| entry.item));
+            }
+            if !self.ended() {
+                *at = self.receivers.iter().position(|called| !called).unwrap_or(self.receivers.len());
+                self.receivers.insert(*at, false);
+                self.settle();
+                return None;
+            }
+            self.settle();
+            return Some(None);
+        }
+        let ended = self.ended().then(|| {
+            self.receivers.remove(*at);
+            None
+        });
+        self.settle();
+        ended
+    }
+
+    pub(crate) fn put_back(&mut self, entry: Entry) {
+        self.insert(entry);
+        self.settle();
+    }
+
+    /// Takes out an item that waits.
+    pub(crate) fn cancel(&mut self, item: u32) -> Option<u32> {
+        let at = self.items.iter().position(|entry| entry.item == item)?;
+        self.items.remove(at);
+        self.returned += 1;
+        self.settle();
+        Some(item)
+    }
+
+    /// Says whether the item waits or is in hand.
+    pub(crate) fn rerank(&mut self, item: u32, rank: u8) -> bool {
+        if let Some(at) = self.items.iter().position(|entry| entry.item == item) {
+            let entry = self.items.remove(at);
+            self.insert(Entry { rank, ..entry });
+            return true;
+        }
+        let hand = self.in_hand.iter_mut().find(|entry| entry.item == item);
+        hand.map(|entry| entry.rank = rank).is_some()
+    }
+}
+
+fn as_sent(displaced: Vec<u32>) -> Sent<u32> {
+    match displaced[..] {
+        [] => Sent::Stored,
+        [one] => Sent::Displaced(one),
+        _ => Sent::DisplacedMany(displaced),
     }
 }

@@ -1,0 +1,122 @@
+//! The items of a queue that is first in, first out.
+//!
+//! Every item has a sequence number by its arrival. New items leave in that order, so whatever came back is older than
+//! the front of the ring, and goes out before it: an item that returns takes its old place without a search. The ring
+//! stores no numbers; they follow from the number of its front.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::held::{Items, Place, Taken};
+use super::moment::Moment;
+use super::tag::Tag;
+
+/// A ring of items that may be tagged, and those that came back.
+pub struct Ring<T> {
+    ring: VecDeque<T>,
+    /// The tags of the items in `ring`, from the first item on that brought more than its value. Until then there
+    /// are none to keep, and a queue that never sees one pays a look at this.
+    tags: Option<VecDeque<Tag>>,
+    /// Sequence number of the front of `ring`.
+    front: u64,
+    /// Came back and can be taken, by sequence number.
+    returned: BTreeMap<u64, Taken<T, ()>>,
+    /// How many of all have a time to live.
+    mortal: usize,
+}
+
+// === impl Ring ===
+
+impl<T> Ring<T> {
+    pub(crate) fn new() -> Self {
+        Self { ring: VecDeque::new(), tags: None, front: 0, returned: BTreeMap::new(), mortal: 0 }
+    }
+
+    fn taken(&mut self, seq: u64, item: T, tag: Option<Tag>) -> Taken<T, ()> {
+        let tag = tag.unwrap_or_default();
+        self.mortal -= usize::from(tag.expires().is_some());
+        Taken { item, place: Place { seq, attempt: 1, rank: (), tag } }
+    }
+
+    /// The tag of whoever is next.
+    fn next_tag(&self) -> Option<&Tag> {
+        match self.returned.first_key_value() {
+            Some((_, returned)) => Some(&returned.place.tag),
+            None => self.tags.as_ref()?.front(),
+        }
+    }
+}
+
+impl<T> Items<T, ()> for Ring<T> {
+    fn len(&self) -> usize {
+        self.ring.len() + self.returned.len()
+    }
+
+    fn push(&mut self, item: T, (): (), tag: Tag) {
+        self.mortal += usize::from(tag.expires().is_some());
+        match &mut self.tags {
+            Some(tags) => tags.push_back(tag),
+            None if tag.is_plain() => {}
+            None => {
+                let mut tags = VecDeque::new();
+                tags.resize_with(self.ring.len(), Tag::default);
+                tags.push_back(tag);
+                self.tags = Some(tags);
+            }
+        }
+        self.ring.push_back(item);
+    }
+
+    fn extend(&mut self, items: impl Iterator<Item = T>, (): ()) {
+        self.ring.extend(items);
+        if let Some(tags) = &mut self.tags {
+            tags.resize_with(self.ring.len(), Tag::default);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Taken<T, ()>> {
+        if let Some((_, returned)) = self.returned.pop_first() {
+            self.mortal -= usize::from(returned.place.tag.expires().is_some());
+            return Some(returned);
+        }
+        let item = self.ring.pop_front()?;
+        let tag = self.tags.as_mut().and_then(VecDeque::pop_front);
+        let seq = self.next_number();
+        Some(self.taken(seq, item, tag))
+    }
+
+    fn pop_last(&mut self) -> Option<Taken<T, ()>> {
+        if let Some(item) = self.ring.pop_back() {
+            let tag = self.tags.as_mut().and_then(VecDeque::pop_back);
+            let seq = self.front + self.ring.len() as u64;
+            return Some(self.taken(seq, item, tag));
+        }
+        let (_, returned) = self.returned.pop_last()?;
+        self.mortal -= usize::from(returned.place.tag.expires().is_some());
+        Some(returned)
+    }
+
+    /// The front alone is looked at: in a line that is first in, first out, what expires behind it can wait its turn.
+    fn pop_expired(&mut self, now: Moment) -> Option<Taken<T, ()>> {
+        let expired = self.next_tag()?.expires().is_some_and(|expires| expires <= now);
+        expired.then(|| self.pop()).flatten()
+    }
+
+    fn put_back(&mut self, returned: Taken<T, ()>) {
+        self.mortal += usize::from(returned.place.tag.expires().is_some());
+        self.returned.insert(returned.place.seq, returned);
+    }
+
+    fn newest(&self) -> u64 {
+        self.front + self.ring.len() as u64 - 1
+    }
+
+    fn has_mortal(&self) -> bool {
+        self.mortal > 0
+    }
+
+    fn next_number(&mut self) -> u64 {
+        let seq = self.front;
+        self.front += 1;
+        seq
+    }
+}

@@ -1,0 +1,195 @@
+//! In which order a queue serves.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use thiserror::Error;
+
+use crate::Discipline;
+use crate::core::{Arrival, ByDiscipline, Ordered, Ring};
+
+/// First in, first out: what a queue is unless it is told otherwise.
+///
+/// ```
+/// use forebay_queue::{Fifo, builder};
+///
+/// let (tx, mut rx) = builder().capacity(2).line(Fifo).build();
+/// tx.try_send("first").expect("there is room");
+/// tx.try_send("second").expect("there is room");
+/// assert_eq!((rx.try_recv(), rx.try_recv()), (Ok("first"), Ok("second")));
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fifo;
+
+/// In the order of a [`Discipline`], among equals first in, first out. Those who wait for room, too, are served in that
+/// order.
+///
+/// A classifier tells the rank of each item; see [`By::new`].
+///
+/// ```
+/// use std::collections::BTreeSet;
+/// use forebay_queue::{By, Discipline, Tick, builder};
+///
+/// /// The lower the rank, the earlier.
+/// #[derive(Clone, Default)]
+/// struct ByRank(BTreeSet<(u8, u64, u32)>);
+///
+/// impl Discipline for ByRank {
+///     type Rank = u8;
+///     fn insert(&mut self, id: u32, rank: u8, seq: u64, _: Tick) {
+///         self.0.insert((rank, seq, id));
+///     }
+///     fn next(&mut self, _: Tick) -> Option<u32> {
+///         self.0.pop_first().map(|(_, _, id)| id)
+///     }
+///     fn put_back(&mut self, id: u32, rank: u8, seq: u64) {
+///         self.0.insert((rank, seq, id));
+///     }
+///     fn remove(&mut self, id: u32, rank: u8, seq: u64) -> bool {
+///         self.0.remove(&(rank, seq, id))
+///     }
+///     fn last(&self) -> Option<u32> {
+///         self.0.last().map(|&(_, _, id)| id)
+///     }
+/// }
+///
+/// let by_length = By::new(ByRank::default(), |word: &&str| Ok(word.len() as u8));
+/// let (tx, mut rx) = builder().capacity(3).line(by_length).build();
+/// for word in ["three", "one", "four"] {
+///     tx.try_send(word).expect("there is room");
+/// }
+/// assert_eq!((rx.try_recv(), rx.try_recv(), rx.try_recv()), (Ok("one"), Ok("four"), Ok("three")));
+/// ```
+pub struct By<D, C> {
+    discipline: D,
+    classifier: C,
+}
+
+/// The order in which a queue serves: [`Fifo`], or [`By`] a discipline.
+///
+/// Sealed: what a queue needs from its line is its own affair. To bring an order of your own, write a [`Discipline`].
+pub trait Line<T>: sealed::Lane<T> {}
+
+/// A [`Line`] of a queue whose handles may go to other threads, where its items may: both are.
+pub trait SendLine<T>:
+    Line<T> + sealed::Lane<T, Items: Send, Waiting: Send, Classifier: Send + Sync> + 'static
+{
+}
+
+/// A classifier met a class that it does not know.
+///
+/// ```
+/// use forebay_queue::UnknownClass;
+///
+/// let unknown = UnknownClass::new("urgent", ["high", "medium", "low"]);
+/// assert_eq!(unknown.to_string(), "unknown class \"urgent\", known are: high, medium, low");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("unknown class {class:?}, known are: {}", .known.join(", "))]
+pub struct UnknownClass {
+    class: String,
+    known: Vec<String>,
+}
+
+pub(crate) mod sealed {
+    use crate::UnknownClass;
+    use crate::core::{Items, Waiting};
+
+    /// What a queue needs from its line.
+    pub trait Lane<T> {
+        /// What the classifier makes of an item.
+        type Rank: Copy + Send;
+        /// The items that can be taken.
+        type Items: Items<T, Self::Rank>;
+        /// The order of those who wait for room.
+        type Waiting: Waiting<Self::Rank>;
+        /// Knows the rank of an item.
+        type Classifier;
+        /// The rank of all items, where they have only one: then nobody needs to be asked.
+        const ONLY_RANK: Option<Self::Rank>;
+
+        /// A new line, empty.
+        fn open(self) -> (Self::Items, Self::Waiting, Self::Classifier);
+
+        /// Runs code of a user, so never under the lock.
+        fn rank(classifier: &Self::Classifier, item: &T) -> Result<Self::Rank, UnknownClass>;
+    }
+}
+
+// === impl Fifo ===
+
+impl<T> sealed::Lane<T> for Fifo {
+    type Rank = ();
+    type Items = Ring<T>;
+    type Waiting = Arrival;
+    type Classifier = PhantomData<fn(T)>;
+    const ONLY_RANK: Option<()> = Some(());
+
+    fn open(self) -> (Ring<T>, Arrival, PhantomData<fn(T)>) {
+        (Ring::new(), Arrival, PhantomData)
+    }
+
+    fn rank(_: &PhantomData<fn(T)>, _: &T) -> Result<(), UnknownClass> {
+        Ok(())
+    }
+}
+
+// === impl By ===
+
+impl<D, C> By<D, C> {
+    /// The order of `discipline`, which must be empty, by the ranks that `classifier` gives.
+    ///
+    /// The classifier is called once for each item, by its sender and outside of the queue's lock. The queue keeps two
+    /// copies of the discipline: one for the items, one for those who wait for room.
+    pub fn new<T>(discipline: D, classifier: C) -> Self
+    where
+        D: Discipline + Clone,
+        C: Fn(&T) -> Result<D::Rank, UnknownClass>,
+    {
+        Self { discipline, classifier }
+    }
+}
+
+impl<T, D, C> sealed::Lane<T> for By<D, C>
+where
+    D: Discipline + Clone,
+    C: Fn(&T) -> Result<D::Rank, UnknownClass>,
+{
+    type Rank = D::Rank;
+    type Items = Ordered<T, D>;
+    type Waiting = ByDiscipline<D>;
+    type Classifier = C;
+    const ONLY_RANK: Option<D::Rank> = None;
+
+    fn open(self) -> (Ordered<T, D>, ByDiscipline<D>, C) {
+        (Ordered::new(self.discipline.clone()), ByDiscipline::new(self.discipline), self.classifier)
+    }
+
+    fn rank(classifier: &C, item: &T) -> Result<D::Rank, UnknownClass> {
+        classifier(item)
+    }
+}
+
+impl<D, C> fmt::Debug for By<D, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("By").finish_non_exhaustive()
+    }
+}
+
+// === impl Line ===
+
+impl<T, L: sealed::Lane<T>> Line<T> for L {}
+
+impl<T, L> SendLine<T> for L where
+    L: Line<T> + sealed::Lane<T, Items: Send, Waiting: Send, Classifier: Send + Sync> + 'static
+{
+}
+
+// === impl UnknownClass ===
+
+impl UnknownClass {
+    /// `class` is none of `known`.
+    pub fn new<K: Into<String>>(class: impl Into<String>, known: impl IntoIterator<Item = K>) -> Self {
+        Self { class: class.into(), known: known.into_iter().map(Into::into).collect() }
+    }
+}

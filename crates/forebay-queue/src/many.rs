@@ -1,0 +1,138 @@
+//! Sending many items at once.
+
+use std::collections::VecDeque;
+
+use crate::core::{AskPlaces, Asked, Demand, Manners, Offering, Parcel, Places, Tag};
+use crate::{Line, SendManyError, Sender, WhenFull};
+
+/// What the items of a batch are and weigh.
+pub(crate) enum Labels<R> {
+    /// All have this rank, and nobody says what they weigh.
+    Same(R),
+    /// Rank and weight of each.
+    Each(VecDeque<(R, usize)>),
+}
+
+// === impl Sender ===
+
+impl<T, L: Line<T>> Sender<T, L> {
+    /// Asks the owner's code about each item, before anything is sent.
+    pub(crate) fn label(&self, items: &[T]) -> Result<Labels<L::Rank>, SendManyError> {
+        if let Some(rank) = L::ONLY_RANK
+            && self.shared.hooks.weigher.is_none()
+        {
+            return Ok(Labels::Same(rank));
+        }
+        let max_weight = self.shared.options.max_weight.unwrap_or(usize::MAX);
+        let label = |(at, item): (usize, &T)| {
+            let unclassified = |unknown| SendManyError::Unclassified { at, unknown: Box::new(unknown) };
+            let rank = self.shared.rank(item).map_err(unclassified)?;
+            let weight = self.shared.hooks.weigh(item);
+            if weight > max_weight { Err(SendManyError::TooHeavy { at }) } else { Ok((rank, weight)) }
+        };
+        items.iter().enumerate().map(label).collect::<Result<_, _>>().map(Labels::Each)
+    }
+
+    /// Sends items that differ in nothing but their values: as many at once as there are places.
+    pub(crate) async fn send_alike(
+        &self,
+        items: &mut Vec<T>,
+        rank: L::Rank,
+        displaced: &mut Vec<T>,
+    ) -> Result<(), SendManyError> {
+        let policy = self.shared.options.when_full;
+        let demand = Demand { want: items.len(), ..Demand::one(1, rank) };
+        AskPlaces::new(&self.shared, demand, move |state, answer| {
+            match answer {
+                Places::Closed => return Asked::Done(Err(SendManyError::Closed)),
+                Places::Granted(places) => state.store_many(places, items.drain(..places), rank),
+                Places::Full | Places::TooMany(_) | Places::TooHeavy(_) => {}
+            }
+            match policy {
+                _ if items.is_empty() => Asked::Done(Ok(())),
+                WhenFull::Wait => Asked::Wait { want: items.len(), each: 1, rank },
+                WhenFull::Refuse => Asked::Done(Err(SendManyError::Full)),
+                WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest => {
+                    let plain = |item| Parcel { item, rank, tag: Tag::default() };
+                    displaced
+                        .extend(items.drain(..).flat_map(|item| state.displace(plain(item)).displaced()));
+                    Asked::Done(Ok(()))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Sends items each of which has its own rank and weight: asks for the first, and goes on while there is room.
+    pub(crate) async fn send_labelled(
+        &self,
+        items: &mut Vec<T>,
+        mut labels: VecDeque<(L::Rank, usize)>,
+        displaced: &mut Vec<T>,
+    ) -> Result<(), SendManyError> {
+        let policy = self.shared.options.when_full;
+        let manners = if policy == WhenFull::Wait { Manners::Polite } else { Manners::Hasty };
+        let Some(&(rank, weight)) = labels.front() else { return Ok(()) };
+        AskPlaces::new(&self.shared, Demand::one(weight, rank), move |state, answer| {
+            let parcel = |(item, (rank, weight))| Parcel { item, rank, tag: Tag::weighing(weight) };
+            match answer {
+                Places::Closed => return Asked::Done(Err(SendManyError::Closed)),
+                Places::Granted(_) => {
+                    let further = labels.iter().skip(1);
+                    let fit = 1 + further.take_while(|(_, weight)| state.ask_on(*weight, manners)).count();
+                    for (item, label) in items.drain(..fit).zip(labels.drain(..fit)) {
+                        state.store(parcel((item, label)), label.1);
+                    }
+                }
+                Places::Full | Places::TooMany(_) | Places::TooHeavy(_) => {}
+            }
+            match (policy, labels.front()) {
+                (_, None) => Asked::Done(Ok(())),
+                (WhenFull::Wait, Some(&(rank, each))) => Asked::Wait { want: 1, each, rank },
+                (WhenFull::Refuse, _) => Asked::Done(Err(SendManyError::Full)),
+                (WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest, _) => {
+                    let rest = items.drain(..).zip(labels.drain(..)).map(parcel);
+                    displaced.extend(rest.flat_map(|parcel| state.displace(parcel).displaced()));
+                    Asked::Done(Ok(()))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Offers one after the other at a rendezvous.
+    pub(crate) async fn offer_many(
+        &self,
+        items: &mut Vec<T>,
+        labels: Labels<L::Rank>,
+    ) -> Result<(), SendManyError> {
+        /// Puts the item on offer back in front when it goes away.
+        struct InFront<'a, T, L: Line<T>> {
+            items: &'a mut Vec<T>,
+            offering: Offering<'a, T, L>,
+        }
+
+        impl<T, L: Line<T>> Drop for InFront<'_, T, L> {
+            fn drop(&mut self) {
+                if let Some(item) = self.offering.withdraw() {
+                    self.items.insert(0, item);
+                }
+            }
+        }
+
+        let mut labels = match labels {
+            Labels::Same(rank) => std::iter::repeat_n((rank, 1), items.len()).collect(),
+            Labels::Each(labels) => labels,
+        };
+        while let Some((rank, weight)) = labels.pop_front() {
+            let parcel = Parcel { item: items.remove(0), rank, tag: Tag::weighing(weight) };
+            let mut first = InFront { items: &mut *items, offering: self.offer(parcel) };
+            if let Some(item) = (&mut first.offering).await {
+                drop(first);
+                items.insert(0, item);
+                return Err(SendManyError::Closed);
+            }
+        }
+        Ok(())
+    }
+}

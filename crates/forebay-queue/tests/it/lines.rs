@@ -1,0 +1,277 @@
+use std::num::NonZeroUsize;
+use std::task::{Context, Poll, Waker};
+
+use forebay_queue::{
+    Delivery, Receiver, SendError, SendManyError, Sender, Sent, Source, TryRecvError, TrySendError,
+    UnknownClass, WhenFull, builder,
+};
+use forebay_testkit::Driver;
+
+use crate::ranked::{self, Ranked};
+
+/// The class of an item is its last digit; 9 is none.
+fn class(item: &u32) -> Result<u8, UnknownClass> {
+    match item % 10 {
+        9 => Err(UnknownClass::new("9", ["0", "1", "2"])),
+        class => Ok(class as u8),
+    }
+}
+
+fn queue(capacity: usize, when_full: WhenFull) -> (Sender<u32, Ranked>, Receiver<u32, Ranked>) {
+    builder().capacity(capacity).when_full(when_full).line(ranked::by(class)).build()
+}
+
+fn drain(rx: &mut Receiver<u32, Ranked>) -> Vec<u32> {
+    std::iter::from_fn(|| rx.try_recv().ok()).collect()
+}
+
+fn take(rx: &mut Receiver<u32, Ranked>) -> Delivery<u32> {
+    let mut hands = Vec::new();
+    let polled = rx.poll_next(&mut Context::from_waker(Waker::noop()), NonZeroUsize::MIN, &mut hands);
+    assert!(matches!(polled, Poll::Ready(Ok(1))));
+    hands.pop().expect("one was appended")
+}
+
+#[test]
+fn items_leave_by_class_and_among_equals_as_they_came() {
+    let (tx, mut rx) = queue(10, WhenFull::Wait);
+    for item in [12, 11, 22, 10, 21, 20] {
+        tx.try_send(item).expect("there is room");
+    }
+    assert_eq!(drain(&mut rx), [10, 20, 11, 21, 12, 22]);
+}
+
+#[test]
+fn item_that_comes_back_takes_its_old_place() {
+    let (tx, mut rx) = queue(10, WhenFull::Wait);
+    for item in [11, 21, 31] {
+        tx.try_send(item).expect("there is room");
+    }
+    let (first, second) = (take(&mut rx), take(&mut rx));
+    tx.try_send(12).expect("there is room");
+    tx.try_send(41).expect("there is room");
+    second.nack(std::time::Duration::ZERO);
+    drop(first);
+    assert_eq!(drain(&mut rx), [11, 21, 31, 41, 12]);
+}
+
+#[test]
+fn waiting_senders_are_served_by_class() {
+    let (tx, mut rx) = queue(1, WhenFull::Wait);
+    tx.try_send(10).expect("there is room");
+    let mut senders: Vec<_> = [12, 11, 22, 21].map(|item| Driver::new(tx.send(item))).into();
+    senders.iter_mut().for_each(Driver::assert_pending);
+    let mut got = Vec::new();
+    while let Ok(item) = rx.try_recv() {
+        got.push(item);
+        if let Some(at) = senders.iter().position(Driver::is_woken) {
+            assert_eq!(senders.remove(at).assert_ready(), Ok(Sent::Stored));
+        }
+    }
+    assert_eq!(got, [10, 11, 21, 12, 22]);
+}
+
+#[test]
+fn waiting_sender_that_leaves_is_forgotten_by_the_discipline() {
+    let (tx, mut rx) = queue(1, WhenFull::Wait);
+    tx.try_send(10).expect("there is room");
+    let mut urgent = Driver::new(tx.send(11));
+    let mut other = Driver::new(tx.send(12));
+    urgent.assert_pending();
+    other.assert_pending();
+    drop(urgent);
+    rx.try_recv().expect("it is there");
+    assert_eq!(other.assert_ready(), Ok(Sent::Stored));
+}
+
+#[test]
+fn offers_at_a_rendezvous_are_taken_by_class() {
+    let (tx, mut rx) = queue(0, WhenFull::Wait);
+    let mut low = Driver::new(tx.send(12));
+    let mut high = Driver::new(tx.send(11));
+    low.assert_pending();
+    high.assert_pending();
+    assert_eq!((rx.try_recv(), rx.try_recv()), (Ok(11), Ok(12)));
+    assert_eq!((high.assert_ready(), low.assert_ready()), (Ok(Sent::Stored), Ok(Sent::Stored)));
+}
+
+#[test]
+fn last_in_the_order_is_displaced() {
+    let (tx, mut rx) = queue(3, WhenFull::DropYoungest);
+    for item in [12, 11, 22] {
+        tx.try_send(item).expect("there is room");
+    }
+    assert_eq!(tx.try_send(10), Ok(Sent::Displaced(22)));
+    assert_eq!(tx.try_send(13), Ok(Sent::Displaced(13)), "it is the last itself");
+    assert_eq!(tx.try_send(32), Ok(Sent::Displaced(32)), "among equals it is the last too");
+    assert_eq!(drain(&mut rx), [10, 11, 12]);
+}
+
+#[test]
+fn nobody_is_displaced_in_vain() {
+    let (tx, mut rx) = builder()
+        .max_weight(10)
+        .weigher(|item: &u32| (item / 10) as usize)
+        .when_full(WhenFull::DropYoungest)
+        .line(ranked::by(class))
+        .build();
+    tx.try_send(80).expect("there is room");
+    tx.try_send(12).expect("there is room");
+    // Before it comes 80, behind it 12, and without 12 it would still be too heavy by one.
+    assert_eq!(tx.try_send(31), Ok(Sent::Displaced(31)));
+    assert_eq!(tx.try_send(21), Ok(Sent::Displaced(12)));
+    assert_eq!(drain(&mut rx), [80, 21]);
+}
+
+#[test]
+fn first_in_the_order_is_displaced_if_the_owner_says_so() {
+    let (tx, mut rx) = queue(2, WhenFull::DropOldest);
+    tx.try_send(12).expect("there is room");
+    tx.try_send(11).expect("there is room");
+    assert_eq!(tx.try_send(22), Ok(Sent::Displaced(11)));
+    assert_eq!(drain(&mut rx), [12, 22]);
+}
+
+#[test]
+fn waiting_item_can_be_taken_out_by_its_ticket() {
+    let (tx, mut rx) = queue(2, WhenFull::Wait);
+    let ticket = tx.item(11).tracked().try_send().expect("there is room");
+    tx.try_send(12).expect("there is room");
+    let mut waiting = Driver::new(tx.send(10));
+    waiting.assert_pending();
+    assert_eq!(ticket.cancel(), Some(11));
+    assert_eq!(ticket.cancel(), None);
+    assert_eq!(waiting.assert_ready(), Ok(Sent::Stored), "its place went to the one who waited");
+    assert_eq!(drain(&mut rx), [10, 12]);
+    let stats = rx.stats();
+    assert_eq!((stats.accepted, stats.completed, stats.returned, stats.held), (3, 2, 1, 0));
+}
+
+#[test]
+fn ticket_finds_nothing_once_the_item_was_received() {
+    let (tx, mut rx) = queue(2, WhenFull::Wait);
+    let ticket = tx.item(11).tracked().try_send().expect("there is room");
+    assert_eq!(rx.try_recv(), Ok(11));
+    tx.try_send(21).expect("there is room");
+    assert_eq!((ticket.cancel(), ticket.rerank(0)), (None, false));
+    assert_eq!(rx.try_recv(), Ok(21));
+}
+
+#[test]
+fn ticket_of_an_item_that_was_displaced_itself_finds_nothing() {
+    let (tx, _rx) = queue(1, WhenFull::DropIncoming);
+    tx.try_send(11).expect("there is room");
+    let ticket = tx.item(12).tracked().try_send().expect("accepted, and dropped");
+    assert_eq!((ticket.cancel(), tx.stats().dropped), (None, 1));
+}
+
+#[test]
+fn receiver_that_was_called_for_a_cancelled_item_waits_again() {
+    let (tx, mut rx) = queue(2, WhenFull::Wait);
+    let mut receiver = Driver::new(rx.recv());
+    receiver.assert_pending();
+    let ticket = tx.item(11).tracked().try_send().expect("there is room");
+    assert!(receiver.is_woken());
+    assert_eq!(ticket.cancel(), Some(11));
+    receiver.assert_pending();
+    tx.try_send(12).expect("there is room");
+    assert_eq!(receiver.assert_ready(), Some(12));
+}
+
+#[test]
+fn item_changes_its_class_and_keeps_its_age() {
+    let (tx, mut rx) = queue(10, WhenFull::Wait);
+    let ticket = tx.item(12).tracked().try_send().expect("there is room");
+    for item in [11, 22, 10] {
+        tx.try_send(item).expect("there is room");
+    }
+    assert!(ticket.rerank(1));
+    assert_eq!(drain(&mut rx), [10, 12, 11, 22]);
+}
+
+#[test]
+fn item_in_hand_has_its_new_class_when_it_comes_back() {
+    let (tx, mut rx) = queue(10, WhenFull::Wait);
+    let ticket = tx.item(11).tracked().try_send().expect("there is room");
+    tx.try_send(12).expect("there is room");
+    let delivery = take(&mut rx);
+    assert!(ticket.rerank(3));
+    assert_eq!(ticket.cancel(), None, "somebody has it");
+    drop(delivery);
+    assert_eq!(drain(&mut rx), [12, 11]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn item_that_is_put_off_can_be_cancelled() {
+    let (tx, mut rx) = queue(10, WhenFull::Wait);
+    let ticket = tx.item(11).tracked().send().await.expect("there is room");
+    take(&mut rx).nack(std::time::Duration::from_secs(1));
+    assert!(ticket.rerank(0));
+    assert_eq!(ticket.cancel(), Some(11));
+    assert_eq!((rx.len(), rx.try_recv()), (0, Err(TryRecvError::Empty)));
+}
+
+#[test]
+fn unknown_class_is_an_error_that_hands_the_item_back() {
+    let (tx, rx) = queue(2, WhenFull::Wait);
+    let refused = tx.try_send(19).unwrap_err();
+    assert_eq!(refused.to_string(), "unknown class \"9\", known are: 0, 1, 2");
+    assert!(matches!(refused, TrySendError::Unclassified(19, _)));
+    let refused = Driver::new(tx.send(29)).assert_ready().unwrap_err();
+    assert!(matches!(refused, SendError::Unclassified(29, _)));
+    let mut batch = vec![11, 39];
+    let refused = Driver::new(tx.send_many(&mut batch)).assert_ready().unwrap_err();
+    assert!(matches!(refused, SendManyError::Unclassified { at: 1, .. }));
+    assert_eq!((batch, rx.len()), (vec![11, 39], 0));
+    assert_eq!(tx.item(19).rank(1).try_send(), Ok(Sent::Stored), "the sender knows better");
+}
+
+#[test]
+fn batch_waits_by_the_class_of_its_next_item() {
+    let (tx, mut rx) = queue(1, WhenFull::Wait);
+    tx.try_send(10).expect("there is room");
+    let mut batch = vec![11, 13];
+    let mut many = Driver::new(tx.send_many(&mut batch));
+    let mut one = Driver::new(tx.send(12));
+    many.assert_pending();
+    one.assert_pending();
+    assert_eq!(rx.try_recv(), Ok(10));
+    many.assert_pending();
+    assert_eq!(rx.try_recv(), Ok(11), "its first item was the most urgent");
+    assert_eq!(one.assert_ready(), Ok(Sent::Stored), "and its second one is not");
+    assert_eq!(rx.try_recv(), Ok(12));
+    assert_eq!(many.assert_ready(), Ok(()));
+}
+
+#[test]
+fn place_is_reserved_by_class() {
+    let (tx, mut rx) = queue(1, WhenFull::Wait);
+    tx.try_send(10).expect("there is room");
+    let mut low = Driver::new(tx.reserve_as(2, 1));
+    let mut high = Driver::new(tx.reserve_as(1, 1));
+    low.assert_pending();
+    high.assert_pending();
+    rx.try_recv().expect("it is there");
+    let permit = high.assert_ready().expect("open");
+    permit.send(15).expect("open");
+    assert_eq!(rx.try_recv(), Ok(15));
+    assert!(low.assert_ready().is_ok());
+}
+
+#[cfg(feature = "tower")]
+#[test]
+fn service_waits_by_the_class_of_the_request() {
+    use tower::Service;
+
+    let (mut tx, mut rx) = queue(1, WhenFull::Wait);
+    tx.try_send(10).expect("there is room");
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(Service::poll_ready(&mut tx, &mut cx).is_ready());
+    let mut low = Driver::new(tx.call(12));
+    let mut high = Driver::new(tx.call(11));
+    low.assert_pending();
+    high.assert_pending();
+    assert_eq!(rx.try_recv(), Ok(10));
+    low.assert_pending();
+    assert!(matches!(high.assert_ready(), Ok(Sent::Stored)));
+}
