@@ -243,7 +243,8 @@ impl StateDir {
         self.write_new(&text).map_err(|source| self.failed("write a new checkpoint", source))?;
         fault::point("after-save");
         // Renaming is the moment at which the new state holds: before it the old one does, and nothing is between.
-        fs::rename(self.dir.join(NEW_FILE), self.dir.join(FILE))
+        fault::room("full-rename")
+            .and_then(|()| fs::rename(self.dir.join(NEW_FILE), self.dir.join(FILE)))
             .and_then(|()| if self.sync { File::open(&self.dir)?.sync_all() } else { Ok(()) })
             .map_err(|source| self.failed("put the new checkpoint in place", source))?;
         fault::point("after-rename");
@@ -252,6 +253,7 @@ impl StateDir {
 
     fn write_new(&self, text: &str) -> io::Result<()> {
         let mut file = File::create(self.dir.join(NEW_FILE))?;
+        fault::room("full-state")?;
         file.write_all(text.as_bytes())?;
         // Else the name might reach the disk before the content does.
         if self.sync { file.sync_all() } else { Ok(()) }

@@ -167,7 +167,8 @@ impl Output {
     pub fn flush(&mut self, sync: bool) -> Result<(), OutputError> {
         self.write_pending()?;
         if sync && self.regular.is_some() {
-            self.file.sync_data().map_err(|source| self.failure(source))?;
+            let synced = fault::room("full-sync").and_then(|()| self.file.sync_data());
+            synced.map_err(|source| self.failure(source))?;
         }
         Ok(())
     }
@@ -215,7 +216,7 @@ impl Output {
     fn write_out(&mut self, mut bytes: &[u8]) -> Result<(), OutputError> {
         self.cut()?;
         while !bytes.is_empty() {
-            match self.file.write(bytes) {
+            match fault::room("full-output").and_then(|()| self.file.write(bytes)) {
                 Ok(0) => return Err(self.failure(ErrorKind::WriteZero.into())),
                 Ok(written) => {
                     bytes = &bytes[written..];

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use crate::place::{Place, logs, until};
 
 /// Small checkpoints, so that the input spans many: one a batch.
-fn arguments(output: &str, more: &str) -> String {
+pub(crate) fn arguments(output: &str, more: &str) -> String {
     format!(
         "run -i app.log old.log.gz new.log -o {output} --state {output}.state --checkpoint-every 64KiB {more}"
     )
@@ -19,13 +19,17 @@ fn arguments(output: &str, more: &str) -> String {
 const CHECKPOINTS: u64 = 20;
 
 /// Keeps about a line in twenty, so that most of the time there is something written and not flushed.
-const FEW_LINES: &str = "--parse plain -f message=~\"^[0-9]*77\"";
+pub(crate) const FEW_LINES: &str = "--parse plain -f message=~\"^[0-9]*77\"";
+
+/// Pipelines that use the output and the state in different ways.
+pub(crate) const VARIANTS: [&str; 5] =
+    ["", "--format json", FEW_LINES, "--sync", "--format logfmt --workers 4"];
 
 /// Numbers that are the same in every run: SplitMix64, <https://prng.di.unimi.it/splitmix64.c>.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 /// Three inputs of real lines, each numbered, so that no two are the same.
-fn place() -> Place {
+pub(crate) fn numbered_logs() -> Place {
     let place = Place::new();
     let real =
         ["syslog/rfc3164_centos.log", "json/gitlab.log", "logfmt/authelia.log", "access/shop_access.log"]
@@ -53,7 +57,7 @@ fn place() -> Place {
 }
 
 /// What an uninterrupted run writes.
-fn expected(place: &Place, more: &str) -> Vec<u8> {
+pub(crate) fn expected(place: &Place, more: &str) -> Vec<u8> {
     let uninterrupted = place.done(&arguments("expected", &format!("{more} --report json")));
     let bytes = uninterrupted.report()["totals"]["bytes_read"].as_u64().unwrap();
     assert!(bytes / (256 << 10) >= CHECKPOINTS, "{bytes} bytes are too few");
@@ -63,13 +67,13 @@ fn expected(place: &Place, more: &str) -> Vec<u8> {
 }
 
 /// Makes room for the next run.
-fn remove(place: &Place, output: &str) {
+pub(crate) fn remove(place: &Place, output: &str) {
     fs::remove_file(place.path(output)).unwrap();
     fs::remove_dir_all(place.path(output).with_extension("state")).unwrap();
 }
 
 /// Whether a checkpoint says that something was read.
-fn has_checkpoint(place: &Place) -> bool {
+pub(crate) fn has_checkpoint(place: &Place) -> bool {
     let Ok(state) = fs::read_to_string(place.path("out.state/checkpoint.json")) else { return false };
     state.split("\"offset\":").skip(1).any(|offset| !offset.starts_with('0'))
 }
@@ -105,12 +109,11 @@ fn kill_until_done(place: &Place, more: &str, dice: &mut Dice, longest: u64) -> 
 
 #[test]
 fn kills_at_random_moments_lose_nothing_and_double_nothing() {
-    let place = place();
+    let place = numbered_logs();
     let mut kills = 0;
-    let variants = ["", "--format json", FEW_LINES, "--sync", "--format logfmt --workers 4"];
-    for (seed, more) in (1..=10).zip(variants.into_iter().cycle()) {
+    for (seed, more) in (1..=10).zip(VARIANTS.into_iter().cycle()) {
         let expected = expected(&place, more);
-        kills += kill_until_done(&place, more, &mut Dice(seed), expected.len() as u64);
+        kills += kill_until_done(&place, more, &mut Dice::new(seed), expected.len() as u64);
         assert!(place.read("out") == expected, "seed {seed}: the output is not that of an uninterrupted run");
         remove(&place, "out");
     }
@@ -121,7 +124,7 @@ fn kills_at_random_moments_lose_nothing_and_double_nothing() {
 #[cfg(feature = "fault-points")]
 #[test]
 fn a_crash_at_each_fault_point_loses_nothing_and_doubles_nothing() {
-    let place = place();
+    let place = numbered_logs();
     for more in ["", FEW_LINES] {
         let expected = expected(&place, more);
         for point in ["after-write", "after-flush", "after-save", "after-rename"] {
@@ -141,7 +144,11 @@ fn a_crash_at_each_fault_point_loses_nothing_and_doubles_nothing() {
 // === impl Dice ===
 
 impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -30,5 +30,5 @@ mod crash;
 // A worker that panics: an error, never a gap.
 #[cfg(feature = "fault-points")]
 mod panics;
-// A full disk: stops with a remedy, goes on when there is room.
+// A full disk, at random moments and at each fault point: stops with a remedy, goes on when there is room.
 mod full_disk;
