@@ -1,6 +1,7 @@
 //! The pool from where it must not be kept alive: inside of its handlers, in a signal's task.
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
@@ -67,6 +68,11 @@ impl<T: Send + 'static> PoolHandle<T> {
         if let Some(shared) = self.0.upgrade() {
             shared.resume();
         }
+    }
+
+    /// As [`Pool::cancel`](crate::Pool::cancel).
+    pub fn cancel<K: Hash + ?Sized>(&self, key: &K) -> usize {
+        self.0.upgrade().map_or(0, |shared| shared.cancel(key))
     }
 
     /// As [`Pool::close`](crate::Pool::close).

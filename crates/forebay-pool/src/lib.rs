@@ -95,10 +95,12 @@
 //! # Semantics at the edges
 //!
 //! - **Demand.** The source is asked for as many items as there are workers that wait, so no item lies in the pocket
-//!   of a busy worker. There is no dispatcher: the worker that becomes free asks.
+//!   of a busy worker, and none is taken that nobody could start (but for [keys](Builder::per_key)). There is no dispatcher: the worker that becomes free asks.
 //! - **Order.** Items start in the order of the source, and end in any. Among the workers there is no order.
 //! - **[Resizing](Pool::resize)** cuts nothing short: a worker that is to leave finishes its item first.
 //!   **[Pausing](Pool::pause)** starts nothing new, and a shutdown ends it. Both may come from a handler.
+//! - **[Keys](Builder::per_key)** that are busy hold up no worker: up to [`look_aside`](Builder::look_aside) items are
+//!   taken and set aside meanwhile. They count as held, and go back when the pool is aborted.
 //! - **Panics** are contained around the handler's call and each poll of its future, and in the destructors of both.
 //!   Each is counted and is one `error` event with the worker; one that ends an item's run names the attempt too, and
 //!   rebuilds the worker's handler. With `panic = "abort"` nothing can be contained.
@@ -120,6 +122,8 @@ mod builder;
 mod report;
 
 mod outcome;
+
+mod rate;
 
 mod context;
 mod failure;
@@ -143,6 +147,7 @@ pub use handle::PoolHandle;
 pub use handler::WorkerId;
 pub use outcome::{BoxError, IntoOutcome};
 pub use pool::Pool;
+pub use rate::Rate;
 pub use report::{EndedBy, Phase, PoolStats, Report};
 
 #[doc = include_str!("../README.md")]

@@ -1,6 +1,7 @@
 //! The handle of a pool.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, Hash};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -177,6 +178,39 @@ impl<T: Send + 'static, P> Pool<T, P> {
     /// Goes on after a [`pause`](Self::pause).
     pub fn resume(&self) {
         self.shared.resume();
+    }
+
+    /// Cancels the items with that [`key`](Builder::key) which the pool has: returns how many those are.
+    ///
+    /// One that was not started is dead-lettered with the reason `cancelled`. The handler of one that is in work is
+    /// dropped at its next await, and the item ends as the [table](crate#what-becomes-of-an-item) says. Not
+    /// cancelled are items that still wait in the source, items of a batch that is in work, and deliveries that a
+    /// handler moved elsewhere. One that is done at that very moment is done.
+    ///
+    /// `key` must hash as what `key` returns does: a `str` for a `String`, but not a `u32` for a `u64`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::Pool;
+    ///
+    /// let pool = Pool::builder()
+    ///     .workers(2)
+    ///     .queue(10)
+    ///     .handler(|_upload: (String, u64)| std::future::pending::<()>())
+    ///     .key(|(user, _)| user.clone())
+    ///     .start()?;
+    /// pool.produce(("ada".to_owned(), 7)).await?;
+    /// while pool.stats().busy == 0 {
+    ///     tokio::task::yield_now().await;
+    /// }
+    /// assert_eq!(pool.cancel("ada"), 1);
+    /// assert_eq!(pool.finish().await.cancelled, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cancel<K: Hash + ?Sized>(&self, key: &K) -> usize {
+        self.shared.cancel(key)
     }
 
     /// A weak handle, for whoever steers the pool and must not keep it.
@@ -402,6 +436,17 @@ impl<T: Send + 'static> Shared<T> {
         self.settlements.ring();
     }
 
+    pub(crate) fn cancel<K: Hash + ?Sized>(&self, key: &K) -> usize {
+        if self.rules.key_of.is_none() {
+            return 0;
+        }
+        let key = self.rules.seed.hash_one(key);
+        // First what was not given to anybody: what is given meanwhile is then found in somebody's hands.
+        let waiting = self.intake.cancel(key);
+        let all = self.hands().clone();
+        waiting + all.iter().filter(|hands| hands.cancel(key)).count()
+    }
+
     /// The hands of worker `id`, who may be new.
     pub(crate) fn hands_of(&self, id: WorkerId) -> Arc<Hands<T>> {
         loop {
@@ -438,7 +483,8 @@ impl<T: Send + 'static> Shared<T> {
     /// Is there nothing to wait for once the workers are gone?
     pub(crate) fn is_at_rest(&self) -> bool {
         // In this order: a settlement is noted before its hands are at rest.
-        let at_rest = self.hands().iter().all(|hands| hands.is_at_rest());
+        let at_rest =
+            self.intake.stock().lock().is_at_rest() && self.hands().iter().all(|hands| hands.is_at_rest());
         at_rest && self.intake.is_done_settling()
     }
 
@@ -450,6 +496,9 @@ impl<T: Send + 'static> Shared<T> {
         let restarts = self.restarts.load(Ordering::Relaxed);
         let workers = self.intake.open_seats();
         let mut stats = PoolStats::new(workers, self.intake.idle(), self.intake.is_paused(), restarts);
+        // Held while the hands are read, so that an item that changes sides is seen on one.
+        let stock = self.intake.stock().lock();
+        stats.add_stock(&stock);
         for (index, hands) in self.hands().iter().enumerate() {
             let (tally, held, busy) = hands.account();
             stats.add(&tally, held, busy, index >= workers);
@@ -472,6 +521,7 @@ impl<T: Send + 'static> Shared<T> {
             aborted: stats.aborted,
             panics: stats.panics,
             timed_out: stats.timed_out,
+            cancelled: stats.cancelled,
             retried: stats.retried,
             restarts: stats.restarts,
             settled: self.intake.is_settled(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use forebay_queue::SourceError;
 
 use crate::hands::Tally;
+use crate::intake::StockTally;
 
 /// A pool's counters at one moment.
 ///
@@ -60,6 +61,8 @@ pub struct PoolStats {
     pub dead_lettered: u64,
     /// Items in hand now.
     pub held: usize,
+    /// How many of those no worker has yet: their key is occupied.
+    pub set_aside: usize,
     /// How many of the failed and returned were aborted at the deadline: in a handler, or moved elsewhere by one.
     pub aborted: u64,
     /// Panics of handlers: in their calls and polls, and in the destructors of the handlers and of their futures.
@@ -67,6 +70,8 @@ pub struct PoolStats {
     pub panics: u64,
     /// Attempts that were cut short because they took too long, or came too late.
     pub timed_out: u64,
+    /// Items that were [cancelled](crate::Pool::cancel).
+    pub cancelled: u64,
     /// Attempts that followed a failed one in the same worker, without going back to the source.
     pub retried: u64,
     /// How often a worker's handler or service was built anew.
@@ -121,6 +126,8 @@ pub struct Report {
     pub panics: u64,
     /// Attempts that were cut short because they took too long, or came too late.
     pub timed_out: u64,
+    /// Items that were [cancelled](crate::Pool::cancel).
+    pub cancelled: u64,
     /// Attempts that followed a failed one in the same worker, without going back to the source.
     pub retried: u64,
     /// How often a worker's handler or service was built anew.
@@ -206,9 +213,11 @@ impl PoolStats {
             returned: 0,
             dead_lettered: 0,
             held: 0,
+            set_aside: 0,
             aborted: 0,
             panics: 0,
             timed_out: 0,
+            cancelled: 0,
             retried: 0,
             restarts,
         }
@@ -223,10 +232,21 @@ impl PoolStats {
         self.aborted += tally.aborted;
         self.panics += tally.panics;
         self.timed_out += tally.timed_out;
+        self.cancelled += tally.cancelled;
         self.retried += tally.retried;
         self.held += held;
         self.busy += usize::from(busy);
         self.leaving += usize::from(busy && beyond);
+    }
+
+    pub(crate) fn add_stock(&mut self, tally: &StockTally) {
+        self.taken += tally.taken;
+        self.returned += tally.returned;
+        self.dead_lettered += tally.dead_lettered;
+        self.panics += tally.panics;
+        self.cancelled += tally.cancelled;
+        self.held += tally.held;
+        self.set_aside = tally.held;
     }
 
     /// Is every item that was taken accounted for?
@@ -264,9 +284,12 @@ impl fmt::Display for Report {
         if self.aborted > 0 {
             write!(f, "; {} aborted", self.aborted)?;
         }
-        for (what, count) in
-            [("panicked", self.panics), ("timed out", self.timed_out), ("retried", self.retried)]
-        {
+        for (what, count) in [
+            ("panicked", self.panics),
+            ("timed out", self.timed_out),
+            ("cancelled", self.cancelled),
+            ("retried", self.retried),
+        ] {
             if count > 0 {
                 write!(f, "; {count} {what}")?;
             }

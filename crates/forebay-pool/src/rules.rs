@@ -1,13 +1,19 @@
 //! What a pool is told about its items, in functions that are not our code.
 
 use std::fmt;
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::intake::KeyHash;
+
 /// When an item is to be done, if it says so.
 pub(crate) type DeadlineOf<T> = Arc<dyn Fn(&T) -> Option<Instant> + Send + Sync>;
+
+/// The hash of an item's key.
+pub(crate) type KeyOf<T> = Arc<dyn Fn(&T) -> KeyHash + Send + Sync>;
 
 /// The options that depend on the items' type.
 pub(crate) struct Rules<T> {
@@ -16,13 +22,16 @@ pub(crate) struct Rules<T> {
     /// How long one attempt may take.
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline_of: Option<DeadlineOf<T>>,
+    pub(crate) key_of: Option<KeyOf<T>>,
+    /// The seed of the keys' hashes.
+    pub(crate) seed: RandomState,
 }
 
 // === impl Rules ===
 
 impl<T> Default for Rules<T> {
     fn default() -> Self {
-        Self { copy: None, timeout: None, deadline_of: None }
+        Self { copy: None, timeout: None, deadline_of: None, key_of: None, seed: RandomState::new() }
     }
 }
 
@@ -32,6 +41,7 @@ impl<T> fmt::Debug for Rules<T> {
             .field("keeps_copies", &self.copy.is_some())
             .field("timeout", &self.timeout)
             .field("deadlines", &self.deadline_of.is_some())
+            .field("keys", &self.key_of.is_some())
             .finish()
     }
 }

@@ -62,6 +62,8 @@ enum Event {
     Retry,
     /// A pause is over.
     Resume,
+    /// Something that the intake holds back may be due.
+    Due,
     /// Nobody waits longer.
     Deadline,
     /// A worker's task ended, well or badly.
@@ -136,6 +138,7 @@ impl<T: Send + 'static> Supervisor<T> {
                     self.shared.intake.reopen();
                 }
                 Event::Resume => self.shared.intake.end_pause(Instant::now()),
+                Event::Due => self.shared.intake.tick(),
                 Event::Left(task, result) => self.farewell(task, result),
                 Event::Called => {}
             }
@@ -146,6 +149,7 @@ impl<T: Send + 'static> Supervisor<T> {
         let Self { shared, workers, orders, .. } = self;
         let nobody_left = workers.is_empty();
         let resume_at = shared.intake.pause_ends();
+        let due_at = shared.intake.due();
         tokio::select! {
             biased;
             // Before the duties, which polls settlements: one call is then one poll.
@@ -159,6 +163,7 @@ impl<T: Send + 'static> Supervisor<T> {
             () = at(deadline) => Event::Deadline,
             () = at(retry_at) => Event::Retry,
             () = at(resume_at) => Event::Resume,
+            () = at(due_at) => Event::Due,
             Some(left) = workers.join_next_with_id() => match left {
                 Ok((task, ())) => Event::Left(task, Ok(())),
                 Err(error) => Event::Left(error.id(), Err(error)),

@@ -117,6 +117,11 @@ impl<T: Send + 'static> Seated<'_, T> {
     async fn run<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>) -> RunEnd {
         let hands = &self.desk.hands;
         let handler = bench.handler.as_mut().expect("it stays until the bench goes");
+        let keyed = self.desk.shared.rules.key_of.is_some();
+        if keyed && hands.is_cancelled() {
+            hands.skip();
+            return RunEnd::Cancelled;
+        }
         let mut cut = match contain(|| self.desk.cut()) {
             Ok(Some(cut)) if cut.at <= Instant::now() => {
                 hands.skip();
@@ -141,6 +146,9 @@ impl<T: Send + 'static> Seated<'_, T> {
                 hands.leave_poll();
             }
             match polled {
+                Ok(Poll::Pending) if keyed && hands.poll_cancelled(cx).is_ready() => {
+                    Poll::Ready(RunEnd::Cancelled)
+                }
                 Ok(Poll::Pending) => match too_late.as_mut().as_pin_mut() {
                     // After the handler: what is done by then is done in time.
                     Some(too_late) => too_late.poll(cx).map(|()| cut.take().expect("it ends once").end),
@@ -234,7 +242,10 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, desk: Desk<T>) {
             // A source may always have an item ready, and a handler may never wait: others must get their turn.
             tokio::task::coop::consume_budget().await;
             if let Some(pause) = again {
-                sleep(pause).await;
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = poll_fn(|cx| hands.poll_cancelled(cx)) => {}
+                }
             }
             match seated.next(&mut bench, again.is_some()).await {
                 Next::Item if setbacks == 0 => {}

@@ -1,5 +1,6 @@
 //! The options that depend on the type of the items, and so come after the handler.
 
+use std::hash::{BuildHasher as _, Hash};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -19,6 +20,17 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         T: Clone,
     {
         self.handler.rules.copy = Some(T::clone);
+        self
+    }
+
+    /// What items have in common that must not be worked on together, or be cancelled by: a customer, a host, a file.
+    ///
+    /// For [`per_key`](Self::per_key), [`rate_per_key`](Self::rate_per_key) and [`Pool::cancel`](crate::Pool::cancel).
+    /// Only the key's hash is kept, with a random seed. It is asked for once, when the item is taken; if it panics,
+    /// the item is dead-lettered.
+    pub fn key<K: Hash>(mut self, of: impl Fn(&T) -> K + Send + Sync + 'static) -> Self {
+        let seed = self.handler.rules.seed.clone();
+        self.handler.rules.key_of = Some(Arc::new(move |item| seed.hash_one(of(item))));
         self
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Builder;
-use crate::{Backoff, OnFailure};
+use crate::{Backoff, OnFailure, Rate};
 
 #[derive(Debug, Clone)]
 pub(super) struct Options {
@@ -13,13 +13,26 @@ pub(super) struct Options {
     pub(super) backoff: Backoff,
     pub(super) on_failure: Option<OnFailure>,
     pub(super) timeout: Option<Duration>,
+    pub(super) per_key: Option<usize>,
+    pub(super) rate_per_key: Option<Rate>,
+    /// How many items may wait for their key.
+    pub(super) look_aside: usize,
 }
 
 // === impl Options ===
 
 impl Options {
     pub(super) fn new() -> Self {
-        Self { workers: None, max_attempts: 5, backoff: Backoff::default(), on_failure: None, timeout: None }
+        Self {
+            workers: None,
+            max_attempts: 5,
+            backoff: Backoff::default(),
+            on_failure: None,
+            timeout: None,
+            per_key: None,
+            rate_per_key: None,
+            look_aside: 1024,
+        }
     }
 }
 
@@ -79,6 +92,88 @@ impl<I, H> Builder<I, H> {
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// How many items with the same [`key`](Self::key) may be in work at the same time. At least 1: 0 counts as 1.
+    ///
+    /// With 1, items of a key are worked on strictly one after the other, in the order in which they came. One that
+    /// is returned comes again after those that came meanwhile; where that matters, let workers
+    /// [retry](crate::OnFailure::Retry) in place.
+    ///
+    /// The number of keys does not matter: what is not in work and does not wait is not known. A key that is occupied
+    /// holds up no worker: its items are set aside, up to [`look_aside`](Self::look_aside), and others are taken
+    /// instead. What is set aside counts as [held](crate::PoolStats::held).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::Pool;
+    ///
+    /// struct Booking {
+    ///     account: u64,
+    ///     cents: i64,
+    /// }
+    ///
+    /// let pool = Pool::builder()
+    ///     .workers(8)
+    ///     .per_key(1) // the bookings of an account in their order, those of others beside them
+    ///     .queue(100)
+    ///     .handler(|booking: Booking| async move {
+    ///         let _ = booking.cents; // …
+    ///     })
+    ///     .key(|booking| booking.account)
+    ///     .start()?;
+    /// for n in 0..50 {
+    ///     pool.produce(Booking { account: n % 3, cents: 100 }).await?;
+    /// }
+    /// assert_eq!(pool.finish().await.completed, 50);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn per_key(mut self, items: usize) -> Self {
+        self.options.per_key = Some(items.max(1));
+        self
+    }
+
+    /// How often items with the same [`key`](Self::key) may be started. Others go on meanwhile, as with
+    /// [`per_key`](Self::per_key).
+    ///
+    /// A key is remembered until it could start a full burst again, and at most 65 536 keys are: when so many were
+    /// started within that time, nothing is taken until one of them is forgotten.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use forebay_pool::{Pool, Rate};
+    ///
+    /// let pool = Pool::builder()
+    ///     .workers(8)
+    ///     .rate_per_key(Rate::new(10, Duration::from_secs(1)))
+    ///     .queue(100)
+    ///     .handler(|_message: (&'static str, u32)| async {})
+    ///     .key(|(host, _)| *host)
+    ///     .start()?;
+    /// for n in 0..41 {
+    ///     pool.produce(("example.org", n)).await?;
+    /// }
+    /// pool.produce(("example.com", 0)).await?; // starts at once
+    /// assert_eq!(pool.finish().await.elapsed.as_secs(), 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rate_per_key(mut self, rate: Rate) -> Self {
+        self.options.rate_per_key = Some(rate);
+        self
+    }
+
+    /// How many items may be set aside because their key is occupied. At least 1: 0 counts as 1; by default 1024.
+    ///
+    /// When so many are, nothing is taken from the source until one of them can start, even if the source has items
+    /// of other keys: a larger number looks further past a key that is busy, and holds more items.
+    pub fn look_aside(mut self, items: usize) -> Self {
+        self.options.look_aside = items.max(1);
         self
     }
 

@@ -13,10 +13,13 @@ use tracing::Instrument;
 use super::{Builder, Handled, Input, Options};
 use crate::contain::contain;
 use crate::hands::{Hands, Settlements, Terms};
-use crate::intake::Intake;
+use crate::intake::{GateLimits, Intake, StockPlan};
 use crate::pool::{Pool, Shared};
 use crate::supervisor::{Order, Supervisor};
-use crate::{OnFailure, WorkerId};
+use crate::{OnFailure, Rate, WorkerId};
+
+/// How many keys a pool remembers, where it must remember more than what it holds.
+const MAX_KEYS: usize = 1 << 16;
 
 /// Why a pool could not start.
 ///
@@ -43,6 +46,9 @@ pub enum StartError {
         /// Which policy.
         policy: &'static str,
     },
+    /// Bounds for each key need to know the key of an item.
+    #[error("per_key and rate_per_key need to know the key of an item: use `key` after the handler")]
+    NoKey,
     /// Workers are tokio tasks.
     #[error(
         "a pool must be started within a tokio runtime: call `start` from async code, or enter the runtime first"
@@ -64,7 +70,16 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
     /// [`StartError`], if an option makes no sense, or there is no runtime or one without timers. In the last case
     /// tokio's panic is contained, but the program's panic hook has seen it.
     pub fn start(self) -> Result<Pool<T, I::Producer>, StartError> {
-        let Options { workers, max_attempts, backoff, on_failure, timeout } = self.options;
+        let Options {
+            workers,
+            max_attempts,
+            backoff,
+            on_failure,
+            timeout,
+            per_key,
+            rate_per_key,
+            look_aside,
+        } = self.options;
         let Handled { crew, mut rules } = self.handler;
         rules.timeout = timeout;
         let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, NonZeroUsize::get));
@@ -73,6 +88,9 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         }
         if max_attempts == 0 {
             return Err(StartError::NoAttempts);
+        }
+        if rules.key_of.is_none() && (per_key.is_some() || rate_per_key.is_some()) {
+            return Err(StartError::NoKey);
         }
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         // There is no other way to ask. Where it panics, what would follow is a pool whose shutdown does.
@@ -92,12 +110,20 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             }
             _ => {}
         }
-        let terms = Arc::new(Terms { redelivers, max_attempts, backoff, on_failure });
+        let terms =
+            Arc::new(Terms { redelivers, max_attempts, backoff, on_failure, keyed: rules.key_of.is_some() });
         let settlements = Arc::new(Settlements::default());
         let hands: Vec<_> = (0..workers)
             .map(|index| Arc::new(Hands::new(WorkerId(index), Arc::clone(&terms), Arc::clone(&settlements))))
             .collect();
-        let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements));
+        let gate = (per_key.is_some() || rate_per_key.is_some()).then(|| GateLimits {
+            at_once: per_key.unwrap_or(usize::MAX),
+            spacing: rate_per_key.map(Rate::spacing),
+            waiting: look_aside,
+            keys: MAX_KEYS.max(look_aside),
+        });
+        let plan = StockPlan { key_of: rules.key_of.clone(), gate };
+        let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements), plan);
         let shared = Arc::new(Shared::new(intake, hands, terms, rules, settlements, backoff, undelivered));
 
         let (orders, received) = watch::channel(Order::Run);

@@ -2,12 +2,14 @@
 //! reads no clock.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, SystemTime};
 
 use forebay_queue::{Delivery, End, Receipt, Settle};
 use slab::Slab;
 
 use super::terms::{Rest, RunEnd, Terms, Verdict};
+use crate::intake::KeyHash;
 
 /// What became of an item that left the hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,22 +32,37 @@ pub(crate) struct Tally {
     pub(crate) aborted: u64,
     pub(crate) timed_out: u64,
     pub(crate) retried: u64,
+    pub(crate) cancelled: u64,
+}
+
+/// A delivery for a worker, and the key that it occupies.
+pub(crate) struct Given<T> {
+    pub(crate) delivery: Delivery<T>,
+    pub(crate) key: Option<KeyHash>,
 }
 
 pub(super) struct Ledger<T> {
     tally: Tally,
-    /// Given, and not yet started on.
-    inbox: Option<Delivery<T>>,
+    /// Given, and not yet started on: more than one only where handlers take batches.
+    inbox: Vec<Given<T>>,
     /// The duty whose item a by-value handler has, or a copy of it.
     kept: Option<Delivery<T>>,
     /// The duties whose deliveries are out of our hands; more than one only where a handler moved some elsewhere.
     lent: Slab<Lent<T>>,
     /// Makes receipts of lent deliveries unique although places in the slab are used again.
     lent_so_far: u32,
-    /// The receipt of the delivery that the present run was lent.
-    lent_to_run: Option<Receipt>,
+    /// Which run the present one is, or the last one was.
+    run: u32,
+    /// The receipts of the deliveries that the present run was lent.
+    lent_to_run: Vec<Receipt>,
+    /// The keys that the present run holds: of items that it has, or that it settled before its end.
+    keys: Vec<KeyHash>,
     /// The attempt number of the present run, for whoever reports it.
     attempt: u32,
+    /// Whether somebody cancelled what is in the inbox or in work.
+    cancelled: bool,
+    /// Of a worker that would like to hear of that.
+    watcher: Option<Waker>,
     /// Whether the worker is inside a poll of a handler that was lent its delivery.
     polling: bool,
     /// How many settlements of lent deliveries the source is being told of right now.
@@ -61,6 +78,9 @@ struct Lent<T> {
     source: Option<Arc<dyn Settle<T>>>,
     attempt: u32,
     enqueued_at: Option<SystemTime>,
+    key: Option<KeyHash>,
+    /// Which run it was lent to.
+    run: u32,
     /// It came back during its run, and waits for the run to finish.
     came_back: Option<CameBack<T>>,
 }
@@ -75,6 +95,8 @@ pub(super) struct Ended<T> {
     pub(super) became: Became,
     pub(super) attempt: u32,
     pub(super) settlement: Settlement<T>,
+    /// What it occupied, if no run goes on to hold it.
+    pub(super) key: Option<KeyHash>,
 }
 
 /// How a run came out.
@@ -132,58 +154,87 @@ impl<T> Ledger<T> {
     pub(super) fn new() -> Self {
         Self {
             tally: Tally::default(),
-            inbox: None,
+            inbox: Vec::new(),
             kept: None,
             lent: Slab::new(),
             lent_so_far: 0,
-            lent_to_run: None,
+            run: 0,
+            lent_to_run: Vec::new(),
+            keys: Vec::new(),
             attempt: 0,
+            cancelled: false,
+            watcher: None,
             polling: false,
             telling: 0,
         }
     }
 
-    /// Takes a delivery into the inbox.
-    pub(super) fn give(&mut self, delivery: Delivery<T>) {
-        debug_assert!(self.inbox.is_none(), "a worker is given one item at a time");
+    /// Takes a delivery from the source into the inbox.
+    pub(super) fn give(&mut self, given: Given<T>) {
+        debug_assert!(self.inbox.is_empty(), "a worker is given something when it has nothing");
         self.tally.taken += 1;
-        self.attempt = delivery.attempt();
-        self.inbox = Some(delivery);
+        self.attempt = given.delivery.attempt();
+        self.inbox.push(given);
+    }
+
+    /// Takes deliveries into the inbox that count as taken already.
+    pub(super) fn give_all(&mut self, given: impl Iterator<Item = Given<T>>) {
+        debug_assert!(self.inbox.is_empty(), "a worker is given something when it has nothing");
+        self.inbox.extend(given);
+        self.attempt = self.inbox.first().map_or(0, |given| given.delivery.attempt());
     }
 
     /// Starts a run by value.
     pub(super) fn keep(&mut self) -> T {
-        let mut delivery = self.take_inbox();
+        let Given { mut delivery, key } = self.take_inbox();
         let item = delivery.take();
-        self.keep_whole(delivery);
+        self.keep_whole(Given { delivery, key });
         item.expect("a source hands out deliveries that have their item")
     }
 
     /// Starts a run, or what counts as one, with the item still in hand.
-    pub(super) fn keep_whole(&mut self, delivery: Delivery<T>) {
+    pub(super) fn keep_whole(&mut self, Given { delivery, key }: Given<T>) {
+        self.attempt = delivery.attempt();
         self.kept = Some(delivery);
+        self.keys.extend(key);
     }
 
     /// Takes out what lies in the inbox, to be put back or kept at once.
-    pub(super) fn take_inbox(&mut self) -> Delivery<T> {
-        self.inbox.take().expect("a run starts with a delivery in the inbox")
+    pub(super) fn take_inbox(&mut self) -> Given<T> {
+        self.inbox.pop().expect("a run starts with a delivery in the inbox")
     }
 
     /// Puts it back.
-    pub(super) fn put_inbox(&mut self, delivery: Delivery<T>) {
-        self.inbox = Some(delivery);
+    pub(super) fn put_inbox(&mut self, given: Given<T>) {
+        self.inbox.push(given);
     }
 
     /// Starts a run by delivery, which will tell `settler` how it ends.
     pub(super) fn lend(&mut self, settler: Arc<dyn Settle<T>>) -> Delivery<T> {
-        let delivery = self.take_inbox();
-        let (attempt, enqueued_at) = (self.attempt, delivery.enqueued_at());
+        self.run = self.run.wrapping_add(1);
+        let given = self.take_inbox();
+        self.attempt = given.delivery.attempt();
+        self.lend_to_run(given, settler)
+    }
+
+    fn lend_to_run(&mut self, given: Given<T>, settler: Arc<dyn Settle<T>>) -> Delivery<T> {
+        let Given { delivery, key } = given;
+        let (attempt, enqueued_at, run) = (delivery.attempt(), delivery.enqueued_at(), self.run);
         let place = self.lent.vacant_entry();
         let receipt = Receipt::new(u64::from(self.lent_so_far) << 32 | place.key() as u64);
         self.lent_so_far = self.lent_so_far.wrapping_add(1);
-        self.lent_to_run = Some(receipt);
+        self.lent_to_run.push(receipt);
         delivery.map_settler(|source_receipt, source| {
-            place.insert(Lent { receipt, source_receipt, source, attempt, enqueued_at, came_back: None });
+            place.insert(Lent {
+                receipt,
+                source_receipt,
+                source,
+                attempt,
+                enqueued_at,
+                key,
+                run,
+                came_back: None,
+            });
             (receipt, settler)
         })
     }
@@ -202,11 +253,12 @@ impl<T> Ledger<T> {
         end: End,
         terms: &Terms,
     ) -> Result<Option<Ended<T>>, Option<T>> {
-        let in_run = self.lent_to_run == Some(receipt);
+        let (running, run) = (!self.lent_to_run.is_empty(), self.run);
         // A settler that was put in between may say so twice; the first time counts.
         let Some(lent) = self.lent_mut(receipt).filter(|lent| lent.came_back.is_none()) else {
             return Err(item);
         };
+        let in_run = running && lent.run == run;
         let became = match end {
             End::Nack { after } => {
                 let came_back = CameBack { item, after };
@@ -223,7 +275,11 @@ impl<T> Ledger<T> {
             End::DeadLetter { .. } => Became::DeadLettered,
         };
         self.telling += 1;
-        let lent = self.lent.remove(slab_key(receipt));
+        let mut lent = self.lent.remove(slab_key(receipt));
+        if in_run {
+            // Its handler is still at work on behalf of the key.
+            self.keys.extend(lent.key.take());
+        }
         Ok(Some(self.end_lent(lent, item, became, end)))
     }
 
@@ -245,19 +301,58 @@ impl<T> Ledger<T> {
             RunEnd::Panicked(_) => self.tally.panics += 1,
             RunEnd::Aborted => self.tally.aborted += 1,
             RunEnd::TimedOut | RunEnd::Expired => self.tally.timed_out += 1,
+            RunEnd::Cancelled => self.tally.cancelled += 1,
             RunEnd::Done | RunEnd::Failed(_) => {}
         }
+        let finish = self.finish_next(terms, run_end, may_retry);
+        if !matches!(finish, Finish::Again(_)) {
+            self.cancelled = false;
+        }
+        finish
+    }
+
+    /// Cancels the one item that is in the inbox or in work, if it has this key. `Some`: so it is, and the waker, if
+    /// there is one, is to be woken.
+    pub(super) fn cancel(&mut self, key: KeyHash) -> Option<Option<Waker>> {
+        let lent_key = |receipt| {
+            let lent = self.lent.get(slab_key(receipt)).filter(|lent| lent.receipt == receipt);
+            lent.and_then(|lent| lent.key)
+        };
+        let has_it = match (&self.inbox[..], &self.lent_to_run[..]) {
+            ([given], []) => given.key == Some(key),
+            ([], [receipt]) => self.keys.contains(&key) || lent_key(*receipt) == Some(key),
+            ([], []) => self.kept.is_some() && self.keys.contains(&key),
+            _ => false,
+        };
+        if !has_it || std::mem::replace(&mut self.cancelled, true) {
+            return None;
+        }
+        Some(self.watcher.take())
+    }
+
+    /// Is the item cancelled? If not, `waker` is kept, and what it replaces is returned.
+    pub(super) fn watch_cancelled(&mut self, waker: &Waker) -> (bool, Option<Waker>) {
+        let replaced = if self.watcher.as_ref().is_some_and(|left| left.will_wake(waker)) {
+            None
+        } else {
+            self.watcher.replace(waker.clone())
+        };
+        (self.cancelled, replaced)
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+
+    fn finish_next(&mut self, terms: &Terms, run_end: &RunEnd, may_retry: bool) -> Finish<T> {
         let (back, rest) = if let Some(delivery) = self.kept.take() {
             if let RunEnd::Done = run_end {
                 let done = Verdict::Leaves { became: Became::Completed, end: End::Ack, discard: false };
                 return self.follow(Back::Kept(delivery), done);
             }
             let has_item = delivery.item().is_some();
-            let after = Duration::ZERO;
-            (
-                Back::Kept(delivery),
-                Rest { attempt: self.attempt, after, has_item, has_source: true, may_retry },
-            )
+            let (attempt, after) = (delivery.attempt(), Duration::ZERO);
+            (Back::Kept(delivery), Rest { attempt, after, has_item, has_source: true, may_retry })
         } else if let Some((lent, came_back)) = self.take_come_back() {
             lent.come_back(came_back, may_retry)
         } else {
@@ -268,22 +363,29 @@ impl<T> Ledger<T> {
 
     /// The attempt number of the present run, if it left its item.
     pub(super) fn attempt_with_item(&self) -> Option<u32> {
-        let item = match (&self.kept, self.lent_to_run) {
-            (Some(delivery), _) => delivery.item(),
-            (None, Some(receipt)) => {
+        let kept = self.kept.as_ref().and_then(Delivery::item);
+        let left = kept.is_some()
+            || self.lent_to_run.iter().any(|&receipt| {
                 let lent = self.lent.get(slab_key(receipt)).filter(|lent| lent.receipt == receipt);
-                lent.and_then(|lent| lent.came_back.as_ref()).and_then(|came_back| came_back.item.as_ref())
-            }
-            (None, None) => None,
-        };
-        item.map(|_| self.attempt)
+                let came_back = lent.and_then(|lent| lent.came_back.as_ref());
+                came_back.is_some_and(|came_back| came_back.item.is_some())
+            });
+        left.then_some(self.attempt)
+    }
+
+    /// The run is over: the keys that nothing of it holds any longer.
+    pub(super) fn release(&mut self) -> impl Iterator<Item = KeyHash> {
+        self.keys.drain(..)
     }
 
     /// What the present run was lent and gave back.
     fn take_come_back(&mut self) -> Option<(Lent<T>, CameBack<T>)> {
-        let receipt = self.lent_to_run.take()?;
-        let came_back = self.lent_mut(receipt)?.came_back.take()?;
-        Some((self.lent.remove(slab_key(receipt)), came_back))
+        while let Some(receipt) = self.lent_to_run.pop() {
+            if let Some(came_back) = self.lent_mut(receipt).and_then(|lent| lent.came_back.take()) {
+                return Some((self.lent.remove(slab_key(receipt)), came_back));
+            }
+        }
+        None
     }
 
     /// Does with a delivery as was decided.
@@ -291,13 +393,17 @@ impl<T> Ledger<T> {
         match verdict {
             Verdict::Leaves { became, end, discard } => {
                 self.tally.count(became);
-                let attempt = back.attempt();
-                Finish::Ended(Ended { became, attempt, settlement: Settlement { back, end, discard } })
+                let (attempt, key) = (back.attempt(), back.key());
+                let settlement = Settlement { back, end, discard };
+                Finish::Ended(Ended { became, attempt, settlement, key })
             }
             Verdict::Again(after) => {
                 self.tally.retried += 1;
-                self.attempt = self.attempt.saturating_add(1);
-                self.inbox = Some(back.into_delivery().with_attempt(self.attempt));
+                let attempt = back.attempt().saturating_add(1);
+                // What the run kept is the only thing that it had.
+                let key = if let Back::Kept(_) = back { self.keys.pop() } else { back.key() };
+                self.inbox.push(Given { delivery: back.into_delivery().with_attempt(attempt), key });
+                self.attempt = attempt;
                 Finish::Again(after)
             }
         }
@@ -309,11 +415,14 @@ impl<T> Ledger<T> {
     }
 
     /// Returns what was given and not started on.
-    pub(super) fn return_inbox(&mut self) -> Option<Settlement<T>> {
-        let delivery = self.inbox.take()?;
-        self.tally.count(Became::Returned);
+    pub(super) fn return_inbox(&mut self) -> Option<Ended<T>> {
+        let Given { delivery, key } = self.inbox.pop()?;
+        let became = Became::Returned;
+        self.tally.count(became);
+        let attempt = delivery.attempt();
         let end = End::Nack { after: Duration::ZERO };
-        Some(Settlement { back: Back::Kept(delivery), end, discard: false })
+        let settlement = Settlement { back: Back::Kept(delivery), end, discard: false };
+        Some(Ended { became, attempt, settlement, key })
     }
 
     /// Ends one of the deliveries that are elsewhere, without its value.
@@ -322,8 +431,7 @@ impl<T> Ledger<T> {
         let lent = self.lent.remove(key);
         self.tally.aborted += 1;
         let (back, rest) = lent.come_back(CameBack { item: None, after: Duration::ZERO }, false);
-        let ended = self.follow(back, terms.judge(&RunEnd::Aborted, rest)).ended()?;
-        Some(ended.settlement)
+        self.follow(back, terms.judge(&RunEnd::Aborted, rest)).ended().map(|ended| ended.settlement)
     }
 
     /// What the source calls a lent delivery, and whom it wants to be told of it.
@@ -338,7 +446,7 @@ impl<T> Ledger<T> {
 
     /// How many items are in hand.
     pub(super) fn held(&self) -> usize {
-        usize::from(self.inbox.is_some()) + usize::from(self.kept.is_some()) + self.lent.len()
+        self.inbox.len() + usize::from(self.kept.is_some()) + self.lent.len()
     }
 
     /// Nothing is in hand, nor on its way from here to the source.
@@ -348,12 +456,12 @@ impl<T> Ledger<T> {
 
     /// Whether a handler is at work.
     pub(super) fn is_running(&self) -> bool {
-        self.kept.is_some() || self.lent_to_run.is_some()
+        self.kept.is_some() || !self.lent_to_run.is_empty()
     }
 
     /// Whether the worker has an item to start on.
     pub(super) fn is_served(&self) -> bool {
-        self.inbox.is_some()
+        !self.inbox.is_empty()
     }
 
     /// The attempt number of the present run.
@@ -367,9 +475,9 @@ impl<T> Ledger<T> {
 
     fn end_lent(&mut self, lent: Lent<T>, item: Option<T>, became: Became, end: End) -> Ended<T> {
         self.tally.count(became);
-        let attempt = lent.attempt;
+        let (attempt, key) = (lent.attempt, lent.key);
         let settlement = Settlement { back: Back::Lent(lent, item), end, discard: false };
-        Ended { became, attempt, settlement }
+        Ended { became, attempt, settlement, key }
     }
 }
 
@@ -392,6 +500,14 @@ impl<T> Back<T> {
         match self {
             Self::Kept(delivery) => delivery.attempt(),
             Self::Lent(lent, _) => lent.attempt,
+        }
+    }
+
+    /// The key that it occupies by itself. That of what a run kept is held by the run.
+    fn key(&self) -> Option<KeyHash> {
+        match self {
+            Self::Kept(_) => None,
+            Self::Lent(lent, _) => lent.key,
         }
     }
 

@@ -23,16 +23,18 @@ mod terms;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forebay_queue::{Delivery, End, Receipt, Settle};
 
 use crate::contain::contain;
+use crate::intake::KeyHash;
 use crate::{OnFailure, WorkerId};
 
-use self::ledger::{Became, Finish, Ledger, Settlement};
+use self::ledger::{Became, Ended, Finish, Ledger, Settlement};
 
-pub(crate) use self::ledger::Tally;
+pub(crate) use self::ledger::{Given, Tally};
 pub(crate) use self::runs::Runs;
 pub(crate) use self::settlements::Settlements;
 pub(crate) use self::terms::{RunEnd, Terms};
@@ -51,7 +53,7 @@ pub(crate) struct Hands<T> {
 /// A delivery that is out of the inbox for a moment. Dropped, also by a panic, it counts as started on.
 struct KeptWhole<'a, T> {
     hands: &'a Hands<T>,
-    delivery: Option<Delivery<T>>,
+    given: Option<Given<T>>,
 }
 
 // === impl Hands ===
@@ -90,8 +92,13 @@ impl<T> Hands<T> {
     }
 
     /// Puts a delivery into the inbox. The worker must be free: what it was given before is started on.
-    pub(crate) fn give(&self, delivery: Delivery<T>) {
-        self.lock().give(delivery);
+    pub(crate) fn give(&self, given: Given<T>) {
+        self.lock().give(given);
+    }
+
+    /// The same with what counts as taken already.
+    pub(crate) fn give_all(&self, given: impl Iterator<Item = Given<T>>) {
+        self.lock().give_all(given);
     }
 
     /// Starts a run by value: the item goes to the handler, the duty stays here.
@@ -123,7 +130,7 @@ impl<T> Hands<T> {
     /// looks, under the lock, whether we poll, and we look for notes after we said, under the lock, that we do not.
     pub(crate) fn leave_poll(&self) {
         self.lock().set_polling(false);
-        if self.settlements.is_open() {
+        if self.settlements.is_open() || self.settlements.has_released() {
             self.settlements.ring();
         }
     }
@@ -131,17 +138,17 @@ impl<T> Hands<T> {
     /// Starts a run by value with a copy of the item, so that the item is there if the run fails.
     pub(crate) fn keep_copy(&self, copy: impl FnOnce(&T) -> T) -> T {
         // The copying is not our code, and not done under the lock. If it panics, the run ends like that.
-        let delivery = self.lock().take_inbox();
-        let whole = KeptWhole { hands: self, delivery: Some(delivery) };
-        let item = whole.delivery.as_ref().and_then(Delivery::item);
+        let given = self.lock().take_inbox();
+        let whole = KeptWhole { hands: self, given: Some(given) };
+        let item = whole.given.as_ref().and_then(|given| given.delivery.item());
         copy(item.expect("a source hands out deliveries that have their item"))
     }
 
     /// Looks at what lies in the inbox.
     pub(crate) fn inspect<R>(&self, look: impl FnOnce(&Delivery<T>) -> R) -> R {
-        let delivery = self.lock().take_inbox();
-        let whole = KeptWhole { hands: self, delivery: Some(delivery) };
-        let seen = look(whole.delivery.as_ref().expect("it was just put there"));
+        let given = self.lock().take_inbox();
+        let whole = KeptWhole { hands: self, given: Some(given) };
+        let seen = look(&whole.given.as_ref().expect("it was just put there").delivery);
         whole.put_back();
         seen
     }
@@ -149,8 +156,30 @@ impl<T> Hands<T> {
     /// Counts what lies in the inbox as started on, by nobody.
     pub(crate) fn skip(&self) {
         let mut ledger = self.lock();
-        let delivery = ledger.take_inbox();
-        ledger.keep_whole(delivery);
+        let given = ledger.take_inbox();
+        ledger.keep_whole(given);
+    }
+
+    /// Cancels what is in hand, if it is one item with this key. `true`: so it is.
+    pub(crate) fn cancel(&self, key: KeyHash) -> bool {
+        // The lock is released before anybody is woken.
+        let cancelled = self.lock().cancel(key);
+        let found = cancelled.is_some();
+        if let Some(Some(waker)) = cancelled {
+            waker.wake();
+        }
+        found
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.lock().is_cancelled()
+    }
+
+    /// Waits until the item in hand is cancelled.
+    pub(crate) fn poll_cancelled(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let (cancelled, replaced) = self.lock().watch_cancelled(cx.waker());
+        drop(replaced);
+        if cancelled { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Ends the present run: what is still in hand of it ends as `run_end` says, and is counted.
@@ -162,20 +191,32 @@ impl<T> Hands<T> {
             let mut ledger = self.lock();
             (ledger.attempt(), ledger.finish(&self.terms, run_end, may_retry))
         };
-        match finish {
+        let again = match finish {
             Finish::Nothing => {
                 self.report(attempt, run_end, "settled or moved before");
                 None
             }
-            Finish::Ended(ended) => {
-                self.report(attempt, run_end, ended.became.as_str());
-                self.deposit(ended.became);
-                self.tell_source(ended.settlement);
-                None
-            }
+            finish => self.follow(attempt, run_end, finish),
+        };
+        if self.terms.keyed {
+            self.settlements.release(self.lock().release());
+        }
+        again
+    }
+
+    fn follow(&self, attempt: u32, run_end: &RunEnd, finish: Finish<T>) -> Option<Duration> {
+        match finish {
+            Finish::Nothing => None,
             Finish::Again(after) => {
                 self.report(attempt, run_end, "tried again");
                 Some(after)
+            }
+            Finish::Ended(Ended { became, settlement, key, .. }) => {
+                self.report(attempt, run_end, became.as_str());
+                self.deposit(became);
+                self.tell_source(settlement);
+                self.settlements.release(key.into_iter());
+                None
             }
         }
     }
@@ -205,16 +246,19 @@ impl<T> Hands<T> {
 
     /// Gives up everything of a worker whose task ends or was cancelled.
     pub(crate) fn abandon(&self) {
-        let (inbox, in_run) = {
-            let mut ledger = self.lock();
-            (ledger.return_inbox(), ledger.is_running())
-        };
-        if let Some(settlement) = inbox {
-            self.tell_source(settlement);
-        }
-        if in_run {
+        if self.is_running() {
             self.finish(&RunEnd::Aborted);
         }
+        // The lock is released before the source is told.
+        let next = || self.lock().return_inbox();
+        while let Some(Ended { settlement, key, .. }) = next() {
+            self.tell_source(settlement);
+            self.settlements.release(key.into_iter());
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.lock().is_running()
     }
 
     /// Ends, without their values, the deliveries that handlers moved elsewhere and that are not settled by now.
@@ -258,6 +302,7 @@ impl<T> Hands<T> {
         match run_end {
             RunEnd::Failed(error) => tracing::warn!(worker, attempt, %error, item, "handler failed"),
             RunEnd::Panicked(panic) => tracing::error!(worker, attempt, %panic, item, "handler panicked"),
+            RunEnd::Cancelled => tracing::debug!(worker, attempt, item, "handler cancelled"),
             RunEnd::Aborted => tracing::debug!(worker, attempt, item, "handler aborted"),
             RunEnd::TimedOut => tracing::warn!(worker, attempt, item, "handler timed out"),
             RunEnd::Expired => tracing::warn!(worker, attempt, item, "deadline of the item passed"),
@@ -277,16 +322,16 @@ impl<T> Hands<T> {
 
 impl<T> KeptWhole<'_, T> {
     fn put_back(mut self) {
-        if let Some(delivery) = self.delivery.take() {
-            self.hands.lock().put_inbox(delivery);
+        if let Some(given) = self.given.take() {
+            self.hands.lock().put_inbox(given);
         }
     }
 }
 
 impl<T> Drop for KeptWhole<'_, T> {
     fn drop(&mut self) {
-        if let Some(delivery) = self.delivery.take() {
-            self.hands.lock().keep_whole(delivery);
+        if let Some(given) = self.given.take() {
+            self.hands.lock().keep_whole(given);
         }
     }
 }
@@ -302,9 +347,11 @@ impl<T: Send> Settle<T> for Hands<T> {
         }
         self.deposit(ended.became);
         let first = self.tell_source(ended.settlement);
+        let released = ended.key.is_some();
+        self.settlements.release(ended.key.into_iter());
         // The first of a burst is news for the source, the last one for who waits for the end.
         let (polling, at_rest) = self.lock().told();
-        if !polling && (first || at_rest) {
+        if !polling && (first || at_rest || released) {
             self.settlements.ring();
         }
     }

@@ -1,8 +1,11 @@
 //! The bell between whoever settles and the supervisor.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
+
+use crate::intake::KeyHash;
 
 /// Tells the supervisor that the source has settlements to work on.
 #[derive(Debug, Default)]
@@ -12,14 +15,39 @@ pub(crate) struct Settlements {
     open: AtomicBool,
     /// Rung by the first of a burst of settlements; keeps the call until the supervisor answers.
     bell: Notify,
+    /// Keys that items which left the hands no longer occupy, for the intake.
+    released: Mutex<Vec<KeyHash>>,
+    /// Whether there are any, to be read for less.
+    has_released: AtomicBool,
 }
 
 // === impl Settlements ===
 
 impl Settlements {
     /// The source was just told of an end. `true`: nobody else has seen to it that it is polled for that.
-    pub(super) fn note(&self) -> bool {
+    pub(crate) fn note(&self) -> bool {
         !self.open.swap(true, Ordering::AcqRel)
+    }
+
+    /// These keys are free, and the intake is to learn it.
+    pub(super) fn release(&self, keys: impl Iterator<Item = KeyHash>) {
+        let mut keys = keys.peekable();
+        if keys.peek().is_some() {
+            self.released.lock().unwrap_or_else(PoisonError::into_inner).extend(keys);
+            self.has_released.store(true, Ordering::Release);
+        }
+    }
+
+    /// Are there keys that the intake has not learned of?
+    pub(crate) fn has_released(&self) -> bool {
+        self.has_released.load(Ordering::Acquire)
+    }
+
+    /// Moves the keys that were released into `out`, which is empty.
+    pub(crate) fn take_released(&self, out: &mut Vec<KeyHash>) {
+        if self.has_released() && self.has_released.swap(false, Ordering::AcqRel) {
+            std::mem::swap(&mut *self.released.lock().unwrap_or_else(PoisonError::into_inner), out);
+        }
     }
 
     /// Calls the supervisor.

@@ -17,6 +17,8 @@ pub(crate) struct Terms {
     pub(crate) backoff: Backoff,
     /// `None`: what can go back does.
     pub(crate) on_failure: Option<OnFailure>,
+    /// Whether items have keys.
+    pub(crate) keyed: bool,
 }
 
 /// How a run ended, as the worker saw it.
@@ -28,6 +30,8 @@ pub(crate) enum RunEnd {
     TimedOut,
     /// The item's own deadline passed. Trying again would be in vain.
     Expired,
+    /// Somebody does not want it any more.
+    Cancelled,
     Aborted,
 }
 
@@ -72,6 +76,7 @@ impl Terms {
             RunEnd::Panicked(panic) => &format!("panicked: {panic}"),
             RunEnd::TimedOut => "timed out",
             RunEnd::Expired => "its deadline passed",
+            RunEnd::Cancelled => "cancelled",
         };
         match &self.on_failure {
             Some(OnFailure::Retry(retry))
@@ -98,7 +103,8 @@ impl Terms {
 
     /// Is the item set aside at once, whatever attempts it has left?
     fn is_final(&self, run_end: &RunEnd) -> bool {
-        matches!(run_end, RunEnd::Expired) || matches!(self.on_failure, Some(OnFailure::DeadLetter))
+        matches!(run_end, RunEnd::Expired | RunEnd::Cancelled)
+            || matches!(self.on_failure, Some(OnFailure::DeadLetter))
     }
 
     /// It goes back: not sooner than the backoff allows, and not more often than allowed.

@@ -31,8 +31,12 @@
 //! asks would have to be woken, which costs more than to wait out a poll, and who asks would go on asking for
 //! others while its own item lies in its hands.
 
+/// Which items may start, where keys bound them.
+mod gate;
 /// What the lock guards.
 mod state;
+/// What is held between source and workers.
+mod stock;
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -46,12 +50,15 @@ use crate::hands::{Hands, Settlements};
 
 use self::state::{Afterwards, Gauges, Pause, State};
 
+pub(crate) use self::gate::{GateLimits, KeyHash};
 pub(crate) use self::state::Outage;
+pub(crate) use self::stock::{StockAccount, StockPlan, StockTally};
 
 /// The source, and the line of free workers before it.
 pub(crate) struct Intake<T> {
     settlements: Arc<Settlements>,
     gauges: Arc<Gauges>,
+    stock: Arc<StockAccount>,
     /// Which thread has the lock, 0 for none. A thread finds itself here only if it put itself here.
     holder: AtomicUsize,
     /// Commands that came from inside a poll of the source, which whoever polls it has not obeyed yet.
@@ -80,7 +87,9 @@ impl<T: Send + 'static> Intake<T> {
         source: Box<dyn Source<Item = T>>,
         hands: impl IntoIterator<Item = Arc<Hands<T>>>,
         settlements: Arc<Settlements>,
+        plan: StockPlan<T>,
     ) -> Self {
+        let stock = Arc::new(StockAccount::default());
         let gauges = Arc::new(Gauges::default());
         Self {
             settlements,
@@ -88,7 +97,8 @@ impl<T: Send + 'static> Intake<T> {
             holder: AtomicUsize::new(0),
             owed: Mutex::default(),
             is_owing: AtomicBool::new(false),
-            state: Mutex::new(State::new(source, hands, gauges)),
+            state: Mutex::new(State::new(source, hands, gauges, plan.into_stock(Arc::clone(&stock)))),
+            stock,
         }
     }
 
@@ -96,6 +106,7 @@ impl<T: Send + 'static> Intake<T> {
     pub(crate) fn poll_take(&self, seat: usize, cx: &mut Context<'_>) -> Poll<bool> {
         self.with(|state, afterwards| {
             state.mind_settlements(&self.settlements, afterwards);
+            state.mind_released(&self.settlements);
             state.join_line(seat);
             state.leave_waker(seat, cx.waker(), afterwards);
             state.ask(Some(seat), afterwards);
@@ -118,6 +129,9 @@ impl<T: Send + 'static> Intake<T> {
         self.with(|state, afterwards| {
             // A worker that is not back for its next item would otherwise leave its last settlement unattended.
             state.mind_settlements(&self.settlements, afterwards);
+            if state.mind_released(&self.settlements) {
+                state.ask(None, afterwards);
+            }
             if state.is_over_for(seat) {
                 return Poll::Ready(());
             }
@@ -140,6 +154,26 @@ impl<T: Send + 'static> Intake<T> {
     /// went wrong with the source.
     pub(crate) fn poll_duties(&self, cx: &mut Context<'_>) -> Poll<Outage> {
         self.with(|state, afterwards| state.poll_duties(cx.waker(), &self.settlements, afterwards))
+    }
+
+    /// When to [look again](Self::tick) at what is held back.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.lock().arm()
+    }
+
+    /// Something that was held back may be due.
+    pub(crate) fn tick(&self) {
+        self.with(|state, afterwards| state.ask(None, afterwards));
+    }
+
+    /// Sets aside what has this key and was given to nobody yet. Returns how many that were.
+    pub(crate) fn cancel(&self, key: KeyHash) -> usize {
+        self.with(|state, afterwards| state.cancel(key, afterwards))
+    }
+
+    /// The account of what is held here. Takes no other lock.
+    pub(crate) fn stock(&self) -> &StockAccount {
+        &self.stock
     }
 
     /// Asks the source again after an outage.
@@ -245,7 +279,16 @@ impl<T: Send + 'static> Intake<T> {
         }
         self.holder.store(0, Ordering::Relaxed);
         drop(state);
-        afterwards.run();
+        if afterwards.rearm {
+            self.settlements.ring();
+        }
+        let told = afterwards.run();
+        if told > 0 {
+            self.settlements.note();
+            // After that, so that who sees everything at rest sees the note.
+            self.stock.lock().telling -= told;
+            self.settlements.ring();
+        }
         result
     }
 }

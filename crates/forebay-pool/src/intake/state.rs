@@ -4,13 +4,16 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use forebay_queue::{Delivery, Source, SourceError};
+use forebay_queue::{Delivery, End, Source, SourceError};
 use tokio::time::Instant;
 
 use super::Command;
+use super::gate::KeyHash;
+use super::stock::Stock;
 use crate::contain::contain;
-use crate::hands::{Hands, Settlements};
+use crate::hands::{Given, Hands, Settlements};
 
 /// Something that the supervisor must act on.
 #[derive(Debug)]
@@ -40,6 +43,12 @@ pub(super) struct State<T> {
     gauges: Arc<Gauges>,
     /// One for each worker there ever was.
     seats: Vec<Seat<T>>,
+    /// What is held between source and workers, where anything is.
+    stock: Option<Box<Stock<T>>>,
+    /// When the supervisor will look at it.
+    armed: Option<u64>,
+    /// Room for keys on their way from the hands.
+    released: Vec<KeyHash>,
     /// Room for deliveries on their way from the source; empty outside a poll.
     out: Vec<Delivery<T>>,
     supervisor: Option<Waker>,
@@ -95,6 +104,10 @@ pub(super) struct Afterwards<T> {
     /// Those that are only dropped.
     replaced: Vec<Waker>,
     surplus: Vec<Delivery<T>>,
+    /// What goes no further, and how it ends.
+    ended: Vec<(Delivery<T>, End)>,
+    /// The supervisor is to look at the time when something is due.
+    pub(super) rearm: bool,
     /// The source works again after an outage.
     recovered: bool,
 }
@@ -106,6 +119,7 @@ impl<T: Send + 'static> State<T> {
         source: Box<dyn Source<Item = T>>,
         hands: impl IntoIterator<Item = Arc<Hands<T>>>,
         gauges: Arc<Gauges>,
+        stock: Option<Stock<T>>,
     ) -> Self {
         let mut state = Self {
             source: Some(source),
@@ -117,6 +131,9 @@ impl<T: Send + 'static> State<T> {
             open: 0,
             waiting: Vec::new(),
             gauges,
+            stock: stock.map(Box::new),
+            armed: None,
+            released: Vec::new(),
             out: Vec::new(),
             seats: Vec::new(),
             supervisor: None,
@@ -232,6 +249,9 @@ impl<T: Send + 'static> State<T> {
         afterwards: &mut Afterwards<T>,
     ) -> Poll<Outage> {
         leave(&mut self.supervisor, waker, afterwards);
+        if self.mind_released(settlements) {
+            self.ask(None, afterwards);
+        }
         if self.outage.is_none() {
             // Also when nothing new was settled: the source may have woken us to go on with what it has.
             self.settling |= settlements.take_open();
@@ -259,11 +279,14 @@ impl<T: Send + 'static> State<T> {
 
     /// Rule 2. `asker` is served first: it is running, and needs no wake-up.
     pub(super) fn ask(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
+        if self.stock.is_some() {
+            self.serve(asker, afterwards);
+        }
         while !self.ended
             && !self.unavailable
             && self.pause == Pause::No
             && let Some(&lead) = self.waiting.first()
-            && let Some(demand) = NonZeroUsize::new(self.waiting.len())
+            && let Some(demand) = NonZeroUsize::new(self.demand())
             && let Some(source) = &mut self.source
         {
             let waker = self.seats[lead].waker.as_ref().expect("who waits has left its waker");
@@ -290,27 +313,111 @@ impl<T: Send + 'static> State<T> {
                 Err(panic) => self.break_off(panicked(panic), afterwards),
             }
         }
+        self.mind_due(afterwards);
+    }
+
+    /// How many items there is a use for.
+    fn demand(&self) -> usize {
+        match &self.stock {
+            Some(stock) => stock.demand(self.waiting.len()),
+            None => self.waiting.len(),
+        }
+    }
+
+    /// Gives what is in stock to workers that wait.
+    fn serve(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
+        let Some(mut stock) = self.stock.take() else { return };
+        let now = stock.now();
+        while !self.ended
+            && self.pause == Pause::No
+            && let Some(seat) = self.next_seat(asker)
+            && stock.give(&self.seats[seat].hands, now)
+        {
+            self.served(seat, asker, afterwards);
+        }
+        self.stock = Some(stock);
+    }
+
+    /// Calls the supervisor if something will be due before it looks.
+    fn mind_due(&mut self, afterwards: &mut Afterwards<T>) {
+        if let Some(due) = self.next_due()
+            && self.armed.is_none_or(|armed| due < armed)
+        {
+            afterwards.rearm = true;
+        }
+    }
+
+    /// When something in stock may be given, if somebody waits for it.
+    fn next_due(&self) -> Option<u64> {
+        let wanted = !self.ended && self.pause == Pause::No && !self.waiting.is_empty();
+        self.stock.as_ref().filter(|_| wanted)?.due()
+    }
+
+    /// The supervisor will look at that time.
+    pub(super) fn arm(&mut self) -> Option<Instant> {
+        self.armed = self.next_due();
+        let stock = self.stock.as_ref()?;
+        self.armed.map(|due| stock.instant(due))
+    }
+
+    /// Learns of keys that are free again. `true`: there were some.
+    pub(super) fn mind_released(&mut self, settlements: &Settlements) -> bool {
+        let Some(stock) = &mut self.stock else { return false };
+        settlements.take_released(&mut self.released);
+        let some = !self.released.is_empty();
+        stock.release(&mut self.released);
+        some
+    }
+
+    /// Sets aside what has this key and was given to nobody.
+    pub(super) fn cancel(&mut self, key: KeyHash, afterwards: &mut Afterwards<T>) -> usize {
+        let Some(stock) = &mut self.stock else { return 0 };
+        let cancelled = stock.cancel(key);
+        let count = cancelled.len();
+        let end = End::DeadLetter { reason: "cancelled".to_owned() };
+        afterwards.ended.extend(cancelled.into_iter().map(|delivery| (delivery, end.clone())));
+        // There may be room for others.
+        self.ask(None, afterwards);
+        count
+    }
+
+    /// Whom to serve next.
+    fn next_seat(&self, asker: Option<usize>) -> Option<usize> {
+        let asker = asker.filter(|&asker| self.seats[asker].place == Place::Waiting);
+        // The youngest of the others: its memory is the warmest, and the lead stays the lead.
+        asker.or_else(|| self.waiting.last().copied())
+    }
+
+    /// Something is in the hands of `seat`.
+    fn served(&mut self, seat: usize, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
+        self.leave_line(seat);
+        self.seats[seat].place = Place::Served;
+        if asker != Some(seat) {
+            afterwards.wakers.extend(self.seats[seat].waker.take());
+        }
     }
 
     /// Rule 4: gives what the source handed out to workers that wait.
     fn hand_out(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
         afterwards.recovered |= std::mem::take(&mut self.ask_failures) > 0;
         let mut out = std::mem::take(&mut self.out);
-        for delivery in out.drain(..) {
-            let asker = asker.filter(|&asker| self.seats[asker].place == Place::Waiting);
-            // The youngest of the others: its memory is the warmest, and the lead stays the lead.
-            let Some(seat) = asker.or_else(|| self.waiting.last().copied()) else {
+        let demand = self.demand();
+        for (index, delivery) in out.drain(..).enumerate() {
+            if let Some(stock) = self.stock.as_mut().filter(|_| index < demand) {
+                if let Err((delivery, panic)) = stock.put(delivery) {
+                    tracing::error!(%panic, "key of an item panicked; it is dead-lettered");
+                    let reason = format!("its key panicked: {panic}");
+                    afterwards.ended.push((delivery, End::DeadLetter { reason }));
+                }
+            } else if let Some(seat) = self.next_seat(asker).filter(|_| index < demand) {
+                self.seats[seat].hands.give(Given { delivery, key: None });
+                self.served(seat, asker, afterwards);
+            } else {
                 afterwards.surplus.push(delivery);
-                continue;
-            };
-            self.leave_line(seat);
-            self.seats[seat].place = Place::Served;
-            self.seats[seat].hands.give(delivery);
-            if asker.is_none() {
-                afterwards.wakers.extend(self.seats[seat].waker.take());
             }
         }
         self.out = out;
+        self.serve(asker, afterwards);
     }
 
     /// Is there nothing to wait for: has the source confirmed all, or will it never?
@@ -372,6 +479,10 @@ impl<T: Send + 'static> State<T> {
     /// Nothing more is handed out: everybody who waits for anything learns it.
     pub(super) fn end(&mut self, afterwards: &mut Afterwards<T>) {
         self.ended = true;
+        if let Some(stock) = &mut self.stock {
+            let end = End::Nack { after: Duration::ZERO };
+            afterwards.ended.extend(stock.drain().into_iter().map(|delivery| (delivery, end.clone())));
+        }
         afterwards.wakers.extend(self.seats.iter_mut().filter_map(|seat| seat.waker.take()));
         afterwards.wakers.extend(self.supervisor.clone());
     }
@@ -404,8 +515,8 @@ impl<T: Send + 'static> State<T> {
 // === impl Afterwards ===
 
 impl<T> Afterwards<T> {
-    /// The lock is released.
-    pub(super) fn run(self) {
+    /// The lock is released. Returns of how many ends the source was told.
+    pub(super) fn run(self) -> usize {
         self.wakers.into_iter().for_each(Waker::wake);
         if self.recovered {
             tracing::debug!("source is available again");
@@ -415,12 +526,31 @@ impl<T> Afterwards<T> {
             tracing::error!(count, "source handed out items beyond the demand; they go back");
             let _ = contain(|| drop(self.surplus));
         }
+        let told = self.ended.len();
+        for (delivery, end) in self.ended {
+            let settled = contain(|| match end {
+                End::Ack => delivery.ack(),
+                End::Nack { after } => delivery.nack(after),
+                End::DeadLetter { reason } => delivery.dead_letter(reason),
+            });
+            if let Err(panic) = settled {
+                tracing::error!(%panic, "source panicked while an item was settled");
+            }
+        }
+        told
     }
 }
 
 impl<T> Default for Afterwards<T> {
     fn default() -> Self {
-        Self { wakers: Vec::new(), replaced: Vec::new(), surplus: Vec::new(), recovered: false }
+        Self {
+            wakers: Vec::new(),
+            replaced: Vec::new(),
+            surplus: Vec::new(),
+            ended: Vec::new(),
+            rearm: false,
+            recovered: false,
+        }
     }
 }
 

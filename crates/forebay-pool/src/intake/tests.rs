@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use forebay_queue::SourceError;
 use forebay_testkit::{CountingWaker, RecordingSource, Script, assert_pending, assert_ready};
 
-use super::{Command, Intake};
+use super::{Command, Intake, StockPlan};
 use crate::hands::{Hands, RunEnd, Settlements, Terms};
 use crate::{Backoff, WorkerId};
 
@@ -27,13 +27,14 @@ impl Line {
 
     fn over(source: RecordingSource<u32>, script: Script<u32>, workers: usize) -> Self {
         let backoff = Backoff::default();
-        let terms = Arc::new(Terms { redelivers: false, max_attempts: 5, backoff, on_failure: None });
+        let terms =
+            Arc::new(Terms { redelivers: false, max_attempts: 5, backoff, on_failure: None, keyed: false });
         let settlements = Arc::new(Settlements::default());
         let hands: Vec<_> = (0..workers)
             .map(|index| Arc::new(Hands::new(WorkerId(index), Arc::clone(&terms), Arc::clone(&settlements))))
             .collect();
         Self {
-            intake: Intake::new(Box::new(source), hands.iter().cloned(), settlements),
+            intake: Intake::new(Box::new(source), hands.iter().cloned(), settlements, StockPlan::default()),
             hands,
             wakers: (0..workers).map(|_| CountingWaker::new()).collect(),
             supervisor: CountingWaker::new(),

@@ -50,6 +50,8 @@ struct Run {
     keeps_copies: bool,
     /// In milliseconds.
     timeout: Option<u64>,
+    /// At once for each key, and how many may be set aside. The key is the item's number modulo 3.
+    keys: Option<(usize, usize)>,
     /// For each item what its attempts do; the last goes on.
     items: Vec<Vec<Act>>,
     /// When the shutdown begins, and how long it may take, in milliseconds.
@@ -65,6 +67,7 @@ enum Steer {
     Pause,
     PauseFor(u64),
     Resume,
+    Cancel(usize),
 }
 
 fn steer() -> impl Strategy<Value = Steer> {
@@ -73,6 +76,7 @@ fn steer() -> impl Strategy<Value = Steer> {
         Just(Steer::Pause),
         (0..200_u64).prop_map(Steer::PauseFor),
         Just(Steer::Resume),
+        (0..3_usize).prop_map(Steer::Cancel),
     ]
 }
 
@@ -107,6 +111,7 @@ prop_compose! {
         ],
         keeps_copies: bool,
         timeout in prop::option::of(1..250_u64),
+        keys in prop::option::of((1..3_usize, 1..6_usize)),
         items in prop::collection::vec(prop::collection::vec(act(), 1..4), 0..40),
         shutdown_at in 0..500_u64,
         deadline in prop_oneof![Just(0), 0..1_000_u64],
@@ -120,6 +125,7 @@ prop_compose! {
             policy,
             keeps_copies,
             timeout,
+            keys,
             items,
             shutdown_at,
             deadline,
@@ -211,12 +217,16 @@ async fn conserves(run: Run) {
     if let Some(millis) = run.timeout {
         builder = builder.timeout(Duration::from_millis(millis));
     }
+    if let Some((at_once, aside)) = run.keys {
+        builder = builder.per_key(at_once).look_aside(aside);
+    }
     let builder = builder.source(source);
     let builder = match run.form {
         Form::Value => builder.handler(by_value),
         Form::Delivery => builder.handler_delivery(by_delivery),
     };
     let builder = if run.keeps_copies { builder.keep_copies() } else { builder };
+    let builder = if run.keys.is_some() { builder.key(|item| item.0 % 3) } else { builder };
     let pool = builder.start().unwrap();
 
     for (at, steer) in run.steer.clone() {
@@ -230,6 +240,9 @@ async fn conserves(run: Run) {
                     handle.pause_until(Instant::now() + Duration::from_millis(millis));
                 }
                 Steer::Resume => handle.resume(),
+                Steer::Cancel(key) => {
+                    handle.cancel(&key);
+                }
             }
         });
     }

@@ -32,6 +32,9 @@ mod retrying;
 /// Time limits of attempts and deadlines of items.
 mod time_limits;
 
+/// Bounds for each key, and cancelling by key.
+mod keys;
+
 /// Items that come back: backoff, attempts, deliveries that are moved elsewhere.
 mod returning;
 

@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
-use forebay_pool::{Builder, FromQueue, Handled, OnFailure, Pool, Report, Retry, StartError};
+use forebay_pool::{Builder, FromQueue, Handled, OnFailure, Pool, Rate, Report, Retry, StartError};
 use forebay_queue::Sender;
 use forebay_testkit::RecordingSource;
 
@@ -57,6 +57,15 @@ async fn needs_the_item_for_what_is_done_with_it() {
     };
     assert!(redelivering(OnFailure::Return).is_ok());
     assert!(redelivering(OnFailure::Retry(Retry::default())).is_err());
+}
+
+#[tokio::test]
+async fn needs_a_key_for_bounds_of_keys() {
+    let builder = || Pool::builder().queue(1).handler(|_: u8| async {});
+    assert_eq!(builder().per_key(1).start().unwrap_err(), StartError::NoKey);
+    let rate = Rate::new(1, std::time::Duration::from_secs(1));
+    assert_eq!(builder().rate_per_key(rate).start().unwrap_err(), StartError::NoKey);
+    assert!(builder().per_key(1).key(|item| *item).start().is_ok());
 }
 
 #[tokio::test]
