@@ -269,7 +269,7 @@ where
     /// Takes the item out of the queue; it counts as returned. `None` if it does not wait there any more: somebody has
     /// it, or had it, or it was dropped.
     pub fn cancel(&self) -> Option<T> {
-        self.shared.update(|state, _| {
+        self.shared.update(|state| {
             let taken = state.held.remove_tracked(self.number.load(Ordering::Relaxed))?;
             state.tally.returned += 1;
             Some(taken.item)
@@ -279,7 +279,7 @@ where
     /// Gives the item another rank. Among its new equals it has the place that its age gives it. An item in a
     /// consumer's hands has the rank when it comes back. Says whether the item was found.
     pub fn rerank(&self, rank: D::Rank) -> bool {
-        self.shared.update(|state, _| state.held.rerank(self.number.load(Ordering::Relaxed), rank))
+        self.shared.update(|state| state.held.rerank(self.number.load(Ordering::Relaxed), rank))
     }
 }
 

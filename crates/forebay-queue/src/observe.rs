@@ -73,7 +73,7 @@ macro_rules! observe {
             /// A rendezvous stays one, and no other queue becomes one: there an item passes from hand to hand, and
             /// those who wait wait in another way.
             pub fn set_capacity(&self, capacity: usize) -> Result<(), SetCapacityError> {
-                self.shared.update(|state, after| state.set_capacity(capacity, after))
+                self.shared.update(|state| state.set_capacity(capacity))
             }
 
             /// Whether producers should slow down, see [`Watermarks`](crate::Watermarks). Where items and weight are

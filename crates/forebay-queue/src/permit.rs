@@ -184,7 +184,7 @@ impl<T, L: Line<T>> Sender<T, L> {
         } else if self.shared.options.max_weight.is_some() && parcel.tag.weight() > each {
             return (false, Err(SendError::TooHeavy(parcel.item)));
         }
-        self.shared.update(|state, _| {
+        self.shared.update(|state| {
             if state.is_closed() {
                 state.release(1, each);
                 return (true, Err(SendError::Closed(parcel.item)));
@@ -268,7 +268,7 @@ impl<T, L: Line<T>> Permits<'_, T, L> {
 impl<T, L: Line<T>> Drop for Permits<'_, T, L> {
     fn drop(&mut self) {
         if self.left > 0 {
-            self.sender.shared.update(|state, _| state.release(self.left, self.each));
+            self.sender.shared.update(|state| state.release(self.left, self.each));
         }
     }
 }

@@ -90,7 +90,7 @@ impl<T, L: Line<T>> Sender<T, L> {
         match std::mem::take(&mut self.reserving) {
             Reserving::Nothing => return false,
             Reserving::Asking(mut asking) => asking.leave(&self.shared),
-            Reserving::Place => self.shared.update(|state, _| state.release(1, 1)),
+            Reserving::Place => self.shared.update(|state| state.release(1, 1)),
         }
         true
     }

@@ -90,6 +90,35 @@ impl Watermarks {
             same => same,
         }
     }
+
+    /// The same for one capacity.
+    pub(crate) fn at(&self, capacity: usize) -> Marks {
+        // Casts of numbers beyond those of a `usize` saturate, and both shares are at most the capacity.
+        let share = |part: f64| part * capacity as f64;
+        let above_high = (share(self.high).floor() as usize).saturating_add(1);
+        Marks { high_at: above_high.min(capacity).max(1), low_at: (share(self.low).ceil() as usize).max(1) }
+    }
+}
+
+/// Two numbers of items that say what [`Watermarks`] say of one capacity, for who asks with each item.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Marks {
+    /// The fewest at which normal pressure becomes high; at least 1.
+    pub(crate) high_at: usize,
+    /// The fewest at which high pressure stays high; at least 1.
+    pub(crate) low_at: usize,
+}
+
+// === impl Marks ===
+
+impl Marks {
+    /// Is the pressure high at `len`, when it was `now` before?
+    pub(crate) fn is_high(self, now: Pressure, len: usize) -> bool {
+        len >= match now {
+            Pressure::Normal => self.high_at,
+            Pressure::High => self.low_at,
+        }
+    }
 }
 
 /// High above 80 %, Normal again below 20 %.
@@ -161,6 +190,25 @@ mod tests {
     #[test]
     fn rendezvous_is_high_while_anybody_waits() {
         assert_eq!(walk(Watermarks::default(), 0, [0, 1, 2, 0]), [(1, High), (0, Normal)]);
+    }
+
+    #[test]
+    fn marks_for_a_capacity_say_the_same() {
+        for (high, low) in [(0.8, 0.2), (1.0, 0.7), (0.5, 0.0), (0.3, 0.1), (1.0, 0.0), (0.01, 0.0)] {
+            let watermarks = Watermarks::new(high, low).expect("in order");
+            for capacity in 0..200 {
+                for (now, len) in
+                    [Normal, High].into_iter().flat_map(|now| (0..=capacity + 2).map(move |len| (now, len)))
+                {
+                    let expected = watermarks.update(now, len, capacity) == High;
+                    assert_eq!(
+                        watermarks.at(capacity).is_high(now, len),
+                        expected,
+                        "{now:?} {len} of {capacity}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use crate::core::{After, Claim, Shared, State, Taken, Taking};
+use crate::core::{Claim, Shared, State, Taken, Taking};
 use crate::park::block_on;
 use crate::{Delivery, Fifo, Line, SendLine, Settle, Source, SourceError, TryRecvError};
 
@@ -84,7 +84,7 @@ impl<T, L: Line<T>> Receiver<T, L> {
     ///
     /// [`TryRecvError::Empty`], or [`TryRecvError::Closed`] when nothing will come any more.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        let taken = self.taking.now(&self.shared, |state, after, _| take_one(state, after));
+        let taken = self.taking.now(&self.shared, |state, _| take_one(state));
         taken.map_err(|claim| match claim {
             Claim::Ended => TryRecvError::Closed,
             Claim::Empty | Claim::Take(_) => TryRecvError::Empty,
@@ -108,9 +108,9 @@ impl<T, L: Line<T>> Receiver<T, L> {
             let waiting = LeaveOnDrop(self);
             let Receiver { shared, taking, .. } = &mut *waiting.0;
             let taken = poll_fn(|cx| {
-                taking.poll(shared, cx, |state, after, n| {
+                taking.poll(shared, cx, max, |state, n| {
                     let before = out.len();
-                    out.extend((0..n.min(max)).map_while(|_| state.take(after)).map(|taken| taken.item));
+                    out.extend((0..n.min(max)).map_while(|_| state.take()).map(|taken| taken.item));
                     let n = out.len() - before;
                     state.tally.completed += n as u64;
                     n
@@ -128,13 +128,13 @@ impl<T, L: Line<T>> Receiver<T, L> {
     }
 
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.taking.poll(&self.shared, cx, |state, after, _| take_one(state, after))
+        self.taking.poll(&self.shared, cx, 1, |state, _| take_one(state))
     }
 }
 
 impl<T, L: Line<T>> Clone for Receiver<T, L> {
     fn clone(&self) -> Self {
-        self.shared.update(|state, _| state.add_receiver());
+        self.shared.update(|state| state.add_receiver());
         let seen = AtomicU64::new(self.seen.load(Ordering::Relaxed));
         Self { shared: self.shared.clone(), seen, taking: Taking::default() }
     }
@@ -157,10 +157,10 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
         out: &mut Vec<Delivery<T>>,
     ) -> Poll<Result<usize, SourceError>> {
         let Self { shared, taking, .. } = self;
-        let polled = taking.poll(shared, cx, |state, after, n| {
+        let polled = taking.poll(shared, cx, max.get(), |state, n| {
             let before = out.len();
             out.extend((0..n.min(max.get())).map_while(|_| {
-                let Taken { item, place } = state.take(after)?;
+                let Taken { item, place } = state.take()?;
                 let (attempt, weight, headers) = (place.attempt, place.tag.weight(), place.tag.headers());
                 let receipt = state.held.hand_out(place);
                 let settler: Arc<dyn Settle<T>> = shared.clone();
@@ -188,9 +188,9 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
 }
 
 /// The first that was claimed.
-fn take_one<T, L: Line<T>>(state: &mut State<T, L>, after: &mut After<T>) -> T {
+fn take_one<T, L: Line<T>>(state: &mut State<T, L>) -> T {
     state.tally.completed += 1;
-    state.take(after).expect("what was claimed is there").item
+    state.take().expect("what was claimed is there").item
 }
 
 /// Leaves the line when the future that waits is dropped, or is done.

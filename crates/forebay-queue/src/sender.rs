@@ -317,7 +317,7 @@ impl<T, L: Line<T>> Sender<T, L> {
 
 impl<T, L: Line<T>> Clone for Sender<T, L> {
     fn clone(&self) -> Self {
-        self.shared.update(|state, _| state.add_sender());
+        self.shared.update(|state| state.add_sender());
         // Without the place: it was reserved once, and is one handle's.
         Self::new(self.shared.clone(), self.seen.load(Ordering::Relaxed))
     }
@@ -326,7 +326,7 @@ impl<T, L: Line<T>> Clone for Sender<T, L> {
 impl<T, L: Line<T>> Drop for Sender<T, L> {
     fn drop(&mut self) {
         self.abort_reserve();
-        self.shared.update(|state, _| state.remove_sender());
+        self.shared.update(|state| state.remove_sender());
     }
 }
 
@@ -379,7 +379,7 @@ impl<T, L: Line<T>> WeakSender<T, L> {
     /// A sender, as long as there is another one.
     pub fn upgrade(&self) -> Option<Sender<T, L>> {
         let shared = self.shared.upgrade()?;
-        let seen = shared.update(|state, _| state.revive_sender())?;
+        let seen = shared.update(|state| state.revive_sender())?;
         Some(Sender::new(shared, seen))
     }
 }

@@ -85,7 +85,7 @@ impl Asking {
     /// Leaves the line, and gives back what it was granted.
     pub(crate) fn leave<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
         if let Some(key) = self.key.take() {
-            drop(shared.update(|state, _| state.forget_ask(key)));
+            drop(shared.update(|state| state.forget_ask(key)));
         }
     }
 
@@ -97,9 +97,25 @@ impl Asking {
         using: &mut impl FnMut(&mut State<T, L>, Places) -> Asked<R, L::Rank>,
     ) -> Step<R> {
         let key = &mut self.key;
-        shared.update(|state, after| {
+        let mut state = shared.lock();
+        // Rule 9 of the state.
+        if key.is_none() && demand.want == 1 && state.is_quiet_to_add() {
+            let before = state.held.ready();
+            state.promise(1, demand.each);
+            match using(&mut state, Places::Granted(1)) {
+                Asked::Done(result) if state.held.ready() == before + 1 && !state.held.has_mortal() => {
+                    return Step::Done(result);
+                }
+                // It has kept the place, sent more than one, or one whose time will be over.
+                Asked::Done(result) => return shared.update_locked(state, |_| Step::Done(result)),
+                Asked::Wait { want, each, rank } => {
+                    (demand.want, demand.each, demand.rank) = (want, each, rank);
+                }
+            }
+        }
+        shared.update_locked(state, |state| {
             if key.is_none() {
-                state.refresh(after);
+                state.refresh();
             }
             let places = match state.ask(key, demand, waker) {
                 Step::Done(places) => places,

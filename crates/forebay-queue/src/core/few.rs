@@ -10,11 +10,15 @@ pub(crate) struct Few<X> {
 
 impl<X> Few<X> {
     pub(crate) fn push(&mut self, x: X) {
-        if self.first.is_none() && self.more.is_empty() {
+        if self.first.is_none() {
             self.first = Some(x);
         } else {
             self.more.push(x);
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -149,6 +149,11 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         self.lighten(taken)
     }
 
+    /// Has any of those that can be taken a time to live?
+    pub(crate) fn has_mortal(&self) -> bool {
+        self.items.has_mortal()
+    }
+
     /// Takes one whose time is over.
     pub(crate) fn pop_expired(&mut self) -> Option<Taken<T, R>> {
         if !self.items.has_mortal() {

@@ -19,6 +19,7 @@ mod take;
 mod waiters;
 mod watch;
 
+use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub(crate) use self::waiters::{Key, Turn, Waiters};
 pub(crate) use self::watch::watch;
 use crate::builder::Options;
 use crate::hooks::{Hooks, contain};
-use crate::sync::{self, Mutex};
+use crate::sync::{self, Mutex, MutexGuard};
 use crate::{End, Line, Receipt, SendLine, Settle, UnknownClass};
 
 /// What all handles of a queue share.
@@ -61,6 +62,20 @@ pub(crate) struct After<T> {
     expired: Vec<T>,
 }
 
+// === impl After ===
+
+impl<T> After<T> {
+    fn is_empty(&self) -> bool {
+        self.wakes.is_empty() && self.crossings.is_none() && self.expired.is_empty()
+    }
+}
+
+impl<T> Default for After<T> {
+    fn default() -> Self {
+        Self { wakes: Few::default(), crossings: None, expired: Vec::new() }
+    }
+}
+
 // === impl Shared ===
 
 impl<T, L: Line<T>> Shared<T, L> {
@@ -77,14 +92,33 @@ impl<T, L: Line<T>> Shared<T, L> {
     /// Changes the state, applies the rules to the change, and does outside of the lock what follows from it.
     ///
     /// No code of a user runs inside, a discipline apart: `change` returns whatever has a destructor.
-    pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State<T, L>, &mut After<T>) -> R) -> R {
-        let mut after = After { wakes: Few::default(), crossings: None, expired: Vec::new() };
-        let result = {
-            let mut state = sync::lock(&self.state);
-            let result = change(&mut state, &mut after);
-            state.balance(&mut after);
-            result
-        };
+    pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State<T, L>) -> R) -> R {
+        self.update_locked(self.lock(), change)
+    }
+
+    /// The same for one who has the lock, and has found that the queue is not quiet (rule 9).
+    fn update_locked<R>(
+        &self,
+        mut state: MutexGuard<'_, State<T, L>>,
+        change: impl FnOnce(&mut State<T, L>) -> R,
+    ) -> R {
+        let result = change(&mut state);
+        state.balance();
+        self.release(state);
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T, L>> {
+        sync::lock(&self.state)
+    }
+
+    /// Unlocks, and does what is to be done then.
+    fn release(&self, mut state: MutexGuard<'_, State<T, L>>) {
+        if state.after.is_empty() {
+            return;
+        }
+        let after = mem::take(&mut state.after);
+        drop(state);
         let After { wakes, crossings, expired } = after;
         // All of them, also where one panics.
         wakes.into_iter().for_each(|waker| contain(|| waker.wake()));
@@ -92,7 +126,6 @@ impl<T, L: Line<T>> Shared<T, L> {
             self.hooks.tell_pressure(crossings);
         }
         expired.into_iter().for_each(|item| self.hooks.expired(item));
-        result
     }
 
     /// The rank of an item, as the line's classifier sees it.
@@ -104,11 +137,11 @@ impl<T, L: Line<T>> Shared<T, L> {
     }
 
     pub(crate) fn close(&self) {
-        self.update(|state, _| state.close());
+        self.update(|state| state.close());
     }
 
     pub(crate) fn remove_receiver(&self) {
-        let left = self.update(|state, _| state.remove_receiver());
+        let left = self.update(|state| state.remove_receiver());
         left.into_iter().for_each(|item| self.hooks.undelivered(item));
     }
 }
@@ -121,7 +154,7 @@ impl<T: Send, L: SendLine<T>> Settle<T> for Shared<T, L> {
             _ => None,
         };
         // Left over: the value goes where `end` says, or is just dropped, both outside of the lock.
-        let left = self.update(|state, wakes| {
+        let left = self.update(|state| {
             let Some(place) = state.held.take_back(receipt) else { return item.map(|item| (item, false)) };
             match (&end, item) {
                 (End::Ack, item) => {
@@ -140,7 +173,7 @@ impl<T: Send, L: SendLine<T>> Settle<T> for Shared<T, L> {
                     let known = state.held.next_due();
                     state.held.put_back(item, place, due);
                     if state.held.next_due() != known {
-                        state.tell_time(wakes);
+                        state.tell_time();
                     }
                     None
                 }

@@ -39,7 +39,7 @@ impl Offer {
         slot: &mut Option<Parcel<T, L::Rank>>,
     ) {
         let mut nobody = Some(std::task::Waker::noop().clone());
-        match shared.update(|state, _| state.offer(&mut self.key, slot, &mut nobody)) {
+        match shared.update(|state| state.offer(&mut self.key, slot, &mut nobody)) {
             Step::Done(()) | Step::Parked => {}
             Step::Ask | Step::GiveWay => unreachable!("an offer brings its waker and overtakes nobody"),
         }
@@ -54,7 +54,7 @@ impl Offer {
     ) -> Poll<()> {
         let charge = ready!(coop::charge(cx));
         let mut waker = Some(cx.waker().clone());
-        match shared.update(|state, _| state.offer(&mut self.key, slot, &mut waker)) {
+        match shared.update(|state| state.offer(&mut self.key, slot, &mut waker)) {
             Step::Done(()) => {
                 charge.made_progress();
                 Poll::Ready(())
@@ -66,7 +66,7 @@ impl Offer {
 
     /// Ends the offer, and gives the item if nobody has taken it.
     pub(crate) fn withdraw<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) -> Option<Parcel<T, L::Rank>> {
-        self.key.take().and_then(|key| shared.update(|state, _| state.forget_ask(key)).1)
+        self.key.take().and_then(|key| shared.update(|state| state.forget_ask(key)).1)
     }
 }
 

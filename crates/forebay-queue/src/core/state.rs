@@ -29,6 +29,10 @@
 //!    polled. Whichever comes first makes ready what is due, and then rule 3 says whose it is.
 //! 8. An item whose time is over is taken out by whoever comes to take, or to ask for room, and finds it. A receiver
 //!    that was called for it waits again, as the first.
+//! 9. Most of the time a queue is *quiet*: nobody waits, nothing is promised to one who was not polled yet, and the
+//!    pressure is far from its marks. Then one item more or less changes nothing else, and the rules need not be
+//!    applied. Two numbers say how far that reaches; they follow from everything else, so whoever changes anything else
+//!    applies the rules, which ends with finding them anew.
 
 use std::mem;
 use std::task::Waker;
@@ -41,6 +45,7 @@ use super::tag::Parcel;
 use super::waiters::{Key, Turn, Waiters};
 use super::{After, moment};
 use crate::builder::{Options, WhenFull};
+use crate::pressure::Marks;
 use crate::{Line, Pressure, QueueStats, Sent, SetCapacityError};
 
 /// Everything that the queue's lock guards.
@@ -62,6 +67,14 @@ pub(crate) struct State<T, L: Line<T>> {
     rx: Waiters<()>,
     /// Those who wait for a change of pressure, or for the end.
     pub(crate) watchers: Waiters<()>,
+    /// What is to be done after the lock is released. Empty while nobody has the lock.
+    pub(super) after: After<T>,
+    /// Where the pressure changes, by items and by weight; `None` where that is not bounded.
+    marks: (Option<Marks>, Option<Marks>),
+    /// While fewer items than this can be taken, one more changes nothing else (rule 9).
+    quiet_below: usize,
+    /// While more items than this can be taken, one less changes nothing else (rule 9).
+    quiet_above: usize,
     senders: usize,
     receivers: usize,
     closed: bool,
@@ -133,7 +146,10 @@ pub(crate) enum Claim {
 
 impl<T, L: Line<T>> State<T, L> {
     pub(crate) fn new(options: Options, items: L::Items, order: L::Waiting) -> Self {
-        Self {
+        let mut state = Self {
+            marks: marks(&options),
+            quiet_below: 0,
+            quiet_above: usize::MAX,
             options,
             held: Held::new(items),
             tally: QueueStats::default(),
@@ -144,12 +160,15 @@ impl<T, L: Line<T>> State<T, L> {
             asked: 0,
             rx: Waiters::new(),
             watchers: Waiters::new(),
+            after: After::default(),
             senders: 1,
             receivers: 1,
             closed: false,
             told_closed: false,
             crossings: 0,
-        }
+        };
+        state.find_quiet();
+        state
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -168,15 +187,12 @@ impl<T, L: Line<T>> State<T, L> {
         QueueStats { held: self.held.waiting() + self.held.in_hand(), ..self.tally }
     }
 
-    pub(crate) fn set_capacity(
-        &mut self,
-        capacity: usize,
-        after: &mut After<T>,
-    ) -> Result<(), SetCapacityError> {
+    pub(crate) fn set_capacity(&mut self, capacity: usize) -> Result<(), SetCapacityError> {
         if capacity == 0 || self.is_rendezvous() {
             return Err(SetCapacityError { rendezvous: self.is_rendezvous() });
         }
         self.options.capacity = Some(capacity);
+        self.marks = marks(&self.options);
         // Who waits for more than that would wait for ever.
         let mut next = self.tx.first();
         while let Some(key) = next {
@@ -184,7 +200,7 @@ impl<T, L: Line<T>> State<T, L> {
             if let What::Places { min, .. } = self.tx.what(key).what
                 && min > capacity
             {
-                self.dismiss_ask(key, after);
+                self.dismiss_ask(key);
             }
         }
         Ok(())
@@ -246,6 +262,16 @@ impl<T, L: Line<T>> State<T, L> {
 
     fn has_ended(&self) -> bool {
         self.closed && self.held.waiting() == 0 && self.held.in_hand() == 0
+    }
+
+    /// May one item more be stored without applying the rules (rule 9)?
+    pub(crate) fn is_quiet_to_add(&self) -> bool {
+        self.held.ready() < self.quiet_below
+    }
+
+    /// How many items may be taken without applying the rules (rule 9).
+    pub(crate) fn quiet_to_take(&self) -> usize {
+        self.held.ready().saturating_sub(self.quiet_above)
     }
 
     // --- senders
@@ -338,7 +364,7 @@ impl<T, L: Line<T>> State<T, L> {
         key
     }
 
-    fn promise(&mut self, places: usize, each: usize) {
+    pub(crate) fn promise(&mut self, places: usize, each: usize) {
         self.granted += places;
         self.granted_weight = self.granted_weight.wrapping_add(places.wrapping_mul(each));
     }
@@ -484,23 +510,23 @@ impl<T, L: Line<T>> State<T, L> {
 
     /// Makes ready what was put off and is due (rule 7), and takes out what nobody wants any more (rule 8). Whoever waits
     /// gets what comes of it before the caller does.
-    pub(crate) fn refresh(&mut self, after: &mut After<T>) {
+    pub(crate) fn refresh(&mut self) {
         let ripe = self.held.next_due().is_some();
         if ripe {
             self.held.ripen(moment::now());
         }
-        if self.expire(after) || ripe {
-            self.balance(after);
+        if self.expire() || ripe {
+            self.balance();
         }
     }
 
     /// Rule 8. Says whether anything was taken out.
-    fn expire(&mut self, after: &mut After<T>) -> bool {
+    fn expire(&mut self) -> bool {
         let before = self.tally.expired;
         while let Some(expired) = self.held.pop_expired() {
             self.tally.dropped += 1;
             self.tally.expired += 1;
-            after.expired.push(expired.item);
+            self.after.expired.push(expired.item);
         }
         self.tally.expired > before
     }
@@ -545,21 +571,22 @@ impl<T, L: Line<T>> State<T, L> {
 
     /// Takes who is next, as [`claim`](Self::claim) has granted; `None` if what was left has expired meanwhile, never for
     /// the first that is claimed. At a rendezvous it wakes the sender whose offer it was.
-    pub(crate) fn take(&mut self, after: &mut After<T>) -> Option<Taken<T, L::Rank>> {
+    pub(crate) fn take(&mut self) -> Option<Taken<T, L::Rank>> {
         let taken = if self.is_rendezvous() && self.held.ready() == 0 {
-            self.take_offer(after)
+            self.take_offer()
         } else {
             self.held.pop()?
         };
         self.rx.pass(1);
         // What comes behind it may be over too.
-        self.expire(after);
+        self.expire();
         Some(taken)
     }
 
-    fn take_offer(&mut self, after: &mut After<T>) -> Taken<T, L::Rank> {
+    fn take_offer(&mut self) -> Taken<T, L::Rank> {
         let key = self.next_ask().expect("a claim is for an item or an offer");
-        after.wakes.extend(self.tx.serve_at(key));
+        let waker = self.tx.serve_at(key);
+        self.after.wakes.extend(waker);
         self.tally.accepted += 1;
         let What::Offer(parcel) = &mut self.tx.what(key).what else {
             unreachable!("a rendezvous has no places to ask for")
@@ -577,34 +604,57 @@ impl<T, L: Line<T>> State<T, L> {
     // --- everybody
 
     /// Applies the rules after a change: measures the pressure, grants places, calls receivers, tells the end.
-    pub(crate) fn balance(&mut self, after: &mut After<T>) {
+    pub(crate) fn balance(&mut self) {
         if self.closed {
             while let Some(key) = self.tx.first() {
-                self.dismiss_ask(key, after);
+                self.dismiss_ask(key);
             }
             if !mem::replace(&mut self.told_closed, true) {
-                self.tell_watchers(after);
+                self.tell_watchers();
             }
         }
         // Before places are granted: it may hold senders back, or let them go.
-        self.measure_pressure(after);
+        self.measure_pressure();
         if !self.tx.is_empty() && !self.is_rendezvous() {
-            self.grant(after);
+            self.grant();
         }
         while self.available() > self.rx.served()
             && let Some((_, waker)) = self.rx.serve()
         {
-            after.wakes.extend(waker);
+            self.after.wakes.extend(waker);
         }
         if self.has_ended() {
             while let Some(key) = self.rx.first() {
-                after.wakes.extend(self.rx.dismiss_at(key));
+                let waker = self.rx.dismiss_at(key);
+                self.after.wakes.extend(waker);
             }
+        }
+        self.find_quiet();
+    }
+
+    /// Rule 9.
+    fn find_quiet(&mut self) {
+        let rare =
+            self.held.next_due().is_some() || self.held.has_mortal() || self.options.max_weight.is_some();
+        let marks = self.marks.0.filter(|_| !rare);
+        (self.quiet_below, self.quiet_above) = match (self.pressure(), marks) {
+            _ if rare => (0, usize::MAX),
+            (_, None) => (usize::MAX, 0),
+            (Pressure::Normal, Some(marks)) => (marks.high_at - 1, 0),
+            (Pressure::High, Some(_)) if self.options.hold_senders => (0, usize::MAX),
+            (Pressure::High, Some(marks)) => (usize::MAX, marks.low_at),
+        };
+        self.quiet_below = self.quiet_below.min(self.capacity().saturating_sub(self.granted));
+        if self.closed || !self.rx.is_empty() || !self.tx.is_empty() || self.tx.served() > 0 {
+            self.quiet_below = 0;
+        }
+        if self.rx.served() > 0 || !self.tx.is_empty() {
+            self.quiet_above = usize::MAX;
         }
     }
 
     /// Rule 2.
-    fn grant(&mut self, after: &mut After<T>) {
+    fn grant(&mut self) {
         // Before the order is asked, which may cost something.
         while self.free(1, 0) > 0
             && let Some(key) = self.next_ask()
@@ -621,42 +671,40 @@ impl<T, L: Line<T>> State<T, L> {
             if let What::Places { got, .. } = &mut self.tx.what(key).what {
                 *got = more;
             }
-            after.wakes.extend(self.tx.serve_at(key));
+            let waker = self.tx.serve_at(key);
+            self.after.wakes.extend(waker);
         }
     }
 
     /// Sends a sender away that is in the line: what it waits for will not come.
-    fn dismiss_ask(&mut self, key: Key, after: &mut After<T>) {
+    fn dismiss_ask(&mut self, key: Key) {
         let &mut Ask { rank, seq, .. } = self.tx.what(key);
         self.order.remove(key, rank, seq);
-        after.wakes.extend(self.tx.dismiss_at(key));
+        let waker = self.tx.dismiss_at(key);
+        self.after.wakes.extend(waker);
     }
 
     /// Rule 7: something is due earlier than those who wait know.
-    pub(crate) fn tell_time(&mut self, after: &mut After<T>) {
-        self.rx.take_wakers(|waker| after.wakes.push(waker));
+    pub(crate) fn tell_time(&mut self) {
+        self.rx.take_wakers(|waker| self.after.wakes.push(waker));
     }
 
-    fn measure_pressure(&mut self, after: &mut After<T>) {
-        let Options { capacity, max_weight, watermarks, .. } = self.options;
+    fn measure_pressure(&mut self) {
         let now = self.pressure();
-        let by_items = capacity.is_some_and(|capacity| {
-            let len = if capacity == 0 { self.tx.len() } else { self.held.waiting() };
-            watermarks.update(now, len, capacity) == Pressure::High
-        });
-        let by_weight =
-            max_weight.is_some_and(|max| watermarks.update(now, self.held.weight(), max) == Pressure::High);
+        let len = if self.is_rendezvous() { self.tx.len() } else { self.held.waiting() };
+        let by_items = self.marks.0.is_some_and(|marks| marks.is_high(now, len));
+        let by_weight = self.marks.1.is_some_and(|marks| marks.is_high(now, self.held.weight()));
         if (by_items || by_weight) != (now == Pressure::High) {
             self.crossings += 1;
-            after.crossings = Some(self.crossings);
-            self.tell_watchers(after);
+            self.after.crossings = Some(self.crossings);
+            self.tell_watchers();
         }
     }
 
     /// There are few who watch, and it is rare that there is something to tell: all are woken to look.
-    fn tell_watchers(&mut self, after: &mut After<T>) {
+    fn tell_watchers(&mut self) {
         while let Some((_, waker)) = self.watchers.serve() {
-            after.wakes.extend(waker);
+            self.after.wakes.extend(waker);
         }
     }
 }
@@ -699,6 +747,12 @@ impl<T, R> Ask<T, R> {
             What::Offer(parcel) => parcel,
         }
     }
+}
+
+/// Where the pressure of a queue changes, by items and by weight.
+fn marks(options: &Options) -> (Option<Marks>, Option<Marks>) {
+    let at = |bound: Option<usize>| bound.map(|bound| options.watermarks.at(bound));
+    (at(options.capacity), at(options.max_weight))
 }
 
 /// One who is in the line is polled again: its waker may have changed.

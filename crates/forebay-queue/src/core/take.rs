@@ -2,10 +2,10 @@
 
 use std::task::{Context, Poll, ready};
 
+use super::Shared;
 use super::moment::Timer;
 use super::state::{Claim, Manners, State, Step};
 use super::waiters::Key;
-use super::{After, Shared};
 use crate::{Line, coop};
 
 /// One receiver's place in the line. It lives in the handle, since a handle waits for one thing at a time.
@@ -22,23 +22,34 @@ pub(crate) struct Taking {
 // === impl Taking ===
 
 impl Taking {
-    /// Waits until something can be taken, and lets `using` take it in the same lock section. `None`: ended.
+    /// Waits until something can be taken, and lets `using` take at most `max` of it in the same lock section. `None`:
+    /// ended.
     pub(crate) fn poll<T, L: Line<T>, R>(
         &mut self,
         shared: &Shared<T, L>,
         cx: &mut Context<'_>,
-        mut using: impl FnMut(&mut State<T, L>, &mut After<T>, usize) -> R,
+        max: usize,
+        mut using: impl FnMut(&mut State<T, L>, usize) -> R,
     ) -> Poll<Option<R>> {
         let charge = ready!(coop::charge(cx));
+        let gave_way = std::mem::take(&mut self.gave_way);
+        let mut state = shared.lock();
+        if let Some(n) = self.may_take_quietly(&state, max) {
+            let result = using(&mut state, n);
+            drop(state);
+            charge.made_progress();
+            return Poll::Ready(Some(result));
+        }
+        let mut locked = Some(state);
         // Cloned outside of the lock, since that is code of a user; and only once it turns out to be needed.
         let mut waker = None;
-        let gave_way = std::mem::take(&mut self.gave_way);
         let manners = if gave_way { Manners::Patient } else { Manners::Polite };
         loop {
-            let (step, due) = shared.update(|state, after| {
-                state.refresh(after);
+            let state = locked.take().unwrap_or_else(|| shared.lock());
+            let (step, due) = shared.update_locked(state, |state| {
+                state.refresh();
                 let step = match state.claim(&mut self.key, &mut waker, manners) {
-                    Step::Done(Claim::Take(n)) => Step::Done(Some(using(state, after, n))),
+                    Step::Done(Claim::Take(n)) => Step::Done(Some(using(state, n))),
                     Step::Done(Claim::Ended) => Step::Done(None),
                     Step::Done(Claim::Empty) | Step::Ask => Step::Ask,
                     Step::Parked => Step::Parked,
@@ -70,22 +81,32 @@ impl Taking {
     pub(crate) fn now<T, L: Line<T>, R>(
         &mut self,
         shared: &Shared<T, L>,
-        using: impl FnOnce(&mut State<T, L>, &mut After<T>, usize) -> R,
+        using: impl FnOnce(&mut State<T, L>, usize) -> R,
     ) -> Result<R, Claim> {
-        shared.update(|state, after| {
-            state.refresh(after);
+        let mut state = shared.lock();
+        if let Some(n) = self.may_take_quietly(&state, 1) {
+            return Ok(using(&mut state, n));
+        }
+        shared.update_locked(state, |state| {
+            state.refresh();
             match state.claim(&mut self.key, &mut None, Manners::Hasty) {
-                Step::Done(Claim::Take(n)) => Ok(using(state, after, n)),
+                Step::Done(Claim::Take(n)) => Ok(using(state, n)),
                 Step::Done(claim) => Err(claim),
                 Step::Ask | Step::Parked | Step::GiveWay => Err(Claim::Empty),
             }
         })
     }
 
+    /// How many, if nobody else is concerned (rule 9 of the state).
+    fn may_take_quietly<T, L: Line<T>>(&self, state: &State<T, L>, max: usize) -> Option<usize> {
+        let n = state.quiet_to_take();
+        (n > 0 && n >= max.min(state.held.ready()) && self.key.is_none()).then_some(n)
+    }
+
     /// Leaves the line.
     pub(crate) fn leave<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
         if let Some(key) = self.key.take() {
-            drop(shared.update(|state, _| state.forget_claim(key)));
+            drop(shared.update(|state| state.forget_claim(key)));
         }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) async fn watch<T, L: Line<T>, R>(
     poll_fn(|cx| {
         let mut waker = Some(cx.waker().clone());
         // Afterwards `waker` holds what is to be dropped outside of the lock.
-        shared.update(|state, _| match seen(state) {
+        shared.update(|state| match seen(state) {
             Some(result) => Poll::Ready(result),
             None => {
                 state.watch_on(&mut place.key, &mut waker);
@@ -39,7 +39,7 @@ struct Place<'a, T, L: Line<T>> {
 impl<T, L: Line<T>> Drop for Place<'_, T, L> {
     fn drop(&mut self) {
         if let Some(key) = self.key {
-            drop(self.shared.update(|state, _| state.stop_watching(key)));
+            drop(self.shared.update(|state| state.stop_watching(key)));
         }
     }
 }
