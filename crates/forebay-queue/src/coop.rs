@@ -28,3 +28,23 @@ impl Charge {
 pub(crate) fn charge(_: &mut Context<'_>) -> Poll<Charge> {
     Poll::Ready(Charge)
 }
+
+/// Lets others be polled, and comes back behind them. For a task that returns pending now.
+///
+/// Where the runtime has a way for a task to say so, this is it: the task is put behind those that are ready on its
+/// thread, and no idle thread is woken to take it over.
+#[cfg(all(feature = "tokio", not(loom)))]
+pub(crate) fn give_way(cx: &mut Context<'_>) {
+    use std::future::Future;
+    use std::pin::pin;
+
+    // Once is enough: it has handed the waker to the runtime by then.
+    let yielded = pin!(tokio::task::yield_now()).poll(cx);
+    debug_assert!(yielded.is_pending(), "the first poll yields");
+}
+
+/// Without a runtime the task is ready again at once.
+#[cfg(not(all(feature = "tokio", not(loom))))]
+pub(crate) fn give_way(cx: &mut Context<'_>) {
+    cx.waker().wake_by_ref();
+}

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::Shared;
@@ -63,8 +64,8 @@ impl Asking {
         cx: &mut Context<'_>,
         mut using: impl FnMut(&mut State<T, L>, Places) -> Asked<R, L::Rank>,
     ) -> Poll<R> {
-        // Cloned outside of the lock, since that is code of a user; and only once it turns out to be needed.
-        let mut waker = None;
+        // Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
+        let mut waker = if self.key.is_none() { shared.waker_to_send(cx) } else { None };
         if std::mem::take(&mut self.gave_way) {
             demand.manners = demand.manners.patient();
         }
@@ -75,7 +76,7 @@ impl Asking {
                 Step::Ask => waker = Some(cx.waker().clone()),
                 Step::GiveWay => {
                     self.gave_way = true;
-                    cx.waker().wake_by_ref();
+                    coop::give_way(cx);
                     return Poll::Pending;
                 }
             }
@@ -104,6 +105,7 @@ impl Asking {
             state.promise(1, demand.each);
             match using(&mut state, Places::Granted(1)) {
                 Asked::Done(result) if state.held.ready() == before + 1 && !state.held.has_mortal() => {
+                    shared.expectation.to_take.store(false, Ordering::Relaxed);
                     return Step::Done(result);
                 }
                 // It has kept the place, sent more than one, or one whose time will be over.

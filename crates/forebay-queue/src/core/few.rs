@@ -21,6 +21,11 @@ impl<X> Few<X> {
         self.first.is_none()
     }
 
+    /// The first, if there is no other.
+    pub(crate) fn take_only(&mut self) -> Option<X> {
+        if self.more.is_empty() { self.first.take() } else { None }
+    }
+
     pub(crate) fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.more.len()
     }

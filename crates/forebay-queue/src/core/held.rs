@@ -156,9 +156,6 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
 
     /// Takes one whose time is over.
     pub(crate) fn pop_expired(&mut self) -> Option<Taken<T, R>> {
-        if !self.items.has_mortal() {
-            return None;
-        }
         let taken = self.items.pop_expired(moment::clock());
         self.lighten(taken)
     }

@@ -21,7 +21,8 @@ mod watch;
 
 use std::mem;
 use std::sync::Arc;
-use std::task::Waker;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 pub(crate) use self::ask::{AskPlaces, Asked, Asking, Demand};
@@ -51,6 +52,15 @@ pub(crate) struct Shared<T, L: Line<T>> {
     pub(crate) options: Options,
     pub(crate) hooks: Hooks<T>,
     classifier: L::Classifier,
+    expectation: Expectation,
+}
+
+/// Who comes now, will it have to wait? Written under the lock, read before it. Only a guess: who expects to wait
+/// clones its waker first, and need not come a second time.
+#[derive(Default)]
+struct Expectation {
+    to_send: AtomicBool,
+    to_take: AtomicBool,
 }
 
 /// What is to be done once the lock is released.
@@ -81,7 +91,8 @@ impl<T> Default for After<T> {
 impl<T, L: Line<T>> Shared<T, L> {
     pub(crate) fn new(options: Options, hooks: Hooks<T>, line: L) -> Arc<Self> {
         let (items, order, classifier) = line.open();
-        Arc::new(Self { state: Mutex::new(State::new(options, items, order)), options, hooks, classifier })
+        let state = Mutex::new(State::new(options, items, order));
+        Arc::new(Self { state, options, hooks, classifier, expectation: Expectation::default() })
     }
 
     /// Looks at the state.
@@ -104,8 +115,19 @@ impl<T, L: Line<T>> Shared<T, L> {
     ) -> R {
         let result = change(&mut state);
         state.balance();
+        self.expectation.to_send.store(!state.has_room(), Ordering::Relaxed);
+        self.expectation.to_take.store(!state.has_something(), Ordering::Relaxed);
         self.release(state);
         result
+    }
+
+    /// A waker, if one who sends or takes now will probably need one.
+    fn waker_to_send(&self, cx: &Context<'_>) -> Option<Waker> {
+        self.expectation.to_send.load(Ordering::Relaxed).then(|| cx.waker().clone())
+    }
+
+    fn waker_to_take(&self, cx: &Context<'_>) -> Option<Waker> {
+        self.expectation.to_take.load(Ordering::Relaxed).then(|| cx.waker().clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T, L>> {
@@ -114,18 +136,19 @@ impl<T, L: Line<T>> Shared<T, L> {
 
     /// Unlocks, and does what is to be done then.
     fn release(&self, mut state: MutexGuard<'_, State<T, L>>) {
-        if state.after.is_empty() {
+        let first = state.after.wakes.take_only();
+        if !state.after.is_empty() {
+            let after = mem::take(&mut state.after);
+            drop(state);
+            first.into_iter().chain(after.wakes).for_each(wake);
+            if let Some(crossings) = after.crossings {
+                self.hooks.tell_pressure(crossings);
+            }
+            after.expired.into_iter().for_each(|item| self.hooks.expired(item));
             return;
         }
-        let after = mem::take(&mut state.after);
         drop(state);
-        let After { wakes, crossings, expired } = after;
-        // All of them, also where one panics.
-        wakes.into_iter().for_each(|waker| contain(|| waker.wake()));
-        if let Some(crossings) = crossings {
-            self.hooks.tell_pressure(crossings);
-        }
-        expired.into_iter().for_each(|item| self.hooks.expired(item));
+        first.into_iter().for_each(wake);
     }
 
     /// The rank of an item, as the line's classifier sees it.
@@ -144,6 +167,11 @@ impl<T, L: Line<T>> Shared<T, L> {
         let left = self.update(|state| state.remove_receiver());
         left.into_iter().for_each(|item| self.hooks.undelivered(item));
     }
+}
+
+/// Also where another one has panicked, the next is called.
+fn wake(waker: Waker) {
+    contain(|| waker.wake());
 }
 
 /// The queue itself is told how deliveries end; the reference that each delivery holds is a count, no allocation.

@@ -274,6 +274,16 @@ impl<T, L: Line<T>> State<T, L> {
         self.held.ready().saturating_sub(self.quiet_above)
     }
 
+    /// Could one who is not in the line have a place now?
+    pub(crate) fn has_room(&self) -> bool {
+        self.tx.is_empty() && self.free(1, 0) > 0
+    }
+
+    /// Could one who is not in the line take something now?
+    pub(crate) fn has_something(&self) -> bool {
+        self.available() > self.rx.served()
+    }
+
     // --- senders
 
     pub(crate) fn add_sender(&mut self) {
@@ -521,7 +531,11 @@ impl<T, L: Line<T>> State<T, L> {
     }
 
     /// Rule 8. Says whether anything was taken out.
+    #[inline]
     fn expire(&mut self) -> bool {
+        if !self.held.has_mortal() {
+            return false;
+        }
         let before = self.tally.expired;
         while let Some(expired) = self.held.pop_expired() {
             self.tally.dropped += 1;

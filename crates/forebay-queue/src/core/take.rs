@@ -1,5 +1,6 @@
 //! Waiting for items: the mechanism of `recv`, `recv_many` and `Source::poll_next`.
 
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use super::Shared;
@@ -33,16 +34,18 @@ impl Taking {
     ) -> Poll<Option<R>> {
         let charge = ready!(coop::charge(cx));
         let gave_way = std::mem::take(&mut self.gave_way);
+        // Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
+        let mut waker = if self.key.is_none() { shared.waker_to_take(cx) } else { None };
         let mut state = shared.lock();
         if let Some(n) = self.may_take_quietly(&state, max) {
             let result = using(&mut state, n);
+            shared.expectation.to_send.store(false, Ordering::Relaxed);
+            shared.expectation.to_take.store(state.held.ready() == 0, Ordering::Relaxed);
             drop(state);
             charge.made_progress();
             return Poll::Ready(Some(result));
         }
         let mut locked = Some(state);
-        // Cloned outside of the lock, since that is code of a user; and only once it turns out to be needed.
-        let mut waker = None;
         let manners = if gave_way { Manners::Patient } else { Manners::Polite };
         loop {
             let state = locked.take().unwrap_or_else(|| shared.lock());
@@ -65,7 +68,7 @@ impl Taking {
                 (Step::Ask, _) => waker = Some(cx.waker().clone()),
                 (Step::GiveWay, _) => {
                     self.gave_way = true;
-                    cx.waker().wake_by_ref();
+                    coop::give_way(cx);
                     return Poll::Pending;
                 }
                 (Step::Parked, None) => return Poll::Pending,
