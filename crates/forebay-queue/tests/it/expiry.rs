@@ -65,6 +65,19 @@ async fn room_of_an_expired_item_goes_to_who_has_waited() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn place_of_an_expired_item_is_not_the_newcomers() {
+    let (tx, rx) = builder().capacity(1).when_full(WhenFull::DropOldest).build();
+    tx.item(1).ttl(SECOND).try_send().expect("there is room");
+    let mut reserving = Driver::new(tx.reserve());
+    reserving.assert_pending();
+    advance(SECOND).await;
+    assert_eq!(tx.try_send(2), Ok(Sent::Displaced(2)), "the place is promised to the one who has waited");
+    let permit = reserving.assert_ready().expect("open");
+    permit.send(3).expect("open");
+    assert_eq!((rx.len(), rx.stats().expired), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn receiver_that_was_called_for_an_expired_item_waits_again_as_the_first() {
     let (tx, mut rx, _) = queue(4);
     let mut other = rx.clone();
@@ -118,6 +131,19 @@ async fn time_goes_on_in_a_consumers_hands() {
     drop(hands);
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
     assert_eq!(*expired.lock().expect("nobody panics"), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn plain_batch_behind_a_mortal_item_lives_on() {
+    let (tx, mut rx, expired) = queue(8);
+    tx.item(1).ttl(SECOND).try_send().expect("there is room");
+    tx.send_many(&mut vec![2, 3]).await.expect("there is room");
+    tx.item(4).ttl(SECOND).try_send().expect("there is room");
+    assert_eq!(rx.try_recv(), Ok(1));
+    advance(SECOND).await;
+    assert_eq!((rx.try_recv(), rx.try_recv()), (Ok(2), Ok(3)));
+    assert_eq!((rx.try_recv(), rx.len()), (Err(TryRecvError::Empty), 0));
+    assert_eq!(*expired.lock().expect("nobody panics"), [4]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,6 +72,24 @@ fn waiting_senders_are_served_by_class() {
 }
 
 #[test]
+fn sender_that_does_not_fit_yet_stays_the_next() {
+    let (tx, mut rx) =
+        builder().max_weight(10).weigher(|item: &u32| (item / 10) as usize).line(ranked::by(class)).build();
+    tx.try_send(40).expect("there is room");
+    tx.try_send(61).expect("there is room");
+    let mut light = Driver::new(tx.send(12));
+    light.assert_pending();
+    let mut heavy = Driver::new(tx.send(80));
+    heavy.assert_pending();
+    assert_eq!(rx.try_recv(), Ok(40));
+    light.assert_pending();
+    heavy.assert_pending();
+    assert_eq!(rx.try_recv(), Ok(61));
+    assert_eq!(heavy.assert_ready(), Ok(Sent::Stored));
+    assert_eq!(light.assert_ready(), Ok(Sent::Stored));
+}
+
+#[test]
 fn waiting_sender_that_leaves_is_forgotten_by_the_discipline() {
     let (tx, mut rx) = queue(1, WhenFull::Wait);
     tx.try_send(10).expect("there is room");

@@ -158,6 +158,7 @@ fn held_senders_rest_until_the_pressure_is_normal() {
     }
     rx.try_recv().expect("something is there");
     assert_eq!((tx.len(), tx.pressure()), (6, Normal));
+    assert!(waiting.iter().all(Driver::is_woken), "whoever took it has let them go");
     assert!(waiting.iter_mut().all(|sender| sender.poll().is_ready()), "all of them, since there is room");
     assert_eq!((tx.len(), tx.pressure()), (10, High));
 }

@@ -98,6 +98,26 @@ fn batch_goes_in_as_far_as_its_weight_allows() {
 }
 
 #[test]
+fn batch_that_goes_on_does_not_overtake_a_heavy_one_that_waits() {
+    let (tx, mut rx) = weighing(10).build();
+    tx.try_send(8).expect("there is room");
+    let mut batch = vec![3, 1, 1];
+    let mut many = Driver::new(tx.send_many(&mut batch));
+    let mut heavy = Driver::new(tx.send(9));
+    many.assert_pending();
+    heavy.assert_pending();
+    assert_eq!(rx.try_recv(), Ok(8));
+    many.assert_pending();
+    assert_eq!((rx.len(), rx.weight()), (1, 3), "the others would fit, but they come behind the heavy one");
+    assert_eq!(rx.try_recv(), Ok(3));
+    assert_eq!(heavy.assert_ready(), Ok(Sent::Stored));
+    many.assert_pending();
+    assert_eq!(rx.weight(), 10, "beside the heavy one there is room for one of the two");
+    assert_eq!((rx.try_recv(), rx.try_recv()), (Ok(9), Ok(1)));
+    assert_eq!(many.assert_ready(), Ok(()));
+}
+
+#[test]
 fn displacement_frees_enough_and_hands_back_all() {
     let (tx, _rx) = weighing(10).when_full(WhenFull::DropOldest).build();
     for weight in [2, 3, 4] {
@@ -111,11 +131,13 @@ fn displacement_frees_enough_and_hands_back_all() {
 
 #[test]
 fn youngest_are_displaced_until_it_fits() {
-    let (tx, _rx) = weighing(10).when_full(WhenFull::DropYoungest).build();
+    let (tx, mut rx) = weighing(10).when_full(WhenFull::DropYoungest).build();
     for weight in [4, 3, 2] {
         tx.try_send(weight).expect("there is room");
     }
     assert_eq!(tx.try_send(5), Ok(Sent::DisplacedMany(vec![2, 3])));
+    assert_eq!((rx.try_recv(), rx.weight()), (Ok(4), 5));
+    assert_eq!((rx.try_recv(), rx.weight()), (Ok(5), 0), "each is counted out by its own weight");
 }
 
 #[test]
