@@ -22,6 +22,26 @@
 //! # }
 //! ```
 //!
+//! # Which option do I want
+//!
+//! | I want | option | when it matters |
+//! | --- | --- | --- |
+//! | a bound in items | [`bounded`], [`Builder::capacity`] | always: it is what makes overload a decision |
+//! | nothing stored, an item passes from hand to hand | `bounded(0)` | the sender must know that somebody has it |
+//! | no bound | [`unbounded`] | the number of items is bounded elsewhere |
+//! | a bound in bytes, pixels, cost | [`Builder::max_weight`], [`Builder::weigher`], [`Sender::send_weighted`] | items vary in size |
+//! | a full queue to refuse, or to drop the new one, the youngest, the oldest | [`Builder::when_full`], [`Sent`], [`Builder::on_displaced`] | waiting is worse than losing |
+//! | producers told to slow down | [`Builder::watermarks`], [`Sender::pressure_changed`], [`Builder::on_pressure`] | they can do something else meanwhile |
+//! | producers held until it is worth their while again | [`Builder::hold_senders`] | runs and rests rather than lock step |
+//! | old items dropped | [`Outgoing::ttl`], [`Builder::on_expired`] | an answer that is late is worth nothing |
+//! | the urgent first | [`Builder::line`], [`By`] | some of what waits matters more |
+//! | to take an item out again, or make it more urgent | [`Outgoing::tracked`], [`Ticket`] | minds change while it waits |
+//! | something to travel with the item | [`Outgoing::header`], [`Delivery::headers`] | traces, tenants |
+//! | to know how each item ended | [`Source`], [`Delivery`], [`Builder::on_dead_letter`] | work must not be lost when it fails |
+//! | nothing lost when the consumers are gone | [`Builder::on_undelivered`] | somebody else can take over |
+//! | another bound while it runs | [`Sender::set_capacity`] | the load changes |
+//! | a line in front of a tower service | `layer` (feature `tower`) | callers wait, the service is one |
+//!
 //! # When not to use it
 //!
 //! To tell many consumers the same thing (`tokio::sync::broadcast`), to share only the latest value
@@ -39,8 +59,7 @@
 //! | write a future, a sink or a service by hand | [`poll_reserve`](Sender::poll_reserve), [`send_reserved`](Sender::send_reserved) | |
 //! | no runtime on this thread | [`blocking_send`](Sender::blocking_send) | [`blocking_recv`](Receiver::blocking_recv) |
 //! | say how each item ended | | the receiver as a [`Source`] of [`Delivery`] |
-//! | choose what full means | [`Builder::when_full`] | |
-//! | be told to slow down | [`pressure_changed`](Sender::pressure_changed), [`Builder::on_pressure`] | the same |
+//! | say what goes with the item: weight, time to live, headers, rank | [`item`](Sender::item) | |
 //!
 //! # What it promises
 //!
@@ -52,9 +71,14 @@
 //! handed to a hook, or dropped by the policy that the owner chose; and it is counted ([`QueueStats`]), so that the
 //! counts add up at any time.
 //!
-//! **Order.** First in, first out, for each sender and among all. An item that comes back takes its old place.
+//! **Order.** First in, first out, for each sender and among all; in a queue served [`By`] a discipline, in its order,
+//! and first in, first out among equals. An item that comes back takes its old place.
 //!
-//! **Fairness.** Those who wait are served in the order in which they came. Who is running may overtake one that
+//! **Bounds.** No more items wait than the capacity says, and nothing heavier than the weight says, but for what comes
+//! back from consumers. What is too heavy for the whole queue is refused, and never waits.
+//!
+//! **Fairness.** Those who wait are served in the order in which they came, or in the discipline's. One that is next and
+//! needs more room than there is, is waited for: nobody smaller goes first. Who is running may overtake one that
 //! was woken and has not been polled yet by 16 items at the most; then it joins the line. Calls that cannot wait
 //! (`try_`, and every sender of a queue that refuses or drops) cannot join it, and take what nobody was promised. A
 //! woken future that is neither polled nor dropped holds up what it was given (one item, or the places that it was
