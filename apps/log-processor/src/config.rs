@@ -94,7 +94,7 @@ pub struct Settings {
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
 
-    /// A longer line is cut into pieces of this size, and counted as long [default: 1MiB, at most 16MiB]
+    /// A longer line is cut into pieces of this size, and counted as long [default: 1MiB, at most 3MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     #[serde(deserialize_with = "size")]
     pub max_line: Option<ByteSize>,
@@ -307,10 +307,10 @@ impl Config {
                 "max-line",
                 settings.max_line.unwrap_or(ByteSize::mib(1)),
                 ByteSize::b(80),
-                // The batches in flight are bounded by their number, so their size must be, too.
-                ByteSize::mib(16),
+                // One line must fit into memory whatever it becomes: as JSON up to six times as much.
+                ByteSize::mib(3),
             )?)
-            .expect("16 MiB fit"),
+            .expect("3 MiB fit"),
             checkpoint_every: within(
                 "checkpoint-every",
                 settings.checkpoint_every.unwrap_or(ByteSize::mib(16)),
@@ -485,7 +485,7 @@ mod tests {
         let config = Config::new(settings("input = ['-']\noutput = '-'\nmax-line = '64KiB'")).unwrap();
         assert_eq!(config.max_line, 64 << 10);
         let error = Config::new(settings("input = ['-']\noutput = '-'\nmax-line = 7")).unwrap_err();
-        insta::assert_snapshot!(error, @"max-line is 7 B, which is outside 80 B to 16.0 MiB");
+        insta::assert_snapshot!(error, @"max-line is 7 B, which is outside 80 B to 3.0 MiB");
     }
 
     #[test]

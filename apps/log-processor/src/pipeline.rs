@@ -9,9 +9,11 @@
 //!              └──────────────── spare buffers ◀────────────────────┘
 //! ```
 //!
-//! **Memory** is bounded by the spare buffers: there are a fixed number of them, each holds at most a
-//! batch, and the reader reads only into one that it was given. So no stage can run ahead of a slow
-//! one, not even past a single batch that takes long while those behind it are done already.
+//! **Memory** is bounded by the reader: there are a fixed number of buffers, each of which holds at most
+//! a batch, and it reads only into one that came back. So no stage can run ahead of a slow one, not even
+//! past a single batch that takes long while those behind it are done already. Long lines make large
+//! batches, and what is written of a batch may be larger still: a batch goes its way only when the most
+//! that it may take has room in a budget beside those before it.
 //!
 //! **Shutdown** has one direction, whatever the reason. The reader ends (end of the inputs, a stop, or
 //! an output that cannot be written any more), so the batches end, so the pool ends, so the finished
@@ -194,23 +196,21 @@ pub async fn run(
     let buffers = config.workers.get() + WAITING + 2;
     // Goes round: what the writer is done with is what the reader may fill. This is the bound on memory.
     let (spare, spares) = queue::bounded(buffers);
-    for _ in 0..buffers {
-        spare.try_send(Vec::new()).expect("there is a place for each buffer");
-    }
     // Holds the reader back while all workers are busy.
     let (batch, batches) = queue::bounded(WAITING);
     // Never full, as there are only so many buffers: a worker is free as soon as it is done.
     let (done, finished) = queue::bounded(buffers);
 
-    // Reading blocks: a thread of its own.
-    let reader = Reader::new(inputs, missing, Arc::clone(&observer));
-    let mut reader = task::spawn_blocking(move || reader.run(spares, batch));
-    // Workers take batches by demand and finish them in any order.
     let processor = Arc::new(Processor::new(ProcessorOptions {
         parse: config.parse,
         filter: config.filter.clone(),
         format: config.format,
     }));
+
+    // Reading blocks: a thread of its own.
+    let reader = Reader::new(inputs, missing, Arc::clone(&processor), Arc::clone(&observer));
+    let mut reader = task::spawn_blocking(move || reader.run(buffers, spares, batch));
+    // Workers take batches by demand and finish them in any order.
     let pool = Pool::builder()
         .workers(config.workers.get())
         .source(batches)

@@ -1,5 +1,6 @@
 //! The first stage: reads batches from the inputs while there are buffers to read into.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use forebay::queue::{Receiver, Sender};
 use crate::batch::Batch;
 use crate::input::{InputError, Inputs, Step};
 use crate::pipeline::Observer;
+use crate::process::Processor;
 use crate::report::InputReport;
 
 /// Reads on the thread that calls [`run`](Reader::run).
@@ -15,8 +17,25 @@ pub(crate) struct Reader {
     inputs: Inputs,
     /// Failed before they could be opened.
     missing: Vec<InputError>,
+    /// Knows how much memory a batch may take.
+    processor: Arc<Processor>,
     observer: Arc<dyn Observer>,
 }
+
+/// The batches on their way, which come back as spare buffers in the order in which they went: the bound on memory.
+struct InFlight {
+    /// How many batches there may be.
+    most: usize,
+    /// How much memory each of them may take.
+    costs: VecDeque<usize>,
+    spares: Receiver<Vec<u8>>,
+    /// Came back and were not used again yet.
+    spare: Vec<Vec<u8>>,
+}
+
+/// How much memory all batches on their way may take, in bytes, unless it is a single one that takes more. Ordinary
+/// batches of a dozen workers fit in, whatever they hold; of long lines a few.
+const BUDGET: usize = 24 << 20;
 
 /// What the reader did.
 #[derive(Debug, Default)]
@@ -30,18 +49,26 @@ pub(crate) struct Read {
 // === impl Reader ===
 
 impl Reader {
-    pub(crate) fn new(inputs: Inputs, missing: Vec<InputError>, observer: Arc<dyn Observer>) -> Self {
-        Self { inputs, missing, observer }
+    pub(crate) fn new(
+        inputs: Inputs,
+        missing: Vec<InputError>,
+        processor: Arc<Processor>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        Self { inputs, missing, processor, observer }
     }
 
-    /// Reads until the inputs end or are stopped, or until nobody is left to take batches.
-    pub(crate) fn run(mut self, mut spares: Receiver<Vec<u8>>, batches: Sender<Batch>) -> Read {
+    /// Reads until the inputs end or are stopped, or until nobody is left to take batches, of which at most
+    /// `buffers` are on their way at once.
+    pub(crate) fn run(mut self, buffers: usize, spares: Receiver<Vec<u8>>, batches: Sender<Batch>) -> Read {
         let mut read = Read::default();
         for error in mem::take(&mut self.missing) {
             self.failed(None, error, &mut read);
         }
-        while let Some(buffer) = spares.blocking_recv()
+        let mut in_flight = InFlight { most: buffers, costs: VecDeque::new(), spares, spare: Vec::new() };
+        while let Some(buffer) = in_flight.buffer()
             && let Some(batch) = self.next_batch(buffer, &mut read)
+            && in_flight.admit(self.processor.most_memory(&batch.bytes)).is_some()
             && batches.blocking_send(batch).is_ok()
         {
             read.batches += 1;
@@ -66,6 +93,33 @@ impl Reader {
     fn failed(&self, input: Option<usize>, error: InputError, read: &mut Read) {
         self.observer.failed(&error);
         read.failures.push((input, error));
+    }
+}
+
+// === impl InFlight ===
+
+impl InFlight {
+    /// A buffer to read into, once there is one; none when nobody is left to give them back.
+    fn buffer(&mut self) -> Option<Vec<u8>> {
+        while self.costs.len() >= self.most {
+            self.take_back()?;
+        }
+        Some(self.spare.pop().unwrap_or_default())
+    }
+
+    /// Waits until a batch of that cost may go its way; none as above.
+    fn admit(&mut self, cost: usize) -> Option<()> {
+        while !self.costs.is_empty() && self.costs.iter().sum::<usize>() + cost > BUDGET {
+            self.take_back()?;
+        }
+        self.costs.push_back(cost);
+        Some(())
+    }
+
+    fn take_back(&mut self) -> Option<()> {
+        self.spare.push(self.spares.blocking_recv()?);
+        self.costs.pop_front();
+        Some(())
     }
 }
 

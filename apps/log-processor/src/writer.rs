@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::commit::{CommitError, Committer};
 use crate::config::Config;
-use crate::input::{Position, Stopper};
+use crate::input::{BATCH_BYTES, Position, Stopper};
 use crate::pipeline::Observer;
 use crate::process::{Edges, Processed};
 use crate::reorder::Reorder;
@@ -157,8 +157,13 @@ impl Writer {
                 Err(_) => break,
             }
             while let Some(batch) = self.reorder.pop() {
+                let mut buffer = self.take(batch);
+                // What was once long is not kept at that size while it waits.
+                if buffer.capacity() > 2 * BATCH_BYTES {
+                    buffer = Vec::new();
+                }
                 // It fails only when the reader has ended and wants no more buffers.
-                let _ = spare.try_send(self.take(batch));
+                let _ = spare.try_send(buffer);
             }
             if self.schedule.is_due(finished.is_empty()) {
                 self.settle(Committer::commit);

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::OutputFormat;
 use super::lines::Line;
+use crate::input::BATCH_BYTES;
 use crate::parse::Format;
 use crate::record::Record;
 use crate::render;
@@ -29,6 +30,10 @@ pub(super) struct Rendered {
     format: OutputFormat,
     bytes: Vec<u8>,
 }
+
+/// A block of this size is a mapping of its own for glibc, given back when it is dropped. A smaller one stays with the
+/// thread that made it, and there are many threads. How much of it is never touched does not matter.
+pub(super) const OWN_MAPPING: usize = 33 << 20;
 
 // === impl Ranges ===
 
@@ -68,8 +73,11 @@ impl Ranges {
 // === impl Rendered ===
 
 impl Rendered {
-    pub(super) fn new(format: OutputFormat) -> Self {
-        Self { format, bytes: Vec::new() }
+    /// For `length` bytes of input, of which not more than `most` comes.
+    pub(super) fn new(format: OutputFormat, length: usize, most: impl FnOnce() -> usize) -> Self {
+        // A buffer that grows is copied, and takes twice its size meanwhile. Room that is not used costs nothing.
+        let room = if length > BATCH_BYTES { most().max(OWN_MAPPING) } else { 0 };
+        Self { format, bytes: Vec::with_capacity(room) }
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {

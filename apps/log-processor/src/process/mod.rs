@@ -8,13 +8,17 @@ mod counts;
 mod kept;
 mod lines;
 
+use std::borrow::Cow;
+use std::str::Utf8Chunk;
+
 use crate::filter::Filter;
+use crate::input::BATCH_BYTES;
 use crate::parse::{Format, ParseMode, parse};
 use crate::record::{Record, Value};
 use crate::render::Piece;
 
 pub use counts::{Counts, FormatCounts};
-use kept::{Kept, Ranges, Rendered};
+use kept::{Kept, OWN_MAPPING, Ranges, Rendered};
 use lines::{Line, lines};
 
 /// How a [`Processor`] reads, chooses and writes lines.
@@ -103,6 +107,21 @@ impl Processor {
         *format == OutputFormat::Raw && *parse == ParseMode::Plain && filter.is_none()
     }
 
+    /// How many bytes a batch may take in memory while it is in work and until it is written, itself included.
+    ///
+    /// JSON spells a control byte with six (`\u0001`). A byte that is no UTF-8 becomes the three of U+FFFD, in the
+    /// text that is parsed and again in what is written. And each line gets a name and quotes around it.
+    pub(crate) fn most_memory(&self, bytes: &[u8]) -> usize {
+        const NAMED: usize = b"{\"message\":\"\",\"continued\":true}\n".len();
+        match self.options.format {
+            OutputFormat::Raw if self.only_counts() => bytes.len(),
+            OutputFormat::Raw => bytes.len() * (1 + 3),
+            OutputFormat::Json | OutputFormat::Logfmt => {
+                bytes.len() * (1 + 6) + memchr::memchr_iter(b'\n', bytes).count() * NAMED
+            }
+        }
+    }
+
     /// Takes a batch's bytes and gives back what to write of them.
     pub fn process(&self, bytes: Vec<u8>, edges: Edges) -> Processed {
         let format = self.options.format;
@@ -114,7 +133,7 @@ impl Processor {
                 Processed { bytes: kept.cut(bytes), ..processed }
             }
             OutputFormat::Json | OutputFormat::Logfmt => {
-                let mut kept = Rendered::new(format);
+                let mut kept = Rendered::new(format, bytes.len(), || self.most_memory(&bytes));
                 let processed = self.run(&bytes, edges, &mut kept);
                 Processed { bytes: kept.into_bytes(), ..processed }
             }
@@ -139,7 +158,7 @@ impl Processor {
                     self.decide(&line, text, &mut record, kept)
                 }
                 Err(_) => {
-                    let text = String::from_utf8_lossy(line.content);
+                    let text = lossy(line.content);
                     self.decide(&line, &text, &mut Record::default(), kept)
                 }
             };
@@ -172,10 +191,28 @@ impl Processor {
 
 /// A later piece of an over-long line is no record by itself, and whether it stays is not known here.
 fn keep_piece(line: &Line<'_>, kept: &mut impl Kept) {
-    let text = String::from_utf8_lossy(line.content);
+    let text = lossy(line.content);
     let mut record = Record::default();
     record.push("message", Value::Text(&text));
     kept.keep(line, Format::Plain, &text, &record);
+}
+
+/// A line as text, with U+FFFD for what is no UTF-8.
+///
+/// As `String::from_utf8_lossy`, which makes room as it goes and so may take twice as much: a line may be long.
+fn lossy(line: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(line) {
+        return Cow::Borrowed(text);
+    }
+    let replacement = |chunk: &Utf8Chunk<'_>| if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
+    let length = line.utf8_chunks().map(|chunk| chunk.valid().len() + replacement(&chunk).len()).sum();
+    let room = if line.len() > BATCH_BYTES { OWN_MAPPING.max(length) } else { length };
+    let mut text = String::with_capacity(room);
+    for chunk in line.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.push_str(replacement(&chunk));
+    }
+    Cow::Owned(text)
 }
 
 /// The way through when there is nothing to decide: the lines are counted and that is all.

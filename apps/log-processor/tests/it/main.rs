@@ -25,6 +25,8 @@ mod signals;
 mod state;
 // Last lines without a line end, which the next run may find longer.
 mod last_line;
+// Peaks of memory over inputs of any size and content.
+mod memory;
 // Killed at random moments and at each fault point: nothing lost, nothing doubled.
 mod crash;
 // A worker that panics: an error, never a gap.
