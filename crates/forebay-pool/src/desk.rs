@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::hands::{Hands, RunEnd};
-use crate::pool::Shared;
 use crate::rules::Rules;
+use crate::shared::Shared;
 use crate::{PoolHandle, WorkContext};
 
 /// What a worker has from its hiring to its leaving, whatever handlers it wears out.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
 
-use crate::pool::Shared;
+use crate::shared::Shared;
 use crate::{Phase, PoolStats};
 
 /// A weak handle of a pool, from [`Pool::handle`](crate::Pool::handle) or a handler's

@@ -51,8 +51,9 @@
 //! | … that needs something of its own for each worker | [`handler_per_worker`](Builder::handler_per_worker) | the item |
 //! | … that asks who it is, or steers the pool | [`handler_in`](Builder::handler_in) | a [`WorkContext`], the item |
 //! | work that must not be lost when it fails | [`handler_delivery`](Builder::handler_delivery) | the [`Delivery`](forebay_queue::Delivery), to settle |
-//! | … and can stay where it is | [`handler_mut`](Builder::handler_mut) | the item, borrowed |
 //! | … and asks | [`handler_delivery_in`](Builder::handler_delivery_in) | a [`WorkContext`], the delivery |
+//! | … and can stay where it is | [`handler_mut`](Builder::handler_mut) | the item, borrowed |
+//! | work that is cheaper together | [`handler_batch`](Builder::handler_batch) | a `Vec` of deliveries |
 //! | a tower stack (limits, timeouts, retries) | [`service`](Builder::service) | the item as the request |
 //! | … that cannot be cloned, or must be new after a panic | [`service_per_worker`](Builder::service_per_worker) | the item as the request |
 //!
@@ -95,12 +96,15 @@
 //! # Semantics at the edges
 //!
 //! - **Demand.** The source is asked for as many items as there are workers that wait, so no item lies in the pocket
-//!   of a busy worker, and none is taken that nobody could start (but for [keys](Builder::per_key)). There is no dispatcher: the worker that becomes free asks.
+//!   of a busy worker, and none is taken that nobody could start (but for [keys](Builder::per_key) and
+//!   [batches](Builder::batch)). There is no dispatcher: the worker that becomes free asks.
 //! - **Order.** Items start in the order of the source, and end in any. Among the workers there is no order.
 //! - **[Resizing](Pool::resize)** cuts nothing short: a worker that is to leave finishes its item first.
 //!   **[Pausing](Pool::pause)** starts nothing new, and a shutdown ends it. Both may come from a handler.
 //! - **[Keys](Builder::per_key)** that are busy hold up no worker: up to [`look_aside`](Builder::look_aside) items are
 //!   taken and set aside meanwhile. They count as held, and go back when the pool is aborted.
+//! - **[Batches](Builder::batch)** are formed one at a time, for a worker that waits. One that is being formed counts as
+//!   held, is not waited for when the pool is closed, and goes back when it is aborted.
 //! - **Panics** are contained around the handler's call and each poll of its future, and in the destructors of both.
 //!   Each is counted and is one `error` event with the worker; one that ends an item's run names the attempt too, and
 //!   rebuilds the worker's handler. With `panic = "abort"` nothing can be contained.
@@ -136,6 +140,7 @@ mod handler;
 mod hands;
 mod intake;
 mod rules;
+mod shared;
 mod supervisor;
 mod worker;
 

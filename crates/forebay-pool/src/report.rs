@@ -61,7 +61,8 @@ pub struct PoolStats {
     pub dead_lettered: u64,
     /// Items in hand now.
     pub held: usize,
-    /// How many of those no worker has yet: their key is occupied.
+    /// How many of those no worker has yet: their key is busy, or their batch not
+    /// complete.
     pub set_aside: usize,
     /// How many of the failed and returned were aborted at the deadline: in a handler, or moved elsewhere by one.
     pub aborted: u64,

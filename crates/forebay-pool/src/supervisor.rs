@@ -29,8 +29,8 @@ use crate::contain::contain;
 use crate::desk::Desk;
 use crate::intake::Outage;
 use crate::outcome::chain_of;
-use crate::pool::Shared;
 use crate::report::EndedBy;
+use crate::shared::Shared;
 use crate::worker::Crew;
 use crate::{Phase, WorkerId};
 

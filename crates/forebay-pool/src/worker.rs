@@ -37,6 +37,9 @@ pub(crate) trait Crew<T>: Send + Sync {
 
     /// Whether the handlers are lent deliveries.
     fn lends(&self) -> bool;
+
+    /// Whether the handlers take batches.
+    fn batches(&self) -> bool;
 }
 
 /// A crew whose handlers `M` makes.
@@ -81,6 +84,10 @@ impl<T: Send + 'static, M: Make<T>> Crew<T> for CrewOf<M> {
     fn lends(&self) -> bool {
         M::Handle::LENDS
     }
+
+    fn batches(&self) -> bool {
+        M::Handle::BATCHES
+    }
 }
 
 // === impl Seated ===
@@ -123,7 +130,7 @@ impl<T: Send + 'static> Seated<'_, T> {
             return RunEnd::Cancelled;
         }
         let mut cut = match contain(|| self.desk.cut()) {
-            Ok(Some(cut)) if cut.at <= Instant::now() => {
+            Ok(Some(cut)) if matches!(cut.end, RunEnd::Expired) && cut.at <= Instant::now() => {
                 hands.skip();
                 return cut.end;
             }

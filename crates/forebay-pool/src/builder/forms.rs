@@ -7,7 +7,7 @@ use forebay_queue::Delivery;
 use tower_service::Service;
 
 use super::{Builder, Handled, Input, Missing};
-use crate::handler::{ByDelivery, ByDeliveryIn, ByService, ByValue, ByValueIn};
+use crate::handler::{ByBatch, ByDelivery, ByDeliveryIn, ByService, ByValue, ByValueIn};
 use crate::outcome::{BoxError, IntoOutcome};
 use crate::rules::Rules;
 use crate::worker::{Crew, CrewOf};
@@ -190,6 +190,49 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
                 done
             }
         })
+    }
+
+    /// Runs `handler` on batches of deliveries, each of which it settles by itself: for what costs less together, such
+    /// as rows of a database, or lines of a file. [`batch`](Self::batch) says what makes a batch.
+    ///
+    /// What it does not settle goes back, so an error or a panic concerns those that are not acked by then.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use forebay_pool::Pool;
+    /// use forebay_queue::Delivery;
+    ///
+    /// async fn insert(rows: Vec<Delivery<u32>>) -> Result<(), &'static str> {
+    ///     // BEGIN; INSERT …; COMMIT
+    ///     rows.into_iter().for_each(Delivery::ack);
+    ///     Ok(())
+    /// }
+    ///
+    /// let pool = Pool::builder()
+    ///     .workers(2)
+    ///     .batch(50, Duration::from_millis(100))
+    ///     .queue(1000)
+    ///     .handler_batch(insert)
+    ///     .start()?;
+    /// for row in 0..120 {
+    ///     pool.produce(row).await?;
+    /// }
+    /// assert_eq!(pool.finish().await.completed, 120); // in batches of 50, 50 and 20
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn handler_batch<F, Fut>(self, handler: F) -> Builder<I, Handled<T>>
+    where
+        F: Fn(Vec<Delivery<T>>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        self.handled(CrewOf::new(ByBatch(move |_| {
+            let handler = Arc::clone(&handler);
+            move |batch| handler(batch)
+        })))
     }
 
     /// Runs `handler` on each item, beside the [context](WorkContext) of its work: which worker and attempt it is,

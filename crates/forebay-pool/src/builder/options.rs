@@ -17,6 +17,8 @@ pub(super) struct Options {
     pub(super) rate_per_key: Option<Rate>,
     /// How many items may wait for their key.
     pub(super) look_aside: usize,
+    pub(super) batch: Option<(usize, Duration)>,
+    pub(super) batch_weight: Option<usize>,
 }
 
 // === impl Options ===
@@ -32,6 +34,8 @@ impl Options {
             per_key: None,
             rate_per_key: None,
             look_aside: 1024,
+            batch: None,
+            batch_weight: None,
         }
     }
 }
@@ -66,7 +70,7 @@ impl<I, H> Builder<I, H> {
     /// How long one attempt at an item may take, from the handler's call. Then its future is dropped at its next
     /// await, and the item ends as the [table](crate#what-becomes-of-an-item) says. By default there is no limit.
     ///
-    /// [`Duration::ZERO`] leaves time for nothing: no item is even started.
+    /// With [`Duration::ZERO`] only handlers that need not wait are done in time.
     ///
     /// `tower::timeout` is for a service among other layers, and knows nothing of items; this one counts them, and
     /// returns those that can be.
@@ -174,6 +178,54 @@ impl<I, H> Builder<I, H> {
     /// of other keys: a larger number looks further past a key that is busy, and holds more items.
     pub fn look_aside(mut self, items: usize) -> Self {
         self.options.look_aside = items.max(1);
+        self
+    }
+
+    /// How many items make a batch for [`handler_batch`](Self::handler_batch), and how long its first item waits for
+    /// the others.
+    ///
+    /// `max_items` is at least 1: 0 counts as 1. With a `max_wait` of zero a batch is what is there already, and
+    /// nobody waits. By default 100 and zero. A pool that is closed does not wait for more.
+    ///
+    /// One batch is formed at a time, and only while a worker waits for it. Its items count as
+    /// [held](crate::PoolStats::held), though no worker has them.
+    pub fn batch(mut self, max_items: usize, max_wait: Duration) -> Self {
+        self.options.batch = Some((max_items.max(1), max_wait));
+        self
+    }
+
+    /// The most that a batch for [`handler_batch`](Self::handler_batch) may [weigh](forebay_queue::Delivery::weight): it
+    /// is complete before the item that would make it weigh more. An item that weighs more by itself is a batch by
+    /// itself.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use forebay_pool::Pool;
+    /// use forebay_queue::Delivery;
+    ///
+    /// let (tx, rx) = forebay_queue::builder().capacity(100).weigher(String::len).build();
+    /// let pool = Pool::builder()
+    ///     .workers(1)
+    ///     .batch(500, Duration::from_millis(5))
+    ///     .batch_weight(10)
+    ///     .source(rx)
+    ///     .handler_batch(|batch: Vec<Delivery<String>>| async move {
+    ///         assert!(batch.iter().map(Delivery::weight).sum::<usize>() <= 10);
+    ///         batch.into_iter().for_each(Delivery::ack);
+    ///     })
+    ///     .start()?;
+    /// for line in ["four", "score", "and", "seven", "years", "ago"] {
+    ///     tx.send(line.to_owned()).await?;
+    /// }
+    /// drop(tx);
+    /// assert_eq!(pool.finish().await.completed, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batch_weight(mut self, max: usize) -> Self {
+        self.options.batch_weight = Some(max);
         self
     }
 

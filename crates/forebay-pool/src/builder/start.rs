@@ -13,8 +13,9 @@ use tracing::Instrument;
 use super::{Builder, Handled, Input, Options};
 use crate::contain::contain;
 use crate::hands::{Hands, Settlements, Terms};
-use crate::intake::{GateLimits, Intake, StockPlan};
-use crate::pool::{Pool, Shared};
+use crate::intake::{BatchLimits, GateLimits, Intake, StockPlan};
+use crate::pool::Pool;
+use crate::shared::Shared;
 use crate::supervisor::{Order, Supervisor};
 use crate::{OnFailure, Rate, WorkerId};
 
@@ -49,6 +50,14 @@ pub enum StartError {
     /// Bounds for each key need to know the key of an item.
     #[error("per_key and rate_per_key need to know the key of an item: use `key` after the handler")]
     NoKey,
+    /// Only some handlers take batches.
+    #[error("batch and batch_weight are for `handler_batch`, and this handler takes items one by one")]
+    NoBatches,
+    /// The items of a batch are worked on together, so none of them can be cut short.
+    #[error(
+        "items of a batch have no deadline of their own: use `timeout`, or a handler that takes them one by one"
+    )]
+    NoDeadlines,
     /// Workers are tokio tasks.
     #[error(
         "a pool must be started within a tokio runtime: call `start` from async code, or enter the runtime first"
@@ -79,6 +88,8 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             per_key,
             rate_per_key,
             look_aside,
+            batch,
+            batch_weight,
         } = self.options;
         let Handled { crew, mut rules } = self.handler;
         rules.timeout = timeout;
@@ -91,6 +102,12 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         }
         if rules.key_of.is_none() && (per_key.is_some() || rate_per_key.is_some()) {
             return Err(StartError::NoKey);
+        }
+        if !crew.batches() && (batch.is_some() || batch_weight.is_some()) {
+            return Err(StartError::NoBatches);
+        }
+        if crew.batches() && rules.deadline_of.is_some() {
+            return Err(StartError::NoDeadlines);
         }
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         // There is no other way to ask. Where it panics, what would follow is a pool whose shutdown does.
@@ -110,8 +127,14 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             }
             _ => {}
         }
-        let terms =
-            Arc::new(Terms { redelivers, max_attempts, backoff, on_failure, keyed: rules.key_of.is_some() });
+        let terms = Arc::new(Terms {
+            redelivers,
+            max_attempts,
+            backoff,
+            on_failure,
+            keyed: rules.key_of.is_some(),
+            batches: crew.batches(),
+        });
         let settlements = Arc::new(Settlements::default());
         let hands: Vec<_> = (0..workers)
             .map(|index| Arc::new(Hands::new(WorkerId(index), Arc::clone(&terms), Arc::clone(&settlements))))
@@ -122,7 +145,13 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             waiting: look_aside,
             keys: MAX_KEYS.max(look_aside),
         });
-        let plan = StockPlan { key_of: rules.key_of.clone(), gate };
+        let (items, wait) = batch.unwrap_or((100, Duration::ZERO));
+        let batch = crew.batches().then(|| BatchLimits {
+            items,
+            weight: batch_weight,
+            wait: u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX),
+        });
+        let plan = StockPlan { key_of: rules.key_of.clone(), gate, batch };
         let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements), plan);
         let shared = Arc::new(Shared::new(intake, hands, terms, rules, settlements, backoff, undelivered));
 

@@ -3,6 +3,8 @@
 //! A worker drives a [`Handle`]; a [`Make`] builds it, and builds it anew after a panic. The other forms are
 //! closures over these, made in the builder.
 
+/// Functions that take a batch.
+mod batch;
 /// Functions that take the item.
 mod by_value;
 /// Functions that take the delivery.
@@ -20,6 +22,7 @@ use tokio::time::Instant;
 use crate::desk::Desk;
 use crate::outcome::BoxError;
 
+pub(crate) use batch::ByBatch;
 pub(crate) use by_value::ByValue;
 pub(crate) use delivery::ByDelivery;
 pub(crate) use in_context::{ByDeliveryIn, ByValueIn};
@@ -62,6 +65,9 @@ pub(crate) trait Handle<T>: Send + 'static {
 
     /// Whether the handler is given the context of its run.
     const IN_CONTEXT: bool = false;
+
+    /// Whether the handler takes all that is in the worker's hands at once.
+    const BATCHES: bool = false;
 
     /// Waits until the handler can take one item. Asked before the worker takes one.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use forebay_queue::{Delivery, End, Receipt, Settle};
 use slab::Slab;
 
+use super::back::{Back, CameBack, Facts, Lent, Settlement};
 use super::terms::{Rest, RunEnd, Terms, Verdict};
 use crate::intake::KeyHash;
 
@@ -69,27 +70,6 @@ pub(super) struct Ledger<T> {
     telling: usize,
 }
 
-/// A delivery that is out of our hands.
-struct Lent<T> {
-    /// What the pool calls this delivery.
-    receipt: Receipt,
-    /// What the source calls it.
-    source_receipt: Receipt,
-    source: Option<Arc<dyn Settle<T>>>,
-    attempt: u32,
-    enqueued_at: Option<SystemTime>,
-    key: Option<KeyHash>,
-    /// Which run it was lent to.
-    run: u32,
-    /// It came back during its run, and waits for the run to finish.
-    came_back: Option<CameBack<T>>,
-}
-
-struct CameBack<T> {
-    item: Option<T>,
-    after: Duration,
-}
-
 /// An item that left the hands, and was counted.
 pub(super) struct Ended<T> {
     pub(super) became: Became,
@@ -106,20 +86,6 @@ pub(super) enum Finish<T> {
     Ended(Ended<T>),
     /// The item lies in the inbox again, to be started on after so long.
     Again(Duration),
-}
-
-/// Something that the source is to be told, once the ledger's lock is released.
-pub(super) struct Settlement<T> {
-    back: Back<T>,
-    end: End,
-    /// The value is not to go along, even if it is there.
-    discard: bool,
-}
-
-/// A delivery that is ours again.
-enum Back<T> {
-    Kept(Delivery<T>),
-    Lent(Lent<T>, Option<T>),
 }
 
 // === impl Became ===
@@ -217,24 +183,22 @@ impl<T> Ledger<T> {
         self.lend_to_run(given, settler)
     }
 
+    /// Starts a run by batch: each delivery will tell `settler` how it ends.
+    pub(super) fn lend_all(&mut self, settler: &Arc<dyn Settle<T>>) -> Vec<Delivery<T>> {
+        self.run = self.run.wrapping_add(1);
+        let inbox = std::mem::take(&mut self.inbox);
+        inbox.into_iter().map(|given| self.lend_to_run(given, Arc::clone(settler))).collect()
+    }
+
     fn lend_to_run(&mut self, given: Given<T>, settler: Arc<dyn Settle<T>>) -> Delivery<T> {
         let Given { delivery, key } = given;
-        let (attempt, enqueued_at, run) = (delivery.attempt(), delivery.enqueued_at(), self.run);
+        let (attempt, facts, run) = (delivery.attempt(), Facts::of(&delivery), self.run);
         let place = self.lent.vacant_entry();
         let receipt = Receipt::new(u64::from(self.lent_so_far) << 32 | place.key() as u64);
         self.lent_so_far = self.lent_so_far.wrapping_add(1);
         self.lent_to_run.push(receipt);
         delivery.map_settler(|source_receipt, source| {
-            place.insert(Lent {
-                receipt,
-                source_receipt,
-                source,
-                attempt,
-                enqueued_at,
-                key,
-                run,
-                came_back: None,
-            });
+            place.insert(Lent { receipt, source_receipt, source, attempt, facts, key, run, came_back: None });
             (receipt, settler)
         })
     }
@@ -342,6 +306,15 @@ impl<T> Ledger<T> {
 
     pub(super) fn is_cancelled(&self) -> bool {
         self.cancelled
+    }
+
+    /// The same for what else the run left. [`Finish::Nothing`]: that was all.
+    pub(super) fn finish_more(&mut self, terms: &Terms, run_end: &RunEnd, may_retry: bool) -> Finish<T> {
+        let finish = self.finish_next(terms, run_end, may_retry);
+        if matches!((run_end, &finish), (RunEnd::Aborted, Finish::Ended(_))) {
+            self.tally.aborted += 1;
+        }
+        finish
     }
 
     fn finish_next(&mut self, terms: &Terms, run_end: &RunEnd, may_retry: bool) -> Finish<T> {
@@ -481,95 +454,24 @@ impl<T> Ledger<T> {
     }
 }
 
-// === impl Lent ===
-
-impl<T> Lent<T> {
-    /// It came back without an end that says what is to become of it.
-    fn come_back(self, came_back: CameBack<T>, may_retry: bool) -> (Back<T>, Rest) {
-        let CameBack { item, after } = came_back;
-        let (has_item, has_source) = (item.is_some(), self.source.is_some());
-        let rest = Rest { attempt: self.attempt, after, has_item, has_source, may_retry };
-        (Back::Lent(self, item), rest)
-    }
-}
-
-// === impl Back ===
-
-impl<T> Back<T> {
-    fn attempt(&self) -> u32 {
-        match self {
-            Self::Kept(delivery) => delivery.attempt(),
-            Self::Lent(lent, _) => lent.attempt,
-        }
-    }
-
-    /// The key that it occupies by itself. That of what a run kept is held by the run.
-    fn key(&self) -> Option<KeyHash> {
-        match self {
-            Self::Kept(_) => None,
-            Self::Lent(lent, _) => lent.key,
-        }
-    }
-
-    /// The delivery as the source made it, to be tried again.
-    fn into_delivery(self) -> Delivery<T> {
-        let (lent, item) = match self {
-            Self::Kept(delivery) => return delivery,
-            Self::Lent(lent, item) => (lent, item.expect("only what has its item is tried again")),
-        };
-        let delivery = match lent.source {
-            Some(source) => Delivery::new(item, lent.source_receipt, source),
-            None => Delivery::unsettled(item),
-        };
-        match lent.enqueued_at {
-            Some(at) => delivery.with_enqueued_at(at),
-            None => delivery,
-        }
-    }
-}
-
 // === impl Finish ===
 
 impl<T> Finish<T> {
+    /// What became of the item.
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Nothing => "settled or moved before",
+            Self::Ended(ended) => ended.became.as_str(),
+            Self::Again(_) => "tried again",
+        }
+    }
+
     fn ended(self) -> Option<Ended<T>> {
         match self {
             Self::Ended(ended) => Some(ended),
             Self::Nothing | Self::Again(_) => None,
         }
     }
-}
-
-// === impl Settlement ===
-
-impl<T> Settlement<T> {
-    /// Tells the source. Runs its code, and the item's destructor.
-    pub(super) fn tell(self) {
-        let Self { back, end, discard } = self;
-        match back {
-            Back::Kept(mut delivery) => {
-                if discard {
-                    drop(delivery.take());
-                }
-                match end {
-                    End::Ack => delivery.ack(),
-                    End::Nack { after } => delivery.nack(after),
-                    End::DeadLetter { reason } => delivery.dead_letter(reason),
-                }
-            }
-            Back::Lent(lent, item) => {
-                let item = if discard { drop_now(item) } else { item };
-                match lent.source {
-                    Some(source) => source.settle(lent.source_receipt, item, end),
-                    None => drop(item),
-                }
-            }
-        }
-    }
-}
-
-fn drop_now<T>(item: Option<T>) -> Option<T> {
-    drop(item);
-    None
 }
 
 /// Where in the slab a lent delivery is; the upper half of its receipt tells it from others that were there.

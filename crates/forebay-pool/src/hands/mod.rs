@@ -11,7 +11,9 @@
 //! why it comes back, and how often it did. One that outlives its run (the handler moved it elsewhere) stays in
 //! the hands, held, until whoever has it settles it. The pool ends after that, or at its deadline.
 
-/// The account, and what its rules decide.
+/// Deliveries that are out of our hands, or back.
+mod back;
+/// The account.
 mod ledger;
 /// Which runs are over.
 mod runs;
@@ -32,7 +34,8 @@ use crate::contain::contain;
 use crate::intake::KeyHash;
 use crate::{OnFailure, WorkerId};
 
-use self::ledger::{Became, Ended, Finish, Ledger, Settlement};
+use self::back::Settlement;
+use self::ledger::{Became, Ended, Finish, Ledger};
 
 pub(crate) use self::ledger::{Given, Tally};
 pub(crate) use self::runs::Runs;
@@ -115,6 +118,15 @@ impl<T> Hands<T> {
         self.lock().lend(settler)
     }
 
+    /// Starts a run by batch: all that is in the inbox goes to the handler.
+    pub(crate) fn lend_all(self: &Arc<Self>) -> Vec<Delivery<T>>
+    where
+        T: Send + 'static,
+    {
+        let settler: Arc<dyn Settle<T>> = Arc::<Self>::clone(self);
+        self.lock().lend_all(&settler)
+    }
+
     /// The worker is about to poll a handler that was lent its delivery.
     ///
     /// Until it leaves the poll, `settle` does not ring: most handlers settle at their end, and a worker at its end
@@ -193,10 +205,21 @@ impl<T> Hands<T> {
         };
         let again = match finish {
             Finish::Nothing => {
-                self.report(attempt, run_end, "settled or moved before");
+                self.report(attempt, run_end, finish.as_str());
                 None
             }
-            finish => self.follow(attempt, run_end, finish),
+            finish => {
+                self.report(attempt, run_end, finish.as_str());
+                let mut again = self.follow(finish);
+                // What else a batch left was told about by the one event.
+                while self.terms.batches
+                    && let more = self.finish_more(run_end, may_retry)
+                    && !matches!(more, Finish::Nothing)
+                {
+                    again = again.max(self.follow(more));
+                }
+                again
+            }
         };
         if self.terms.keyed {
             self.settlements.release(self.lock().release());
@@ -204,15 +227,15 @@ impl<T> Hands<T> {
         again
     }
 
-    fn follow(&self, attempt: u32, run_end: &RunEnd, finish: Finish<T>) -> Option<Duration> {
+    fn finish_more(&self, run_end: &RunEnd, may_retry: bool) -> Finish<T> {
+        self.lock().finish_more(&self.terms, run_end, may_retry)
+    }
+
+    fn follow(&self, finish: Finish<T>) -> Option<Duration> {
         match finish {
             Finish::Nothing => None,
-            Finish::Again(after) => {
-                self.report(attempt, run_end, "tried again");
-                Some(after)
-            }
+            Finish::Again(after) => Some(after),
             Finish::Ended(Ended { became, settlement, key, .. }) => {
-                self.report(attempt, run_end, became.as_str());
                 self.deposit(became);
                 self.tell_source(settlement);
                 self.settlements.release(key.into_iter());

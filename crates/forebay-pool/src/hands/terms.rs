@@ -19,6 +19,8 @@ pub(crate) struct Terms {
     pub(crate) on_failure: Option<OnFailure>,
     /// Whether items have keys.
     pub(crate) keyed: bool,
+    /// Whether a run may have several.
+    pub(crate) batches: bool,
 }
 
 /// How a run ended, as the worker saw it.

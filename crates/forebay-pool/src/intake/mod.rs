@@ -31,6 +31,8 @@
 //! asks would have to be woken, which costs more than to wait out a poll, and who asks would go on asking for
 //! others while its own item lies in its hands.
 
+/// When a batch is complete.
+mod batch;
 /// Which items may start, where keys bound them.
 mod gate;
 /// What the lock guards.
@@ -50,6 +52,7 @@ use crate::hands::{Hands, Settlements};
 
 use self::state::{Afterwards, Gauges, Pause, State};
 
+pub(crate) use self::batch::BatchLimits;
 pub(crate) use self::gate::{GateLimits, KeyHash};
 pub(crate) use self::state::Outage;
 pub(crate) use self::stock::{StockAccount, StockPlan, StockTally};

@@ -279,9 +279,23 @@ impl<T: Send + 'static> State<T> {
 
     /// Rule 2. `asker` is served first: it is running, and needs no wake-up.
     pub(super) fn ask(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
-        if self.stock.is_some() {
-            self.serve(asker, afterwards);
+        if self.stock.is_none() {
+            self.ask_source(asker, afterwards);
+            return;
         }
+        self.serve(asker, false, afterwards);
+        loop {
+            self.ask_source(asker, afterwards);
+            // What was left to wait for more need not do so, if there is no more. Who led may be served by that, so
+            // that the source must be asked for another.
+            if !self.serve(asker, true, afterwards) || self.waiting.is_empty() {
+                break;
+            }
+        }
+        self.mind_due(afterwards);
+    }
+
+    fn ask_source(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
         while !self.ended
             && !self.unavailable
             && self.pause == Pause::No
@@ -313,7 +327,6 @@ impl<T: Send + 'static> State<T> {
                 Err(panic) => self.break_off(panicked(panic), afterwards),
             }
         }
-        self.mind_due(afterwards);
     }
 
     /// How many items there is a use for.
@@ -324,18 +337,22 @@ impl<T: Send + 'static> State<T> {
         }
     }
 
-    /// Gives what is in stock to workers that wait.
-    fn serve(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
-        let Some(mut stock) = self.stock.take() else { return };
+    /// Gives what is in stock to workers that wait. `idle`: the source has nothing more for now. `true`: somebody
+    /// was served.
+    fn serve(&mut self, asker: Option<usize>, idle: bool, afterwards: &mut Afterwards<T>) -> bool {
+        let Some(mut stock) = self.stock.take() else { return false };
         let now = stock.now();
+        let mut some = false;
         while !self.ended
             && self.pause == Pause::No
             && let Some(seat) = self.next_seat(asker)
-            && stock.give(&self.seats[seat].hands, now)
+            && stock.give(&self.seats[seat].hands, now, idle, self.closed)
         {
             self.served(seat, asker, afterwards);
+            some = true;
         }
         self.stock = Some(stock);
+        some
     }
 
     /// Calls the supervisor if something will be due before it looks.
@@ -417,7 +434,7 @@ impl<T: Send + 'static> State<T> {
             }
         }
         self.out = out;
-        self.serve(asker, afterwards);
+        self.serve(asker, false, afterwards);
     }
 
     /// Is there nothing to wait for: has the source confirmed all, or will it never?

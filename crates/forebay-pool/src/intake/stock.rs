@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use forebay_queue::Delivery;
 use tokio::time::Instant;
 
+use super::batch::{BatchLimits, Forming};
 use super::gate::{Gate, GateLimits, KeyHash};
 use crate::contain::contain;
 use crate::hands::{Given, Hands};
@@ -21,6 +22,7 @@ use crate::rules::KeyOf;
 pub(crate) struct StockPlan<T> {
     pub(crate) key_of: Option<KeyOf<T>>,
     pub(crate) gate: Option<GateLimits>,
+    pub(crate) batch: Option<BatchLimits>,
 }
 
 pub(super) struct Stock<T> {
@@ -28,6 +30,7 @@ pub(super) struct Stock<T> {
     gate: Option<Gate<Delivery<T>>>,
     /// Free to start.
     ready: VecDeque<Given<T>>,
+    batch: Option<Forming<Given<T>>>,
     /// Time is told since then.
     epoch: Instant,
     account: Arc<StockAccount>,
@@ -56,11 +59,14 @@ pub(crate) struct StockAccount(Mutex<StockTally>);
 
 impl<T> StockPlan<T> {
     pub(super) fn into_stock(self, account: Arc<StockAccount>) -> Option<Stock<T>> {
-        self.key_of.as_ref()?;
+        if self.key_of.is_none() && self.batch.is_none() {
+            return None;
+        }
         Some(Stock {
             key_of: self.key_of,
             gate: self.gate.map(Gate::new),
             ready: VecDeque::new(),
+            batch: self.batch.map(Forming::new),
             epoch: Instant::now(),
             account,
         })
@@ -69,7 +75,7 @@ impl<T> StockPlan<T> {
 
 impl<T> Default for StockPlan<T> {
     fn default() -> Self {
-        Self { key_of: None, gate: None }
+        Self { key_of: None, gate: None, batch: None }
     }
 }
 
@@ -95,11 +101,9 @@ impl StockTally {
 impl<T> Stock<T> {
     /// The time, where it matters.
     pub(super) fn now(&self) -> u64 {
-        if self.gate.as_ref().is_some_and(Gate::uses_time) {
-            u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
-        } else {
-            0
-        }
+        let matters = self.gate.as_ref().is_some_and(Gate::uses_time)
+            || self.batch.as_ref().is_some_and(Forming::uses_time);
+        if matters { u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX) } else { 0 }
     }
 
     /// That time, as the runtime's timers want it.
@@ -113,19 +117,17 @@ impl<T> Stock<T> {
     ///
     /// The delivery comes back, with what was said, if finding its key panicked.
     pub(super) fn put(&mut self, delivery: Delivery<T>) -> Result<(), (Delivery<T>, String)> {
-        let key = match (&self.key_of, delivery.item()) {
-            (Some(key_of), Some(item)) => match contain(|| key_of(item)) {
-                Ok(key) => Some(key),
-                Err(panic) => {
-                    let mut tally = self.account.lock();
-                    tally.taken += 1;
-                    tally.dead_lettered += 1;
-                    tally.panics += 1;
-                    tally.telling += 1;
-                    return Err((delivery, panic));
-                }
-            },
-            _ => None,
+        let key_of = self.key_of.as_ref();
+        let key = match contain(|| key_of.zip(delivery.item()).map(|(key_of, item)| key_of(item))) {
+            Ok(key) => key,
+            Err(panic) => {
+                let mut tally = self.account.lock();
+                tally.taken += 1;
+                tally.dead_lettered += 1;
+                tally.panics += 1;
+                tally.telling += 1;
+                return Err((delivery, panic));
+            }
         };
         {
             let mut tally = self.account.lock();
@@ -140,20 +142,36 @@ impl<T> Stock<T> {
     }
 
     /// Gives to a worker that waits what it is to start on, if there is something.
-    pub(super) fn give(&mut self, hands: &Hands<T>, now: u64) -> bool {
-        let next = self.next(now);
-        let some = next.is_some();
-        if let Some(given) = next {
+    ///
+    /// `idle`: the source has nothing more for now; `last`: nor will it get anything.
+    pub(super) fn give(&mut self, hands: &Hands<T>, now: u64, idle: bool, last: bool) -> bool {
+        let Some(mut batch) = self.batch.take() else {
+            let Some(given) = self.next(now) else { return false };
             let mut tally = self.account.lock();
             tally.held -= 1;
             hands.give_all(std::iter::once(given));
+            return true;
+        };
+        while batch.wants() > 0
+            && let Some(given) = self.next(now)
+        {
+            let weight = given.delivery.weight();
+            batch.add(given, weight, now);
         }
-        some
+        let complete = batch.is_complete(now, idle, last);
+        if complete {
+            let given = batch.take(now);
+            let mut tally = self.account.lock();
+            tally.held -= given.len();
+            hands.give_all(given.into_iter());
+        }
+        self.batch = Some(batch);
+        complete
     }
 
     fn next(&mut self, now: u64) -> Option<Given<T>> {
-        if let Some(given) = self.ready.pop_front() {
-            return Some(given);
+        if let Some(next) = self.ready.pop_front() {
+            return Some(next);
         }
         let (key, delivery) = self.gate.as_mut()?.next(now)?;
         Some(Given { delivery, key: Some(key) })
@@ -161,17 +179,23 @@ impl<T> Stock<T> {
 
     /// How many items to ask for on behalf of so many workers.
     pub(super) fn demand(&self, waiting: usize) -> usize {
-        match &self.gate {
-            Some(gate) => waiting.min(gate.room()),
+        let usable = match &self.batch {
+            Some(_) if waiting == 0 => 0,
+            Some(batch) => batch.wants().saturating_sub(self.ready.len()),
             None => waiting,
+        };
+        match &self.gate {
+            Some(gate) => usable.min(gate.room()),
+            None => usable,
         }
     }
 
     /// When something that is here may be given although nothing else happens.
     pub(super) fn due(&self) -> Option<u64> {
-        let gate = self.gate.as_ref()?;
         // Keys that are only remembered matter to nobody, unless there are too many.
-        if gate.len() > 0 || gate.room() == 0 { gate.due() } else { None }
+        let gate = self.gate.as_ref().filter(|gate| gate.len() > 0 || gate.room() == 0);
+        let batch = self.batch.as_ref().and_then(Forming::due);
+        gate.and_then(Gate::due).into_iter().chain(batch).min()
     }
 
     /// These keys are no longer occupied by items that were given.
@@ -185,10 +209,20 @@ impl<T> Stock<T> {
 
     /// Takes out what has this key, to be set aside.
     pub(super) fn cancel(&mut self, key: KeyHash) -> Vec<Delivery<T>> {
-        let mut out = Vec::new();
+        let mut set_aside = Vec::new();
         if let Some(gate) = &mut self.gate {
-            gate.remove(key, &mut out);
+            gate.remove(key, &mut set_aside);
         }
+        let mut free = Vec::new();
+        if let Some(batch) = &mut self.batch {
+            batch.remove(|given| given.key == Some(key), &mut free);
+        }
+        // The others were free to start, and occupied their key from then on.
+        if let Some(gate) = &mut self.gate {
+            free.iter().for_each(|_| gate.release(key));
+        }
+        let free = free.into_iter().map(|given| given.delivery);
+        let out: Vec<_> = set_aside.into_iter().chain(free).collect();
         let mut tally = self.account.lock();
         tally.held -= out.len();
         tally.dead_lettered += out.len() as u64;
@@ -199,7 +233,12 @@ impl<T> Stock<T> {
 
     /// Takes out everything, to be returned.
     pub(super) fn drain(&mut self) -> Vec<Delivery<T>> {
-        let mut out: Vec<_> = self.ready.drain(..).map(|given| given.delivery).collect();
+        let mut free = Vec::new();
+        if let Some(batch) = &mut self.batch {
+            batch.remove(|_| true, &mut free);
+        }
+        free.extend(self.ready.drain(..));
+        let mut out: Vec<_> = free.into_iter().map(|given| given.delivery).collect();
         if let Some(gate) = &mut self.gate {
             out.extend(gate.drain());
         }

@@ -27,8 +27,14 @@ impl Line {
 
     fn over(source: RecordingSource<u32>, script: Script<u32>, workers: usize) -> Self {
         let backoff = Backoff::default();
-        let terms =
-            Arc::new(Terms { redelivers: false, max_attempts: 5, backoff, on_failure: None, keyed: false });
+        let terms = Arc::new(Terms {
+            redelivers: false,
+            max_attempts: 5,
+            backoff,
+            on_failure: None,
+            keyed: false,
+            batches: false,
+        });
         let settlements = Arc::new(Settlements::default());
         let hands: Vec<_> = (0..workers)
             .map(|index| Arc::new(Hands::new(WorkerId(index), Arc::clone(&terms), Arc::clone(&settlements))))

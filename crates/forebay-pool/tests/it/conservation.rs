@@ -28,6 +28,8 @@ enum Act {
 enum Form {
     Value,
     Delivery,
+    /// At most so many, which wait for so many milliseconds.
+    Batch(usize, u64),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +100,11 @@ fn act() -> impl Strategy<Value = Act> {
 
 prop_compose! {
     fn run()(
-        form in prop_oneof![Just(Form::Value), Just(Form::Delivery)],
+        form in prop_oneof![
+            Just(Form::Value),
+            Just(Form::Delivery),
+            (1..5_usize, prop_oneof![Just(0), 1..100_u64]).prop_map(|(items, wait)| Form::Batch(items, wait)),
+        ],
         redelivers: bool,
         workers in 1..5_usize,
         max_attempts in 1..4_u32,
@@ -183,6 +189,17 @@ async fn by_delivery(mut delivery: Delivery<Item>) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Does with the first what it says, and acks the others before or after that.
+async fn by_batch(mut batch: Vec<Delivery<Item>>) -> Result<(), &'static str> {
+    let first = batch.remove(0);
+    let (now, later): (Vec<_>, Vec<_>) =
+        batch.into_iter().partition(|delivery| delivery.item().is_some_and(|item| item.0 % 2 == 0));
+    now.into_iter().for_each(Delivery::ack);
+    by_delivery(first).await?;
+    later.into_iter().for_each(Delivery::ack);
+    Ok(())
+}
+
 /// Watches the counters at every step of the runtime that it gets, as long as the pool runs.
 async fn watch(pool: &Pool<Item>, script: &Script<Item>) {
     loop {
@@ -206,7 +223,10 @@ async fn conserves(run: Run) {
     let builder = RecordingSource::builder().items(items);
     let (source, script) = if run.redelivers { builder.redelivers().build() } else { builder.build() };
     let mut builder = Pool::builder().workers(run.workers).max_attempts(run.max_attempts);
-    let keeps = run.keeps_copies || matches!(run.form, Form::Delivery);
+    if let Form::Batch(items, wait) = run.form {
+        builder = builder.batch(items, Duration::from_millis(wait));
+    }
+    let keeps = run.keeps_copies || !matches!(run.form, Form::Value);
     match run.policy {
         Policy::Fail => builder = builder.on_failure(OnFailure::Fail),
         Policy::Return if keeps => builder = builder.on_failure(OnFailure::Return),
@@ -224,6 +244,7 @@ async fn conserves(run: Run) {
     let builder = match run.form {
         Form::Value => builder.handler(by_value),
         Form::Delivery => builder.handler_delivery(by_delivery),
+        Form::Batch(..) => builder.handler_batch(by_batch),
     };
     let builder = if run.keeps_copies { builder.keep_copies() } else { builder };
     let builder = if run.keys.is_some() { builder.key(|item| item.0 % 3) } else { builder };
@@ -265,7 +286,8 @@ async fn conserves(run: Run) {
         _ => 0,
     });
     let most_workers = most_workers.fold(run.workers, usize::max);
-    assert!(record.demands.iter().all(|&demand| demand <= most_workers));
+    let most = if let Form::Batch(items, _) = run.form { items } else { most_workers };
+    assert!(record.demands.iter().all(|&demand| demand <= most));
 
     // Every item is accounted for: it left for good, or it is with the source again.
     let gone = report.completed + report.failed + report.dead_lettered;

@@ -35,6 +35,9 @@ mod time_limits;
 /// Bounds for each key, and cancelling by key.
 mod keys;
 
+/// Handlers that take several deliveries at once.
+mod batches;
+
 /// Items that come back: backoff, attempts, deliveries that are moved elsewhere.
 mod returning;
 

@@ -1,0 +1,150 @@
+//! Deliveries that are out of our hands, and what is done with them when they are back.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use forebay_queue::{Delivery, End, Headers, Receipt, Settle};
+
+use super::terms::Rest;
+use crate::intake::KeyHash;
+
+/// A delivery that is out of our hands.
+pub(super) struct Lent<T> {
+    /// What the pool calls this delivery.
+    pub(super) receipt: Receipt,
+    /// What the source calls it.
+    pub(super) source_receipt: Receipt,
+    pub(super) source: Option<Arc<dyn Settle<T>>>,
+    pub(super) attempt: u32,
+    /// What else the source said of it.
+    pub(super) facts: Facts,
+    pub(super) key: Option<KeyHash>,
+    /// Which run it was lent to.
+    pub(super) run: u32,
+    /// It came back during its run, and waits for the run to finish.
+    pub(super) came_back: Option<CameBack<T>>,
+}
+
+/// What a delivery says of its item, so that it can be made again.
+pub(super) struct Facts {
+    enqueued_at: Option<SystemTime>,
+    weight: usize,
+    headers: Headers,
+}
+
+pub(super) struct CameBack<T> {
+    pub(super) item: Option<T>,
+    pub(super) after: Duration,
+}
+
+/// Something that the source is to be told, once the ledger's lock is released.
+pub(super) struct Settlement<T> {
+    pub(super) back: Back<T>,
+    pub(super) end: End,
+    /// The value is not to go along, even if it is there.
+    pub(super) discard: bool,
+}
+
+/// A delivery that is ours again.
+pub(super) enum Back<T> {
+    Kept(Delivery<T>),
+    Lent(Lent<T>, Option<T>),
+}
+
+// === impl Lent ===
+
+impl<T> Lent<T> {
+    /// It came back without an end that says what is to become of it.
+    pub(super) fn come_back(self, came_back: CameBack<T>, may_retry: bool) -> (Back<T>, Rest) {
+        let CameBack { item, after } = came_back;
+        let (has_item, has_source) = (item.is_some(), self.source.is_some());
+        let rest = Rest { attempt: self.attempt, after, has_item, has_source, may_retry };
+        (Back::Lent(self, item), rest)
+    }
+}
+
+// === impl Facts ===
+
+impl Facts {
+    pub(super) fn of<T>(delivery: &Delivery<T>) -> Self {
+        Self {
+            enqueued_at: delivery.enqueued_at(),
+            weight: delivery.weight(),
+            headers: delivery.headers().clone(),
+        }
+    }
+
+    fn tell<T>(self, delivery: Delivery<T>) -> Delivery<T> {
+        let Self { enqueued_at, weight, headers } = self;
+        let delivery = delivery.with_weight(weight).with_headers(headers);
+        match enqueued_at {
+            Some(at) => delivery.with_enqueued_at(at),
+            None => delivery,
+        }
+    }
+}
+
+// === impl Back ===
+
+impl<T> Back<T> {
+    pub(super) fn attempt(&self) -> u32 {
+        match self {
+            Self::Kept(delivery) => delivery.attempt(),
+            Self::Lent(lent, _) => lent.attempt,
+        }
+    }
+
+    /// The key that it occupies by itself. That of what a run kept is held by the run.
+    pub(super) fn key(&self) -> Option<KeyHash> {
+        match self {
+            Self::Kept(_) => None,
+            Self::Lent(lent, _) => lent.key,
+        }
+    }
+
+    /// The delivery as the source made it, to be tried again.
+    pub(super) fn into_delivery(self) -> Delivery<T> {
+        let (lent, item) = match self {
+            Self::Kept(delivery) => return delivery,
+            Self::Lent(lent, item) => (lent, item.expect("only what has its item is tried again")),
+        };
+        let delivery = match lent.source {
+            Some(source) => Delivery::new(item, lent.source_receipt, source),
+            None => Delivery::unsettled(item),
+        };
+        lent.facts.tell(delivery)
+    }
+}
+
+// === impl Settlement ===
+
+impl<T> Settlement<T> {
+    /// Tells the source. Runs its code, and the item's destructor.
+    pub(super) fn tell(self) {
+        let Self { back, end, discard } = self;
+        match back {
+            Back::Kept(mut delivery) => {
+                if discard {
+                    drop(delivery.take());
+                }
+                match end {
+                    End::Ack => delivery.ack(),
+                    End::Nack { after } => delivery.nack(after),
+                    End::DeadLetter { reason } => delivery.dead_letter(reason),
+                }
+            }
+            Back::Lent(lent, item) => {
+                let item = if discard { drop_now(item) } else { item };
+                match lent.source {
+                    Some(source) => source.settle(lent.source_receipt, item, end),
+                    None => drop(item),
+                }
+            }
+        }
+    }
+}
+
+fn drop_now<T>(item: Option<T>) -> Option<T> {
+    drop(item);
+    None
+}

@@ -1,0 +1,202 @@
+//! What the handle, the supervisor and the workers of a pool share.
+
+use std::hash::{BuildHasher as _, Hash};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::hands::{Hands, Settlements, Terms};
+use crate::intake::{Command, Intake};
+use crate::report::EndedBy;
+use crate::rules::Rules;
+use crate::{Backoff, Phase, PoolStats, Report, WorkerId};
+
+/// What the handle, the supervisor and the workers share.
+pub(crate) struct Shared<T> {
+    pub(crate) intake: Intake<T>,
+    /// One pair for each worker there ever was: an account is kept when its worker has left.
+    hands: Mutex<Vec<Arc<Hands<T>>>>,
+    terms: Arc<Terms>,
+    pub(crate) rules: Rules<T>,
+    pub(crate) settlements: Arc<Settlements>,
+    /// For items that are returned, and for a source or a worker that fails again and again.
+    pub(crate) backoff: Backoff,
+    pub(crate) phase: watch::Sender<Phase>,
+    /// Whether somebody closed the source through the handle.
+    closed: AtomicBool,
+    restarts: AtomicU64,
+    /// Counted by the hook of the pool's own queue.
+    undelivered: Arc<AtomicU64>,
+    started: Instant,
+}
+
+// === impl Shared ===
+
+impl<T: Send + 'static> Shared<T> {
+    pub(crate) fn new(
+        intake: Intake<T>,
+        hands: Vec<Arc<Hands<T>>>,
+        terms: Arc<Terms>,
+        rules: Rules<T>,
+        settlements: Arc<Settlements>,
+        backoff: Backoff,
+        undelivered: Arc<AtomicU64>,
+    ) -> Self {
+        Self {
+            intake,
+            hands: Mutex::new(hands),
+            terms,
+            rules,
+            settlements,
+            backoff,
+            phase: watch::Sender::new(Phase::Open),
+            closed: AtomicBool::new(false),
+            restarts: AtomicU64::new(0),
+            undelivered,
+            started: Instant::now(),
+        }
+    }
+
+    /// Goes on to `phase`, unless the pool is there or further already.
+    pub(crate) fn enter(&self, phase: Phase) {
+        let entered = self.phase.send_if_modified(|now| {
+            let forward = *now < phase;
+            if forward {
+                *now = phase;
+            }
+            forward
+        });
+        if entered {
+            tracing::debug!(?phase, "pool goes on");
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.enter(Phase::Closing);
+        self.intake.obey(Command::Close);
+    }
+
+    pub(crate) fn pause(&self, until: Option<Instant>) {
+        self.intake.obey(Command::Pause(until));
+        if self.intake.is_paused() {
+            tracing::debug!(by_itself = until.is_some(), "pool is paused");
+        }
+        // It is the supervisor who looks at the clock.
+        self.settlements.ring();
+    }
+
+    pub(crate) fn resume(&self) {
+        if self.intake.is_paused() {
+            tracing::debug!("pool is resumed");
+        }
+        self.intake.obey(Command::Resume);
+    }
+
+    pub(crate) fn resize(&self, workers: usize) {
+        let workers = workers.max(1);
+        self.intake.obey(Command::Resize(workers));
+        tracing::debug!(workers, "pool is resized");
+        // It is the supervisor who hires.
+        self.settlements.ring();
+    }
+
+    pub(crate) fn cancel<K: Hash + ?Sized>(&self, key: &K) -> usize {
+        if self.rules.key_of.is_none() {
+            return 0;
+        }
+        let key = self.rules.seed.hash_one(key);
+        // First what was not given to anybody: what is given meanwhile is then found in somebody's hands.
+        let waiting = self.intake.cancel(key);
+        let all = self.hands().clone();
+        waiting + all.iter().filter(|hands| hands.cancel(key)).count()
+    }
+
+    /// The hands of worker `id`, who may be new.
+    pub(crate) fn hands_of(&self, id: WorkerId) -> Arc<Hands<T>> {
+        loop {
+            let there = {
+                let all = self.hands();
+                if let Some(hands) = all.get(id.index()) {
+                    return Arc::clone(hands);
+                }
+                all.len()
+            };
+            // Only the supervisor comes here, so the two lists grow alike although no lock is held across both:
+            // whoever polls the source has the intake's, and may read the counters.
+            let hands =
+                Arc::new(Hands::new(WorkerId(there), Arc::clone(&self.terms), Arc::clone(&self.settlements)));
+            self.intake.add_seat(Arc::clone(&hands));
+            self.hands().push(hands);
+        }
+    }
+
+    /// Ends what handlers moved elsewhere.
+    pub(crate) fn revoke_all(&self) {
+        let all = self.hands().clone();
+        all.iter().for_each(|hands| hands.revoke());
+    }
+
+    fn hands(&self) -> MutexGuard<'_, Vec<Arc<Hands<T>>>> {
+        self.hands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn was_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Is there nothing to wait for once the workers are gone?
+    pub(crate) fn is_at_rest(&self) -> bool {
+        // In this order: a settlement is noted before its hands are at rest.
+        let at_rest =
+            self.intake.stock().lock().is_at_rest() && self.hands().iter().all(|hands| hands.is_at_rest());
+        at_rest && self.intake.is_done_settling()
+    }
+
+    pub(crate) fn count_restart(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stats(&self) -> PoolStats {
+        let restarts = self.restarts.load(Ordering::Relaxed);
+        let workers = self.intake.open_seats();
+        let mut stats = PoolStats::new(workers, self.intake.idle(), self.intake.is_paused(), restarts);
+        // Held while the hands are read, so that an item that changes sides is seen on one.
+        let stock = self.intake.stock().lock();
+        stats.add_stock(&stock);
+        for (index, hands) in self.hands().iter().enumerate() {
+            let (tally, held, busy) = hands.account();
+            stats.add(&tally, held, busy, index >= workers);
+            stats.failing += usize::from(hands.is_failing());
+        }
+        stats
+    }
+
+    pub(crate) fn report(&self, ended_by: EndedBy) -> Report {
+        let stats = self.stats();
+        Report {
+            ended_by,
+            taken: stats.taken,
+            completed: stats.completed,
+            failed: stats.failed,
+            returned: stats.returned,
+            dead_lettered: stats.dead_lettered,
+            held: stats.held,
+            undelivered: self.undelivered.load(Ordering::Acquire),
+            aborted: stats.aborted,
+            panics: stats.panics,
+            timed_out: stats.timed_out,
+            cancelled: stats.cancelled,
+            retried: stats.retried,
+            restarts: stats.restarts,
+            settled: self.intake.is_settled(),
+            elapsed: self.started.elapsed(),
+        }
+    }
+}

@@ -1,0 +1,338 @@
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use forebay_pool::{Backoff, OnFailure, Pool, Retry, StartError};
+use forebay_queue::{Delivery, End, bounded};
+use forebay_testkit::RecordingSource;
+use tokio::time::{Instant, sleep};
+use tracing::Level;
+
+use crate::events::Events;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+type Seen = Arc<Mutex<Vec<Vec<u32>>>>;
+
+fn numbers(batch: &[Delivery<u32>]) -> Vec<u32> {
+    batch.iter().map(|delivery| *delivery.item().expect("it has its item")).collect()
+}
+
+fn ack_all(batch: Vec<Delivery<u32>>) {
+    batch.into_iter().for_each(Delivery::ack);
+}
+
+/// A handler that keeps what it sees and acks it.
+fn keeps(seen: &Seen) -> impl Fn(Vec<Delivery<u32>>) -> std::future::Ready<()> + Send + Sync + 'static {
+    let seen = Arc::clone(seen);
+    move |batch| {
+        seen.lock().unwrap().push(numbers(&batch));
+        ack_all(batch);
+        std::future::ready(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn are_complete_by_their_size_or_when_the_first_item_waited_long_enough() {
+    let (source, script) = RecordingSource::builder().items(0..7).never_ending().build();
+    let seen = Seen::default();
+    let pool = Pool::builder()
+        .workers(2)
+        .batch(3, SECOND)
+        .source(source)
+        .handler_batch(keeps(&seen))
+        .start()
+        .unwrap();
+    sleep(SECOND / 2).await;
+    assert_eq!(*seen.lock().unwrap(), [vec![0, 1, 2], vec![3, 4, 5]]);
+    let stats = pool.stats();
+    assert_eq!((stats.held, stats.set_aside, stats.busy, stats.idle), (1, 1, 0, 2));
+    assert!(stats.adds_up());
+    script.push(7);
+    sleep(SECOND).await;
+    assert_eq!(seen.lock().unwrap()[2..], [vec![6, 7]]);
+    script.end();
+    let report = pool.finish().await;
+    assert_eq!((report.taken, report.completed), (8, 8));
+}
+
+/// Only one is formed at a time: items are not spread over the workers.
+#[tokio::test]
+async fn without_a_wait_are_what_is_there() {
+    let (tx, rx) = bounded(100);
+    for item in 0..25 {
+        tx.send(item).await.unwrap();
+    }
+    let seen = Seen::default();
+    let pool = Pool::builder()
+        .workers(4)
+        .batch(10, Duration::ZERO)
+        .source(rx)
+        .handler_batch(keeps(&seen))
+        .start()
+        .unwrap();
+    drop(tx);
+    assert_eq!(pool.finish().await.completed, 25);
+    let sizes: Vec<_> = seen.lock().unwrap().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [10, 10, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_are_incomplete_are_not_waited_for_while_draining() {
+    let seen = Seen::default();
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(4, 60 * SECOND)
+        .queue(10)
+        .handler_batch(keeps(&seen))
+        .start()
+        .unwrap();
+    for item in 1..=2 {
+        pool.produce(item).await.unwrap();
+    }
+    sleep(SECOND).await;
+    assert_eq!(pool.stats().set_aside, 2);
+    let report = pool.shutdown(3600 * SECOND).await;
+    assert_eq!((report.completed, report.elapsed.as_secs()), (2, 1));
+    assert_eq!(*seen.lock().unwrap(), [vec![1, 2]]);
+}
+
+/// The senders are gone, which the pool cannot know before the last batch is done.
+#[tokio::test(start_paused = true)]
+async fn that_are_incomplete_at_the_end_wait_their_time() {
+    let (source, _script) = RecordingSource::new(0..5);
+    let seen = Seen::default();
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(4, SECOND)
+        .source(source)
+        .handler_batch(keeps(&seen))
+        .start()
+        .unwrap();
+    let report = pool.finish().await;
+    assert_eq!((report.completed, report.elapsed.as_secs()), (5, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_are_being_formed_go_back_at_the_deadline() {
+    let (source, script) = RecordingSource::new(0..5);
+    let pool = Pool::builder()
+        .workers(2)
+        .batch(3, 60 * SECOND)
+        .source(source)
+        .handler_batch(|batch: Vec<Delivery<u32>>| async move {
+            let _batch = batch;
+            pending::<()>().await;
+        })
+        .start()
+        .unwrap();
+    sleep(SECOND).await;
+    assert_eq!((pool.stats().busy, pool.stats().held, pool.stats().set_aside), (1, 5, 2));
+    pool.pause();
+    let report = pool.shutdown(Duration::ZERO).await;
+    assert_eq!((report.taken, report.returned, report.held), (5, 5, 0));
+    assert!(report.adds_up());
+    assert_eq!((script.remaining(), script.outstanding()), (5, 0));
+}
+
+#[tokio::test]
+async fn each_delivery_is_settled_by_itself() {
+    let (source, script) = RecordingSource::new(0..4);
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(4, Duration::ZERO)
+        .max_attempts(1)
+        .source(source)
+        .handler_batch(|batch: Vec<Delivery<u32>>| async move {
+            for delivery in batch {
+                match delivery.item() {
+                    Some(0 | 3) => delivery.ack(),
+                    Some(1) => delivery.dead_letter("no use"),
+                    _ => drop(delivery),
+                }
+            }
+        })
+        .start()
+        .unwrap();
+    let report = pool.finish().await;
+    assert_eq!((report.completed, report.dead_lettered), (2, 2));
+    let dead = |reason: &str| End::DeadLetter { reason: reason.to_owned() };
+    let ends = script.record().ends();
+    assert_eq!(ends, [End::Ack, dead("no use"), End::Ack, dead("attempt 1 of 1: handed back")]);
+}
+
+/// What was acked stays acked; the rest comes back, and the failure is told once.
+#[tokio::test(start_paused = true)]
+async fn that_fail_return_what_was_not_acked() {
+    for how in ["error", "panic", "timeout", "abort"] {
+        let events = Events::keep();
+        let (source, script) = RecordingSource::builder().items(0..4).never_ending().build();
+        let pool = Pool::builder()
+            .workers(1)
+            .batch(4, Duration::ZERO)
+            .return_backoff(Backoff::new(Duration::ZERO, Duration::ZERO))
+            .timeout(if how == "timeout" { SECOND } else { 3600 * SECOND })
+            .source(source)
+            .handler_batch(move |mut batch: Vec<Delivery<u32>>| async move {
+                if batch[0].attempt() > 1 {
+                    ack_all(batch);
+                    return Ok(());
+                }
+                batch.remove(1).ack();
+                match how {
+                    "error" => Err("it failed"),
+                    "panic" => {
+                        assert!(batch.is_empty(), "it panicked");
+                        Ok(())
+                    }
+                    _ => pending().await,
+                }
+            })
+            .start()
+            .unwrap();
+        sleep(2 * SECOND).await;
+        script.end();
+        let report = pool.shutdown(Duration::from_millis(1)).await;
+        assert!(report.adds_up());
+        assert_eq!(report.held, 0);
+        if how == "abort" {
+            assert_eq!((report.completed, report.returned, report.aborted), (1, 3, 3));
+        } else {
+            assert_eq!((report.completed, report.returned), (4, 3), "{how}");
+            let told = events.at(Level::WARN).len() + events.at(Level::ERROR).len();
+            assert_eq!(told, 1, "{how}: {:?}", events.at(Level::WARN));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_fail_are_tried_again_without_what_was_acked() {
+    let (source, script) = RecordingSource::new(0..4);
+    let seen = Seen::default();
+    let kept = Arc::clone(&seen);
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(4, Duration::ZERO)
+        .on_failure(OnFailure::Retry(Retry::default()))
+        .source(source)
+        .handler_batch(move |mut batch: Vec<Delivery<u32>>| {
+            let mut tried = numbers(&batch);
+            tried.sort_unstable();
+            kept.lock().unwrap().push(tried);
+            async move {
+                batch.pop().expect("a batch has items").ack();
+                if batch.is_empty() { Ok(()) } else { Err("one at a time") }
+            }
+        })
+        .start()
+        .unwrap();
+    let report = pool.finish().await;
+    assert_eq!((report.completed, report.retried, report.taken), (4, 6, 4));
+    let sizes: Vec<_> = seen.lock().unwrap().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [4, 3, 2, 1]);
+    assert_eq!(script.record().settlements.len(), 4);
+}
+
+/// A batch holds at most one item of a key, and its keys until it is done.
+#[tokio::test(start_paused = true)]
+async fn keep_the_bounds_of_keys() {
+    let (source, _script) = RecordingSource::new([10, 11, 12, 20, 21, 30]);
+    let seen = Seen::default();
+    let kept = Arc::clone(&seen);
+    let pool = Pool::builder()
+        .workers(2)
+        .batch(3, Duration::ZERO)
+        .per_key(1)
+        .source(source)
+        .handler_batch(move |batch: Vec<Delivery<u32>>| {
+            kept.lock().unwrap().push(numbers(&batch));
+            async move {
+                sleep(SECOND).await;
+                ack_all(batch);
+            }
+        })
+        .key(|number| number / 10)
+        .start()
+        .unwrap();
+    let report = pool.finish().await;
+    assert_eq!((report.completed, report.elapsed.as_secs()), (6, 3));
+    assert_eq!(*seen.lock().unwrap(), [vec![10, 20, 30], vec![11, 21], vec![12]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_are_being_formed_can_be_cancelled_by_key() {
+    let (source, _script) = RecordingSource::builder().items([10, 20, 11]).never_ending().build();
+    let seen = Seen::default();
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(9, SECOND)
+        .source(source)
+        .handler_batch(keeps(&seen))
+        .key(|number| number / 10)
+        .start()
+        .unwrap();
+    sleep(SECOND / 2).await;
+    assert_eq!(pool.cancel(&1_u32), 2);
+    let report = pool.shutdown(SECOND).await;
+    assert_eq!((report.completed, report.dead_lettered, report.cancelled), (1, 2, 2));
+    assert_eq!(*seen.lock().unwrap(), [vec![20]]);
+}
+
+#[tokio::test]
+async fn are_for_handlers_that_take_them() {
+    let error = Pool::builder().batch(9, SECOND).queue(1).handler(|_: u32| async {}).start().unwrap_err();
+    assert_eq!(error, StartError::NoBatches);
+    let error = Pool::builder()
+        .queue(1)
+        .handler_batch(|_: Vec<Delivery<u32>>| async {})
+        .deadline(|_| Some(Instant::now()))
+        .start()
+        .unwrap_err();
+    assert_eq!(error, StartError::NoDeadlines);
+}
+
+/// Whoever forms it and goes away leaves it to the next one.
+#[tokio::test(start_paused = true)]
+async fn that_are_being_formed_survive_a_resize() {
+    let (source, script) = RecordingSource::builder().items(0..2).never_ending().build();
+    let seen = Seen::default();
+    let pool = Pool::builder()
+        .workers(3)
+        .batch(4, 60 * SECOND)
+        .source(source)
+        .handler_batch(keeps(&seen))
+        .start()
+        .unwrap();
+    sleep(SECOND).await;
+    pool.resize(1);
+    sleep(SECOND).await;
+    script.push(2);
+    script.push(3);
+    sleep(SECOND).await;
+    assert_eq!(*seen.lock().unwrap(), [vec![0, 1, 2, 3]]);
+    script.end();
+    assert_eq!(pool.finish().await.completed, 4);
+}
+
+/// Who forms a batch by itself is served when nothing more is there, and then somebody else must be with the source.
+#[tokio::test(start_paused = true)]
+async fn the_next_worker_is_called_for_the_next_one() {
+    let (source, script) = RecordingSource::builder().never_ending().build();
+    let pool = Pool::builder()
+        .workers(3)
+        .batch(4, Duration::ZERO)
+        .source(source)
+        .handler_batch(|batch: Vec<Delivery<u32>>| async move {
+            let _batch = batch;
+            pending::<()>().await;
+        })
+        .start()
+        .unwrap();
+    for item in 0..3 {
+        sleep(SECOND).await;
+        script.push(item);
+    }
+    sleep(SECOND).await;
+    assert_eq!((pool.stats().busy, pool.stats().held), (3, 3));
+    assert_eq!(pool.shutdown(Duration::ZERO).await.returned, 3);
+}
