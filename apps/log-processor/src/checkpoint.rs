@@ -172,7 +172,11 @@ impl Checkpoint {
         if let Some(OutputMark { length, ended: Some(ended), .. }) = &mut self.output {
             *length = *ended;
         }
+        let is_last = |position: &Position| position.unended.is_some() && position.ends_output;
+        let has_last = self.inputs.iter().any(is_last);
         for position in &mut self.inputs {
+            // Others end what lies in front of such lines.
+            position.ends_output &= !has_last || is_last(position);
             position.unended = None;
         }
     }

@@ -34,6 +34,9 @@ pub struct Committer {
     positions: Vec<Option<Arc<Position>>>,
     /// Last lines without a line end, if there are any: they lie behind all others.
     unended: Option<Unended>,
+    /// The input with whose line the output ends, if that has no line end. One that there is not if nobody knows whose
+    /// line it is.
+    open_line: Option<usize>,
     sync: bool,
     /// Something was written since the last commit.
     is_dirty: bool,
@@ -46,6 +49,8 @@ pub struct Committer {
 struct Unended {
     /// Where in the output the first of them begins: all a checkpoint speaks of before the last one.
     begin: u64,
+    /// As [`Committer::open_line`], in front of it.
+    open_line: Option<usize>,
     /// By input, the position behind its line.
     ends: BTreeMap<usize, Arc<Position>>,
 }
@@ -83,7 +88,12 @@ impl Committer {
         positions: Vec<Option<Arc<Position>>>,
         sync: bool,
     ) -> Result<Self, CommitError> {
+        let open_line = output.ends_in_a_line().then(|| {
+            let is_of = |position: &Option<Arc<Position>>| position.as_ref().is_some_and(|it| it.ends_output);
+            positions.iter().position(is_of).unwrap_or(usize::MAX)
+        });
         let mut committer = Self {
+            open_line,
             output,
             state,
             settings,
@@ -112,14 +122,18 @@ impl Committer {
             return Err(CommitError::Broken);
         }
         self.is_dirty = true;
-        let length = self.output.length();
+        let (length, open_line) = (self.output.length(), self.open_line);
         if let Err(error) = self.output.write(bytes) {
             self.is_broken = true;
             return Err(error.into());
         }
+        if let Some(last) = bytes.last() {
+            self.open_line = (*last != b'\n').then_some(input);
+        }
         match length {
             Some(begin) if end.unended.is_some() => {
-                let unended = self.unended.get_or_insert_with(|| Unended { begin, ends: BTreeMap::new() });
+                let unended =
+                    self.unended.get_or_insert_with(|| Unended { begin, open_line, ends: BTreeMap::new() });
                 unended.ends.insert(input, Arc::clone(end));
             }
             _ => {
@@ -130,6 +144,11 @@ impl Committer {
             }
         }
         Ok(())
+    }
+
+    /// Whether a line of another input than `input` is the last of the output and has no line end.
+    pub(crate) fn has_open_line_of_another(&self, input: usize) -> bool {
+        self.open_line.is_some_and(|other| other != input)
     }
 
     /// Settles everything written so far. Without a state it only flushes; with nothing new it does nothing.
@@ -163,6 +182,7 @@ impl Committer {
         fault::point("after-flush");
         if let Some(state) = &mut self.state {
             let mut positions: Vec<_> = self.positions.iter().map(Option::as_ref).collect();
+            let mut open_lines = vec![self.open_line];
             let mut output = self.output.mark();
             if let Some(mark) = &mut output {
                 mark.ended = ended.then_some(mark.length);
@@ -171,6 +191,8 @@ impl Committer {
                 if let Some(mark) = &mut output {
                     mark.length = unended.begin;
                 }
+                open_lines.retain(|_| ended);
+                open_lines.push(unended.open_line);
                 for (input, end) in unended.ends.iter().filter(|_| ended) {
                     positions.resize(positions.len().max(input + 1), None);
                     positions[*input] = Some(end);
@@ -179,7 +201,14 @@ impl Committer {
             state.save(&Checkpoint {
                 settings: self.settings.clone(),
                 output,
-                inputs: positions.into_iter().flatten().map(|position| Position::clone(position)).collect(),
+                inputs: positions
+                    .into_iter()
+                    .enumerate()
+                    .filter_map(|(input, position)| {
+                        let ends_output = open_lines.contains(&Some(input));
+                        Some(Position { ends_output, ..Position::clone(position?) })
+                    })
+                    .collect(),
                 counts: counts.clone(),
             })?;
         }

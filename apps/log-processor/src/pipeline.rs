@@ -37,7 +37,7 @@ use crate::commit::{CommitError, Committer};
 use crate::config::Config;
 use crate::fault;
 use crate::input::{self, InputError, Inputs, Notice};
-use crate::output::{Output, OutputError};
+use crate::output::{Output, OutputError, Target};
 use crate::picture;
 use crate::process::{Edges, Processor, ProcessorOptions};
 use crate::reader::Reader;
@@ -141,6 +141,13 @@ impl Opened {
         // Checked before the output is opened, because that may empty it, which must not happen for a run that
         // cannot read; and opened after it, because no input may be the file that the output is.
         Inputs::check(&patterns, resume.as_ref(), &options)?;
+        if state.is_some()
+            && let Target::File(path) = &config.output
+            && config.output.is_stdout()
+            && path.is_file()
+        {
+            return Err(OutputError::IsStdout { path: path.clone() }.into());
+        }
         let mark = resume.as_ref().and_then(|resume| resume.output.as_ref());
         let output = Output::open(&config.output, config.existing, mark, &patterns)?;
         options.except = output.key();

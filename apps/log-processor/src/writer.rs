@@ -50,8 +50,6 @@ pub(crate) struct Writer {
     /// How many batches came, in order.
     batches: u64,
     unflushed: Unflushed,
-    /// The input whose last line was written without a line end, as it came.
-    unended: Option<usize>,
     /// Once set, nothing more is written: what comes is only counted.
     failure: Option<Failure>,
 }
@@ -136,7 +134,6 @@ impl Writer {
             totals: Totals::default(),
             batches: 0,
             unflushed: Unflushed::default(),
-            unended: None,
             failure: None,
         }
     }
@@ -219,11 +216,10 @@ impl Writer {
         };
 
         if processed.bytes.len() > continued {
-            // Else the first line of this input would be glued to the last one of another.
-            if self.unended.is_some_and(|input| input != batch.input) {
+            // Else the first line of this input would be glued to the last one of another, or of who wrote before.
+            if self.committer.has_open_line_of_another(batch.input) {
                 processed.bytes.insert(continued, b'\n');
             }
-            self.unended = (!processed.bytes.ends_with(b"\n")).then_some(batch.input);
         }
 
         let lines = processed.counts.kept;

@@ -29,6 +29,8 @@ pub struct Position {
     pub tail: Fingerprint,
     /// The byte before `offset` is no line end: the rest of that line is still to come.
     pub inside_line: bool,
+    /// The output ends with its line, which has no line end: only its rest may follow there as it is.
+    pub ends_output: bool,
     /// Whether more is expected.
     pub phase: Phase,
     /// Only behind a last line without a line end that was written and that the next run is to take back, because
@@ -69,6 +71,7 @@ impl Position {
             offset: 0,
             tail: Fingerprint::EMPTY,
             inside_line: false,
+            ends_output: false,
             phase: Phase::Reading,
             unended: None,
         }
@@ -99,7 +102,7 @@ impl Position {
     pub(crate) fn taken_back(self, phase: Phase) -> Self {
         match self.unended {
             Some(LineStart { offset, tail }) => {
-                Self { offset, tail, inside_line: false, phase, unended: None, ..self }
+                Self { offset, tail, inside_line: false, ends_output: false, phase, unended: None, ..self }
             }
             None => self,
         }
@@ -152,6 +155,7 @@ mod tests {
             offset: u64::MAX,
             tail: Fingerprint::EMPTY,
             inside_line: true,
+            ends_output: true,
             phase: Phase::Finished,
             unended: Some(LineStart { offset: 7, tail: Fingerprint::EMPTY }),
         };

@@ -41,6 +41,21 @@ pub enum OutputError {
         /// The name that the input has.
         input: PathBuf,
     },
+    /// Another run writes it.
+    #[error("output {} is being written by another run; wait for its end, or write to another file", path.display())]
+    InUse {
+        /// As given.
+        path: PathBuf,
+    },
+    /// A state cannot go back in what a shell empties at each start.
+    #[error(
+        "output {} is where standard output goes, too; with --state give it by its name only, without `> {}`",
+        path.display(), path.display()
+    )]
+    IsStdout {
+        /// As given.
+        path: PathBuf,
+    },
     /// The inputs, looked at again for that, cannot be used.
     #[error(transparent)]
     Input(#[from] InputError),

@@ -62,6 +62,8 @@ struct Regular {
     length: u64,
     /// It was cut to that length, if it was longer when it was opened.
     is_cut: bool,
+    /// What it held when it was opened, up to that length, has a last line without a line end.
+    ends_in_a_line: bool,
 }
 
 /// Below this many bytes, writes are gathered: a filter may leave a line of each batch.
@@ -116,8 +118,14 @@ impl Output {
         let length = ready?;
         let name = format!("output {}", path.display());
         let key = length.map(|_| opened.key);
-        let regular =
-            length.map(|length| Regular { path: path.clone(), key: opened.key, length, is_cut: false });
+        let ends_in_a_line = length.is_some_and(|length| opened.ends_in_a_line(path, length));
+        let regular = length.map(|length| Regular {
+            path: path.clone(),
+            key: opened.key,
+            length,
+            is_cut: false,
+            ends_in_a_line,
+        });
         Ok(Self { name, file: opened.file, key, regular, pending: Vec::new(), written: 0 })
     }
 
@@ -182,6 +190,11 @@ impl Output {
     /// How long the file is, with what is pending: where the next write goes. None for what cannot be cut.
     pub fn length(&self) -> Option<u64> {
         Some(self.regular.as_ref()?.length + self.pending.len() as u64)
+    }
+
+    /// Whether what it held when it was opened, as far as that stays, has a last line without a line end.
+    pub fn ends_in_a_line(&self) -> bool {
+        self.regular.as_ref().is_some_and(|regular| regular.ends_in_a_line)
     }
 
     /// How many bytes were handed to the system by this run.

@@ -1,9 +1,10 @@
 //! The file that an output is, opened and checked, and not changed by that.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, ErrorKind},
-    path::Path,
+    os::{fd::AsFd, unix::fs::FileExt},
+    path::{Path, PathBuf},
 };
 
 use super::{Existing, OutputError};
@@ -48,8 +49,20 @@ impl Opened {
             Err(error) => return Err(failed(error)),
         };
         let metadata = file.metadata().map_err(failed)?;
+        // The system unlocks it when the process ends, however it ends. Where nothing can be locked, nothing is.
+        if metadata.is_file() && matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(OutputError::InUse { path: path.to_owned() });
+        }
         let length = metadata.is_file().then_some(metadata.len());
         Ok(Self { file, key: FileKey::of(&metadata), is_new, length })
+    }
+
+    /// Whether the byte in front of `length` is no line end. Who may write and not read does not learn it.
+    pub(super) fn ends_in_a_line(&self, path: &Path, length: u64) -> bool {
+        let Some(last) = length.checked_sub(1) else { return false };
+        let mut byte = [0];
+        let read = File::open(path).and_then(|file| file.read_at(&mut byte, last));
+        read.is_ok_and(|read| read == 1 && byte != *b"\n")
     }
 
     /// The length that the file is to have before the first write, if it has one.
@@ -107,10 +120,17 @@ impl Opened {
 pub(super) fn refuse_input(path: &Path, output: FileKey, patterns: &[String]) -> Result<(), OutputError> {
     let input = expand(patterns, true)?.into_iter().find_map(|spec| match spec {
         InputSpec::File { path, key } if key == output => Some(path),
+        InputSpec::Stdin if stdin().is_some_and(|key| key == output) => Some(PathBuf::from("-")),
         _ => None,
     });
     match input {
         Some(input) => Err(OutputError::IsInput { path: path.to_owned(), input }),
         None => Ok(()),
     }
+}
+
+/// The file that standard input is redirected from.
+fn stdin() -> Option<FileKey> {
+    let stdin = File::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
+    stdin.metadata().ok().map(|metadata| FileKey::of(&metadata))
 }

@@ -45,11 +45,11 @@ pub(crate) fn numbered_logs() -> Place {
             content.push(b'\n');
             number += 1;
         }
+        // The last line without its end, as one that is still being written.
+        content.pop();
         if name == "old.log" {
             place.write_gz("old.log.gz", content);
         } else {
-            // The last line without its end, as one that is still being written.
-            content.pop();
             place.write(name, content);
         }
     }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::symlink;
 
-use crate::place::{Ended, Place};
+use crate::place::{Ended, Place, until};
 
 /// Two lines to read, and an output that holds something.
 fn place() -> Place {
@@ -120,4 +120,65 @@ fn an_output_is_not_replaced_by_a_run_that_cannot_save_its_state() {
     // The name under which the first state is written is taken.
     place.write("state/checkpoint.json.new/file", "");
     refused(&place, "run -i in -o out --overwrite --state state");
+}
+
+#[test]
+fn what_is_appended_is_not_glued_to_a_last_line_without_an_end() {
+    let place = place();
+    place.write("out", "precious");
+    place.done("run -i in -o out --append");
+    assert_eq!(place.text("out"), "precious\none\ntwo\n");
+}
+
+#[test]
+fn a_resumed_output_does_not_glue_lines_of_two_inputs() {
+    let place = Place::new();
+    place.write_gz("a.gz", "a1\na2");
+    place.write("b", "");
+    let arguments = "run -i a.gz b -o out --state state";
+    place.done(arguments);
+    assert_eq!(place.text("out"), "a1\na2");
+    place.append("b", "b1\n");
+    place.done(arguments);
+    assert_eq!(place.text("out"), "a1\na2\nb1\n");
+}
+
+#[test]
+fn standard_output_that_is_standard_input_is_refused() {
+    let place = place();
+    let open = || File::options().read(true).append(true).open(place.path("in")).unwrap();
+    for output in ["-", "in", "/dev/stdout"] {
+        let mut command = place.command(&format!("run -i - -o {output} --append"));
+        let ended: Ended = command.stdin(open()).stdout(open()).output().unwrap().into();
+        assert_eq!(ended.code(), Some(2), "{ended:#?}");
+        assert!(ended.stderr.contains("is also an input, as -"), "{ended:#?}");
+        assert_eq!(place.text("in"), "one\ntwo\n");
+    }
+}
+
+#[test]
+fn a_state_refuses_an_output_that_the_shell_empties() {
+    let place = place();
+    let file = File::create(place.path("both")).unwrap();
+    let ended: Ended = place.command("run -i in -o both --state state").stdout(file).output().unwrap().into();
+    assert_eq!(ended.code(), Some(2), "{ended:#?}");
+    insta::assert_snapshot!(ended.stderr, @"error: output both is where standard output goes, too; with --state give it by its name only, without `> both`");
+}
+
+#[test]
+fn an_output_belongs_to_one_run_at_a_time() {
+    let place = place();
+    let running = place.start("run -i in -o shared --follow");
+    until("the first run has begun", || place.len("shared") == 8);
+    for more in ["--append", "--overwrite", "--state state --append"] {
+        let second = place.run(&format!("run -i in -o shared {more}"));
+        assert_eq!(second.code(), Some(2), "{second:#?}");
+        assert_eq!(
+            second.stderr,
+            "error: output shared is being written by another run; wait for its end, or write to another file\n"
+        );
+    }
+    running.signal(rustix::process::Signal::TERM);
+    assert_eq!(running.wait().code(), Some(0));
+    assert_eq!(place.text("shared"), "one\ntwo\n");
 }
