@@ -43,17 +43,20 @@ impl<T, L: Line<T>> Sender<T, L> {
         let policy = self.shared.options.when_full;
         let demand = Demand { want: items.len(), ..Demand::one(1, rank) };
         AskPlaces::new(&self.shared, demand, move |state, answer| {
+            let plain = |item| Parcel { item, rank, tag: Tag::default() };
             match answer {
                 Places::Closed => return Asked::Done(Err(SendManyError::Closed)),
                 Places::Granted(places) => state.store_many(places, items.drain(..places), rank),
-                Places::Full | Places::TooMany(_) | Places::TooHeavy(_) => {}
+                Places::Full | Places::TooMany(_) | Places::TooHeavy(_) => {
+                    let wanted = state.wanted().min(items.len());
+                    items.drain(..wanted).for_each(|item| state.hand_over(plain(item)));
+                }
             }
             match policy {
                 _ if items.is_empty() => Asked::Done(Ok(())),
                 WhenFull::Wait => Asked::Wait { want: items.len(), each: 1, rank },
                 WhenFull::Refuse => Asked::Done(Err(SendManyError::Full)),
                 WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest => {
-                    let plain = |item| Parcel { item, rank, tag: Tag::default() };
                     displaced
                         .extend(items.drain(..).flat_map(|item| state.displace(plain(item)).displaced()));
                     Asked::Done(Ok(()))
@@ -84,7 +87,11 @@ impl<T, L: Line<T>> Sender<T, L> {
                         state.store(parcel((item, label)), label.1);
                     }
                 }
-                Places::Full | Places::TooMany(_) | Places::TooHeavy(_) => {}
+                Places::Full | Places::TooMany(_) | Places::TooHeavy(_) => {
+                    let wanted = state.wanted().min(items.len());
+                    let handed = items.drain(..wanted).zip(labels.drain(..wanted)).map(parcel);
+                    handed.for_each(|parcel| state.hand_over(parcel));
+                }
             }
             match (policy, labels.front()) {
                 (_, None) => Asked::Done(Ok(())),

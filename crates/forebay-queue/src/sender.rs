@@ -359,14 +359,17 @@ pub(crate) fn place<T, L: Line<T>>(
         Places::Closed => Err(SendError::Closed(parcel.item)),
         Places::TooHeavy(_) => Err(SendError::TooHeavy(parcel.item)),
         // A rendezvous has no places at all.
-        Places::Full | Places::TooMany(_) => match (state.hand_over(parcel), state.options.when_full) {
-            (Ok(()), _) => Ok(Sent::Stored),
-            (Err(parcel), WhenFull::Wait) => {
+        Places::Full | Places::TooMany(_) if state.wanted() > 0 => {
+            state.hand_over(parcel);
+            Ok(Sent::Stored)
+        }
+        Places::Full | Places::TooMany(_) => match state.options.when_full {
+            WhenFull::Wait => {
                 *slot = Some(parcel);
                 return Asked::Wait { want: 1, each, rank };
             }
-            (Err(parcel), WhenFull::Refuse) => Err(SendError::Full(parcel.item)),
-            (Err(parcel), WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest) => {
+            WhenFull::Refuse => Err(SendError::Full(parcel.item)),
+            WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest => {
                 Ok(state.displace(parcel))
             }
         },

@@ -441,15 +441,19 @@ impl<T, L: Line<T>> State<T, L> {
         Sent::after_displacing(displaced.into_iter().map(|taken| taken.item))
     }
 
-    /// At a rendezvous, hands an item to a receiver that waits, if one does (rule 5).
-    pub(crate) fn hand_over(&mut self, parcel: Parcel<T, L::Rank>) -> Result<(), Parcel<T, L::Rank>> {
+    /// At a rendezvous, how many items receivers wait for that nobody is offering (rule 5).
+    pub(crate) fn wanted(&self) -> usize {
         // Nobody passes those who are offering: the receivers that wait are called for theirs first.
-        if !self.is_rendezvous() || !self.tx.is_empty() || self.rx.is_empty() {
-            return Err(parcel);
+        if !self.is_rendezvous() || !self.tx.is_empty() {
+            return 0;
         }
+        (self.rx.len() + self.rx.served()).saturating_sub(self.held.ready())
+    }
+
+    /// Hands over an item that is [`wanted`](Self::wanted).
+    pub(crate) fn hand_over(&mut self, parcel: Parcel<T, L::Rank>) {
         self.tally.accepted += 1;
         self.held.push(parcel);
-        Ok(())
     }
 
     /// Offers the item in `slot` until somebody has taken it, which leaves `slot` empty, or the queue is closed.
@@ -650,20 +654,22 @@ impl<T, L: Line<T>> State<T, L> {
     fn find_quiet(&mut self) {
         let rare =
             self.held.next_due().is_some() || self.held.has_mortal() || self.options.max_weight.is_some();
-        let marks = self.marks.0.filter(|_| !rare);
-        (self.quiet_below, self.quiet_above) = match (self.pressure(), marks) {
-            _ if rare => (0, usize::MAX),
+        (self.quiet_below, self.quiet_above) = (0, usize::MAX);
+        if rare || !self.tx.is_empty() {
+            return;
+        }
+        let (below, above) = match (self.pressure(), self.marks.0) {
             (_, None) => (usize::MAX, 0),
             (Pressure::Normal, Some(marks)) => (marks.high_at - 1, 0),
-            (Pressure::High, Some(_)) if self.options.hold_senders => (0, usize::MAX),
+            // Held senders wait for the next crossing.
+            (Pressure::High, Some(marks)) if self.options.hold_senders => (0, marks.low_at),
             (Pressure::High, Some(marks)) => (usize::MAX, marks.low_at),
         };
-        self.quiet_below = self.quiet_below.min(self.capacity().saturating_sub(self.granted));
-        if self.closed || !self.rx.is_empty() || !self.tx.is_empty() || self.tx.served() > 0 {
-            self.quiet_below = 0;
+        if !self.closed && self.rx.is_empty() && self.tx.served() == 0 {
+            self.quiet_below = below.min(self.capacity().saturating_sub(self.granted));
         }
-        if self.rx.served() > 0 || !self.tx.is_empty() {
-            self.quiet_above = usize::MAX;
+        if self.rx.served() == 0 {
+            self.quiet_above = above;
         }
     }
 

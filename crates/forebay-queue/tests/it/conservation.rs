@@ -214,18 +214,18 @@ impl<L: TestLine> Pair<L> {
         match op {
             Op::TrySend => {
                 *next += 1;
-                let expected = without_waiting(model.send(*next, false), *next);
+                let expected = without_waiting(model.send(*next, false, true), *next);
                 assert_eq!(tx.try_send(*next), expected);
             }
             Op::TrySendMortal => {
                 *next += 1;
-                let expected = without_waiting(model.send(*next, true), *next);
+                let expected = without_waiting(model.send(*next, true, true), *next);
                 assert_eq!(tx.item(*next).ttl(Duration::ZERO).try_send(), expected);
             }
             Op::TrySendTracked => {
                 *next += 1;
                 if let Some(sent) = L::try_send_tracked(tx, *next) {
-                    let expected = without_waiting(model.send(*next, false), *next);
+                    let expected = without_waiting(model.send(*next, false, true), *next);
                     assert_eq!(sent.as_ref().err(), expected.err().as_ref());
                     tickets.extend(sent.ok().map(|ticket| (*next, ticket)));
                 }
@@ -246,7 +246,7 @@ impl<L: TestLine> Pair<L> {
                 *next += 1;
                 let (tx, item) = (tx.clone(), *next);
                 let mut send: Sending = Driver::new(Box::pin(async move { tx.send(item).await }));
-                let expected = model.send(item, false);
+                let expected = model.send(item, false, false);
                 assert_eq!(ready(send.poll()), expected);
                 if expected.is_none() {
                     model.wait(item);
@@ -407,6 +407,9 @@ impl<L: TestLine> Pair<L> {
                     model.settle();
                 }
             }
+            Op::SetCapacity(_) if model.options.capacity == Some(0) => {
+                assert!(tx.set_capacity(1).is_err());
+            }
             Op::SetCapacity(capacity) => {
                 tx.set_capacity(capacity).expect("no rendezvous is involved");
                 model.options.capacity = Some(capacity);
@@ -415,6 +418,7 @@ impl<L: TestLine> Pair<L> {
             Op::Close => {
                 tx.close();
                 model.closed = true;
+                model.settle();
             }
         }
         self.check();
@@ -477,7 +481,7 @@ fn options() -> impl Strategy<Value = Options> {
         1 => Just(WhenFull::DropYoungest),
         1 => Just(WhenFull::DropOldest),
     ];
-    let capacity = prop_oneof![6 => (1_usize..5).prop_map(Some), 1 => Just(None)];
+    let capacity = prop_oneof![6 => (1_usize..5).prop_map(Some), 2 => Just(Some(0)), 1 => Just(None)];
     let max_weight = prop_oneof![1 => (2_usize..8).prop_map(Some), 1 => Just(None)];
     let watermarks = prop_oneof![Just((0.8, 0.2)), Just((1.0, 0.7)), Just((0.5, 0.0))];
     let holds = prop_oneof![3 => Just(false), 1 => Just(true)];

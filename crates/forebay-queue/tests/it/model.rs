@@ -41,6 +41,7 @@ pub(crate) struct Entry {
 pub(crate) struct Waiting {
     pub(crate) item: u32,
     pub(crate) seq: u64,
+    /// It has a place; at a rendezvous, somebody has its item.
     pub(crate) granted: bool,
 }
 
@@ -104,6 +105,9 @@ impl Model {
     }
 
     fn granted(&self) -> usize {
+        if self.is_rendezvous() {
+            return 0;
+        }
         self.senders.iter().filter(|sender| sender.granted).count() + self.permits
     }
 
@@ -122,6 +126,26 @@ impl Model {
                 .is_none_or(|max| weight == 0 || self.held_weight() + self.granted_weight() + weight <= max)
     }
 
+    fn is_rendezvous(&self) -> bool {
+        self.options.capacity == Some(0)
+    }
+
+    /// Items on offer at a rendezvous.
+    fn offers(&self) -> usize {
+        let offered = self.is_rendezvous() && !self.closed;
+        self.senders.iter().filter(|sender| offered && !sender.granted).count()
+    }
+
+    fn available(&self) -> usize {
+        self.items.len() + self.offers()
+    }
+
+    /// The items that receivers wait for at a rendezvous and that nobody offers.
+    fn wanted(&self) -> usize {
+        let meets = self.is_rendezvous() && self.offers() == 0;
+        if meets { self.receivers.len().saturating_sub(self.items.len()) } else { 0 }
+    }
+
     pub(crate) fn called(&self) -> usize {
         self.receivers.iter().filter(|called| **called).count()
     }
@@ -136,8 +160,8 @@ impl Model {
         let marks = Watermarks::new(high, low).expect("in order");
         let now = self.pressure;
         let by = |part, whole: Option<usize>| whole.map(|whole| marks.update(now, part, whole));
-        let all =
-            [by(self.items.len(), self.options.capacity), by(self.held_weight(), self.options.max_weight)];
+        let len = if self.is_rendezvous() { self.offers() } else { self.items.len() };
+        let all = [by(len, self.options.capacity), by(self.held_weight(), self.options.max_weight)];
         let high = all.contains(&Some(Pressure::High));
         self.pressure = if high { Pressure::High } else { Pressure::Normal };
 
@@ -145,12 +169,12 @@ impl Model {
         let mut line: Vec<usize> = (0..self.senders.len()).filter(|&at| !self.senders[at].granted).collect();
         line.sort_by_key(|&at| order(&self.senders[at]));
         for at in line {
-            if self.closed || !self.has_room(self.weight(self.senders[at].item)) {
+            if self.closed || self.is_rendezvous() || !self.has_room(self.weight(self.senders[at].item)) {
                 break;
             }
             self.senders[at].granted = true;
         }
-        while self.items.len() > self.called()
+        while self.available() > self.called()
             && let Some(first) = self.receivers.iter_mut().find(|called| !**called)
         {
             *first = true;
@@ -196,15 +220,24 @@ impl Model {
         self.insert(entry);
     }
 
-    /// `None`: it would wait.
-    pub(crate) fn send(&mut self, item: u32, mortal: bool) -> Option<Result<Sent<u32>, SendError<u32>>> {
+    /// `None`: it would wait. One that `tries` does not offer its item at a rendezvous.
+    pub(crate) fn send(
+        &mut self,
+        item: u32,
+        mortal: bool,
+        tries: bool,
+    ) -> Option<Result<Sent<u32>, SendError<u32>>> {
         if self.options.max_weight.is_some_and(|max| self.weight(item) > max) {
             return Some(Err(SendError::TooHeavy(item)));
+        }
+        let offers = self.is_rendezvous() && self.options.when_full == WhenFull::Wait && !tries;
+        if offers {
+            return self.closed.then(|| Err(SendError::Closed(item)));
         }
         self.refresh();
         let sent = if self.closed {
             Some(Err(SendError::Closed(item)))
-        } else if self.nobody_in_line() && self.has_room(self.weight(item)) {
+        } else if self.wanted() > 0 || self.nobody_in_line() && self.has_room(self.weight(item)) {
             self.store(item, mortal);
             Some(Ok(Sent::Stored))
         } else {
@@ -230,10 +263,23 @@ impl Model {
         if let Some(at) = items.iter().position(too_heavy) {
             return Some(Err(SendManyError::TooHeavy { at }));
         }
+        if self.is_rendezvous() && self.options.when_full == WhenFull::Wait {
+            if self.closed {
+                return Some(Err(SendManyError::Closed));
+            }
+            // It offers the first, and takes it back.
+            self.wait(items[0]);
+            self.senders.pop();
+            self.settle();
+            return None;
+        }
         self.refresh();
         if self.closed {
             self.settle();
             return Some(Err(SendManyError::Closed));
+        }
+        for item in items.drain(..self.wanted().min(items.len())).collect::<Vec<_>>() {
+            self.store(item, false);
         }
         while self.nobody_in_line()
             && let Some(&item) = items.first()
@@ -295,7 +341,9 @@ impl Model {
             return None;
         }
         self.senders.remove(at);
-        let sent = if self.closed {
+        let sent = if granted && self.is_rendezvous() {
+            Ok(Sent::Stored)
+        } else if self.closed {
             Err(SendError::Closed(item))
         } else {
             self.store(item, false);
@@ -308,14 +356,26 @@ impl Model {
     /// At most `max` at once; what comes free is granted only behind them.
     pub(crate) fn take_many(&mut self, max: usize) -> Vec<Entry> {
         self.refresh();
-        let free = self.items.len().saturating_sub(self.called()).min(max);
+        let free = self.available().saturating_sub(self.called()).min(max);
         let mut taken = Vec::new();
-        while taken.len() < free && !self.items.is_empty() {
-            taken.push(self.items.remove(0));
+        while taken.len() < free && self.available() > 0 {
+            let entry = if self.items.is_empty() { self.take_offer() } else { self.items.remove(0) };
+            taken.push(entry);
             self.expire();
         }
         self.settle();
         taken
+    }
+
+    fn take_offer(&mut self) -> Entry {
+        let offers = self.senders.iter().filter(|sender| !sender.granted);
+        let next = offers.min_by_key(|sender| (self.rank(sender.item), sender.seq));
+        let Waiting { item, seq, .. } = *next.expect("there are offers");
+        for sender in self.senders.iter_mut().filter(|sender| sender.seq == seq) {
+            sender.granted = true;
+        }
+        self.accepted += 1;
+        Entry { rank: self.rank(item), seq: self.number(), item, mortal: false }
     }
 
     pub(crate) fn take(&mut self) -> Option<Entry> {
@@ -327,7 +387,7 @@ impl Model {
         self.refresh();
         if self.receivers[*at] {
             self.receivers.remove(*at);
-            if self.items.len() > self.called() {
+            if self.available() > self.called() {
                 self.completed += 1;
                 return Some(self.take().map(|entry| entry.item));
             }

@@ -163,3 +163,18 @@ fn try_send_does_not_pass_an_offer() {
     tx.try_send(2).expect("the second still waits");
     assert_eq!(second.assert_ready(), Some(2));
 }
+
+#[test]
+fn batch_goes_to_those_who_wait_and_the_rest_is_refused() {
+    use forebay_queue::{SendManyError, WhenFull, builder};
+
+    let (tx, rx) = builder().capacity(0).when_full(WhenFull::Refuse).build();
+    let mut handles = [rx.clone(), rx.clone()];
+    let mut receivers: Vec<_> = handles.iter_mut().map(|rx| Driver::new(rx.recv())).collect();
+    receivers.iter_mut().for_each(Driver::assert_pending);
+    let mut batch = vec![1, 2, 3];
+    assert_eq!(Driver::new(tx.send_many(&mut batch)).assert_ready(), Err(SendManyError::Full));
+    assert_eq!(batch, [3]);
+    let received: Vec<_> = receivers.iter_mut().map(Driver::assert_ready).collect();
+    assert_eq!(received, [Some(1), Some(2)]);
+}
