@@ -232,7 +232,7 @@ impl Model {
         }
         let offers = self.is_rendezvous() && self.options.when_full == WhenFull::Wait && !tries;
         if offers {
-            return self.closed.then(|| Err(SendError::Closed(item)));
+            return self.closed.then_some(Err(SendError::Closed(item)));
         }
         self.refresh();
         let sent = if self.closed {
