@@ -217,24 +217,38 @@ impl StateDir {
         }
     }
 
+    /// What [`open`](Self::open) and [`load`](Self::load) would come to, without making or changing anything.
+    ///
+    /// # Errors
+    ///
+    /// As both of them.
+    pub fn check(dir: &Path, settings: &BTreeMap<String, String>) -> Result<Option<Checkpoint>, StateError> {
+        let failed = |action| move |source| StateError::Io { dir: dir.to_owned(), action, source };
+        if let Err(error) = fs::read_dir(dir) {
+            let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+            return match parent {
+                _ if error.kind() != io::ErrorKind::NotFound => Err(failed("open its lock file")(error)),
+                Some(parent) if !parent.is_dir() => {
+                    Err(StateError::NoParent { dir: dir.to_owned(), parent: parent.to_owned() })
+                }
+                _ => Ok(None),
+            };
+        }
+        if let Ok(lock) = File::open(dir.join(LOCK))
+            && matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
+        {
+            return Err(StateError::InUse { dir: dir.to_owned() });
+        }
+        read(dir, settings)
+    }
+
     /// What the run before saved; none if there was none.
     ///
     /// # Errors
     ///
     /// When the state is damaged, of another version, or of a pipeline with other `settings`.
     pub fn load(&self, settings: &BTreeMap<String, String>) -> Result<Option<Checkpoint>, StateError> {
-        let path = self.dir.join(FILE);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(self.failed("read the checkpoint", source)),
-        };
-        let checkpoint = decode(&text, &path)?;
-        if let Some(setting) = first_difference(&checkpoint.settings, settings) {
-            let (was, is) = (checkpoint.settings.get(&setting).cloned(), settings.get(&setting).cloned());
-            return Err(StateError::Foreign { path, setting, was, is });
-        }
-        Ok(Some(checkpoint))
+        read(&self.dir, settings)
     }
 
     /// Replaces the saved state, as a whole or not at all.
@@ -266,6 +280,24 @@ impl StateDir {
     fn failed(&self, action: &'static str, source: io::Error) -> StateError {
         StateError::Io { dir: self.dir.clone(), action, source }
     }
+}
+
+fn read(dir: &Path, settings: &BTreeMap<String, String>) -> Result<Option<Checkpoint>, StateError> {
+    let path = dir.join(FILE);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            let action = "read the checkpoint";
+            return Err(StateError::Io { dir: dir.to_owned(), action, source });
+        }
+    };
+    let checkpoint = decode(&text, &path)?;
+    if let Some(setting) = first_difference(&checkpoint.settings, settings) {
+        let (was, is) = (checkpoint.settings.get(&setting).cloned(), settings.get(&setting).cloned());
+        return Err(StateError::Foreign { path, setting, was, is });
+    }
+    Ok(Some(checkpoint))
 }
 
 fn encode(checkpoint: &Checkpoint) -> String {

@@ -18,7 +18,7 @@ pub(crate) enum Command {
     /// Process the inputs to their end, or with --follow until a signal comes
     #[command(after_help = EXAMPLES, max_term_width = 100)]
     Run(Keys),
-    /// Check a configuration and show the pipeline it describes, without running it
+    /// Check a configuration, its inputs, output and state, and show the pipeline, without running it
     #[command(max_term_width = 100)]
     Check(Keys),
 }

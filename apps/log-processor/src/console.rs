@@ -75,6 +75,15 @@ impl Observer for Console {
     }
 }
 
+/// Shows what fails, on standard error, and nothing else.
+pub(crate) struct Plain;
+
+impl Observer for Plain {
+    fn failed(&self, error: &InputError) {
+        say(io::stderr(), &format!("error: {error}\n"));
+    }
+}
+
 /// Says what went wrong, on standard error, and why, so far as the message does not say so itself.
 pub(crate) fn error(error: &anyhow::Error) {
     let mut text = error.to_string();

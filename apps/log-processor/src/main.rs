@@ -47,8 +47,10 @@ fn is_missing_input(error: &StartError) -> bool {
 }
 
 fn check(keys: Keys) -> anyhow::Result<u8> {
-    console::show(&keys.resolve()?);
-    Ok(DONE)
+    let config = keys.resolve()?;
+    let is_complete = pipeline::check(&config, &console::Plain)?;
+    console::show(&config);
+    Ok(if is_complete { DONE } else { FAILED })
 }
 
 fn run(keys: Keys) -> anyhow::Result<u8> {

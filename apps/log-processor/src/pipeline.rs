@@ -141,13 +141,7 @@ impl Opened {
         // Checked before the output is opened, because that may empty it, which must not happen for a run that
         // cannot read; and opened after it, because no input may be the file that the output is.
         Inputs::check(&patterns, resume.as_ref(), &options)?;
-        if state.is_some()
-            && let Target::File(path) = &config.output
-            && config.output.is_stdout()
-            && path.is_file()
-        {
-            return Err(OutputError::IsStdout { path: path.clone() }.into());
-        }
+        refuse_stdout(config)?;
         let mark = resume.as_ref().and_then(|resume| resume.output.as_ref());
         let output = Output::open(&config.output, config.existing, mark, &patterns)?;
         options.except = output.key();
@@ -253,6 +247,39 @@ pub async fn run(
     };
     let inputs = read.attach_failures(written.inputs);
     Ok(Report::new(inputs, written.totals, ended, error, started.elapsed()))
+}
+
+/// Tells what a run of `config` would fail with before it reads, and makes, changes and waits for nothing.
+///
+/// Returns whether all inputs can be read; those that cannot, beside others that can, are told to `observer`.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn check(config: &Config, observer: &dyn Observer) -> Result<bool, StartError> {
+    let settings = identity(config);
+    let resume = config.state.as_deref().map(|dir| StateDir::check(dir, &settings)).transpose()?.flatten();
+    let (mut missing, mut globs) = (Vec::new(), Vec::new());
+    let patterns = readable(config, &mut globs, &mut missing);
+    missing.iter().for_each(|error| observer.failed(error));
+    let (follow, max_line, resumable) = (config.follow, config.max_line, config.state.is_some());
+    let options = input::Options { follow, max_line, resumable, globs, ..input::Options::default() };
+    let patterns = patterns?;
+    Inputs::check(&patterns, resume.as_ref(), &options)?;
+    refuse_stdout(config)?;
+    let mark = resume.as_ref().and_then(|resume| resume.output.as_ref());
+    Output::check(&config.output, config.existing, mark, &patterns)?;
+    Ok(missing.is_empty())
+}
+
+/// A state cannot go back in what a shell empties at each start.
+fn refuse_stdout(config: &Config) -> Result<(), OutputError> {
+    match &config.output {
+        Target::File(path) if config.state.is_some() && config.output.is_stdout() && path.is_file() => {
+            Err(OutputError::IsStdout { path: path.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The inputs that can be read, and in `missing` those that cannot: they must not keep the rest from being

@@ -40,7 +40,11 @@ pub use self::{
     position::{LineStart, Phase, Position},
     signal::{Stopper, Wake},
 };
-pub(crate) use self::{locate::all_found, pattern::reach, position::any_path};
+pub(crate) use self::{
+    locate::all_found,
+    pattern::{reach, would_reach},
+    position::any_path,
+};
 
 /// How many bytes a batch has when lines are of ordinary length.
 ///

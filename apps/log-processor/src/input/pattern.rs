@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     fs::{self, File},
     io,
-    path::{Path, PathBuf},
+    path::{Path, PathBuf, absolute},
 };
 
 use glob::{MatchOptions, Pattern};
@@ -102,6 +102,13 @@ pub(crate) fn reach(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
         .into_iter()
         .filter(|path| fs::metadata(path).map_or(true, |metadata| metadata.is_file()))
         .collect())
+}
+
+/// Whether `pattern` will reach a file at `path` that is not there yet.
+pub(crate) fn would_reach(pattern: &str, path: &Path) -> bool {
+    let (Ok(pattern), Ok(path)) = (absolute(pattern), absolute(path)) else { return false };
+    let compiled = pattern.to_str().and_then(|pattern| Pattern::new(pattern).ok());
+    pattern == path || compiled.is_some_and(|it| it.matches_path_with(&path, LIKE_A_SHELL))
 }
 
 /// All that `pattern` matches, sorted.

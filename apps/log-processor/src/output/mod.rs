@@ -129,6 +129,25 @@ impl Output {
         Ok(Self { name, file: opened.file, key, regular, pending: Vec::new(), written: 0 })
     }
 
+    /// What [`open`](Self::open) would fail with, without making, changing or waiting for anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn check(
+        target: &Target,
+        existing: Existing,
+        resume: Option<&OutputMark>,
+        patterns: &[String],
+    ) -> Result<(), OutputError> {
+        match target {
+            Target::File(path) if resume.is_some() || !target.is_stdout() => {
+                opened::check(path, existing, resume, patterns)
+            }
+            Target::File(_) | Target::Stdout => Self::stdout(patterns).map(drop),
+        }
+    }
+
     /// Its place on disk, if it is a file: for [`Options::except`](crate::input::Options::except).
     pub fn key(&self) -> Option<FileKey> {
         self.key

@@ -7,10 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{Access, access};
+
 use super::{Existing, OutputError};
 use crate::{
     checkpoint::OutputMark,
-    input::{FileKey, InputSpec, expand},
+    input::{FileKey, InputSpec, expand, would_reach},
 };
 
 /// An output file before anything is written.
@@ -27,9 +29,7 @@ pub(super) struct Opened {
 impl Opened {
     /// Opens or makes the file, without a change to what it holds.
     pub(super) fn at(path: &Path, resume: Option<&OutputMark>) -> Result<Self, OutputError> {
-        // The place that is written to, if a link leads there.
-        let folder = path.parent().unwrap_or(path);
-        let place = fs::read_link(path).map_or(path.to_owned(), |target| folder.join(target));
+        let place = place_of(path);
         let failed = |source: io::Error| match source.kind() {
             ErrorKind::IsADirectory => OutputError::Folder { path: path.to_owned() },
             ErrorKind::NotFound => OutputError::NoFolder {
@@ -114,6 +114,46 @@ impl Opened {
             Existing::Refuse | Existing::Append | Existing::Overwrite => Ok(length),
         }
     }
+}
+
+/// What opening and checking would come to, without making anything or waiting for the reader of a pipe.
+pub(super) fn check(
+    path: &Path,
+    existing: Existing,
+    resume: Option<&OutputMark>,
+    patterns: &[String],
+) -> Result<(), OutputError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() || metadata.is_dir() => {
+            Opened::at(path, resume)?.check(path, existing, resume, patterns)?;
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if let Some(OutputMark { length, .. }) = resume {
+                return Err(OutputError::Gone { path: path.to_owned(), length: *length });
+            }
+            let place = place_of(path);
+            let folder = place.parent().unwrap_or(&place);
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            if !folder.is_dir() {
+                return Err(OutputError::NoFolder { path: path.to_owned(), folder: folder.to_owned() });
+            }
+            access(folder, Access::WRITE_OK)
+                .map_err(|source| OutputError::Open { path: path.to_owned(), source: source.into() })?;
+            // What it will be reached by once it is there.
+            if patterns.iter().any(|pattern| would_reach(pattern, path)) {
+                return Err(OutputError::IsInput { path: path.to_owned(), input: path.to_owned() });
+            }
+        }
+        Err(source) => return Err(OutputError::Open { path: path.to_owned(), source }),
+    }
+    Ok(())
+}
+
+/// The place that is written to, if a link leads there.
+fn place_of(path: &Path) -> PathBuf {
+    let folder = path.parent().unwrap_or(path);
+    fs::read_link(path).map_or(path.to_owned(), |target| folder.join(target))
 }
 
 /// An output among the inputs would be read while it is written, for ever.

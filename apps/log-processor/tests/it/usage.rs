@@ -15,10 +15,11 @@ fn help_of_run_has_all_flags_examples_promises_and_exit_codes() {
 #[test]
 fn check_shows_the_pipeline_and_runs_nothing() {
     let place = Place::new();
+    place.write("logs/app.log", "one\n");
     place.write(
         "pipeline.toml",
         r#"
-        input = ["logs/*.log", "old.log.gz"]
+        input = ["logs/*.log", "old.log"]
         output = "errors.json"
         parse = "auto"
         filter = 'level >= warn and not message contains "health"'
@@ -38,6 +39,7 @@ fn check_shows_the_pipeline_and_runs_nothing() {
 fn flags_win_over_the_file() {
     let place = Place::new();
     place.write("pipeline.toml", "input = ['a.log']\noutput = 'out'\nformat = 'json'\nworkers = 2\n");
+    place.write("b.log", "one\n");
     insta::assert_snapshot!(
         place.done("check -c pipeline.toml --format raw -o - --overwrite -i b.log -").stdout
     );
@@ -125,6 +127,9 @@ fn contradictions_are_refused() {
 fn the_examples_of_the_help_are_valid() {
     let place = Place::new();
     place.write("pipeline.toml", "input = ['a.log']\noutput = 'out'\n");
+    for name in ["a.log", "logs/app.log", "old.log.gz"] {
+        place.write(name, "one\n");
+    }
     let help = place.done("run --help").stdout;
     let examples = help.lines().filter(|line| line.starts_with("    ") && line.contains("log-processor run"));
     let examples: Vec<_> =
@@ -137,5 +142,56 @@ fn the_examples_of_the_help_are_valid() {
         shell.args(["-c", &script, env!("CARGO_BIN_EXE_log-processor")]).current_dir(place.path(""));
         let checked: crate::place::Ended = shell.output().unwrap().into();
         assert_eq!(checked.code(), Some(0), "{example}: {checked:#?}");
+    }
+}
+
+#[test]
+fn check_says_what_a_run_would_fail_with_and_makes_nothing() {
+    for (arguments, code, said) in [
+        ("-i missing -o out", 1, "input missing does not exist"),
+        ("-i no*.log -o out", 1, "matches no file"),
+        ("-i folder -o out", 1, "is a folder"),
+        ("-i a[ -o out", 2, "invalid range pattern"),
+        ("-i in missing -o out", 1, "input missing does not exist"),
+        ("-i in -o in --append", 2, "is also an input"),
+        ("-i *.log -i in -o new.log", 2, "output new.log is also an input"),
+        ("-i in -o full", 2, "holds 9 bytes already"),
+        ("-i in -o folder", 2, "is a folder"),
+        ("-i in -o no/such/out", 2, "the folder no/such does not exist"),
+        ("-i in -o out --state no/such/state", 2, "no/such does not exist"),
+        ("-i in -o out --state in", 2, "state folder in"),
+        ("-i - -o out --state state", 2, "is a pipe"),
+        ("-i in.gz -o out --follow", 2, "is compressed"),
+        ("-i in -o done --state done.state --format json", 2, "belongs to another pipeline"),
+        ("-i in -o done --state done.state", 0, ""),
+        ("-i in -o out --state state", 0, ""),
+        ("-i later -o out --follow", 0, ""),
+    ] {
+        let place = Place::new();
+        place.write("in", "one\n");
+        place.write("a.log", "one\n");
+        place.write("full", "precious\n");
+        place.write("folder/file", "");
+        place.write_gz("in.gz", "one\n");
+        place.done("run -i in -o done --state done.state");
+        let names = || {
+            let mut names: Vec<_> =
+                std::fs::read_dir(place.path("")).unwrap().map(|it| it.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let before = names();
+        let checked = place.run(&format!("check {arguments}"));
+        assert_eq!(checked.code(), Some(code), "{arguments}: {checked:#?}");
+        assert!(checked.stderr.contains(said), "{arguments}: {checked:#?}");
+        assert_eq!(names(), before, "{arguments}");
+        if code == 2 {
+            let ran = place.run(&format!("run {arguments}"));
+            assert_eq!(
+                (ran.code(), ran.stderr),
+                (Some(code), checked.stderr),
+                "{arguments}: the same as a run"
+            );
+        }
     }
 }
