@@ -82,7 +82,7 @@ pub struct Ticket<T, L: Line<T>> {
     number: Arc<AtomicU64>,
 }
 
-/// An item that is about to be sent and stays within reach; made by [`Outgoing::tracked`].
+/// An item that is about to be sent and stays within reach; made by [`Outgoing::tracked`]. See [`Ticket`] for an example.
 #[must_use = "an item is not sent before `send` or `try_send` is called"]
 pub struct Tracked<'a, T, L: Line<T>>(Outgoing<'a, T, L>);
 

@@ -68,9 +68,33 @@ pub struct By<D, C> {
 /// The order in which a queue serves: [`Fifo`], or [`By`] a discipline.
 ///
 /// Sealed: what a queue needs from its line is its own affair. To bring an order of your own, write a [`Discipline`].
+///
+/// ```
+/// use forebay_queue::{Line, Receiver};
+///
+/// /// Does not care in which order its queue serves.
+/// fn is_idle<T, L: Line<T>>(rx: &Receiver<T, L>) -> bool {
+///     rx.is_empty()
+/// }
+///
+/// let (_tx, rx) = forebay_queue::bounded::<u8>(1);
+/// assert!(is_idle(&rx));
+/// ```
 pub trait Line<T>: sealed::Lane<T> {}
 
 /// A [`Line`] of a queue whose handles may go to other threads, where its items may: both are.
+///
+/// ```
+/// use forebay_queue::{Receiver, SendLine, Source};
+///
+/// /// For a pool, whatever the order.
+/// fn boxed<T: Send + 'static, L: SendLine<T>>(rx: Receiver<T, L>) -> Box<dyn Source<Item = T>> {
+///     Box::new(rx)
+/// }
+///
+/// let (_tx, rx) = forebay_queue::bounded::<u8>(1);
+/// assert!(!boxed(rx).redelivers());
+/// ```
 pub trait SendLine<T>:
     Line<T> + sealed::Lane<T, Items: Send, Waiting: Send, Classifier: Send + Sync> + 'static
 {

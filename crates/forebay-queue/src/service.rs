@@ -18,6 +18,20 @@ use crate::{Fifo, Line, Sender, Sent, SinkError, coop};
 ///
 /// Where readiness keeps a place, `call` has sent the item by the time that this exists, and dropping it changes nothing.
 /// Elsewhere the item may still wait in the line (at a rendezvous it is still on offer), and dropping this takes it back.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use forebay_queue::{Sent, builder};
+/// use tower::Service;
+///
+/// let (mut tx, mut rx) = builder().max_weight(10).weigher(|word: &&str| word.len()).build();
+/// assert!(matches!(tx.call("elephants").await, Ok(Sent::Stored)));
+/// let waiting = tx.call("ant");
+/// assert_eq!(rx.len(), 1, "the ant waits for room");
+/// assert_eq!(rx.recv().await, Some("elephants"));
+/// assert!(matches!(waiting.await, Ok(Sent::Stored)));
+/// # }
+/// ```
 #[must_use = "whether the item was sent is known when this is polled"]
 pub struct Sending<T, L: Line<T> = Fifo>(Stage<T, L>);
 

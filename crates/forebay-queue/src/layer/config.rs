@@ -33,6 +33,29 @@ pub struct QueueLayer<R> {
 }
 
 /// What becomes of a call that is running when its caller drops the response future.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// use forebay_queue::layer::{QueueLayer, WhenDropped};
+/// use std::time::Duration;
+/// use tokio::time::{sleep, timeout};
+/// use tower::{Service, ServiceBuilder, service_fn};
+///
+/// let (told, mut heard) = forebay_queue::bounded(1);
+/// let save = service_fn(move |page: u32| {
+///     let told = told.clone();
+///     async move {
+///         sleep(Duration::from_secs(2)).await;
+///         told.send(page).await
+///     }
+/// });
+/// let line = QueueLayer::new(10).when_dropped(WhenDropped::Detach);
+/// let mut queue = ServiceBuilder::new().layer(line).service(save);
+/// let impatient = timeout(Duration::from_secs(1), queue.call(7)).await;
+/// assert!(impatient.is_err());
+/// assert_eq!(heard.recv().await, Some(7), "saved all the same");
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WhenDropped {

@@ -16,6 +16,19 @@ use crate::{Level, Pressure, QueueStats, Stats, Visitor};
 /// the line is closed, and the worker ends once nobody waits.
 ///
 /// The handle does not hold the service: that is with the [`Worker`](super::Worker).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use forebay_queue::layer::QueueLayer;
+/// use tower::{Service, ServiceBuilder, service_fn};
+///
+/// let echo = service_fn(async |word: &'static str| Ok::<_, ()>(word));
+/// let mut queue = ServiceBuilder::new().layer(QueueLayer::new(10)).service(echo);
+/// let mut clone = queue.clone();
+/// let (first, second) = (queue.call("one"), clone.call("line"));
+/// assert_eq!((queue.len(), first.await.unwrap(), second.await.unwrap()), (2, "one", "line"));
+/// # }
+/// ```
 // The bound is for the types of the service's futures and errors, which the line carries.
 pub struct Queue<S: Service<R>, R> {
     pub(super) callers: Arc<Callers<R, S::Future, S::Error>>,

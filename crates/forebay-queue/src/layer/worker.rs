@@ -37,6 +37,18 @@ use crate::{coop, hooks};
 ///
 /// Under [`WhenDropped::Detach`](super::WhenDropped::Detach) it needs a tokio runtime, whose tasks drive what callers
 /// left behind; they end with the worker.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use forebay_queue::layer::QueueLayer;
+/// use tower::{ServiceExt, service_fn};
+///
+/// let (queue, worker) = QueueLayer::new(10).pair(service_fn(async |n: u32| Ok::<_, ()>(n + 1)));
+/// let worker = tokio::spawn(worker);
+/// assert_eq!(queue.oneshot(1).await.unwrap(), 2); // the last handle, so the worker ends
+/// worker.await.expect("it does not panic");
+/// # }
+/// ```
 #[must_use = "calls are answered only while the worker is polled"]
 pub struct Worker<S: Service<R>, R> {
     callers: Arc<Callers<R, S::Future, S::Error>>,
