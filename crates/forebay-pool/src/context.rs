@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::hands::Runs;
-use crate::{PoolHandle, WorkerId};
+use crate::{PoolHandle, ResubmitError, WorkerId};
 
 /// What a handler may know and do beside its item: who works, on which attempt, whether that is still wanted, and
 /// the pool itself.
@@ -93,6 +93,45 @@ impl<T> WorkContext<T> {
     /// Dropping it changes nothing.
     pub async fn cancelled(&self) {
         self.runs.over(self.run).await;
+    }
+
+    /// Puts another item into the queue that feeds this pool: for work that makes work.
+    ///
+    /// It never waits, so handlers cannot wait for each other; and it keeps nothing open, so a pool whose items lead
+    /// to others [comes to its end](crate::Pool::finish_when_idle). A pool that takes from a source is told what
+    /// leads into it by [`resubmit_to`](crate::Builder::resubmit_to).
+    ///
+    /// # Errors
+    ///
+    /// [`ResubmitError`] with the item, if the queue is full or closed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::{Pool, WorkContext};
+    ///
+    /// // Each number leads to two smaller ones.
+    /// let pool = Pool::builder()
+    ///     .queue(1000)
+    ///     .handler_in(|cx: WorkContext<u32>, number| async move {
+    ///         for smaller in [number / 2, number / 3] {
+    ///             if smaller > 0 {
+    ///                 cx.resubmit(smaller)?;
+    ///             }
+    ///         }
+    ///         Ok::<(), forebay_pool::BoxError>(())
+    ///     })
+    ///     .start()?;
+    /// pool.produce(6).await?;
+    /// assert_eq!(pool.finish_when_idle().await.completed, 6); // 6 3 2 1 1 1
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resubmit(&self, item: T) -> Result<(), ResubmitError<T>>
+    where
+        T: Send + 'static,
+    {
+        self.pool.resubmit(item)
     }
 
     /// The pool, to pause or resize it from inside.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use tokio::time::Instant;
 
 use crate::shared::Shared;
-use crate::{Phase, PoolStats};
+use crate::{Phase, PoolStats, ResubmitError};
 
 /// A weak handle of a pool, from [`Pool::handle`](crate::Pool::handle) or a handler's
 /// [context](crate::WorkContext::pool). Cloneable.
@@ -79,6 +79,13 @@ impl<T: Send + 'static> PoolHandle<T> {
     pub fn close(&self) {
         if let Some(shared) = self.0.upgrade() {
             shared.close();
+        }
+    }
+
+    pub(crate) fn resubmit(&self, item: T) -> Result<(), ResubmitError<T>> {
+        match self.0.upgrade() {
+            Some(shared) => shared.resubmit(item),
+            None => Err(ResubmitError::Closed(item)),
         }
     }
 

@@ -105,6 +105,8 @@
 //!   taken and set aside meanwhile. They count as held, and go back when the pool is aborted.
 //! - **[Batches](Builder::batch)** are formed one at a time, for a worker that waits. One that is being formed counts as
 //!   held, is not waited for when the pool is closed, and goes back when it is aborted.
+//! - **Work that makes work**: a handler's context [resubmits](WorkContext::resubmit) without waiting, and
+//!   [`finish_when_idle`](Pool::finish_when_idle) is the end of it.
 //! - **Panics** are contained around the handler's call and each poll of its future, and in the destructors of both.
 //!   Each is counted and is one `error` event with the worker; one that ends an item's run names the attempt too, and
 //!   rebuilds the worker's handler. With `panic = "abort"` nothing can be contained.
@@ -128,6 +130,7 @@ mod report;
 mod outcome;
 
 mod rate;
+mod resubmit;
 
 mod context;
 mod failure;
@@ -154,6 +157,7 @@ pub use outcome::{BoxError, IntoOutcome};
 pub use pool::Pool;
 pub use rate::Rate;
 pub use report::{EndedBy, Phase, PoolStats, Report};
+pub use resubmit::ResubmitError;
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

@@ -232,6 +232,38 @@ impl<T: Send + 'static, P> Pool<T, P> {
         let _ = phase.wait_for(|phase| *phase == Phase::Closed).await;
     }
 
+    /// Waits until the pool has nothing to do: no item is in anybody's hands, and none waits.
+    ///
+    /// It is true of one moment, unless nobody else produces. A pool that is paused, or whose source is unavailable, is
+    /// not idle. Items that a source keeps back for later are seen in the pool's own queue, and in one that was named
+    /// by [`resubmit_to`](Builder::resubmit_to), but not in others.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it changes nothing.
+    pub async fn idle(&self) {
+        self.shared.idle().await;
+    }
+
+    /// Waits until the pool [is idle](Self::idle), closes it, and returns what it did: the end of work that makes
+    /// [work](crate::WorkContext::resubmit).
+    ///
+    /// While something is in work it may lead to more, so this waits for all of it. From the first idle moment on
+    /// nothing is accepted, from nobody: what begins the work must be in the queue before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the pool, which aborts it.
+    pub async fn finish_when_idle(self) -> Report {
+        self.shared.idle().await;
+        self.shared.close();
+        let Self { shared, supervisor, orders: _orders, producer } = self;
+        let report = supervisor.join(&shared).await;
+        // Kept until now, so that the way back was open as long as there was work.
+        drop(producer);
+        report
+    }
+
     /// Lets the pool work until its source ends by itself, however long that takes, and returns what it did.
     ///
     /// A queue ends when all its senders are gone. That of the pool's own queue goes now, those from

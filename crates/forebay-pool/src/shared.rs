@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::hands::{Hands, Settlements, Terms};
 use crate::intake::{Command, Intake};
 use crate::report::EndedBy;
+use crate::resubmit::{Resubmit, ResubmitError};
 use crate::rules::Rules;
 use crate::{Backoff, Phase, PoolStats, Report, WorkerId};
 
@@ -20,6 +21,8 @@ pub(crate) struct Shared<T> {
     hands: Mutex<Vec<Arc<Hands<T>>>>,
     terms: Arc<Terms>,
     pub(crate) rules: Rules<T>,
+    /// The way back into the queue, where that is known.
+    resubmit: Option<Resubmit<T>>,
     pub(crate) settlements: Arc<Settlements>,
     /// For items that are returned, and for a source or a worker that fails again and again.
     pub(crate) backoff: Backoff,
@@ -40,17 +43,18 @@ impl<T: Send + 'static> Shared<T> {
         hands: Vec<Arc<Hands<T>>>,
         terms: Arc<Terms>,
         rules: Rules<T>,
+        resubmit: Option<Resubmit<T>>,
         settlements: Arc<Settlements>,
-        backoff: Backoff,
         undelivered: Arc<AtomicU64>,
     ) -> Self {
         Self {
             intake,
             hands: Mutex::new(hands),
+            backoff: terms.backoff,
             terms,
             rules,
+            resubmit,
             settlements,
-            backoff,
             phase: watch::Sender::new(Phase::Open),
             closed: AtomicBool::new(false),
             restarts: AtomicU64::new(0),
@@ -116,6 +120,18 @@ impl<T: Send + 'static> Shared<T> {
         let waiting = self.intake.cancel(key);
         let all = self.hands().clone();
         waiting + all.iter().filter(|hands| hands.cancel(key)).count()
+    }
+
+    pub(crate) fn resubmit(&self, item: T) -> Result<(), ResubmitError<T>> {
+        match &self.resubmit {
+            Some(resubmit) => resubmit.put(item),
+            None => Err(ResubmitError::NoQueue(item)),
+        }
+    }
+
+    /// Waits until nothing waits and nothing is in anybody's hands.
+    pub(crate) async fn idle(&self) {
+        self.intake.when_idle(|| self.resubmit.as_ref().map_or(0, Resubmit::backlog) == 0).await;
     }
 
     /// The hands of worker `id`, who may be new.

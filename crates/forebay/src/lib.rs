@@ -41,7 +41,7 @@
 //! # Textbook forms
 //!
 //! Each has its runnable twin in this crate's `examples`: `simple_queue`, `blocking_queue`, `backpressure_queue`,
-//! `worker_pool`.
+//! `worker_pool`. `crawler` is work that makes work.
 
 #[cfg(feature = "pool")]
 pub use forebay_pool as pool;

@@ -4,10 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use forebay_queue::{Sender, Source};
+use forebay_queue::{Line, Sender, Source, WeakSender};
 
 use super::{Builder, Missing};
 use crate::contain::contain;
+use crate::resubmit::Resubmit;
+
+use self::sealed::Opened;
 
 /// In a [`Builder`]: the pool has a queue of its own, made by [`Builder::queue`].
 ///
@@ -33,7 +36,10 @@ pub struct FromQueue<T> {
 /// let (_tx, rx) = forebay_queue::bounded(10);
 /// let builder: Builder<FromSource<u32>, Missing> = Pool::builder().source(rx);
 /// ```
-pub struct FromSource<T>(Box<dyn Source<Item = T>>);
+pub struct FromSource<T> {
+    source: Box<dyn Source<Item = T>>,
+    resubmit: Option<Resubmit<T>>,
+}
 /// In a [`Builder`]: what feeds the pool. Sealed.
 ///
 /// For what works with either:
@@ -52,13 +58,23 @@ pub(super) mod sealed {
 
     use forebay_queue::Source;
 
+    use crate::resubmit::Resubmit;
+
+    /// What feeds a pool.
+    #[expect(missing_debug_implementations, reason = "nobody outside can name it")]
+    pub struct Opened<T, P> {
+        pub(crate) source: Box<dyn Source<Item = T>>,
+        pub(crate) producer: P,
+        pub(crate) resubmit: Option<Resubmit<T>>,
+    }
+
     pub trait Input {
         type Item: Send + 'static;
         type Producer;
 
         /// Makes what the pool takes from, and what feeds it through the handle. Items that the pool never took
         /// are counted in `undelivered`.
-        fn open(self, undelivered: Arc<AtomicU64>) -> (Box<dyn Source<Item = Self::Item>>, Self::Producer);
+        fn open(self, undelivered: Arc<AtomicU64>) -> Opened<Self::Item, Self::Producer>;
     }
 }
 
@@ -96,7 +112,42 @@ impl<H> Builder<Missing, H> {
     /// # }
     /// ```
     pub fn source<S: Source>(self, source: S) -> Builder<FromSource<S::Item>, H> {
-        Builder { options: self.options, input: FromSource(Box::new(source)), handler: self.handler }
+        Builder {
+            options: self.options,
+            input: FromSource { source: Box::new(source), resubmit: None },
+            handler: self.handler,
+        }
+    }
+}
+
+impl<T: Send + 'static, H> Builder<FromSource<T>, H> {
+    /// Names what leads into the source, for handlers that [resubmit](crate::WorkContext::resubmit). It is held weakly,
+    /// so it does not keep the queue open: at least one sender must be kept elsewhere until the work is done.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::{Pool, WorkContext};
+    ///
+    /// let (tx, rx) = forebay_queue::unbounded();
+    /// let pool = Pool::builder()
+    ///     .source(rx)
+    ///     .resubmit_to(&tx)
+    ///     .handler_in(|cx: WorkContext<u32>, n| async move {
+    ///         if n > 0 { cx.resubmit(n - 1).map_err(|error| error.to_string()) } else { Ok(()) }
+    ///     })
+    ///     .start()?;
+    /// tx.send(9).await?;
+    /// assert_eq!(pool.finish_when_idle().await.completed, 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resubmit_to<L: Line<T>>(mut self, sender: &Sender<T, L>) -> Self
+    where
+        WeakSender<T, L>: Send + Sync + 'static,
+    {
+        self.input.resubmit = Some(Resubmit::to(sender));
+        self
     }
 }
 
@@ -125,7 +176,7 @@ impl<T: Send + 'static> sealed::Input for FromQueue<T> {
     type Item = T;
     type Producer = Sender<T>;
 
-    fn open(self, undelivered: Arc<AtomicU64>) -> (Box<dyn Source<Item = T>>, Sender<T>) {
+    fn open(self, undelivered: Arc<AtomicU64>) -> Opened<T, Sender<T>> {
         let hook = self.on_undelivered;
         let mut queue = forebay_queue::builder().capacity(self.capacity).on_undelivered(move |item| {
             // Counted first and contained, so that neither the count nor the items after this one hang on the hook.
@@ -146,7 +197,8 @@ impl<T: Send + 'static> sealed::Input for FromQueue<T> {
             });
         }
         let (producer, source) = queue.build();
-        (Box::new(source), producer)
+        let resubmit = Some(Resubmit::to(&producer));
+        Opened { source: Box::new(source), producer, resubmit }
     }
 }
 
@@ -164,8 +216,8 @@ impl<T: Send + 'static> sealed::Input for FromSource<T> {
     type Item = T;
     type Producer = ();
 
-    fn open(self, _: Arc<AtomicU64>) -> (Box<dyn Source<Item = T>>, ()) {
-        (self.0, ())
+    fn open(self, _: Arc<AtomicU64>) -> Opened<T, ()> {
+        Opened { source: self.source, producer: (), resubmit: self.resubmit }
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::Instrument;
 
+use super::input::sealed::Opened;
 use super::{Builder, Handled, Input, Options};
 use crate::contain::contain;
 use crate::hands::{Hands, Settlements, Terms};
@@ -114,7 +115,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         contain(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| StartError::NoTime)?;
 
         let undelivered = Arc::new(AtomicU64::new(0));
-        let (source, producer) = self.input.open(Arc::clone(&undelivered));
+        let Opened { source, producer, resubmit } = self.input.open(Arc::clone(&undelivered));
         let redelivers = source.redelivers();
         let keeps = crew.lends() || rules.copy.is_some();
         match &on_failure {
@@ -153,7 +154,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         });
         let plan = StockPlan { key_of: rules.key_of.clone(), gate, batch };
         let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements), plan);
-        let shared = Arc::new(Shared::new(intake, hands, terms, rules, settlements, backoff, undelivered));
+        let shared = Arc::new(Shared::new(intake, hands, terms, rules, resubmit, settlements, undelivered));
 
         let (orders, received) = watch::channel(Order::Run);
         let supervisor = Supervisor::new(Arc::clone(&shared), crew, received);

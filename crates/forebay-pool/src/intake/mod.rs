@@ -46,6 +46,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use forebay_queue::{Source, SourceError};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::hands::{Hands, Settlements};
@@ -62,6 +63,10 @@ pub(crate) struct Intake<T> {
     settlements: Arc<Settlements>,
     gauges: Arc<Gauges>,
     stock: Arc<StockAccount>,
+    /// How many wait for the pool to be idle.
+    idle_watchers: AtomicUsize,
+    /// Rung when it may have become so, if somebody waits for it.
+    idle_bell: Notify,
     /// Which thread has the lock, 0 for none. A thread finds itself here only if it put itself here.
     holder: AtomicUsize,
     /// Commands that came from inside a poll of the source, which whoever polls it has not obeyed yet.
@@ -83,6 +88,9 @@ pub(crate) enum Command {
     Resize(usize),
 }
 
+/// Counts one who waits for the pool to be idle.
+struct Watching<'a>(&'a AtomicUsize);
+
 // === impl Intake ===
 
 impl<T: Send + 'static> Intake<T> {
@@ -97,6 +105,8 @@ impl<T: Send + 'static> Intake<T> {
         Self {
             settlements,
             gauges: Arc::clone(&gauges),
+            idle_watchers: AtomicUsize::new(0),
+            idle_bell: Notify::new(),
             holder: AtomicUsize::new(0),
             owed: Mutex::default(),
             is_owing: AtomicBool::new(false),
@@ -105,9 +115,30 @@ impl<T: Send + 'static> Intake<T> {
         }
     }
 
+    /// Waits until nothing is in anybody's hands, and neither the source nor `nothing_waits` knows of anything.
+    pub(crate) async fn when_idle(&self, nothing_waits: impl Fn() -> bool) {
+        let _watching = Watching::begin(&self.idle_watchers);
+        loop {
+            let mut rung = std::pin::pin!(self.idle_bell.notified());
+            // From here on the bell is heard, so that one rung after the look is not missed.
+            rung.as_mut().enable();
+            if self.with(|state, afterwards| state.is_idle(afterwards) && nothing_waits()) {
+                return;
+            }
+            rung.await;
+        }
+    }
+
+    /// The pool may have become idle.
+    fn ring_idle(&self) {
+        if self.idle_watchers.load(Ordering::SeqCst) > 0 {
+            self.idle_bell.notify_waiters();
+        }
+    }
+
     /// Waits for an item. `true`: there is one in the hands of `seat`; `false`: there will be none for it.
     pub(crate) fn poll_take(&self, seat: usize, cx: &mut Context<'_>) -> Poll<bool> {
-        self.with(|state, afterwards| {
+        let taken = self.with(|state, afterwards| {
             state.mind_settlements(&self.settlements, afterwards);
             state.mind_released(&self.settlements);
             state.join_line(seat);
@@ -124,7 +155,11 @@ impl<T: Send + 'static> Intake<T> {
                 return Poll::Ready(false);
             }
             Poll::Pending
-        })
+        });
+        if taken != Poll::Ready(true) {
+            self.ring_idle();
+        }
+        taken
     }
 
     /// Waits, without taking anything, until there will be nothing to take for `seat`.
@@ -156,7 +191,11 @@ impl<T: Send + 'static> Intake<T> {
     /// What the supervisor has to see to: keeps settlements going also while no worker is free, and returns what
     /// went wrong with the source.
     pub(crate) fn poll_duties(&self, cx: &mut Context<'_>) -> Poll<Outage> {
-        self.with(|state, afterwards| state.poll_duties(cx.waker(), &self.settlements, afterwards))
+        let outage =
+            self.with(|state, afterwards| state.poll_duties(cx.waker(), &self.settlements, afterwards));
+        // What a handler moved elsewhere may have been settled.
+        self.ring_idle();
+        outage
     }
 
     /// When to [look again](Self::tick) at what is held back.
@@ -182,6 +221,7 @@ impl<T: Send + 'static> Intake<T> {
     /// Asks the source again after an outage.
     pub(crate) fn reopen(&self) {
         self.with(State::reopen);
+        self.ring_idle();
     }
 
     /// Does as the handle wants before it returns.
@@ -194,6 +234,7 @@ impl<T: Send + 'static> Intake<T> {
             self.is_owing.store(true, Ordering::Relaxed);
         } else {
             self.with(|state, afterwards| state.obey(command, afterwards));
+            self.ring_idle();
         }
     }
 
@@ -293,6 +334,21 @@ impl<T: Send + 'static> Intake<T> {
             self.settlements.ring();
         }
         result
+    }
+}
+
+// === impl Watching ===
+
+impl<'a> Watching<'a> {
+    fn begin(watchers: &'a AtomicUsize) -> Self {
+        watchers.fetch_add(1, Ordering::SeqCst);
+        Self(watchers)
+    }
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

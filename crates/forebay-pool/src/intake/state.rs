@@ -386,6 +386,26 @@ impl<T: Send + 'static> State<T> {
         some
     }
 
+    /// Is there nothing to do, as far as can be seen from here?
+    ///
+    /// While the lock is held nobody is given anything. So if nothing is in hand, no handler runs, and what handlers
+    /// left with the source is found by asking it after that.
+    pub(super) fn is_idle(&mut self, afterwards: &mut Afterwards<T>) -> bool {
+        if self.ended {
+            return self.is_at_rest();
+        }
+        if self.pause != Pause::No || self.unavailable || self.waiting.is_empty() || !self.is_at_rest() {
+            return false;
+        }
+        self.ask(None, afterwards);
+        self.is_at_rest()
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.stock.as_ref().is_none_or(|stock| stock.is_at_rest())
+            && self.seats.iter().all(|seat| seat.hands.is_at_rest())
+    }
+
     /// Sets aside what has this key and was given to nobody.
     pub(super) fn cancel(&mut self, key: KeyHash, afterwards: &mut Afterwards<T>) -> usize {
         let Some(stock) = &mut self.stock else { return 0 };

@@ -111,6 +111,10 @@ impl<T> Stock<T> {
         self.epoch + std::time::Duration::from_nanos(time)
     }
 
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.account.lock().is_at_rest()
+    }
+
     /// Takes in what the source handed out.
     ///
     /// # Errors

@@ -38,6 +38,9 @@ mod keys;
 /// Handlers that take several deliveries at once.
 mod batches;
 
+/// Work that makes work, and the moment when there is none.
+mod idle;
+
 /// Items that come back: backoff, attempts, deliveries that are moved elsewhere.
 mod returning;
 

@@ -1,0 +1,222 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use forebay_pool::{BoxError, Pool, ResubmitError, WorkContext};
+use forebay_queue::{Delivery, bounded};
+use forebay_testkit::{Driver, RecordingSource};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, sleep};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// On a runtime of one thread, where each task has had many turns by then.
+async fn settle_down() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Each number leads to two halves of itself, after a while.
+async fn halve(cx: WorkContext<u32>, number: u32) -> Result<(), BoxError> {
+    tokio::task::yield_now().await;
+    for half in [number / 2, number - number / 2] {
+        if number > 1 {
+            cx.resubmit(half)?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn work_that_makes_work_ends_by_itself() {
+    let pool = Pool::builder().workers(4).queue(1000).handler_in(halve).start().unwrap();
+    pool.produce(100).await.unwrap();
+    let report = pool.finish_when_idle().await;
+    // A tree with 100 leaves.
+    assert_eq!(report.to_string(), "shut down: took 199, completed 199");
+}
+
+/// Between a handler's last look and the end of its run nothing is overlooked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn does_not_end_while_anything_may_lead_to_more() {
+    for _ in 0..100 {
+        let pool = Pool::builder().workers(3).queue(1000).handler_in(halve).start().unwrap();
+        pool.produce(40).await.unwrap();
+        assert_eq!(pool.finish_when_idle().await.completed, 79);
+    }
+}
+
+#[tokio::test]
+async fn is_idle_only_when_nothing_is_in_hand_and_nothing_waits() {
+    let gate = Arc::new(Semaphore::new(0));
+    let pool = Pool::builder()
+        .workers(1)
+        .queue(10)
+        .handler_with(Arc::clone(&gate), |gate, _: u32| async move {
+            gate.acquire().await.unwrap().forget();
+        })
+        .start()
+        .unwrap();
+    pool.idle().await;
+    for item in 0..2 {
+        pool.produce(item).await.unwrap();
+    }
+    let mut idle = Driver::new(pool.idle());
+    for permits in [0, 1] {
+        gate.add_permits(permits);
+        settle_down().await;
+        idle.assert_pending();
+    }
+    gate.add_permits(1);
+    settle_down().await;
+    idle.assert_ready();
+    drop(idle);
+    assert_eq!(pool.finish().await.completed, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_off_keeps_it_from_being_idle() {
+    let begun = Instant::now();
+    let pool = Pool::builder()
+        .workers(1)
+        .queue(10)
+        .handler_delivery(|delivery: Delivery<u32>| async move {
+            if delivery.attempt() == 1 { delivery.nack(60 * SECOND) } else { delivery.ack() }
+        })
+        .start()
+        .unwrap();
+    pool.produce(1).await.unwrap();
+    pool.idle().await;
+    assert_eq!(begun.elapsed().as_secs(), 60);
+    assert_eq!(pool.finish_when_idle().await.completed, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_elsewhere_keeps_it_from_being_idle() {
+    let begun = Instant::now();
+    let (tx, rx) = bounded(1);
+    let pool = Pool::builder()
+        .workers(1)
+        .source(rx)
+        .handler_delivery(|delivery: Delivery<u32>| async move {
+            tokio::spawn(async move {
+                sleep(60 * SECOND).await;
+                delivery.ack();
+            });
+        })
+        .start()
+        .unwrap();
+    tx.send(1).await.unwrap();
+    sleep(SECOND).await;
+    pool.idle().await;
+    assert_eq!(begun.elapsed().as_secs(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_set_aside_keeps_it_from_being_idle() {
+    let begun = Instant::now();
+    let pool = Pool::builder()
+        .workers(2)
+        .per_key(1)
+        .queue(10)
+        .handler(|_: u32| sleep(SECOND))
+        .key(|_| ())
+        .start()
+        .unwrap();
+    for item in 0..3 {
+        pool.produce(item).await.unwrap();
+    }
+    pool.idle().await;
+    assert_eq!(begun.elapsed().as_secs(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_pool_is_not_idle() {
+    let pool = Pool::builder().workers(1).queue(10).handler(|_: u32| async {}).start().unwrap();
+    pool.pause();
+    let handle = pool.handle();
+    tokio::spawn(async move {
+        sleep(SECOND).await;
+        handle.resume();
+    });
+    let begun = Instant::now();
+    pool.idle().await;
+    assert_eq!(begun.elapsed(), SECOND);
+}
+
+#[tokio::test]
+async fn a_pool_that_ended_is_idle() {
+    let (source, _script) = RecordingSource::new([1]);
+    let pool = Pool::builder().workers(1).source(source).handler(|_: u32| async {}).start().unwrap();
+    pool.closed().await;
+    pool.idle().await;
+    assert_eq!(pool.finish_when_idle().await.completed, 1);
+}
+
+/// Nobody waits for room in the queue, so no two handlers wait for each other.
+#[tokio::test]
+async fn into_a_full_queue_nothing_is_put_and_the_item_comes_back() {
+    let (told, mut was_told) = mpsc::unbounded_channel();
+    let pool = Pool::builder()
+        .workers(2)
+        .queue(2)
+        .handler_in(move |cx: WorkContext<u32>, number| {
+            let told = told.clone();
+            async move {
+                if number == 1 {
+                    while let Ok(()) = cx.resubmit(2) {}
+                    let Err(ResubmitError::WouldDeadlock(item)) = cx.resubmit(3) else {
+                        panic!("it was full")
+                    };
+                    told.send(item).unwrap();
+                }
+            }
+        })
+        .start()
+        .unwrap();
+    pool.produce(1).await.unwrap();
+    assert_eq!(was_told.recv().await, Some(3));
+    let report = pool.finish_when_idle().await;
+    assert_eq!((report.failed, report.completed), (0, report.taken));
+}
+
+#[tokio::test]
+async fn into_a_closed_queue_or_none_nothing_is_put() {
+    let refusals = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&refusals);
+    let handler = move |cx: WorkContext<u32>, number| {
+        if let Err(ResubmitError::Closed(_) | ResubmitError::NoQueue(_)) = cx.resubmit(number) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        async {}
+    };
+    let pool = Pool::builder().workers(1).queue(2).handler_in(handler.clone()).start().unwrap();
+    pool.produce(1).await.unwrap();
+    assert_eq!(pool.shutdown(SECOND).await.completed, 1);
+
+    let (source, _script) = RecordingSource::new([1]);
+    let pool = Pool::builder().workers(1).source(source).handler_in(handler).start().unwrap();
+    assert_eq!(pool.finish().await.completed, 1);
+    assert_eq!(refusals.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn waiting_for_it_can_be_given_up() {
+    let gate = Arc::new(Semaphore::new(0));
+    let pool = Pool::builder()
+        .workers(1)
+        .queue(2)
+        .handler_with(Arc::clone(&gate), |gate, _: u32| async move {
+            gate.acquire().await.unwrap().forget();
+        })
+        .start()
+        .unwrap();
+    pool.produce(1).await.unwrap();
+    settle_down().await;
+    let mut idle = Driver::new(pool.idle());
+    idle.assert_pending();
+    drop(idle);
+    gate.add_permits(1);
+    pool.idle().await;
+}
