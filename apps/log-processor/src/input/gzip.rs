@@ -2,16 +2,24 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Seek},
+    io::{self, BufRead, BufReader, Read, Seek},
+    mem,
     path::Path,
 };
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::identity::{Fingerprint, read_at};
 
-/// Decompresses a file of any number of gzip members, as `cat a.gz b.gz` makes them.
-pub(super) type Decoder = MultiGzDecoder<BufReader<File>>;
+/// Decompresses a file of any number of gzip members, as `cat a.gz b.gz` makes them. Zeros behind the last one are
+/// passed over, as by gzip: tapes and disks are written in blocks.
+#[derive(Debug)]
+pub(super) enum Decoder {
+    /// Within a member.
+    Member(Box<GzDecoder<BufReader<File>>>),
+    /// Behind the last one.
+    Ended,
+}
 
 /// Large enough that reading is no longer seen beside decompressing.
 const COMPRESSED_BUFFER: usize = 64 * 1024;
@@ -30,7 +38,7 @@ pub(super) fn is_gzip_at(path: &Path) -> bool {
 /// Decompresses `file` from its start.
 pub(super) fn decoder(mut file: File) -> io::Result<Decoder> {
     file.rewind()?;
-    Ok(MultiGzDecoder::new(BufReader::with_capacity(COMPRESSED_BUFFER, file)))
+    Ok(Decoder::Member(Box::new(GzDecoder::new(BufReader::with_capacity(COMPRESSED_BUFFER, file)))))
 }
 
 /// The first [`Fingerprint::LIMIT`] bytes of what `file` decompresses to; fewer if it is shorter or damaged there.
@@ -50,4 +58,37 @@ pub(super) fn skip(decoder: &mut Decoder, offset: u64, tail: Fingerprint) -> io:
     let mut last = Vec::new();
     decoder.by_ref().take(offset - before).read_to_end(&mut last)?;
     Ok(tail.begins(&last))
+}
+
+/// Passes over zeros, and says whether anything follows them.
+fn has_more(source: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let buffer = source.fill_buf()?;
+        let zeros = buffer.iter().take_while(|byte| **byte == 0).count();
+        if zeros < buffer.len() || buffer.is_empty() {
+            let more = !buffer.is_empty();
+            source.consume(zeros);
+            return Ok(more);
+        }
+        source.consume(zeros);
+    }
+}
+
+// === impl Decoder ===
+
+impl Read for Decoder {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Self::Member(member) = self {
+            let read = member.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            if !has_more(member.get_mut())? {
+                *self = Self::Ended;
+            } else if let Self::Member(member) = mem::replace(self, Self::Ended) {
+                *self = Self::Member(Box::new(GzDecoder::new(member.into_inner())));
+            }
+        }
+        Ok(0)
+    }
 }

@@ -105,3 +105,12 @@ fn log_that_was_compressed_while_nobody_read_is_finished_there() {
         "[app.log of the run before is now app.log.1.gz: going on there from byte 8]\nthree\nfour\n"
     );
 }
+
+#[test]
+fn zeros_behind_the_last_member_are_passed_over() {
+    let logs = Logs::new();
+    let zeros = |count: usize| vec![0; count];
+    logs.write("block.gz", [gzip("one\n"), zeros(200_000)].concat());
+    logs.write("between.gz", [gzip("two\n"), zeros(10), gzip("three\n"), zeros(1)].concat());
+    assert_eq!(logs.run(&["block.gz", "between.gz"], Options::default()).read(), "one\ntwo\nthree\n");
+}
