@@ -92,7 +92,7 @@ pub struct Settings {
 
     /// How many batches are parsed and filtered at once [default: one for each core, at most 64]
     #[arg(long, value_name = "N")]
-    pub workers: Option<NonZeroUsize>,
+    pub workers: Option<usize>,
 
     /// A longer line is cut into pieces of this size, and counted as long [default: 1MiB, at most 3MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
@@ -178,6 +178,14 @@ pub enum ConfigError {
     /// Nothing to read.
     #[error("no input: name files with --input PATH, or - for standard input (`input = [\"..\"]` in a file)")]
     NoInput,
+    /// A name that is none.
+    #[error("{key} is empty: give it a path, or - for standard {stream}")]
+    EmptyPath {
+        /// The key.
+        key: &'static str,
+        /// What `-` means there.
+        stream: &'static str,
+    },
     /// Nowhere to write.
     #[error(
         "no output: name a file with --output PATH, or - for standard output (`output = \"..\"` in a file)"
@@ -202,13 +210,10 @@ pub enum ConfigError {
         most: ByteSize,
     },
     /// Each worker has a batch in memory and a thread.
-    #[error(
-        "{given} workers are more than {MOST_WORKERS}, the most that --workers takes; leave it out for one for each \
-         core"
-    )]
+    #[error("workers is {given}, which is outside 1 to {MOST_WORKERS}; leave it out for one for each core")]
     Workers {
         /// What was given.
-        given: NonZeroUsize,
+        given: usize,
     },
     /// `sync` makes checkpoints durable, and there are none.
     #[error("--sync has nothing to make durable without --state DIR: give a folder for the checkpoints too")]
@@ -274,7 +279,13 @@ impl Config {
         if settings.input.is_empty() {
             return Err(ConfigError::NoInput);
         }
+        if settings.input.iter().any(String::is_empty) {
+            return Err(ConfigError::EmptyPath { key: "input", stream: "input" });
+        }
         let output = settings.output.ok_or(ConfigError::NoOutput)?;
+        if output.as_os_str().is_empty() {
+            return Err(ConfigError::EmptyPath { key: "output", stream: "output" });
+        }
         let existing = match (settings.append.unwrap_or_default(), settings.overwrite.unwrap_or_default()) {
             (true, true) => return Err(ConfigError::AppendAndOverwrite),
             (true, false) => Existing::Append,
@@ -297,8 +308,9 @@ impl Config {
             follow: settings.follow.unwrap_or_default(),
             report: settings.report.unwrap_or_default(),
             workers: match settings.workers {
-                Some(given) if given > MOST_WORKERS => return Err(ConfigError::Workers { given }),
-                Some(given) => given,
+                Some(given) => NonZeroUsize::new(given)
+                    .filter(|given| *given <= MOST_WORKERS)
+                    .ok_or(ConfigError::Workers { given })?,
                 None => {
                     thread::available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(MOST_WORKERS))
                 }
@@ -493,6 +505,14 @@ mod tests {
         let config =
             |workers| Config::new(settings(&format!("input = '-'\noutput = '-'\nworkers = {workers}")));
         assert_eq!(config(64).unwrap().workers, MOST_WORKERS);
-        insta::assert_snapshot!(config(65).unwrap_err(), @"65 workers are more than 64, the most that --workers takes; leave it out for one for each core");
+        insta::assert_snapshot!(config(65).unwrap_err(), @"workers is 65, which is outside 1 to 64; leave it out for one for each core");
+        insta::assert_snapshot!(config(0).unwrap_err(), @"workers is 0, which is outside 1 to 64; leave it out for one for each core");
+    }
+
+    #[test]
+    fn empty_names_are_refused() {
+        let config = |toml: &str| Config::new(settings(toml)).unwrap_err();
+        insta::assert_snapshot!(config("input = ['a', '']\noutput = '-'"), @"input is empty: give it a path, or - for standard input");
+        insta::assert_snapshot!(config("input = 'a'\noutput = ''"), @"output is empty: give it a path, or - for standard output");
     }
 }

@@ -40,8 +40,8 @@ impl Console {
         Self { bar }
     }
 
-    /// Prints the report: on standard output, unless that is where the records went.
-    pub(crate) fn report(&self, config: &Config, report: &Report) {
+    /// Prints the report: on standard output, unless that is where the records went. Says whether it could.
+    pub(crate) fn report(&self, config: &Config, report: &Report) -> bool {
         self.bar.finish_and_clear();
         if let Some(message) = &report.error {
             say(io::stderr(), &format!("error: {message}\n"));
@@ -50,9 +50,21 @@ impl Console {
             ReportFormat::Text => report.to_string(),
             ReportFormat::Json => serde_json::to_string(report).expect("a report is plain data") + "\n",
         };
-        match config.output.is_stdout() {
-            true => say(io::stderr(), &text),
-            false => say(io::stdout(), &text),
+        if config.output.is_stdout() {
+            say(io::stderr(), &text);
+            return true;
+        }
+        let mut stdout = io::stdout();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            // A reader that went away has had enough.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                say(
+                    io::stderr(),
+                    &format!("error: the report cannot be written to standard output: {error}\n"),
+                );
+                false
+            }
+            _ => true,
         }
     }
 

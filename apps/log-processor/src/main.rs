@@ -56,14 +56,14 @@ fn check(keys: Keys) -> anyhow::Result<u8> {
 fn run(keys: Keys) -> anyhow::Result<u8> {
     let config = keys.resolve()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let report = runtime.block_on(async {
+    let is_success = runtime.block_on(async {
         let stop = signals::first()?;
         let console = Arc::new(Console::new(&config));
         let report = pipeline::run(&config, stop, Arc::clone(&console) as _).await?;
-        console.report(&config, &report);
-        anyhow::Ok(report)
+        let is_reported = console.report(&config, &report);
+        anyhow::Ok(report.is_success() && is_reported)
     })?;
     // Standard input cannot be told to end: a thread that waits for it must not hold up the exit.
     runtime.shutdown_background();
-    Ok(if report.is_success() { DONE } else { FAILED })
+    Ok(if is_success { DONE } else { FAILED })
 }

@@ -4,6 +4,7 @@
 //! never looked at.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use crate::escape;
 use crate::level::Level;
@@ -43,6 +44,25 @@ impl<'a> Record<'a> {
     /// The value of a field. Where a name occurs twice the last one counts, as in most JSON readers.
     pub fn get(&self, name: &str) -> Option<Value<'a>> {
         self.fields.iter().rev().find(|(known, _)| known == name).map(|&(_, value)| value)
+    }
+
+    /// The fields, each name once: the last one that has it, at its place.
+    pub(crate) fn distinct_fields(&self) -> Vec<(&str, Value<'a>)> {
+        // Few fields are compared with each other sooner than they are hashed.
+        const FEW: usize = 16;
+        let mut seen = HashSet::new();
+        let mut distinct = Vec::with_capacity(self.fields.len());
+        for (index, (name, value)) in self.fields.iter().enumerate().rev() {
+            let is_new = match self.fields.len() {
+                ..=FEW => self.fields[index + 1..].iter().all(|(later, _)| later != name),
+                _ => seen.insert(name.as_ref()),
+            };
+            if is_new {
+                distinct.push((name.as_ref(), *value));
+            }
+        }
+        distinct.reverse();
+        distinct
     }
 
     /// The fields, in the order of the line.

@@ -18,14 +18,15 @@ pub(crate) enum Piece {
 
 /// Writes one JSON object and a line feed.
 ///
-/// An object that came as JSON is written as it came, spelling and all. Other values become strings,
+/// An object that came as JSON is written as it came, spelling and all. Of fields with one name the last is written,
+/// the one that filters see: few readers take an object that has a name twice. Other values become strings,
 /// except those that their format defines as numbers.
 pub(crate) fn json(format: Format, line: &str, record: &Record<'_>, piece: Piece, out: &mut Vec<u8>) {
     if format == Format::Json && piece == Piece::Whole {
         out.extend_from_slice(line.trim_ascii().as_bytes());
     } else {
         let mut before = b'{';
-        for (name, value) in record.fields().chain(piece.mark()) {
+        let mut field = |(name, value): (&str, Value<'_>)| {
             out.push(before);
             json_string(name, out);
             out.push(b':');
@@ -35,7 +36,17 @@ pub(crate) fn json(format: Format, line: &str, record: &Record<'_>, piece: Piece
                 Value::Json(raw) => out.extend_from_slice(raw.as_bytes()),
             }
             before = b',';
+        };
+        match format {
+            Format::Json | Format::Logfmt | Format::Syslog => {
+                record.distinct_fields().into_iter().for_each(&mut field);
+            }
+            // Their names are ours.
+            Format::Clf | Format::Cri | Format::Klog | Format::Timed | Format::Plain => {
+                record.fields().for_each(&mut field);
+            }
         }
+        piece.mark().into_iter().for_each(&mut field);
         if before == b'{' {
             out.push(b'{');
         }
@@ -120,6 +131,15 @@ mod tests {
             as_logfmt,
             "n=1.50e400 n=10000000000000000000000000001e0 s=é o=\"{\\\"a\\\": [1]}\" z=null\n"
         );
+    }
+
+    #[test]
+    fn a_name_that_comes_twice_is_written_once_with_its_last_value() {
+        assert_eq!(rendered("a=1 b=2 a=3", Piece::Whole).0, "{\"b\":\"2\",\"a\":\"3\"}\n");
+        let many: String = (0..100).map(|n| format!("k{}={n} ", n % 40)).collect();
+        let (as_json, _) = rendered(many.trim(), Piece::Whole);
+        assert_eq!(as_json.matches("\"k5\":").count(), 1);
+        assert!(as_json.contains("\"k5\":\"85\""), "{as_json}");
     }
 
     #[test]

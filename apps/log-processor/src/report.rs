@@ -142,12 +142,12 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{} in {:.3} s: {} lines/s, {}/s",
+            "{} {:.3} s: {} lines/s, {}/s",
             match self.ended {
-                Ended::InputEnded => "done",
-                Ended::Stopped => "stopped",
-                Ended::OutputClosed => "output closed by its reader",
-                Ended::Failed => "failed",
+                Ended::InputEnded => "done in",
+                Ended::Stopped => "stopped after",
+                Ended::OutputClosed => "ended, as the reader of the output went away, after",
+                Ended::Failed => "failed after",
             },
             self.seconds.as_secs_f64(),
             self.lines_per_second,

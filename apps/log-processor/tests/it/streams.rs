@@ -108,3 +108,17 @@ fn lines_that_never_left_the_buffer_were_not_written() {
     let [_, written, _, not_written] = ended.totals();
     assert!(written == 0 && not_written > 0, "{ended:#?}");
 }
+
+#[test]
+fn a_report_that_cannot_be_written_is_a_failure() {
+    let place = Place::new();
+    place.write("in", "one\n");
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let ended: Ended = place.command("run -i in -o out").stdout(full).output().unwrap().into();
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert_eq!(place.text("out"), "one\n");
+    assert_eq!(
+        ended.stderr,
+        "error: the report cannot be written to standard output: No space left on device (os error 28)\n"
+    );
+}
