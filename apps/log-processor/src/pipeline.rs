@@ -22,6 +22,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
+use std::path;
 use std::pin::pin;
 use std::slice;
 use std::sync::Arc;
@@ -116,6 +117,7 @@ impl Observer for Silent {}
 impl Opened {
     /// Opens state, inputs and output, and saves the first checkpoint. Blocks.
     fn open(config: &Config, observer: &dyn Observer) -> Result<Self, StartError> {
+        let config = &from_root(config);
         // The state says where the output ends and where the inputs go on.
         let settings = identity(config);
         let state = config.state.as_deref().map(|dir| StateDir::open(dir, config.sync)).transpose()?;
@@ -257,6 +259,7 @@ pub async fn run(
 ///
 /// As [`run`].
 pub fn check(config: &Config, observer: &dyn Observer) -> Result<bool, StartError> {
+    let config = &from_root(config);
     let settings = identity(config);
     let resume = config.state.as_deref().map(|dir| StateDir::check(dir, &settings)).transpose()?.flatten();
     let (mut missing, mut globs) = (Vec::new(), Vec::new());
@@ -352,14 +355,28 @@ async fn process(processor: Arc<Processor>, batch: Batch, done: Sender<Finished>
     let _ = done.send(Finished { seq, input, edges, length, end, outcome }).await;
 }
 
+/// With a state, inputs are named from the root on: the next run may be started in another folder.
+fn from_root(config: &Config) -> Config {
+    let mut config = config.clone();
+    if config.state.is_some() {
+        config.inputs.iter_mut().for_each(|input| *input = input::from_root(input));
+    }
+    config
+}
+
 /// What makes a pipeline this pipeline, so that a checkpoint of another one is not taken for its own.
 ///
 /// In the words of the command line, because a person reads them when two differ.
 fn identity(config: &Config) -> BTreeMap<String, String> {
     let filter = config.filter.as_ref().map_or_else(String::new, ToString::to_string);
+    let output = match &config.output {
+        Target::Stdout => picture::target(&config.output),
+        Target::File(path) => path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string(),
+    };
     [
-        ("input", config.inputs.join(" ")),
-        ("output", picture::target(&config.output)),
+        // A name may have a blank in it.
+        ("input", serde_json::to_string(&config.inputs).expect("names are plain data")),
+        ("output", output),
         ("parse", picture::name(&config.parse)),
         ("filter", filter),
         ("format", picture::name(&config.format)),

@@ -42,7 +42,7 @@ pub use self::{
 };
 pub(crate) use self::{
     locate::all_found,
-    pattern::{reach, would_reach},
+    pattern::{from_root, reach, would_reach},
     position::any_path,
 };
 

@@ -104,6 +104,20 @@ pub(crate) fn reach(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
         .collect())
 }
 
+/// `pattern` from the root on, whatever the current folder is called. One that is no text leaves it as it is.
+pub(crate) fn from_root(pattern: &str) -> String {
+    if pattern == STDIN || pattern.starts_with('/') {
+        return pattern.to_owned();
+    }
+    let folder = absolute(".").ok().and_then(|folder| folder.into_os_string().into_string().ok());
+    match folder {
+        // What looks like a glob in its name is meant as it is written.
+        Some(folder) if is_glob(&folder) => format!("{}/{pattern}", Pattern::escape(&folder)),
+        Some(folder) => format!("{}/{pattern}", folder.trim_end_matches('/')),
+        None => pattern.to_owned(),
+    }
+}
+
 /// Whether `pattern` will reach a file at `path` that is not there yet.
 pub(crate) fn would_reach(pattern: &str, path: &Path) -> bool {
     let (Ok(pattern), Ok(path)) = (absolute(pattern), absolute(path)) else { return false };

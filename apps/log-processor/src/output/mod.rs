@@ -12,7 +12,7 @@ use std::{
     fs::{self, File},
     io::{self, ErrorKind, Seek, Write},
     os::{fd::AsFd, unix::fs::FileTypeExt},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
 pub use self::error::OutputError;
@@ -203,7 +203,8 @@ impl Output {
     /// What a checkpoint saves after a flush: none for what cannot be cut.
     pub fn mark(&self) -> Option<OutputMark> {
         let Regular { path, key, length, .. } = self.regular.as_ref()?;
-        Some(OutputMark { path: path.clone(), key: *key, length: *length, ended: None })
+        let path = path::absolute(path).unwrap_or_else(|_| path.clone());
+        Some(OutputMark { path, key: *key, length: *length, ended: None })
     }
 
     /// How long the file is, with what is pending: where the next write goes. None for what cannot be cut.

@@ -27,7 +27,11 @@ fn leaves_no_gap(more: &str) -> String {
 #[test]
 fn a_panic_in_a_worker_ends_the_run_with_an_error_and_the_output_has_no_gap() {
     let said = leaves_no_gap("") + "\n" + &leaves_no_gap("--parse plain");
-    let filters = vec![(r"bytes \d+ to \d+", "bytes [from] to [to]"), (r"task \d+", "task [n]")];
+    let filters = vec![
+        (r"bytes \d+ to \d+", "bytes [from] to [to]"),
+        (r"task \d+", "task [n]"),
+        (r"of /\S+/in ", "of [folder]/in "),
+    ];
     insta::with_settings!({filters => filters}, {
         insta::assert_snapshot!(said);
     });
