@@ -74,6 +74,8 @@ pub(crate) struct Options {
     pub(crate) watermarks: Watermarks,
     /// Senders that wait for room wait from high pressure until it is normal again.
     pub(crate) hold_senders: bool,
+    /// Somebody is to be called at each change of pressure. At a capacity of 1 that is at each item.
+    pub(crate) has_pressure_hook: bool,
 }
 
 /// Starts the configuration of a queue. As it stands it has a capacity of 1024, and waits when full.
@@ -85,6 +87,7 @@ pub fn builder<T>() -> Builder<T> {
             when_full: WhenFull::Wait,
             watermarks: Watermarks::default(),
             hold_senders: false,
+            has_pressure_hook: false,
         },
         hooks: Hooks::new(),
         line: Fifo,
@@ -195,6 +198,7 @@ impl<T, L> Builder<T, L> {
     /// Called at each change of pressure: once for each, in order, on the thread of whoever caused one of them.
     pub fn on_pressure(mut self, hook: impl Fn(Pressure) + Send + Sync + 'static) -> Self {
         self.hooks.on_pressure = Some(Box::new(hook));
+        self.options.has_pressure_hook = true;
         self
     }
 

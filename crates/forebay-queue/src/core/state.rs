@@ -716,7 +716,7 @@ impl<T, L: Line<T>> State<T, L> {
         let by_weight = self.marks.1.is_some_and(|marks| marks.is_high(now, self.held.weight()));
         if (by_items || by_weight) != (now == Pressure::High) {
             self.crossings += 1;
-            self.after.crossings = Some(self.crossings);
+            self.after.crossings = self.options.has_pressure_hook.then_some(self.crossings);
             self.tell_watchers();
         }
     }
