@@ -80,12 +80,13 @@ impl<T> WorkContext<T> {
     /// Is the work on this item over, whether it came to its own end or was cut short?
     ///
     /// A handler's future is dropped at its next await when its work is cut short, so it need not ask. This is for
-    /// what goes on elsewhere on its behalf: loops on other threads, tasks that it spawned.
+    /// what goes on elsewhere on its behalf, such as tasks that it spawned, and for loops that compute and do not
+    /// await. True when the run is over, its deadline has passed, it was cancelled by key, or the pool aborts.
     pub fn is_cancelled(&self) -> bool {
-        self.runs.is_over(self.run)
+        self.runs.is_over(self.run) || self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// Waits until the work on this item [is over](Self::is_cancelled). For a `select!` in a task that the handler
+    /// Waits until the work on this item is over, or is to end. For a `select!` in a task that the handler
     /// spawned.
     ///
     /// # Cancel safety

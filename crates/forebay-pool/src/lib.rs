@@ -9,8 +9,6 @@
 //!   [`JoinSet`](tokio::task::JoinSet) says it in a line.
 //! - For computing over a slice in memory use rayon: it splits work instead of queueing it.
 //! - Where items must be worked on strictly one after another, a loop over `recv` is a pool of one.
-//! - Handlers that compute for long hold up the runtime's other tasks. Until pools have threads of their own, wrap
-//!   them in [`spawn_blocking`](tokio::task::spawn_blocking).
 //!
 //! # Example
 //!
@@ -58,6 +56,9 @@
 //! | … that cannot be cloned, or must be new after a panic | [`service_per_worker`](Builder::service_per_worker) | the item as the request |
 //!
 //! All but the services return `()` or `Result<(), E>`.
+//!
+//! A handler that computes for long would hold up the runtime's other tasks: with [`cpu`](Builder::cpu) the workers have
+//! threads of their own, whatever the form.
 //!
 //! # What becomes of an item
 //!
@@ -145,6 +146,7 @@ mod intake;
 mod rules;
 mod shared;
 mod supervisor;
+mod threads;
 mod worker;
 
 pub use backoff::Backoff;

@@ -153,6 +153,11 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
+    /// Says to all handlers that they are cancelled. It is for those that do not come to an await soon.
+    pub(crate) fn cancel_all(&self) {
+        self.hands().iter().for_each(|hands| hands.runs().close());
+    }
+
     /// Ends what handlers moved elsewhere.
     pub(crate) fn revoke_all(&self) {
         let all = self.hands().clone();

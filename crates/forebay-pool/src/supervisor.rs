@@ -21,7 +21,7 @@ use std::task::Poll;
 
 use forebay_queue::SourceError;
 use tokio::sync::watch;
-use tokio::task::{self, JoinError, JoinSet};
+use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument;
 
@@ -31,6 +31,7 @@ use crate::intake::Outage;
 use crate::outcome::chain_of;
 use crate::report::EndedBy;
 use crate::shared::Shared;
+use crate::threads::Threads;
 use crate::worker::Crew;
 use crate::{Phase, WorkerId};
 
@@ -38,7 +39,9 @@ use crate::{Phase, WorkerId};
 pub(crate) struct Supervisor<T: Send + 'static> {
     shared: Arc<Shared<T>>,
     crew: Arc<dyn Crew<T>>,
-    workers: JoinSet<()>,
+    workers: JoinSet<Result<(), String>>,
+    /// Where the workers run, if not as tasks.
+    threads: Option<Threads>,
     /// Which task each worker is, as long as it is there.
     tasks: Vec<Option<task::Id>>,
     orders: watch::Receiver<Order>,
@@ -67,7 +70,7 @@ enum Event {
     /// Nobody waits longer.
     Deadline,
     /// A worker's task ended, well or badly.
-    Left(task::Id, Result<(), JoinError>),
+    Left(task::Id, Result<(), String>),
     /// There is an order, or a settlement to see to.
     Called,
 }
@@ -78,9 +81,10 @@ impl<T: Send + 'static> Supervisor<T> {
     pub(crate) fn new(
         shared: Arc<Shared<T>>,
         crew: Arc<dyn Crew<T>>,
+        threads: Option<Threads>,
         orders: watch::Receiver<Order>,
     ) -> Self {
-        Self { shared, crew, workers: JoinSet::new(), tasks: Vec::new(), orders }
+        Self { shared, crew, workers: JoinSet::new(), threads, tasks: Vec::new(), orders }
     }
 
     /// Runs the pool to its end.
@@ -90,7 +94,12 @@ impl<T: Send + 'static> Supervisor<T> {
             self.shared.enter(Phase::Aborting);
         }
         self.shared.intake.stop();
-        self.workers.abort_all();
+        self.shared.cancel_all();
+        match &self.threads {
+            // Their tasks only watch them, and are not to end before they do.
+            Some(threads) => threads.abort(),
+            None => self.workers.abort_all(),
+        }
         while self.workers.join_next().await.is_some() {}
         self.shared.revoke_all();
         let source = self.shared.intake.dismiss();
@@ -165,8 +174,8 @@ impl<T: Send + 'static> Supervisor<T> {
             () = at(resume_at) => Event::Resume,
             () = at(due_at) => Event::Due,
             Some(left) = workers.join_next_with_id() => match left {
-                Ok((task, ())) => Event::Left(task, Ok(())),
-                Err(error) => Event::Left(error.id(), Err(error)),
+                Ok((task, result)) => Event::Left(task, result),
+                Err(error) => Event::Left(error.id(), Err(error.to_string())),
             },
             Ok(()) = orders.changed() => Event::Called,
         }
@@ -176,7 +185,7 @@ impl<T: Send + 'static> Supervisor<T> {
     ///
     /// Handlers that panic do not end it, their workers rebuild them. What kills a task is a destructor that panicked
     /// while it was unwinding from somewhere else, or a fault of the pool's own.
-    fn farewell(&mut self, task: task::Id, result: Result<(), JoinError>) {
+    fn farewell(&mut self, task: task::Id, result: Result<(), String>) {
         let Some(index) = self.tasks.iter().position(|&at| at == Some(task)) else { return };
         self.tasks[index] = None;
         if let Err(error) = result {
@@ -201,7 +210,15 @@ impl<T: Send + 'static> Supervisor<T> {
                 let desk =
                     Desk { shared: Arc::clone(&self.shared), hands: self.shared.hands_of(WorkerId(index)) };
                 let work = self.crew.hire(desk);
-                self.tasks[index] = Some(self.workers.spawn(work.in_current_span()).id());
+                let work = work.in_current_span();
+                let task = match &self.threads {
+                    Some(threads) => self.workers.spawn(threads.run(index, Box::pin(work))),
+                    None => self.workers.spawn(async move {
+                        work.await;
+                        Ok(())
+                    }),
+                };
+                self.tasks[index] = Some(task.id());
             }
         }
     }

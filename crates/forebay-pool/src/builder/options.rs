@@ -9,6 +9,8 @@ use crate::{Backoff, OnFailure, Rate};
 pub(super) struct Options {
     /// `None`: as many as the machine runs at the same time.
     pub(super) workers: Option<usize>,
+    /// Whether each of them has a thread of its own.
+    pub(super) cpu: bool,
     pub(super) max_attempts: u32,
     pub(super) backoff: Backoff,
     pub(super) on_failure: Option<OnFailure>,
@@ -27,6 +29,7 @@ impl Options {
     pub(super) fn new() -> Self {
         Self {
             workers: None,
+            cpu: false,
             max_attempts: 5,
             backoff: Backoff::default(),
             on_failure: None,
@@ -47,6 +50,45 @@ impl<I, H> Builder<I, H> {
     /// ([`available_parallelism`](std::thread::available_parallelism)), which suits handlers that compute. Handlers that wait want more.
     pub fn workers(mut self, workers: usize) -> Self {
         self.options.workers = Some(workers);
+        self
+    }
+
+    /// That many workers, each on a thread of its own instead of the runtime's: for handlers that compute. What they
+    /// compute delays no timer and no other task, however long it takes.
+    ///
+    /// Everything else is as with [`workers`](Self::workers): every form of handler fits, panics are contained, and the
+    /// number [can be changed](crate::Pool::resize). A handler may await; timers and sockets are those of the runtime, and
+    /// what it spawns runs there. A computation cannot be cut short: time limits and the deadline of a shutdown count
+    /// at the next await, and a shutdown waits for that. A long loop asks
+    /// [`is_cancelled`](crate::WorkContext::is_cancelled) from time to time.
+    ///
+    /// More threads than the machine has cores make it slower.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::Pool;
+    ///
+    /// fn is_prime(number: u64) -> bool {
+    ///     number > 1 && (2..).take_while(|n| n * n <= number).all(|n| number % n != 0)
+    /// }
+    ///
+    /// let pool = Pool::builder()
+    ///     .cpu(2)
+    ///     .queue(100)
+    ///     .handler(|number: u64| async move { if is_prime(number) { Ok(()) } else { Err("not a prime") } })
+    ///     .start()?;
+    /// for number in 1_000_000..1_000_050 {
+    ///     pool.produce(number).await?;
+    /// }
+    /// let report = pool.finish().await;
+    /// assert_eq!((report.completed, report.failed), (4, 46));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cpu(mut self, threads: usize) -> Self {
+        self.options.workers = Some(threads);
+        self.options.cpu = true;
         self
     }
 

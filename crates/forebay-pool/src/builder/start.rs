@@ -18,6 +18,7 @@ use crate::intake::{BatchLimits, GateLimits, Intake, StockPlan};
 use crate::pool::Pool;
 use crate::shared::Shared;
 use crate::supervisor::{Order, Supervisor};
+use crate::threads::Threads;
 use crate::{OnFailure, Rate, WorkerId};
 
 /// How many keys a pool remembers, where it must remember more than what it holds.
@@ -82,6 +83,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
     pub fn start(self) -> Result<Pool<T, I::Producer>, StartError> {
         let Options {
             workers,
+            cpu,
             max_attempts,
             backoff,
             on_failure,
@@ -156,8 +158,9 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements), plan);
         let shared = Arc::new(Shared::new(intake, hands, terms, rules, resubmit, settlements, undelivered));
 
+        let threads = cpu.then(|| Threads::new(runtime.clone()));
         let (orders, received) = watch::channel(Order::Run);
-        let supervisor = Supervisor::new(Arc::clone(&shared), crew, received);
+        let supervisor = Supervisor::new(Arc::clone(&shared), crew, threads, received);
         let supervisor = runtime.spawn(supervisor.run().in_current_span());
         tracing::debug!(workers, "pool started");
         Ok(Pool::new(shared, supervisor, orders, producer))

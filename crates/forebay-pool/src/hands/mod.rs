@@ -177,6 +177,10 @@ impl<T> Hands<T> {
         // The lock is released before anybody is woken.
         let cancelled = self.lock().cancel(key);
         let found = cancelled.is_some();
+        if found {
+            // For what the handler does elsewhere, or without coming to an await.
+            self.runs.end();
+        }
         if let Some(Some(waker)) = cancelled {
             waker.wake();
         }

@@ -31,6 +31,12 @@ impl Runs {
         }
     }
 
+    /// All runs are over, those that are yet to begin among them.
+    pub(crate) fn close(&self) {
+        self.over.store(u64::MAX, Ordering::Release);
+        self.bell.notify_waiters();
+    }
+
     pub(crate) fn is_over(&self, run: u64) -> bool {
         self.over.load(Ordering::Acquire) >= run
     }

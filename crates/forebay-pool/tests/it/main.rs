@@ -41,6 +41,9 @@ mod batches;
 /// Work that makes work, and the moment when there is none.
 mod idle;
 
+/// Workers with threads of their own.
+mod threads;
+
 /// Items that come back: backoff, attempts, deliveries that are moved elsewhere.
 mod returning;
 
