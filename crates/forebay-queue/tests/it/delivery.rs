@@ -173,6 +173,16 @@ async fn receiver_that_waits_already_learns_of_what_is_put_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn item_that_is_due_goes_before_those_that_wait() {
+    let (tx, mut rx) = filled(1..=3);
+    take(&mut rx, 1).remove(0).nack(Duration::from_secs(5));
+    assert_eq!(rx.try_recv(), Ok(2));
+    advance(Duration::from_secs(5)).await;
+    tx.try_send(4).expect("there is room");
+    assert_eq!((rx.recv().await, rx.recv().await, rx.recv().await), (Some(1), Some(3), Some(4)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn earlier_due_time_moves_the_timer() {
     let (_tx, mut rx) = filled([1, 2]);
     let mut other = rx.clone();

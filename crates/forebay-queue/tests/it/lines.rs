@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::task::{Context, Poll, Waker};
 
 use forebay_queue::{
-    Delivery, Receiver, SendError, SendManyError, Sender, Sent, Source, TryRecvError, TrySendError,
+    Delivery, Pressure, Receiver, SendError, SendManyError, Sender, Sent, Source, TryRecvError, TrySendError,
     UnknownClass, WhenFull, builder,
 };
 use forebay_testkit::Driver;
@@ -259,6 +259,13 @@ fn batch_waits_by_the_class_of_its_next_item() {
     assert_eq!(one.assert_ready(), Ok(Sent::Stored), "and its second one is not");
     assert_eq!(rx.try_recv(), Ok(12));
     assert_eq!(many.assert_ready(), Ok(()));
+}
+
+#[test]
+fn batch_is_seen_by_the_pressure() {
+    let (tx, rx) = builder().capacity(10).watermarks(0.5, 0.2).line(ranked::by(class)).build();
+    Driver::new(tx.send_many(&mut (10..18).collect())).assert_ready().expect("there is room");
+    assert_eq!((rx.len(), rx.pressure()), (8, Pressure::High));
 }
 
 #[test]

@@ -12,6 +12,16 @@ fn permit_keeps_its_place() {
 }
 
 #[test]
+fn places_of_a_roomy_queue_are_nobody_elses_either() {
+    let (tx, _rx) = bounded(100);
+    let permits = Driver::new(tx.reserve_many(60)).assert_ready().expect("there is room");
+    (0..40).for_each(|n| assert_eq!(tx.try_send(n), Ok(Sent::Stored)));
+    assert_eq!(tx.try_send(40), Err(TrySendError::Full(40)));
+    drop(permits);
+    assert_eq!(tx.try_send(40), Ok(Sent::Stored));
+}
+
+#[test]
 fn dropped_permit_gives_its_place_to_the_next() {
     let (tx, _rx) = bounded(1);
     let permit = tx.try_reserve().expect("there is room");

@@ -164,6 +164,18 @@ fn held_senders_rest_until_the_pressure_is_normal() {
 }
 
 #[test]
+fn held_queue_is_full_to_one_who_cannot_wait() {
+    let (tx, mut rx) = builder().capacity(10).watermarks(1.0, 0.7).hold_senders().build();
+    (0..10).for_each(|n| assert!(tx.try_send(n).is_ok()));
+    for left in (7..10).rev() {
+        rx.try_recv().expect("something is there");
+        assert!(tx.try_send(10).is_err(), "{left} of 10 are too many");
+    }
+    rx.try_recv().expect("something is there");
+    assert!(tx.try_send(10).is_ok());
+}
+
+#[test]
 fn held_sender_that_goes_away_leaves_the_line() {
     let (tx, mut rx) = builder().capacity(2).watermarks(1.0, 0.7).hold_senders().build();
     (0..2).for_each(|n| assert!(tx.try_send(n).is_ok()));

@@ -26,6 +26,16 @@ fn one_place_wakes_one_sender() {
 }
 
 #[test]
+fn place_in_a_large_queue_wakes_one_sender_too() {
+    let (tx, mut rx) = bounded(100);
+    (0..100).for_each(|n| assert!(tx.try_send(n).is_ok()));
+    let mut senders: Vec<_> = (0..2).map(|n| Driver::new(tx.send(n))).collect();
+    senders.iter_mut().for_each(Driver::assert_pending);
+    assert_eq!(rx.try_recv(), Ok(0));
+    assert_eq!(senders.iter().map(Driver::wakes).collect::<Vec<_>>(), [1, 0]);
+}
+
+#[test]
 fn batch_wakes_as_many_as_it_has_items() {
     let (tx, rx) = bounded(8);
     let mut handles: Vec<_> = (0..40).map(|_| rx.clone()).collect();
