@@ -288,8 +288,8 @@ fn refuse_stdout(config: &Config) -> Result<(), OutputError> {
 /// The inputs that can be read, and in `missing` those that cannot: they must not keep the rest from being
 /// processed.
 ///
-/// Except with a state: the checkpoints of such a run would forget the input, and once it was back all its
-/// lines would be written again.
+/// Except with a state, if it was named itself: whoever names a file expects it to be there. Of a glob, a file that
+/// cannot be read is remembered by the checkpoints, and gone on with once it can be.
 ///
 /// A run that follows goes on to look at a glob of which a file cannot be read: such globs are in `globs`, and
 /// their looks say which file it is.
@@ -304,13 +304,16 @@ fn readable(
             patterns.push(pattern.clone());
             continue;
         };
-        if config.state.is_some() || matches!(error, InputError::BadPattern { .. }) {
+        if matches!(error, InputError::BadPattern { .. }) {
             return Err(error);
         }
         // One file of a glob is not the whole glob.
         let paths =
             input::reach(pattern)?.into_iter().filter_map(|path| path.into_os_string().into_string().ok());
         let paths: Vec<_> = paths.filter(|path| path != pattern).collect();
+        if paths.is_empty() && config.state.is_some() {
+            return Err(error);
+        }
         if paths.is_empty() {
             missing.push(error);
         } else if config.follow {

@@ -113,6 +113,9 @@ impl Changes {
     /// look and treated as any rotation.
     pub(super) fn begin(&mut self, starts: &[Planned], table: &mut Table, outbox: &mut VecDeque<Step>) {
         for (index, planned) in starts.iter().enumerate() {
+            if planned.is_absent {
+                continue;
+            }
             if let Start::File(path) = &planned.start
                 && is_gzip_at(path)
                 && planned.reached
@@ -171,7 +174,9 @@ impl Changes {
             entry.reached = reached.contains(&index);
             match &entry.state {
                 State::Open(reader) if !entry.reached && reader.is_deleted() => entry.retiring = true,
-                State::Closed(_) if !entry.reached => outbox.extend(table.forget(index).map(Step::Batch)),
+                State::Closed(position) if !entry.reached && !position.absent => {
+                    outbox.extend(table.forget(index).map(Step::Batch))
+                }
                 _ => {}
             }
         }

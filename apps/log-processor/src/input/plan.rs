@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashSet,
-    fs,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -36,9 +37,14 @@ pub(super) struct Planned {
     pub(super) reached: bool,
     /// The run before finished it, and it does not grow: there is nothing to do but to remember that.
     pub(super) is_at_end: bool,
+    /// It is not there (any more) and only remembered, in case it comes back.
+    pub(super) is_absent: bool,
     /// At which path it stood, or would have, when it was not rotated yet.
     pub(super) home: PathBuf,
 }
+
+/// How many files that are not there a state remembers. Each takes some 400 bytes of every checkpoint.
+const MOST_ABSENT: usize = 256;
 
 // === impl Plan ===
 
@@ -64,6 +70,7 @@ impl Plan {
                 None => plan.give_up(position),
             }
         }
+        plan.forget_absent();
         for spec in specs {
             let (start, home) = match spec {
                 InputSpec::Stdin => (Start::Stdin, PathBuf::new()),
@@ -82,7 +89,14 @@ impl Plan {
                 }
                 InputSpec::File { .. } => continue,
             };
-            plan.starts.push(Planned { start, key: key_of(spec), reached: true, is_at_end: false, home });
+            plan.starts.push(Planned {
+                start,
+                key: key_of(spec),
+                reached: true,
+                is_at_end: false,
+                is_absent: false,
+                home,
+            });
         }
         plan
     }
@@ -108,13 +122,14 @@ impl Plan {
         let is_at_end =
             position.phase == Phase::Finished && position.key == Some(key) && gzip::is_gzip_at(&path);
         let younger = if path == home { Vec::new() } else { folders.rotated_after(&home, &path) };
-        let position = Position { path, key: Some(key), ..position.clone() };
+        let position = Position { path, key: Some(key), absent: false, ..position.clone() };
         let start = Start::Behind(position);
         self.starts.push(Planned {
             start,
             key: Some(key),
             reached: is_reached,
             is_at_end,
+            is_absent: false,
             home: home.clone(),
         });
         for path in younger {
@@ -136,22 +151,46 @@ impl Plan {
             let start = Start::File(path);
             let reached = reached.contains(&key);
             let home = home.to_owned();
-            self.starts.push(Planned { start, key: Some(key), reached, is_at_end: false, home });
+            self.starts.push(Planned {
+                start,
+                key: Some(key),
+                reached,
+                is_at_end: false,
+                is_absent: false,
+                home,
+            });
         }
     }
 
     fn give_up(&mut self, position: &Position) {
         let (path, offset) = (position.path.clone(), position.offset);
-        match position.phase {
-            // Nothing was written of it yet.
-            Phase::Reading if offset == 0 => {}
-            Phase::Reading => {
-                self.said.push(Step::Failed { input: None, error: InputError::Lost { path, offset } });
-            }
-            Phase::Finished | Phase::Forgotten => {
-                self.said.push(Step::Notice(Notice::Gone { path, offset }));
-            }
+        // Nothing was written of it yet.
+        if offset == 0 {
+            return;
         }
+        // One that is there and cannot be read is reported as that.
+        let is_gone = fs::metadata(&path).is_ok()
+            || File::open(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if is_gone && !position.absent {
+            self.said.push(match position.phase {
+                Phase::Reading => Step::Failed { input: None, error: InputError::Lost { path, offset } },
+                Phase::Finished | Phase::Forgotten => Step::Notice(Notice::Gone { path, offset }),
+            });
+        }
+        let start = Start::Behind(Position { absent: is_gone, ..position.clone() });
+        let (key, home) = (position.key, position.path.clone());
+        self.starts.push(Planned { start, key, reached: false, is_at_end: true, is_absent: true, home });
+    }
+
+    /// Of files that are not there, only so many are remembered, those that were read last: rotation deletes for ever.
+    fn forget_absent(&mut self) {
+        let absent = self.starts.iter().filter(|planned| planned.is_absent).count();
+        let mut surplus = absent.saturating_sub(MOST_ABSENT);
+        self.starts.retain(|planned| {
+            let goes = planned.is_absent && surplus > 0;
+            surplus -= usize::from(goes);
+            !goes
+        });
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Position {
     pub inside_line: bool,
     /// The output ends with its line, which has no line end: only its rest may follow there as it is.
     pub ends_output: bool,
+    /// A run did not find the file, and said so. It is remembered in case the file comes back.
+    pub absent: bool,
     /// Whether more is expected.
     pub phase: Phase,
     /// Only behind a last line without a line end that was written and that the next run is to take back, because
@@ -72,6 +74,7 @@ impl Position {
             tail: Fingerprint::EMPTY,
             inside_line: false,
             ends_output: false,
+            absent: false,
             phase: Phase::Reading,
             unended: None,
         }
@@ -156,6 +159,7 @@ mod tests {
             tail: Fingerprint::EMPTY,
             inside_line: true,
             ends_output: true,
+            absent: true,
             phase: Phase::Finished,
             unended: Some(LineStart { offset: 7, tail: Fingerprint::EMPTY }),
         };

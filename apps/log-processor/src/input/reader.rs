@@ -54,7 +54,7 @@ impl Reader {
             return Ok(None);
         }
         let Some(body) = Body::of_file(file, position.offset, position.tail)? else { return Ok(None) };
-        let position = Position { path: path.to_owned(), key, ..position.clone() };
+        let position = Position { path: path.to_owned(), key, absent: false, ..position.clone() };
         Ok(Some(Self::new(body, position, max_line)))
     }
 

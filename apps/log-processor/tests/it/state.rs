@@ -194,3 +194,52 @@ fn two_inputs_are_not_taken_for_one_with_a_blank() {
     let ended = place.start_command(command).wait();
     assert_eq!(ended.code(), Some(2), "{ended:#?}");
 }
+
+#[test]
+fn a_file_of_a_glob_that_is_away_for_a_run_is_not_written_again() {
+    for follow in [false, true] {
+        let place = Place::new();
+        place.write("a.log", "a1\n");
+        place.write("b.log", "b1\n");
+        place.write("away/other", "");
+        let run = || place.done("run -i *.log -o out --state state");
+        run();
+        fs::rename(place.path("a.log"), place.path("away/a.log")).unwrap();
+        place.append("b.log", "b2\n");
+        assert!(run().stderr.contains("a.log of the run before, read to its end at byte 3, is gone"));
+        assert_eq!(run().stderr, "", "that is said once");
+        fs::rename(place.path("away/a.log"), place.path("a.log")).unwrap();
+        place.append("a.log", "a2\n");
+        if follow {
+            let running = place.start("run -i *.log -o out --state state --follow");
+            until("the new line is there", || place.len("out") >= 12);
+            running.signal(Signal::TERM);
+            assert_eq!(running.wait().code(), Some(0));
+        } else {
+            run();
+        }
+        assert_eq!(place.text("out"), "a1\nb1\nb2\na2\n");
+    }
+}
+
+#[test]
+fn a_file_of_a_glob_that_cannot_be_read_is_named_and_goes_on_when_it_can() {
+    let place = Place::new();
+    place.write("a.log", "a1\n");
+    place.write("b.log", "b1\n");
+    place.write("away/other", "");
+    let arguments = "run -i *.log -o out --state state";
+    place.done(arguments);
+    fs::rename(place.path("a.log"), place.path("away/a.log")).unwrap();
+    // A link to itself: not even the administrator can read it.
+    std::os::unix::fs::symlink("a.log", place.path("a.log")).unwrap();
+    place.append("b.log", "b2\n");
+    let ended = place.run(arguments);
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+    assert!(ended.stderr.contains("a.log cannot be opened"), "{ended:#?}");
+    fs::rename(place.path("away/a.log"), place.path("a.log")).unwrap();
+    place.append("a.log", "a2\n");
+    place.done(arguments);
+    assert_eq!(place.text("out"), "a1\nb1\nb2\na2\n");
+}

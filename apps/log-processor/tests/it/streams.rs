@@ -102,7 +102,8 @@ fn lines_that_never_left_the_buffer_were_not_written() {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
-    child.stdin.take().unwrap().write_all(&place.read("in")).unwrap();
+    // It may end before it has taken everything.
+    let _ = child.stdin.take().unwrap().write_all(&place.read("in"));
     let ended: Ended = child.wait_with_output().unwrap().into();
     assert_eq!(ended.code(), Some(0), "{ended:#?}");
     let [_, written, _, not_written] = ended.totals();
