@@ -149,6 +149,8 @@ mod supervisor;
 mod threads;
 mod worker;
 
+mod tee;
+
 pub use backoff::Backoff;
 pub use builder::{Builder, FromQueue, FromSource, Handled, Input, Missing, StartError};
 pub use context::WorkContext;
@@ -160,6 +162,7 @@ pub use pool::Pool;
 pub use rate::Rate;
 pub use report::{EndedBy, Phase, PoolStats, Report};
 pub use resubmit::ResubmitError;
+pub use tee::{BranchError, BranchStats, Detached, Tee, TeeBuildError, TeeBuilder, TeeStats, WhenSlow};
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

@@ -70,3 +70,6 @@ mod conservation;
 
 /// Records `tracing` events.
 mod events;
+
+/// One item for several readers, each with its own answer to being slow.
+mod tee;

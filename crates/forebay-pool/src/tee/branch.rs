@@ -1,0 +1,134 @@
+//! One branch: where it leads, and what it does when that is slow.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use forebay_queue::{ItemSink, Sender};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::stats::Tally;
+use super::{BranchError, BranchStats, Detached};
+
+/// What a branch does when it has no room for an item.
+///
+/// | | the sender | the item | may lose |
+/// | --- | --- | --- | --- |
+/// | `Hold` | waits, however long | arrives | no: the send fails if it cannot |
+/// | `Drop` | goes on | is dropped for this branch, and counted | yes |
+/// | `Detach` | waits, at most `after` | arrives; or the branch gets neither this nor any later one, which is an event and in the stats | yes |
+///
+/// A branch that may lose and whose reader is gone is detached at once. If it is a sink that fails, the item is
+/// dropped for it, counted, and an event.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use forebay_pool::{Detached, Tee, WhenSlow};
+///
+/// let mut tee = Tee::builder();
+/// let mut search = tee.branch("search", 1, WhenSlow::Detach { after: Duration::from_secs(5) });
+/// let tee = tee.build()?;
+/// tee.send("one").await?;
+/// tee.send("two").await?; // waits for five seconds, and then does without
+/// tee.send("three").await?; // does not wait any more
+/// assert_eq!(tee.stats().branches[0].detached, Some(Detached::Slow));
+/// assert_eq!((search.recv().await, search.recv().await), (Some("one"), None)); // told that it is over
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenSlow {
+    /// Holds everybody up: the send waits, and with it all other branches.
+    Hold,
+    /// The item is dropped for this branch, and counted.
+    ///
+    /// A sink that is no queue of the tee's is slow when it does not take the item at the first poll. One that talks
+    /// to a disk or a network never does: give it a queue, and a pool that empties that.
+    Drop,
+    /// The send waits for it, and when an item has waited so long the branch is left out from then on.
+    Detach {
+        /// How long one item waits. [`Duration::ZERO`]: not at all.
+        after: Duration,
+    },
+}
+
+/// A branch does not know the others.
+pub(super) struct Branch<T> {
+    pub(super) name: Arc<str>,
+    pub(super) when_slow: WhenSlow,
+    /// `None` once it is detached. Those who wait for it at that moment have clones, and leave when they hear of it.
+    to: Mutex<Option<Arc<To<T>>>>,
+    detached: watch::Sender<Option<Detached>>,
+}
+
+pub(super) enum To<T> {
+    Queue(Sender<T>),
+    Sink(Box<dyn ItemSink<T>>),
+}
+
+// === impl Branch ===
+
+impl<T> Branch<T> {
+    pub(super) fn new(name: Arc<str>, when_slow: WhenSlow, to: To<T>) -> Self {
+        Self { name, when_slow, to: Mutex::new(Some(Arc::new(to))), detached: watch::Sender::new(None) }
+    }
+
+    /// Where it leads, unless it is detached.
+    pub(super) fn to(&self) -> Option<Arc<To<T>>> {
+        self.to.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn is_attached(&self) -> bool {
+        self.detached.borrow().is_none()
+    }
+
+    pub(super) fn detach(&self, why: Detached) {
+        let to = self.to.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(to) = to {
+            self.detached.send_replace(Some(why));
+            if let To::Queue(tx) = &*to {
+                // Its reader goes on to the end of what is there, whoever still has a clone.
+                tx.close();
+            }
+            tracing::warn!(branch = &*self.name, ?why, "branch is detached; it gets no more items");
+        }
+    }
+
+    /// Waits for `taking` at most so long. `None` if that was too long, or if it was for somebody else meanwhile.
+    ///
+    /// Outside of the cooperative budget: a spent one must not be mistaken for a branch that is slow.
+    pub(super) async fn within<R>(&self, after: Duration, taking: impl Future<Output = R>) -> Option<R> {
+        let mut detached = self.detached.subscribe();
+        let taken = async {
+            tokio::select! {
+                biased;
+                _ = detached.wait_for(Option::is_some) => None,
+                taken = taking => Some(taken),
+                // The clock is read only by who has to wait.
+                () = async { sleep(after).await } => {
+                    self.detach(Detached::Slow);
+                    None
+                }
+            }
+        };
+        tokio::task::unconstrained(taken).await
+    }
+
+    pub(super) fn error(&self, error: BranchError) -> BranchError {
+        tracing::debug!(branch = &*self.name, %error, "branch did not take an item");
+        error
+    }
+
+    pub(super) fn stats(&self, tally: Tally) -> BranchStats {
+        let len = match self.to().as_deref() {
+            Some(To::Queue(tx)) => tx.len(),
+            Some(To::Sink(_)) | None => 0,
+        };
+        let Tally { sent, dropped, unconfirmed } = tally;
+        let detached = *self.detached.borrow();
+        BranchStats { name: Arc::clone(&self.name), sent, dropped, unconfirmed, len, detached }
+    }
+}
