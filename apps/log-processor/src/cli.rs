@@ -58,7 +58,7 @@ After a crash:
   run that was killed is always cut off: those lines are read again.
   With --state and without --follow, a last line without a line end comes behind all others, and the
   next run takes it back: if the rest has come by then, the line is judged and written as a whole.
-  With --state all inputs must be there (or --follow waits for them), so that none is forgotten.
+  With --state all inputs that are named must be there (or --follow waits for them).
 
 Signals:
   SIGINT and SIGTERM end the reading; what was read is written, the checkpoint saved, the report
