@@ -119,6 +119,8 @@
 //! - **Dropping** the handle aborts the pool: its tasks are cancelled, each at its handler's next await.
 //!   [`Pool::finish`] and [`Pool::shutdown`] return when no task is left.
 //!
+//! How it is doing is in [`Pool::stats`], which also says [who limits it](PoolStats::limited_by), and in
+//! [`Pool::timings`]; a [policy](Builder::scale) may act on it.
 //! State changes are `tracing` events at `debug`, failed items at `warn`, panics at `error`. Workers keep the span in
 //! which the pool was started.
 
@@ -127,6 +129,10 @@ mod pool;
 mod builder;
 
 mod report;
+
+mod limits;
+mod scale;
+mod timings;
 
 mod outcome;
 
@@ -157,12 +163,15 @@ pub use context::WorkContext;
 pub use failure::{OnFailure, Retry};
 pub use handle::PoolHandle;
 pub use handler::WorkerId;
+pub use limits::LimitedBy;
 pub use outcome::{BoxError, IntoOutcome};
 pub use pool::Pool;
 pub use rate::Rate;
 pub use report::{EndedBy, Phase, PoolStats, Report};
 pub use resubmit::ResubmitError;
+pub use scale::{Load, ScalePolicy, Steps};
 pub use tee::{BranchError, BranchStats, Detached, Tee, TeeBuildError, TeeBuilder, TeeStats, WhenSlow};
+pub use timings::{Spread, Timings};
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use forebay_queue::SourceError;
 
+use crate::LimitedBy;
 use crate::hands::Tally;
 use crate::intake::StockTally;
 
@@ -41,6 +42,9 @@ pub struct PoolStats {
     pub leaving: usize,
     /// Whether the pool is paused.
     pub paused: bool,
+    /// How many items wait in the queue that feeds it, where that is known: in one of its own, or one that was named
+    /// by [`resubmit_to`](crate::Builder::resubmit_to).
+    pub backlog: Option<usize>,
     /// How many of them wait for an item.
     pub idle: usize,
     /// How many of them have an item in hand, those that leave among them. The others wait for their service, or are
@@ -205,6 +209,7 @@ impl PoolStats {
             workers,
             leaving: 0,
             paused,
+            backlog: None,
             idle,
             busy: 0,
             failing: 0,
@@ -238,6 +243,27 @@ impl PoolStats {
         self.held += held;
         self.busy += usize::from(busy);
         self.leaving += usize::from(busy && beyond);
+    }
+
+    /// What keeps the pool from doing more: a line of advice when it is shown.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use forebay_pool::Pool;
+    ///
+    /// let pool = Pool::builder().workers(2).queue(8).handler(|_: u8| std::future::pending::<()>()).start().unwrap();
+    /// for item in 0..5 {
+    ///     pool.produce(item).await.unwrap();
+    /// }
+    /// while pool.stats().busy < 2 {
+    ///     tokio::task::yield_now().await;
+    /// }
+    /// assert!(pool.stats().limited_by().to_string().starts_with("limited by workers: all 2 are busy and 3 items wait"));
+    /// # }
+    /// ```
+    pub fn limited_by(&self) -> LimitedBy {
+        LimitedBy::of(self)
     }
 
     pub(crate) fn add_stock(&mut self, tally: &StockTally) {

@@ -12,6 +12,7 @@ use crate::intake::{Command, Intake};
 use crate::report::EndedBy;
 use crate::resubmit::{Resubmit, ResubmitError};
 use crate::rules::Rules;
+use crate::timings::Clockwork;
 use crate::{Backoff, Phase, PoolStats, Report, WorkerId};
 
 /// What the handle, the supervisor and the workers share.
@@ -27,6 +28,7 @@ pub(crate) struct Shared<T> {
     /// For items that are returned, and for a source or a worker that fails again and again.
     pub(crate) backoff: Backoff,
     pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) clockwork: Clockwork,
     /// Whether somebody closed the source through the handle.
     closed: AtomicBool,
     restarts: AtomicU64,
@@ -56,6 +58,7 @@ impl<T: Send + 'static> Shared<T> {
             resubmit,
             settlements,
             phase: watch::Sender::new(Phase::Open),
+            clockwork: Clockwork::new(),
             closed: AtomicBool::new(false),
             restarts: AtomicU64::new(0),
             undelivered,
@@ -188,6 +191,7 @@ impl<T: Send + 'static> Shared<T> {
         let restarts = self.restarts.load(Ordering::Relaxed);
         let workers = self.intake.open_seats();
         let mut stats = PoolStats::new(workers, self.intake.idle(), self.intake.is_paused(), restarts);
+        stats.backlog = self.resubmit.as_ref().map(Resubmit::backlog);
         // Held while the hands are read, so that an item that changes sides is seen on one.
         let stock = self.intake.stock().lock();
         stats.add_stock(&stock);

@@ -30,10 +30,11 @@ use crate::desk::Desk;
 use crate::intake::Outage;
 use crate::outcome::chain_of;
 use crate::report::EndedBy;
+use crate::scale::{self, ScalePlan};
 use crate::shared::Shared;
 use crate::threads::Threads;
 use crate::worker::Crew;
-use crate::{Phase, WorkerId};
+use crate::{Load, Phase, PoolStats, WorkerId};
 
 /// Owns the tasks of the workers: when it is dropped, they are aborted.
 pub(crate) struct Supervisor<T: Send + 'static> {
@@ -42,6 +43,8 @@ pub(crate) struct Supervisor<T: Send + 'static> {
     workers: JoinSet<Result<(), String>>,
     /// Where the workers run, if not as tasks.
     threads: Option<Threads>,
+    /// Who says how many there are to be, if somebody does.
+    scaler: Option<Scaler>,
     /// Which task each worker is, as long as it is there.
     tasks: Vec<Option<task::Id>>,
     orders: watch::Receiver<Order>,
@@ -67,12 +70,23 @@ enum Event {
     Resume,
     /// Something that the intake holds back may be due.
     Due,
+    /// The policy for the number of workers is to be asked.
+    Scale,
     /// Nobody waits longer.
     Deadline,
     /// A worker's task ended, well or badly.
     Left(task::Id, Result<(), String>),
     /// There is an order, or a settlement to see to.
     Called,
+}
+
+/// Asks a policy from time to time.
+struct Scaler {
+    plan: ScalePlan,
+    began: Instant,
+    next: Instant,
+    /// How many items had left the hands when it was asked last.
+    done: u64,
 }
 
 // === impl Supervisor ===
@@ -82,9 +96,18 @@ impl<T: Send + 'static> Supervisor<T> {
         shared: Arc<Shared<T>>,
         crew: Arc<dyn Crew<T>>,
         threads: Option<Threads>,
+        scale: Option<ScalePlan>,
         orders: watch::Receiver<Order>,
     ) -> Self {
-        Self { shared, crew, workers: JoinSet::new(), threads, tasks: Vec::new(), orders }
+        Self {
+            shared,
+            crew,
+            workers: JoinSet::new(),
+            threads,
+            scaler: scale.map(Scaler::new),
+            tasks: Vec::new(),
+            orders,
+        }
     }
 
     /// Runs the pool to its end.
@@ -147,6 +170,7 @@ impl<T: Send + 'static> Supervisor<T> {
                     self.shared.intake.reopen();
                 }
                 Event::Resume => self.shared.intake.end_pause(Instant::now()),
+                Event::Scale => self.scale(),
                 Event::Due => self.shared.intake.tick(),
                 Event::Left(task, result) => self.farewell(task, result),
                 Event::Called => {}
@@ -155,10 +179,11 @@ impl<T: Send + 'static> Supervisor<T> {
     }
 
     async fn event(&mut self, retry_at: Option<Instant>, deadline: Option<Instant>) -> Event {
-        let Self { shared, workers, orders, .. } = self;
+        let Self { shared, workers, orders, scaler, .. } = self;
         let nobody_left = workers.is_empty();
         let resume_at = shared.intake.pause_ends();
         let due_at = shared.intake.due();
+        let scale_at = scaler.as_ref().filter(|_| !shared.intake.has_ended()).map(|scaler| scaler.next);
         tokio::select! {
             biased;
             // Before the duties, which polls settlements: one call is then one poll.
@@ -173,6 +198,7 @@ impl<T: Send + 'static> Supervisor<T> {
             () = at(retry_at) => Event::Retry,
             () = at(resume_at) => Event::Resume,
             () = at(due_at) => Event::Due,
+            () = at(scale_at) => Event::Scale,
             Some(left) = workers.join_next_with_id() => match left {
                 Ok((task, result)) => Event::Left(task, result),
                 Err(error) => Event::Left(error.id(), Err(error.to_string())),
@@ -193,6 +219,15 @@ impl<T: Send + 'static> Supervisor<T> {
             if !self.shared.intake.is_over_for(index) {
                 self.shared.count_restart();
             }
+        }
+    }
+
+    fn scale(&mut self) {
+        let Some(scaler) = &mut self.scaler else { return };
+        let stats = self.shared.stats();
+        let workers = scaler.ask(&stats, Instant::now());
+        if workers != stats.workers {
+            self.shared.resize(workers);
         }
     }
 
@@ -229,6 +264,39 @@ impl<T: Send + 'static> Drop for Supervisor<T> {
         // After a run nobody is left. Dropped in the middle, it cancels the workers before it says that it did.
         drop(std::mem::take(&mut self.workers));
         self.shared.enter(Phase::Closed);
+    }
+}
+
+// === impl Scaler ===
+
+impl Scaler {
+    fn new(plan: ScalePlan) -> Self {
+        let began = Instant::now();
+        Self { plan, began, next: began + scale::EVERY, done: 0 }
+    }
+
+    fn ask(&mut self, stats: &PoolStats, now: Instant) -> usize {
+        // From now on, so that what was late is not made up for.
+        self.next = now + scale::EVERY;
+        let done = stats.taken - stats.held as u64;
+        let pace = done.saturating_sub(std::mem::replace(&mut self.done, done));
+        let wait = stats
+            .backlog
+            .filter(|_| pace > 0)
+            .map(|backlog| scale::EVERY.mul_f64(backlog as f64 / pace as f64));
+        let load = Load {
+            workers: stats.workers,
+            busy: stats.busy.saturating_sub(stats.leaving),
+            backlog: stats.backlog,
+            wait,
+        };
+        let ScalePlan { bounds, policy } = &mut self.plan;
+        let wanted = contain(|| policy.workers(&load, now - self.began)).unwrap_or_else(|panic| {
+            tracing::error!(%panic, "policy for the number of workers panicked");
+            stats.workers
+        });
+        let least = (*bounds.start()).max(1);
+        wanted.clamp(least, (*bounds.end()).max(least))
     }
 }
 

@@ -20,7 +20,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -29,6 +29,7 @@ use crate::desk::Desk;
 use crate::handler::{Handle, Make};
 use crate::hands::RunEnd;
 use crate::outcome::{BoxError, chain};
+use crate::timings::Sampler;
 
 /// Makes the tasks of a pool's workers, whatever the handler's form.
 pub(crate) trait Crew<T>: Send + Sync {
@@ -66,6 +67,15 @@ struct Bench<'a, T: Send + 'static, H: Handle<T>> {
     desk: &'a Desk<T>,
     handler: Option<H>,
     running: Pin<&'a mut Option<H::Future>>,
+}
+
+/// Times one run, if it is its turn.
+struct Watch(Option<Started>);
+
+struct Started {
+    at: Instant,
+    /// When its item was given, and when that came into its source; not where an item is tried again.
+    given: Option<(Instant, Option<SystemTime>)>,
 }
 
 // === impl CrewOf ===
@@ -200,6 +210,26 @@ impl<T: Send + 'static> Drop for Seated<'_, T> {
     }
 }
 
+// === impl Watch ===
+
+impl Watch {
+    fn start<T: Send + 'static>(desk: &Desk<T>, sampler: &mut Sampler) -> Self {
+        Self(sampler.is_due().then(|| Started { at: Instant::now(), given: desk.hands.take_times() }))
+    }
+
+    fn stop<T: Send + 'static>(self, desk: &Desk<T>, sampler: &mut Sampler) {
+        if let Some(Started { at, given }) = self.0 {
+            let service = at.elapsed();
+            sampler.learn(service);
+            let handover = given.map(|(given_at, _)| at.duration_since(given_at));
+            desk.shared.clockwork.note(given.and_then(|(_, enqueued_at)| enqueued_at), handover, service);
+            desk.hands.set_timed(sampler.is_next());
+        } else if sampler.is_next() {
+            desk.hands.set_timed(true);
+        }
+    }
+}
+
 // === impl Bench ===
 
 impl<T: Send + 'static, H: Handle<T>> Drop for Bench<'_, T, H> {
@@ -226,6 +256,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, desk: Desk<T>) {
     let mut running = pin!(None);
     // In a row: makers that panicked, and services that failed before they were ready.
     let mut setbacks = 0_u32;
+    let mut sampler = Sampler::new();
     // How long to wait until the item in hand is tried again, if there is one.
     let mut again: Option<Duration> = None;
     while again.is_some() || !shared.intake.is_over_for(desk.seat()) {
@@ -267,7 +298,9 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, desk: Desk<T>) {
                     break false;
                 }
             }
+            let watch = Watch::start(&desk, &mut sampler);
             let run_end = seated.run(&mut bench).await;
+            watch.stop(&desk, &mut sampler);
             again = hands.finish(&run_end);
             if matches!(run_end, RunEnd::Panicked(_)) {
                 break false;

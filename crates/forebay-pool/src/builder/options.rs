@@ -1,14 +1,17 @@
 //! The options that fit every pool, in any order.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Builder;
-use crate::{Backoff, OnFailure, Rate};
+use crate::scale::ScalePlan;
+use crate::{Backoff, OnFailure, Rate, ScalePolicy};
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Options {
     /// `None`: as many as the machine runs at the same time.
     pub(super) workers: Option<usize>,
+    pub(super) scale: Option<ScalePlan>,
     /// Whether each of them has a thread of its own.
     pub(super) cpu: bool,
     pub(super) max_attempts: u32,
@@ -29,6 +32,7 @@ impl Options {
     pub(super) fn new() -> Self {
         Self {
             workers: None,
+            scale: None,
             cpu: false,
             max_attempts: 5,
             backoff: Backoff::default(),
@@ -89,6 +93,22 @@ impl<I, H> Builder<I, H> {
     pub fn cpu(mut self, threads: usize) -> Self {
         self.options.workers = Some(threads);
         self.options.cpu = true;
+        self
+    }
+
+    /// Lets `policy` change the number of workers within these bounds, once a second. [`workers`](Self::workers) is then
+    /// where it begins, by default with the least.
+    ///
+    /// What [`resize`](crate::Pool::resize) sets meanwhile lasts until the policy is asked again. A lower bound of 0
+    /// counts as 1.
+    ///
+    /// ```
+    /// use forebay_pool::{Pool, Steps};
+    ///
+    /// let builder = Pool::builder().scale(2..=64, Steps::default()).queue(1000).handler(|_: u32| async {});
+    /// ```
+    pub fn scale(mut self, bounds: RangeInclusive<usize>, policy: impl ScalePolicy) -> Self {
+        self.options.scale = Some(ScalePlan { bounds, policy: Box::new(policy) });
         self
     }
 

@@ -16,6 +16,7 @@ use crate::contain::contain;
 use crate::hands::{Hands, Settlements, Terms};
 use crate::intake::{BatchLimits, GateLimits, Intake, StockPlan};
 use crate::pool::Pool;
+use crate::scale::ScalePlan;
 use crate::shared::Shared;
 use crate::supervisor::{Order, Supervisor};
 use crate::threads::Threads;
@@ -83,6 +84,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
     pub fn start(self) -> Result<Pool<T, I::Producer>, StartError> {
         let Options {
             workers,
+            scale,
             cpu,
             max_attempts,
             backoff,
@@ -96,7 +98,15 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         } = self.options;
         let Handled { crew, mut rules } = self.handler;
         rules.timeout = timeout;
-        let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, NonZeroUsize::get));
+        let workers = match (&scale, workers) {
+            (Some(ScalePlan { bounds, .. }), _) if bounds.is_empty() => return Err(StartError::NoWorkers),
+            (Some(ScalePlan { bounds, .. }), workers) => {
+                let least = (*bounds.start()).max(1);
+                workers.unwrap_or(least).clamp(least, (*bounds.end()).max(least))
+            }
+            (None, Some(workers)) => workers,
+            (None, None) => available_parallelism().map_or(1, NonZeroUsize::get),
+        };
         if workers == 0 {
             return Err(StartError::NoWorkers);
         }
@@ -160,7 +170,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
 
         let threads = cpu.then(|| Threads::new(runtime.clone()));
         let (orders, received) = watch::channel(Order::Run);
-        let supervisor = Supervisor::new(Arc::clone(&shared), crew, threads, received);
+        let supervisor = Supervisor::new(Arc::clone(&shared), crew, threads, scale, received);
         let supervisor = runtime.spawn(supervisor.run().in_current_span());
         tracing::debug!(workers, "pool started");
         Ok(Pool::new(shared, supervisor, orders, producer))

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use forebay_queue::{Delivery, End, Receipt, Settle};
 use slab::Slab;
+use tokio::time::Instant;
 
 use super::back::{Back, CameBack, Facts, Lent, Settlement};
 use super::terms::{Rest, RunEnd, Terms, Verdict};
@@ -58,6 +59,8 @@ pub(super) struct Ledger<T> {
     lent_to_run: Vec<Receipt>,
     /// The keys that the present run holds: of items that it has, or that it settled before its end.
     keys: Vec<KeyHash>,
+    /// When something was given last, if that is asked for.
+    given_at: Option<Instant>,
     /// The attempt number of the present run, for whoever reports it.
     attempt: u32,
     /// Whether somebody cancelled what is in the inbox or in work.
@@ -127,6 +130,7 @@ impl<T> Ledger<T> {
             run: 0,
             lent_to_run: Vec::new(),
             keys: Vec::new(),
+            given_at: None,
             attempt: 0,
             cancelled: false,
             watcher: None,
@@ -136,18 +140,26 @@ impl<T> Ledger<T> {
     }
 
     /// Takes a delivery from the source into the inbox.
-    pub(super) fn give(&mut self, given: Given<T>) {
+    pub(super) fn give(&mut self, given: Given<T>, at: Option<Instant>) {
         debug_assert!(self.inbox.is_empty(), "a worker is given something when it has nothing");
         self.tally.taken += 1;
         self.attempt = given.delivery.attempt();
         self.inbox.push(given);
+        self.given_at = at;
     }
 
     /// Takes deliveries into the inbox that count as taken already.
-    pub(super) fn give_all(&mut self, given: impl Iterator<Item = Given<T>>) {
+    pub(super) fn give_all(&mut self, given: impl Iterator<Item = Given<T>>, at: Option<Instant>) {
         debug_assert!(self.inbox.is_empty(), "a worker is given something when it has nothing");
         self.inbox.extend(given);
         self.attempt = self.inbox.first().map_or(0, |given| given.delivery.attempt());
+        self.given_at = at;
+    }
+
+    /// When what is in the inbox was given, and when it came into its source. Says so once.
+    pub(super) fn take_times(&mut self) -> Option<(Instant, Option<SystemTime>)> {
+        let given_at = self.given_at.take()?;
+        Some((given_at, self.inbox.first().and_then(|given| given.delivery.enqueued_at())))
     }
 
     /// Starts a run by value.

@@ -26,9 +26,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use forebay_queue::{Delivery, End, Receipt, Settle};
+use tokio::time::Instant;
 
 use crate::contain::contain;
 use crate::intake::KeyHash;
@@ -50,6 +51,8 @@ pub(crate) struct Hands<T> {
     runs: Arc<Runs>,
     /// The worker cannot be built, or its service not made ready. Written by the worker.
     failing: AtomicBool,
+    /// The next item is to be timed. Written by the worker, read by who gives to it.
+    timed: AtomicBool,
     ledger: Mutex<Ledger<T>>,
 }
 
@@ -69,6 +72,7 @@ impl<T> Hands<T> {
             settlements,
             runs: Arc::default(),
             failing: AtomicBool::new(false),
+            timed: AtomicBool::new(true),
             ledger: Mutex::new(Ledger::new()),
         }
     }
@@ -96,12 +100,28 @@ impl<T> Hands<T> {
 
     /// Puts a delivery into the inbox. The worker must be free: what it was given before is started on.
     pub(crate) fn give(&self, given: Given<T>) {
-        self.lock().give(given);
+        let at = self.clock();
+        self.lock().give(given, at);
     }
 
     /// The same with what counts as taken already.
     pub(crate) fn give_all(&self, given: impl Iterator<Item = Given<T>>) {
-        self.lock().give_all(given);
+        let at = self.clock();
+        self.lock().give_all(given, at);
+    }
+
+    /// Whether the times of the next item are taken.
+    pub(crate) fn set_timed(&self, timed: bool) {
+        self.timed.store(timed, Ordering::Relaxed);
+    }
+
+    fn clock(&self) -> Option<Instant> {
+        self.timed.load(Ordering::Relaxed).then(Instant::now)
+    }
+
+    /// When what is in the inbox was given, if that was noted, and when it came into its source.
+    pub(crate) fn take_times(&self) -> Option<(Instant, Option<SystemTime>)> {
+        self.lock().take_times()
     }
 
     /// Starts a run by value: the item goes to the handler, the duty stays here.

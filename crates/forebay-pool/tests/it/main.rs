@@ -44,6 +44,9 @@ mod idle;
 /// Workers with threads of their own.
 mod threads;
 
+/// Times, advice, and policies that act on them.
+mod measures;
+
 /// Items that come back: backoff, attempts, deliveries that are moved elsewhere.
 mod returning;
 
