@@ -232,7 +232,7 @@ impl Settings {
         let text = fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let settings: Self = toml::from_str(&text).map_err(|error| {
-            let message = error.message().replace("unknown field", "unknown key");
+            let message = with_nearest(error.message().replace("unknown field", "unknown key"));
             error_at(path, &text, error.span().map_or(0, |span| span.start), message)
         })?;
         // Checked here too, although `Config::new` does it: only here is the place in the file known.
@@ -454,6 +454,30 @@ fn error_at(path: &Path, text: &str, offset: usize, message: String) -> ConfigEr
     }
 }
 
+/// Adds to "unknown key `x`, expected one of `a`, `b`" which of them was meant, if one is near.
+fn with_nearest(message: String) -> String {
+    let mut names = message.split('`').skip(1).step_by(2);
+    let Some(given) = names.next().filter(|_| message.starts_with("unknown key")) else { return message };
+    match names.map(|name| (edits(given, name), name)).min() {
+        Some((edits, name)) if edits <= 2 => format!("{message}; did you mean `{name}`?"),
+        _ => message,
+    }
+}
+
+/// How many bytes must be put in, taken out or replaced to make `one` the `other` (Levenshtein's distance).
+fn edits(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, mine) in one.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
+        for (place, theirs) in other.bytes().enumerate() {
+            let replaced = diagonal + usize::from(mine != theirs);
+            diagonal = row[place + 1];
+            row[place + 1] = replaced.min(diagonal + 1).min(row[place] + 1);
+        }
+    }
+    row[other.len()]
+}
+
 /// Where a key of the top level stands in a file that was read without error.
 fn key_position(text: &str, key: &str) -> usize {
     let table = toml::de::DeTable::parse(text).expect("the same text was read before");
@@ -507,6 +531,12 @@ mod tests {
         assert_eq!(config(64).unwrap().workers, MOST_WORKERS);
         insta::assert_snapshot!(config(65).unwrap_err(), @"workers is 65, which is outside 1 to 64; leave it out for one for each core");
         insta::assert_snapshot!(config(0).unwrap_err(), @"workers is 0, which is outside 1 to 64; leave it out for one for each core");
+    }
+
+    #[test]
+    fn edits_are_counted() {
+        assert_eq!([edits("fliter", "filter"), edits("input", "input"), edits("", "sync")], [2, 0, 4]);
+        assert_eq!([edits("outputs", "output"), edits("kitten", "sitting")], [1, 3]);
     }
 
     #[test]
