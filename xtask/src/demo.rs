@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -59,6 +60,13 @@ impl Demo {
         let logs = if self.logs.is_empty() { vec!["tests/data/logs/*/*".to_owned()] } else { self.logs };
         let folder = workspace::target("demo")?;
         let (output, report) = (folder.join("kept.json"), folder.join("report.json"));
+        // What an earlier demo kept must not be taken for this one's, should it not even start.
+        match fs::remove_file(&output) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", output.display()));
+            }
+            _ => {}
+        }
 
         let mut run = shell::program("log-processor");
         // Each log is one more value of the same flag.
