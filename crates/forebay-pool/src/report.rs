@@ -140,6 +140,9 @@ pub struct Report {
     /// Whether the source confirmed all settlements. If not, items that are counted as completed may be delivered
     /// again to the next consumer of a source that redelivers.
     pub settled: bool,
+    /// How many acks such a source has not confirmed, though it was asked again and again: items that are done, and
+    /// may be delivered again. 0 where a source cannot deliver them again.
+    pub maybe_redelivered: u64,
     /// From start to end.
     pub elapsed: Duration,
 }
@@ -323,6 +326,9 @@ impl fmt::Display for Report {
         }
         if !self.settled {
             f.write_str("; not all settlements confirmed")?;
+            if self.maybe_redelivered > 0 {
+                write!(f, ", {} may be delivered again", self.maybe_redelivered)?;
+            }
         }
         Ok(())
     }

@@ -221,6 +221,7 @@ impl<T: Send + 'static> Shared<T> {
             retried: stats.retried,
             restarts: stats.restarts,
             settled: self.intake.is_settled(),
+            maybe_redelivered: self.intake.unconfirmed(),
             elapsed: self.started.elapsed(),
         }
     }

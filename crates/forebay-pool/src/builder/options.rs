@@ -24,6 +24,7 @@ pub(super) struct Options {
     pub(super) look_aside: usize,
     pub(super) batch: Option<(usize, Duration)>,
     pub(super) batch_weight: Option<usize>,
+    pub(super) prefetch: usize,
 }
 
 // === impl Options ===
@@ -43,6 +44,7 @@ impl Options {
             look_aside: 1024,
             batch: None,
             batch_weight: None,
+            prefetch: 0,
         }
     }
 }
@@ -158,6 +160,16 @@ impl<I, H> Builder<I, H> {
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// Takes so many items more than workers wait for, so that the next one is there when a worker becomes free: for a
+    /// source that is far away. By default 0.
+    ///
+    /// They are in no worker's pocket: whoever is free first gets the oldest. They count as
+    /// [held](crate::PoolStats::held), and go back when the pool is aborted.
+    pub fn prefetch(mut self, items: usize) -> Self {
+        self.options.prefetch = items;
         self
     }
 

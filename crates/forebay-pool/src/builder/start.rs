@@ -95,6 +95,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             look_aside,
             batch,
             batch_weight,
+            prefetch,
         } = self.options;
         let Handled { crew, mut rules } = self.handler;
         rules.timeout = timeout;
@@ -164,7 +165,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             weight: batch_weight,
             wait: u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX),
         });
-        let plan = StockPlan { key_of: rules.key_of.clone(), gate, batch };
+        let plan = StockPlan { key_of: rules.key_of.clone(), gate, batch, prefetch };
         let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements), plan);
         let shared = Arc::new(Shared::new(intake, hands, terms, rules, resubmit, settlements, undelivered));
 

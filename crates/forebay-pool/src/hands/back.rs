@@ -119,6 +119,10 @@ impl<T> Back<T> {
 // === impl Settlement ===
 
 impl<T> Settlement<T> {
+    pub(super) fn is_ack(&self) -> bool {
+        matches!(self.end, End::Ack)
+    }
+
     /// Tells the source. Runs its code, and the item's destructor.
     pub(super) fn tell(self) {
         let Self { back, end, discard } = self;

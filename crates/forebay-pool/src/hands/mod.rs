@@ -338,8 +338,12 @@ impl<T> Hands<T> {
     /// Tells the source how an item ended. `true`: this is the first since the source was last polled for it, so it
     /// is the caller who must see that it is polled again.
     fn tell_source(&self, settlement: Settlement<T>) -> bool {
+        let is_ack = self.terms.redelivers && settlement.is_ack();
         if let Err(panic) = contain(|| settlement.tell()) {
             tracing::error!(worker = self.id.index(), %panic, "source panicked while an item was settled");
+        }
+        if is_ack {
+            self.settlements.note_ack();
         }
         self.settlements.note()
     }

@@ -1,6 +1,6 @@
 //! The bell between whoever settles and the supervisor.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -15,6 +15,8 @@ pub(crate) struct Settlements {
     open: AtomicBool,
     /// Rung by the first of a burst of settlements; keeps the call until the supervisor answers.
     bell: Notify,
+    /// How many acks a source was told that has a copy, and so may deliver again what it did not hear of.
+    acks: AtomicU64,
     /// Keys that items which left the hands no longer occupy, for the intake.
     released: Mutex<Vec<KeyHash>>,
     /// Whether there are any, to be read for less.
@@ -48,6 +50,15 @@ impl Settlements {
         if self.has_released() && self.has_released.swap(false, Ordering::AcqRel) {
             std::mem::swap(&mut *self.released.lock().unwrap_or_else(PoisonError::into_inner), out);
         }
+    }
+
+    /// Counts an ack that the source has to confirm.
+    pub(super) fn note_ack(&self) {
+        self.acks.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn acks(&self) -> u64 {
+        self.acks.load(Ordering::Acquire)
     }
 
     /// Calls the supervisor.

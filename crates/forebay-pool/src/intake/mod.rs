@@ -277,6 +277,11 @@ impl<T: Send + 'static> Intake<T> {
         self.lock().is_settled(&self.settlements)
     }
 
+    /// How many acks the source has not confirmed.
+    pub(crate) fn unconfirmed(&self) -> u64 {
+        self.lock().unconfirmed(&self.settlements)
+    }
+
     /// Is there nothing to wait for: has the source confirmed all, or will it never?
     pub(crate) fn is_done_settling(&self) -> bool {
         self.lock().is_done_settling(&self.settlements)

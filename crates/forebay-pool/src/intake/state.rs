@@ -60,6 +60,8 @@ pub(super) struct State<T> {
     outage: Option<Outage>,
     /// Why the source will never work again.
     broken: Option<Arc<SourceError>>,
+    /// How many acks the source has confirmed.
+    confirmed: u64,
 }
 
 struct Seat<T> {
@@ -141,6 +143,7 @@ impl<T: Send + 'static> State<T> {
             settle_failures: 0,
             outage: None,
             broken: None,
+            confirmed: 0,
         };
         hands.into_iter().for_each(|hands| state.add_seat(hands));
         state.set_open(state.seats.len());
@@ -249,13 +252,13 @@ impl<T: Send + 'static> State<T> {
         afterwards: &mut Afterwards<T>,
     ) -> Poll<Outage> {
         leave(&mut self.supervisor, waker, afterwards);
-        if self.mind_released(settlements) {
+        if self.mind_released(settlements) || self.stock.as_ref().is_some_and(|stock| stock.prefetches()) {
             self.ask(None, afterwards);
         }
         if self.outage.is_none() {
             // Also when nothing new was settled: the source may have woken us to go on with what it has.
             self.settling |= settlements.take_open();
-            self.poll_settled(afterwards);
+            self.poll_settled(settlements, afterwards);
         }
         self.outage.take().map_or(Poll::Pending, Poll::Ready)
     }
@@ -273,7 +276,7 @@ impl<T: Send + 'static> State<T> {
         afterwards: &mut Afterwards<T>,
     ) -> Option<Box<dyn Source<Item = T>>> {
         self.settling |= settlements.take_open();
-        self.poll_settled(afterwards);
+        self.poll_settled(settlements, afterwards);
         self.source.take()
     }
 
@@ -299,11 +302,14 @@ impl<T: Send + 'static> State<T> {
         while !self.ended
             && !self.unavailable
             && self.pause == Pause::No
-            && let Some(&lead) = self.waiting.first()
             && let Some(demand) = NonZeroUsize::new(self.demand())
+            && let Some(waker) = match self.waiting.first() {
+                Some(&lead) => self.seats[lead].waker.as_ref(),
+                // What is fetched for later: the supervisor will ask again.
+                None => self.supervisor.as_ref(),
+            }
             && let Some(source) = &mut self.source
         {
-            let waker = self.seats[lead].waker.as_ref().expect("who waits has left its waker");
             let out = &mut self.out;
             let polled = contain(|| source.poll_next(&mut Context::from_waker(waker), demand, out));
             if !matches!(polled, Ok(Poll::Ready(Ok(1..)))) {
@@ -462,6 +468,11 @@ impl<T: Send + 'static> State<T> {
         self.broken.is_some() || self.is_settled(settlements)
     }
 
+    /// How many acks the source has not confirmed.
+    pub(super) fn unconfirmed(&self, settlements: &Settlements) -> u64 {
+        settlements.acks().saturating_sub(self.confirmed)
+    }
+
     pub(super) fn is_settled(&self, settlements: &Settlements) -> bool {
         !self.settling && !settlements.is_open()
     }
@@ -471,12 +482,14 @@ impl<T: Send + 'static> State<T> {
         // Before the supervisor has come to life there is nobody to wake; it begins by polling.
         if self.supervisor.is_some() && settlements.take_open() {
             self.settling = true;
-            self.poll_settled(afterwards);
+            self.poll_settled(settlements, afterwards);
         }
     }
 
-    fn poll_settled(&mut self, afterwards: &mut Afterwards<T>) {
+    fn poll_settled(&mut self, settlements: &Settlements, afterwards: &mut Afterwards<T>) {
         let (Some(source), Some(waker)) = (&mut self.source, &self.supervisor) else { return };
+        // What is acked after this may be too late for this poll.
+        let acks = settlements.acks();
         if self.broken.is_some() || self.unavailable {
             return;
         }
@@ -485,6 +498,7 @@ impl<T: Send + 'static> State<T> {
             Ok(Poll::Pending) => self.settling = true,
             Ok(Poll::Ready(Ok(()))) => {
                 self.settling = false;
+                self.confirmed = acks;
                 afterwards.recovered |= std::mem::take(&mut self.settle_failures) > 0;
             }
             Ok(Poll::Ready(Err(error))) => {

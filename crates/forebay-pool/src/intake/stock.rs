@@ -23,6 +23,8 @@ pub(crate) struct StockPlan<T> {
     pub(crate) key_of: Option<KeyOf<T>>,
     pub(crate) gate: Option<GateLimits>,
     pub(crate) batch: Option<BatchLimits>,
+    /// How many items to have ready beyond those that workers wait for.
+    pub(crate) prefetch: usize,
 }
 
 pub(super) struct Stock<T> {
@@ -31,6 +33,7 @@ pub(super) struct Stock<T> {
     /// Free to start.
     ready: VecDeque<Given<T>>,
     batch: Option<Forming<Given<T>>>,
+    prefetch: usize,
     /// Time is told since then.
     epoch: Instant,
     account: Arc<StockAccount>,
@@ -59,7 +62,7 @@ pub(crate) struct StockAccount(Mutex<StockTally>);
 
 impl<T> StockPlan<T> {
     pub(super) fn into_stock(self, account: Arc<StockAccount>) -> Option<Stock<T>> {
-        if self.key_of.is_none() && self.batch.is_none() {
+        if self.key_of.is_none() && self.batch.is_none() && self.prefetch == 0 {
             return None;
         }
         Some(Stock {
@@ -67,6 +70,7 @@ impl<T> StockPlan<T> {
             gate: self.gate.map(Gate::new),
             ready: VecDeque::new(),
             batch: self.batch.map(Forming::new),
+            prefetch: self.prefetch,
             epoch: Instant::now(),
             account,
         })
@@ -75,7 +79,7 @@ impl<T> StockPlan<T> {
 
 impl<T> Default for StockPlan<T> {
     fn default() -> Self {
-        Self { key_of: None, gate: None, batch: None }
+        Self { key_of: None, gate: None, batch: None, prefetch: 0 }
     }
 }
 
@@ -109,6 +113,11 @@ impl<T> Stock<T> {
     /// That time, as the runtime's timers want it.
     pub(super) fn instant(&self, time: u64) -> Instant {
         self.epoch + std::time::Duration::from_nanos(time)
+    }
+
+    /// Whether it asks for items although nobody waits.
+    pub(super) fn prefetches(&self) -> bool {
+        self.prefetch > 0
     }
 
     pub(super) fn is_at_rest(&self) -> bool {
@@ -185,12 +194,13 @@ impl<T> Stock<T> {
     pub(super) fn demand(&self, waiting: usize) -> usize {
         let usable = match &self.batch {
             Some(_) if waiting == 0 => 0,
-            Some(batch) => batch.wants().saturating_sub(self.ready.len()),
+            Some(batch) => batch.wants(),
             None => waiting,
         };
         match &self.gate {
-            Some(gate) => usable.min(gate.room()),
-            None => usable,
+            // What waits for its key is of no use to who waits now, but it is ready for later.
+            Some(gate) => usable.max((usable + self.prefetch).saturating_sub(gate.len())).min(gate.room()),
+            None => (usable + self.prefetch).saturating_sub(self.ready.len()),
         }
     }
 

@@ -52,6 +52,7 @@ struct Run {
     keeps_copies: bool,
     /// In milliseconds.
     timeout: Option<u64>,
+    prefetch: usize,
     /// At once for each key, and how many may be set aside. The key is the item's number modulo 3.
     keys: Option<(usize, usize)>,
     /// For each item what its attempts do; the last goes on.
@@ -117,6 +118,7 @@ prop_compose! {
         ],
         keeps_copies: bool,
         timeout in prop::option::of(1..250_u64),
+        prefetch in prop_oneof![3 => Just(0), 1 => 1..4_usize],
         keys in prop::option::of((1..3_usize, 1..6_usize)),
         items in prop::collection::vec(prop::collection::vec(act(), 1..4), 0..40),
         shutdown_at in 0..500_u64,
@@ -131,6 +133,7 @@ prop_compose! {
             policy,
             keeps_copies,
             timeout,
+            prefetch,
             keys,
             items,
             shutdown_at,
@@ -240,7 +243,7 @@ async fn conserves(run: Run) {
     if let Some((at_once, aside)) = run.keys {
         builder = builder.per_key(at_once).look_aside(aside);
     }
-    let builder = builder.source(source);
+    let builder = builder.prefetch(run.prefetch).source(source);
     let builder = match run.form {
         Form::Value => builder.handler(by_value),
         Form::Delivery => builder.handler_delivery(by_delivery),
@@ -287,7 +290,7 @@ async fn conserves(run: Run) {
     });
     let most_workers = most_workers.fold(run.workers, usize::max);
     let most = if let Form::Batch(items, _) = run.form { items } else { most_workers };
-    assert!(record.demands.iter().all(|&demand| demand <= most));
+    assert!(record.demands.iter().all(|&demand| demand <= most + run.prefetch));
 
     // Every item is accounted for: it left for good, or it is with the source again.
     let gone = report.completed + report.failed + report.dead_lettered;

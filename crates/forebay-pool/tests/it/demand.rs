@@ -58,6 +58,42 @@ async fn idle_workers_are_asked_for_in_one_demand() {
     assert_eq!(pool.finish().await.completed, 3);
 }
 
+#[tokio::test]
+async fn as_many_more_are_taken_as_are_to_be_fetched_before() {
+    let (source, script) = RecordingSource::builder().items(0..100).never_ending().build();
+    let gate = Arc::new(Semaphore::new(0));
+    let pool = Pool::builder()
+        .workers(2)
+        .prefetch(3)
+        .source(source)
+        .handler_with(Arc::clone(&gate), |gate, _| async move {
+            gate.acquire().await.unwrap().forget();
+        })
+        .start()
+        .unwrap();
+    script.until(|record| record.handed_out == 5).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let stats = pool.stats();
+    assert_eq!((stats.busy, stats.held, stats.set_aside, stats.taken), (2, 5, 3, 5));
+    gate.add_permits(95);
+    script.until(|record| record.handed_out == 100).await;
+    assert_eq!(script.record().most_outstanding, 5);
+    script.push(100);
+    gate.add_permits(6);
+    script.until(|record| record.settlements.len() == 101).await;
+
+    // What comes while nobody asks for it is fetched as well: the supervisor is with the source then.
+    for item in 0..5 {
+        script.push(item);
+    }
+    script.until(|record| record.handed_out == 106).await;
+    let report = pool.shutdown(std::time::Duration::ZERO).await;
+    assert_eq!((report.held, report.taken), (0, 106));
+    assert!(report.adds_up());
+}
+
 /// Workers that never wait must not keep others from running.
 #[tokio::test]
 async fn gives_way_to_other_tasks_while_there_is_always_an_item() {

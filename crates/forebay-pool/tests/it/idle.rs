@@ -154,6 +154,18 @@ async fn a_pool_that_ended_is_idle() {
     assert_eq!(pool.finish_when_idle().await.completed, 1);
 }
 
+/// The queue is not the pool's own, so only the source itself can say that it has something.
+#[tokio::test]
+async fn what_nobody_has_taken_yet_keeps_it_from_being_idle() {
+    let (tx, rx) = bounded(1);
+    let pool = Pool::builder().workers(1).source(rx).handler(|_: u32| async {}).start().unwrap();
+    pool.idle().await;
+    tx.try_send(1).unwrap();
+    Driver::new(pool.idle()).assert_pending();
+    pool.idle().await;
+    assert_eq!(pool.stats().completed, 1);
+}
+
 /// Nobody waits for room in the queue, so no two handlers wait for each other.
 #[tokio::test]
 async fn into_a_full_queue_nothing_is_put_and_the_item_comes_back() {

@@ -121,6 +121,30 @@ async fn the_deadline_does_not_wait_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_source_never_confirms_may_be_delivered_again() {
+    let (source, script) = RecordingSource::builder().redelivers().items([1, 2, 3]).build();
+    let pool = Pool::builder()
+        .workers(1)
+        .max_attempts(1)
+        .source(source)
+        .handler(|item| async move { if item == 2 { Err("it failed") } else { Ok(()) } })
+        .start()
+        .unwrap();
+    script.hold_settlements();
+    let report = pool.shutdown(Duration::from_secs(60)).await;
+    assert_eq!((report.completed, report.dead_lettered, report.settled), (2, 1, false));
+    assert_eq!(report.maybe_redelivered, 2);
+    assert!(
+        report.to_string().ends_with("; not all settlements confirmed, 2 may be delivered again"),
+        "{report}"
+    );
+
+    let (source, _script) = RecordingSource::builder().redelivers().items([1, 2, 3]).build();
+    let pool = Pool::builder().workers(1).source(source).handler(|_| async {}).start().unwrap();
+    assert_eq!(pool.finish().await.maybe_redelivered, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_is_tried_again() {
     let (source, script) = RecordingSource::new([1, 2, 3]);
     let pool = Pool::builder().workers(1).source(source).handler(|_| async {}).start().unwrap();
