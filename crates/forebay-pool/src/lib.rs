@@ -52,10 +52,11 @@
 //! | … and asks | [`handler_delivery_in`](Builder::handler_delivery_in) | a [`WorkContext`], the delivery |
 //! | … and can stay where it is | [`handler_mut`](Builder::handler_mut) | the item, borrowed |
 //! | work that is cheaper together | [`handler_batch`](Builder::handler_batch) | a `Vec` of deliveries |
+//! | an async function whose results are wanted in order | [`handler_ordered`](Builder::handler_ordered) | the item |
 //! | a tower stack (limits, timeouts, retries) | [`service`](Builder::service) | the item as the request |
 //! | … that cannot be cloned, or must be new after a panic | [`service_per_worker`](Builder::service_per_worker) | the item as the request |
 //!
-//! All but the services return `()` or `Result<(), E>`.
+//! They return `()` or `Result<(), E>`, but for the services and for those that hand results on.
 //!
 //! A handler that computes for long would hold up the runtime's other tasks: with [`cpu`](Builder::cpu) the workers have
 //! threads of their own, whatever the form.
@@ -100,6 +101,7 @@
 //!   of a busy worker, and none is taken that nobody could start (but for [keys](Builder::per_key) and
 //!   [batches](Builder::batch)). There is no dispatcher: the worker that becomes free asks.
 //! - **Order.** Items start in the order of the source, and end in any. Among the workers there is no order.
+//!   [`handler_ordered`](Builder::handler_ordered) restores it for the results.
 //! - **[Resizing](Pool::resize)** cuts nothing short: a worker that is to leave finishes its item first.
 //!   **[Pausing](Pool::pause)** starts nothing new, and a shutdown ends it. Both may come from a handler.
 //! - **[Keys](Builder::per_key)** that are busy hold up no worker: up to [`look_aside`](Builder::look_aside) items are
@@ -136,6 +138,7 @@ mod timings;
 
 mod outcome;
 
+mod order;
 mod rate;
 mod resubmit;
 
@@ -164,6 +167,7 @@ pub use failure::{OnFailure, Retry};
 pub use handle::PoolHandle;
 pub use handler::WorkerId;
 pub use limits::LimitedBy;
+pub use order::{Gap, Ordered};
 pub use outcome::{BoxError, IntoOutcome};
 pub use pool::Pool;
 pub use rate::Rate;

@@ -140,6 +140,9 @@ pub struct Report {
     /// Whether the source confirmed all settlements. If not, items that are counted as completed may be delivered
     /// again to the next consumer of a source that redelivers.
     pub settled: bool,
+    /// How many [ordered results](crate::Builder::handler_ordered) and gaps could not be handed on: nobody took them,
+    /// or not before the deadline.
+    pub unsent: u64,
     /// How many acks such a source has not confirmed, though it was asked again and again: items that are done, and
     /// may be delivered again. 0 where a source cannot deliver them again.
     pub maybe_redelivered: u64,
@@ -315,6 +318,7 @@ impl fmt::Display for Report {
             write!(f, "; {} aborted", self.aborted)?;
         }
         for (what, count) in [
+            ("not handed on", self.unsent),
             ("panicked", self.panics),
             ("timed out", self.timed_out),
             ("cancelled", self.cancelled),

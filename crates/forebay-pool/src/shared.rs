@@ -180,7 +180,8 @@ impl<T: Send + 'static> Shared<T> {
         // In this order: a settlement is noted before its hands are at rest.
         let at_rest =
             self.intake.stock().lock().is_at_rest() && self.hands().iter().all(|hands| hands.is_at_rest());
-        at_rest && self.intake.is_done_settling()
+        let handed_on = self.terms.order.as_ref().is_none_or(|order| order.outstanding() == 0);
+        at_rest && handed_on && self.intake.is_done_settling()
     }
 
     pub(crate) fn count_restart(&self) {
@@ -221,6 +222,7 @@ impl<T: Send + 'static> Shared<T> {
             retried: stats.retried,
             restarts: stats.restarts,
             settled: self.intake.is_settled(),
+            unsent: self.terms.order.as_ref().map_or(0, |order| order.unsent()),
             maybe_redelivered: self.intake.unconfirmed(),
             elapsed: self.started.elapsed(),
         }

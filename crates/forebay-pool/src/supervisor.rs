@@ -16,6 +16,7 @@
 //!    the report made, so that it adds up and nothing is held.
 
 use std::future::{pending, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -27,6 +28,7 @@ use tracing::Instrument;
 
 use crate::contain::contain;
 use crate::desk::Desk;
+use crate::hands::Settlements;
 use crate::intake::Outage;
 use crate::outcome::chain_of;
 use crate::report::EndedBy;
@@ -43,12 +45,17 @@ pub(crate) struct Supervisor<T: Send + 'static> {
     workers: JoinSet<Result<(), String>>,
     /// Where the workers run, if not as tasks.
     threads: Option<Threads>,
+    /// The task that hands on ordered results, if there are any.
+    outputs: JoinSet<()>,
     /// Who says how many there are to be, if somebody does.
     scaler: Option<Scaler>,
     /// Which task each worker is, as long as it is there.
     tasks: Vec<Option<task::Id>>,
     orders: watch::Receiver<Order>,
 }
+
+/// Begins to hand on ordered results.
+pub(crate) type HandOn = Box<dyn FnOnce(Arc<Settlements>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
 /// What the handle wants.
 #[derive(Debug, Clone, Copy)]
@@ -97,11 +104,17 @@ impl<T: Send + 'static> Supervisor<T> {
         crew: Arc<dyn Crew<T>>,
         threads: Option<Threads>,
         scale: Option<ScalePlan>,
+        hand_on: Option<HandOn>,
         orders: watch::Receiver<Order>,
     ) -> Self {
+        let mut outputs = JoinSet::new();
+        if let Some(hand_on) = hand_on {
+            outputs.spawn(hand_on(Arc::clone(&shared.settlements)).in_current_span());
+        }
         Self {
             shared,
             crew,
+            outputs,
             workers: JoinSet::new(),
             threads,
             scaler: scale.map(Scaler::new),
@@ -125,6 +138,8 @@ impl<T: Send + 'static> Supervisor<T> {
         }
         while self.workers.join_next().await.is_some() {}
         self.shared.revoke_all();
+        // What could be handed on in time was; the output ends here.
+        self.outputs.shutdown().await;
         let source = self.shared.intake.dismiss();
         if let Err(panic) = contain(|| drop(source)) {
             tracing::error!(%panic, "source panicked when it was dropped");

@@ -3,11 +3,12 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use forebay_queue::Delivery;
+use forebay_queue::{Delivery, Sender};
 use tower_service::Service;
 
-use super::{Builder, Handled, Input, Missing};
-use crate::handler::{ByBatch, ByDelivery, ByDeliveryIn, ByService, ByValue, ByValueIn};
+use super::{Builder, Handled, Input, Missing, Order};
+use crate::handler::{ByBatch, ByDelivery, ByDeliveryIn, ByPlace, ByService, ByValue, ByValueIn};
+use crate::order::{Book, Ordered, Places};
 use crate::outcome::{BoxError, IntoOutcome};
 use crate::rules::Rules;
 use crate::worker::{Crew, CrewOf};
@@ -235,6 +236,71 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         })))
     }
 
+    /// Runs `handler` on each item, and hands its results on in the order in which the items came, however many workers
+    /// there are and whoever is done first.
+    ///
+    /// An item that leaves the pool without a result leaves a [gap](Ordered::Gap), so the reader can count. One that is
+    /// [tried again in place](crate::OnFailure::Retry) keeps its place. A result is handed on after its item was
+    /// acked; while the reader is slow, at most [`ordered_window`](Self::ordered_window) items are in work or wait to
+    /// be handed on. What cannot be handed on, because nobody reads or the deadline of a shutdown has come, is counted as
+    /// [`unsent`](crate::Report::unsent).
+    ///
+    /// `output` is dropped when the pool has ended, so its queue ends then, if nobody else sends.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use forebay_pool::{Gap, Ordered, Pool};
+    ///
+    /// let (output, mut results) = forebay_queue::bounded(10);
+    /// let pool = Pool::builder()
+    ///     .workers(4)
+    ///     .queue(10)
+    ///     .handler_ordered(output, |millis: u64| async move {
+    ///         tokio::time::sleep(Duration::from_millis(millis)).await;
+    ///         if millis == 20 { Err("not today") } else { Ok(millis * 2) }
+    ///     })
+    ///     .start()?;
+    /// for millis in [40, 20, 10] {
+    ///     pool.produce(millis).await?;
+    /// }
+    /// assert_eq!(results.recv().await, Some(Ordered::Done(80)));
+    /// assert_eq!(results.recv().await, Some(Ordered::Gap(Gap::Failed)));
+    /// assert_eq!(results.recv().await, Some(Ordered::Done(20)));
+    /// pool.finish().await;
+    /// assert_eq!(results.recv().await, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn handler_ordered<R, E, F, Fut>(
+        self,
+        output: Sender<Ordered<R>>,
+        handler: F,
+    ) -> Builder<I, Handled<T>>
+    where
+        R: Send + 'static,
+        E: Into<BoxError>,
+        F: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, E>> + Send + 'static,
+    {
+        let (handler, book) = (Arc::new(handler), Arc::new(Book::new()));
+        let results = Arc::clone(&book);
+        let mut builder = self.handled(CrewOf::new(ByPlace(move |_| {
+            let (handler, results) = (Arc::clone(&handler), Arc::clone(&results));
+            move |item, place| {
+                let (run, results) = (handler(item), Arc::clone(&results));
+                async move { run.await.map(|result| results.put(place, result)).map_err(Into::into) }
+            }
+        })));
+        let places: Arc<dyn Places> = Arc::<Book<R>>::clone(&book);
+        let hand_on = Box::new(|settlements| -> Pin<Box<dyn Future<Output = ()> + Send>> {
+            Box::pin(book.hand_on(output, settlements))
+        });
+        builder.handler.order = Some(Order { places, hand_on });
+        builder
+    }
+
     /// Runs `handler` on each item, beside the [context](WorkContext) of its work: which worker and attempt it is,
     /// whether that is still wanted, and the pool.
     pub fn handler_in<F, Fut>(self, handler: F) -> Builder<I, Handled<T>>
@@ -325,7 +391,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         Builder {
             options: self.options,
             input: self.input,
-            handler: Handled { crew: Arc::new(crew), rules: Rules::default() },
+            handler: Handled { crew: Arc::new(crew), rules: Rules::default(), order: None },
         }
     }
 }

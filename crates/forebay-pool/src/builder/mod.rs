@@ -21,7 +21,9 @@ mod start;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::order::Places;
 use crate::rules::Rules;
+use crate::supervisor::HandOn;
 use crate::worker::Crew;
 
 use self::options::Options;
@@ -84,6 +86,14 @@ pub struct Missing;
 pub struct Handled<T> {
     crew: Arc<dyn Crew<T>>,
     rules: Rules<T>,
+    order: Option<Order>,
+}
+
+/// What a handler with ordered results brings along.
+struct Order {
+    places: Arc<dyn Places>,
+    /// Hands on what is ready, until it is dropped.
+    hand_on: HandOn,
 }
 // === impl Builder ===
 

@@ -25,6 +25,7 @@ pub(super) struct Options {
     pub(super) batch: Option<(usize, Duration)>,
     pub(super) batch_weight: Option<usize>,
     pub(super) prefetch: usize,
+    pub(super) ordered_window: Option<usize>,
 }
 
 // === impl Options ===
@@ -45,6 +46,7 @@ impl Options {
             batch: None,
             batch_weight: None,
             prefetch: 0,
+            ordered_window: None,
         }
     }
 }
@@ -170,6 +172,16 @@ impl<I, H> Builder<I, H> {
     /// [held](crate::PoolStats::held), and go back when the pool is aborted.
     pub fn prefetch(mut self, items: usize) -> Self {
         self.options.prefetch = items;
+        self
+    }
+
+    /// How many items may be in work or wait to be handed on, where results are
+    /// [ordered](Self::handler_ordered). At least 1: 0 counts as 1; by default 256.
+    ///
+    /// One item that takes long holds up the results of those that came after it. With a larger window more of them
+    /// are worked on meanwhile, and more results are held. Fewer than there are workers leave some of them idle.
+    pub fn ordered_window(mut self, items: usize) -> Self {
+        self.options.ordered_window = Some(items.max(1));
         self
     }
 

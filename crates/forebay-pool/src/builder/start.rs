@@ -61,6 +61,9 @@ pub enum StartError {
         "items of a batch have no deadline of their own: use `timeout`, or a handler that takes them one by one"
     )]
     NoDeadlines,
+    /// Only some handlers have results to be ordered.
+    #[error("ordered_window is for `handler_ordered`")]
+    NotOrdered,
     /// Workers are tokio tasks.
     #[error(
         "a pool must be started within a tokio runtime: call `start` from async code, or enter the runtime first"
@@ -96,8 +99,9 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             batch,
             batch_weight,
             prefetch,
+            ordered_window,
         } = self.options;
-        let Handled { crew, mut rules } = self.handler;
+        let Handled { crew, mut rules, order } = self.handler;
         rules.timeout = timeout;
         let workers = match (&scale, workers) {
             (Some(ScalePlan { bounds, .. }), _) if bounds.is_empty() => return Err(StartError::NoWorkers),
@@ -123,6 +127,10 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         if crew.batches() && rules.deadline_of.is_some() {
             return Err(StartError::NoDeadlines);
         }
+        if order.is_none() && ordered_window.is_some() {
+            return Err(StartError::NotOrdered);
+        }
+        let (places, hand_on) = order.map(|order| (order.places, order.hand_on)).unzip();
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         // There is no other way to ask. Where it panics, what would follow is a pool whose shutdown does.
         contain(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| StartError::NoTime)?;
@@ -148,6 +156,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             on_failure,
             keyed: rules.key_of.is_some(),
             batches: crew.batches(),
+            order: places.clone(),
         });
         let settlements = Arc::new(Settlements::default());
         let hands: Vec<_> = (0..workers)
@@ -165,13 +174,19 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             weight: batch_weight,
             wait: u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX),
         });
-        let plan = StockPlan { key_of: rules.key_of.clone(), gate, batch, prefetch };
+        let plan = StockPlan {
+            key_of: rules.key_of.clone(),
+            gate,
+            batch,
+            prefetch,
+            order: places.clone().map(|places| (places, ordered_window.unwrap_or(256))),
+        };
         let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements), plan);
         let shared = Arc::new(Shared::new(intake, hands, terms, rules, resubmit, settlements, undelivered));
 
         let threads = cpu.then(|| Threads::new(runtime.clone()));
         let (orders, received) = watch::channel(Order::Run);
-        let supervisor = Supervisor::new(Arc::clone(&shared), crew, threads, scale, received);
+        let supervisor = Supervisor::new(Arc::clone(&shared), crew, threads, scale, hand_on, received);
         let supervisor = runtime.spawn(supervisor.run().in_current_span());
         tracing::debug!(workers, "pool started");
         Ok(Pool::new(shared, supervisor, orders, producer))

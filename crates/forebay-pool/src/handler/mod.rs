@@ -11,6 +11,8 @@ mod by_value;
 mod delivery;
 /// Functions that want to know more than the item.
 mod in_context;
+/// Functions whose results are ordered.
+mod ordered;
 /// Tower services.
 mod service;
 
@@ -26,6 +28,7 @@ pub(crate) use batch::ByBatch;
 pub(crate) use by_value::ByValue;
 pub(crate) use delivery::ByDelivery;
 pub(crate) use in_context::{ByDeliveryIn, ByValueIn};
+pub(crate) use ordered::ByPlace;
 pub(crate) use service::ByService;
 
 /// Which worker of a pool: 0, 1, 2, … up to the number of workers.

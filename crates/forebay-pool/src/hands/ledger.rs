@@ -15,7 +15,7 @@ use crate::intake::KeyHash;
 
 /// What became of an item that left the hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Became {
+pub(crate) enum Became {
     Completed,
     Failed,
     Returned,
@@ -41,12 +41,16 @@ pub(crate) struct Tally {
 pub(crate) struct Given<T> {
     pub(crate) delivery: Delivery<T>,
     pub(crate) key: Option<KeyHash>,
+    /// Its place in the order of results, where there is one.
+    pub(crate) place: Option<u64>,
 }
 
 pub(super) struct Ledger<T> {
     tally: Tally,
     /// Given, and not yet started on: more than one only where handlers take batches.
     inbox: Vec<Given<T>>,
+    /// The place of what is kept.
+    place: Option<u64>,
     /// The duty whose item a by-value handler has, or a copy of it.
     kept: Option<Delivery<T>>,
     /// The duties whose deliveries are out of our hands; more than one only where a handler moved some elsewhere.
@@ -80,6 +84,8 @@ pub(super) struct Ended<T> {
     pub(super) settlement: Settlement<T>,
     /// What it occupied, if no run goes on to hold it.
     pub(super) key: Option<KeyHash>,
+    /// Its place in the order of results, where it had one.
+    pub(super) place: Option<u64>,
 }
 
 /// How a run came out.
@@ -124,6 +130,7 @@ impl<T> Ledger<T> {
         Self {
             tally: Tally::default(),
             inbox: Vec::new(),
+            place: None,
             kept: None,
             lent: Slab::new(),
             lent_so_far: 0,
@@ -164,16 +171,17 @@ impl<T> Ledger<T> {
 
     /// Starts a run by value.
     pub(super) fn keep(&mut self) -> T {
-        let Given { mut delivery, key } = self.take_inbox();
+        let Given { mut delivery, key, place } = self.take_inbox();
         let item = delivery.take();
-        self.keep_whole(Given { delivery, key });
+        self.keep_whole(Given { delivery, key, place });
         item.expect("a source hands out deliveries that have their item")
     }
 
     /// Starts a run, or what counts as one, with the item still in hand.
-    pub(super) fn keep_whole(&mut self, Given { delivery, key }: Given<T>) {
+    pub(super) fn keep_whole(&mut self, Given { delivery, key, place }: Given<T>) {
         self.attempt = delivery.attempt();
         self.kept = Some(delivery);
+        self.place = place;
         self.keys.extend(key);
     }
 
@@ -203,7 +211,7 @@ impl<T> Ledger<T> {
     }
 
     fn lend_to_run(&mut self, given: Given<T>, settler: Arc<dyn Settle<T>>) -> Delivery<T> {
-        let Given { delivery, key } = given;
+        let Given { delivery, key, .. } = given;
         let (attempt, facts, run) = (delivery.attempt(), Facts::of(&delivery), self.run);
         let place = self.lent.vacant_entry();
         let receipt = Receipt::new(u64::from(self.lent_so_far) << 32 | place.key() as u64);
@@ -379,15 +387,17 @@ impl<T> Ledger<T> {
             Verdict::Leaves { became, end, discard } => {
                 self.tally.count(became);
                 let (attempt, key) = (back.attempt(), back.key());
+                let place = self.place.take();
                 let settlement = Settlement { back, end, discard };
-                Finish::Ended(Ended { became, attempt, settlement, key })
+                Finish::Ended(Ended { became, attempt, settlement, key, place })
             }
             Verdict::Again(after) => {
                 self.tally.retried += 1;
                 let attempt = back.attempt().saturating_add(1);
                 // What the run kept is the only thing that it had.
                 let key = if let Back::Kept(_) = back { self.keys.pop() } else { back.key() };
-                self.inbox.push(Given { delivery: back.into_delivery().with_attempt(attempt), key });
+                let (delivery, place) = (back.into_delivery().with_attempt(attempt), self.place.take());
+                self.inbox.push(Given { delivery, key, place });
                 self.attempt = attempt;
                 Finish::Again(after)
             }
@@ -401,13 +411,13 @@ impl<T> Ledger<T> {
 
     /// Returns what was given and not started on.
     pub(super) fn return_inbox(&mut self) -> Option<Ended<T>> {
-        let Given { delivery, key } = self.inbox.pop()?;
+        let Given { delivery, key, place } = self.inbox.pop()?;
         let became = Became::Returned;
         self.tally.count(became);
         let attempt = delivery.attempt();
         let end = End::Nack { after: Duration::ZERO };
         let settlement = Settlement { back: Back::Kept(delivery), end, discard: false };
-        Some(Ended { became, attempt, settlement, key })
+        Some(Ended { became, attempt, settlement, key, place })
     }
 
     /// Ends one of the deliveries that are elsewhere, without its value.
@@ -449,6 +459,11 @@ impl<T> Ledger<T> {
         !self.inbox.is_empty()
     }
 
+    /// The place of what is kept.
+    pub(super) fn place(&self) -> Option<u64> {
+        self.place
+    }
+
     /// The attempt number of the present run.
     pub(super) fn attempt(&self) -> u32 {
         self.attempt
@@ -462,7 +477,7 @@ impl<T> Ledger<T> {
         self.tally.count(became);
         let (attempt, key) = (lent.attempt, lent.key);
         let settlement = Settlement { back: Back::Lent(lent, item), end, discard: false };
-        Ended { became, attempt, settlement, key }
+        Ended { became, attempt, settlement, key, place: None }
     }
 }
 

@@ -36,9 +36,9 @@ use crate::intake::KeyHash;
 use crate::{OnFailure, WorkerId};
 
 use self::back::Settlement;
-use self::ledger::{Became, Ended, Finish, Ledger};
+use self::ledger::{Ended, Finish, Ledger};
 
-pub(crate) use self::ledger::{Given, Tally};
+pub(crate) use self::ledger::{Became, Given, Tally};
 pub(crate) use self::runs::Runs;
 pub(crate) use self::settlements::Settlements;
 pub(crate) use self::terms::{RunEnd, Terms};
@@ -91,6 +91,11 @@ impl<T> Hands<T> {
 
     pub(crate) fn runs(&self) -> &Arc<Runs> {
         &self.runs
+    }
+
+    /// The place of the item in work.
+    pub(crate) fn place(&self) -> u64 {
+        self.lock().place().expect("where results are ordered each item has its place")
     }
 
     /// The attempt number of the present run.
@@ -259,9 +264,10 @@ impl<T> Hands<T> {
         match finish {
             Finish::Nothing => None,
             Finish::Again(after) => Some(after),
-            Finish::Ended(Ended { became, settlement, key, .. }) => {
+            Finish::Ended(Ended { became, settlement, key, place, .. }) => {
                 self.deposit(became);
                 self.tell_source(settlement);
+                self.end_place(place, became);
                 self.settlements.release(key.into_iter());
                 None
             }
@@ -274,6 +280,13 @@ impl<T> Hands<T> {
             return false;
         };
         retry.budget.as_ref().is_none_or(|budget| contain(|| budget.withdraw()).unwrap_or(false))
+    }
+
+    /// After the source was told: what is handed on is done there.
+    fn end_place(&self, place: Option<u64>, became: Became) {
+        if let (Some(order), Some(place)) = (&self.terms.order, place) {
+            order.end(place, became);
+        }
     }
 
     fn deposit(&self, became: Became) {
@@ -298,8 +311,9 @@ impl<T> Hands<T> {
         }
         // The lock is released before the source is told.
         let next = || self.lock().return_inbox();
-        while let Some(Ended { settlement, key, .. }) = next() {
+        while let Some(Ended { became, settlement, key, place, .. }) = next() {
             self.tell_source(settlement);
+            self.end_place(place, became);
             self.settlements.release(key.into_iter());
         }
     }

@@ -1,10 +1,12 @@
 //! What the rules decide about an item whose run ended. Pure: it tells nobody and reads no clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_queue::End;
 
 use super::ledger::Became;
+use crate::order::Places;
 use crate::{Backoff, OnFailure, Retry};
 
 /// What a pool does with items that are not done.
@@ -21,6 +23,8 @@ pub(crate) struct Terms {
     pub(crate) keyed: bool,
     /// Whether a run may have several.
     pub(crate) batches: bool,
+    /// Where results are ordered.
+    pub(crate) order: Option<Arc<dyn Places>>,
 }
 
 /// How a run ended, as the worker saw it.

@@ -252,7 +252,8 @@ impl<T: Send + 'static> State<T> {
         afterwards: &mut Afterwards<T>,
     ) -> Poll<Outage> {
         leave(&mut self.supervisor, waker, afterwards);
-        if self.mind_released(settlements) || self.stock.as_ref().is_some_and(|stock| stock.prefetches()) {
+        if self.mind_released(settlements) || self.stock.as_ref().is_some_and(|stock| stock.asks_by_itself())
+        {
             self.ask(None, afterwards);
         }
         if self.outage.is_none() {
@@ -453,7 +454,7 @@ impl<T: Send + 'static> State<T> {
                     afterwards.ended.push((delivery, End::DeadLetter { reason }));
                 }
             } else if let Some(seat) = self.next_seat(asker).filter(|_| index < demand) {
-                self.seats[seat].hands.give(Given { delivery, key: None });
+                self.seats[seat].hands.give(Given { delivery, key: None, place: None });
                 self.served(seat, asker, afterwards);
             } else {
                 afterwards.surplus.push(delivery);

@@ -15,7 +15,8 @@ use tokio::time::Instant;
 use super::batch::{BatchLimits, Forming};
 use super::gate::{Gate, GateLimits, KeyHash};
 use crate::contain::contain;
-use crate::hands::{Given, Hands};
+use crate::hands::{Became, Given, Hands};
+use crate::order::Places;
 use crate::rules::KeyOf;
 
 /// What makes a stock necessary.
@@ -25,15 +26,18 @@ pub(crate) struct StockPlan<T> {
     pub(crate) batch: Option<BatchLimits>,
     /// How many items to have ready beyond those that workers wait for.
     pub(crate) prefetch: usize,
+    /// The order of results, and how many places it may have.
+    pub(crate) order: Option<(Arc<dyn Places>, usize)>,
 }
 
 pub(super) struct Stock<T> {
     key_of: Option<KeyOf<T>>,
-    gate: Option<Gate<Delivery<T>>>,
+    gate: Option<Gate<(Delivery<T>, Option<u64>)>>,
     /// Free to start.
     ready: VecDeque<Given<T>>,
     batch: Option<Forming<Given<T>>>,
     prefetch: usize,
+    order: Option<(Arc<dyn Places>, usize)>,
     /// Time is told since then.
     epoch: Instant,
     account: Arc<StockAccount>,
@@ -62,7 +66,7 @@ pub(crate) struct StockAccount(Mutex<StockTally>);
 
 impl<T> StockPlan<T> {
     pub(super) fn into_stock(self, account: Arc<StockAccount>) -> Option<Stock<T>> {
-        if self.key_of.is_none() && self.batch.is_none() && self.prefetch == 0 {
+        if self.key_of.is_none() && self.batch.is_none() && self.prefetch == 0 && self.order.is_none() {
             return None;
         }
         Some(Stock {
@@ -71,6 +75,7 @@ impl<T> StockPlan<T> {
             ready: VecDeque::new(),
             batch: self.batch.map(Forming::new),
             prefetch: self.prefetch,
+            order: self.order,
             epoch: Instant::now(),
             account,
         })
@@ -79,7 +84,7 @@ impl<T> StockPlan<T> {
 
 impl<T> Default for StockPlan<T> {
     fn default() -> Self {
-        Self { key_of: None, gate: None, batch: None, prefetch: 0 }
+        Self { key_of: None, gate: None, batch: None, prefetch: 0, order: None }
     }
 }
 
@@ -115,9 +120,16 @@ impl<T> Stock<T> {
         self.epoch + std::time::Duration::from_nanos(time)
     }
 
-    /// Whether it asks for items although nobody waits.
-    pub(super) fn prefetches(&self) -> bool {
-        self.prefetch > 0
+    /// Whether there may be a use for items without a worker's saying so.
+    pub(super) fn asks_by_itself(&self) -> bool {
+        self.prefetch > 0 || self.order.is_some()
+    }
+
+    /// Items with these places go no further.
+    fn end_places(&self, places: impl Iterator<Item = Option<u64>>, became: Became) {
+        if let Some((order, _)) = &self.order {
+            places.flatten().for_each(|place| order.end(place, became));
+        }
     }
 
     pub(super) fn is_at_rest(&self) -> bool {
@@ -147,9 +159,10 @@ impl<T> Stock<T> {
             tally.taken += 1;
             tally.held += 1;
         }
+        let place = self.order.as_ref().map(|(order, _)| order.begin());
         match (&mut self.gate, key) {
-            (Some(gate), Some(key)) => gate.insert(key, delivery),
-            (_, key) => self.ready.push_back(Given { delivery, key }),
+            (Some(gate), Some(key)) => gate.insert(key, (delivery, place)),
+            (_, key) => self.ready.push_back(Given { delivery, key, place }),
         }
         Ok(())
     }
@@ -186,8 +199,8 @@ impl<T> Stock<T> {
         if let Some(next) = self.ready.pop_front() {
             return Some(next);
         }
-        let (key, delivery) = self.gate.as_mut()?.next(now)?;
-        Some(Given { delivery, key: Some(key) })
+        let (key, (delivery, place)) = self.gate.as_mut()?.next(now)?;
+        Some(Given { delivery, key: Some(key), place })
     }
 
     /// How many items to ask for on behalf of so many workers.
@@ -197,10 +210,14 @@ impl<T> Stock<T> {
             Some(batch) => batch.wants(),
             None => waiting,
         };
-        match &self.gate {
+        let wanted = match &self.gate {
             // What waits for its key is of no use to who waits now, but it is ready for later.
             Some(gate) => usable.max((usable + self.prefetch).saturating_sub(gate.len())).min(gate.room()),
             None => (usable + self.prefetch).saturating_sub(self.ready.len()),
+        };
+        match &self.order {
+            Some((order, window)) => wanted.min(window.saturating_sub(order.outstanding())),
+            None => wanted,
         }
     }
 
@@ -235,8 +252,9 @@ impl<T> Stock<T> {
         if let Some(gate) = &mut self.gate {
             free.iter().for_each(|_| gate.release(key));
         }
-        let free = free.into_iter().map(|given| given.delivery);
-        let out: Vec<_> = set_aside.into_iter().chain(free).collect();
+        let free = free.into_iter().map(|given| (given.delivery, given.place));
+        let (out, places): (Vec<_>, Vec<_>) = set_aside.into_iter().chain(free).unzip();
+        self.end_places(places.into_iter(), Became::DeadLettered);
         let mut tally = self.account.lock();
         tally.held -= out.len();
         tally.dead_lettered += out.len() as u64;
@@ -252,10 +270,12 @@ impl<T> Stock<T> {
             batch.remove(|_| true, &mut free);
         }
         free.extend(self.ready.drain(..));
-        let mut out: Vec<_> = free.into_iter().map(|given| given.delivery).collect();
+        let mut all: Vec<_> = free.into_iter().map(|given| (given.delivery, given.place)).collect();
         if let Some(gate) = &mut self.gate {
-            out.extend(gate.drain());
+            all.extend(gate.drain());
         }
+        let (out, places): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+        self.end_places(places.into_iter(), Became::Returned);
         let mut tally = self.account.lock();
         tally.held -= out.len();
         tally.returned += out.len() as u64;

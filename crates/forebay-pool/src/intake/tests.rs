@@ -34,6 +34,7 @@ impl Line {
             on_failure: None,
             keyed: false,
             batches: false,
+            order: None,
         });
         let settlements = Arc::new(Settlements::default());
         let hands: Vec<_> = (0..workers)

@@ -47,6 +47,9 @@ mod threads;
 /// Times, advice, and policies that act on them.
 mod measures;
 
+/// Results in the order of their items.
+mod ordered;
+
 /// Items that come back: backoff, attempts, deliveries that are moved elsewhere.
 mod returning;
 

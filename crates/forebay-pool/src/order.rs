@@ -1,0 +1,252 @@
+//! Results in the order in which their items came, whoever is done first.
+//!
+//! ```text
+//! taken:      1 2 3 4 5         a place in the line for each
+//! done:       2, 4 failed, 1
+//! handed on:  1 2 | 3 ? 4-gap   3 is still in work, and the others wait behind it
+//! ```
+//!
+//! 1. An item gets its place when it is taken from the source. It keeps it through retries, and until it leaves the
+//!    pool's hands.
+//! 2. The result lies in the place from the handler's end on, and counts when the item is completed: what is told
+//!    downstream agrees with the report.
+//! 3. The window bounds how many places there are. Where it is used up nothing is taken, whoever is free.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use forebay_queue::Sender;
+use tokio::sync::Notify;
+
+use crate::contain::contain;
+use crate::hands::{Became, Settlements};
+
+/// What is handed on for each item, in the order in which the items came; see
+/// [`handler_ordered`](crate::Builder::handler_ordered).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ordered<R> {
+    /// The handler's result.
+    Done(R),
+    /// The item left the pool without one.
+    Gap(Gap),
+}
+
+/// Why there is no result at a place in the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gap {
+    /// The item failed.
+    Failed,
+    /// The item went back to its source. When it is delivered again it has another place.
+    Returned,
+    /// The item was dead-lettered.
+    DeadLettered,
+}
+
+/// What intake and hands do to the line, whatever the results are.
+pub(crate) trait Places: Send + Sync + fmt::Debug {
+    /// The next place.
+    fn begin(&self) -> u64;
+
+    /// The item of that place left the hands.
+    fn end(&self, place: u64, became: Became);
+
+    /// How many places there are whose items were not handed on.
+    fn outstanding(&self) -> usize;
+
+    /// How many were to be handed on, and could not be.
+    fn unsent(&self) -> u64;
+}
+
+/// The line, shared by those who fill it and the one who empties it.
+pub(crate) struct Book<R> {
+    row: Mutex<Row<R>>,
+    outstanding: AtomicUsize,
+    unsent: AtomicU64,
+    /// Rung when the first place may be ready.
+    ready: Notify,
+}
+
+/// Pure: what is in which place.
+struct Row<R> {
+    first: u64,
+    places: VecDeque<Place<R>>,
+}
+
+enum Place<R> {
+    /// In work, or on its way there.
+    Open,
+    /// Its handler is done, its item not yet.
+    Result(R),
+    Ready(Ordered<R>),
+}
+
+// === impl Row ===
+
+impl<R> Row<R> {
+    fn begin(&mut self) -> u64 {
+        self.places.push_back(Place::Open);
+        self.first + self.places.len() as u64 - 1
+    }
+
+    fn at(&mut self, place: u64) -> Option<&mut Place<R>> {
+        let index = usize::try_from(place.checked_sub(self.first)?).ok()?;
+        self.places.get_mut(index)
+    }
+
+    /// The handler is done. What it said in an earlier attempt is replaced, and returned to be dropped.
+    fn put(&mut self, place: u64, result: R) -> Option<Place<R>> {
+        let there = self.at(place)?;
+        Some(std::mem::replace(there, Place::Result(result)))
+    }
+
+    /// The item is done, or gone. What goes with it is returned, to be dropped.
+    fn end(&mut self, place: u64, became: Became) -> Option<Place<R>> {
+        let there = self.at(place)?;
+        let gap = match became {
+            Became::Completed => None,
+            Became::Failed => Some(Gap::Failed),
+            Became::Returned => Some(Gap::Returned),
+            Became::DeadLettered => Some(Gap::DeadLettered),
+        };
+        let before = std::mem::replace(there, Place::Ready(Ordered::Gap(gap.unwrap_or(Gap::Failed))));
+        match (before, gap) {
+            (Place::Result(result), None) => {
+                *there = Place::Ready(Ordered::Done(result));
+                None
+            }
+            (before, _) => Some(before),
+        }
+    }
+
+    fn pop(&mut self) -> Option<Ordered<R>> {
+        let Some(Place::Ready(_)) = self.places.front() else { return None };
+        self.first += 1;
+        match self.places.pop_front() {
+            Some(Place::Ready(ordered)) => Some(ordered),
+            _ => None,
+        }
+    }
+}
+
+// === impl Book ===
+
+impl<R> Book<R> {
+    pub(crate) fn new() -> Self {
+        Self {
+            row: Mutex::new(Row { first: 0, places: VecDeque::new() }),
+            outstanding: AtomicUsize::new(0),
+            unsent: AtomicU64::new(0),
+            ready: Notify::new(),
+        }
+    }
+
+    fn row(&self) -> MutexGuard<'_, Row<R>> {
+        self.row.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The handler is done with the item of that place.
+    pub(crate) fn put(&self, place: u64, result: R) {
+        // What it replaces is dropped after the lock is released.
+        let _replaced = self.row().put(place, result);
+    }
+
+    /// Hands on what is ready, for ever.
+    ///
+    /// # Cancel safety
+    ///
+    /// What is being handed on when it is dropped still counts as outstanding.
+    pub(crate) async fn hand_on(self: Arc<Self>, output: Sender<Ordered<R>>, settlements: Arc<Settlements>) {
+        loop {
+            let ready = self.row().pop();
+            let Some(ordered) = ready else {
+                // Rung while nobody waits, it keeps the call.
+                self.ready.notified().await;
+                continue;
+            };
+            if let Err(refused) = output.send(ordered).await {
+                if self.unsent.fetch_add(1, Ordering::AcqRel) == 0 {
+                    tracing::warn!("nobody takes the ordered results; they are dropped");
+                }
+                drop_contained(refused);
+            }
+            self.outstanding.fetch_sub(1, Ordering::AcqRel);
+            // There is room in the window, or nothing left to wait for.
+            settlements.ring();
+        }
+    }
+}
+
+impl<R: Send> Places for Book<R> {
+    fn begin(&self) -> u64 {
+        self.outstanding.fetch_add(1, Ordering::AcqRel);
+        self.row().begin()
+    }
+
+    fn end(&self, place: u64, became: Became) {
+        // What goes with it is dropped after the lock is released.
+        let gone = self.row().end(place, became);
+        drop_contained(gone);
+        self.ready.notify_one();
+    }
+
+    fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::Acquire)
+    }
+
+    fn unsent(&self) -> u64 {
+        self.unsent.load(Ordering::Acquire) + self.outstanding() as u64
+    }
+}
+
+impl<R> fmt::Debug for Book<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Book").field("outstanding", &self.outstanding).finish_non_exhaustive()
+    }
+}
+
+/// Results are not our code.
+fn drop_contained<T>(gone: T) {
+    if let Err(panic) = contain(|| drop(gone)) {
+        tracing::error!(%panic, "an ordered result panicked when it was dropped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_wait_for_those_before_them() {
+        let mut row = Row { first: 0, places: VecDeque::new() };
+        let places: Vec<u64> = (0..4).map(|_| row.begin()).collect();
+        assert_eq!(places, [0, 1, 2, 3]);
+        row.put(2, 'c');
+        row.end(2, Became::Completed);
+        row.end(1, Became::DeadLettered);
+        row.put(0, 'x');
+        assert_eq!(row.pop(), None, "its item is not done");
+        // Another attempt.
+        row.put(0, 'a');
+        row.end(0, Became::Completed);
+        // It had a result, and went back all the same.
+        row.put(3, 'd');
+        row.end(3, Became::Returned);
+        let all: Vec<_> = std::iter::from_fn(|| row.pop()).collect();
+        assert_eq!(
+            all,
+            [
+                Ordered::Done('a'),
+                Ordered::Gap(Gap::DeadLettered),
+                Ordered::Done('c'),
+                Ordered::Gap(Gap::Returned),
+            ]
+        );
+        assert_eq!(row.begin(), 4);
+        row.end(1, Became::Failed);
+        assert_eq!(row.pop(), None, "what is gone cannot end again");
+    }
+}
