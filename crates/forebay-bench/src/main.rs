@@ -6,9 +6,11 @@
 //! ```text
 //! cargo run --release -- contenders
 //! cargo run --release -- queue --contender kanal --capacity 100 --senders 4 --receivers 4 --items 1000000
+//! cargo run --release -- pool --contender spawn --work spin:1us --workers 4 --producers 1 --items 100000
 //! ```
 
 mod ping_pong;
+mod pool;
 mod queue;
 
 use clap::Parser;
@@ -18,8 +20,12 @@ use clap::Parser;
 enum Bench {
     /// List the contenders and the crates they come from.
     Contenders,
+    /// The same for worker pools.
+    PoolContenders,
     /// Move numbers through one queue.
     Queue(queue::Load),
+    /// Have workers work on numbers.
+    Pool(pool::Load),
     /// How long a word travels from one core to the other and back.
     PingPong,
 }
@@ -27,6 +33,8 @@ enum Bench {
 fn main() {
     let result = match Bench::parse() {
         Bench::Contenders => serde_json::to_string(&queue::CONTENDERS),
+        Bench::PoolContenders => serde_json::to_string(&pool::CONTENDERS),
+        Bench::Pool(load) => serde_json::to_string(&load.measure()),
         Bench::Queue(load) => serde_json::to_string(&load.measure()),
         Bench::PingPong => serde_json::to_string(&ping_pong::measure()),
     };
