@@ -208,8 +208,9 @@ impl<T, L> Builder<T, L> {
         self
     }
 
-    /// Given the items that [`send_many`](crate::Sender::send_many) displaced. `send` and `try_send` hand theirs
-    /// back themselves, as [`Sent::Displaced`](crate::Sent::Displaced).
+    /// Given the items that were displaced by a call which cannot hand them back: [`send_many`](crate::Sender::send_many),
+    /// an [`ItemSink`](crate::ItemSink), a `Sink`, a [tracked](crate::Outgoing::tracked) send. `send` and `try_send` hand
+    /// theirs back themselves, as [`Sent::Displaced`](crate::Sent::Displaced).
     pub fn on_displaced(mut self, hook: impl Fn(T) + Send + Sync + 'static) -> Self {
         self.hooks.on_displaced = Some(Box::new(hook));
         self

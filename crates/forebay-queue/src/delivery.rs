@@ -183,7 +183,8 @@ impl<T> Delivery<T> {
     /// Puts another settler between this delivery and its source.
     ///
     /// `wrap` is given the present receipt and settler and returns those that the delivery reports
-    /// to from now on. A worker pool does this to see how a handler ended an item it was given.
+    /// to from now on. A worker pool does this to see how a handler ended an item it was given. If `wrap` panics, the
+    /// source is never told how the delivery ended.
     pub fn map_settler<F>(mut self, wrap: F) -> Self
     where
         F: FnOnce(Receipt, Option<Arc<dyn Settle<T>>>) -> (Receipt, Arc<dyn Settle<T>>),

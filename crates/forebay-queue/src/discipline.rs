@@ -63,7 +63,7 @@ pub trait Discipline: Send {
     /// `id` joins.
     fn insert(&mut self, id: u32, rank: Self::Rank, seq: u64, now: Tick);
 
-    /// Takes out who is next.
+    /// Takes out who is next; `None` only if nobody is in it.
     fn next(&mut self, now: Tick) -> Option<u32>;
 
     /// `id` was taken out, has come back, and takes the place that `seq` gives it among its equals.

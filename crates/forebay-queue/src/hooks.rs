@@ -48,9 +48,7 @@ impl<T> Hooks<T> {
 
     /// Dropped for another one by a call that has no other way to hand it back.
     pub(crate) fn displaced(&self, item: T) {
-        if let Some(hook) = &self.on_displaced {
-            contain(|| hook(item));
-        }
+        tell(&self.on_displaced, item);
     }
 
     /// What an item weighs that its sender says nothing about.
@@ -60,22 +58,19 @@ impl<T> Hooks<T> {
 
     /// Its time was over before anybody received it.
     pub(crate) fn expired(&self, item: T) {
-        if let Some(hook) = &self.on_expired {
-            contain(|| hook(item));
-        }
+        tell(&self.on_expired, item);
     }
 
     /// Nobody is left who could receive it.
     pub(crate) fn undelivered(&self, item: T) {
-        if let Some(hook) = &self.on_undelivered {
-            contain(|| hook(item));
-        }
+        tell(&self.on_undelivered, item);
     }
 
     pub(crate) fn dead_letter(&self, item: T, reason: String) {
-        if let Some(hook) = &self.on_dead_letter {
-            contain(|| hook(item, reason));
-        }
+        contain(|| match &self.on_dead_letter {
+            Some(hook) => hook(item, reason),
+            None => drop(item),
+        });
     }
 
     /// The pressure has changed `crossings` times by now. It alternates, so an odd number means high.
@@ -95,6 +90,14 @@ impl<T> fmt::Debug for Hooks<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hooks").finish_non_exhaustive()
     }
+}
+
+/// Gives an item to its hook, or drops it, which may run code of a user too.
+fn tell<T>(hook: &Option<OnItem<T>>, item: T) {
+    contain(|| match hook {
+        Some(hook) => hook(item),
+        None => drop(item),
+    });
 }
 
 /// Runs code that is not ours in the middle of a call which has an item to return, or others to wake.

@@ -109,10 +109,10 @@ impl<T, L: Line<T>> Outgoing<'_, T, L> {
     /// counted, and goes to [`on_expired`](crate::Builder::on_expired). Default: for ever. [`Duration::ZERO`] is over at
     /// once, also where a receiver waits.
     ///
-    /// The time runs from when the queue accepts the item, and goes on while a consumer has it, for when it comes back;
-    /// at a rendezvous, where nothing waits, it does not run. Nobody is woken for it: that it is over is found by whoever
-    /// comes to receive, or to send. In a queue that is first in, first out it is found when the item has come to the
-    /// front; until then the item keeps its place.
+    /// The time runs from when the queue accepts the item, at a rendezvous from when a receiver takes it, and goes on
+    /// while a consumer has it, for when it comes back. Nobody is woken for it: that it is over is found by whoever comes
+    /// to receive, or to send. In a queue that is first in, first out it is found when the item has come to the front, and
+    /// where an item was put off, when that is due; until then the item keeps its place.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.tag.set_ttl(ttl);
         self

@@ -77,8 +77,8 @@
 //! **Bounds.** No more items wait than the capacity says, and nothing heavier than the weight says, but for what comes
 //! back from consumers. What is too heavy for the whole queue is refused, and never waits.
 //!
-//! **Fairness.** Those who wait are served in the order in which they came, or in the discipline's. One that is next and
-//! needs more room than there is, is waited for: nobody smaller goes first. Who is running may overtake one that
+//! **Fairness.** Those who wait are served in the order in which they came, or in the discipline's. The head of
+//! the line keeps its turn even if a smaller item behind it would fit. Who is running may overtake one that
 //! was woken and has not been polled yet by 16 items at the most; then it joins the line. Calls that cannot wait
 //! (`try_`, and every sender of a queue that refuses or drops) cannot join it, and take what nobody was promised. A
 //! woken future that is neither polled nor dropped holds up what it was given (one item, or the places that it was
@@ -89,7 +89,7 @@
 //! left goes to [`Builder::on_undelivered`].
 //!
 //! **Neighbours.** Nothing sleeps to look again, and a contended lock spins a bounded number of times before it parks
-//! the thread. Wakers, hooks and destructors run outside of the lock. In a tokio task each call that can wait spends
+//! the thread. Wakers, hooks and destructors run outside of the lock. In a tokio task each call that can wait for room or for an item spends
 //! one unit of the cooperative budget.
 //!
 //! # Features

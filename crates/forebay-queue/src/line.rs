@@ -164,7 +164,11 @@ impl<D, C> By<D, C> {
     /// The order of `discipline`, which must be empty, by the ranks that `classifier` gives.
     ///
     /// The classifier is called once for each item, by its sender and outside of the queue's lock. The queue keeps two
-    /// copies of the discipline: one for the items, one for those who wait for room.
+    /// copies of the discipline: one for the items, one for those who wait for room. Both run under the lock, so a
+    /// discipline must not use the queue, and one that panics breaks it.
+    ///
+    /// Who is next of those who wait for room, and for whom some has come free, stays so until there is enough, also if
+    /// somebody more urgent comes meanwhile. That matters only where weight is bounded.
     pub fn new<T>(discipline: D, classifier: C) -> Self
     where
         D: Discipline + Clone,

@@ -5,6 +5,28 @@ use std::collections::VecDeque;
 use crate::core::{AskPlaces, Asked, Demand, Manners, Offering, Parcel, Places, Tag};
 use crate::{Line, SendManyError, Sender, WhenFull};
 
+/// The items of a batch that are not sent yet. They go back to the caller when this goes away.
+struct Rest<'a, T> {
+    /// Empty meanwhile: a `Vec` gives up its front only by moving all that is behind it, each time.
+    items: &'a mut Vec<T>,
+    rest: VecDeque<T>,
+}
+
+// === impl Rest ===
+
+impl<'a, T> Rest<'a, T> {
+    fn of(items: &'a mut Vec<T>) -> Self {
+        let rest = std::mem::take(items).into();
+        Self { items, rest }
+    }
+}
+
+impl<T> Drop for Rest<'_, T> {
+    fn drop(&mut self) {
+        *self.items = std::mem::take(&mut self.rest).into();
+    }
+}
+
 /// What the items of a batch are and weigh.
 pub(crate) enum Labels<R> {
     /// All have this rank, and nobody says what they weigh.
@@ -41,8 +63,10 @@ impl<T, L: Line<T>> Sender<T, L> {
         displaced: &mut Vec<T>,
     ) -> Result<(), SendManyError> {
         let policy = self.shared.options.when_full;
-        let demand = Demand { want: items.len(), ..Demand::one(1, rank) };
+        let mut batch = Rest::of(items);
+        let demand = Demand { want: batch.rest.len(), ..Demand::one(1, rank) };
         AskPlaces::new(&self.shared, demand, move |state, answer| {
+            let items = &mut batch.rest;
             let plain = |item| Parcel { item, rank, tag: Tag::default() };
             match answer {
                 Places::Closed => return Asked::Done(Err(SendManyError::Closed)),
@@ -76,7 +100,9 @@ impl<T, L: Line<T>> Sender<T, L> {
         let policy = self.shared.options.when_full;
         let manners = if policy == WhenFull::Wait { Manners::Polite } else { Manners::Hasty };
         let Some(&(rank, weight)) = labels.front() else { return Ok(()) };
+        let mut batch = Rest::of(items);
         AskPlaces::new(&self.shared, Demand::one(weight, rank), move |state, answer| {
+            let items = &mut batch.rest;
             let parcel = |(item, (rank, weight))| Parcel { item, rank, tag: Tag::weighing(weight) };
             match answer {
                 Places::Closed => return Asked::Done(Err(SendManyError::Closed)),
@@ -115,28 +141,28 @@ impl<T, L: Line<T>> Sender<T, L> {
     ) -> Result<(), SendManyError> {
         /// Puts the item on offer back in front when it goes away.
         struct InFront<'a, T, L: Line<T>> {
-            items: &'a mut Vec<T>,
+            rest: &'a mut VecDeque<T>,
             offering: Offering<'a, T, L>,
         }
 
         impl<T, L: Line<T>> Drop for InFront<'_, T, L> {
             fn drop(&mut self) {
                 if let Some(item) = self.offering.withdraw() {
-                    self.items.insert(0, item);
+                    self.rest.push_front(item);
                 }
             }
         }
 
+        let mut batch = Rest::of(items);
         let mut labels = match labels {
-            Labels::Same(rank) => std::iter::repeat_n((rank, 1), items.len()).collect(),
+            Labels::Same(rank) => std::iter::repeat_n((rank, 1), batch.rest.len()).collect(),
             Labels::Each(labels) => labels,
         };
-        while let Some((rank, weight)) = labels.pop_front() {
-            let parcel = Parcel { item: items.remove(0), rank, tag: Tag::weighing(weight) };
-            let mut first = InFront { items: &mut *items, offering: self.offer(parcel) };
+        while let (Some(item), Some((rank, weight))) = (batch.rest.pop_front(), labels.pop_front()) {
+            let offering = self.offer(Parcel { item, rank, tag: Tag::weighing(weight) });
+            let mut first = InFront { rest: &mut batch.rest, offering };
             if let Some(item) = (&mut first.offering).await {
-                drop(first);
-                items.insert(0, item);
+                first.rest.push_front(item);
                 return Err(SendManyError::Closed);
             }
         }

@@ -49,8 +49,8 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     ///
-    /// The handle stays in the line, or keeps the place, when nobody polls it any more. Who has changed his mind says
-    /// so by [`abort_reserve`](Self::abort_reserve), or drops the handle: then the next in the line gets the place.
+    /// The handle stays in the line, or keeps the place, when nobody polls it any more. To give it up, call
+    /// [`abort_reserve`](Self::abort_reserve), or drop the handle: then the next in the line gets the place.
     pub fn poll_reserve(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReserveError>> {
         let charge = ready!(coop::charge(cx));
         let reserved = ready!(self.poll_place(cx, ()));
@@ -70,35 +70,39 @@ impl<T> Sender<T> {
     /// Without a place.
     #[track_caller]
     pub fn send_reserved(&mut self, item: T) -> Result<Sent<T>, SendError<T>> {
-        self.assert_reserved();
-        let (used, sent) = self.send_granted(item, 1);
-        if used {
-            self.reserving = Reserving::Nothing;
-        }
-        sent
+        self.send_kept(item)
     }
 }
 
 impl<T, L: Line<T>> Sender<T, L> {
-    /// Gives back the place, or leaves the line. Says whether there was anything to give up.
+    /// Gives back the place, or leaves the line; a sink's item that is on its way turns back, and is dropped. Says whether
+    /// there was anything to give up.
     pub fn abort_reserve(&mut self) -> bool {
+        let reserving = std::mem::take(&mut self.reserving);
+        let reserved = !matches!(reserving, Reserving::Nothing);
+        match reserving {
+            Reserving::Nothing => {}
+            Reserving::Asking(mut asking) => asking.leave(&self.shared),
+            Reserving::Place => self.shared.update(|state| state.release(1, 1)),
+        }
         #[cfg(feature = "stream")]
         if let Some(mut item) = self.on_its_way.take() {
             drop(item.turn_back(&self.shared));
             return true;
         }
-        match std::mem::take(&mut self.reserving) {
-            Reserving::Nothing => return false,
-            Reserving::Asking(mut asking) => asking.leave(&self.shared),
-            Reserving::Place => self.shared.update(|state| state.release(1, 1)),
-        }
-        true
+        reserved
     }
 
+    /// Sends into the place that this handle keeps. It keeps it on where the item does not fit, or its weigher panics.
     #[track_caller]
-    fn assert_reserved(&self) {
+    fn send_kept(&mut self, item: T) -> Result<Sent<T>, SendError<T>> {
         let reserved = matches!(self.reserving, Reserving::Place);
         assert!(reserved, "no place is reserved: call poll_reserve or poll_ready first");
+        let (used, sent) = self.send_granted(item, 1);
+        if used {
+            self.reserving = Reserving::Nothing;
+        }
+        sent
     }
 
     /// Without the cooperative budget, which must not look like a full queue: pending means that there is no place.
@@ -149,10 +153,7 @@ impl<T, L: Line<T>> Sender<T, L> {
     #[track_caller]
     pub(crate) fn send_opened(&mut self, item: T) -> Result<Arrived<T>, OnItsWay<T, L::Rank>> {
         if self.place_to_keep().is_some() {
-            self.assert_reserved();
-            self.reserving = Reserving::Nothing;
-            let (_, sent) = self.send_granted(item, 1);
-            return Ok(sent.map_err(SinkError::from));
+            return Ok(self.send_kept(item).map_err(SinkError::from));
         }
         let parcel = match self.pack(item) {
             Ok(parcel) => parcel,

@@ -110,7 +110,9 @@ impl<T, L: Line<T>> Receiver<T, L> {
             let taken = poll_fn(|cx| {
                 taking.poll(shared, cx, max, |state, n| {
                     let before = out.len();
-                    out.extend((0..n.min(max)).map_while(|_| state.take()).map(|taken| taken.item));
+                    out.push(state.take().item);
+                    let more = (1..n.min(max)).map_while(|_| state.take_another());
+                    out.extend(more.map(|taken| taken.item));
                     let n = out.len() - before;
                     state.tally.completed += n as u64;
                     n
@@ -159,14 +161,16 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
         let Self { shared, taking, .. } = self;
         let polled = taking.poll(shared, cx, max.get(), |state, n| {
             let before = out.len();
-            out.extend((0..n.min(max.get())).map_while(|_| {
-                let Taken { item, place } = state.take()?;
+            let mut next = Some(state.take());
+            while let Some(Taken { item, place }) = next {
                 let (attempt, weight, headers) = (place.attempt, place.tag.weight(), place.tag.headers());
                 let receipt = state.held.hand_out(place);
                 let settler: Arc<dyn Settle<T>> = shared.clone();
                 let delivery = Delivery::new(item, receipt, settler).with_attempt(attempt);
-                Some(delivery.with_weight(weight).with_headers(headers))
-            }));
+                out.push(delivery.with_weight(weight).with_headers(headers));
+                let enough = out.len() - before >= n.min(max.get());
+                next = if enough { None } else { state.take_another() };
+            }
             out.len() - before
         });
         polled.map(|taken| Ok(taken.unwrap_or(0)))
@@ -187,10 +191,10 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
     }
 }
 
-/// The first that was claimed.
+/// The one that was claimed.
 fn take_one<T, L: Line<T>>(state: &mut State<T, L>) -> T {
     state.tally.completed += 1;
-    state.take().expect("what was claimed is there").item
+    state.take().item
 }
 
 /// Leaves the line when the future that waits is dropped, or is done.

@@ -3,12 +3,10 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tower_service::Service;
 
-use crate::core::Shared;
 use crate::way::OnItsWay;
 use crate::{Fifo, Line, Sender, Sent, SinkError, coop};
 
@@ -38,7 +36,8 @@ pub struct Sending<T, L: Line<T> = Fifo>(Stage<T, L>);
 enum Stage<T, L: Line<T>> {
     /// `None` after completion.
     Sent(Option<Result<Sent<T>, SinkError<T>>>),
-    OnItsWay(Arc<Shared<T, L>>, OnItsWay<T, L::Rank>),
+    /// With a sender of its own: the queue stays open as long as something may come.
+    OnItsWay(Sender<T, L>, OnItsWay<T, L::Rank>),
 }
 
 // === impl Sender ===
@@ -49,7 +48,8 @@ enum Stage<T, L: Line<T>> {
 /// Where a full queue does not make senders wait, readiness holds nothing: it is given while the queue is open, and
 /// `call` does what the owner chose. Neither does it where nobody knows before `call` what place the item needs: in a
 /// queue that bounds weight or is served by a discipline, and at a rendezvous. There the response waits, and is ready
-/// when the item is in the queue, or at a rendezvous when a receiver has it.
+/// when the item is in the queue, or at a rendezvous when a receiver has it. Such a service ends backpressure: nothing
+/// bounds how many responses wait, and a `load_shed` above it sheds nothing.
 ///
 /// A spent cooperative budget is no reason to be pending here, so `load_shed` above a queue with room sheds nothing.
 /// The budget is spent by the response.
@@ -76,7 +76,7 @@ impl<T, L: Line<T>> Service<T> for Sender<T, L> {
     fn call(&mut self, item: T) -> Sending<T, L> {
         Sending(match self.send_opened(item) {
             Ok(sent) => Stage::Sent(Some(sent)),
-            Err(on_its_way) => Stage::OnItsWay(self.shared.clone(), on_its_way),
+            Err(on_its_way) => Stage::OnItsWay(self.clone(), on_its_way),
         })
     }
 }
@@ -95,15 +95,15 @@ impl<T, L: Line<T>> Future for Sending<T, L> {
                 ready!(coop::charge(cx)).made_progress();
                 Poll::Ready(sent.take().expect("polled after completion"))
             }
-            Stage::OnItsWay(shared, on_its_way) => on_its_way.poll(shared, cx),
+            Stage::OnItsWay(sender, on_its_way) => on_its_way.poll(&sender.shared, cx),
         }
     }
 }
 
 impl<T, L: Line<T>> Drop for Sending<T, L> {
     fn drop(&mut self) {
-        if let Stage::OnItsWay(shared, on_its_way) = &mut self.0 {
-            drop(on_its_way.turn_back(shared));
+        if let Stage::OnItsWay(sender, on_its_way) = &mut self.0 {
+            drop(on_its_way.turn_back(&sender.shared));
         }
     }
 }

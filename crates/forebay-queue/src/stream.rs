@@ -69,6 +69,7 @@ impl<T, L: Line<T>> Sink<T> for Sender<T, L> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), SinkError<T>> {
+        assert!(self.on_its_way.is_none(), "an item is on its way: call poll_ready first");
         match self.send_opened(item) {
             Ok(sent) => sent?.displaced().for_each(|item| self.shared.hooks.displaced(item)),
             Err(on_its_way) => self.on_its_way = Some(Box::new(on_its_way)),

@@ -58,6 +58,10 @@ impl<T, R: Copy> OnItsWay<T, R> {
         shared: &Shared<T, L>,
         cx: &mut Context<'_>,
     ) -> Poll<Arrived<T>> {
+        if let Way::Offered(_) = self.way {
+            // An offer spends the budget itself.
+            return self.step(shared, cx);
+        }
         let charge = ready!(coop::charge(cx));
         let sent = ready!(self.step(shared, cx));
         charge.made_progress();

@@ -117,7 +117,7 @@ impl Asking {
         }
         shared.update_locked(state, |state| {
             if key.is_none() {
-                state.refresh();
+                state.make_room();
             }
             let places = match state.ask(key, demand, waker) {
                 Step::Done(places) => places,

@@ -50,6 +50,8 @@ pub(crate) struct Held<T, I, R> {
     /// Came back and cannot be taken before they are due.
     put_off: BTreeMap<(Moment, u64), Taken<T, R>>,
     in_hand: Slab<InHand<R>>,
+    /// Where those are that somebody has a ticket for and that cannot be taken now, by their number.
+    away: BTreeMap<u64, Away>,
     /// How many deliveries were made: tells apart those that had the same slot in `in_hand`.
     handed_out: u32,
     /// What all that wait weigh together. It wraps around, so that weights which nobody bounds do no harm.
@@ -70,6 +72,14 @@ pub(crate) struct Place<R> {
     pub(crate) tag: Tag,
 }
 
+/// Where a tracked item is that cannot be taken.
+#[derive(Clone, Copy)]
+enum Away {
+    PutOff(Moment),
+    /// At this key of `in_hand`.
+    InHand(usize),
+}
+
 /// What is known of a delivery while a consumer has its item.
 pub(crate) struct InHand<R> {
     receipt: Receipt,
@@ -80,7 +90,14 @@ pub(crate) struct InHand<R> {
 
 impl<T, I: Items<T, R>, R> Held<T, I, R> {
     pub(crate) fn new(items: I) -> Self {
-        Self { items, put_off: BTreeMap::new(), in_hand: Slab::new(), handed_out: 0, weight: 0 }
+        Self {
+            items,
+            put_off: BTreeMap::new(),
+            in_hand: Slab::new(),
+            away: BTreeMap::new(),
+            handed_out: 0,
+            weight: 0,
+        }
     }
 
     pub(crate) fn items(&mut self) -> &mut I {
@@ -146,6 +163,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     /// Takes one of those that are put off: the first that is due.
     pub(crate) fn pop_put_off(&mut self) -> Option<Taken<T, R>> {
         let taken = self.put_off.pop_first().map(|(_, returned)| returned);
+        taken.iter().for_each(|taken| self.come_back(&taken.place));
         self.lighten(taken)
     }
 
@@ -172,6 +190,9 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     pub(crate) fn hand_out(&mut self, place: Place<R>) -> Receipt {
         self.handed_out = self.handed_out.wrapping_add(1);
         let slot = self.in_hand.vacant_entry();
+        if place.tag.is_tracked() {
+            self.away.insert(place.seq, Away::InHand(slot.key()));
+        }
         let receipt = Receipt::new((slot.key() as u64) << 32 | u64::from(self.handed_out));
         slot.insert(InHand { receipt, place });
         receipt
@@ -181,7 +202,17 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     pub(crate) fn take_back(&mut self, receipt: Receipt) -> Option<Place<R>> {
         let key = (receipt.get() >> 32) as usize;
         let known = self.in_hand.get(key).is_some_and(|hand| hand.receipt == receipt);
-        known.then(|| self.in_hand.remove(key).place)
+        known.then(|| {
+            let place = self.in_hand.remove(key).place;
+            self.come_back(&place);
+            place
+        })
+    }
+
+    fn come_back(&mut self, place: &Place<R>) {
+        if place.tag.is_tracked() {
+            self.away.remove(&place.seq);
+        }
     }
 
     /// Puts an item back in its place, for the next attempt, at once or when it is due.
@@ -190,6 +221,9 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         self.weight = self.weight.wrapping_add(place.tag.weight());
         match due {
             Some(due) => {
+                if place.tag.is_tracked() {
+                    self.away.insert(place.seq, Away::PutOff(due));
+                }
                 self.put_off.insert((due, place.seq), Taken { item, place });
             }
             None => self.items.put_back(Taken { item, place }),
@@ -206,7 +240,11 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         while let Some(first) = self.put_off.first_entry()
             && now.is_none_or(|now| first.key().0 <= now)
         {
-            self.items.put_back(first.remove());
+            let returned = first.remove();
+            if returned.place.tag.is_tracked() {
+                self.away.remove(&returned.place.seq);
+            }
+            self.items.put_back(returned);
         }
     }
 
@@ -220,24 +258,27 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
 }
 
 impl<T, D: Discipline> Held<T, Ordered<T, D>, D::Rank> {
-    /// Takes out the tracked item with this number. One that is put off is found by a search.
+    /// Takes out the tracked item with this number, unless it is in hand.
     pub(crate) fn remove_tracked(&mut self, seq: u64) -> Option<Taken<T, D::Rank>> {
         let taken = self.items.remove_tracked(seq).or_else(|| {
-            let at = *self.put_off.keys().find(|(_, number)| *number == seq)?;
-            self.put_off.remove(&at)
+            let Some(&Away::PutOff(due)) = self.away.get(&seq) else { return None };
+            self.away.remove(&seq);
+            self.put_off.remove(&(due, seq))
         });
         self.lighten(taken)
     }
 
-    /// Gives the tracked item with this number another rank. One that is put off or in hand, and will have it when it
-    /// comes back, is found by a search.
+    /// Gives the tracked item with this number another rank. One that is put off or in hand will have it when it comes
+    /// back.
     pub(crate) fn rerank(&mut self, seq: u64, rank: D::Rank) -> bool {
         if self.items.rerank(seq, rank) {
             return true;
         }
-        let put_off = self.put_off.values_mut().map(|returned| &mut returned.place);
-        let in_hand = self.in_hand.iter_mut().map(|(_, hand)| &mut hand.place);
-        let place = put_off.chain(in_hand).find(|place| place.seq == seq);
+        let place = match self.away.get(&seq) {
+            Some(&Away::PutOff(due)) => self.put_off.get_mut(&(due, seq)).map(|returned| &mut returned.place),
+            Some(&Away::InHand(key)) => self.in_hand.get_mut(key).map(|hand| &mut hand.place),
+            None => None,
+        };
         place.map(|place| place.rank = rank).is_some()
     }
 }

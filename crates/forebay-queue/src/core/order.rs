@@ -12,9 +12,6 @@ pub trait Waiting<R> {
     /// Takes out who is next, `first` being who has waited longest.
     fn next(&mut self, first: Key) -> Option<Key>;
 
-    /// `key` was taken out and cannot be served yet.
-    fn put_back(&mut self, key: Key, rank: R, seq: u64);
-
     /// `key` goes away.
     fn remove(&mut self, key: Key, rank: R, seq: u64);
 }
@@ -37,8 +34,6 @@ impl Waiting<()> for Arrival {
         Some(first)
     }
 
-    fn put_back(&mut self, _: Key, (): (), _: u64) {}
-
     fn remove(&mut self, _: Key, (): (), _: u64) {}
 }
 
@@ -57,10 +52,6 @@ impl<D: Discipline> Waiting<D::Rank> for ByDiscipline<D> {
 
     fn next(&mut self, _: Key) -> Option<Key> {
         self.discipline.next(self.clock.now()).map(|id| id as Key)
-    }
-
-    fn put_back(&mut self, key: Key, rank: D::Rank, seq: u64) {
-        self.discipline.put_back(id(key), rank, seq);
     }
 
     fn remove(&mut self, key: Key, rank: D::Rank, seq: u64) {

@@ -55,7 +55,7 @@ impl<T, D: Discipline> Ordered<T, D> {
     /// Lays an item into the slab. The discipline is not told.
     fn lay_in(&mut self, item: Taken<T, D::Rank>) -> u32 {
         let (seq, expires, tracked) = (item.place.seq, item.place.tag.expires(), item.place.tag.is_tracked());
-        let id = u32::try_from(self.items.insert(item)).expect("four thousand million items do not fit");
+        let id = as_id(self.items.insert(item));
         self.mortal.extend(expires.map(|expires| (expires, id)));
         self.tracked.extend(tracked.then_some((seq, id)));
         id
@@ -88,9 +88,10 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
 
     fn push(&mut self, item: T, rank: D::Rank, tag: Tag) {
         let seq = self.next_number();
+        // Before anything else, since it is code of a user.
+        self.discipline.insert(as_id(self.items.vacant_key()), rank, seq, self.clock.now());
         tag.tell_number(seq);
-        let id = self.lay_in(Taken { item, place: Place { seq, attempt: 1, rank, tag } });
-        self.discipline.insert(id, rank, seq, self.clock.now());
+        self.lay_in(Taken { item, place: Place { seq, attempt: 1, rank, tag } });
     }
 
     fn extend(&mut self, items: impl Iterator<Item = T>, rank: D::Rank) {
@@ -130,4 +131,8 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
         self.next += 1;
         seq
     }
+}
+
+fn as_id(key: usize) -> u32 {
+    u32::try_from(key).expect("four thousand million items do not fit")
 }

@@ -24,6 +24,9 @@ pub struct Ring<T> {
     mortal: usize,
 }
 
+/// For how many items an empty ring keeps its memory.
+const KEPT: usize = 4096;
+
 // === impl Ring ===
 
 impl<T> Ring<T> {
@@ -35,6 +38,14 @@ impl<T> Ring<T> {
         let tag = tag.unwrap_or_default();
         self.mortal -= usize::from(tag.expires().is_some());
         Taken { item, place: Place { seq, attempt: 1, rank: (), tag } }
+    }
+
+    /// Empty: forgets the tags, and gives back what a burst has needed.
+    fn rest(&mut self) {
+        self.tags = None;
+        if self.ring.capacity() > KEPT {
+            self.ring.shrink_to(KEPT);
+        }
     }
 
     /// The tag of whoever is next.
@@ -80,6 +91,9 @@ impl<T> Items<T, ()> for Ring<T> {
         }
         let item = self.ring.pop_front()?;
         let tag = self.tags.as_mut().and_then(VecDeque::pop_front);
+        if self.ring.is_empty() {
+            self.rest();
+        }
         let seq = self.next_number();
         Some(self.taken(seq, item, tag))
     }

@@ -1,5 +1,5 @@
-//! The state of a queue and the rules by which it changes. No waker is called here and no code of a user runs:
-//! what must happen after the lock is released is gathered in [`After`].
+//! The state of a queue and the rules by which it changes. No waker is called here and no code of a user runs, a
+//! discipline apart: what must happen after the lock is released is gathered in [`After`].
 //!
 //! # The rules
 //!
@@ -61,6 +61,9 @@ pub(crate) struct State<T, L: Line<T>> {
     tx: Waiters<Ask<T, L::Rank>>,
     /// Which of the senders in the line is next.
     order: L::Waiting,
+    /// Who is next and has not got enough yet. It is out of `order`, and stays the next: a discipline that takes turns
+    /// would otherwise spend its turn in vain each time that anything changes.
+    next_sender: Option<Key>,
     /// How many have joined the line of senders.
     asked: u64,
     /// Receivers. Each of those served is called: one item is promised to it.
@@ -97,7 +100,8 @@ enum What<T, R> {
     /// `want` places for items of this weight each, `min` at least; `got` are granted.
     Places { want: usize, min: usize, each: usize, got: usize },
     /// Somebody to take this item; `None` once somebody has.
-    Offer(Option<Parcel<T, R>>),
+    /// Boxed, since a node is as large as the largest of these, and most who wait offer nothing.
+    Offer(Option<Box<Parcel<T, R>>>),
 }
 
 /// Whether one who is not in the line gives way to those who were woken (rule 4).
@@ -157,6 +161,7 @@ impl<T, L: Line<T>> State<T, L> {
             granted_weight: 0,
             tx: Waiters::new(),
             order,
+            next_sender: None,
             asked: 0,
             rx: Waiters::new(),
             watchers: Waiters::new(),
@@ -238,10 +243,7 @@ impl<T, L: Line<T>> State<T, L> {
         let places = self.capacity().saturating_sub(self.held.waiting().saturating_add(self.granted));
         let bearable = match self.options.max_weight {
             None => usize::MAX,
-            Some(max) => {
-                let used = self.held.weight().saturating_add(self.granted_weight);
-                max.saturating_sub(used).checked_div(each).unwrap_or(usize::MAX)
-            }
+            Some(max) => max.saturating_sub(self.used_weight()).checked_div(each).unwrap_or(usize::MAX),
         };
         want.min(places).min(bearable)
     }
@@ -249,6 +251,11 @@ impl<T, L: Line<T>> State<T, L> {
     /// The bound, or what is as good as none: half of all numbers, so that sums of two do not overflow.
     fn capacity(&self) -> usize {
         self.options.capacity.unwrap_or(usize::MAX / 2)
+    }
+
+    /// What is filled and promised, by weight.
+    fn used_weight(&self) -> usize {
+        self.held.weight().wrapping_add(self.granted_weight)
     }
 
     fn max_weight(&self) -> usize {
@@ -403,25 +410,27 @@ impl<T, L: Line<T>> State<T, L> {
     pub(crate) fn displace(&mut self, parcel: Parcel<T, L::Rank>) -> Sent<T> {
         self.tally.accepted += 1;
         let weight = parcel.tag.weight();
-        let promised = self.granted_weight.saturating_add(weight);
-        // What is promised to others cannot be displaced.
-        let some = self.held.waiting() > 0 || self.granted < self.capacity();
-        let possible = some && promised <= self.max_weight();
-        if self.options.when_full == WhenFull::DropIncoming || !possible {
+        // What others have been promised cannot be displaced, and what they wait for is not for a newcomer: where
+        // somebody is in the line, it may take no more than it displaces.
+        let waited_for = !self.tx.is_empty();
+        let mut one = waited_for || self.free(1, 0) == 0;
+        let some = self.held.waiting() > 0 || !waited_for && self.granted < self.capacity();
+        let room = match self.options.max_weight {
+            None => Some(usize::MAX),
+            Some(_) if waited_for => self.held.weight().checked_sub(weight),
+            Some(max) => max.checked_sub(self.granted_weight).and_then(|room| room.checked_sub(weight)),
+        };
+        let Some(room) = room.filter(|_| some && self.options.when_full != WhenFull::DropIncoming) else {
             self.tally.dropped += 1;
             return Sent::Displaced(parcel.item);
-        }
-        // One goes for its place, if all are filled, and others for its weight.
-        let mut one = self.free(1, 0) == 0;
-        let room = self.max_weight() - promised;
+        };
         // Under a discipline the newcomer may be the last itself, so there it joins first.
         let joins_first = L::ONLY_RANK.is_none() && self.options.when_full == WhenFull::DropYoungest;
         let mut newcomer = Some(parcel);
         let number = joins_first.then(|| newcomer.take()).flatten().map(|new| self.held.push_numbered(new));
         let own = number.map_or(0, |_| weight);
         let mut displaced = Few::default();
-        while one || self.held.weight() - own > room {
-            one = false;
+        while one || room < usize::MAX && self.held.weight() - own > room {
             let taken = match self.options.when_full {
                 WhenFull::DropYoungest => self.held.pop_last(),
                 _ => self.held.pop(),
@@ -429,11 +438,19 @@ impl<T, L: Line<T>> State<T, L> {
             // Items that are put off take their places too.
             let Some(taken) = taken.or_else(|| self.held.pop_put_off()) else { break };
             if number == Some(taken.place.seq) {
+                if let Some(put_off) = self.held.pop_put_off() {
+                    // What cannot be taken now goes before what can.
+                    self.held.restore(taken);
+                    displaced.push(put_off);
+                    one = false;
+                    continue;
+                }
                 // What is behind it was not enough, and stays: it is the one to go.
                 displaced.into_iter().for_each(|other| self.held.restore(other));
                 self.tally.dropped += 1;
                 return Sent::Displaced(taken.item);
             }
+            one = false;
             displaced.push(taken);
         }
         newcomer.into_iter().for_each(|parcel| self.held.push(parcel));
@@ -469,7 +486,7 @@ impl<T, L: Line<T>> State<T, L> {
             }
             let Some(waker) = waker.take() else { return Step::Ask };
             let Some(parcel) = slot.take() else { unreachable!("polled after completion") };
-            *key = Some(self.join(parcel.rank, What::Offer(Some(parcel)), waker));
+            *key = Some(self.join(parcel.rank, What::Offer(Some(Box::new(parcel))), waker));
             return Step::Parked;
         };
         if self.tx.turn(waiting) == Turn::Waiting {
@@ -484,8 +501,7 @@ impl<T, L: Line<T>> State<T, L> {
     /// the item that it offered, if nobody has taken that.
     pub(crate) fn forget_ask(&mut self, key: Key) -> (Option<Waker>, Option<Parcel<T, L::Rank>>) {
         if self.tx.turn(key) == Turn::Waiting {
-            let &mut Ask { rank, seq, .. } = self.tx.what(key);
-            self.order.remove(key, rank, seq);
+            self.leave_order(key);
         }
         let (waker, ask) = self.tx.remove(key);
         if let What::Places { each, got, .. } = ask.what {
@@ -498,6 +514,15 @@ impl<T, L: Line<T>> State<T, L> {
     fn next_ask(&mut self) -> Option<Key> {
         let first = self.tx.first()?;
         self.order.next(first)
+    }
+
+    /// One who is in the line is not in its order any more.
+    fn leave_order(&mut self, key: Key) {
+        if self.next_sender.take_if(|next| *next == key).is_some() {
+            return;
+        }
+        let &mut Ask { rank, seq, .. } = self.tx.what(key);
+        self.order.remove(key, rank, seq);
     }
 
     // --- receivers
@@ -534,6 +559,13 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
+    /// The same for who sends, and needs the room alone.
+    pub(crate) fn make_room(&mut self) {
+        if self.expire() {
+            self.balance();
+        }
+    }
+
     /// Rule 8. Says whether anything was taken out.
     #[inline]
     fn expire(&mut self) -> bool {
@@ -556,22 +588,25 @@ impl<T, L: Line<T>> State<T, L> {
         waker: &mut Option<Waker>,
         manners: Manners,
     ) -> Step<Claim> {
-        let mut was_called = false;
+        let (mut was_called, mut entitled) = (false, false);
         if let Some(waiting) = *key {
             if self.rx.turn(waiting) == Turn::Waiting {
                 return keep_waiting(&mut self.rx, waiting, waker);
             }
             was_called = self.rx.turn(waiting) == Turn::Served;
-            // What it was called for is gone: the offer was withdrawn, the time was over, or the item was taken out
-            // by its ticket. It keeps its turn until it brings a waker.
-            if was_called && waker.is_none() && self.available() < self.rx.served() && !self.has_ended() {
+            // What those who were called were called for may be gone: an offer was withdrawn, a time was over, an item
+            // was taken out by its ticket. Then those who were called last have nothing.
+            let available = self.available();
+            entitled = was_called && (available >= self.rx.served() || self.rx.position(waiting) < available);
+            // It keeps its turn until it brings a waker.
+            if was_called && !entitled && waker.is_none() && !self.has_ended() {
                 return Step::Ask;
             }
             self.forget_claim(waiting);
             *key = None;
         }
         let allowance = manners.allowance(&self.rx).saturating_add(usize::from(was_called));
-        let free = self.available().saturating_sub(self.rx.served());
+        let free = self.available().saturating_sub(self.rx.served()).max(usize::from(entitled));
         match free.min(allowance) {
             0 if free > 0 && manners == Manners::Polite => Step::GiveWay,
             0 if self.has_ended() => Step::Done(Claim::Ended),
@@ -587,18 +622,21 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// Takes who is next, as [`claim`](Self::claim) has granted; `None` if what was left has expired meanwhile, never for
-    /// the first that is claimed. At a rendezvous it wakes the sender whose offer it was.
-    pub(crate) fn take(&mut self) -> Option<Taken<T, L::Rank>> {
-        let taken = if self.is_rendezvous() && self.held.ready() == 0 {
-            self.take_offer()
-        } else {
-            self.held.pop()?
+    /// Takes one more, after [`take`](Self::take); `None` if what was left has expired meanwhile, or is promised to others.
+    pub(crate) fn take_another(&mut self) -> Option<Taken<T, L::Rank>> {
+        (self.available() > self.rx.served()).then(|| self.take())
+    }
+
+    /// Takes who is next, as [`claim`](Self::claim) has granted. At a rendezvous it wakes the sender whose offer it was.
+    pub(crate) fn take(&mut self) -> Taken<T, L::Rank> {
+        let taken = match self.held.pop() {
+            Some(taken) => taken,
+            None => self.take_offer(),
         };
         self.rx.pass(1);
         // What comes behind it may be over too.
         self.expire();
-        Some(taken)
+        taken
     }
 
     fn take_offer(&mut self) -> Taken<T, L::Rank> {
@@ -609,8 +647,10 @@ impl<T, L: Line<T>> State<T, L> {
         let What::Offer(parcel) = &mut self.tx.what(key).what else {
             unreachable!("a rendezvous has no places to ask for")
         };
-        let Parcel { item, rank, tag } = parcel.take().expect("an offer in the line has its item");
+        let Parcel { item, rank, mut tag } = *parcel.take().expect("an offer in the line has its item");
         let seq = self.held.items().next_number();
+        tag.begin();
+        tag.tell_number(seq);
         Taken { item, place: Place { seq, attempt: 1, rank, tag } }
     }
 
@@ -676,15 +716,17 @@ impl<T, L: Line<T>> State<T, L> {
     /// Rule 2.
     fn grant(&mut self) {
         // Before the order is asked, which may cost something.
+        // With weight bounded and used up nobody is chosen, since more urgent ones may come before there is any.
         while self.free(1, 0) > 0
-            && let Some(key) = self.next_ask()
+            && (L::ONLY_RANK.is_some() || self.options.max_weight.is_none_or(|max| self.used_weight() < max))
         {
-            let &mut Ask { rank, seq, what: What::Places { want, min, each, .. } } = self.tx.what(key) else {
+            let Some(key) = self.next_sender.take().or_else(|| self.next_ask()) else { return };
+            let &mut Ask { what: What::Places { want, min, each, .. }, .. } = self.tx.what(key) else {
                 unreachable!("only at a rendezvous items are offered")
             };
             let more = self.free(want, each);
             if more < min {
-                self.order.put_back(key, rank, seq);
+                self.next_sender = Some(key);
                 return;
             }
             self.promise(more, each);
@@ -698,8 +740,7 @@ impl<T, L: Line<T>> State<T, L> {
 
     /// Sends a sender away that is in the line: what it waits for will not come.
     fn dismiss_ask(&mut self, key: Key) {
-        let &mut Ask { rank, seq, .. } = self.tx.what(key);
-        self.order.remove(key, rank, seq);
+        self.leave_order(key);
         let waker = self.tx.dismiss_at(key);
         self.after.wakes.extend(waker);
     }
@@ -764,7 +805,7 @@ impl<T, R> Ask<T, R> {
     fn into_offer(self) -> Option<Parcel<T, R>> {
         match self.what {
             What::Places { .. } => None,
-            What::Offer(parcel) => parcel,
+            What::Offer(parcel) => parcel.map(|parcel| *parcel),
         }
     }
 }

@@ -14,6 +14,9 @@ pub(crate) type Key = usize;
 /// By how many items or places one who is running may overtake one who was woken.
 pub(crate) const OVERTAKES: usize = 16;
 
+/// How many places for nodes are kept when nobody waits any more.
+const KEPT: usize = 256;
+
 /// Where a waiter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -77,6 +80,12 @@ impl<W> Waiters<W> {
     /// Who is first in the line.
     pub(crate) fn first(&self) -> Option<Key> {
         self.waiting.head
+    }
+
+    /// How many were served before this one, who was served too, and have not been polled since. A walk, for rare cases.
+    pub(crate) fn position(&self, key: Key) -> usize {
+        let before = |at: &Key| self.nodes[*at].prev;
+        std::iter::successors(before(&key), before).count()
     }
 
     /// Who comes behind this one, who is in the line.
@@ -152,6 +161,10 @@ impl<W> Waiters<W> {
             Turn::Closed => {}
         }
         let node = self.nodes.remove(key);
+        if self.nodes.is_empty() && self.nodes.capacity() > KEPT {
+            // A crowd has gone; its place need not be kept.
+            self.nodes = Slab::new();
+        }
         (node.waker, node.what)
     }
 

@@ -237,8 +237,9 @@ impl<R, F, E> Callers<R, F, E> {
     /// How many may be in the line.
     fn most(&self, state: &State<R, F, E>) -> usize {
         match (self.options.capacity, self.options.when_full) {
+            // The worker may take a call out of hand, also where nobody may wait.
+            (0, WhenFull::Wait) => self.options.max_waiting.max(usize::from(state.idle)),
             (capacity, WhenFull::Wait) => capacity.saturating_add(self.options.max_waiting),
-            // Nobody waits, but the worker may take a call out of hand.
             (0, _) => usize::from(state.idle),
             (capacity, _) => capacity,
         }
@@ -300,8 +301,8 @@ impl<R, F, E> Callers<R, F, E> {
             Call::Waiting(_) if turn == Turn::Waiting => {
                 state.tally.returned += 1;
                 state.measure(&self.options);
-                // It may have been the last that the worker stayed for.
-                if state.closed && state.line.is_empty() {
+                // It may have been the last that the worker stayed for, or asked the service for.
+                if state.line.is_empty() {
                     worker = state.worker.take();
                 }
                 Some(call)

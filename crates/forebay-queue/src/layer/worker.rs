@@ -54,6 +54,8 @@ pub struct Worker<S: Service<R>, R> {
     callers: Arc<Callers<R, S::Future, S::Error>>,
     /// `None` before the first call, and when it has to be replaced.
     service: Option<S>,
+    /// The service was asked whether it is ready, and has not been called since: it may keep something for us.
+    asked: bool,
     make: Box<dyn FnMut() -> Option<S> + Send>,
     /// What callers left behind.
     left: JoinSet<()>,
@@ -75,7 +77,7 @@ impl<S: Service<R>, R> Worker<S, R> {
         callers: Arc<Callers<R, S::Future, S::Error>>,
         make: Box<dyn FnMut() -> Option<S> + Send>,
     ) -> Self {
-        Self { callers, service: None, make, left: JoinSet::new() }
+        Self { callers, service: None, asked: false, make, left: JoinSet::new() }
     }
 
     fn poll_service(&mut self, cx: &mut Context<'_>) -> Poll<Readiness<S::Error>> {
@@ -84,6 +86,7 @@ impl<S: Service<R>, R> Worker<S, R> {
             self.service = contain(|| (self.make)()).ok().flatten();
         }
         let Some(service) = &mut self.service else { return Poll::Ready(Readiness::Gone) };
+        self.asked = true;
         Poll::Ready(match contain(|| service.poll_ready(cx)) {
             Ok(readiness) => match ready!(readiness) {
                 Ok(()) => Readiness::Ready,
@@ -101,6 +104,7 @@ impl<S: Service<R>, R> Worker<S, R> {
             let waited = since.elapsed();
             hooks::contain(|| hook(waited));
         }
+        self.asked = false;
         let service = self.service.as_mut().expect("it was ready");
         let called = request.span.in_scope(|| contain(|| service.call(request.request)));
         let panicked = called.is_err();
@@ -123,7 +127,19 @@ impl<S: Service<R>, R> Worker<S, R> {
         }
     }
 
+    /// Nobody waits for the service any more that was asked for them. What it keeps, a permit or a place, it would keep
+    /// from others as long as nobody calls, and only a service that is dropped is sure to give it up.
+    fn replace_idle_service(&mut self) {
+        if std::mem::take(&mut self.asked)
+            && let Ok(Some(another)) = contain(|| (self.make)())
+        {
+            self.discard_service();
+            self.service = Some(another);
+        }
+    }
+
     fn discard_service(&mut self) {
+        self.asked = false;
         let service = self.service.take();
         let _ = contain(|| drop(service));
     }
@@ -148,8 +164,12 @@ where
             while let Poll::Ready(Some(_)) = this.left.poll_join_next(cx) {
                 this.callers.ended();
             }
-            let front = if another { Front::Call } else { ready!(this.callers.poll_front(cx)) };
+            let front = if another { Poll::Ready(Front::Call) } else { this.callers.poll_front(cx) };
             another = false;
+            let Poll::Ready(front) = front else {
+                this.replace_idle_service();
+                return Poll::Pending;
+            };
             match front {
                 Front::End => return Poll::Ready(()),
                 Front::Left => {

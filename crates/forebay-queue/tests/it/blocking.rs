@@ -63,3 +63,29 @@ async fn spent_budget_does_not_stop_a_blocking_call() {
         assert_eq!(rx.blocking_recv(), Some(n));
     }
 }
+
+/// Giving way there must not wait for a scheduler that does not come back to it.
+#[test]
+fn blocking_send_inside_of_block_in_place_gives_way_and_goes_on() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("it starts");
+    let (done, seen) = std::sync::mpsc::channel();
+    runtime.spawn(async move {
+        tokio::task::block_in_place(|| {
+            let (tx, mut rx) = bounded(1);
+            tx.try_send(0).expect("there is room");
+            let mut woken = forebay_testkit::Driver::new(tx.send(1));
+            woken.assert_pending();
+            rx.try_recv().expect("it is there");
+            tx.set_capacity(4).expect("no rendezvous");
+            for item in 0..17 {
+                // The seventeenth has overtaken enough, and gives way once.
+                tx.blocking_send(item).expect("open");
+                rx.try_recv().expect("it is there");
+            }
+        });
+        done.send(()).expect("somebody waits");
+    });
+    let went_on = seen.recv_timeout(std::time::Duration::from_secs(30));
+    runtime.shutdown_background();
+    assert_eq!(went_on, Ok(()));
+}

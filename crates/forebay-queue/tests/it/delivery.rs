@@ -256,3 +256,36 @@ fn each_attempt_has_a_receipt_of_its_own() {
     assert_eq!(second.attempt(), 2);
     assert_ne!(second.receipt(), first);
 }
+
+/// A thread without a runtime knows no time, and took all that was put off for due.
+#[tokio::test(start_paused = true)]
+async fn sender_on_a_plain_thread_leaves_what_is_put_off() {
+    let (tx, mut rx) = bounded(10);
+    tx.try_send(1).expect("there is room");
+    let mut hands = Vec::new();
+    let polled = rx.poll_next(&mut Context::from_waker(Waker::noop()), NonZeroUsize::MIN, &mut hands);
+    assert!(polled.is_ready());
+    hands.pop().expect("one was taken").nack(Duration::from_secs(60));
+    std::thread::scope(|scope| {
+        scope.spawn(|| tx.try_send(2).expect("there is room"));
+    });
+    assert_eq!(rx.try_recv(), Ok(2));
+}
+
+/// The timer stayed with the runtime in which it was made.
+#[test]
+fn receiver_that_has_waited_in_one_runtime_waits_in_another() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let (first, second) = (runtime().expect("it starts"), runtime().expect("it starts"));
+    let (tx, mut rx) = bounded(10);
+    tx.try_send(1).expect("there is room");
+    first.block_on(async {
+        let mut hands = Vec::new();
+        let polled = rx.poll_next(&mut Context::from_waker(Waker::noop()), NonZeroUsize::MIN, &mut hands);
+        assert!(polled.is_ready());
+        hands.pop().expect("one was taken").nack(Duration::from_millis(50));
+        assert!(rx.recv_timeout(Duration::from_millis(1)).await.is_err());
+    });
+    drop(first);
+    assert_eq!(second.block_on(rx.recv()), Some(1));
+}

@@ -186,3 +186,69 @@ fn without_a_runtime_there_is_still_a_clock() {
     assert_eq!(rx.try_recv(), Ok(2));
     assert_eq!(*expired.lock().expect("nobody panics"), [1]);
 }
+
+#[test]
+fn batch_at_a_rendezvous_leaves_out_what_has_expired() {
+    let (tx, mut rx) = forebay_queue::bounded(0);
+    let mut handles = [rx.clone(), rx.clone()];
+    let mut receivers: Vec<_> = handles.iter_mut().map(|rx| Driver::new(rx.recv())).collect();
+    receivers.iter_mut().for_each(Driver::assert_pending);
+    tx.try_send(1).expect("a receiver waits");
+    tx.item(2).ttl(Duration::ZERO).try_send().expect("a receiver waits");
+    drop(receivers);
+    let mut batch = Vec::new();
+    assert_eq!(Driver::new(rx.recv_many(&mut batch, 8)).assert_ready(), 1);
+    assert_eq!(batch, [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn batch_leaves_what_is_promised_to_others_when_something_has_expired() {
+    let (tx, mut rx, _) = queue(8);
+    let mut other = rx.clone();
+    let mut called = Driver::new(other.recv());
+    called.assert_pending();
+    tx.try_send(0).expect("there is room");
+    tx.item(1).ttl(SECOND).try_send().expect("there is room");
+    tx.try_send(2).expect("there is room");
+    advance(SECOND).await;
+    let mut batch = Vec::new();
+    assert_eq!(rx.recv_many(&mut batch, 8).await, 1);
+    assert_eq!(called.assert_ready(), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_runs_from_the_meeting_at_a_rendezvous() {
+    let (tx, mut rx, expired) = queue(0);
+    let mut sending = Driver::new(tx.item(1).ttl(SECOND).send());
+    sending.assert_pending();
+    advance(2 * SECOND).await;
+    let mut hands = Vec::new();
+    let polled = rx.poll_next(&mut Context::from_waker(Waker::noop()), NonZeroUsize::MIN, &mut hands);
+    assert!(matches!(polled, Poll::Ready(Ok(1))));
+    sending.assert_ready().expect("it was taken");
+    drop(hands);
+    assert_eq!(rx.len(), 1);
+    advance(SECOND).await;
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(*expired.lock().expect("nobody panics"), [1]);
+}
+
+/// Its panic went through the call that found it, and took along the item which that call had received.
+#[test]
+fn destructor_of_an_expired_item_stays_its_own_affair() {
+    struct Bomb(bool);
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if self.0 && !std::thread::panicking() {
+                panic!("in a destructor");
+            }
+        }
+    }
+
+    let (tx, mut rx) = forebay_queue::bounded(4);
+    assert!(tx.item(Bomb(true)).ttl(Duration::ZERO).try_send().is_ok());
+    assert!(tx.try_send(Bomb(false)).is_ok());
+    assert!(rx.try_recv().is_ok());
+    assert_eq!((rx.stats().completed, rx.stats().expired), (1, 1));
+}

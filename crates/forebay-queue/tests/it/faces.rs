@@ -246,3 +246,16 @@ async fn service_in_a_loop_gives_way_to_its_neighbours() {
         assert!(calls < 1_000, "the neighbour waits for its turn");
     }
 }
+
+#[test]
+fn handle_keeps_its_place_when_the_weigher_panics() {
+    let weigher = |item: &u32| if *item == 13 { panic!("unlucky") } else { 1 };
+    let (mut tx, rx) = forebay_queue::builder().capacity(1).weigher(weigher).build();
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(tower::Service::poll_ready(&mut tx, &mut cx).is_ready());
+    let unlucky = std::panic::AssertUnwindSafe(|| drop(tower::Service::call(&mut tx, 13)));
+    assert!(std::panic::catch_unwind(unlucky).is_err());
+    assert!(tx.clone().try_send(1).is_err(), "the place is this handle's");
+    tx.send_reserved(2).expect("open");
+    assert_eq!(rx.len(), 1);
+}

@@ -511,3 +511,11 @@ async fn callers_come_and_go_and_none_is_forgotten() {
         assert_eq!(stats.completed + stats.returned, 16_000, "{stats:?}");
     }
 }
+
+#[tokio::test]
+async fn idle_worker_takes_a_call_out_of_hand_where_nobody_may_wait() {
+    let echo = tower::service_fn(async |n: u32| Ok::<_, ()>(n));
+    let mut queue = tower::ServiceBuilder::new().layer(QueueLayer::new(0).max_waiting(0)).service(echo);
+    tokio::task::yield_now().await;
+    assert!(matches!(queue.call(1).await, Ok(1)));
+}

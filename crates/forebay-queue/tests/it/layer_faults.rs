@@ -185,3 +185,27 @@ async fn tower_861_capacity_of_nothing_is_a_rendezvous() {
         QueueLayer::new(0).layer(tower::service_fn(|n: u32| async move { Ok::<_, Infallible>(n + 1) }));
     assert_eq!(queue.oneshot(1).await.ok(), Some(2));
 }
+
+/// tower#408, one level down: the worker kept the permit of a shared service that it had asked for one who had left.
+#[tokio::test(start_paused = true)]
+async fn tower_408_idle_worker_keeps_no_permit() {
+    use forebay_queue::QueueLayer;
+    use std::time::Duration;
+    use tower::limit::ConcurrencyLimit;
+    use tower::{Service, ServiceExt, service_fn};
+
+    let slow = service_fn(async |seconds: u64| {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        Ok::<_, ()>(seconds)
+    });
+    let mut direct = ConcurrencyLimit::new(slow, 1);
+    let (mut queue, worker) = QueueLayer::new(10).pair(direct.clone());
+    tokio::spawn(worker);
+    let busy = direct.ready().await.expect("there is a permit").call(2);
+    let leaving = tokio::spawn(queue.call(1));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    leaving.abort();
+    busy.await.expect("it does not fail");
+    let next = tokio::time::timeout(Duration::from_secs(9), direct.ready()).await;
+    assert!(next.is_ok(), "nobody waits, nobody runs, and there is a permit");
+}

@@ -2,8 +2,8 @@ use std::num::NonZeroUsize;
 use std::task::{Context, Poll, Waker};
 
 use forebay_queue::{
-    Delivery, Pressure, Receiver, SendError, SendManyError, Sender, Sent, Source, TryRecvError, TrySendError,
-    UnknownClass, WhenFull, builder,
+    By, Delivery, Discipline, Pressure, Receiver, SendError, SendManyError, Sender, Sent, Source, Tick,
+    TryRecvError, TrySendError, UnknownClass, WhenFull, builder,
 };
 use forebay_testkit::Driver;
 
@@ -299,4 +299,146 @@ fn service_waits_by_the_class_of_the_request() {
     assert_eq!(rx.try_recv(), Ok(10));
     low.assert_pending();
     assert!(matches!(high.assert_ready(), Ok(Sent::Stored)));
+}
+
+#[test]
+fn weights_that_nobody_bounds_displace_nobody() {
+    let (tx, _rx) = queue(2, WhenFull::DropYoungest);
+    tx.item(11).weight(usize::MAX).try_send().expect("there is room");
+    tx.item(12).weight(0).try_send().expect("there is room");
+    assert_eq!(tx.item(10).weight(2).try_send(), Ok(Sent::Displaced(12)));
+}
+
+#[test]
+fn ticket_from_a_rendezvous_finds_the_item_when_it_comes_back() {
+    let (tx, mut rx) = queue(0, WhenFull::Wait);
+    let mut sending = Driver::new(tx.item(11).tracked().send());
+    sending.assert_pending();
+    let delivery = take(&mut rx);
+    let ticket = sending.assert_ready().expect("it was taken");
+    assert!(ticket.rerank(2), "in hand");
+    drop(delivery);
+    assert_eq!((rx.len(), ticket.cancel()), (1, Some(11)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_off_is_displaced_before_an_urgent_newcomer() {
+    let (tx, mut rx) = queue(1, WhenFull::DropYoungest);
+    tx.try_send(15).expect("there is room");
+    take(&mut rx).nack(std::time::Duration::from_secs(10));
+    assert_eq!(tx.try_send(10), Ok(Sent::Displaced(15)));
+    assert_eq!(drain(&mut rx), [10]);
+}
+
+#[test]
+fn first_of_those_who_were_called_keeps_its_claim_when_an_item_vanishes() {
+    let (tx, rx) = queue(4, WhenFull::Wait);
+    let (mut first_rx, mut second_rx) = (rx.clone(), rx.clone());
+    let (mut first, mut second) = (Driver::new(first_rx.recv()), Driver::new(second_rx.recv()));
+    first.assert_pending();
+    second.assert_pending();
+    let ticket = tx.item(11).tracked().try_send().expect("there is room");
+    tx.try_send(12).expect("there is room");
+    assert!(first.is_woken() && second.is_woken());
+    assert_eq!(ticket.cancel(), Some(11));
+    second.assert_pending();
+    assert_eq!(first.assert_ready(), Some(12), "it came first");
+    tx.try_send(13).expect("there is room");
+    assert_eq!(second.assert_ready(), Some(13));
+}
+
+/// Takes turns between a class of heavy items and one of light ones.
+#[derive(Clone, Default)]
+struct Turns {
+    lanes: [std::collections::BTreeSet<(u64, u32)>; 2],
+    turn: usize,
+}
+
+impl Discipline for Turns {
+    type Rank = u8;
+
+    fn insert(&mut self, id: u32, rank: u8, seq: u64, _: Tick) {
+        self.lanes[usize::from(rank)].insert((seq, id));
+    }
+
+    fn next(&mut self, _: Tick) -> Option<u32> {
+        let lane = if self.lanes[self.turn].is_empty() { 1 - self.turn } else { self.turn };
+        self.turn = 1 - lane;
+        self.lanes[lane].pop_first().map(|(_, id)| id)
+    }
+
+    fn put_back(&mut self, id: u32, rank: u8, seq: u64) {
+        self.lanes[usize::from(rank)].insert((seq, id));
+    }
+
+    fn remove(&mut self, id: u32, rank: u8, seq: u64) -> bool {
+        self.lanes[usize::from(rank)].remove(&(seq, id))
+    }
+
+    fn last(&self) -> Option<u32> {
+        self.lanes.iter().filter_map(|lane| lane.last()).max().map(|&(_, id)| id)
+    }
+}
+
+/// Whoever was next was put back each time that anything changed, and had spent its turn.
+#[test]
+fn heavy_class_has_its_turn_under_a_discipline_that_takes_turns() {
+    let line = By::new(Turns::default(), |weight: &usize| Ok(u8::from(*weight <= 5)));
+    let (tx, mut rx) = builder().max_weight(10).weigher(|weight: &usize| *weight).line(line).build();
+    for _ in 0..10 {
+        tx.try_send(1).expect("there is room");
+    }
+    let mut heavy = Driver::new(tx.send(8));
+    heavy.assert_pending();
+    let mut lights: Vec<_> = (0..3).map(|_| Driver::new(Box::pin(tx.send(1)))).collect();
+    lights.iter_mut().for_each(Driver::assert_pending);
+    for received in 0.. {
+        assert!(received < 20, "so many light ones went past the heavy one");
+        rx.try_recv().expect("something is there");
+        if heavy.is_woken() {
+            break;
+        }
+        if let Some(at) = lights.iter().position(Driver::is_woken) {
+            lights.remove(at).assert_ready().expect("open");
+            lights.push(Driver::new(Box::pin(tx.send(1))));
+            lights.last_mut().expect("one was pushed").assert_pending();
+        }
+    }
+}
+
+#[test]
+fn discipline_that_refuses_an_item_by_a_panic_leaves_the_queue_as_it_was() {
+    #[derive(Clone, Default)]
+    struct Fussy(ranked::ByRank);
+
+    impl Discipline for Fussy {
+        type Rank = u8;
+
+        fn insert(&mut self, id: u32, rank: u8, seq: u64, now: Tick) {
+            assert!(rank != 13, "unlucky");
+            self.0.insert(id, rank, seq, now);
+        }
+
+        fn next(&mut self, now: Tick) -> Option<u32> {
+            self.0.next(now)
+        }
+
+        fn put_back(&mut self, id: u32, rank: u8, seq: u64) {
+            self.0.put_back(id, rank, seq);
+        }
+
+        fn remove(&mut self, id: u32, rank: u8, seq: u64) -> bool {
+            self.0.remove(id, rank, seq)
+        }
+
+        fn last(&self) -> Option<u32> {
+            self.0.last()
+        }
+    }
+
+    let (tx, mut rx) = builder().capacity(4).line(By::new(Fussy::default(), |item: &u8| Ok(*item))).build();
+    let unlucky = std::panic::AssertUnwindSafe(|| tx.try_send(13).is_ok());
+    assert!(std::panic::catch_unwind(unlucky).is_err());
+    tx.try_send(1).expect("there is room");
+    assert_eq!((rx.try_recv(), rx.try_recv()), (Ok(1), Err(TryRecvError::Empty)));
 }

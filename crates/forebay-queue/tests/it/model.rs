@@ -52,6 +52,8 @@ pub(crate) struct Model {
     pub(crate) items: Vec<Entry>,
     pub(crate) in_hand: Vec<Entry>,
     pub(crate) senders: Vec<Waiting>,
+    /// The number of the sender that is next and has not got enough yet.
+    chosen: Option<u64>,
     pub(crate) permits: usize,
     /// Whether it was called.
     pub(crate) receivers: Vec<bool>,
@@ -74,6 +76,7 @@ impl Model {
             items: Vec::new(),
             in_hand: Vec::new(),
             senders: Vec::new(),
+            chosen: None,
             permits: 0,
             receivers: Vec::new(),
             pressure: Pressure::Normal,
@@ -114,6 +117,12 @@ impl Model {
     fn granted_weight(&self) -> usize {
         let granted = self.senders.iter().filter(|sender| sender.granted);
         granted.map(|sender| self.weight(sender.item)).sum::<usize>() + self.permits
+    }
+
+    /// In a ranked queue nobody is chosen while all weight is used up.
+    fn may_choose(&self) -> bool {
+        let used = self.held_weight() + self.granted_weight();
+        !self.options.ranked || self.options.max_weight.is_none_or(|max| used < max)
     }
 
     /// Is there room for one that weighs so much?
@@ -165,14 +174,20 @@ impl Model {
         let high = all.contains(&Some(Pressure::High));
         self.pressure = if high { Pressure::High } else { Pressure::Normal };
 
-        let order = |sender: &Waiting| (self.rank(sender.item), sender.seq);
-        let mut line: Vec<usize> = (0..self.senders.len()).filter(|&at| !self.senders[at].granted).collect();
-        line.sort_by_key(|&at| order(&self.senders[at]));
-        for at in line {
-            if self.closed || self.is_rendezvous() || !self.has_room(self.weight(self.senders[at].item)) {
+        while !self.closed && !self.is_rendezvous() && self.has_room(0) && self.may_choose() {
+            let waiting = |sender: &&Waiting| !sender.granted;
+            let chosen = self.senders.iter().filter(waiting).find(|sender| Some(sender.seq) == self.chosen);
+            let best = || self.senders.iter().filter(waiting).min_by_key(|it| (self.rank(it.item), it.seq));
+            let Some(&Waiting { item, seq, .. }) = chosen.or_else(best) else { break };
+            self.chosen = Some(seq);
+            if !self.has_room(self.weight(item)) {
                 break;
             }
-            self.senders[at].granted = true;
+            self.chosen = None;
+            self.senders
+                .iter_mut()
+                .filter(|sender| sender.seq == seq)
+                .for_each(|sender| sender.granted = true);
         }
         while self.available() > self.called()
             && let Some(first) = self.receivers.iter_mut().find(|called| !**called)
@@ -358,7 +373,7 @@ impl Model {
         self.refresh();
         let free = self.available().saturating_sub(self.called()).min(max);
         let mut taken = Vec::new();
-        while taken.len() < free && self.available() > 0 {
+        while taken.len() < free && self.available() > self.called() {
             let entry = if self.items.is_empty() { self.take_offer() } else { self.items.remove(0) };
             taken.push(entry);
             self.expire();
@@ -386,10 +401,16 @@ impl Model {
     pub(crate) fn poll_recv(&mut self, at: &mut usize) -> Option<Option<u32>> {
         self.refresh();
         if self.receivers[*at] {
+            // Those who were called last have nothing if something has gone since.
+            let before = self.receivers[..*at].iter().filter(|called| **called).count();
+            let entitled = self.available() > before;
             self.receivers.remove(*at);
-            if self.available() > self.called() {
+            if entitled {
                 self.completed += 1;
-                return Some(self.take().map(|entry| entry.item));
+                let entry = if self.items.is_empty() { self.take_offer() } else { self.items.remove(0) };
+                self.expire();
+                self.settle();
+                return Some(Some(entry.item));
             }
             if !self.ended() {
                 *at = self.receivers.iter().position(|called| !called).unwrap_or(self.receivers.len());

@@ -110,3 +110,20 @@ async fn items_that_are_put_off_are_dropped_too() {
         assert_eq!(tx.try_send(2), Ok(Sent::Displaced(expected)), "{when_full:?}");
     }
 }
+
+/// Newcomers found free places which the one in the line was waiting for.
+#[test]
+fn one_who_reserves_is_not_overtaken_where_full_means_dropped() {
+    let (tx, mut rx) = builder().capacity(4).when_full(WhenFull::DropOldest).build();
+    for item in 0..4 {
+        tx.try_send(item).expect("there is room");
+    }
+    let mut three = Driver::new(tx.reserve_many(3));
+    three.assert_pending();
+    for item in 4..7 {
+        rx.try_recv().expect("something is there");
+        let sent = tx.try_send(item).expect("it drops");
+        assert_eq!(sent.displaced().count(), 1, "it takes no more than it displaces");
+    }
+    assert!(three.is_woken(), "three places have come free");
+}

@@ -95,3 +95,15 @@ fn sink_hands_what_is_displaced_to_the_hook() {
     }
     assert_eq!(*displaced.lock().unwrap(), [0, 1]);
 }
+
+#[test]
+#[should_panic = "an item is on its way: call poll_ready first"]
+fn second_item_without_readiness_is_a_fault_of_the_caller() {
+    use futures_util::Sink;
+    use std::pin::Pin;
+
+    let (mut tx, _rx) = forebay_queue::bounded(0);
+    for item in [1, 2] {
+        Sink::start_send(Pin::new(&mut tx), item).expect("open");
+    }
+}

@@ -299,3 +299,65 @@ fn sink_keeps_an_item_until_there_is_room_for_its_weight() {
     tx.flush().now_or_never().expect("it is in").expect("open");
     assert_eq!(rx.weight(), 4);
 }
+
+#[test]
+fn weights_that_nobody_bounds_displace_one_for_one() {
+    let (tx, _rx) = builder().capacity(2).when_full(WhenFull::DropYoungest).build();
+    tx.item(1).weight(usize::MAX).try_send().expect("there is room");
+    tx.item(2).weight(0).try_send().expect("there is room");
+    assert_eq!(tx.item(3).weight(1).try_send(), Ok(Sent::Displaced(2)));
+}
+
+#[test]
+fn one_who_reserves_weight_is_not_overtaken_where_full_means_dropped() {
+    let (tx, mut rx) = weighing(10).when_full(WhenFull::DropOldest).build();
+    for _ in 0..5 {
+        tx.try_send(1).expect("there is room");
+    }
+    let mut heavy = Driver::new(tx.reserve_weighted(8));
+    heavy.assert_pending();
+    assert_eq!(tx.try_send(1), Ok(Sent::Displaced(1)));
+    assert_eq!(tx.try_send(6), Ok(Sent::Displaced(6)), "all five would not make up for it");
+    for _ in 0..3 {
+        rx.try_recv().expect("something is there");
+    }
+    assert!(heavy.is_woken());
+}
+
+#[cfg(feature = "stream")]
+#[test]
+fn handle_with_an_item_on_its_way_gives_up_its_place_too() {
+    use futures_util::{FutureExt, SinkExt};
+    use std::task::{Context, Waker};
+
+    for filled in [8, 10] {
+        let (tx, mut rx) = weighing(10).build();
+        let mut handle = tx.clone();
+        if filled == 10 {
+            tx.try_send(10).expect("there is room");
+        }
+        let _ = handle.poll_reserve(&mut Context::from_waker(Waker::noop()));
+        if filled == 8 {
+            tx.try_send(8).expect("there is room");
+        }
+        handle.feed(5).now_or_never().expect("the handle keeps it").expect("open");
+        drop(handle);
+        assert_eq!(rx.try_recv(), Ok(filled));
+        assert_eq!(tx.try_send(10), Ok(Sent::Stored), "nothing is promised any more");
+    }
+}
+
+#[cfg(feature = "tower")]
+#[tokio::test]
+async fn call_of_the_last_handle_keeps_the_queue_open_while_it_waits() {
+    use tower::ServiceExt;
+
+    let (tx, mut rx) = weighing(10).build();
+    tx.try_send(8).expect("there is room");
+    let mut call = Driver::new(tx.oneshot(5));
+    assert!(call.poll().is_pending());
+    assert_eq!(rx.recv().await, Some(8));
+    assert!(matches!(call.assert_ready(), Ok(Sent::Stored)));
+    drop(call);
+    assert_eq!((rx.recv().await, rx.recv().await), (Some(5), None));
+}
