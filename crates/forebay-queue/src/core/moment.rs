@@ -42,6 +42,11 @@ mod on_tokio {
             }
             sleep.as_mut().poll(cx)
         }
+
+        /// Nobody waits any more. A timer belongs to the runtime that it was made in, and the next wait may be in another.
+        pub(crate) fn stop(&mut self) {
+            self.0 = None;
+        }
     }
 }
 
@@ -68,6 +73,8 @@ mod timeless {
         pub(crate) fn poll(&mut self, _: Moment, _: &mut Context<'_>) -> Poll<()> {
             Poll::Ready(())
         }
+
+        pub(crate) fn stop(&mut self) {}
     }
 }
 

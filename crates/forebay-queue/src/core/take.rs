@@ -62,8 +62,7 @@ impl Taking {
             });
             match (step, due) {
                 (Step::Done(result), _) => {
-                    // A timer belongs to the runtime that it was made in, and the next wait may be in another.
-                    self.timer = Timer::default();
+                    self.timer.stop();
                     charge.made_progress();
                     return Poll::Ready(result);
                 }
@@ -110,7 +109,7 @@ impl Taking {
 
     /// Leaves the line.
     pub(crate) fn leave<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
-        self.timer = Timer::default();
+        self.timer.stop();
         if let Some(key) = self.key.take() {
             drop(shared.update(|state| state.forget_claim(key)));
         }
