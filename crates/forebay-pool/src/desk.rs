@@ -32,6 +32,12 @@ impl<T: Send + 'static> Desk<T> {
         }
     }
 
+    /// Whether work on items is ever cut short.
+    pub(crate) fn is_limited(&self) -> bool {
+        let Rules { timeout, deadline_of, .. } = &self.shared.rules;
+        timeout.is_some() || deadline_of.is_some()
+    }
+
     /// When work on the item in the inbox is cut short, if ever. Runs code that is not ours.
     pub(crate) fn cut(&self) -> Option<Cut> {
         let Rules { timeout, deadline_of, .. } = &self.shared.rules;

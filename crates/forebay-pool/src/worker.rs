@@ -139,7 +139,8 @@ impl<T: Send + 'static> Seated<'_, T> {
             hands.skip();
             return RunEnd::Cancelled;
         }
-        let mut cut = match contain(|| self.desk.cut()) {
+        let cut = if self.desk.is_limited() { contain(|| self.desk.cut()) } else { Ok(None) };
+        let mut cut = match cut {
             Ok(Some(cut)) if matches!(cut.end, RunEnd::Expired) && cut.at <= Instant::now() => {
                 hands.skip();
                 return cut.end;

@@ -171,18 +171,18 @@ impl<T> Ledger<T> {
 
     /// Starts a run by value.
     pub(super) fn keep(&mut self) -> T {
-        let Given { mut delivery, key, place } = self.take_inbox();
-        let item = delivery.take();
-        self.keep_whole(Given { delivery, key, place });
+        let given = self.take_inbox();
+        let item = self.keep_whole(given).take();
         item.expect("a source hands out deliveries that have their item")
     }
 
     /// Starts a run, or what counts as one, with the item still in hand.
-    pub(super) fn keep_whole(&mut self, Given { delivery, key, place }: Given<T>) {
-        self.attempt = delivery.attempt();
-        self.kept = Some(delivery);
-        self.place = place;
-        self.keys.extend(key);
+    pub(super) fn keep_whole(&mut self, given: Given<T>) -> &mut Delivery<T> {
+        self.attempt = given.delivery.attempt();
+        self.place = given.place;
+        self.keys.extend(given.key);
+        // Moved once, since every item comes through here.
+        self.kept.insert(given.delivery)
     }
 
     /// Takes out what lies in the inbox, to be put back or kept at once.
@@ -276,6 +276,14 @@ impl<T> Ledger<T> {
 
     pub(super) fn set_polling(&mut self, polling: bool) {
         self.polling = polling;
+    }
+
+    /// The run of what is kept, if something is, ended well.
+    pub(super) fn finish_done(&mut self) -> Option<Delivery<T>> {
+        let delivery = self.kept.take()?;
+        self.tally.completed += 1;
+        self.cancelled = false;
+        Some(delivery)
     }
 
     /// The run ended. `may_retry`: a budget allows another attempt, or there is none.

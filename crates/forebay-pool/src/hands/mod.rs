@@ -194,7 +194,7 @@ impl<T> Hands<T> {
     pub(crate) fn skip(&self) {
         let mut ledger = self.lock();
         let given = ledger.take_inbox();
-        ledger.keep_whole(given);
+        let _ = ledger.keep_whole(given);
     }
 
     /// Cancels what is in hand, if it is one item with this key. `true`: so it is.
@@ -227,6 +227,14 @@ impl<T> Hands<T> {
     ///
     /// `Some`: it does not end yet. It lies in the inbox again, and is to be started on after so long.
     pub(crate) fn finish(&self, run_end: &RunEnd) -> Option<Duration> {
+        if matches!(run_end, RunEnd::Done) && self.terms.is_plain() {
+            // What happens most, without what would be asked of the others.
+            let done = self.lock().finish_done();
+            if let Some(delivery) = done {
+                self.ack(delivery);
+                return None;
+            }
+        }
         let may_retry = self.may_retry(run_end);
         let (attempt, finish) = {
             let mut ledger = self.lock();
@@ -254,6 +262,13 @@ impl<T> Hands<T> {
             self.settlements.release(self.lock().release());
         }
         again
+    }
+
+    fn ack(&self, delivery: Delivery<T>) {
+        if let Err(panic) = contain(|| delivery.ack()) {
+            tracing::error!(worker = self.id.index(), %panic, "source panicked while an item was settled");
+        }
+        self.settlements.note();
     }
 
     fn finish_more(&self, run_end: &RunEnd, may_retry: bool) -> Finish<T> {
@@ -396,7 +411,7 @@ impl<T> KeptWhole<'_, T> {
 impl<T> Drop for KeptWhole<'_, T> {
     fn drop(&mut self) {
         if let Some(given) = self.given.take() {
-            self.hands.lock().keep_whole(given);
+            let _ = self.hands.lock().keep_whole(given);
         }
     }
 }

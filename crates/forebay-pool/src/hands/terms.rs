@@ -67,6 +67,12 @@ pub(super) enum Verdict {
 // === impl Terms ===
 
 impl Terms {
+    /// Is an item that is done acked, and that is all?
+    pub(super) fn is_plain(&self) -> bool {
+        let deposits = matches!(self.on_failure, Some(OnFailure::Retry(_)));
+        !(self.redelivers || self.keyed || self.order.is_some() || deposits)
+    }
+
     pub(super) fn judge(&self, run_end: &RunEnd, rest: Rest) -> Verdict {
         let returns = rest.has_source && (rest.has_item || self.redelivers);
         let why = match run_end {

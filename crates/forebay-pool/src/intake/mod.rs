@@ -331,6 +331,9 @@ impl<T: Send + 'static> Intake<T> {
         if afterwards.rearm {
             self.settlements.ring();
         }
+        if afterwards.is_nothing() {
+            return result;
+        }
         let told = afterwards.run();
         if told > 0 {
             self.settlements.note();

@@ -567,6 +567,15 @@ impl<T: Send + 'static> State<T> {
 // === impl Afterwards ===
 
 impl<T> Afterwards<T> {
+    /// Is nothing to be done?
+    pub(super) fn is_nothing(&self) -> bool {
+        self.wakers.is_empty()
+            && self.replaced.is_empty()
+            && self.surplus.is_empty()
+            && self.ended.is_empty()
+            && !self.recovered
+    }
+
     /// The lock is released. Returns of how many ends the source was told.
     pub(super) fn run(self) -> usize {
         self.wakers.into_iter().for_each(Waker::wake);

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -133,25 +133,56 @@ async fn keys_batches_and_resizes_hold_there_too() {
 #[derive(Clone, Default)]
 struct Alive(Arc<()>);
 
+/// Takes its time to go, until it is allowed to.
+#[derive(Clone, Default)]
+struct Reluctant(Arc<(Mutex<bool>, Condvar)>);
+
+impl Reluctant {
+    fn allow(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+}
+
+/// In a handler's future.
+struct Leaves(Reluctant);
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        let (allowed, told) = &*self.0.0;
+        let _allowed = told.wait_while(allowed.lock().unwrap(), |allowed| !*allowed).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn what_waits_is_cancelled_at_the_deadline_and_no_thread_is_left() {
     let alive = Alive::default();
     let begun = Arc::new(Semaphore::new(0));
+    let reluctant = Reluctant::default();
+    let leaving = reluctant.clone();
     let (tx, rx) = bounded(10);
     let pool = Pool::builder()
         .cpu(3)
         .source(rx)
-        .handler_with((alive.clone(), Arc::clone(&begun)), |(alive, begun), _: u32| async move {
-            let _alive = alive;
-            begun.add_permits(1);
-            pending::<()>().await;
-        })
+        .handler_with(
+            (alive.clone(), Arc::clone(&begun), leaving),
+            |(alive, begun, leaving), _: u32| async move {
+                let _alive = alive;
+                let _leaves = Leaves(leaving);
+                begun.add_permits(1);
+                pending::<()>().await;
+            },
+        )
         .start()
         .unwrap();
     for number in 0..5 {
         tx.send(number).await.unwrap();
     }
     begun.acquire_many(3).await.unwrap().forget();
+    tokio::spawn(async move {
+        sleep(Duration::from_millis(20)).await;
+        reluctant.allow();
+    });
     let report = pool.shutdown(Duration::from_millis(1)).await;
     assert!(matches!(report.ended_by, EndedBy::Deadline));
     assert_eq!((report.aborted, report.failed, report.held), (3, 3, 0));
