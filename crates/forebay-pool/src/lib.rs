@@ -158,6 +158,7 @@ mod supervisor;
 mod threads;
 mod worker;
 
+pub mod pipeline;
 mod tee;
 
 pub use backoff::Backoff;
@@ -169,6 +170,9 @@ pub use handler::WorkerId;
 pub use limits::LimitedBy;
 pub use order::{Gap, Ordered};
 pub use outcome::{BoxError, IntoOutcome};
+pub use pipeline::{
+    Pipeline, PipelineBuilder, PipelineReport, PipelineStartError, PipelineStats, StageReport, StageStats,
+};
 pub use pool::Pool;
 pub use rate::Rate;
 pub use report::{EndedBy, Phase, PoolStats, Report};

@@ -32,6 +32,7 @@
 //! | items to wait between tasks, in bounds | [`queue::bounded`], [`queue::builder`] | `forebay-queue`, always |
 //! | a bounded line in front of a tower service | `queue::QueueLayer` | `forebay-queue`, `tower` (default) |
 //! | a number of workers on them | `Pool` | `forebay-pool`, `pool` (default) |
+//! | several stages in a row, one item for several readers | `pool::Pipeline`, `pool::Tee` | the same |
 //!
 //! Parts meet through few traits, all in [`queue`]: a [`Source`](queue::Source) hands out
 //! [`Delivery`](queue::Delivery)s on demand, an [`ItemSink`](queue::ItemSink) takes items, and
@@ -41,7 +42,7 @@
 //! # Textbook forms
 //!
 //! Each has its runnable twin in this crate's `examples`: `simple_queue`, `blocking_queue`, `backpressure_queue`,
-//! `worker_pool`. `crawler` is work that makes work.
+//! `worker_pool`. `crawler` is work that makes work, and `pipeline` is two stages in a row.
 
 #[cfg(feature = "pool")]
 pub use forebay_pool as pool;

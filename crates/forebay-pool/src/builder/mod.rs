@@ -20,6 +20,7 @@ mod start;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::order::Places;
 use crate::rules::Rules;
@@ -100,6 +101,13 @@ struct Order {
 impl Builder {
     pub(crate) fn new() -> Self {
         Self { options: Options::new(), input: Missing, handler: Missing }
+    }
+}
+
+impl<I, H> Builder<I, H> {
+    /// For who measures the time of a handler himself.
+    pub(crate) fn take_timeout(&mut self) -> Option<Duration> {
+        self.options.timeout.take()
     }
 }
 

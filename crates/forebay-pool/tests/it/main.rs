@@ -79,3 +79,6 @@ mod events;
 
 /// One item for several readers, each with its own answer to being slow.
 mod tee;
+
+/// Stages joined by queues, with one handle, one shutdown and one report.
+mod pipeline;

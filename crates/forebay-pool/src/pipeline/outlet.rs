@@ -1,0 +1,102 @@
+//! Where a stage's results go, and the work of a stage on one item.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use forebay_queue::{ItemSink, Sender, SinkError};
+use tokio::time::timeout;
+
+use crate::BoxError;
+
+/// Where a stage's results go. The handler owns it, and so it is dropped when the stage has ended and no worker is left:
+/// then nothing more can come, which the next stage is told by the end of its queue.
+pub(super) struct Outlet<T> {
+    to: To<T>,
+    /// Set when it is given to its stage.
+    tally: Arc<StageTally>,
+}
+
+pub(super) enum To<T> {
+    Queue(Sender<T>),
+    Sink(Box<dyn ItemSink<T>>),
+    /// There are no results.
+    Nowhere,
+}
+
+/// What a stage counts beside its pool.
+#[derive(Debug, Default)]
+pub(super) struct StageTally {
+    /// Results that were handed on.
+    pub(super) emitted: AtomicU64,
+    /// Attempts that took too long.
+    pub(super) timed_out: AtomicU64,
+    /// Items that its queue still had in the end.
+    pub(super) undelivered: AtomicU64,
+    /// How long the handler may take. Known when the options are read, which is after it was wrapped.
+    pub(super) timeout: OnceLock<Duration>,
+}
+
+// === impl Outlet ===
+
+impl<T: Send + 'static> Outlet<T> {
+    pub(super) fn new(to: To<T>, tally: Arc<StageTally>) -> Self {
+        Self { to, tally }
+    }
+
+    /// Runs the stage's handler, within its time.
+    pub(super) async fn work<R, E: Into<BoxError>>(
+        &self,
+        work: impl Future<Output = Result<R, E>>,
+    ) -> Result<R, BoxError> {
+        let Some(&limit) = self.tally.timeout.get() else { return work.await.map_err(Into::into) };
+        // No time at all is time for nothing, also for a handler that is quick.
+        if limit.is_zero() {
+            return Err(self.too_late(limit));
+        }
+        match timeout(limit, work).await {
+            Ok(done) => done.map_err(Into::into),
+            Err(_) => Err(self.too_late(limit)),
+        }
+    }
+
+    fn too_late(&self, limit: Duration) -> BoxError {
+        self.tally.timed_out.fetch_add(1, Ordering::Relaxed);
+        format!("timed out after {limit:?}").into()
+    }
+
+    /// Hands a result on, waiting while there is no room.
+    pub(super) async fn emit(&self, result: T) -> Result<(), BoxError> {
+        let taken = match &self.to {
+            To::Queue(tx) => match tx.send(result).await {
+                // What was displaced has been counted by the queue.
+                Ok(sent) => {
+                    drop(sent);
+                    Ok(())
+                }
+                Err(refused) => Err(BoxError::from(refused.to_string())),
+            },
+            To::Sink(sink) => sink.send(result).await.map_err(|refused| match refused {
+                SinkError::Failed { error, .. } => error,
+                other => other.to_string().into(),
+            }),
+            To::Nowhere => Ok(()),
+        };
+        match taken {
+            Ok(()) => {
+                self.tally.emitted.fetch_add(1, Ordering::AcqRel);
+                Ok(())
+            }
+            Err(error) => Err(format!("its result was not taken: {error}").into()),
+        }
+    }
+}
+
+impl<T> Drop for Outlet<T> {
+    fn drop(&mut self) {
+        // The pipeline has a sender as well, to read the counts.
+        if let To::Queue(tx) = &self.to {
+            tx.close();
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What a pipeline has done so far, and in the end.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_queue::QueueStats;
+
+use crate::{EndedBy, PoolStats, Report};
+
+/// A pipeline's counters, from [`Pipeline::stats`](super::Pipeline::stats).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use forebay_pool::{BoxError, Pipeline};
+///
+/// let pipeline = Pipeline::builder()
+///     .queue(10)
+///     .stage("print", async |_: u32| Ok::<(), BoxError>(()), |pool| pool.workers(3))
+///     .start()?;
+/// let stats = pipeline.stats();
+/// let print = stats.stage("print").expect("it is there");
+/// assert_eq!((print.pool.workers, print.queue.expect("it has one").held), (3, 0));
+/// # pipeline.finish().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PipelineStats {
+    /// From first to last.
+    pub stages: Vec<StageStats>,
+    /// Of the results' queue, if there is one.
+    pub results: Option<QueueStats>,
+}
+
+/// The counters of a stage; see [`PipelineStats`] for an example.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StageStats {
+    /// What it is called.
+    pub name: Arc<str>,
+    /// Of the queue before it, where there is one.
+    pub queue: Option<QueueStats>,
+    /// Of its workers.
+    pub pool: PoolStats,
+    /// Results that it handed on.
+    pub emitted: u64,
+}
+
+/// What a pipeline did, from start to end; [`Pipeline`](super::Pipeline) shows one.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use forebay_pool::{BoxError, Pipeline};
+///
+/// let pipeline = Pipeline::builder()
+///     .queue(10)
+///     .stage_many("split", async |text: String| Ok::<_, BoxError>(text.split(' ').map(str::to_owned).collect::<Vec<_>>()), |pool| pool)
+///     .queue(10)
+///     .stage("parse", async |text: String| text.parse::<u32>().map(drop), |pool| pool)
+///     .start()?;
+/// pipeline.produce("1 two 3".to_owned()).await?;
+/// let report = pipeline.finish().await;
+/// assert!(report.adds_up());
+/// assert_eq!((report.accepted, report.delivered, report.failed), (1, 2, 1));
+/// let parse = report.stage("parse").expect("it is there");
+/// assert_eq!((parse.pool.taken, parse.pool.failed), (3, 1));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PipelineReport {
+    /// Why it ended: the worst that a stage met, or else what ended the first.
+    pub ended_by: EndedBy,
+    /// Items that the first queue accepted; from a source, those that it gave less those that went back to it.
+    pub accepted: u64,
+    /// Results that left the last stage: into the results' queue, into the sink, or items that it completed where it
+    /// has none.
+    pub delivered: u64,
+    /// Items that failed, in all stages.
+    pub failed: u64,
+    /// Items that were dead-lettered, in all stages.
+    pub dead_lettered: u64,
+    /// Items that waited in a queue at the deadline, in all stages.
+    pub undelivered: u64,
+    /// How many of those delivered the results' queue dropped, as it was told to.
+    pub dropped: u64,
+    /// From first to last.
+    pub stages: Vec<StageReport>,
+    /// Of the results' queue, if there is one. What is held waits for its reader.
+    pub results: Option<QueueStats>,
+    /// From start to end.
+    pub elapsed: Duration,
+}
+
+/// What a stage did; see [`PipelineReport`] for an example.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StageReport {
+    /// What it is called.
+    pub name: Arc<str>,
+    /// Of the queue before it, where there is one.
+    pub queue: Option<QueueStats>,
+    /// Of its workers. What its queue still had is in [`undelivered`](Report::undelivered).
+    pub pool: Report,
+    /// Results that it handed on. More than it completed where an item makes [many](super::PipelineBuilder::stage_many).
+    pub emitted: u64,
+}
+
+// === impl PipelineStats ===
+
+impl PipelineStats {
+    /// The stage of that name.
+    pub fn stage(&self, name: &str) -> Option<&StageStats> {
+        self.stages.iter().find(|stage| &*stage.name == name)
+    }
+}
+
+// === impl PipelineReport ===
+
+impl PipelineReport {
+    pub(super) fn new(stages: Vec<StageReport>, results: Option<QueueStats>, elapsed: Duration) -> Self {
+        let sum = |of: fn(&StageReport) -> u64| stages.iter().map(of).sum();
+        let accepted = stages.first().map_or(0, |first| match &first.queue {
+            Some(queue) => queue.accepted,
+            None => first.pool.taken - first.pool.returned,
+        });
+        Self {
+            ended_by: ended_by(&stages),
+            accepted,
+            delivered: stages.last().map_or(0, |last| last.emitted),
+            failed: sum(|stage| stage.pool.failed),
+            dead_lettered: sum(|stage| stage.pool.dead_lettered),
+            undelivered: sum(|stage| stage.pool.undelivered),
+            dropped: results.map_or(0, |results| results.dropped),
+            stages,
+            results,
+            elapsed,
+        }
+    }
+
+    /// The stage of that name.
+    pub fn stage(&self, name: &str) -> Option<&StageReport> {
+        self.stages.iter().find(|stage| &*stage.name == name)
+    }
+
+    /// Is every item accounted for, in each stage and between them?
+    ///
+    /// What a stage handed on is what the next one's queue accepted, and that is what the next one took and did not
+    /// give back, and what was left.
+    pub fn adds_up(&self) -> bool {
+        let inside = self.stages.iter().all(StageReport::adds_up);
+        let queues = self.stages.iter().skip(1).map(|stage| stage.queue).chain([self.results]);
+        let between = self.stages.iter().zip(queues);
+        inside
+            && between.into_iter().all(|(stage, next)| next.is_none_or(|next| next.accepted == stage.emitted))
+    }
+}
+
+/// The worst that any stage met.
+fn ended_by(stages: &[StageReport]) -> EndedBy {
+    let severity = |ended_by: &EndedBy| match ended_by {
+        EndedBy::Source | EndedBy::Shutdown => 0,
+        EndedBy::Deadline => 1,
+        EndedBy::Broken(_) => 2,
+        EndedBy::Runtime => 3,
+    };
+    let mut all = stages.iter().map(|stage| &stage.pool.ended_by);
+    let first = all.next().cloned().unwrap_or(EndedBy::Source);
+    all.fold(first, |worst, next| if severity(next) > severity(&worst) { next.clone() } else { worst })
+}
+
+impl fmt::Display for PipelineReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: accepted {}, delivered {}", self.ended_by, self.accepted, self.delivered)?;
+        // What did not happen is not worth a reader's time.
+        for (what, count) in [
+            ("failed", self.failed),
+            ("dead-lettered", self.dead_lettered),
+            ("undelivered", self.undelivered),
+            ("results dropped", self.dropped),
+        ] {
+            if count > 0 {
+                write!(f, ", {what} {count}")?;
+            }
+        }
+        for stage in &self.stages {
+            let pool = stage.pool.to_string();
+            // Why it ended is said once, for the whole.
+            let counts = pool.split_once(": ").map_or(&*pool, |(_, counts)| counts);
+            write!(f, "\n  {}: {counts}", stage.name)?;
+        }
+        Ok(())
+    }
+}
+
+// === impl StageReport ===
+
+impl StageReport {
+    /// Is every item that came to the stage accounted for?
+    pub fn adds_up(&self) -> bool {
+        let Report { completed, failed, dead_lettered, undelivered, .. } = self.pool;
+        let queue = self.queue.is_none_or(|queue| {
+            queue.held == 0 && queue.accepted == completed + failed + dead_lettered + undelivered
+        });
+        self.pool.adds_up() && self.pool.held == 0 && queue
+    }
+}

@@ -1,0 +1,127 @@
+//! A stage that runs, whatever the type of its items.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use forebay_queue::{QueueStats, Receiver};
+
+use super::outlet::StageTally;
+use super::{StageReport, StageStats};
+use crate::{Pool, PoolStats, Report};
+
+type Boxed<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
+
+pub(super) struct Running {
+    pub(super) name: Arc<str>,
+    pub(super) pool: Box<dyn StagePool>,
+    /// Of its queue, if it has one.
+    pub(super) tap: Option<Box<dyn Tap>>,
+    pub(super) tally: Arc<StageTally>,
+}
+
+/// A pool without the type of its items.
+pub(super) trait StagePool: Send + Sync {
+    fn close(&self);
+    fn resize(&self, workers: usize);
+    fn pause(&self);
+    fn resume(&self);
+    fn closed(&self) -> Boxed<'_, ()>;
+    fn stats(&self) -> PoolStats;
+    fn finish(self: Box<Self>) -> Boxed<'static, Report>;
+    fn shutdown(self: Box<Self>, deadline: Duration) -> Boxed<'static, Report>;
+}
+
+/// A receiver that receives nothing: it reads the counts, also those after the pool has dropped its own. What the queue
+/// still holds then is undelivered when this one is dropped.
+pub(super) trait Tap: Send + Sync {
+    fn stats(&self) -> QueueStats;
+}
+
+// === impl Running ===
+
+impl Running {
+    pub(super) fn stats(&self) -> StageStats {
+        let mut pool = self.pool.stats();
+        pool.timed_out += self.tally.timed_out.load(Ordering::Relaxed);
+        StageStats {
+            name: Arc::clone(&self.name),
+            queue: self.tap.as_ref().map(|tap| tap.stats()),
+            pool,
+            emitted: self.tally.emitted.load(Ordering::Acquire),
+        }
+    }
+
+    pub(super) async fn finish(self) -> StageReport {
+        let Self { name, pool, tap, tally } = self;
+        let report = pool.finish().await;
+        report_of(name, report, tap, &tally)
+    }
+
+    pub(super) async fn shutdown(self, deadline: Duration) -> StageReport {
+        let Self { name, pool, tap, tally } = self;
+        let report = pool.shutdown(deadline).await;
+        report_of(name, report, tap, &tally)
+    }
+}
+
+/// The pool has ended, and the stage before it: nothing comes into its queue any more.
+fn report_of(name: Arc<str>, mut pool: Report, tap: Option<Box<dyn Tap>>, tally: &StageTally) -> StageReport {
+    let queue = tap.map(|tap| {
+        let mut stats = tap.stats();
+        drop(tap);
+        // Told to the hook one by one, and counted there.
+        let undelivered = tally.undelivered.load(Ordering::Acquire);
+        stats.held = stats.held.saturating_sub(usize::try_from(undelivered).unwrap_or(usize::MAX));
+        stats.returned += undelivered;
+        stats
+    });
+    pool.undelivered = tally.undelivered.load(Ordering::Acquire);
+    pool.timed_out += tally.timed_out.load(Ordering::Relaxed);
+    StageReport { name, queue, pool, emitted: tally.emitted.load(Ordering::Acquire) }
+}
+
+// === impl Pool ===
+
+impl<T: Send + 'static> StagePool for Pool<T> {
+    fn close(&self) {
+        Pool::close(self);
+    }
+
+    fn resize(&self, workers: usize) {
+        Pool::resize(self, workers);
+    }
+
+    fn pause(&self) {
+        Pool::pause(self);
+    }
+
+    fn resume(&self) {
+        Pool::resume(self);
+    }
+
+    fn closed(&self) -> Boxed<'_, ()> {
+        Box::pin(Pool::closed(self))
+    }
+
+    fn stats(&self) -> PoolStats {
+        Pool::stats(self)
+    }
+
+    fn finish(self: Box<Self>) -> Boxed<'static, Report> {
+        Box::pin(Pool::finish(*self))
+    }
+
+    fn shutdown(self: Box<Self>, deadline: Duration) -> Boxed<'static, Report> {
+        Box::pin(Pool::shutdown(*self, deadline))
+    }
+}
+
+// === impl Receiver ===
+
+impl<T: Send + 'static> Tap for Receiver<T> {
+    fn stats(&self) -> QueueStats {
+        Receiver::stats(self)
+    }
+}
