@@ -5,6 +5,8 @@
 
 mod logs;
 mod machine;
+mod pool;
+mod program;
 mod queue;
 mod section;
 mod statistics;
@@ -38,6 +40,8 @@ pub(crate) struct Bench {
 enum Name {
     /// forebay-queue, tokio mpsc, async-channel, crossfire and kanal.
     Queue,
+    /// forebay-pool, loops of one's own, tasks for each item, ractor and rayon.
+    Pool,
     /// log-processor, rsyslog, grep and cat on 330 MB of real lines.
     Logs,
 }
@@ -60,6 +64,7 @@ impl Bench {
     pub(crate) fn run(self) -> Result<()> {
         let measurements = match self.name {
             Name::Queue => queue::measure(self.quick)?,
+            Name::Pool => pool::measure(self.quick)?,
             Name::Logs => logs::measure(self.quick)?,
         };
         let command =
@@ -86,6 +91,7 @@ impl Name {
     fn word(self) -> &'static str {
         match self {
             Self::Queue => "queue",
+            Self::Pool => "pool",
             Self::Logs => "logs",
         }
     }

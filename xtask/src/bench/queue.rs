@@ -3,15 +3,14 @@
 //! The contenders live in crates/forebay-bench, one small file each. This side decides who runs when.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use anyhow::{Context as _, Result};
-use serde::{Deserialize, de::DeserializeOwned};
+use anyhow::Result;
+use serde::Deserialize;
 use serde_json::json;
 
+use super::program::{self, ask};
 use super::{Measurements, statistics::Spread};
-use crate::{shell, workspace};
 
 const OURS: &str = "forebay";
 /// Senders and receivers.
@@ -55,7 +54,7 @@ struct Cell {
 }
 
 pub(super) fn measure(quick: bool) -> Result<Measurements> {
-    let program = build()?;
+    let program = program::build()?;
     let contenders: Vec<Contender> = ask(&program, &["contenders"])?;
     let (items, rounds) = if quick { (QUICK_ITEMS, QUICK_ROUNDS) } else { (ITEMS, ROUNDS) };
 
@@ -74,7 +73,7 @@ pub(super) fn measure(quick: bool) -> Result<Measurements> {
     Ok(Measurements {
         title: "queue: numbers between tasks",
         body: body(&contenders, &cells, items, rounds),
-        versions: versions(&contenders)?,
+        versions: program::versions(contenders.iter().map(|contender| contender.package.as_str()))?,
         raw: raw(&contenders, &cells),
     })
 }
@@ -192,38 +191,6 @@ fn raw(contenders: &[Contender], cells: &[Cell]) -> serde_json::Value {
     json!(cells.collect::<Vec<_>>())
 }
 
-/// Builds crates/forebay-bench, which is no member of the workspace.
-fn build() -> Result<PathBuf> {
-    let target = workspace::target("bench")?;
-    let mut build = shell::cargo();
-    build.current_dir(folder()).args(["build", "--release", "--locked"]).env("CARGO_TARGET_DIR", &target);
-    shell::run(&mut build)?;
-    Ok(target.join("release/forebay-bench"))
-}
-
-fn folder() -> PathBuf {
-    workspace::root().join("crates/forebay-bench")
-}
-
-/// One run of the program, in a process of its own.
-fn ask<T: DeserializeOwned>(program: &Path, arguments: &[&str]) -> Result<T> {
-    let answer = shell::capture(Command::new(program).args(arguments))?;
-    serde_json::from_str(&answer).with_context(|| format!("forebay-bench {}: {answer}", arguments.join(" ")))
-}
-
-/// The versions that the lock file of forebay-bench holds, so those that were built.
-fn versions(contenders: &[Contender]) -> Result<Vec<String>> {
-    let path = folder().join("Cargo.lock");
-    let lock = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(contenders.iter().filter_map(|contender| locked(&lock, &contender.package)).collect())
-}
-
-/// `name version` of a package in a lock file.
-fn locked(lock: &str, package: &str) -> Option<String> {
-    let (_, rest) = lock.split_once(&format!("name = \"{package}\"\nversion = \""))?;
-    Some(format!("{package} {}", rest.split_once('"')?.0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,12 +215,5 @@ mod tests {
             row,
             "| 4 to 4 | 10 | 60 (60-60) | 2.0 (2.0-2.0) | - | 4.0 (4.0-4.0) | - | 0.50 (0.50-0.50) kanal |"
         );
-    }
-
-    #[test]
-    fn a_version_is_read_from_the_lock_file() {
-        let lock = "[[package]]\nname = \"tokio\"\nversion = \"1.54.1\"\n\n[[package]]\nname = \"kanal\"\nversion = \"0.1.1\"\n";
-        assert_eq!(locked(lock, "kanal").as_deref(), Some("kanal 0.1.1"));
-        assert_eq!(locked(lock, "kana"), None);
     }
 }

@@ -1,0 +1,235 @@
+//! `bench pool`: workers of a runtime with two threads, and what people write instead of a pool.
+//!
+//! The contenders live in crates/forebay-bench, one small file each. This side decides who runs when, and judges.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::program::{self, ask};
+use super::{Measurements, statistics::Spread};
+
+const OURS: &str = "forebay";
+const BARE_LOOP: &str = "loop";
+
+/// What each item takes, and how many items a run has for each worker or in all.
+const WORK: [Work; 4] = [
+    Work { word: "none", items: 400_000, quick: 40_000, for_each_worker: false },
+    Work { word: "spin:1us", items: 200_000, quick: 20_000, for_each_worker: false },
+    Work { word: "spin:100us", items: 6_000, quick: 600, for_each_worker: false },
+    Work { word: "sleep:10ms", items: 30, quick: 5, for_each_worker: true },
+];
+const WORKERS: [usize; 3] = [1, 4, 64];
+const PRODUCERS: [usize; 2] = [1, 4];
+const ROUNDS: usize = 5;
+const QUICK_ROUNDS: usize = 3;
+
+/// What the machines have that the published numbers come from.
+const THREADS: f64 = 2.0;
+
+struct Work {
+    word: &'static str,
+    items: usize,
+    quick: usize,
+    for_each_worker: bool,
+}
+
+/// As `forebay-bench pool-contenders` lists them.
+#[derive(Debug, Deserialize)]
+struct Contender {
+    name: String,
+    package: String,
+    task_per_item: bool,
+    many_producers: bool,
+    sleeps: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Measured {
+    items: f64,
+    seconds: f64,
+}
+
+/// One row of the table.
+struct Cell {
+    work: &'static str,
+    workers: usize,
+    producers: usize,
+    /// Thousand items a second of each contender, once a round; empty where it cannot take part.
+    rates: Vec<Vec<f64>>,
+}
+
+pub(super) fn measure(quick: bool) -> Result<Measurements> {
+    let program = program::build()?;
+    let contenders: Vec<Contender> = ask(&program, &["pool-contenders"])?;
+    let rounds = if quick { QUICK_ROUNDS } else { ROUNDS };
+
+    let mut cells = Vec::new();
+    for work in &WORK {
+        for workers in WORKERS {
+            for producers in PRODUCERS {
+                let mut items = if quick { work.quick } else { work.items };
+                if work.for_each_worker {
+                    items *= workers;
+                }
+                println!(
+                    "{}, {workers} workers, {producers} producers: {rounds} rounds of {items}",
+                    work.word
+                );
+                let rates = vec![Vec::new(); contenders.len()];
+                let mut cell = Cell { work: work.word, workers, producers, rates };
+                for _ in 0..rounds {
+                    cell.round(&program, &contenders, items)?;
+                }
+                cells.push(cell);
+            }
+        }
+    }
+
+    Ok(Measurements {
+        title: "pool: workers, and what people write instead",
+        body: body(&contenders, &cells, rounds),
+        versions: program::versions(contenders.iter().map(|contender| contender.package.as_str()))?,
+        raw: raw(&contenders, &cells),
+    })
+}
+
+// === impl Cell ===
+
+impl Cell {
+    fn round(&mut self, program: &Path, contenders: &[Contender], items: usize) -> Result<()> {
+        for (contender, rates) in contenders.iter().zip(&mut self.rates) {
+            let too_many = self.producers > 1 && !contender.many_producers;
+            if too_many || self.work.starts_with("sleep") && !contender.sleeps {
+                continue;
+            }
+            let load = [
+                ("--contender", contender.name.clone()),
+                ("--work", self.work.to_owned()),
+                ("--workers", self.workers.to_string()),
+                ("--producers", self.producers.to_string()),
+                ("--items", items.to_string()),
+            ];
+            let arguments: Vec<&str> = ["pool"]
+                .into_iter()
+                .chain(load.iter().flat_map(|(key, value)| [*key, value.as_str()]))
+                .collect();
+            let measured: Measured = ask(program, &arguments)?;
+            rates.push(measured.items / measured.seconds / 1e3);
+        }
+        Ok(())
+    }
+
+    fn rates_of(&self, contenders: &[Contender], name: &str) -> Option<&[f64]> {
+        let at = contenders.iter().position(|contender| contender.name == name)?;
+        Some(&self.rates[at]).filter(|rates| !rates.is_empty()).map(Vec::as_slice)
+    }
+
+    fn relative_to(&self, contenders: &[Contender], name: &str) -> Option<Spread> {
+        Some(Spread::of_ratios(self.rates_of(contenders, OURS)?, self.rates_of(contenders, name)?))
+    }
+
+    /// The best of those who start a task for each item.
+    fn best_task_per_item(&self, contenders: &[Contender]) -> Option<Spread> {
+        let peers = contenders.iter().filter(|contender| contender.task_per_item);
+        let rates = peers.filter_map(|peer| self.rates_of(contenders, &peer.name));
+        let best = rates.max_by(|a, b| {
+            let median = |rates: &[f64]| Spread::of(rates.iter().copied()).median;
+            median(a).total_cmp(&median(b))
+        })?;
+        Some(Spread::of_ratios(self.rates_of(contenders, OURS)?, best))
+    }
+
+    /// How long ours takes relative to what the work alone takes, where it computes for so long that this matters.
+    fn makespan(&self, contenders: &[Contender]) -> Option<Spread> {
+        let thousand_a_second = match self.work {
+            "spin:100us" => 10.0 * THREADS.min(self.workers as f64),
+            "sleep:10ms" => 0.1 * self.workers as f64,
+            _ => return None,
+        };
+        let ours = self.rates_of(contenders, OURS)?;
+        Some(Spread::of(ours.iter().map(|rate| thousand_a_second / rate)))
+    }
+}
+
+fn body(contenders: &[Contender], cells: &[Cell], rounds: usize) -> String {
+    let mut body = format!(
+        "Thousand items a second on a tokio runtime with two threads; each run in a process of its own, {rounds} rounds, \
+         contenders interleaved; median (min-max).\n\
+         `loop` is a bare loop over forebay-queue for each worker, `async-channel` the same over that; `spawn` is a task \
+         for each item and a semaphore, `join-set` a task for each item in a bounded `JoinSet`, `buffer-unordered` many \
+         futures in one task; rayon computes on two threads whatever the number of workers.\n\
+         Ratios are ours to theirs, taken round by round; the makespan is ours relative to what the work alone takes.\n\n\
+         | work | workers | producers |"
+    );
+    let names = contenders.iter().map(|contender| contender.name.as_str());
+    let columns = names.chain(["ours to the loop", "ours to the best task per item", "makespan"]);
+    let count = columns.clone().count() + 3;
+    for column in columns {
+        write!(body, " {column} |").expect("a string takes all");
+    }
+    body += "\n|";
+    body += &" --- |".repeat(count);
+    for cell in cells {
+        write!(body, "\n| {} | {} | {} |", cell.work, cell.workers, cell.producers)
+            .expect("a string takes all");
+        for rates in &cell.rates {
+            body += &match rates.as_slice() {
+                [] => " - |".to_owned(),
+                rates => format!(" {:.1} |", Spread::of(rates.iter().copied())),
+            };
+        }
+        let ratios = [
+            cell.relative_to(contenders, BARE_LOOP),
+            cell.best_task_per_item(contenders),
+            cell.makespan(contenders),
+        ];
+        for ratio in ratios {
+            body += &ratio.map_or(" - |".to_owned(), |ratio| format!(" {ratio} |"));
+        }
+    }
+    body
+}
+
+fn raw(contenders: &[Contender], cells: &[Cell]) -> serde_json::Value {
+    let cells = cells.iter().map(|cell| {
+        let rates: serde_json::Map<_, _> = contenders
+            .iter()
+            .zip(&cell.rates)
+            .map(|(contender, rates)| (contender.name.clone(), json!(rates)))
+            .collect();
+        json!({
+            "work": cell.work,
+            "workers": cell.workers,
+            "producers": cell.producers,
+            "thousand_items_per_second": rates,
+        })
+    });
+    json!(cells.collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ours_is_compared_with_the_loop_and_with_tasks() {
+        let contenders: Vec<Contender> = serde_json::from_str(
+            r#"[{"name":"forebay","package":"forebay-pool","task_per_item":false,"many_producers":true,"sleeps":true},
+                {"name":"loop","package":"forebay-queue","task_per_item":false,"many_producers":true,"sleeps":true},
+                {"name":"spawn","package":"tokio","task_per_item":true,"many_producers":true,"sleeps":true}]"#,
+        )
+        .unwrap();
+        let rates = vec![vec![9.0], vec![10.0], vec![3.0]];
+        let cell = Cell { work: "spin:100us", workers: 1, producers: 1, rates };
+        let table = body(&contenders, &[cell], 1);
+        assert_eq!(
+            table.lines().last().unwrap(),
+            "| spin:100us | 1 | 1 | 9.0 (9.0-9.0) | 10.0 (10.0-10.0) | 3.0 (3.0-3.0) | 0.90 (0.90-0.90) | \
+             3.00 (3.00-3.00) | 1.11 (1.11-1.11) |"
+        );
+    }
+}
