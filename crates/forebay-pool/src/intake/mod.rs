@@ -20,7 +20,8 @@
 //!    leaves makes the next one the lead, and the source is asked again on its behalf (rule 2), or the new lead is
 //!    woken to ask (when a waiting worker is cancelled).
 //! 4. A delivery goes into the hands of a worker that waits, and to nobody else. No item lies in the pocket of a
-//!    busy worker, and none is taken that nobody could start.
+//!    busy worker, and none is taken that nobody could start. Where there is a stock (`stock.rs`: keys, batches,
+//!    prefetching, ordered results) an item goes through it first; what it holds belongs to no worker, and is bounded.
 //! 5. What is ours to call is called after the lock is released: the wakers of workers and supervisor, the
 //!    destructors of surplus, events. What the source calls while it is polled (a queue's `on_pressure`, the wakers
 //!    of its senders) runs under the lock, so nothing that it can reach through the pool's handle waits for the
