@@ -139,21 +139,27 @@ impl<T: Send + 'static> Seated<'_, T> {
             hands.skip();
             return RunEnd::Cancelled;
         }
-        let cut = if self.desk.is_limited() { contain(|| self.desk.cut()) } else { Ok(None) };
-        let mut cut = match cut {
-            Ok(Some(cut)) if matches!(cut.end, RunEnd::Expired) && cut.at <= Instant::now() => {
-                hands.skip();
-                return cut.end;
-            }
-            Ok(cut) => cut,
-            Err(panic) => return RunEnd::Panicked(panic),
-        };
+        let mut cut = None;
+        if self.desk.is_limited() {
+            cut = match contain(|| self.desk.cut()) {
+                Ok(Some(cut)) if matches!(cut.end, RunEnd::Expired) && cut.at <= Instant::now() => {
+                    hands.skip();
+                    return cut.end;
+                }
+                Ok(cut) => cut,
+                Err(panic) => return RunEnd::Panicked(panic),
+            };
+        }
         let deadline = cut.as_ref().map(|cut| cut.at);
         match contain(|| handler.call(self.desk, deadline)) {
             Ok(future) => bench.running.set(Some(future)),
             Err(panic) => return RunEnd::Panicked(panic),
         }
-        let mut too_late = pin!(deadline.map(sleep_until));
+        // Made in its place, and only where it is needed: a timer is large.
+        let mut too_late = pin!(None);
+        if let Some(deadline) = deadline {
+            too_late.set(Some(sleep_until(deadline)));
+        }
         let run_end = poll_fn(|cx| {
             if H::LENDS {
                 hands.enter_poll();
