@@ -158,6 +158,7 @@ mod supervisor;
 mod threads;
 mod worker;
 
+pub mod layer;
 pub mod pipeline;
 mod tee;
 
@@ -167,6 +168,7 @@ pub use context::WorkContext;
 pub use failure::{OnFailure, Retry};
 pub use handle::PoolHandle;
 pub use handler::WorkerId;
+pub use layer::{PoolError, PoolLayer, PoolService};
 pub use limits::LimitedBy;
 pub use order::{Gap, Ordered};
 pub use outcome::{BoxError, IntoOutcome};

@@ -32,6 +32,7 @@
 //! | items to wait between tasks, in bounds | [`queue::bounded`], [`queue::builder`] | `forebay-queue`, always |
 //! | a bounded line in front of a tower service | `queue::QueueLayer` | `forebay-queue`, `tower` (default) |
 //! | a number of workers on them | `Pool` | `forebay-pool`, `pool` (default) |
+//! | … before a tower service, driving its calls | `pool::PoolLayer` | the same |
 //! | several stages in a row, one item for several readers | `pool::Pipeline`, `pool::Tee` | the same |
 //!
 //! Parts meet through few traits, all in [`queue`]: a [`Source`](queue::Source) hands out

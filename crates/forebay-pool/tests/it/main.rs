@@ -82,3 +82,6 @@ mod tee;
 
 /// Stages joined by queues, with one handle, one shutdown and one report.
 mod pipeline;
+
+/// The pool as a tower service.
+mod layer;

@@ -1,0 +1,141 @@
+//! What a worker of the pool does with a request: calls the service, and drives its future to the answer.
+
+use std::convert::Infallible;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use tower_service::Service;
+use tracing::Span;
+
+use super::WhenDropped;
+use super::counter::{CallError, Job, Reply};
+use crate::contain::contain;
+
+/// The service of one worker.
+pub(super) struct Driving<S, E> {
+    make: Arc<dyn Fn() -> S + Send + Sync>,
+    when_dropped: WhenDropped,
+    /// `None` before the first call, and when it has to be replaced.
+    service: Option<S>,
+    /// Why the service was not ready, for the next caller.
+    unready: Option<CallError<E>>,
+}
+
+pin_project! {
+    /// A call that runs. The pool counts it as completed when it is answered, whatever the answer is.
+    pub(super) struct Drive<F, A, E> {
+        // `None` where there is nothing to run.
+        #[pin]
+        future: Option<F>,
+        // `None` once it is answered.
+        reply: Option<Reply<A, E>>,
+        when_dropped: WhenDropped,
+        span: Span,
+    }
+}
+
+// === impl Driving ===
+
+impl<S, E> Driving<S, E> {
+    pub(super) fn new(make: Arc<dyn Fn() -> S + Send + Sync>, when_dropped: WhenDropped) -> Self {
+        Self { make, when_dropped, service: None, unready: None }
+    }
+
+    /// By tower's contract a service that failed is not used again; nor is one that panicked.
+    fn replace(&mut self, why: CallError<E>) -> Poll<Result<(), Infallible>> {
+        let service = self.service.take();
+        if let Err(panic) = contain(|| drop(service)) {
+            tracing::error!(%panic, "service panicked when it was dropped");
+        }
+        self.unready = Some(why);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S, R> Service<Job<R, S::Response, S::Error>> for Driving<S, S::Error>
+where
+    S: Service<R>,
+{
+    type Response = ();
+    type Error = Infallible;
+    type Future = Drive<S::Future, S::Response, S::Error>;
+
+    /// A failure does not make the worker fail, but the next caller hear of it: in its own type, and at once.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        if self.unready.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        let Self { make, service, .. } = self;
+        let ready = contain(|| service.get_or_insert_with(|| make()).poll_ready(cx));
+        match ready {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
+            Ok(Poll::Ready(Err(error))) => self.replace(CallError::Inner(error)),
+            Err(panic) => {
+                tracing::error!(%panic, "service panicked when it was asked whether it is ready");
+                self.replace(CallError::Panicked(panic))
+            }
+        }
+    }
+
+    fn call(&mut self, job: Job<R, S::Response, S::Error>) -> Self::Future {
+        let Job { request, reply, span } = job;
+        let when_dropped = self.when_dropped;
+        // Its caller left on the way from the line to here: the service never sees the request.
+        if reply.is_closed() {
+            return Drive { future: None, reply: None, when_dropped, span };
+        }
+        if let Some(why) = self.unready.take() {
+            let _ = reply.send(Err(why));
+            return Drive { future: None, reply: None, when_dropped, span };
+        }
+        let service = self.service.as_mut().expect("it was ready");
+        match span.in_scope(|| contain(|| service.call(request))) {
+            Ok(future) => Drive { future: Some(future), reply: Some(reply), when_dropped, span },
+            Err(panic) => {
+                let _ = reply.send(Err(CallError::Panicked(panic.clone())));
+                // The pool counts it, and builds the worker anew.
+                resume_unwind(Box::new(panic))
+            }
+        }
+    }
+}
+
+// === impl Drive ===
+
+impl<F, A, E> Future for Drive<F, A, E>
+where
+    F: Future<Output = Result<A, E>>,
+{
+    type Output = Result<(), Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Ready(Ok(())) };
+        let answer = match this.span.in_scope(|| contain(|| future.poll(cx))) {
+            Ok(Poll::Pending) => {
+                let left = match this.reply {
+                    Some(reply) if *this.when_dropped == WhenDropped::Cancel => reply.poll_closed(cx),
+                    _ => Poll::Pending,
+                };
+                return left.map(|()| Ok(()));
+            }
+            Ok(Poll::Ready(answer)) => answer.map_err(CallError::Inner),
+            Err(panic) => {
+                if let Some(reply) = this.reply.take() {
+                    let _ = reply.send(Err(CallError::Panicked(panic.clone())));
+                }
+                // The pool counts it, and builds the worker anew.
+                resume_unwind(Box::new(panic))
+            }
+        };
+        if let Some(reply) = this.reply.take() {
+            // Who left does not hear it; an answer whose destructor panics is the worker's own panic.
+            let _ = reply.send(answer);
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,69 @@
+//! What drives a pool behind a service: the line's worker, and the pool.
+//!
+//! # The end
+//!
+//! 1. The line ends when it is closed and nobody waits in it; what it passed on by then is with the pool.
+//! 2. The counter is closed, so the pool's source ends when the last request is taken.
+//! 3. The pool ends when the last call is answered, and this is ready with its report.
+//!
+//! Dropped before that, the line goes first: who waits gets the request back, and then the pool is aborted.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use forebay_queue::layer::Worker;
+use tower_service::Service;
+
+use super::counter::{Counter, Job};
+use crate::{Pool, Report};
+
+/// Drives a [`PoolService`](super::PoolService); made by [`PoolLayer::pair`](super::PoolLayer::pair), and to be
+/// spawned. It is ready when the service is closed and all calls are answered.
+#[must_use = "calls are answered only while it is polled, and it owns the workers"]
+pub struct PoolWorker<S: Service<R>, R> {
+    driving: Pin<Box<dyn Future<Output = Report> + Send>>,
+    service: PhantomData<fn(S, R)>,
+}
+
+// === impl PoolWorker ===
+
+impl<S, R> PoolWorker<S, R>
+where
+    S: Service<R, Response: Send, Error: Send>,
+    S::Response: 'static,
+    S::Error: 'static,
+    R: Send + 'static,
+{
+    pub(super) fn new(
+        line: Worker<Counter<R, S::Response, S::Error>, R>,
+        counter: Counter<R, S::Response, S::Error>,
+        pool: Pool<Job<R, S::Response, S::Error>>,
+    ) -> Self {
+        let driving = Box::pin(async move {
+            tokio::select! {
+                () = line => {}
+                // It would be the runtime that went away; then nobody answers, and who waits is told.
+                () = pool.closed() => {}
+            }
+            counter.close();
+            pool.finish().await
+        });
+        Self { driving, service: PhantomData }
+    }
+}
+
+impl<S: Service<R>, R> Future for PoolWorker<S, R> {
+    type Output = Report;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report> {
+        self.driving.as_mut().poll(cx)
+    }
+}
+
+impl<S: Service<R>, R> fmt::Debug for PoolWorker<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolWorker").finish_non_exhaustive()
+    }
+}
