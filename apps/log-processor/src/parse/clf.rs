@@ -11,6 +11,7 @@ use winnow::combinator::{alt, opt, preceded};
 use winnow::error::EmptyError;
 use winnow::prelude::*;
 
+use super::date::of_access_log;
 use super::token::{Parsed, quoted, up_to, word};
 use crate::record::{Record, Value};
 
@@ -36,7 +37,7 @@ fn access<'a>(input: &mut &'a str) -> Parsed<Access<'a>> {
     let ident = word.parse_next(input)?;
     // A user name may hold spaces: it ends where the time begins.
     let user = up_to(b'[').parse_next(input)?.strip_suffix(' ').ok_or(EmptyError)?;
-    let time = up_to(b']').verify(is_time).parse_next(input)?;
+    let time = up_to(b']').verify(|time: &str| of_access_log(&mut &*time).is_ok()).parse_next(input)?;
     let (request, (status, bytes)) =
         preceded(' ', alt(((quoted, answer), (request_with_quotes, answer)))).parse_next(input)?;
     let agent = opt((quoted, preceded(' ', quoted))).parse_next(input)?;
@@ -59,16 +60,6 @@ fn request_with_quotes<'a>(input: &mut &'a str) -> Parsed<&'a str> {
     let end = memchr::memchr_iter(b'"', inner.as_bytes()).find(ends).ok_or(EmptyError)?;
     *input = &inner[end + 1..];
     Ok(&inner[..end])
-}
-
-/// Whether this has the shape of `22/Jan/2019:03:56:14 +0330`.
-fn is_time(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.len() >= 20
-        && bytes[2] == b'/'
-        && bytes[6] == b'/'
-        && bytes[11] == b':'
-        && bytes[0].is_ascii_digit()
 }
 
 fn is_status(text: &str) -> bool {

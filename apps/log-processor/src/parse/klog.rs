@@ -5,7 +5,8 @@ use winnow::combinator::preceded;
 use winnow::prelude::*;
 use winnow::token::{one_of, rest, take_while};
 
-use super::token::{Parsed, clock, digits, up_to};
+use super::date::of_klog;
+use super::token::{Parsed, up_to};
 use crate::record::{Record, Value};
 
 /// Reads a klog line into the record. On `false` the record holds nothing.
@@ -22,10 +23,9 @@ pub(super) fn parse<'a>(line: &'a str, record: &mut Record<'a>) -> bool {
 /// Level, time without a year, thread, source file and line, text.
 fn header<'a>(input: &mut &'a str) -> Parsed<(&'a str, &'a str, &'a str, &'a str, &'a str)> {
     let level = one_of(['I', 'W', 'E', 'F']).take();
-    let time = (digits(4), ' ', clock, '.', digits(6)).take();
     let thread = preceded(space1, take_while(1.., '0'..='9'));
     let source = preceded(' ', up_to(b']').verify(|source: &str| source.contains(':')));
-    (level, time, thread, source, rest).parse_next(input)
+    (level, of_klog, thread, source, rest).parse_next(input)
 }
 
 #[cfg(test)]

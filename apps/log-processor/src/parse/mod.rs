@@ -19,6 +19,7 @@
 //! writes the bytes that came.
 
 mod clf;
+mod date;
 pub(crate) mod json;
 mod klog;
 mod logfmt;

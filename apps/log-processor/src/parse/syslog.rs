@@ -14,7 +14,8 @@ use winnow::combinator::{alt, delimited, opt, preceded, terminated};
 use winnow::prelude::*;
 use winnow::token::take_while;
 
-use super::token::{Parsed, clock, digits, quoted, timestamp, word};
+use super::date::{of_syslog, timestamp};
+use super::token::{Parsed, quoted, word};
 use crate::level::Level;
 use crate::record::{Record, Value};
 
@@ -25,9 +26,6 @@ const FACILITIES: [&str; 24] = [
     "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
     "local7",
 ];
-
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Reads a line that begins with a priority or with an RFC 3164 time. On `false` the record holds some of
 /// the fields.
@@ -43,7 +41,7 @@ fn header<'a>(input: &mut &'a str, record: &mut Record<'a>) -> Parsed<()> {
             if opt("1 ").parse_next(input)?.is_some() {
                 return rfc5424(input, record);
             }
-            match opt(terminated(alt((old_time, timestamp)), ' ')).parse_next(input)? {
+            match opt(terminated(alt((of_syslog, timestamp)), ' ')).parse_next(input)? {
                 Some(time) => time,
                 // Devices that leave out the rest: RFC 3164 takes everything behind the priority.
                 None => {
@@ -53,7 +51,7 @@ fn header<'a>(input: &mut &'a str, record: &mut Record<'a>) -> Parsed<()> {
             }
         }
         // A modern time without priority is also how many other lines begin: `timed` looks closer.
-        None => terminated(old_time, ' ').parse_next(input)?,
+        None => terminated(of_syslog, ' ').parse_next(input)?,
     };
     record.push("time", Value::Text(time));
     sender(input)?.fill(record);
@@ -90,13 +88,6 @@ fn priority(input: &mut &str) -> Parsed<usize> {
         .verify_map(|digits: &str| digits.parse().ok())
         .verify(|&priority| priority < FACILITIES.len() << 3)
         .parse_next(input)
-}
-
-/// `Apr 28 04:02:03`, the day padded with a space; rsyslog and others may put a year behind the day.
-fn old_time<'a>(input: &mut &'a str) -> Parsed<&'a str> {
-    let month = take_while(3, 'A'..='z').verify(|month: &str| MONTHS.contains(&month));
-    let day = alt((digits(2), preceded(' ', digits(1)), digits(1)));
-    (month, ' ', day, ' ', opt((digits(4), ' ')), clock).take().parse_next(input)
 }
 
 /// Everything behind `<priority>1 `.

@@ -6,8 +6,9 @@ use winnow::prelude::*;
 use winnow::token::rest;
 
 use super::Format;
+use super::date::timestamp;
 use super::syslog::sender;
-use super::token::{Parsed, timestamp, word};
+use super::token::{Parsed, word};
 use crate::level::Level;
 use crate::record::{Record, Value};
 
