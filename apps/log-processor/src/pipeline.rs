@@ -247,7 +247,7 @@ pub async fn run(
         None if stopped => (Ended::Stopped, None),
         None => (Ended::InputEnded, None),
     };
-    let inputs = read.attach_failures(written.inputs);
+    let inputs = read.complete(written.inputs);
     Ok(Report::new(inputs, written.totals, ended, error, started.elapsed()))
 }
 

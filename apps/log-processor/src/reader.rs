@@ -1,7 +1,8 @@
 //! The first stage: reads batches from the inputs while there are buffers to read into.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::mem;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use forebay::queue::{Receiver, Sender};
@@ -42,6 +43,8 @@ const BUDGET: usize = 24 << 20;
 pub(crate) struct Read {
     /// How many batches it handed on.
     pub(crate) batches: u64,
+    /// The paths of the inputs that were opened, by their index.
+    opened: Vec<Option<PathBuf>>,
     /// Inputs that failed, with their index if they got one.
     failures: Vec<(Option<usize>, InputError)>,
 }
@@ -73,6 +76,7 @@ impl Reader {
         {
             read.batches += 1;
         }
+        read.opened = self.inputs.opened();
         read
     }
 
@@ -126,8 +130,19 @@ impl InFlight {
 // === impl Read ===
 
 impl Read {
-    /// Joins what the writer knows of the inputs with those that failed.
-    pub(crate) fn attach_failures(self, mut inputs: Vec<InputReport>) -> Vec<InputReport> {
+    /// Completes what the writer knows of the inputs by those of which nothing came: empty ones, and those that failed.
+    pub(crate) fn complete(self, mut inputs: Vec<InputReport>) -> Vec<InputReport> {
+        if inputs.len() < self.opened.len() {
+            inputs.resize_with(self.opened.len(), InputReport::default);
+        }
+        // A file that was truncated and has held nothing since is there already.
+        let named: HashSet<_> = inputs.iter().map(|input| input.path.clone()).collect();
+        for (input, path) in inputs.iter_mut().zip(self.opened) {
+            let path = path.map(|path| path.display().to_string()).filter(|path| !named.contains(path));
+            if let Some(path) = path.filter(|_| input.path.is_empty()) {
+                input.path = path;
+            }
+        }
         for (index, error) in self.failures {
             let index = index.unwrap_or(inputs.len());
             if index >= inputs.len() {
@@ -139,7 +154,7 @@ impl Read {
             }
             input.error = Some(error.to_string());
         }
-        // Inputs of which nothing came, not even their end, before the run was stopped.
+        // Inputs that were not opened before the run was stopped.
         inputs.retain(|input| !input.path.is_empty());
         inputs
     }

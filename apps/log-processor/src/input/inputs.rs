@@ -1,6 +1,6 @@
 //! The reader: all inputs of a run, one batch at a time.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
 use super::{
     error::InputError,
@@ -156,6 +156,11 @@ impl Inputs {
     /// Where each input stands before the first batch; the index is [`Batch::input`]. None means at its start.
     pub fn positions(&self) -> Vec<Option<Arc<Position>>> {
         self.table.positions()
+    }
+
+    /// The path of each input that was opened, by its index: of those that held nothing, no batch says it.
+    pub fn opened(&self) -> Vec<Option<PathBuf>> {
+        self.table.opened()
     }
 
     /// Ends this run from another thread.

@@ -141,6 +141,16 @@ impl Table {
             .collect()
     }
 
+    /// The path of each file that a pattern leads to and that was opened, or need not be, as nothing can be new in it.
+    pub(super) fn opened(&self) -> Vec<Option<PathBuf>> {
+        let path = |entry: &Entry| match &entry.state {
+            State::Open(reader) => Some(reader.peek().path.clone()),
+            State::Closed(position) => Some(position.path.clone()),
+            State::Waiting(_) | State::Gone => None,
+        };
+        self.files.iter().map(|entry| path(entry).filter(|_| entry.reached)).collect()
+    }
+
     /// Makes `index` the entry of the file at that place on disk.
     pub(super) fn rekey(&mut self, key: FileKey, index: usize) {
         self.by_key.insert(key, index);

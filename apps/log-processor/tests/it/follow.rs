@@ -27,6 +27,21 @@ fn what_is_added_is_passed_on() {
 }
 
 #[test]
+fn a_file_that_stays_empty_is_in_the_report() {
+    let place = Place::new();
+    place.write("app.log", "one\n");
+    place.write("quiet.log", "");
+    let running = place.start("run -i app.log quiet.log -o out --follow --report json");
+    until("the line is there", || place.len("out") == 4);
+    running.signal(Signal::TERM);
+    let report = running.wait().report();
+    assert_eq!(
+        (&report["inputs"][1]["path"], &report["inputs"][1]["lines"]),
+        (&"quiet.log".into(), &0.into())
+    );
+}
+
+#[test]
 fn a_rotated_file_is_read_to_its_end_and_then_the_new_one() {
     let place = Place::new();
     place.write("app.log", "one\n");

@@ -39,6 +39,34 @@ fn the_json_report_says_the_same() {
 }
 
 #[test]
+fn an_empty_input_is_in_the_report() {
+    let place = Place::new();
+    for name in ["a.log", "c.log"] {
+        place.write(name, "");
+    }
+    place.write("b.log", "one\n");
+    place.write_gz("d.gz", "");
+    let paths = |report: serde_json::Value| -> Vec<String> {
+        let inputs = report["inputs"].as_array().unwrap();
+        inputs.iter().map(|input| format!("{} {}", input["path"].as_str().unwrap(), input["lines"])).collect()
+    };
+    assert_reads!(place.done("run -i *.log d.gz - -o out").stdout);
+    let report = place.done("run -i c.log -o out --overwrite --report json").report();
+    assert_eq!(paths(report), ["c.log 0"]);
+    // The runs that follow find them again, empty as they were or longer by now.
+    for lines in [0, 1] {
+        let state = "run -i a.log b.log c.log -o out2 --state state --report json";
+        let report = place.done(state).report();
+        let inputs = paths(report);
+        let names: Vec<_> = inputs.iter().map(|input| input.rsplit('/').next().unwrap()).collect();
+        assert_eq!(inputs.len(), 3, "{inputs:?}");
+        assert!(names.contains(&"a.log 0"), "{names:?}");
+        assert!(names.contains(&format!("c.log {lines}").as_str()), "{names:?}");
+        place.append("c.log", "two\n");
+    }
+}
+
+#[test]
 fn a_filter_keeps_what_it_says() {
     let place = Place::new();
     place.write(
