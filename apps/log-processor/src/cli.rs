@@ -77,7 +77,9 @@ Exit codes:
 impl Keys {
     /// The configuration that flags and file make together.
     pub(crate) fn resolve(self) -> Result<Config, ConfigError> {
-        let file = self.config.as_deref().map(Settings::load).transpose()?.unwrap_or_default();
-        Config::new(self.settings.over(file))
+        match self.config {
+            Some(file) => Config::load(&file, self.settings),
+            None => Config::new(self.settings),
+        }
     }
 }

@@ -86,6 +86,48 @@ fn a_filter_in_a_file_is_shown_with_its_line_and_column() {
 }
 
 #[test]
+fn a_value_that_makes_no_sense_is_named_with_its_line_and_column() {
+    let mut errors = String::new();
+    for line in [
+        "max-line = '9MiB'",
+        "checkpoint-every = 0",
+        "workers = 65",
+        "sync = true",
+        "append = true\noverwrite = true",
+        "input = []",
+        "output = ''",
+    ] {
+        // Of two lines with one key the file would be no TOML.
+        let rest = ["input = ['a.log']", "output = 'out'"];
+        let rest: Vec<_> = rest.into_iter().filter(|other| !line.starts_with(&other[..5])).collect();
+        errors += &refused(&format!("{}\n{line}\n", rest.join("\n")));
+    }
+    insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn a_place_in_the_file_is_named_for_what_comes_from_there() {
+    let place = Place::new();
+    place.write("a.log", "one\n");
+    place.write(
+        "pipeline.toml",
+        "input = 'a.log'\noutput = 'out'\nworkers = 99\nsync = true\nfilter = 'level >'\n",
+    );
+    let said = |flags: &str| {
+        let ended = place.run(&format!("check -c pipeline.toml {flags}"));
+        (ended.code(), ended.stderr)
+    };
+    let (code, error) = said("--state state -f exists(level) --workers 98");
+    assert_eq!(code, Some(2));
+    assert!(!error.contains("pipeline.toml"), "the flag is at fault: {error}");
+    let (code, error) = said("--state state --workers 2 -f exists(level)");
+    assert_eq!((code, error.as_str()), (Some(0), ""), "what a flag replaces does not matter");
+    let (code, error) = said("--workers 2 -f exists(level)");
+    assert_eq!(code, Some(2));
+    assert!(error.starts_with("error: pipeline.toml:4:8: "), "{error}");
+}
+
+#[test]
 fn a_filter_on_the_command_line_is_shown_with_its_column() {
     let place = Place::new();
     let mut command = place.command("run -i a.log -o out -f");

@@ -1,0 +1,105 @@
+//! Why a run cannot be configured as somebody wants it.
+
+use std::io;
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+
+use super::MOST_WORKERS;
+use crate::filter::FilterError;
+
+/// Why a run cannot be configured like this. Names the place and what would be right.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}; check the path given to --config", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not TOML, or a key or a value in it is not one of ours.
+    #[error("{}:{line}:{column}: {message}\n{}", path.display(), excerpt(text, *line, *column))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1, in characters.
+        column: usize,
+        /// What is wrong, and what the valid keys or values are.
+        message: String,
+        /// The line itself.
+        text: String,
+    },
+    /// Nothing to read.
+    #[error("no input: name files with --input PATH, or - for standard input (`input = [\"..\"]` in a file)")]
+    NoInput,
+    /// A name that is none.
+    #[error("{key} is empty: give it a path, or - for standard {stream}")]
+    EmptyPath {
+        /// The key.
+        key: &'static str,
+        /// What `-` means there.
+        stream: &'static str,
+    },
+    /// Nowhere to write.
+    #[error(
+        "no output: name a file with --output PATH, or - for standard output (`output = \"..\"` in a file)"
+    )]
+    NoOutput,
+    /// Two answers to one question.
+    #[error("append and overwrite exclude each other: give one of them")]
+    AppendAndOverwrite,
+    /// The filter is not one.
+    #[error("the filter cannot be read:\n{0}")]
+    Filter(FilterError),
+    /// A size outside its range.
+    #[error("{key} is {given}, which is outside {least} to {most}")]
+    Size {
+        /// The key.
+        key: &'static str,
+        /// What was given.
+        given: ByteSize,
+        /// The smallest that works.
+        least: ByteSize,
+        /// The largest that works.
+        most: ByteSize,
+    },
+    /// Each worker has a batch in memory and a thread.
+    #[error("workers is {given}, which is outside 1 to {MOST_WORKERS}; leave it out for one for each core")]
+    Workers {
+        /// What was given.
+        given: usize,
+    },
+    /// `sync` makes checkpoints durable, and there are none.
+    #[error("--sync has nothing to make durable without --state DIR: give a folder for the checkpoints too")]
+    SyncWithoutState,
+}
+
+// === impl ConfigError ===
+
+impl ConfigError {
+    /// The key whose value is at fault.
+    pub(super) fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreadable { .. } | Self::File { .. } => None,
+            Self::NoInput => Some("input"),
+            Self::NoOutput => Some("output"),
+            Self::EmptyPath { key, .. } | Self::Size { key, .. } => Some(key),
+            // The one that is more likely to do harm.
+            Self::AppendAndOverwrite => Some("overwrite"),
+            Self::Filter(_) => Some("filter"),
+            Self::Workers { .. } => Some("workers"),
+            Self::SyncWithoutState => Some("sync"),
+        }
+    }
+}
+
+/// The line with a caret under the column.
+fn excerpt(text: &str, line: usize, column: usize) -> String {
+    let margin = line.to_string().len();
+    format!("{line} | {text}\n{:margin$} | {:>column$}", "", "^")
+}
