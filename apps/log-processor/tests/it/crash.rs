@@ -16,7 +16,7 @@ pub(crate) fn arguments(output: &str, more: &str) -> String {
 }
 
 /// How many checkpoints a run makes at least: batches of 256 KiB.
-const CHECKPOINTS: u64 = 20;
+const CHECKPOINTS: u64 = 12;
 
 /// Keeps about a line in twenty, so that most of the time there is something written and not flushed.
 pub(crate) const FEW_LINES: &str = "--parse plain -f message=~\"^[0-9]*77\"";
@@ -39,7 +39,7 @@ pub(crate) fn numbered_logs() -> Place {
     let mut number = 0;
     for name in ["app.log", "old.log", "new.log"] {
         let mut content = Vec::new();
-        while content.len() < 2 << 20 {
+        while content.len() < 1 << 20 {
             content.extend_from_slice(format!("{number} ").as_bytes());
             content.extend_from_slice(lines[number % lines.len()]);
             content.push(b'\n');

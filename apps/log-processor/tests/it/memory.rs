@@ -67,7 +67,7 @@ fn lines_that_grow_as_records_stay_within_the_bound_however_many_workers_there_a
         (line(b'\n', 10_000), 2 * MIB, "--format json"),
         (line(1, MIB - 1), 8 * MIB, "--format json --workers 64"),
         (line(0xff, MIB - 1), 6 * MIB, "--format logfmt --workers 8"),
-        (line(1, 3 * MIB - 1), 18 * MIB, "--format json --max-line 3MiB --workers 8"),
+        (line(1, 3 * MIB - 1), 9 * MIB, "--format json --max-line 3MiB --workers 8"),
         (line(0xff, 3 * MIB - 1), 6 * MIB, "--format raw --max-line 3MiB"),
         (vec![1; MIB], 8 * MIB, "--format json"),
     ] {
