@@ -62,7 +62,8 @@ After a crash:
 
 Signals:
   SIGINT and SIGTERM end the reading; what was read is written, the checkpoint saved, the report
-  printed. A second signal ends the process at once (exit code 130 or 143).
+  printed. Another one, half a second later or more, ends the process at once (exit code 130 or
+  143).
 
 The report goes to standard output, or to standard error where the records go to standard output.
 

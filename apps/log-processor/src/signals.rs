@@ -1,7 +1,8 @@
-//! The first signal asks the run to end, the second ends the process.
+//! The first signal asks the run to end, a later one ends the process.
 
 use std::io;
 use std::process;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -13,8 +14,12 @@ struct Signals {
     terminate: Signal,
 }
 
-/// Listens from now on; the future completes with the first signal. A second one ends the process at
-/// once, with the exit code that a shell would show for it (130, 143), whatever the run is doing and
+/// Signals that come closer together than this are one request: `timeout` and others send theirs to the process and
+/// to its group, so that it comes twice. Nobody asks again so soon.
+const ONE_REQUEST: Duration = Duration::from_millis(500);
+
+/// Listens from now on; the future completes with the first signal. One that comes [`ONE_REQUEST`] later or more ends
+/// the process at once, with the exit code that a shell would show for it (130, 143), whatever the run is doing and
 /// whether or not the future is still polled.
 ///
 /// Must be called in a multi-thread runtime: the listener needs a thread that the run does not block.
@@ -31,8 +36,13 @@ pub(crate) fn first() -> io::Result<impl Future<Output = ()>> {
         signals.next().await;
         // The run may be past the point where it listens; then the second signal is what is left.
         let _ = came.send(());
-        let signal = signals.next().await;
-        process::exit(128 + signal.as_raw_value());
+        let asked = Instant::now();
+        loop {
+            let signal = signals.next().await;
+            if asked.elapsed() >= ONE_REQUEST {
+                process::exit(128 + signal.as_raw_value());
+            }
+        }
     });
     Ok(async {
         let _ = first.await;

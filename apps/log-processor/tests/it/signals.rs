@@ -55,6 +55,29 @@ fn a_second_signal_aborts() {
 }
 
 #[test]
+fn signals_that_come_at_once_are_one_request() {
+    let place = Place::new();
+    place.write("in", "a line that nobody reads yet\n".repeat(100_000));
+    // What `timeout` does, which ended the process in the middle of its work.
+    let mut child = place
+        .command("run -i in -o - --report json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    // Of two kinds, because signals of one kind that are pending together count as one anyway.
+    for signal in [Signal::TERM, Signal::INT] {
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+    let ended: Ended = child.wait_with_output().unwrap().into();
+    assert_eq!(ended.code(), Some(0), "{ended:#?}");
+    let [read, written, ..] = ended.totals();
+    assert_eq!(read, written, "what was read was written");
+}
+
+#[test]
 fn two_signals_abort_a_run_that_has_read_everything_and_cannot_write() {
     let place = Place::new();
     // Few enough batches that all are read although none can be written.
