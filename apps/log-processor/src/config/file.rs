@@ -22,7 +22,7 @@ impl File {
         let text = fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let settings = toml::from_str(&text).map_err(|error| {
-            let message = with_nearest(error.message().replace("unknown field", "unknown key"));
+            let message = with_nearest(in_plain_words(error.message()));
             error_at(path, &text, error.span().map_or(0, |span| span.start), message)
         })?;
         Ok(Self { path: path.to_owned(), text, settings })
@@ -53,6 +53,20 @@ fn error_at(path: &Path, text: &str, offset: usize, message: String) -> ConfigEr
         message,
         text: text[start..].lines().next().unwrap_or_default().to_owned(),
     }
+}
+
+/// Without the names that things have in programs.
+fn in_plain_words(message: &str) -> String {
+    [
+        ("unknown field", "unknown key"),
+        ("floating point `", "number `"),
+        ("expected usize", "expected a whole number from 1 on"),
+        ("expected path string", "expected a path in quotes"),
+        ("expected a string", "expected text in quotes"),
+        ("expected a boolean", "expected true or false"),
+    ]
+    .into_iter()
+    .fold(message.to_owned(), |message, (technical, plain)| message.replace(technical, plain))
 }
 
 /// Adds to "unknown key `x`, expected one of `a`, `b`" which of them was meant, if one is near.

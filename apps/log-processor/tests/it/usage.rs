@@ -71,6 +71,22 @@ fn a_value_of_the_wrong_type_is_named_with_its_line() {
 }
 
 #[test]
+fn values_of_the_wrong_type_are_told_in_plain_words() {
+    let mut errors = String::new();
+    for line in [
+        "output = 3",
+        "workers = 1.5",
+        "workers = -1",
+        "follow = 'yes'",
+        "input = ['a', 3]",
+        "max-line = 1.5",
+    ] {
+        errors += &refused(&format!("{line}\n"));
+    }
+    insta::assert_snapshot!(errors);
+}
+
+#[test]
 fn what_is_not_toml_is_shown() {
     insta::assert_snapshot!(refused("input = ['a.log'\noutput = 'out'\n"));
 }
