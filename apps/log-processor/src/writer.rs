@@ -278,10 +278,11 @@ impl Writer {
         self.totals.bytes_read += processed.counts.bytes;
     }
 
-    /// What this run has done so far, for people who look into a state file.
+    /// What this run has done when what is on its way to the system is there, for people who look into a state file:
+    /// a commit flushes before it saves.
     fn counts(&self) -> BTreeMap<String, u64> {
         let Totals { read, written, filtered, .. } = self.totals;
-        [("read", read), ("written", written), ("filtered", filtered)]
+        [("read", read), ("written", written + self.unflushed.lines()), ("filtered", filtered)]
             .map(|(name, lines)| (name.to_owned(), lines))
             .into()
     }
@@ -367,6 +368,11 @@ impl Unflushed {
             self.batches.pop_front();
         }
         flushed
+    }
+
+    /// How many lines there are.
+    fn lines(&self) -> u64 {
+        self.batches.iter().map(|(_, lines)| lines).sum()
     }
 
     /// How many lines never will.

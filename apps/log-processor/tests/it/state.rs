@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::place::{Place, until};
+use crate::place::{Ended, Place, until};
 
 const ARGUMENTS: &str = "run -i in -o out --state state --report json";
 
@@ -38,6 +38,58 @@ fn what_was_done_is_not_done_again() {
     let place = done_once();
     assert_eq!(place.done(ARGUMENTS).totals(), [0, 0, 0, 0]);
     assert_eq!(place.text("out"), "one\ntwo\n");
+}
+
+#[test]
+fn a_checkpoint_counts_what_it_speaks_of() {
+    let place = done_once();
+    let state: serde_json::Value = serde_json::from_slice(&fs::read(checkpoint(&place)).unwrap()).unwrap();
+    assert_eq!(
+        state["checkpoint"]["counts"],
+        serde_json::json!({ "read": 2, "written": 2, "filtered": 0 }),
+        "lines that were flushed for this checkpoint are written"
+    );
+}
+
+#[test]
+fn a_state_that_may_not_be_written_is_refused_by_a_check_too() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = done_once();
+    let permit =
+        |name: &str, mode| fs::set_permissions(place.path(name), PermissionsExt::from_mode(mode)).unwrap();
+    // The administrator may write everywhere, so the program runs as somebody else.
+    let is_root = rustix::process::geteuid().is_root();
+    let program = PathBuf::from(place.command("").get_program());
+    fs::copy(program, place.path("program")).unwrap();
+    let run = |command: &str| -> Ended {
+        let user = if is_root { "setpriv --reuid 65534 --regid 65534 --clear-groups " } else { "" };
+        let script = format!("exec {user}./program {command}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).current_dir(place.path("")).output().unwrap().into()
+    };
+    fs::create_dir(place.path("closed")).unwrap();
+    for name in ["in", "state/checkpoint.json", "state/lock"] {
+        permit(name, 0o444);
+    }
+    for name in ["closed", "state", "program"] {
+        permit(name, 0o555);
+    }
+    permit("", 0o755);
+    fs::create_dir(place.path("open")).unwrap();
+    permit("open", 0o777);
+    let mut said = String::new();
+    for arguments in [
+        "-i in -o open/out --state closed",
+        "-i in -o open/out --state closed/state",
+        "-i in -o out --state state",
+    ] {
+        let (checked, ran) = (run(&format!("check {arguments}")), run(&format!("run {arguments}")));
+        assert_eq!((checked.code(), ran.code()), (Some(2), Some(2)), "{checked:#?} {ran:#?}");
+        assert_eq!(checked.stderr, ran.stderr, "{arguments}");
+        said += &checked.stderr;
+    }
+    insta::assert_snapshot!(said);
 }
 
 #[test]

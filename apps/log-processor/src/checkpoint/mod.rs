@@ -4,6 +4,8 @@
 //! mixture. It says which version wrote it and what it should hash to; whatever is not exactly as it was written is
 //! refused by name. A state that was guessed would lose lines or double them, and nobody would learn of it.
 
+mod error;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions, TryLockError},
@@ -11,9 +13,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use self::error::StateError;
 use crate::{
     fault,
     input::{FileKey, Fingerprint, Phase, Position},
@@ -54,84 +58,6 @@ pub struct StateDir {
     sync: bool,
     /// Held, never read: the system unlocks it when the process ends, however it ends.
     _lock: File,
-}
-
-/// Why a state cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StateError {
-    /// The folder above is missing.
-    #[error("state folder {} cannot be made: {} does not exist; make that first", dir.display(), parent.display())]
-    NoParent {
-        /// The state's folder.
-        dir: PathBuf,
-        /// The one above.
-        parent: PathBuf,
-    },
-    /// The system refused something.
-    #[error("state folder {}: cannot {action}: {source}", dir.display())]
-    Io {
-        /// The state's folder.
-        dir: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// Another run is using it.
-    #[error("state folder {} is in use by another run; wait for its end, or give this one a folder of its own", dir.display())]
-    InUse {
-        /// The state's folder.
-        dir: PathBuf,
-    },
-    /// It is not what was written.
-    #[error(
-        "state {} is damaged: {reason}; restore it, or remove it and the output to start from the beginning",
-        path.display()
-    )]
-    Damaged {
-        /// The state's file.
-        path: PathBuf,
-        /// How that was seen.
-        reason: String,
-    },
-    /// A later version of this program wrote it.
-    #[error(
-        "state {} is of version {found}, this program knows {VERSION}; use the program that wrote it, or a later one",
-        path.display()
-    )]
-    Newer {
-        /// The state's file.
-        path: PathBuf,
-        /// Its version.
-        found: u64,
-    },
-    /// An earlier version of this program wrote it, and saved less than this one needs.
-    #[error(
-        "state {} is of version {found}, this program writes {VERSION} and cannot go on from there; finish with the \
-         program that wrote it, or remove the state and the output to start from the beginning", path.display()
-    )]
-    Older {
-        /// The state's file.
-        path: PathBuf,
-        /// Its version.
-        found: u64,
-    },
-    /// It belongs to a pipeline with other settings.
-    #[error(
-        "state {} belongs to another pipeline: {setting} was {}, now it is {}; give this one a folder of its own",
-        path.display(), quoted(was), quoted(is)
-    )]
-    Foreign {
-        /// The state's file.
-        path: PathBuf,
-        /// The first setting that differs.
-        setting: String,
-        /// Its value in the state.
-        was: Option<String>,
-        /// Its value now.
-        is: Option<String>,
-    },
 }
 
 /// The layout of the state file: every change of it raises this number. Nothing older is taken up.
@@ -180,6 +106,11 @@ impl Checkpoint {
             position.unended = None;
         }
     }
+}
+
+/// Whether files can be made in a folder, told without making one.
+fn writable(folder: &Path) -> io::Result<()> {
+    Ok(access(folder, Access::WRITE_OK)?)
 }
 
 // === impl StateDir ===
@@ -231,15 +162,23 @@ impl StateDir {
                 Some(parent) if !parent.is_dir() => {
                     Err(StateError::NoParent { dir: dir.to_owned(), parent: parent.to_owned() })
                 }
-                _ => Ok(None),
+                parent => {
+                    writable(parent.unwrap_or(Path::new("."))).map(|()| None).map_err(failed("be made"))
+                }
             };
         }
-        if let Ok(lock) = File::open(dir.join(LOCK))
-            && matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
-        {
-            return Err(StateError::InUse { dir: dir.to_owned() });
+        match OpenOptions::new().write(true).open(dir.join(LOCK)) {
+            Ok(lock) if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) => {
+                return Err(StateError::InUse { dir: dir.to_owned() });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                writable(dir).map_err(failed("open its lock file"))?;
+            }
+            opened => drop(opened.map_err(failed("open its lock file"))?),
         }
-        read(dir, settings)
+        let saved = read(dir, settings)?;
+        writable(dir).map_err(failed("write a new checkpoint"))?;
+        Ok(saved)
     }
 
     /// What the run before saved; none if there was none.
@@ -333,10 +272,6 @@ fn hash(text: &str) -> String {
 
 fn first_difference(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Option<String> {
     was.keys().chain(is.keys()).find(|setting| was.get(*setting) != is.get(*setting)).cloned()
-}
-
-fn quoted(value: &Option<String>) -> String {
-    value.as_ref().map_or_else(|| "not given".to_owned(), |value| format!("`{value}`"))
 }
 
 #[cfg(test)]
@@ -478,7 +413,7 @@ mod tests {
         assert_snapshot!(said.join("\n"), @r"
         state folder STATE is in use by another run; wait for its end, or give this one a folder of its own
         state folder STATE/no/state cannot be made: STATE/no does not exist; make that first
-        state folder STATE/file: cannot open its lock file: Not a directory (os error 20)
+        state folder STATE/file: cannot open its lock file: Not a directory (os error 20); give a folder, or a name that is still free
         ");
     }
 
