@@ -2,7 +2,7 @@
 
 use forebay_pool::Pool;
 
-use super::{CAPACITY, Contender, Load, Measured};
+use super::{CAPACITY, Contender, Item, Load, Measured};
 
 pub(super) const CONTENDER: Contender = Contender {
     name: "forebay",
@@ -19,7 +19,7 @@ fn measure(load: &Load) -> Measured {
         let pool = Pool::builder()
             .workers(load.workers)
             .queue(CAPACITY)
-            .handler(move |_: usize| {
+            .handler(move |_: Item| {
                 let done = done.clone();
                 async move { work.run(&done).await }
             })
@@ -27,7 +27,7 @@ fn measure(load: &Load) -> Measured {
             .expect("a runtime is there");
         load.produce(pool.producer(), async |tx, share| {
             for item in 0..share {
-                tx.send(item).await.expect("the pool is open");
+                tx.send(Item(item)).await.expect("the pool is open");
             }
         })
         .await;

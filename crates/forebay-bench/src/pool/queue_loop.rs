@@ -2,7 +2,7 @@
 
 use tokio::task::JoinSet;
 
-use super::{CAPACITY, Contender, Load, Measured};
+use super::{CAPACITY, Contender, Item, Load, Measured};
 
 pub(super) const CONTENDER: Contender = Contender {
     name: "loop",
@@ -16,7 +16,7 @@ pub(super) const CONTENDER: Contender = Contender {
 fn measure(load: &Load) -> Measured {
     load.drive(async move |done| {
         let work = load.work;
-        let (tx, rx) = forebay_queue::bounded::<usize>(CAPACITY);
+        let (tx, rx) = forebay_queue::bounded::<Item>(CAPACITY);
         let mut workers = JoinSet::new();
         for _ in 0..load.workers {
             let (mut rx, done) = (rx.clone(), done.clone());
@@ -28,7 +28,7 @@ fn measure(load: &Load) -> Measured {
         }
         load.produce(tx, async |tx, share| {
             for item in 0..share {
-                tx.send(item).await.expect("the workers outlive the producers");
+                tx.send(Item(item)).await.expect("the workers outlive the producers");
             }
         })
         .await;
