@@ -61,6 +61,14 @@
 //! A handler that computes for long would hold up the runtime's other tasks: with [`cpu`](Builder::cpu) the workers have
 //! threads of their own, whatever the form.
 //!
+//! # More than one pool
+//!
+//! | I have | use |
+//! | --- | --- |
+//! | several steps in a row, each with its own number of workers | [`Pipeline`] |
+//! | one item for several readers, some of which may not lose any | [`Tee`] |
+//! | a tower service that should run a stated number of calls at once | [`PoolLayer`] |
+//!
 //! # What becomes of an item
 //!
 //! | handler takes, source | done | error, panic, timeout | aborted at the deadline of a shutdown |
