@@ -306,6 +306,8 @@ impl Changes {
         if let Some(older) = older {
             table.get_mut(older).retiring = true;
         }
+        // Before the news that the older one is finished: else a checkpoint in between would know neither.
+        outbox.extend(table.begin(index).map(Step::Batch));
         self.said.remove(path);
         self.bindings.insert(path.to_owned(), index);
         self.watch_target(path);

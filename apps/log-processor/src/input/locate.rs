@@ -4,14 +4,15 @@
 //!
 //! 1. the same file (device, inode, first line, bytes before the position) at its path;
 //! 2. the same file under another name in the same folder: it was renamed, as by rotation;
-//! 3. the same bytes in another file, at the path or under a name that begins with it: it was replaced by a copy,
-//!    copied and truncated, or compressed.
+//! 3. the same bytes in another file, at the path or under a name that begins with it (without what rotation put
+//!    behind it: what was `app.log.1` is compressed to `app.log.2.gz`): it was replaced by a copy, copied and
+//!    truncated, or compressed.
 //!
 //! Nothing else is taken for it. In particular a file that merely stands at the path is not.
 
 use std::{
     cmp::Reverse,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File, Metadata},
     io,
     path::{Path, PathBuf},
@@ -43,22 +44,41 @@ struct Age {
 impl Folders {
     /// Where reading goes on behind `position`; none if neither the file nor a copy is there.
     pub(super) fn locate(&mut self, position: &Position) -> Option<PathBuf> {
+        self.locate_same(position).or_else(|| self.locate_any_copy(position, &HashSet::new()))
+    }
+
+    /// The file itself, wherever it is by now.
+    pub(super) fn locate_same(&mut self, position: &Position) -> Option<PathBuf> {
         if is_same(&position.path, position) {
             return Some(position.path.clone());
         }
-        let renamed = position.key.and_then(|key| {
-            self.beside(&position.path).with_key(key).find(|path| is_same(path, position)).map(Path::to_owned)
-        });
-        renamed
-            .or_else(|| is_copy(&position.path, position).then(|| position.path.clone()))
-            .or_else(|| self.locate_copy(position))
+        // Of a file of which nothing was read only the place on disk is known, which may be another one's by now.
+        let home = origin(&position.path);
+        let may_be = |path: &Path| position.offset > 0 || is_rotation(&home, path);
+        self.beside(&position.path)
+            .with_key(position.key?)
+            .find(|path| may_be(path) && is_same(path, position))
+            .map(Path::to_owned)
     }
 
-    fn locate_copy(&mut self, position: &Position) -> Option<PathBuf> {
+    /// A copy, at its path or beside it, that is none of the files in `taken`.
+    pub(super) fn locate_any_copy(
+        &mut self,
+        position: &Position,
+        taken: &HashSet<FileKey>,
+    ) -> Option<PathBuf> {
+        let is_free =
+            |path: &Path| fs::metadata(path).is_ok_and(|metadata| !taken.contains(&FileKey::of(&metadata)));
+        (is_free(&position.path) && is_copy(&position.path, position))
+            .then(|| position.path.clone())
+            .or_else(|| self.locate_copy(position, taken))
+    }
+
+    fn locate_copy(&mut self, position: &Position, taken: &HashSet<FileKey>) -> Option<PathBuf> {
         self.beside(&position.path)
-            .named_after(&position.path)
+            .named_after(&origin(&position.path))
+            .filter(|(path, metadata)| *path != position.path && !taken.contains(&FileKey::of(metadata)))
             .map(|(path, _)| path)
-            .filter(|path| **path != position.path)
             .find(|path| is_copy(path, position))
             .cloned()
     }
@@ -152,7 +172,7 @@ pub(crate) fn all_found<'a>(mut positions: impl Iterator<Item = &'a Position>) -
 
 /// Another file beside that of `position`, named after it, that holds what was read of it; in its folder as it is now.
 pub(super) fn locate_copy(position: &Position) -> Option<PathBuf> {
-    Folders::default().locate_copy(position)
+    Folders::default().locate_copy(position, &HashSet::new())
 }
 
 fn is_same(path: &Path, position: &Position) -> bool {
@@ -193,6 +213,16 @@ fn suffix(home: &Path, path: &Path) -> Option<String> {
     path.file_name()?.to_str()?.strip_prefix(home.file_name()?.to_str()?).map(str::to_owned)
 }
 
+/// The path that a rotated file had first; the path itself if it is not named so.
+fn origin(path: &Path) -> PathBuf {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.match_indices(['.', '-', '_'])
+        .filter(|(at, _)| *at > 0)
+        .map(|(at, _)| path.with_file_name(&name[..at]))
+        .find(|home| is_rotation(home, path))
+        .unwrap_or_else(|| path.to_owned())
+}
+
 /// Whether `path` is named as rotation names what stood at `home`: `.1`, `-20260131`, `.2026-01-31T12.gz`.
 pub(super) fn is_rotation(home: &Path, path: &Path) -> bool {
     suffix(home, path).is_some_and(|suffix| {
@@ -218,6 +248,31 @@ mod tests {
         for name in ["app.log", "app.log.bak", "app.log.gz", "app.logger", "other.log.1", "app.log1"] {
             assert!(!is(name), "{name}");
         }
+    }
+
+    #[test]
+    fn rotated_files_have_an_origin() {
+        for (name, home) in [
+            ("l/app.log.1", "l/app.log"),
+            ("app.log.12.gz", "app.log"),
+            ("app-2026-01-31.gz", "app"),
+            ("app.log", "app.log"),
+            (".1", ".1"),
+        ] {
+            assert_eq!(origin(Path::new(name)), Path::new(home));
+        }
+    }
+
+    #[test]
+    fn file_of_which_nothing_was_read_is_found_under_its_next_name() {
+        let folder = tempfile::tempdir().expect("the tests need a folder to write to");
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("app.log.2"), "line\n").expect("the folder is ours");
+        let key = fs::metadata(path("app.log.2")).map(|metadata| FileKey::of(&metadata)).ok();
+        let located =
+            |name: &str| Folders::default().locate(&Position { key, ..Position::start(&path(name)) });
+        assert_eq!(located("app.log.1"), Some(path("app.log.2")));
+        assert_eq!(located("other.log"), None, "its place on disk is another one's now");
     }
 
     #[test]

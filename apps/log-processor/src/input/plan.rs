@@ -56,14 +56,21 @@ impl Plan {
         let mut plan = Self::default();
         let mut taken: HashSet<FileKey> = except.into_iter().collect();
         let mut folders = Folders::default();
-        let found: Vec<Option<(PathBuf, FileKey)>> = positions
+        let mut found: Vec<Option<(PathBuf, FileKey)>> = positions
             .iter()
             .map(|position| {
-                let path = folders.locate(position)?;
+                let path = folders.locate_same(position)?;
                 let key = FileKey::of(&fs::metadata(&path).ok()?);
                 taken.insert(key).then_some((path, key))
             })
             .collect();
+        // Only then copies: what is another one's file is no copy.
+        for (position, found) in positions.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+            *found = folders.locate_any_copy(position, &taken).and_then(|path| {
+                let key = FileKey::of(&fs::metadata(&path).ok()?);
+                taken.insert(key).then_some((path, key))
+            });
+        }
         for (position, found) in positions.iter().zip(found) {
             match found {
                 Some((path, key)) => plan.go_on(position, (path, key), &mut folders, &reached, &mut taken),

@@ -128,17 +128,22 @@ impl Table {
         self.by_key.get(&key).copied()
     }
 
-    /// Where each file stands that has been begun.
+    /// Where each file stands, also one that was not begun: else nobody would know it again when it is rotated before
+    /// the first of its lines is settled.
     pub(super) fn positions(&self) -> Vec<Option<Arc<Position>>> {
-        let position = |entry: &Entry| match &entry.state {
-            State::Waiting(Start::Behind(position)) | State::Closed(position) => Some(position.clone()),
-            State::Open(reader) => Some(reader.peek().clone()),
-            State::Waiting(_) | State::Gone => None,
-        };
-        self.files
-            .iter()
-            .map(|entry| position(entry).filter(|position| position.offset > 0).map(Arc::new))
-            .collect()
+        let mut positions: Vec<_> = self.files.iter().map(|entry| entry.position().map(Arc::new)).collect();
+        for (key, index) in &self.by_key {
+            if let State::Waiting(Start::File(path)) = &self.files[*index].state {
+                positions[*index] = Some(Arc::new(Position { key: Some(*key), ..Position::start(path) }));
+            }
+        }
+        positions
+    }
+
+    /// The news that a file was found, with nothing read of it yet.
+    pub(super) fn begin(&mut self, index: usize) -> Option<Batch> {
+        let end = self.files[index].position()?;
+        Some(self.batch(index, None, Vec::new(), end))
     }
 
     /// The path of each file that a pattern leads to and that was opened, or need not be, as nothing can be new in it.
@@ -308,6 +313,15 @@ impl Entry {
     /// A file that some pattern leads to.
     pub(super) fn new(state: State) -> Self {
         Self { state, behind: None, retiring: false, reached: true }
+    }
+
+    /// Where it stands; none if it has no place on disk.
+    fn position(&self) -> Option<Position> {
+        match &self.state {
+            State::Waiting(Start::Behind(position)) | State::Closed(position) => Some(position.clone()),
+            State::Open(reader) => Some(reader.peek().clone()).filter(|position| position.key.is_some()),
+            State::Waiting(_) | State::Gone => None,
+        }
     }
 }
 

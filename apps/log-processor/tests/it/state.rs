@@ -295,3 +295,40 @@ fn a_file_of_a_glob_that_cannot_be_read_is_named_and_goes_on_when_it_can() {
     place.done(arguments);
     assert_eq!(place.text("out"), "a1\nb1\nb2\na2\n");
 }
+
+#[test]
+fn a_file_that_was_empty_and_then_rotated_is_not_lost() {
+    let place = Place::new();
+    place.write("app.log", "one\n");
+    let arguments = "run -i app.log -o out --state state";
+    place.done(arguments);
+    fs::rename(place.path("app.log"), place.path("app.log.1")).unwrap();
+    place.write("app.log", "");
+    // Finishes the old file, and finds nothing in the new one.
+    place.done(arguments);
+    place.append("app.log", "two\n");
+    fs::rename(place.path("app.log.1"), place.path("app.log.2")).unwrap();
+    fs::rename(place.path("app.log"), place.path("app.log.1")).unwrap();
+    place.write("app.log", "three\n");
+    place.done(arguments);
+    assert_eq!(place.text("out"), "one\ntwo\nthree\n");
+}
+
+#[test]
+fn a_rotated_file_that_is_compressed_under_its_next_name_is_not_written_again() {
+    let place = Place::new();
+    let content: String = (0..1000).map(|n| format!("line number {n}\n")).collect();
+    place.write("app.log", &content);
+    let arguments = "run -i app.log* -o out --state state";
+    place.done(arguments);
+    fs::rename(place.path("app.log"), place.path("app.log.1")).unwrap();
+    place.write("app.log", "");
+    place.done(arguments);
+    // As logrotate does with `delaycompress`.
+    place.write_gz("app.log.2.gz", &content);
+    fs::remove_file(place.path("app.log.1")).unwrap();
+    fs::rename(place.path("app.log"), place.path("app.log.1")).unwrap();
+    place.write("app.log", "new\n");
+    place.done(arguments);
+    assert!(place.text("out") == content + "new\n", "{}", place.text("out").len());
+}
