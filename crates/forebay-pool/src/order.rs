@@ -167,11 +167,14 @@ impl<R> Book<R> {
                 self.ready.notified().await;
                 continue;
             };
-            if let Err(refused) = output.send(ordered).await {
-                if self.unsent.fetch_add(1, Ordering::AcqRel) == 0 {
-                    tracing::warn!("nobody takes the ordered results; they are dropped");
+            match output.send(ordered).await {
+                Ok(sent) => drop_contained(sent),
+                Err(refused) => {
+                    if self.unsent.fetch_add(1, Ordering::AcqRel) == 0 {
+                        tracing::warn!("nobody takes the ordered results; they are dropped");
+                    }
+                    drop_contained(refused);
                 }
-                drop_contained(refused);
             }
             self.outstanding.fetch_sub(1, Ordering::AcqRel);
             // There is room in the window, or nothing left to wait for.

@@ -134,7 +134,9 @@ impl<T: Send + 'static> Shared<T> {
 
     /// Waits until nothing waits and nothing is in anybody's hands.
     pub(crate) async fn idle(&self) {
-        self.intake.when_idle(|| self.resubmit.as_ref().map_or(0, Resubmit::backlog) == 0).await;
+        let idle = self.intake.when_idle(|| self.resubmit.as_ref().map_or(0, Resubmit::backlog) == 0);
+        // A source that has spent the caller's budget says pending, and has something all the same.
+        tokio::task::unconstrained(idle).await;
     }
 
     /// The hands of worker `id`, who may be new.

@@ -277,6 +277,7 @@ impl<T: Send + 'static> Supervisor<T> {
 impl<T: Send + 'static> Drop for Supervisor<T> {
     fn drop(&mut self) {
         // After a run nobody is left. Dropped in the middle, it cancels the workers before it says that it did.
+        self.shared.cancel_all();
         drop(std::mem::take(&mut self.workers));
         self.shared.enter(Phase::Closed);
     }

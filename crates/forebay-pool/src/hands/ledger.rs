@@ -73,6 +73,8 @@ pub(super) struct Ledger<T> {
     watcher: Option<Waker>,
     /// Whether the worker is inside a poll of a handler that was lent its delivery.
     polling: bool,
+    /// Out of the inbox for a moment, to be looked at.
+    away: usize,
     /// How many settlements of lent deliveries the source is being told of right now.
     telling: usize,
 }
@@ -143,6 +145,7 @@ impl<T> Ledger<T> {
             watcher: None,
             polling: false,
             telling: 0,
+            away: 0,
         }
     }
 
@@ -185,13 +188,27 @@ impl<T> Ledger<T> {
         self.kept.insert(given.delivery)
     }
 
-    /// Takes out what lies in the inbox, to be put back or kept at once.
+    /// Takes out what lies in the inbox, to be looked at; it is held all the same.
+    pub(super) fn take_away(&mut self) -> Given<T> {
+        let given = self.take_inbox();
+        self.away += 1;
+        given
+    }
+
+    /// Takes out what lies in the inbox, to be kept at once.
     pub(super) fn take_inbox(&mut self) -> Given<T> {
         self.inbox.pop().expect("a run starts with a delivery in the inbox")
     }
 
-    /// Puts it back.
+    /// Keeps what was taken away.
+    pub(super) fn keep_away(&mut self, given: Given<T>) {
+        self.away -= 1;
+        let _ = self.keep_whole(given);
+    }
+
+    /// Puts back what was taken away.
     pub(super) fn put_inbox(&mut self, given: Given<T>) {
+        self.away -= 1;
         self.inbox.push(given);
     }
 
@@ -349,7 +366,7 @@ impl<T> Ledger<T> {
         let (back, rest) = if let Some(delivery) = self.kept.take() {
             if let RunEnd::Done = run_end {
                 let done = Verdict::Leaves { became: Became::Completed, end: End::Ack, discard: false };
-                return self.follow(Back::Kept(delivery), done);
+                return self.follow_and_tell(Back::Kept(delivery), done);
             }
             let has_item = delivery.item().is_some();
             let (attempt, after) = (delivery.attempt(), Duration::ZERO);
@@ -359,7 +376,14 @@ impl<T> Ledger<T> {
         } else {
             return Finish::Nothing;
         };
-        self.follow(back, terms.judge(run_end, rest))
+        self.follow_and_tell(back, terms.judge(run_end, rest))
+    }
+
+    /// What follows, and what the source is to be told of it.
+    fn follow_and_tell(&mut self, back: Back<T>, verdict: Verdict) -> Finish<T> {
+        let finish = self.follow(back, verdict);
+        self.telling += usize::from(matches!(finish, Finish::Ended(_)));
+        finish
     }
 
     /// The attempt number of the present run, if it left its item.
@@ -381,7 +405,9 @@ impl<T> Ledger<T> {
 
     /// What the present run was lent and gave back.
     fn take_come_back(&mut self) -> Option<(Lent<T>, CameBack<T>)> {
-        while let Some(receipt) = self.lent_to_run.pop() {
+        // In their order: what is tried again is the same batch.
+        while !self.lent_to_run.is_empty() {
+            let receipt = self.lent_to_run.remove(0);
             if let Some(came_back) = self.lent_mut(receipt).and_then(|lent| lent.came_back.take()) {
                 return Some((self.lent.remove(slab_key(receipt)), came_back));
             }
@@ -420,6 +446,8 @@ impl<T> Ledger<T> {
     /// Returns what was given and not started on.
     pub(super) fn return_inbox(&mut self) -> Option<Ended<T>> {
         let Given { delivery, key, place } = self.inbox.pop()?;
+        // It was for this item, and must not meet the next one.
+        self.cancelled = false;
         let became = Became::Returned;
         self.tally.count(became);
         let attempt = delivery.attempt();
@@ -449,12 +477,12 @@ impl<T> Ledger<T> {
 
     /// How many items are in hand.
     pub(super) fn held(&self) -> usize {
-        self.inbox.len() + usize::from(self.kept.is_some()) + self.lent.len()
+        self.inbox.len() + self.away + usize::from(self.kept.is_some()) + self.lent.len()
     }
 
     /// Nothing is in hand, nor on its way from here to the source.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.held() == 0 && self.telling == 0
+        self.held() == 0 && self.telling == 0 && self.lent_to_run.is_empty()
     }
 
     /// Whether a handler is at work.

@@ -175,7 +175,7 @@ impl<T> Hands<T> {
     /// Starts a run by value with a copy of the item, so that the item is there if the run fails.
     pub(crate) fn keep_copy(&self, copy: impl FnOnce(&T) -> T) -> T {
         // The copying is not our code, and not done under the lock. If it panics, the run ends like that.
-        let given = self.lock().take_inbox();
+        let given = self.lock().take_away();
         let whole = KeptWhole { hands: self, given: Some(given) };
         let item = whole.given.as_ref().and_then(|given| given.delivery.item());
         copy(item.expect("a source hands out deliveries that have their item"))
@@ -183,7 +183,7 @@ impl<T> Hands<T> {
 
     /// Looks at what lies in the inbox.
     pub(crate) fn inspect<R>(&self, look: impl FnOnce(&Delivery<T>) -> R) -> R {
-        let given = self.lock().take_inbox();
+        let given = self.lock().take_away();
         let whole = KeptWhole { hands: self, given: Some(given) };
         let seen = look(&whole.given.as_ref().expect("it was just put there").delivery);
         whole.put_back();
@@ -261,6 +261,10 @@ impl<T> Hands<T> {
         if self.terms.keyed {
             self.settlements.release(self.lock().release());
         }
+        // The worker waits with what is tried again, and does not come by the intake meanwhile.
+        if again.is_some() && (self.settlements.is_open() || self.settlements.has_released()) {
+            self.settlements.ring();
+        }
         again
     }
 
@@ -282,6 +286,7 @@ impl<T> Hands<T> {
             Finish::Ended(Ended { became, settlement, key, place, .. }) => {
                 self.deposit(became);
                 self.tell_source(settlement);
+                self.lock().told();
                 self.end_place(place, became);
                 self.settlements.release(key.into_iter());
                 None
@@ -411,7 +416,7 @@ impl<T> KeptWhole<'_, T> {
 impl<T> Drop for KeptWhole<'_, T> {
     fn drop(&mut self) {
         if let Some(given) = self.given.take() {
-            let _ = self.hands.lock().keep_whole(given);
+            self.hands.lock().keep_away(given);
         }
     }
 }

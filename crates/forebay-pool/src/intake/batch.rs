@@ -87,6 +87,9 @@ impl<V> Forming<V> {
         // What they weighed stays with the batch: it is only complete a little sooner.
         out.extend(self.items.extract_if(.., |value| wanted(value)));
         out.extend(put_off.map(|(value, _)| value));
+        if self.items.is_empty() {
+            self.weight = 0;
+        }
     }
 }
 

@@ -151,6 +151,9 @@ impl<T> Stock<T> {
                 tally.dead_lettered += 1;
                 tally.panics += 1;
                 tally.telling += 1;
+                drop(tally);
+                let place = self.order.as_ref().map(|(order, _)| order.begin());
+                self.end_places(std::iter::once(place), Became::DeadLettered);
                 return Err((delivery, panic));
             }
         };
@@ -248,6 +251,11 @@ impl<T> Stock<T> {
         if let Some(batch) = &mut self.batch {
             batch.remove(|given| given.key == Some(key), &mut free);
         }
+        let (found, others) = std::mem::take(&mut self.ready)
+            .into_iter()
+            .partition::<Vec<_>, _>(|given| given.key == Some(key));
+        self.ready = others.into();
+        free.extend(found);
         // The others were free to start, and occupied their key from then on.
         if let Some(gate) = &mut self.gate {
             free.iter().for_each(|_| gate.release(key));

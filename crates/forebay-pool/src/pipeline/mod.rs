@@ -122,6 +122,7 @@ impl<P> Pipeline<P> {
         if let Some(first) = self.stages.first() {
             first.pool.close();
         }
+        self.resume();
     }
 
     /// Changes the number of workers of a stage, as [`Pool::resize`](crate::Pool::resize). Says whether there is a

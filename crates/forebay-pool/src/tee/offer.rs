@@ -46,10 +46,6 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
         }
         let Some(item) = slot.as_ref() else { return Ok(()) };
         self.hand_to_sinks(item, &leads, &mut round).await?;
-        for (branch, to) in branches.iter().zip(&leads) {
-            branch.still_there(to.as_deref())?;
-        }
-
         let mut queued: Vec<_> =
             (0..branches.len()).filter(|&at| branches[at].takes(leads[at].as_deref())).collect();
         let Some(last) = queued.pop() else {
@@ -58,6 +54,9 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
             return Ok(());
         };
         let clones: Vec<T> = queued.iter().map(|_| item.clone()).collect();
+        for (branch, to) in branches.iter().zip(&leads) {
+            branch.still_there(to.as_deref())?;
+        }
         for (at, clone) in queued.into_iter().zip(clones) {
             let given = branches[at].give(leads[at].as_deref(), places[at].take(), clone);
             round.taken[at] = given.map_err(|(error, _)| error)?;

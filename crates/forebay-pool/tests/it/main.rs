@@ -57,6 +57,7 @@ mod returning;
 mod panics;
 
 /// Services are asked whether they are ready before an item is taken.
+mod second_reading; // what a second reading found
 mod service;
 
 /// Settlements go on while all workers are busy.
