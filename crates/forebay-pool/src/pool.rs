@@ -109,7 +109,8 @@ impl<T: Send + 'static, P> Pool<T, P> {
         self.shared.resize(workers);
     }
 
-    /// Starts no item from now on, until [`resume`](Self::resume). What is in work is finished.
+    /// Takes no item from now on, until [`resume`](Self::resume). What is in work is finished, and what a worker
+    /// [tries again](crate::OnFailure::Retry) it goes on trying.
     ///
     /// The source is not asked meanwhile, so a queue fills up and its senders meet what it does when it is full.
     /// When this returns no further item is taken; called by what runs inside of a poll of the source, when that

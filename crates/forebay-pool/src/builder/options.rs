@@ -232,6 +232,8 @@ impl<I, H> Builder<I, H> {
     /// A key is remembered until it could start a full burst again, and at most 65 536 keys are: when so many were
     /// started within that time, nothing is taken until one of them is forgotten.
     ///
+    /// An item that its worker [tries again](crate::OnFailure::Retry) has started, and is not counted anew.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -28,6 +28,8 @@ pub(super) struct State<T> {
     source: Option<Box<dyn Source<Item = T>>>,
     /// Nothing more is handed out, for ever: the source ended, broke, or the pool stopped.
     ended: bool,
+    /// The source has nothing more, and the pool ends with what is in stock.
+    exhausted: bool,
     /// The source was told to accept nothing new.
     closed: bool,
     /// The source is neither asked nor told anything until the supervisor says so.
@@ -126,6 +128,7 @@ impl<T: Send + 'static> State<T> {
         let mut state = Self {
             source: Some(source),
             ended: false,
+            exhausted: false,
             closed: false,
             unavailable: false,
             settling: false,
@@ -301,6 +304,7 @@ impl<T: Send + 'static> State<T> {
 
     fn ask_source(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
         while !self.ended
+            && !self.exhausted
             && !self.unavailable
             && self.pause == Pause::No
             && let Some(demand) = NonZeroUsize::new(self.demand())
@@ -319,7 +323,10 @@ impl<T: Send + 'static> State<T> {
             }
             match polled {
                 Ok(Poll::Pending) => break,
-                Ok(Poll::Ready(Ok(0))) => self.end(afterwards),
+                Ok(Poll::Ready(Ok(0))) => {
+                    self.exhausted = true;
+                    self.end_if_dry(afterwards);
+                }
                 Ok(Poll::Ready(Ok(_))) if self.out.is_empty() => {
                     self.break_off(
                         SourceError::Broken("it said that it handed out items, but did not".into()),
@@ -353,13 +360,22 @@ impl<T: Send + 'static> State<T> {
         while !self.ended
             && self.pause == Pause::No
             && let Some(seat) = self.next_seat(asker)
-            && stock.give(&self.seats[seat].hands, now, idle, self.closed)
+            && stock.give(&self.seats[seat].hands, now, idle, self.closed || self.exhausted)
         {
             self.served(seat, asker, afterwards);
             some = true;
         }
         self.stock = Some(stock);
+        self.end_if_dry(afterwards);
         some
+    }
+
+    /// Ends once the source has nothing more and nothing of it is in stock.
+    fn end_if_dry(&mut self, afterwards: &mut Afterwards<T>) {
+        let dry = self.exhausted && self.stock.as_ref().is_none_or(|stock| stock.is_empty());
+        if dry && !self.ended {
+            self.end(afterwards);
+        }
     }
 
     /// Calls the supervisor if something will be due before it looks.

@@ -136,6 +136,10 @@ impl<T> Stock<T> {
         self.account.lock().is_at_rest()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.account.lock().held == 0
+    }
+
     /// Takes in what the source handed out.
     ///
     /// # Errors

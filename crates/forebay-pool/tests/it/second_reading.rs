@@ -21,6 +21,61 @@ async fn settle_down() {
     }
 }
 
+/// The example in the docs of `Source`: it says that it has ended although the pool has its items.
+struct Numbers(std::ops::Range<u32>);
+
+impl Source for Numbers {
+    type Item = u32;
+
+    fn poll_next(
+        &mut self,
+        _: &mut Context<'_>,
+        max: NonZeroUsize,
+        out: &mut Vec<Delivery<u32>>,
+    ) -> Poll<Result<usize, SourceError>> {
+        let before = out.len();
+        out.extend(self.0.by_ref().take(max.get()).map(Delivery::unsettled));
+        Poll::Ready(Ok(out.len() - before))
+    }
+
+    fn poll_settled(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn close(&mut self) {
+        self.0.end = self.0.start;
+    }
+
+    fn redelivers(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_of_a_source_that_has_ended_are_worked_on() {
+    let pool = Pool::builder().workers(1).batch(100, S).source(Numbers(0..10));
+    let pool =
+        pool.handler_batch(async |batch: Vec<Delivery<u32>>| batch.into_iter().for_each(Delivery::ack));
+    let report = pool.start().expect("all is given").finish().await;
+    assert_eq!(report.completed, 10, "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_of_a_source_that_has_ended_wait_for_their_key() {
+    let pool = Pool::builder().workers(2).per_key(1).source(Numbers(0..10));
+    let pool = pool.handler(async |_: u32| sleep(Duration::from_millis(1)).await).key(|_| 1);
+    let report = pool.start().expect("all is given").finish().await;
+    assert_eq!(report.completed, 10, "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn prefetched_items_of_a_source_that_has_ended_are_worked_on() {
+    let pool = Pool::builder().workers(2).prefetch(4).source(Numbers(0..10));
+    let pool = pool.handler(async |_: u32| sleep(Duration::from_millis(1)).await);
+    let report = pool.start().expect("all is given").finish().await;
+    assert_eq!(report.completed, 10, "{report}");
+}
+
 /// The first one panics when it is dropped.
 struct Bomb(u32);
 
