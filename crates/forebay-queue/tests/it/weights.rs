@@ -361,3 +361,16 @@ async fn call_of_the_last_handle_keeps_the_queue_open_while_it_waits() {
     drop(call);
     assert_eq!((rx.recv().await, rx.recv().await), (Some(5), None));
 }
+
+#[test]
+fn next_sender_that_leaves_is_not_waited_for() {
+    let (tx, mut rx) = weighing(10).build();
+    tx.try_send(8).expect("there is room");
+    let mut next = Driver::new(tx.send(5));
+    let mut other = Driver::new(tx.send(4));
+    next.assert_pending();
+    other.assert_pending();
+    drop(next);
+    rx.try_recv().expect("it is there");
+    assert_eq!(other.assert_ready(), Ok(Sent::Stored));
+}
