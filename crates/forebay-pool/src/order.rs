@@ -25,6 +25,23 @@ use crate::hands::{Became, Settlements};
 
 /// What is handed on for each item, in the order in which the items came; see
 /// [`handler_ordered`](crate::Builder::handler_ordered).
+///
+/// ```
+/// use forebay_pool::{Gap, Ordered, Pool};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (tx, mut results) = forebay_queue::bounded(10);
+/// let half = async |n: u32| if n % 2 == 0 { Ok(n / 2) } else { Err("odd") };
+/// let pool = Pool::builder().workers(2).queue(10).handler_ordered(tx, half).start()?;
+/// pool.produce(8).await?;
+/// pool.produce(7).await?;
+/// pool.finish().await;
+/// assert_eq!(results.recv().await, Some(Ordered::Done(4)));
+/// assert_eq!(results.recv().await, Some(Ordered::Gap(Gap::Failed)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ordered<R> {
@@ -34,7 +51,7 @@ pub enum Ordered<R> {
     Gap(Gap),
 }
 
-/// Why there is no result at a place in the order.
+/// Why there is no result at a place in the order; [`Ordered`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Gap {

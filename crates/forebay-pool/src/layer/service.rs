@@ -16,7 +16,8 @@ type Jobs<S, R> = Job<R, <S as Service<R>>::Response, <S as Service<R>>::Error>;
 /// A service behind a pool of workers. Clones call the same workers through the same line; when the last one is
 /// dropped, it is closed, and the workers end once all calls are answered.
 ///
-/// The handle does not hold the service: that is with the [`PoolWorker`](super::PoolWorker).
+/// The handle does not hold the service: that is with the [`PoolWorker`](super::PoolWorker). The [module](super) has
+/// an example.
 // The bound is for the types of the service's answers and errors, which the line carries.
 pub struct PoolService<S: Service<R>, R> {
     line: Line<S, R>,

@@ -21,6 +21,19 @@ use crate::{Pool, Report};
 
 /// Drives a [`PoolService`](super::PoolService); made by [`PoolLayer::pair`](super::PoolLayer::pair), and to be
 /// spawned. It is ready when the service is closed and all calls are answered.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use forebay_pool::layer::PoolLayer;
+/// use tower::{ServiceExt, service_fn};
+///
+/// let next = service_fn(async |n: u32| Ok::<_, String>(n + 1));
+/// let (service, worker) = PoolLayer::new(2, 10).pair(next).expect("a runtime is there");
+/// let worker = tokio::spawn(worker);
+/// assert_eq!(service.oneshot(1).await.unwrap(), 2); // the last handle, so the workers end
+/// assert_eq!(worker.await.expect("it does not panic").completed, 1);
+/// # }
+/// ```
 #[must_use = "calls are answered only while it is polled, and it owns the workers"]
 pub struct PoolWorker<S: Service<R>, R> {
     driving: Pin<Box<dyn Future<Output = Report> + Send>>,

@@ -49,6 +49,22 @@ pub struct BranchStats {
 }
 
 /// Why a branch of a tee gets nothing more. Only branches that may lose are detached.
+///
+/// ```
+/// use forebay_pool::{Detached, Tee, WhenSlow};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut tee = Tee::builder();
+/// let _file = tee.branch("file", 10, WhenSlow::Hold);
+/// let screen = tee.branch("screen", 10, WhenSlow::Drop);
+/// let tee = tee.build()?;
+/// drop(screen);
+/// tee.send(1).await?;
+/// assert_eq!(tee.stats().branches[1].detached, Some(Detached::Closed));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Detached {
