@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use crate::Delivery;
+use crate::{Delivery, Receipt};
 
 /// Hands out deliveries on demand: the queue in memory, a log on disk, a broker.
 ///
@@ -18,6 +19,12 @@ use crate::Delivery;
 /// 2. `poll_settled` from time to time and after settling, also while there is no demand: a source
 ///    that writes settlements to a disk or a network does it there. It keeps a waker of its own.
 /// 3. `close` once nothing new should come in. What is held is still handed out, then `Ok(0)`.
+///
+/// # Leases
+///
+/// A broker gives a delivery away for a time only, and to somebody else after that. Such a source says so by
+/// [`lease`](Self::lease); its consumer [extends](crate::Settle::extend) what takes longer, and learns from
+/// [`poll_lost`](Self::poll_lost) what it has no longer. Other sources need neither.
 ///
 /// # Example
 ///
@@ -99,6 +106,26 @@ pub trait Source: Send + 'static {
     ///
     /// `true` for sources that keep a copy (disk, broker), `false` for memory.
     fn redelivers(&self) -> bool;
+
+    /// How long a delivery is its consumer's, from when it was handed out or [extended](crate::Settle::extend) last.
+    /// `None`, as by default: until it is settled.
+    ///
+    /// Asked once, when a consumer begins. A consumer extends well before the end, say at a third of it.
+    fn lease(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Reports which deliveries were lost: their leases ran out, or the source took them back. By default none.
+    ///
+    /// - `Ready(n)`, `n >= 1`: the receipts of `n` were appended to `lost`. Each is reported once.
+    /// - `Pending`: `lost` is untouched, and the waker is woken when there is one. It is the waker of `poll_settled`.
+    ///
+    /// What was lost is the source's to deliver again, with the next attempt number. Its old consumer stops working on
+    /// it and does not settle it; should it do so all the same, because it had not heard of it yet, that is ignored. A
+    /// receipt is not used again before it was reported.
+    fn poll_lost(&mut self, _cx: &mut Context<'_>, _lost: &mut Vec<Receipt>) -> Poll<usize> {
+        Poll::Pending
+    }
 }
 
 /// Why a source could not do what it was asked.
@@ -144,5 +171,13 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn redelivers(&self) -> bool {
         (**self).redelivers()
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        (**self).lease()
+    }
+
+    fn poll_lost(&mut self, cx: &mut Context<'_>, lost: &mut Vec<Receipt>) -> Poll<usize> {
+        (**self).poll_lost(cx, lost)
     }
 }
