@@ -54,6 +54,7 @@ pub struct RecordingSourceBuilder<T> {
     next_place: u64,
     ends: bool,
     copy: Option<fn(&T) -> T>,
+    lease: Option<Duration>,
 }
 
 /// The test's end of a [`RecordingSource`]: adds to the script and reads the record. Cloneable.
@@ -106,6 +107,8 @@ pub struct Record {
     pub settlements: Vec<Settlement>,
     /// Which leases were extended.
     pub extensions: Vec<Extension>,
+    /// Which deliveries were settled although they were [lost](Script::lose), or settled before.
+    pub late: Vec<Receipt>,
     /// How often `poll_settled` was called.
     pub settled_polls: usize,
     /// How often `close` was called.
@@ -206,11 +209,15 @@ struct State<T> {
     /// Nothing will be added: the end comes when the steps are done and no delivery is outstanding.
     ends: bool,
     copy: Option<fn(&T) -> T>,
+    lease: Option<Duration>,
+    /// Lost deliveries that the consumer has not heard of.
+    lost: Vec<Receipt>,
     settlements_held: bool,
     settle_errors: VecDeque<SourceError>,
     record: Record,
     next_waker: Option<Waker>,
     settled_waker: Option<Waker>,
+    lost_waker: Option<Waker>,
     /// Tests that wait in [`Script::until`].
     watchers: Vec<Waker>,
     /// To be woken once the lock is released.
@@ -229,7 +236,7 @@ impl<T> RecordingSource<T> {
 
     /// A source with more to its script.
     pub fn builder() -> RecordingSourceBuilder<T> {
-        RecordingSourceBuilder { steps: VecDeque::new(), next_place: 0, ends: true, copy: None }
+        RecordingSourceBuilder { steps: VecDeque::new(), next_place: 0, ends: true, copy: None, lease: None }
     }
 }
 
@@ -306,6 +313,23 @@ impl<T: Send + 'static> Source for RecordingSource<T> {
     fn redelivers(&self) -> bool {
         self.shared.lock().copy.is_some()
     }
+
+    fn lease(&self) -> Option<Duration> {
+        self.shared.lock().lease
+    }
+
+    fn poll_lost(&mut self, cx: &mut Context<'_>, lost: &mut Vec<Receipt>) -> Poll<usize> {
+        let waker = cx.waker().clone();
+        self.shared.change(|state| {
+            if state.lost.is_empty() {
+                state.replaced.extend(state.lost_waker.replace(waker));
+                return Poll::Pending;
+            }
+            let count = state.lost.len();
+            lost.append(&mut state.lost);
+            Poll::Ready(count)
+        })
+    }
 }
 
 impl<T> Drop for RecordingSource<T> {
@@ -353,6 +377,23 @@ impl<T> RecordingSourceBuilder<T> {
         self
     }
 
+    /// Says that deliveries are the consumer's for so long. There is no clock to hold it to that: the test says when
+    /// one is [lost](Script::lose).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use forebay_queue::Source;
+    /// use forebay_testkit::RecordingSource;
+    ///
+    /// let lease = Duration::from_secs(30);
+    /// let (source, _script) = RecordingSource::builder().redelivers().lease(lease).items(["a"]).build();
+    /// assert_eq!(source.lease(), Some(lease));
+    /// ```
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
     fn add(&mut self, what: What<T>) {
         self.steps.push_back(Step { place: self.next_place, what });
         self.next_place += 1;
@@ -367,11 +408,14 @@ impl<T> RecordingSourceBuilder<T> {
             next_place: self.next_place,
             ends: self.ends,
             copy: self.copy,
+            lease: self.lease,
+            lost: Vec::new(),
             settlements_held: false,
             settle_errors: VecDeque::new(),
             record: Record::default(),
             next_waker: None,
             settled_waker: None,
+            lost_waker: None,
             watchers: Vec::new(),
             called: Vec::new(),
             replaced: Vec::new(),
@@ -442,6 +486,26 @@ impl<T> Script<T> {
             state.settle_errors.push_back(error);
             state.call_settled();
         });
+    }
+
+    /// Takes a delivery back from the consumer, as if its lease had run out, and tells it so when it asks. A source that
+    /// [redelivers](RecordingSourceBuilder::redelivers) delivers the item again at once. `false`: the consumer has no
+    /// such delivery.
+    pub fn lose(&self, receipt: Receipt) -> bool {
+        self.shared.change(|state| {
+            let Some(Outstanding { attempt, place, copy }) = state.outstanding.remove(&receipt) else {
+                return false;
+            };
+            state.lost.push(receipt);
+            state.called.extend(state.lost_waker.take());
+            if let Some(value) = copy {
+                state.put_back(place, value, attempt);
+            }
+            if !state.steps.is_empty() || (state.ends && state.outstanding.is_empty()) {
+                state.call_next();
+            }
+            true
+        })
     }
 
     /// What was asked of the source so far.
@@ -531,6 +595,7 @@ impl<T: Send + 'static> Settle<T> for Shared<T> {
     fn settle(&self, receipt: Receipt, item: Option<T>, end: End) {
         let left = self.change(|state| {
             let Some(Outstanding { attempt, place, copy }) = state.outstanding.remove(&receipt) else {
+                state.record.late.push(receipt);
                 return (item, None);
             };
             let with_item = item.is_some();
@@ -538,9 +603,7 @@ impl<T: Send + 'static> Settle<T> for Shared<T> {
             state.record.settlements.push(Settlement { receipt, attempt, end, with_item });
             let (value, left) = if with_item { (item, copy) } else { (copy, None) };
             let left = if goes_back && let Some(value) = value {
-                let at = state.steps.partition_point(|step| step.place < place);
-                let what = What::Item { value, attempt: attempt.saturating_add(1) };
-                state.steps.insert(at, Step { place, what });
+                state.put_back(place, value, attempt);
                 (None, left)
             } else {
                 (value, left)
@@ -575,6 +638,13 @@ impl<T> State<T> {
         self.record.handed_out += 1;
         self.record.most_outstanding = self.record.most_outstanding.max(self.outstanding.len());
         receipt
+    }
+
+    /// Attempt number `attempt` at the item is over, and it is to be delivered again.
+    fn put_back(&mut self, place: u64, value: T, attempt: u32) {
+        let at = self.steps.partition_point(|step| step.place < place);
+        let what = What::Item { value, attempt: attempt.saturating_add(1) };
+        self.steps.insert(at, Step { place, what });
     }
 
     fn call_next(&mut self) {

@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_queue::{Delivery, End, Source, SourceError};
+use forebay_queue::{Delivery, End, Receipt, Source, SourceError};
 use forebay_testkit::{CountingWaker, Driver, RecordingSource, Script, assert_pending, assert_ready};
 
 /// Asks for at most `max`, with a waker that the caller counts.
@@ -207,4 +207,46 @@ fn items_may_ask_the_script() {
     let (_, mut hands) = ask(&mut source, &counter, 1);
     hands.remove(0).ack();
     assert_eq!(script.record().settlements.len(), 2);
+}
+
+#[test]
+fn what_is_lost_is_reported_once_and_delivered_again() {
+    let (mut source, script) =
+        RecordingSource::builder().redelivers().lease(Duration::from_secs(30)).items(["a"]).build();
+    assert_eq!(source.lease(), Some(Duration::from_secs(30)));
+    let (asked, told) = (CountingWaker::new(), CountingWaker::new());
+    let waker = told.waker();
+    let cx = &mut Context::from_waker(&waker);
+    let mut lost = Vec::new();
+    let (_, mut hands) = ask(&mut source, &asked, 1);
+    assert_pending(source.poll_lost(cx, &mut lost));
+    assert_pending(ask(&mut source, &asked, 1).0);
+
+    assert!(script.lose(Receipt::new(0)));
+    assert!(!script.lose(Receipt::new(0)));
+    assert_eq!((told.wakes(), asked.wakes()), (1, 1));
+    assert_eq!(assert_ready(source.poll_lost(cx, &mut lost)), 1);
+    assert_eq!(lost, [Receipt::new(0)]);
+    assert_pending(source.poll_lost(cx, &mut lost));
+
+    let (_, mut again) = ask(&mut source, &asked, 1);
+    assert_eq!((again[0].item(), again[0].attempt()), (Some(&"a"), 2));
+    // The old consumer's word counts no more.
+    hands.remove(0).nack(Duration::ZERO);
+    assert_eq!(script.record().late, [Receipt::new(0)]);
+    again.remove(0).ack();
+    assert_eq!(script.record().ends(), [End::Ack]);
+}
+
+#[test]
+fn a_boxed_source_has_the_leases_of_what_is_in_the_box() {
+    let (source, script) = RecordingSource::builder().lease(Duration::from_secs(30)).items(["a"]).build();
+    let mut source: Box<dyn Source<Item = &str>> = Box::new(source);
+    assert_eq!(Source::lease(&source), Some(Duration::from_secs(30)));
+    let waker = CountingWaker::new().waker();
+    let cx = &mut Context::from_waker(&waker);
+    let mut hands = Vec::new();
+    assert!(source.poll_next(cx, NonZeroUsize::MIN, &mut hands).is_ready());
+    assert!(script.lose(Receipt::new(0)));
+    assert_eq!(assert_ready(Source::poll_lost(&mut source, cx, &mut Vec::new())), 1);
 }
