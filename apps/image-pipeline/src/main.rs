@@ -1,0 +1,3 @@
+//! The program `image-pipeline`.
+
+fn main() {}
