@@ -14,8 +14,6 @@ use crate::input::Position;
 /// A batch may be empty: then it carries nothing but `end`, the news that an input is finished.
 #[derive(Debug)]
 pub struct Batch {
-    /// Place in the order in which batches were read, over all inputs, from 0 without gaps.
-    pub seq: u64,
     /// Which input it came from: an index that [`Inputs`](crate::input::Inputs) gave out, one per file.
     pub input: usize,
     /// The lines.

@@ -1,12 +1,12 @@
 //! Reads, parses, filters and rewrites logs: the library under the program `log-processor`.
 //!
 //! ```text
-//!            thread            Pool: n tasks, each               thread
-//!          ┌────────┐ batches  computing on its own  finished  ┌────────┐ commits
-//!  files ─▶│ reader │─────────▶ thread: parse, ────────────────▶│ writer │─────────▶ output, state
-//!          └────────┘           filter, format                  └────────┘
-//!              ▲                                                    │ in order of arrival
-//!              └──────────────── spare buffers ◀────────────────────┘
+//!            thread              Pool: n workers                 thread
+//!          ┌────────┐ batches  ┌───────────────────┐ in order  ┌────────┐ commits
+//!  files ─▶│ reader │─────────▶│ parse, filter,    │──────────▶│ writer │─────────▶ output, state
+//!          └────────┘          │ format            │           └────────┘
+//!              ▲               └───────────────────┘               │
+//!              └──────────────── spare buffers ◀───────────────────┘
 //! ```
 //!
 //! [`pipeline::run`] is this picture as one function; start reading there. A [`config::Config`] goes in,
@@ -61,7 +61,6 @@ pub mod report;
 // The pipeline and its two ends.
 pub mod pipeline;
 mod reader;
-mod reorder;
 mod writer;
 
 // From files to batches, and from lines to output, with a checkpoint over both.

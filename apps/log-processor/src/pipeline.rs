@@ -1,12 +1,12 @@
 //! The run: from inputs to output, as a pipeline of forebay queues and a forebay pool.
 //!
 //! ```text
-//!            thread            Pool: n tasks, each               thread
-//!          ┌────────┐ batches  computing on its own  finished  ┌────────┐ commits
-//!  files ─▶│ reader │─────────▶ thread: parse, ────────────────▶│ writer │─────────▶ output, state
-//!          └────────┘           filter, format                  └────────┘
-//!              ▲                                                    │ in order of arrival
-//!              └──────────────── spare buffers ◀────────────────────┘
+//!            thread              Pool: n workers                 thread
+//!          ┌────────┐ batches  ┌───────────────────┐ in order  ┌────────┐ commits
+//!  files ─▶│ reader │─────────▶│ parse, filter,    │──────────▶│ writer │─────────▶ output, state
+//!          └────────┘          │ format            │           └────────┘
+//!              ▲               └───────────────────┘               │
+//!              └──────────────── spare buffers ◀───────────────────┘
 //! ```
 //!
 //! **Memory** is bounded by the reader: there are a fixed number of buffers, each of which holds at most
@@ -16,11 +16,13 @@
 //! that it may take has room in a budget beside those before it.
 //!
 //! **Shutdown** has one direction, whatever the reason. The reader ends (end of the inputs, a stop, or
-//! an output that cannot be written any more), so the batches end, so the pool ends, so the finished
-//! batches end, so the writer commits and ends. What was read is always either written or counted as
+//! an output that cannot be written any more), so the batches end, so the pool ends, so its results end,
+//! so the writer commits and ends. What was read is always either written or counted as
 //! not written.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::panic::{self, AssertUnwindSafe};
 use std::path;
 use std::pin::pin;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use forebay::pool::Pool;
-use forebay::queue::{self, Sender};
+use forebay::queue;
 use tokio::{select, task};
 
 use crate::batch::Batch;
@@ -201,7 +203,7 @@ pub async fn run(
     let (spare, spares) = queue::bounded(buffers);
     // Holds the reader back while all workers are busy.
     let (batch, batches) = queue::bounded(WAITING);
-    // Never full, as there are only so many buffers: a worker is free as soon as it is done.
+    // Never full, as there are only so many buffers.
     let (done, finished) = queue::bounded(buffers);
 
     let processor = Arc::new(Processor::new(ProcessorOptions {
@@ -213,11 +215,18 @@ pub async fn run(
     // Reading blocks: a thread of its own.
     let reader = Reader::new(inputs, missing, Arc::clone(&processor), Arc::clone(&observer));
     let mut reader = task::spawn_blocking(move || reader.run(buffers, spares, batch));
-    // Workers take batches by demand and finish them in any order.
-    let pool = Pool::builder()
-        .workers(config.workers.get())
+    // Workers take batches by demand and finish them in any order, and the pool hands on what they made in the order
+    // of reading. Parsing computes: each worker is a thread. Counting lines takes less time than the way to one.
+    let (workers, counts) = (config.workers.get(), processor.only_counts());
+    let pool = if counts { Pool::builder().workers(workers) } else { Pool::builder().cpu(workers) };
+    let pool = pool
         .source(batches)
-        .handler(move |batch| process(Arc::clone(&processor), batch, done.clone()))
+        // As many as there can be: the buffers are the bound.
+        .ordered_window(buffers)
+        .handler_ordered(done, move |batch| {
+            let processor = Arc::clone(&processor);
+            async move { Ok::<_, Infallible>(process(&processor, batch)) }
+        })
         .start()
         .expect("a pool with workers and a source starts");
     // Writing blocks, and its order is that of reading: one thread.
@@ -235,11 +244,11 @@ pub async fn run(
             }
         }
     };
-    pool.finish().await;
+    let worked = pool.finish().await;
     let mut written = writer.await.expect("the writer does not panic");
 
-    if written.batches < read.batches && written.failure.is_none() {
-        written.failure = Some(Failure::Lost { batches: read.batches - written.batches });
+    if worked.completed < read.batches {
+        written.failure.get_or_insert(Failure::Lost);
     }
     let (ended, error) = match written.failure {
         Some(Failure::Commit(CommitError::Output(OutputError::Closed))) => (Ended::OutputClosed, None),
@@ -335,27 +344,24 @@ fn readable(
 
 /// What one worker does with one batch.
 ///
-/// Parsing a quarter of a megabyte takes milliseconds, for which a runtime thread must not be held: it
-/// happens on a thread for blocking work. Counting its lines takes less time than the way there and back.
-///
-/// A panic ends as the batch's outcome, because the writer would wait for ever for a batch of which it
-/// hears nothing.
-async fn process(processor: Arc<Processor>, batch: Batch, done: Sender<Finished>) {
-    let Batch { seq, input, bytes, starts_inside, ends_inside, end } = batch;
+/// A panic is part of the outcome: the pool would contain it, but a gap in its results does not say which bytes of
+/// which input are missing there.
+fn process(processor: &Processor, batch: Batch) -> Finished {
+    let Batch { input, bytes, starts_inside, ends_inside, end } = batch;
     let edges = Edges { starts_inside, ends_inside };
     let length = bytes.len();
-    let is_short = processor.only_counts();
-    let work = move || {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
         fault::point("panic-in-worker");
         processor.process(bytes, edges)
-    };
-    let outcome = if is_short {
-        panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| "it panicked".to_owned())
-    } else {
-        task::spawn_blocking(work).await.map_err(|error| error.to_string())
-    };
-    // Fails only when the writer is gone, and then the run ends as failed.
-    let _ = done.send(Finished { seq, input, edges, length, end, outcome }).await;
+    }));
+    Finished { input, edges, length, end, outcome: outcome.map_err(|panic| said(&*panic)) }
+}
+
+/// What a panic said, if it was in words.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+    words.map_or_else(|| "it panicked".to_owned(), |words| format!("it panicked: {words}"))
 }
 
 /// With a state, inputs are named from the root on: the next run may be started in another folder.

@@ -1,11 +1,12 @@
-//! The last stage: puts batches back into the order in which they were read, writes what is kept, and
-//! commits from time to time.
+//! The last stage: writes what is kept of each batch, in the order in which they were read, and commits from time
+//! to time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay::pool::Ordered;
 use forebay::queue::{Receiver, RecvTimeoutError, Sender};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -15,14 +16,11 @@ use crate::config::Config;
 use crate::input::{BATCH_BYTES, Position, Stopper};
 use crate::pipeline::Observer;
 use crate::process::{Edges, Processed};
-use crate::reorder::Reorder;
 use crate::report::{InputReport, Totals};
 
 /// A batch that a worker is done with.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    /// [`Batch::seq`](crate::batch::Batch::seq).
-    pub(crate) seq: u64,
     /// Which input it came from.
     pub(crate) input: usize,
     /// Whether it begins or ends inside a line.
@@ -43,12 +41,9 @@ pub(crate) struct Writer {
     schedule: Schedule,
     /// Files are never at their end: what a last line without a line end is has been waited for.
     follows: bool,
-    reorder: Reorder<Finished>,
     /// By the index of the input.
     inputs: Vec<Input>,
     totals: Totals,
-    /// How many batches came, in order.
-    batches: u64,
     unflushed: Unflushed,
     /// Once set, nothing more is written: what comes is only counted.
     failure: Option<Failure>,
@@ -59,8 +54,6 @@ pub(crate) struct Writer {
 pub(crate) struct Written {
     pub(crate) inputs: Vec<InputReport>,
     pub(crate) totals: Totals,
-    /// How many batches arrived in order.
-    pub(crate) batches: u64,
     pub(crate) failure: Option<Failure>,
 }
 
@@ -71,8 +64,8 @@ pub(crate) enum Failure {
     Commit(CommitError),
     /// A fault of this program, contained to its batch.
     Panic { path: String, from: u64, to: u64, panic: String },
-    /// A fault of this program: batches that nobody has heard of again.
-    Lost { batches: u64 },
+    /// A fault of this program: a batch that nobody has heard of again.
+    Lost,
 }
 
 /// One input, as far as it came through.
@@ -129,10 +122,8 @@ impl Writer {
             observer,
             schedule,
             follows: config.follow,
-            reorder: Reorder::new(),
             inputs: Vec::new(),
             totals: Totals::default(),
-            batches: 0,
             unflushed: Unflushed::default(),
             failure: None,
         }
@@ -141,7 +132,11 @@ impl Writer {
     /// Writes until no more batches come, then commits for the last time.
     ///
     /// Each buffer goes back to the reader through `spare`.
-    pub(crate) fn run(mut self, mut finished: Receiver<Finished>, spare: Sender<Vec<u8>>) -> Written {
+    pub(crate) fn run(
+        mut self,
+        mut finished: Receiver<Ordered<Finished>>,
+        spare: Sender<Vec<u8>>,
+    ) -> Written {
         let runtime = Handle::current();
         loop {
             let next = match self.schedule.deadline().filter(|_| self.can_commit()) {
@@ -149,45 +144,41 @@ impl Writer {
                 None => runtime.block_on(finished.recv()).ok_or(RecvTimeoutError::Closed),
             };
             match next {
-                Ok(batch) => self.reorder.push(batch.seq, batch),
+                Ok(ordered) => {
+                    let mut buffer = match ordered {
+                        Ordered::Done(batch) => self.take(batch),
+                        // Behind it nothing can be written: there would be lines missing in between.
+                        _ => {
+                            self.fail(Failure::Lost);
+                            Vec::new()
+                        }
+                    };
+                    // What was once long is not kept at that size while it waits.
+                    if buffer.capacity() > 2 * BATCH_BYTES {
+                        buffer = Vec::new();
+                    }
+                    // It fails only when the reader has ended and wants no more buffers.
+                    let _ = spare.try_send(buffer);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(_) => break,
-            }
-            while let Some(batch) = self.reorder.pop() {
-                let mut buffer = self.take(batch);
-                // What was once long is not kept at that size while it waits.
-                if buffer.capacity() > 2 * BATCH_BYTES {
-                    buffer = Vec::new();
-                }
-                // It fails only when the reader has ended and wants no more buffers.
-                let _ = spare.try_send(buffer);
             }
             if self.schedule.is_due(finished.is_empty()) {
                 self.settle(Committer::commit);
             }
         }
         self.settle(Committer::finish);
-        // Behind a batch that never came nothing can be written: the lines would be out of order.
-        let rest: Vec<_> = self.reorder.drain().collect();
-        for batch in rest {
-            if let Ok(processed) = batch.outcome {
-                self.count(batch.input, &batch.end, &processed);
-                self.totals.not_written += processed.counts.kept;
-            }
-        }
         self.totals.not_written += self.unflushed.drop_rest();
         self.totals.bytes_written = self.committer.output().written();
         Written {
             inputs: self.inputs.into_iter().map(|input| input.report).collect(),
             totals: self.totals,
-            batches: self.batches,
             failure: self.failure,
         }
     }
 
     /// Deals with the batch that is next in order, and gives back its buffer.
     fn take(&mut self, batch: Finished) -> Vec<u8> {
-        self.batches += 1;
         self.observer.advanced(batch.length as u64);
         let mut processed = match batch.outcome {
             Ok(processed) => processed,
@@ -306,10 +297,9 @@ impl fmt::Display for Failure {
                 "a worker failed on bytes {from} to {to} of {path} ({panic}): nothing from there on was \
                  written; this is a fault in log-processor, please report it with those bytes"
             ),
-            Failure::Lost { batches } => write!(
-                f,
-                "{batches} batches were lost on the way to the output: nothing behind them was written; \
-                 this is a fault in log-processor, please report it"
+            Failure::Lost => f.write_str(
+                "a batch was lost on the way to the output: nothing behind it was written; this is a fault in \
+                 log-processor, please report it",
             ),
         }
     }

@@ -30,8 +30,6 @@ pub(super) struct Table {
     files: Vec<Entry>,
     /// The youngest entry of each file, for those that have a place on disk.
     by_key: HashMap<FileKey, usize>,
-    /// The number of the next batch.
-    seq: u64,
 }
 
 /// One file.
@@ -143,7 +141,7 @@ impl Table {
     /// The news that a file was found, with nothing read of it yet.
     pub(super) fn begin(&mut self, index: usize) -> Option<Batch> {
         let end = self.files[index].position()?;
-        Some(self.batch(index, None, Vec::new(), end))
+        Some(Self::batch(index, None, Vec::new(), end))
     }
 
     /// The path of each file that a pattern leads to and that was opened, or need not be, as nothing can be new in it.
@@ -219,7 +217,7 @@ impl Table {
             }
             Ok(Progress::Frame(frame)) => {
                 let end = reader.position(Phase::Reading);
-                Outcome::Batch(self.batch(index, Some(frame), std::mem::take(buffer), end))
+                Outcome::Batch(Self::batch(index, Some(frame), std::mem::take(buffer), end))
             }
             Ok(Progress::Pending) => Outcome::Pending,
             Ok(Progress::Ended) if stays => Outcome::Ended(None),
@@ -228,14 +226,14 @@ impl Table {
                 let begun = reader.has_begun();
                 let end = reader.position(Phase::Reading);
                 self.files[index].state = State::Closed(end.clone());
-                Outcome::Left(begun.then(|| self.batch(index, None, Vec::new(), end)), length)
+                Outcome::Left(begun.then(|| Self::batch(index, None, Vec::new(), end)), length)
             }
             Ok(Progress::Ended) => Outcome::Ended(self.close(index, buffer)),
             Err(error) => {
                 let rest = reader.finish(buffer);
                 let end = reader.position(Phase::Reading);
                 self.files[index].state = State::Closed(end.clone());
-                let rest = rest.map(|frame| self.batch(index, Some(frame), std::mem::take(buffer), end));
+                let rest = rest.map(|frame| Self::batch(index, Some(frame), std::mem::take(buffer), end));
                 Outcome::Failed(rest, error)
             }
         }
@@ -266,7 +264,7 @@ impl Table {
         let end = position.read_unended(length, buffer).ok()??;
         self.files[index].state = State::Closed(end.clone());
         let frame = Frame { starts_inside: false, ends_inside: false, is_last: true };
-        Some(self.batch(index, Some(frame), std::mem::take(buffer), end))
+        Some(Self::batch(index, Some(frame), std::mem::take(buffer), end))
     }
 
     /// No name leads to a closed file any more: it need not be remembered.
@@ -280,7 +278,7 @@ impl Table {
             self.by_key.remove(&key);
         }
         let end = Position { phase: Phase::Forgotten, ..position };
-        Some(self.batch(index, None, Vec::new(), end))
+        Some(Self::batch(index, None, Vec::new(), end))
     }
 
     fn close_with(&mut self, index: usize, frame: Option<Frame>, buffer: &mut Vec<u8>) -> Option<Batch> {
@@ -295,15 +293,13 @@ impl Table {
         }
         let frame =
             frame.or(begun.then_some(Frame { starts_inside: inside, ends_inside: false, is_last: true }))?;
-        Some(self.batch(index, Some(frame), std::mem::take(buffer), end))
+        Some(Self::batch(index, Some(frame), std::mem::take(buffer), end))
     }
 
-    fn batch(&mut self, input: usize, frame: Option<Frame>, bytes: Vec<u8>, end: Position) -> Batch {
-        let seq = self.seq;
-        self.seq += 1;
+    fn batch(input: usize, frame: Option<Frame>, bytes: Vec<u8>, end: Position) -> Batch {
         let (starts_inside, ends_inside) =
             frame.map_or((false, false), |frame| (frame.starts_inside, frame.ends_inside));
-        Batch { seq, input, bytes, starts_inside, ends_inside, end: Arc::new(end) }
+        Batch { input, bytes, starts_inside, ends_inside, end: Arc::new(end) }
     }
 }
 
