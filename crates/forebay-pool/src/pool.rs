@@ -168,6 +168,8 @@ impl<T: Send + 'static, P> Pool<T, P> {
     ///
     /// `key` must hash as what `key` returns does: a `str` for a `String`, but not a `u32` for a `u64`.
     ///
+    /// Called by what runs inside of a poll of the source, it cancels when that poll is over, and returns 0.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

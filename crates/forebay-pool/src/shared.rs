@@ -118,11 +118,7 @@ impl<T: Send + 'static> Shared<T> {
         if self.rules.key_of.is_none() {
             return 0;
         }
-        let key = self.rules.seed.hash_one(key);
-        // First what was not given to anybody: what is given meanwhile is then found in somebody's hands.
-        let waiting = self.intake.cancel(key);
-        let all = self.hands().clone();
-        waiting + all.iter().filter(|hands| hands.cancel(key)).count()
+        self.intake.cancel(self.rules.seed.hash_one(key))
     }
 
     pub(crate) fn resubmit(&self, item: T) -> Result<(), ResubmitError<T>> {

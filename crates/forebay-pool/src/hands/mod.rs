@@ -200,11 +200,15 @@ impl<T> Hands<T> {
     /// Cancels what is in hand, if it is one item with this key. `true`: so it is.
     pub(crate) fn cancel(&self, key: KeyHash) -> bool {
         // The lock is released before anybody is woken.
-        let cancelled = self.lock().cancel(key);
+        let (cancelled, begun) = {
+            let mut ledger = self.lock();
+            // The run of that item, or the one before it, but none that begins after it.
+            (ledger.cancel(key), self.runs.begun())
+        };
         let found = cancelled.is_some();
         if found {
             // For what the handler does elsewhere, or without coming to an await.
-            self.runs.end();
+            self.runs.end_up_to(begun);
         }
         if let Some(Some(waker)) = cancelled {
             waker.wake();

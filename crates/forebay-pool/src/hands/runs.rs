@@ -22,9 +22,18 @@ impl Runs {
         self.begun.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Which run began last.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
     /// The run that began last is over.
     pub(crate) fn end(&self) {
-        let begun = self.begun.load(Ordering::Relaxed);
+        self.end_up_to(self.begun());
+    }
+
+    /// That run is over, and so are all before it.
+    pub(super) fn end_up_to(&self, begun: u64) {
         // Release: what the run did is seen by whoever learns that it is over.
         if self.over.fetch_max(begun, Ordering::Release) < begun {
             self.bell.notify_waiters();

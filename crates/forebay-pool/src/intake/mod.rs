@@ -18,15 +18,15 @@
 //! 3. So whenever the lock is released and somebody waits, the source has the lead's waker (or there is an outage,
 //!    and the supervisor will ask). That is the whole defence against lost wake-ups: a lead that is served or
 //!    leaves makes the next one the lead, and the source is asked again on its behalf (rule 2), or the new lead is
-//!    woken to ask (when a waiting worker is cancelled).
+//!    woken to ask (when a waiting worker is cancelled, and when asking on would hold the lock for too long).
 //! 4. A delivery goes into the hands of a worker that waits, and to nobody else. No item lies in the pocket of a
 //!    busy worker, and none is taken that nobody could start. Where there is a stock (`stock.rs`: keys, batches,
 //!    prefetching, ordered results) an item goes through it first; what it holds belongs to no worker, and is bounded.
 //! 5. What is ours to call is called after the lock is released: the wakers of workers and supervisor, the
 //!    destructors of surplus, events. What the source calls while it is polled (a queue's `on_pressure`, the wakers
 //!    of its senders) runs under the lock, so nothing that it can reach through the pool's handle waits for the
-//!    lock: the counters are read without it, and a source that is to be closed from inside its own poll is closed
-//!    by whoever polls it, as soon as it has answered.
+//!    lock: the counters are read without it, and what the handle wants from inside a poll (a source that is to be
+//!    closed, a key that is to be cancelled) is done by whoever polls, as soon as the source has answered.
 //!
 //! Polling outside of the lock would do without rule 5's exceptions. It was left: a worker that comes while another
 //! asks would have to be woken, which costs more than to wait out a poll, and who asks would go on asking for
@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Resume,
     /// Hand out to so many workers, the first ones.
     Resize(usize),
+    /// Set aside what has this key and is not in work, and cancel what is.
+    Cancel(KeyHash),
 }
 
 /// Counts one who waits for the pool to be idle.
@@ -123,7 +125,11 @@ impl<T: Send + 'static> Intake<T> {
             let mut rung = std::pin::pin!(self.idle_bell.notified());
             // From here on the bell is heard, so that one rung after the look is not missed.
             rung.as_mut().enable();
-            if self.with(|state, afterwards| state.is_idle(afterwards) && nothing_waits()) {
+            // Asked from inside a poll it is not idle, and will be told so when that is over.
+            let idle = |state: &mut State<T>, afterwards: &mut Afterwards<T>| {
+                state.is_idle(afterwards) && nothing_waits()
+            };
+            if !self.is_held_here() && self.with(idle) {
                 return;
             }
             rung.await;
@@ -209,9 +215,16 @@ impl<T: Send + 'static> Intake<T> {
         self.with(|state, afterwards| state.ask(None, afterwards));
     }
 
-    /// Sets aside what has this key and was given to nobody yet. Returns how many that were.
+    /// Sets aside what has this key and was given to nobody yet, and cancels what somebody has. Returns how many that
+    /// were; 0 from inside a poll of the source, where it is done when the poll is over.
     pub(crate) fn cancel(&self, key: KeyHash) -> usize {
-        self.with(|state, afterwards| state.cancel(key, afterwards))
+        if self.owes(Command::Cancel(key)) {
+            return 0;
+        }
+        // First what was not given to anybody: what is given meanwhile is then found in somebody's hands.
+        let (waiting, all) =
+            self.with(|state, afterwards| (state.cancel(key, afterwards), state.all_hands()));
+        waiting + all.iter().filter(|hands| hands.cancel(key)).count()
     }
 
     /// The account of what is held here. Takes no other lock.
@@ -229,14 +242,26 @@ impl<T: Send + 'static> Intake<T> {
     ///
     /// From inside a poll of the source (see rule 5) it is done when the poll is over.
     pub(crate) fn obey(&self, command: Command) {
-        // Only this thread itself reads or writes what matters here, so no ordering is needed.
-        if self.holder.load(Ordering::Relaxed) == this_thread() {
-            self.owed.lock().unwrap_or_else(PoisonError::into_inner).push(command);
-            self.is_owing.store(true, Ordering::Relaxed);
-        } else {
+        if !self.owes(command) {
             self.with(|state, afterwards| state.obey(command, afterwards));
             self.ring_idle();
         }
+    }
+
+    /// Leaves a command that comes from inside a poll to whoever polls. `false`: it does not come from there.
+    fn owes(&self, command: Command) -> bool {
+        let inside = self.is_held_here();
+        if inside {
+            self.owed.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+            self.is_owing.store(true, Ordering::Relaxed);
+        }
+        inside
+    }
+
+    /// Does this very thread have the lock?
+    fn is_held_here(&self) -> bool {
+        // Only this thread itself reads or writes what matters here, so no ordering is needed.
+        self.holder.load(Ordering::Relaxed) == this_thread()
     }
 
     /// Goes on after a pause, if it was to last no longer than until `now`.

@@ -15,6 +15,9 @@ use super::stock::Stock;
 use crate::contain::contain;
 use crate::hands::{Given, Hands, Settlements};
 
+/// How many items without a key may be met in one section of the lock.
+const KEYLESS: usize = 64;
+
 /// Something that the supervisor must act on.
 #[derive(Debug)]
 pub(crate) struct Outage {
@@ -108,6 +111,8 @@ pub(super) struct Afterwards<T> {
     /// Those that are only dropped.
     replaced: Vec<Waker>,
     surplus: Vec<Delivery<T>>,
+    /// Where a key is to be cancelled that the stock has been searched for.
+    cancelled: Vec<(Arc<Hands<T>>, KeyHash)>,
     /// What goes no further, and how it ends.
     ended: Vec<(Delivery<T>, End)>,
     /// The supervisor is to look at the time when something is due.
@@ -171,7 +176,17 @@ impl<T: Send + 'static> State<T> {
                 self.ask(None, afterwards);
             }
             Command::Resize(open) => self.resize(open, afterwards),
+            Command::Cancel(key) => {
+                self.cancel(key, afterwards);
+                let hands = self.seats.iter().map(|seat| (Arc::clone(&seat.hands), key));
+                afterwards.cancelled.extend(hands);
+            }
         }
+    }
+
+    /// Of everybody there is, or ever was.
+    pub(super) fn all_hands(&self) -> Vec<Arc<Hands<T>>> {
+        self.seats.iter().map(|seat| Arc::clone(&seat.hands)).collect()
     }
 
     /// Closing twice is closing once.
@@ -292,7 +307,9 @@ impl<T: Send + 'static> State<T> {
         }
         self.serve(asker, false, afterwards);
         loop {
-            self.ask_source(asker, afterwards);
+            if !self.ask_source(asker, afterwards) {
+                break;
+            }
             // What was left to wait for more need not do so, if there is no more. Who led may be served by that, so
             // that the source must be asked for another.
             if !self.serve(asker, true, afterwards) || self.waiting.is_empty() {
@@ -302,7 +319,9 @@ impl<T: Send + 'static> State<T> {
         self.mind_due(afterwards);
     }
 
-    fn ask_source(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
+    /// `false`: there may be more, but others are to have the lock first.
+    fn ask_source(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) -> bool {
+        let mut keyless = 0;
         while !self.ended
             && !self.exhausted
             && !self.unavailable
@@ -333,7 +352,14 @@ impl<T: Send + 'static> State<T> {
                         afterwards,
                     );
                 }
-                Ok(Poll::Ready(Ok(_))) => self.hand_out(asker, afterwards),
+                Ok(Poll::Ready(Ok(_))) => {
+                    keyless += self.hand_out(asker, afterwards);
+                    // They lessen no demand, so a source that always has one would never let go.
+                    if keyless >= KEYLESS {
+                        self.call_asker(afterwards);
+                        return false;
+                    }
+                }
                 Ok(Poll::Ready(Err(error))) => {
                     self.ask_failures = self.ask_failures.saturating_add(1);
                     self.fail(error, self.ask_failures, afterwards);
@@ -341,6 +367,16 @@ impl<T: Send + 'static> State<T> {
                 Err(panic) => self.break_off(panicked(panic), afterwards),
             }
         }
+        true
+    }
+
+    /// Wakes the one on whose behalf the source is asked, to ask it again (rule 3).
+    fn call_asker(&self, afterwards: &mut Afterwards<T>) {
+        let waker = match self.waiting.first() {
+            Some(&lead) => &self.seats[lead].waker,
+            None => &self.supervisor,
+        };
+        afterwards.wakers.extend(waker.clone());
     }
 
     /// How many items there is a use for.
@@ -457,8 +493,9 @@ impl<T: Send + 'static> State<T> {
         }
     }
 
-    /// Rule 4: gives what the source handed out to workers that wait.
-    fn hand_out(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
+    /// Rule 4: gives what the source handed out to workers that wait. Returns how many items had no key to be found.
+    fn hand_out(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) -> usize {
+        let mut keyless = 0;
         afterwards.recovered |= std::mem::take(&mut self.ask_failures) > 0;
         let mut out = std::mem::take(&mut self.out);
         let demand = self.demand();
@@ -468,6 +505,7 @@ impl<T: Send + 'static> State<T> {
                     tracing::error!(%panic, "key of an item panicked; it is dead-lettered");
                     let reason = format!("its key panicked: {panic}");
                     afterwards.ended.push((delivery, End::DeadLetter { reason }));
+                    keyless += 1;
                 }
             } else if let Some(seat) = self.next_seat(asker).filter(|_| index < demand) {
                 self.seats[seat].hands.give(Given { delivery, key: None, place: None });
@@ -478,6 +516,7 @@ impl<T: Send + 'static> State<T> {
         }
         self.out = out;
         self.serve(asker, false, afterwards);
+        keyless
     }
 
     /// Is there nothing to wait for: has the source confirmed all, or will it never?
@@ -588,6 +627,7 @@ impl<T> Afterwards<T> {
         self.wakers.is_empty()
             && self.replaced.is_empty()
             && self.surplus.is_empty()
+            && self.cancelled.is_empty()
             && self.ended.is_empty()
             && !self.recovered
     }
@@ -595,6 +635,9 @@ impl<T> Afterwards<T> {
     /// The lock is released. Returns of how many ends the source was told.
     pub(super) fn run(self) -> usize {
         self.wakers.into_iter().for_each(Waker::wake);
+        for (hands, key) in self.cancelled {
+            hands.cancel(key);
+        }
         if self.recovered {
             tracing::debug!("source is available again");
         }
@@ -624,6 +667,7 @@ impl<T> Default for Afterwards<T> {
             wakers: Vec::new(),
             replaced: Vec::new(),
             surplus: Vec::new(),
+            cancelled: Vec::new(),
             ended: Vec::new(),
             rearm: false,
             recovered: false,

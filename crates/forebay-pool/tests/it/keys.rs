@@ -8,7 +8,7 @@ use forebay_queue::{Delivery, End, bounded};
 use forebay_testkit::{RecordingSource, Script};
 use proptest::prelude::*;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -514,4 +514,26 @@ proptest! {
             prop_assert!(watch.started.values().all(|numbers| numbers.is_sorted()));
         }
     }
+}
+
+/// What cannot be given to anybody lessens no demand, so nothing else would end the asking.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_always_panics_holds_up_nobody() {
+    let (source, script) = RecordingSource::new((0..1000).map(|n| (1_u8, n)));
+    let pool = Pool::builder()
+        .workers(2)
+        .source(source)
+        .handler(|_: Item| async {})
+        .key(|_| -> u8 { panic!("no key") })
+        .start()
+        .unwrap();
+    // A task among others, which has its turn between those of the workers.
+    let other = tokio::spawn(async move {
+        script.until(|record| record.handed_out > 0).await;
+        script.record().handed_out
+    });
+    let met = other.await.unwrap();
+    assert!(met <= 64 * 4, "{met} items in a turn or two");
+    let report = timeout(SECOND, pool.finish()).await.expect("somebody asks on");
+    assert_eq!(report.dead_lettered, 1000);
 }
