@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::Refused;
+use super::{Refused, container};
 
 /// A format, known by its first bytes and never by a file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,6 +70,8 @@ pub struct Header {
     pub is_progressive: bool,
     /// Passes of a JPEG, 1 for everything else.
     pub scans: u32,
+    /// Of a JPEG, of all channels as they are stored: subsampled, and in whole blocks.
+    pub(super) samples: u64,
 }
 
 /// Reads the header, and nothing else, of a picture.
@@ -78,9 +80,14 @@ pub struct Header {
 ///
 /// [`Refused::NotAPicture`] if the first bytes are unknown, [`Refused::Unsupported`] for a format that is
 /// known and not read, [`Refused::Truncated`] or [`Refused::Damaged`] where the header is not whole.
+///
+/// ```
+/// use image_pipeline::picture::{Refused, probe};
+///
+/// assert_eq!(probe(b"<!DOCTYPE html>"), Err(Refused::NotAPicture));
+/// ```
 pub fn probe(bytes: &[u8]) -> Result<Header, Refused> {
-    let _ = bytes;
-    Err(Refused::NotAPicture)
+    container::open(bytes).map(|container| container.header)
 }
 
 // === impl Format ===
@@ -157,7 +164,7 @@ impl Header {
         if self.orientation.swaps_sides() { (self.height, self.width) } else { (self.width, self.height) }
     }
 
-    /// Width times height.
+    /// Width times height; some formats' headers can claim more than any memory holds.
     pub fn pixels(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }

@@ -15,8 +15,18 @@ mod refused;
 mod render;
 mod settings;
 
+mod codec;
+mod colour;
+mod container;
+mod exif;
+mod filter;
+mod orient;
+mod pixels;
+mod resample;
+
 pub use header::{Colour, Format, Header, Orientation, probe};
+pub use pixels::Pixels;
 pub use plan::{Plan, plan, reduce};
 pub use refused::Refused;
-pub use render::{Picture, Pixels, Stage, Times, codecs, decode, encode, render, resize};
+pub use render::{Picture, Stage, Times, codecs, decode, encode, render, resize};
 pub use settings::{Filter, Limits, Settings, Size, Target};

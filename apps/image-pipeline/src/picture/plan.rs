@@ -1,14 +1,38 @@
-use super::{Format, Header, Limits, Refused, Settings};
+use super::{Colour, Filter, Format, Header, Limits, Refused, Settings, Size, Target};
+
+/// A picture is decoded at a reduced scale only if that leaves this many times the pixels wanted, a side:
+/// the rest is for the better filter. Measured against a reduction of the whole picture; see
+/// `docs/quality.md` of this program.
+const SPARE: f64 = 1.0;
+
+/// What codecs hold beside pixels: tables, windows, and a page for every small thing. In bytes.
+const FIXED: u64 = 2 << 20;
 
 /// What will be done to one picture, decided from its header.
+///
+/// ```no_run
+/// use image_pipeline::picture::{Limits, Settings, Size, plan, probe};
+///
+/// let bytes = std::fs::read("photo.jpg")?;
+/// let settings = Settings { size: Size::Fit(400, 400), ..Settings::default() };
+/// let plan = plan(&probe(&bytes)?, &settings, &Limits::default())?;
+/// println!("{}x{} needs {} bytes", plan.width(), plan.height(), plan.weight());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    pub(super) header: Header,
-    pub(super) denominator: u32,
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) format: Format,
-    pub(super) weight: u64,
+    header: Header,
+    /// Decoded at one in so many: 1, 2, 4 or 8.
+    denominator: u32,
+    /// Of the result, as it is seen.
+    width: u32,
+    height: u32,
+    /// Two sides stand out and are cut off.
+    is_cut: bool,
+    format: Format,
+    /// How many copies of the result's pixels filters and orientation need beside it.
+    copies: u64,
+    weight: u64,
 }
 
 /// Decides scale, size and format for a picture, and knows its weight before anything is allocated.
@@ -17,8 +41,42 @@ pub struct Plan {
 ///
 /// [`Refused::TooManyPixels`], [`Refused::TooManyScans`], [`Refused::TooHeavy`] or [`Refused::TooLarge`].
 pub fn plan(header: &Header, settings: &Settings, limits: &Limits) -> Result<Plan, Refused> {
-    let _ = (header, settings, limits);
-    Err(Refused::NotAPicture)
+    let (pixels, limit) = (header.pixels(), limits.max_pixels);
+    if pixels > limit {
+        return Err(Refused::TooManyPixels { pixels, limit });
+    }
+    if header.scans > limits.max_scans {
+        return Err(Refused::TooManyScans { scans: header.scans, limit: limits.max_scans });
+    }
+    let format = match settings.format {
+        Target::Jpeg => Format::Jpeg,
+        Target::Png => Format::Png,
+        Target::WebP => Format::WebP,
+        Target::Keep => match header.format {
+            kept @ (Format::Jpeg | Format::Png | Format::WebP) => kept,
+            Format::Gif | Format::Tiff => Format::Png,
+        },
+    };
+    let (width, height) = wanted(header.upright(), settings.size);
+    let limit = longest_side(format);
+    if width.max(height) > limit {
+        return Err(Refused::TooLarge { width, height, format, limit });
+    }
+    let is_blurred = settings.filters.iter().any(|filter| !matches!(filter, Filter::Grayscale));
+    let mut plan = Plan {
+        header: header.clone(),
+        denominator: 1,
+        width,
+        height,
+        is_cut: matches!(settings.size, Size::Fill(..)),
+        format,
+        copies: if is_blurred { 3 } else { 1 },
+        weight: 0,
+    };
+    plan.denominator = plan.best_denominator();
+    plan.weight = plan.weigh();
+    let needs = plan.weight;
+    reduce(&plan, limits.max_weight).ok_or(Refused::TooHeavy { needs, budget: limits.max_weight })
 }
 
 /// The same picture decoded smaller, so that it weighs at most `budget` bytes: less sharp, but possible.
@@ -26,13 +84,59 @@ pub fn plan(header: &Header, settings: &Settings, limits: &Limits) -> Result<Pla
 /// The size of the result becomes smaller too where the reduced picture no longer fills it. `None` where
 /// the format cannot be decoded at a reduced scale, or not small enough.
 pub fn reduce(plan: &Plan, budget: u64) -> Option<Plan> {
-    (plan.weight <= budget).then(|| plan.clone())
+    let mut reduced = plan.clone();
+    while reduced.weight > budget {
+        if reduced.header.format != Format::Jpeg || reduced.denominator == 8 {
+            return None;
+        }
+        reduced.denominator *= 2;
+        // Nothing is enlarged, so the result is at most what is decoded.
+        let (_, _, part_width, part_height) = reduced.part();
+        let (width, height) = reduced.stored();
+        let shrink = (part_width / f64::from(width)).min(part_height / f64::from(height)).min(1.0);
+        (reduced.width, reduced.height) = (scaled(reduced.width, shrink), scaled(reduced.height, shrink));
+        reduced.weight = reduced.weigh();
+    }
+    Some(reduced)
+}
+
+/// The size of the result, from the size of the picture as it is seen.
+fn wanted((width, height): (u32, u32), size: Size) -> (u32, u32) {
+    let by_width = |wanted: u32| f64::from(wanted.max(1)) / f64::from(width);
+    let by_height = |wanted: u32| f64::from(wanted.max(1)) / f64::from(height);
+    match size {
+        Size::Keep => (width, height),
+        Size::Fit(w, h) => {
+            let shrink = by_width(w).min(by_height(h)).min(1.0);
+            (scaled(width, shrink), scaled(height, shrink))
+        }
+        Size::Width(w) => (w.clamp(1, width), scaled(height, by_width(w).min(1.0))),
+        Size::Fill(w, h) => {
+            // Smaller on one side, so the largest part of that shape which is there on both.
+            let shrink = by_width(w).max(by_height(h)).max(1.0);
+            let fill = |side: u32, have: u32| scaled(side.max(1), 1.0 / shrink).min(have);
+            (fill(w, width), fill(h, height))
+        }
+    }
+}
+
+fn scaled(side: u32, by: f64) -> u32 {
+    // Rounds like everybody else; a side never vanishes.
+    ((f64::from(side) * by).round() as u32).max(1)
+}
+
+fn longest_side(format: Format) -> u32 {
+    match format {
+        Format::Jpeg => 65_535,
+        Format::WebP => 16_383,
+        Format::Png | Format::Gif | Format::Tiff => i32::MAX.unsigned_abs(),
+    }
 }
 
 // === impl Plan ===
 
 impl Plan {
-    /// Of the header it was made from.
+    /// The header it was made from.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -67,4 +171,95 @@ impl Plan {
     pub fn weight(&self) -> u64 {
         self.weight
     }
+
+    /// Width and height of what the decoder hands over.
+    pub(super) fn decoded(&self) -> (u32, u32) {
+        (self.header.width.div_ceil(self.denominator), self.header.height.div_ceil(self.denominator))
+    }
+
+    /// Width and height of the result before it is turned upright.
+    pub(super) fn stored(&self) -> (u32, u32) {
+        if self.header.orientation.swaps_sides() {
+            (self.height, self.width)
+        } else {
+            (self.width, self.height)
+        }
+    }
+
+    /// The part of the decoded picture that becomes the result: left, top, width, height.
+    ///
+    /// At a reduced scale the last column may be a fraction of a pixel wide.
+    pub(super) fn part(&self) -> (f64, f64, f64, f64) {
+        let scale = f64::from(self.denominator);
+        let (width, height) = (f64::from(self.header.width) / scale, f64::from(self.header.height) / scale);
+        if !self.is_cut {
+            return (0.0, 0.0, width, height);
+        }
+        let (to_width, to_height) = self.stored();
+        let shape = f64::from(to_width) / f64::from(to_height);
+        let (part_width, part_height) = (width.min(height * shape), height.min(width / shape));
+        ((width - part_width) / 2.0, (height - part_height) / 2.0, part_width, part_height)
+    }
+
+    fn best_denominator(&self) -> u32 {
+        if self.header.format != Format::Jpeg {
+            return 1;
+        }
+        let (_, _, part_width, part_height) = self.part();
+        let (width, height) = self.stored();
+        let ratio = (part_width / f64::from(width)).min(part_height / f64::from(height));
+        [8, 4, 2].into_iter().find(|scale| ratio >= f64::from(*scale) * SPARE).unwrap_or(1)
+    }
+
+    /// The heaviest moment of the three steps. The factors are what the codecs were measured to hold; the
+    /// test `weight` measures them again, on every kind of picture.
+    fn weigh(&self) -> u64 {
+        let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+        let (header, decoded, stored) = (&self.header, area(self.decoded()), area(self.stored()));
+        let wide = u64::from(header.depth > 8);
+        let channels = match header.colour {
+            Colour::Gray => 1,
+            Colour::Rgb => 3,
+            // A palette may have colours that are transparent.
+            Colour::GrayAlpha | Colour::Rgba | Colour::Palette | Colour::Cmyk => 4,
+        };
+        let pixels = decoded * channels;
+        let decoding = match header.format {
+            // Planes, then all of them in one; and of a progressive one every coefficient in two bytes.
+            Format::Jpeg => {
+                let planes = header.samples / u64::from(self.denominator * self.denominator);
+                let coefficients = if header.is_progressive { 2 * header.samples } else { 0 };
+                pixels + planes + coefficients
+            }
+            // An interlaced picture is held once as it is stored.
+            Format::Png => pixels * (2 + wide),
+            // Planes or the pixels of a lossless one, and a second copy with alpha.
+            Format::WebP => pixels + 8 * decoded,
+            Format::Gif => 2 * pixels + decoded,
+            // All of it as it is stored, the strip that is being read, and what they become.
+            Format::Tiff => pixels * (3 + 2 * wide),
+        };
+        // Between its two passes the filter holds a picture that is narrow and still high.
+        let halfway = u64::from(self.stored().0) * u64::from(self.decoded().1) * channels;
+        let resizing = if self.decoded() == self.stored() && !self.is_cut {
+            pixels
+        } else {
+            pixels + halfway + stored * channels
+        };
+        // Converted colours, filters and the upright picture: each is a copy.
+        let finishing = stored * channels.max(3) * (1 + self.copies);
+        let encoding = stored
+            * match self.format {
+                // On white, all blocks before their tables are known, and the file.
+                Format::Jpeg => channels + 3 + 6 + 2,
+                // libwebp's own planes, what it knows of each block, and the file.
+                Format::WebP => channels + 3 + 8,
+                // What is filtered, compressed and written, each as large as the pixels at worst.
+                Format::Png | Format::Gif | Format::Tiff => channels * 4,
+            };
+        decoding.max(resizing).max(finishing).max(encoding) + FIXED
+    }
 }
+
+#[cfg(test)]
+mod tests;

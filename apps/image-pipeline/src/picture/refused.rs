@@ -71,3 +71,15 @@ pub enum Refused {
         reason: String,
     },
 }
+
+// === impl Refused ===
+
+impl Refused {
+    pub(super) fn damaged(reason: impl ToString) -> Self {
+        Self::Damaged { reason: reason.to_string() }
+    }
+
+    pub(super) fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into() }
+    }
+}

@@ -1,0 +1,62 @@
+//! Whatever the colours are, to sRGB.
+
+use moxcms::{ColorProfile, DataColorSpace, Layout as Channels, RenderingIntent, TransformOptions};
+
+use super::pixels::{Layout, Pixels};
+
+/// Converts by the embedded profile, and takes it away. Where there is none, or one that is damaged or
+/// meant for other channels, colours count as sRGB and inks as ideal ones.
+pub(super) fn to_srgb(mut pixels: Pixels) -> Pixels {
+    let converted = pixels.icc.take().and_then(|profile| by_profile(&pixels, &profile));
+    match converted {
+        Some((layout, data)) => Pixels { layout, data, ..pixels },
+        None if pixels.layout == Layout::Cmyk => {
+            let data = ideal_inks(&pixels.data);
+            Pixels { layout: Layout::Rgb, data, ..pixels }
+        }
+        None => pixels,
+    }
+}
+
+fn by_profile(pixels: &Pixels, profile: &[u8]) -> Option<(Layout, Vec<u8>)> {
+    let profile = ColorProfile::new_from_slice(profile).ok()?;
+    let (needed, from, to, layout) = match pixels.layout {
+        Layout::Gray => (DataColorSpace::Gray, Channels::Gray, Channels::Rgb, Layout::Rgb),
+        Layout::Rgb => (DataColorSpace::Rgb, Channels::Rgb, Channels::Rgb, Layout::Rgb),
+        Layout::Rgba => (DataColorSpace::Rgb, Channels::Rgba, Channels::Rgba, Layout::Rgba),
+        // Four channels without a name of their own in that crate.
+        Layout::Cmyk => (DataColorSpace::Cmyk, Channels::Rgba, Channels::Rgb, Layout::Rgb),
+    };
+    if profile.color_space != needed {
+        return None;
+    }
+    let options = TransformOptions {
+        rendering_intent: RenderingIntent::RelativeColorimetric,
+        ..TransformOptions::default()
+    };
+    let transform = profile.create_transform_8bit(from, &ColorProfile::new_srgb(), to, options).ok()?;
+    let count = pixels.width as usize * pixels.height as usize;
+    let mut data = vec![0; count * layout.channels()];
+    transform.transform(&pixels.data, &mut data).ok()?;
+    if pixels.layout == Layout::Gray {
+        // Gray stays gray: the three are the same, and one is a third of the file.
+        let (colours, _) = data.as_chunks::<3>();
+        return Some((Layout::Gray, colours.iter().map(|[_, green, _]| *green).collect()));
+    }
+    Some((layout, data))
+}
+
+/// Each ink takes its part of the light.
+fn ideal_inks(cmyk: &[u8]) -> Vec<u8> {
+    let light = |ink: u8, black: u8| {
+        let product = u32::from(255 - ink) * u32::from(255 - black);
+        ((product + 127) / 255) as u8
+    };
+    let (pixels, _) = cmyk.as_chunks::<4>();
+    pixels.iter().flat_map(|[c, m, y, k]| [light(*c, *k), light(*m, *k), light(*y, *k)]).collect()
+}
+
+/// The profile that says sRGB.
+pub(super) fn srgb_profile() -> Option<Vec<u8>> {
+    ColorProfile::new_srgb().encode().ok()
+}

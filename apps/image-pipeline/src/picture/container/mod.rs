@@ -1,0 +1,146 @@
+//! What lies around the pixels, read by hand: the header, and where EXIF and colour profile are.
+//!
+//! These readers borrow from the file and allocate nothing that the file only claims.
+
+mod gif;
+mod jpeg;
+mod png;
+mod riff;
+pub(super) mod tiff;
+mod unread;
+
+use std::borrow::Cow;
+use std::io::Read as _;
+
+use super::{Header, Refused};
+
+/// A profile that inflates to more than this is no profile: the largest in use have about 4 MB.
+const MOST_PROFILE: u64 = 8 << 20;
+
+/// A file taken apart.
+#[derive(Debug)]
+pub(super) struct Container<'a> {
+    pub(super) header: Header,
+    /// The part that the decoder needs: of an MPO the first picture, without what follows the end.
+    pub(super) body: &'a [u8],
+    /// The file holds the whole picture, as far as its structure tells.
+    pub(super) is_whole: bool,
+    /// Of a JPEG with an Adobe marker: its inks are stored inverted.
+    pub(super) is_adobe: bool,
+    /// From its byte order mark on, without the six bytes before it that a JPEG has.
+    pub(super) exif: Option<&'a [u8]>,
+    icc: Option<Profile<'a>>,
+}
+
+#[derive(Debug)]
+enum Profile<'a> {
+    Plain(Cow<'a, [u8]>),
+    /// As PNG has it.
+    Deflated(&'a [u8]),
+}
+
+/// Takes a file apart by what its first bytes say it is.
+pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
+    match bytes {
+        [0xFF, 0xD8, 0xFF, ..] => jpeg::open(bytes),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => png::open(bytes),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => riff::open(bytes),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => gif::open(bytes),
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => tiff::open(bytes),
+        _ => Err(unread::name(bytes).map_or(Refused::NotAPicture, |what| Refused::Unsupported { what })),
+    }
+}
+
+// === impl Container ===
+
+impl<'a> Container<'a> {
+    fn new(header: Header, body: &'a [u8]) -> Self {
+        Self { header, body, is_whole: true, is_adobe: false, exif: None, icc: None }
+    }
+
+    fn with_icc(mut self, icc: Option<Profile<'a>>) -> Self {
+        self.header.has_icc = icc.is_some();
+        self.icc = icc;
+        self
+    }
+
+    fn with_exif(mut self, exif: Option<&'a [u8]>) -> Self {
+        if let Some(orientation) = exif.and_then(super::exif::orientation) {
+            self.header.orientation = orientation;
+        }
+        self.exif = exif;
+        self
+    }
+
+    /// The colour profile; `None` also for one that does not inflate, or inflates without end: the picture
+    /// is worth more than its profile.
+    pub(super) fn icc(&self) -> Option<Cow<'a, [u8]>> {
+        match self.icc.as_ref()? {
+            Profile::Plain(bytes) => Some(bytes.clone()),
+            Profile::Deflated(bytes) => {
+                let mut profile = Vec::new();
+                let mut inflated = flate2::read::ZlibDecoder::new(*bytes).take(MOST_PROFILE + 1);
+                inflated.read_to_end(&mut profile).ok()?;
+                (profile.len() as u64 <= MOST_PROFILE).then_some(Cow::Owned(profile))
+            }
+        }
+    }
+}
+
+/// Walks through a file; each step is `Truncated` where the file ends before it.
+#[derive(Debug, Clone)]
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+// === impl Cursor ===
+
+impl<'a> Cursor<'a> {
+    fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Refused> {
+        let end = self.at.checked_add(length).ok_or(Refused::Truncated)?;
+        let taken = self.bytes.get(self.at..end).ok_or(Refused::Truncated)?;
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Refused> {
+        self.take(N)?.try_into().map_err(|_| Refused::Truncated)
+    }
+
+    fn u8(&mut self) -> Result<u8, Refused> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn u16_be(&mut self) -> Result<u16, Refused> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    fn u16_le(&mut self) -> Result<u16, Refused> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    fn u32_be(&mut self) -> Result<u32, Refused> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    fn u32_le(&mut self) -> Result<u32, Refused> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u24_le(&mut self) -> Result<u32, Refused> {
+        self.array().map(|[a, b, c]| u32::from_le_bytes([a, b, c, 0]))
+    }
+}
+
+/// A side of zero pixels is no picture.
+fn sides(width: u32, height: u32) -> Result<(u32, u32), Refused> {
+    if width == 0 || height == 0 {
+        return Err(Refused::Damaged { reason: format!("a picture of {width}x{height} pixels") });
+    }
+    Ok((width, height))
+}
