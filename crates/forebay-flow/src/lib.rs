@@ -1,0 +1,44 @@
+//! How fast, how many at once, when to refuse: flow control as pure policies.
+//!
+//! Between a fast producer and a slow consumer somebody must decide: wait, slow down, or refuse. These are the
+//! decisions. Each is a small machine that is given what was seen and the time, and answers with a number or a yes or
+//! no. It holds no clock, no waker and no runtime, so it can be tested by arithmetic, used under any lock, and
+//! simulated.
+//!
+//! What enforces them, as tower layers, is not here yet.
+//!
+//! # Which one do I want?
+//!
+//! | I want | use |
+//! | --- | --- |
+//! | so many starts a second, evenly spaced | [`TokenBucket`] |
+//! | not more than so many starts in any period, as an API's rules say | [`Window`] |
+//!
+//! # When not to use it
+//!
+//! A bounded queue between the two is flow control as well, and often all that is needed: whoever fills it waits.
+//!
+//! # Example
+//!
+//! ```
+//! use forebay_flow::{Rate, Refusal, TokenBucket};
+//!
+//! const SECOND: u64 = 1_000_000_000; // times are in nanoseconds
+//! let mut bucket = TokenBucket::new(Rate::per_second(10)).with_burst(2);
+//! assert_eq!(bucket.take(1, 0), Ok(()));
+//! assert_eq!(bucket.take(1, 0), Ok(()));
+//! assert_eq!(bucket.take(1, 0), Err(Refusal::Until(SECOND / 10)));
+//! ```
+//!
+//! # Time
+//!
+//! Times are [`Tick`](forebay_queue::Tick)s: nanoseconds since a moment that the caller chose. They should not go
+//! back; if they do, nothing panics, and no more is let through than without that.
+
+pub mod rate;
+
+pub use rate::{Rate, Refusal, Reserved, TokenBucket, Window};
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

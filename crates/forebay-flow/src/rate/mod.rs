@@ -1,0 +1,51 @@
+//! How often something may start.
+//!
+//! | | [`TokenBucket`] | [`Window`] |
+//! | --- | --- | --- |
+//! | starts | evenly spaced, and `burst` at once after silence | as they come, until `n` are used up |
+//! | in any period at most | `num + burst - 1` | `n`, whatever the period |
+//! | memory | two numbers | the time of each start in the period: up to `n` of them |
+//! | against a server that counts in fixed windows of `n` | never refused if `num + burst - 1 <= n` | never refused |
+//!
+//! Both are pure: the time comes in with each call. Both weigh: a start may cost more than 1. Both know three ways to
+//! pay:
+//!
+//! - `take`: now, or be told when.
+//! - `reserve`, then `commit` what it really cost, or `cancel`: for a start that comes a little later, and for costs that are
+//!   known only at the end. What is reserved is kept, and is charged when it is committed.
+//! - `charge`: what was used without asking. It may lead into debt, and then nothing starts until that is paid.
+//!
+//! What a server sees may be closer together than what was sent: "never refused" holds where all take equally long on
+//! the way, and a little slack does the rest.
+//!
+//! A server that counts in fixed windows lets twice its limit through around the edge between two of them; one of
+//! these in front of it does not.
+//!
+//! ```
+//! use std::time::Duration;
+//! use forebay_flow::{Rate, TokenBucket, Window};
+//!
+//! const SECOND: u64 = 1_000_000_000;
+//! let mut smooth = TokenBucket::new(Rate::per_second(10));
+//! let mut bunched = Window::new(Rate::per_second(10));
+//! let starts = |take: &mut dyn FnMut(u64) -> bool| (0..SECOND).step_by(1_000_000).filter(|&now| take(now)).count();
+//! assert_eq!(starts(&mut |now| smooth.take(1, now).is_ok()), 10); // one each tenth of a second
+//! assert_eq!(starts(&mut |now| bunched.take(1, now).is_ok()), 10); // all in the first moment
+//! ```
+
+/// So many in a period.
+mod frequency;
+/// Errors of whoever asked for too much, or too early.
+mod refusal;
+/// What was reserved.
+mod reserved;
+/// Spaced evenly, with bursts.
+mod token_bucket;
+/// So many in any period.
+mod window;
+
+pub use frequency::Rate;
+pub use refusal::Refusal;
+pub use reserved::Reserved;
+pub use token_bucket::TokenBucket;
+pub use window::Window;

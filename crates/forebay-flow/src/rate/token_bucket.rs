@@ -1,0 +1,416 @@
+//! Spaced evenly, with bursts.
+
+use forebay_queue::Tick;
+
+use super::{Rate, Refusal, Reserved};
+
+/// Lets `num` start in each period, spaced evenly, and up to `burst` at once of those that were not used before.
+///
+/// | | | |
+/// | --- | --- | --- |
+/// | rate | at least one start in 584 years | 10 a second are one each 100 ms |
+/// | burst | 1 or more; by default 1 | what may start at once after silence, and the most that one start may cost |
+/// | cost | 0 or more | 0 is never refused |
+///
+/// In any span of time `t` no more than `burst + num * t / per` is spent.
+///
+/// # Source
+///
+/// The generic cell rate algorithm of ITU-T I.371 (virtual scheduling): with an interval `T = per / num` and the theoretical
+/// arrival time `tat`, a start of cost `c` at time `t` conforms if `max(tat, t) + c T <= t + burst T`, and then `tat` becomes the
+/// left side. That is a token bucket that nobody has to fill.
+///
+/// `T` need not be a whole number of nanoseconds, so times are counted in `num`-ths of one: nothing is ever rounded
+/// in favour of anybody, and nothing drifts, however long it runs. At the ends of their ranges numbers saturate.
+///
+/// # Time
+///
+/// In nanoseconds since whenever the caller began to count. A time before the latest one that was told counts as the
+/// latest, so that a clock that jumps back gives nothing away.
+///
+/// # When not to use it
+///
+/// Where the other side counts starts in a period and any burst is fine, [`Window`](crate::Window) lets everything start at
+/// once. The neighbour `governor` is a GCRA too; it has no costs that are known later, and no debt.
+///
+/// ```
+/// use std::time::Duration;
+/// use forebay_flow::{Rate, Refusal, TokenBucket};
+///
+/// const MS: u64 = 1_000_000;
+/// let mut bucket = TokenBucket::new(Rate::new(3, Duration::from_secs(1))).with_burst(2);
+/// assert_eq!(bucket.take(1, 0), Ok(()));
+/// assert_eq!(bucket.take(1, 0), Ok(()));
+/// assert_eq!(bucket.take(1, 0), Err(Refusal::Until(333_333_334))); // the first nanosecond at which it may
+/// assert_eq!(bucket.take(1, 334 * MS), Ok(()));
+/// ```
+#[derive(Debug, Clone)]
+pub struct TokenBucket {
+    rate: Rate,
+    burst: u64,
+    /// The theoretical arrival time, in `num`-ths of a nanosecond.
+    tat: u128,
+    /// What is reserved and not committed: it is charged when it is.
+    held: u64,
+    latest: Tick,
+}
+
+// === impl TokenBucket ===
+
+impl TokenBucket {
+    /// A full bucket, with a burst of 1.
+    pub const fn new(rate: Rate) -> Self {
+        Self { rate, burst: 1, tat: 0, held: 0, latest: 0 }
+    }
+
+    /// How much may start at once. At least 1: 0 counts as 1.
+    #[must_use]
+    pub const fn with_burst(self, burst: u64) -> Self {
+        Self { burst: if burst == 0 { 1 } else { burst }, ..self }
+    }
+
+    /// How often something may start.
+    pub const fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// How much may start at once.
+    pub const fn burst(&self) -> u64 {
+        self.burst
+    }
+
+    /// Starts something of that cost now.
+    ///
+    /// # Errors
+    ///
+    /// When it may not, with the time at which it may. Nothing is charged then.
+    pub fn take(&mut self, cost: u64, now: Tick) -> Result<(), Refusal> {
+        self.admit(cost, now)?;
+        self.charge(cost, now);
+        Ok(())
+    }
+
+    /// Keeps room for a start that comes later, or whose cost is known only later.
+    ///
+    /// What is reserved counts against the burst and is not replenished before it is [committed](Self::commit): so what is used in
+    /// the end never exceeds the rate, whatever is given back. Who reserves for long needs a burst for that.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take). The time is an estimate if others have reserved: it is as if they all committed now.
+    pub fn reserve(&mut self, cost: u64, now: Tick) -> Result<Reserved, Refusal> {
+        self.admit(cost, now)?;
+        self.held = self.held.saturating_add(cost);
+        Ok(Reserved { cost })
+    }
+
+    /// What was reserved has started or ended, and cost `actual`. If that is more than was reserved, the rest is
+    /// [charged](Self::charge) all the same.
+    pub fn commit(&mut self, reserved: Reserved, actual: u64, now: Tick) {
+        self.cancel(reserved);
+        self.charge(actual, now);
+    }
+
+    /// What was reserved is not needed: all of it is there for others.
+    pub fn cancel(&mut self, reserved: Reserved) {
+        self.held = self.held.saturating_sub(reserved.cost);
+    }
+
+    /// Charges what was used without asking. Beyond the burst it is a debt: nothing starts until that is paid.
+    pub fn charge(&mut self, cost: u64, now: Tick) {
+        let now = self.at(now);
+        self.tat = self.tat.max(self.scaled(now)).saturating_add(self.worth(cost));
+    }
+
+    /// The first time at which something of that cost may start, if nobody else starts meanwhile: `now` if it may now.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooHeavy`] if it never may.
+    pub fn next_available(&self, cost: u64, now: Tick) -> Result<Tick, Refusal> {
+        let now = now.max(self.latest);
+        match self.fits(cost, now) {
+            Ok(()) => Ok(now),
+            Err(Refusal::Until(at)) => Ok(at),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// How much may start at once now.
+    pub fn available(&self, now: Tick) -> u64 {
+        let backlog = self.backlog(now.max(self.latest));
+        let room = self.worth(self.burst).saturating_sub(backlog);
+        let room = room.checked_div(self.worth(1)).unwrap_or(u128::from(self.burst));
+        (room as u64).saturating_sub(self.held)
+    }
+
+    /// Changes rate and burst. What was spent and not replenished so far stays spent, as a number of starts; from now
+    /// on it is replenished at the new rate.
+    pub fn set_rate(&mut self, rate: Rate, burst: u64, now: Tick) {
+        let now = self.at(now);
+        let (backlog, old, new) = (self.backlog(now), self.worth(1), u128::from(rate.nanos()));
+        // Divided before it is multiplied, which would overflow, and the rest is rounded up.
+        let whole = backlog.checked_div(old).unwrap_or_default().saturating_mul(new);
+        let rest = backlog.checked_rem(old).unwrap_or_default() * new;
+        let rest = if old == 0 { 0 } else { rest.div_ceil(old) };
+        self.rate = rate;
+        self.burst = burst.max(1);
+        self.tat = self.scaled(now).saturating_add(whole).saturating_add(rest);
+    }
+
+    fn admit(&mut self, cost: u64, now: Tick) -> Result<(), Refusal> {
+        let now = self.at(now);
+        self.fits(cost, now)
+    }
+
+    fn fits(&self, cost: u64, now: Tick) -> Result<(), Refusal> {
+        if cost == 0 {
+            return Ok(());
+        }
+        if cost > self.burst {
+            return Err(Refusal::TooHeavy);
+        }
+        let from = self.tat.max(self.scaled(now));
+        let spent = from.saturating_add(self.worth(self.held.saturating_add(cost)));
+        let earliest = spent.saturating_sub(self.worth(self.burst));
+        if earliest <= self.scaled(now) {
+            return Ok(());
+        }
+        let at = earliest.div_ceil(u128::from(self.rate.num()));
+        Err(Refusal::Until(Tick::try_from(at).unwrap_or(Tick::MAX)))
+    }
+
+    /// The time that counts.
+    fn at(&mut self, now: Tick) -> Tick {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
+    /// What is spent and not replenished, in the units of `tat`.
+    fn backlog(&self, now: Tick) -> u128 {
+        self.tat.saturating_sub(self.scaled(now))
+    }
+
+    /// A time in the units of `tat`.
+    fn scaled(&self, time: Tick) -> u128 {
+        u128::from(time) * u128::from(self.rate.num())
+    }
+
+    /// How long it takes to replenish `cost`, in the units of `tat`.
+    fn worth(&self, cost: u64) -> u128 {
+        u128::from(cost) * u128::from(self.rate.nanos())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Tick = 1_000_000_000;
+
+    fn bucket(num: u64, burst: u64) -> TokenBucket {
+        TokenBucket::new(Rate::per_second(num)).with_burst(burst)
+    }
+
+    #[test]
+    fn starts_are_spaced_evenly() {
+        let mut bucket = bucket(4, 1);
+        let starts: Vec<Tick> =
+            (0..SECOND).step_by(10_000_000).filter(|&now| bucket.take(1, now).is_ok()).collect();
+        assert_eq!(starts, [0, SECOND / 4, SECOND / 2, 3 * SECOND / 4]);
+    }
+
+    #[test]
+    fn nothing_drifts_in_a_year_of_thirds() {
+        let mut bucket = bucket(3, 1);
+        // As if each start came the very moment it may, a year of them later.
+        let year = 365 * 24 * 3600;
+        bucket.charge(3 * year, 0);
+        assert_eq!(bucket.next_available(1, 0), Ok(year * SECOND));
+        bucket.take(1, year * SECOND).expect("it is time");
+        assert_eq!(bucket.next_available(1, year * SECOND), Ok(year * SECOND + 333_333_334));
+    }
+
+    #[test]
+    fn silence_saves_up_a_burst_and_no_more() {
+        let mut bucket = bucket(10, 3);
+        let hour = 3600 * SECOND;
+        assert_eq!((0..9).filter(|_| bucket.take(1, hour).is_ok()).count(), 3);
+        assert_eq!(bucket.available(hour), 0);
+        assert_eq!(bucket.available(hour + SECOND / 10), 1);
+        assert_eq!(bucket.available(2 * hour), 3);
+    }
+
+    #[test]
+    fn a_heavy_start_takes_the_place_of_light_ones() {
+        let mut bucket = bucket(10, 5);
+        assert_eq!(bucket.take(4, 0), Ok(()));
+        assert_eq!(bucket.take(4, 0), Err(Refusal::Until(3 * SECOND / 10)));
+        assert_eq!(bucket.take(1, 0), Ok(()));
+        assert_eq!(bucket.take(6, 0), Err(Refusal::TooHeavy));
+        assert_eq!(bucket.next_available(6, 0), Err(Refusal::TooHeavy));
+        assert_eq!(bucket.take(0, 0), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_back_gives_nothing_away() {
+        let mut bucket = bucket(1, 1);
+        assert_eq!(bucket.take(1, 10 * SECOND), Ok(()));
+        assert_eq!(bucket.take(1, 0), Err(Refusal::Until(11 * SECOND)));
+        assert_eq!(bucket.next_available(1, 3), Ok(11 * SECOND));
+        assert_eq!(bucket.take(1, 11 * SECOND), Ok(()));
+    }
+
+    #[test]
+    fn what_is_not_used_of_a_reservation_is_there_for_others() {
+        let mut bucket = bucket(10, 10);
+        let reserved = bucket.reserve(8, 0).expect("it is full");
+        assert_eq!(bucket.available(0), 2);
+        bucket.commit(reserved, 3, 0);
+        assert_eq!(bucket.available(0), 7);
+        let reserved = bucket.reserve(7, 0).expect("they are there");
+        assert_eq!(bucket.reserve(1, 0), Err(Refusal::Until(SECOND / 10)));
+        bucket.cancel(reserved);
+        assert_eq!(bucket.available(0), 7);
+    }
+
+    #[test]
+    fn a_reservation_that_is_kept_is_charged_when_it_is_used() {
+        let mut bucket = bucket(1, 1);
+        let reserved = bucket.reserve(1, 0).expect("it is full");
+        assert_eq!(bucket.take(1, 10 * SECOND), Err(Refusal::Until(11 * SECOND)));
+        bucket.commit(reserved, 1, 10 * SECOND);
+        assert_eq!(bucket.next_available(1, 10 * SECOND), Ok(11 * SECOND));
+    }
+
+    #[test]
+    fn a_debt_is_paid_before_anything_starts() {
+        let mut bucket = bucket(10, 2);
+        let reserved = bucket.reserve(1, 0).expect("it is full");
+        bucket.commit(reserved, 12, 0);
+        assert_eq!(bucket.available(0), 0);
+        assert_eq!(bucket.take(1, SECOND), Err(Refusal::Until(SECOND + SECOND / 10)));
+        assert_eq!(bucket.take(1, SECOND + SECOND / 10), Ok(()));
+    }
+
+    #[test]
+    fn a_new_rate_replenishes_what_was_spent_before() {
+        let mut bucket = bucket(10, 10);
+        bucket.take(10, 0).expect("it is full");
+        bucket.set_rate(Rate::per_second(1), 10, 0);
+        assert_eq!(bucket.next_available(1, 0), Ok(SECOND));
+        bucket.set_rate(Rate::new(3, Duration::from_secs(7)), 10, 0);
+        assert_eq!(bucket.next_available(3, 0), Ok(7 * SECOND));
+        bucket.set_rate(Rate::per_second(1000), 4, SECOND / 100);
+        assert_eq!((bucket.burst(), bucket.rate()), (4, Rate::per_second(1000)));
+        assert_eq!(bucket.available(SECOND / 50), 4);
+    }
+
+    #[test]
+    fn numbers_at_the_ends_of_their_ranges_do_no_harm() {
+        let slowest = Rate::new(1, Duration::MAX);
+        let fastest = Rate::new(u64::MAX, Duration::from_nanos(1));
+        let unlimited = Rate::new(1, Duration::ZERO);
+        for rate in [slowest, fastest, unlimited] {
+            for burst in [1, u64::MAX] {
+                let mut bucket = TokenBucket::new(rate).with_burst(burst);
+                for now in [0, 1, Tick::MAX, 0] {
+                    let _ = bucket.take(u64::MAX, now);
+                    let _ = bucket.reserve(1, now).map(|reserved| bucket.commit(reserved, u64::MAX, now));
+                    bucket.charge(u64::MAX, now);
+                    let _ = (bucket.available(now), bucket.next_available(1, now));
+                    bucket.set_rate(slowest, u64::MAX, now);
+                    bucket.set_rate(rate, burst, now);
+                }
+            }
+        }
+        let mut free = TokenBucket::new(unlimited);
+        assert!((0..100).all(|_| free.take(1, 7).is_ok()));
+        assert_eq!(free.available(7), 1);
+    }
+
+    /// What was spent, and when.
+    type Spent = Vec<(Tick, u64)>;
+
+    /// The definition: whether, with this one more, in each span from some start on no more is spent than the burst
+    /// and what the span replenishes.
+    fn conforms(spent: &[(Tick, u64)], rate: Rate, burst: u64, cost: u64, now: Tick) -> bool {
+        let mut sum = u128::from(cost);
+        let most = |since: Tick| {
+            u128::from(burst) * u128::from(rate.nanos()) + u128::from(rate.num()) * u128::from(now - since)
+        };
+        sum * u128::from(rate.nanos()) <= most(now)
+            && spent.iter().rev().all(|&(at, cost)| {
+                sum += u128::from(cost);
+                sum * u128::from(rate.nanos()) <= most(at)
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn decides_as_the_definition_does(
+            num in 1..7_u64,
+            per in 1..40_u64,
+            burst in 1..5_u64,
+            steps in vec((0..20_u64, 0..4_u64), 1..80),
+        ) {
+            let rate = Rate::new(num, Duration::from_nanos(per));
+            let mut bucket = TokenBucket::new(rate).with_burst(burst);
+            let (mut now, mut spent) = (0, Spent::new());
+            for (later, cost) in steps {
+                now += later;
+                let allowed = conforms(&spent, rate, burst, cost, now);
+                match bucket.next_available(cost, now) {
+                    Ok(at) => {
+                        prop_assert_eq!(at == now, allowed);
+                        prop_assert!(conforms(&spent, rate, burst, cost, at));
+                        prop_assert!(at == now || !conforms(&spent, rate, burst, cost, at - 1));
+                    }
+                    Err(refusal) => prop_assert!(refusal == Refusal::TooHeavy && cost > burst),
+                }
+                let most = (0..).take_while(|&cost| conforms(&spent, rate, burst, cost, now)).last();
+                prop_assert_eq!(Some(bucket.available(now)), most);
+                prop_assert_eq!(bucket.take(cost, now).is_ok(), allowed);
+                if allowed {
+                    spent.push((now, cost));
+                }
+            }
+        }
+
+        #[test]
+        fn whatever_is_given_back_what_is_used_stays_within_the_rate(
+            num in 1..7_u64,
+            per in 1..40_u64,
+            burst in 1..6_u64,
+            steps in vec((0..20_u64, 1..5_u64, any::<bool>(), 0..5_u64), 1..60),
+        ) {
+            let rate = Rate::new(num, Duration::from_nanos(per));
+            let mut bucket = TokenBucket::new(rate).with_burst(burst);
+            // A start counts from when it was reserved, with what it cost in the end.
+            let (mut now, mut started, mut open) = (0, Spent::new(), Vec::new());
+            for (later, cost, begin, which) in steps {
+                now += later;
+                if begin {
+                    if let Ok(reserved) = bucket.reserve(cost, now) {
+                        started.push((now, 0));
+                        open.push((started.len() - 1, reserved));
+                    }
+                } else if !open.is_empty() {
+                    let (index, reserved) = open.swap_remove(which as usize % open.len());
+                    let actual = which.min(reserved.cost());
+                    started[index].1 = actual;
+                    bucket.commit(reserved, actual, now);
+                }
+            }
+            for end in 0..started.len() {
+                let (now, cost) = started[end];
+                prop_assert!(conforms(&started[..end], rate, burst, cost, now));
+            }
+        }
+    }
+}
