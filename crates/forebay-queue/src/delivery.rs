@@ -124,6 +124,9 @@ pub struct Delivery<T> {
     settler: Option<Arc<dyn Settle<T>>>,
 }
 
+/// Done, whatever happens until this is dropped.
+struct AckOnDrop<T>(Delivery<T>);
+
 // === impl Receipt ===
 
 impl Receipt {
@@ -238,11 +241,18 @@ impl<T> Delivery<T> {
         self.item.take()
     }
 
-    /// Done: the source may forget the item.
+    /// Is somebody told how this ends? Not where the delivery was made by [`unsettled`](Self::unsettled): there nobody
+    /// takes the item back.
+    pub fn has_settler(&self) -> bool {
+        self.settler.is_some()
+    }
+
+    /// Done: the source may forget the item. It is told so also if the item's destructor panics.
     pub fn ack(mut self) {
         // The value goes first and here, on the consumer's side, where its destructor may run code.
-        drop(self.item.take());
-        self.end(End::Ack);
+        let item = self.item.take();
+        let _told = AckOnDrop(self);
+        drop(item);
     }
 
     /// Not done: the item goes back, to be delivered again `after` this long, with the next attempt
@@ -273,6 +283,12 @@ impl<T> Delivery<T> {
 impl<T> Drop for Delivery<T> {
     fn drop(&mut self) {
         self.end(End::Nack { after: Duration::ZERO });
+    }
+}
+
+impl<T> Drop for AckOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.end(End::Ack);
     }
 }
 

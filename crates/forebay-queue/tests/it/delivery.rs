@@ -36,6 +36,22 @@ fn acknowledged_delivery_is_gone() {
 }
 
 #[test]
+fn acknowledged_delivery_is_gone_although_its_item_panics_when_it_is_dropped() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let (tx, mut rx) = bounded(1);
+    assert!(tx.try_send(Bomb).is_ok());
+    let delivery = take(&mut rx, 1).remove(0);
+    let acked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| delivery.ack()));
+    assert!(acked.is_err(), "the panic is the consumer's");
+    assert_eq!((tx.stats().completed, tx.stats().failed, tx.stats().held), (1, 0, 0));
+}
+
+#[test]
 fn dropped_delivery_comes_back_in_its_place_with_the_next_attempt() {
     let (tx, mut rx) = filled([1, 2]);
     drop(take(&mut rx, 1));
