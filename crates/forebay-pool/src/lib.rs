@@ -93,6 +93,8 @@
 //!
 //! - **Failed** means that the value is gone: it moved into the handler's future and died with it. The failure is
 //!   counted and is an event.
+//! - So is an item of a source that is told nothing ([`Delivery::unsettled`](forebay_queue::Delivery::unsettled)):
+//!   what would be returned or dead-lettered there fails, since nobody takes it back.
 //! - **Returned** means that the source has it and delivers it again, with the next attempt number. It never spins:
 //!   the wait grows with the attempt ([`return_backoff`](Builder::return_backoff)), and after
 //!   [`max_attempts`](Builder::max_attempts) the item is **dead-lettered** instead, with a reason that names

@@ -162,7 +162,8 @@ impl<T: Send + 'static, P> Pool<T, P> {
     /// Cancels the items with that [`key`](Builder::key) which the pool has: returns how many those are.
     ///
     /// One that was not started is dead-lettered with the reason `cancelled`. The handler of one that is in work is
-    /// dropped at its next await, and the item ends as the [table](crate#what-becomes-of-an-item) says. Not
+    /// dropped at its next await, and the item ends as the [table](crate#what-becomes-of-an-item) says; one that the
+    /// handler has acked is completed, and in the report only that. Not
     /// cancelled are items that still wait in the source, items of a batch that is in work, and deliveries that a
     /// handler moved elsewhere. One that is done at that very moment is done.
     ///

@@ -75,7 +75,7 @@ pub struct PoolStats {
     pub panics: u64,
     /// Attempts that were cut short because they took too long, or came too late.
     pub timed_out: u64,
-    /// Items that were [cancelled](crate::Pool::cancel).
+    /// Items that were [cancelled](crate::Pool::cancel) before they were done.
     pub cancelled: u64,
     /// Attempts that followed a failed one in the same worker, without going back to the source.
     pub retried: u64,
@@ -131,7 +131,7 @@ pub struct Report {
     pub panics: u64,
     /// Attempts that were cut short because they took too long, or came too late.
     pub timed_out: u64,
-    /// Items that were [cancelled](crate::Pool::cancel).
+    /// Items that were [cancelled](crate::Pool::cancel) before they were done.
     pub cancelled: u64,
     /// Attempts that followed a failed one in the same worker, without going back to the source.
     pub retried: u64,
@@ -274,6 +274,7 @@ impl PoolStats {
 
     pub(crate) fn add_stock(&mut self, tally: &StockTally) {
         self.taken += tally.taken;
+        self.failed += tally.failed;
         self.returned += tally.returned;
         self.dead_lettered += tally.dead_lettered;
         self.panics += tally.panics;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use forebay_queue::{Delivery, End, Headers, Receipt, Settle};
 
 use super::terms::Rest;
+use crate::contain::contain;
 use crate::intake::KeyHash;
 
 /// A delivery that is out of our hands.
@@ -129,7 +130,7 @@ impl<T> Settlement<T> {
         match back {
             Back::Kept(mut delivery) => {
                 if discard {
-                    drop(delivery.take());
+                    drop_now(delivery.take());
                 }
                 match end {
                     End::Ack => delivery.ack(),
@@ -138,7 +139,12 @@ impl<T> Settlement<T> {
                 }
             }
             Back::Lent(lent, item) => {
-                let item = if discard { drop_now(item) } else { item };
+                let item = if discard {
+                    drop_now(item);
+                    None
+                } else {
+                    item
+                };
                 match lent.source {
                     Some(source) => source.settle(lent.source_receipt, item, end),
                     None => drop(item),
@@ -148,7 +154,9 @@ impl<T> Settlement<T> {
     }
 }
 
-fn drop_now<T>(item: Option<T>) -> Option<T> {
-    drop(item);
-    None
+/// A panic of the item's destructor does not change what the source is told.
+fn drop_now<T>(item: Option<T>) {
+    if let Err(panic) = contain(|| drop(item)) {
+        tracing::error!(%panic, "an item panicked when it was dropped");
+    }
 }

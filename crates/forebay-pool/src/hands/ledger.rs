@@ -224,6 +224,7 @@ impl<T> Ledger<T> {
     pub(super) fn lend_all(&mut self, settler: &Arc<dyn Settle<T>>) -> Vec<Delivery<T>> {
         self.run = self.run.wrapping_add(1);
         let inbox = std::mem::take(&mut self.inbox);
+        self.attempt = inbox.first().map_or(0, |given| given.delivery.attempt());
         inbox.into_iter().map(|given| self.lend_to_run(given, Arc::clone(settler))).collect()
     }
 
@@ -308,12 +309,10 @@ impl<T> Ledger<T> {
         self.polling = false;
         match run_end {
             RunEnd::Panicked(_) => self.tally.panics += 1,
-            RunEnd::Aborted => self.tally.aborted += 1,
             RunEnd::TimedOut | RunEnd::Expired => self.tally.timed_out += 1,
-            RunEnd::Cancelled => self.tally.cancelled += 1,
-            RunEnd::Done | RunEnd::Failed(_) => {}
+            RunEnd::Done | RunEnd::Failed(_) | RunEnd::Aborted | RunEnd::Cancelled => {}
         }
-        let finish = self.finish_next(terms, run_end, may_retry);
+        let finish = self.finish_more(terms, run_end, may_retry);
         if !matches!(finish, Finish::Again(_)) {
             self.cancelled = false;
         }
@@ -356,8 +355,11 @@ impl<T> Ledger<T> {
     /// The same for what else the run left. [`Finish::Nothing`]: that was all.
     pub(super) fn finish_more(&mut self, terms: &Terms, run_end: &RunEnd, may_retry: bool) -> Finish<T> {
         let finish = self.finish_next(terms, run_end, may_retry);
-        if matches!((run_end, &finish), (RunEnd::Aborted, Finish::Ended(_))) {
-            self.tally.aborted += 1;
+        // What the handler had settled, or moved elsewhere, was not cut short with it.
+        match (run_end, &finish) {
+            (RunEnd::Aborted, Finish::Ended(_)) => self.tally.aborted += 1,
+            (RunEnd::Cancelled, Finish::Ended(_)) => self.tally.cancelled += 1,
+            _ => {}
         }
         finish
     }
@@ -368,9 +370,9 @@ impl<T> Ledger<T> {
                 let done = Verdict::Leaves { became: Became::Completed, end: End::Ack, discard: false };
                 return self.follow_and_tell(Back::Kept(delivery), done);
             }
-            let has_item = delivery.item().is_some();
+            let (has_item, has_source) = (delivery.item().is_some(), delivery.has_settler());
             let (attempt, after) = (delivery.attempt(), Duration::ZERO);
-            (Back::Kept(delivery), Rest { attempt, after, has_item, has_source: true, may_retry })
+            (Back::Kept(delivery), Rest { attempt, after, has_item, has_source, may_retry })
         } else if let Some((lent, came_back)) = self.take_come_back() {
             lent.come_back(came_back, may_retry)
         } else {
@@ -386,16 +388,15 @@ impl<T> Ledger<T> {
         finish
     }
 
-    /// The attempt number of the present run, if it left its item.
+    /// The lowest attempt number of the items that the present run left.
     pub(super) fn attempt_with_item(&self) -> Option<u32> {
-        let kept = self.kept.as_ref().and_then(Delivery::item);
-        let left = kept.is_some()
-            || self.lent_to_run.iter().any(|&receipt| {
-                let lent = self.lent.get(slab_key(receipt)).filter(|lent| lent.receipt == receipt);
-                let came_back = lent.and_then(|lent| lent.came_back.as_ref());
-                came_back.is_some_and(|came_back| came_back.item.is_some())
-            });
-        left.then_some(self.attempt)
+        let kept = self.kept.as_ref().filter(|delivery| delivery.item().is_some()).map(Delivery::attempt);
+        let lent = self.lent_to_run.iter().filter_map(|&receipt| {
+            let lent = self.lent.get(slab_key(receipt)).filter(|lent| lent.receipt == receipt)?;
+            let came_back = lent.came_back.as_ref()?;
+            came_back.item.is_some().then_some(lent.attempt)
+        });
+        kept.into_iter().chain(lent).min()
     }
 
     /// The run is over: the keys that nothing of it holds any longer.
@@ -448,7 +449,7 @@ impl<T> Ledger<T> {
         let Given { delivery, key, place } = self.inbox.pop()?;
         // It was for this item, and must not meet the next one.
         self.cancelled = false;
-        let became = Became::Returned;
+        let became = if delivery.has_settler() { Became::Returned } else { Became::Failed };
         self.tally.count(became);
         let attempt = delivery.attempt();
         let end = End::Nack { after: Duration::ZERO };

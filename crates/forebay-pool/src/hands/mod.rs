@@ -274,7 +274,7 @@ impl<T> Hands<T> {
 
     fn ack(&self, delivery: Delivery<T>) {
         if let Err(panic) = contain(|| delivery.ack()) {
-            tracing::error!(worker = self.id.index(), %panic, "source panicked while an item was settled");
+            self.report_settling(&panic);
         }
         self.settlements.note();
     }
@@ -378,7 +378,7 @@ impl<T> Hands<T> {
     fn tell_source(&self, settlement: Settlement<T>) -> bool {
         let is_ack = self.terms.redelivers && settlement.is_ack();
         if let Err(panic) = contain(|| settlement.tell()) {
-            tracing::error!(worker = self.id.index(), %panic, "source panicked while an item was settled");
+            self.report_settling(&panic);
         }
         if is_ack {
             self.settlements.note_ack();
@@ -398,6 +398,15 @@ impl<T> Hands<T> {
             RunEnd::Done if item == Became::DeadLettered.as_str() => self.report_last_attempt(attempt),
             RunEnd::Done => {}
         }
+    }
+
+    fn report_settling(&self, panic: &str) {
+        let worker = self.id.index();
+        tracing::error!(
+            worker,
+            panic,
+            "source, or the destructor of the item, panicked while it was settled"
+        );
     }
 
     fn report_last_attempt(&self, attempt: u32) {

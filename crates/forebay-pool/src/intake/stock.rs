@@ -47,6 +47,7 @@ pub(super) struct Stock<T> {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct StockTally {
     pub(crate) taken: u64,
+    pub(crate) failed: u64,
     pub(crate) returned: u64,
     pub(crate) dead_lettered: u64,
     pub(crate) panics: u64,
@@ -103,6 +104,17 @@ impl StockTally {
     pub(crate) fn is_at_rest(&self) -> bool {
         self.held == 0 && self.telling == 0
     }
+
+    /// An item leaves for its source.
+    fn count(&mut self, became: Became) {
+        self.telling += 1;
+        match became {
+            Became::Returned => self.returned += 1,
+            Became::DeadLettered => self.dead_lettered += 1,
+            Became::Failed => self.failed += 1,
+            Became::Completed => unreachable!("nobody works on what is here"),
+        }
+    }
 }
 
 // === impl Stock ===
@@ -125,11 +137,19 @@ impl<T> Stock<T> {
         self.prefetch > 0 || self.order.is_some()
     }
 
-    /// Items with these places go no further.
-    fn end_places(&self, places: impl Iterator<Item = Option<u64>>, became: Became) {
+    /// These go no further, and are counted; `became`, if there is somebody to take them.
+    fn leave(&self, leaving: Vec<(Delivery<T>, Option<u64>)>, became: Became) -> Vec<Delivery<T>> {
+        let became_of = |delivery: &Delivery<T>| if delivery.has_settler() { became } else { Became::Failed };
         if let Some((order, _)) = &self.order {
-            places.flatten().for_each(|place| order.end(place, became));
+            let places =
+                leaving.iter().filter_map(|(delivery, place)| Some((became_of(delivery), (*place)?)));
+            places.for_each(|(became, place)| order.end(place, became));
         }
+        let out: Vec<_> = leaving.into_iter().map(|(delivery, _)| delivery).collect();
+        let mut tally = self.account.lock();
+        tally.held -= out.len();
+        out.iter().for_each(|delivery| tally.count(became_of(delivery)));
+        out
     }
 
     pub(super) fn is_at_rest(&self) -> bool {
@@ -152,13 +172,12 @@ impl<T> Stock<T> {
             Err(panic) => {
                 let mut tally = self.account.lock();
                 tally.taken += 1;
-                tally.dead_lettered += 1;
+                tally.held += 1;
                 tally.panics += 1;
-                tally.telling += 1;
                 drop(tally);
                 let place = self.order.as_ref().map(|(order, _)| order.begin());
-                self.end_places(std::iter::once(place), Became::DeadLettered);
-                return Err((delivery, panic));
+                let mut left = self.leave(vec![(delivery, place)], Became::DeadLettered);
+                return Err((left.remove(0), panic));
             }
         };
         {
@@ -264,14 +283,9 @@ impl<T> Stock<T> {
         if let Some(gate) = &mut self.gate {
             free.iter().for_each(|_| gate.release(key));
         }
-        let free = free.into_iter().map(|given| (given.delivery, given.place));
-        let (out, places): (Vec<_>, Vec<_>) = set_aside.into_iter().chain(free).unzip();
-        self.end_places(places.into_iter(), Became::DeadLettered);
-        let mut tally = self.account.lock();
-        tally.held -= out.len();
-        tally.dead_lettered += out.len() as u64;
-        tally.cancelled += out.len() as u64;
-        tally.telling += out.len();
+        set_aside.extend(free.into_iter().map(|given| (given.delivery, given.place)));
+        let out = self.leave(set_aside, Became::DeadLettered);
+        self.account.lock().cancelled += out.len() as u64;
         out
     }
 
@@ -286,12 +300,6 @@ impl<T> Stock<T> {
         if let Some(gate) = &mut self.gate {
             all.extend(gate.drain());
         }
-        let (out, places): (Vec<_>, Vec<_>) = all.into_iter().unzip();
-        self.end_places(places.into_iter(), Became::Returned);
-        let mut tally = self.account.lock();
-        tally.held -= out.len();
-        tally.returned += out.len() as u64;
-        tally.telling += out.len();
-        out
+        self.leave(all, Became::Returned)
     }
 }

@@ -1,9 +1,11 @@
 use std::future::pending;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forebay_pool::{Backoff, OnFailure, Pool, Retry, StartError};
-use forebay_queue::{Delivery, End, bounded};
+use forebay_queue::{Delivery, End, Source, SourceError, bounded};
 use forebay_testkit::RecordingSource;
 use tokio::time::{Instant, sleep};
 use tracing::Level;
@@ -352,4 +354,69 @@ async fn the_next_worker_is_called_for_the_next_one() {
     sleep(SECOND).await;
     assert_eq!((pool.stats().busy, pool.stats().held), (3, 3));
     assert_eq!(pool.shutdown(Duration::ZERO).await.returned, 3);
+}
+
+/// Its first item has no attempt left, the others do.
+#[tokio::test(start_paused = true)]
+async fn are_tried_again_item_by_item_as_far_as_their_attempts_go() {
+    let (source, script) = RecordingSource::new(0..2);
+    // The first comes for the last time, as it would from a source that counts.
+    let source = Aged { source, attempt: 5 };
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(2, SECOND)
+        .on_failure(OnFailure::Retry(Retry::default()))
+        .source(source)
+        .handler_batch(async |batch: Vec<Delivery<u32>>| {
+            if batch[0].attempt() != 2 {
+                return Err("not yet");
+            }
+            ack_all(batch);
+            Ok(())
+        })
+        .start()
+        .unwrap();
+    let report = pool.finish().await;
+    assert_eq!(
+        (report.dead_lettered, report.retried, report.completed, report.returned),
+        (1, 1, 1, 0),
+        "{report}"
+    );
+    let End::DeadLetter { reason } = &script.record().ends()[0] else { panic!("the first is set aside") };
+    assert!(reason.starts_with("attempt 5 of 5"), "{reason}");
+}
+
+/// Says of the first item of another source that it was tried before.
+struct Aged {
+    source: RecordingSource<u32>,
+    attempt: u32,
+}
+
+impl Source for Aged {
+    type Item = u32;
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: NonZeroUsize,
+        out: &mut Vec<Delivery<u32>>,
+    ) -> Poll<Result<usize, SourceError>> {
+        let polled = self.source.poll_next(cx, max, out);
+        for delivery in std::mem::take(out) {
+            out.push(delivery.with_attempt(std::mem::replace(&mut self.attempt, 1)));
+        }
+        polled
+    }
+
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        self.source.poll_settled(cx)
+    }
+
+    fn close(&mut self) {
+        self.source.close();
+    }
+
+    fn redelivers(&self) -> bool {
+        self.source.redelivers()
+    }
 }

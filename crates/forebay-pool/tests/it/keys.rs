@@ -537,3 +537,24 @@ async fn a_key_that_always_panics_holds_up_nobody() {
     let report = timeout(SECOND, pool.finish()).await.expect("somebody asks on");
     assert_eq!(report.dead_lettered, 1000);
 }
+
+/// It is done already, and only its handler is cut short.
+#[tokio::test(start_paused = true)]
+async fn what_was_acked_before_is_not_counted_as_cancelled() {
+    let (source, script) = RecordingSource::new([(1, 0)]);
+    let pool = Pool::builder()
+        .workers(1)
+        .source(source)
+        .handler_delivery(|delivery: Delivery<Item>| {
+            delivery.ack();
+            pending::<()>()
+        })
+        .key(key)
+        .start()
+        .unwrap();
+    script.until(|record| record.settlements.len() == 1).await;
+    settle_down().await;
+    pool.cancel(&1_u8);
+    let report = pool.finish().await;
+    assert_eq!((report.completed, report.cancelled), (1, 0), "{report}");
+}

@@ -78,6 +78,9 @@ mod conservation;
 /// Records `tracing` events.
 mod events;
 
+/// A source that nobody needs to be told the end of.
+mod numbers;
+
 /// One item for several readers, each with its own answer to being slow.
 mod tee;
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{Pool, Report};
-use forebay_queue::Delivery;
+use forebay_pool::{OnFailure, Pool, Report};
+use forebay_queue::{Delivery, End};
 use forebay_testkit::RecordingSource;
 use tracing::Level;
 
@@ -20,6 +20,12 @@ struct Bomb {
 impl Drop for Bomb {
     fn drop(&mut self) {
         assert!(!self.armed, "dropped");
+    }
+}
+
+impl Clone for Bomb {
+    fn clone(&self) -> Self {
+        Self { armed: false }
     }
 }
 
@@ -84,7 +90,24 @@ async fn in_the_destructor_of_the_item() {
         .unwrap();
     let report = pool.finish().await;
     assert!(report.adds_up());
-    assert_eq!((report.completed, report.panics), (9, 1));
+    assert_eq!((report.completed, report.panics), (10, 1), "what was acked is done");
+}
+
+/// However it is dropped, the source is told what was decided.
+#[tokio::test]
+async fn in_the_destructor_of_an_item_that_the_pool_has_kept() {
+    for (policy, error) in [(None, false), (Some(OnFailure::Fail), true)] {
+        let (source, script) =
+            RecordingSource::builder().items((0..3).map(|n| Bomb { armed: n == 0 })).redelivers().build();
+        let mut pool = Pool::builder().workers(1).source(source);
+        if let Some(policy) = policy {
+            pool = pool.on_failure(policy);
+        }
+        let handler = move |_: Bomb| async move { if error { Err("it failed") } else { Ok(()) } };
+        let report = pool.handler(handler).keep_copies().start().unwrap().finish().await;
+        assert_eq!(if error { report.failed } else { report.completed }, 3, "{report}");
+        assert_eq!(script.record().ends(), [End::Ack, End::Ack, End::Ack]);
+    }
 }
 
 #[tokio::test]

@@ -13,41 +13,13 @@ use forebay_pool::{
 use forebay_queue::{Delivery, End, Receipt, Settle, Source, SourceError, WhenFull};
 use tokio::time::{sleep, timeout};
 
+use crate::numbers::Numbers;
+
 const S: Duration = Duration::from_secs(1);
 
 async fn settle_down() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
-    }
-}
-
-/// The example in the docs of `Source`: it says that it has ended although the pool has its items.
-struct Numbers(std::ops::Range<u32>);
-
-impl Source for Numbers {
-    type Item = u32;
-
-    fn poll_next(
-        &mut self,
-        _: &mut Context<'_>,
-        max: NonZeroUsize,
-        out: &mut Vec<Delivery<u32>>,
-    ) -> Poll<Result<usize, SourceError>> {
-        let before = out.len();
-        out.extend(self.0.by_ref().take(max.get()).map(Delivery::unsettled));
-        Poll::Ready(Ok(out.len() - before))
-    }
-
-    fn poll_settled(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn close(&mut self) {
-        self.0.end = self.0.start;
-    }
-
-    fn redelivers(&self) -> bool {
-        false
     }
 }
 
