@@ -19,10 +19,7 @@ struct Order {
 
 /// What the first directory says; `None` also where it cannot be read.
 pub(super) fn orientation(exif: &[u8]) -> Option<Orientation> {
-    let order = Order::of(exif)?;
-    let entry = entry(exif, order, order.u32(exif, 4)?, ORIENTATION)?;
-    (order.u16(exif, entry + 2)? == SHORT).then_some(())?;
-    Orientation::new(order.u16(exif, entry + 8)?)
+    short(exif, ORIENTATION).and_then(Orientation::new)
 }
 
 /// The same fields for pixels that have been turned upright and converted to sRGB. The thumbnail, which
@@ -42,6 +39,22 @@ pub(super) fn upright(exif: &[u8]) -> Option<Vec<u8>> {
     let count = usize::from(order.u16(exif, first as usize)?);
     upright.get_mut(first as usize + 2 + 12 * count..)?.get_mut(..4)?.fill(0);
     Some(upright)
+}
+
+/// The file of a TIFF with another number in a field of its first directory, if it has that field.
+pub(super) fn with_short(tiff: &[u8], tag: u16, value: u16) -> Option<Vec<u8>> {
+    let order = Order::of(tiff)?;
+    let entry = entry(tiff, order, order.u32(tiff, 4)?, tag)?;
+    let mut patched = tiff.to_vec();
+    order.write_u16(&mut patched, entry + 8, value)?;
+    Some(patched)
+}
+
+/// What a field of the first directory of a TIFF holds, where that is one short number.
+pub(super) fn short(tiff: &[u8], tag: u16) -> Option<u16> {
+    let order = Order::of(tiff)?;
+    let entry = entry(tiff, order, order.u32(tiff, 4)?, tag)?;
+    (order.u16(tiff, entry + 2)? == SHORT).then(|| order.u16(tiff, entry + 8))?
 }
 
 /// Where in `exif` the directory at `start` has a field.

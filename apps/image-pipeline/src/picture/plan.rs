@@ -1,9 +1,9 @@
 use super::{Colour, Filter, Format, Header, Limits, Refused, Settings, Size, Target};
 
 /// A picture is decoded at a reduced scale only if that leaves this many times the pixels wanted, a side:
-/// the rest is for the better filter. Measured against a reduction of the whole picture; see
-/// `docs/quality.md` of this program.
-const SPARE: f64 = 1.0;
+/// the rest is for the better filter. Against PIL's reduction of whole photographs, after both are JPEG of
+/// quality 80, 1.0 loses up to 0.9 dB, 1.5 up to 0.45, 2.0 up to 0.2; the times are the same within 3 %.
+const SPARE: f64 = 1.5;
 
 /// What codecs hold beside pixels: tables, windows, and a page for every small thing. In bytes.
 const FIXED: u64 = 2 << 20;
@@ -231,8 +231,8 @@ impl Plan {
                 let coefficients = if header.is_progressive { 2 * header.samples } else { 0 };
                 pixels + planes + coefficients
             }
-            // An interlaced picture is held once as it is stored.
-            Format::Png => pixels * (2 + wide),
+            // An interlaced picture is held once as it is stored, and some rows while they are unfiltered.
+            Format::Png => pixels * (2 + wide) + 4 * u64::from(header.width) * channels * (1 + wide),
             // Planes or the pixels of a lossless one, and a second copy with alpha.
             Format::WebP => pixels + 8 * decoded,
             Format::Gif => 2 * pixels + decoded,

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::io;
 
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 
 use crate::picture::container::Container;
 use crate::picture::pixels::{Layout, Pixels};
@@ -50,6 +50,7 @@ pub(super) fn encode(pixels: &Pixels, quality: u8, profile: Option<&[u8]>) -> Re
     let mut encoder = Encoder::new(&mut bytes, quality);
     let is_full = quality >= FULL_COLOUR_FROM;
     encoder.set_sampling_factor(if is_full { SamplingFactor::F_1_1 } else { SamplingFactor::F_2_2 });
+    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     encoder.set_optimized_huffman_tables(true);
     if let Some(exif) = &pixels.exif {
         // More than a segment holds was never in a JPEG; of another format it is left behind.

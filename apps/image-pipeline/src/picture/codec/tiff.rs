@@ -21,9 +21,9 @@ pub(super) fn decode(container: &Container<'_>) -> Result<Pixels, Refused> {
     }
     let extra = reader.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).ok().flatten();
     let is_premultiplied = extra.is_some_and(|extra| extra.first() == Some(&PREMULTIPLIED));
-    let colours = match colour {
-        ColorType::Palette(_) => Some(reader.get_tag_u16_vec(Tag::ColorMap).map_err(directory::refused)?),
-        _ => None,
+    let colours = match directory::has_palette(container.body) {
+        true => Some(reader.get_tag_u16_vec(Tag::ColorMap).map_err(directory::refused)?),
+        false => None,
     };
     let values = match reader.read_image().map_err(directory::refused)? {
         DecodingResult::U8(values) => values,
@@ -31,22 +31,23 @@ pub(super) fn decode(container: &Container<'_>) -> Result<Pixels, Refused> {
         _ => return Err(Refused::unsupported("a TIFF whose channels are no integers of 1 to 16 bits")),
     };
     let (width, height) = (header.width as usize, header.height as usize);
-    let (layout, mut data) = match colour {
-        ColorType::Gray(depth @ 1..8) => (Layout::Gray, levels(&unpack(&values, depth, width), depth)),
-        ColorType::Gray(_) => (Layout::Gray, values),
-        ColorType::GrayA(_) => {
+    let (layout, mut data) = match (colour, &colours) {
+        (ColorType::Gray(depth @ 1..=8), Some(map)) => {
+            (Layout::Rgb, look_up(&unpack(&values, depth, width), map)?)
+        }
+        (ColorType::Gray(depth @ 1..8), None) => {
+            (Layout::Gray, levels(&unpack(&values, depth, width), depth))
+        }
+        (ColorType::Gray(_), None) => (Layout::Gray, values),
+        (ColorType::GrayA(_), None) => {
             let (pixels, _) = values.as_chunks::<2>();
             (Layout::Rgba, pixels.iter().flat_map(|[l, a]| [*l, *l, *l, *a]).collect())
         }
         // The decoder has turned luminance and colour difference into colours where JPEG is inside.
-        ColorType::RGB(_) | ColorType::YCbCr(_) => (Layout::Rgb, values),
-        ColorType::RGBA(_) => (Layout::Rgba, values),
-        ColorType::CMYK(_) => (Layout::Cmyk, values),
-        ColorType::Palette(depth) => {
-            let indices = unpack(&values, depth, width);
-            (Layout::Rgb, look_up(&indices, &colours.unwrap_or_default())?)
-        }
-        other => return Err(Refused::Unsupported { what: format!("a TIFF of {other:?}") }),
+        (ColorType::RGB(_) | ColorType::YCbCr(_), None) => (Layout::Rgb, values),
+        (ColorType::RGBA(_), None) => (Layout::Rgba, values),
+        (ColorType::CMYK(_), None) => (Layout::Cmyk, values),
+        (other, _) => return Err(Refused::Unsupported { what: format!("a TIFF of {other:?}") }),
     };
     if data.len() != width * height * layout.channels() {
         return Err(Refused::damaged("a TIFF with more or fewer pixels than it says"));
