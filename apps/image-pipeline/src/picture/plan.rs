@@ -6,7 +6,10 @@ use super::{Colour, Filter, Format, Header, Limits, Refused, Settings, Size, Tar
 const SPARE: f64 = 1.5;
 
 /// What codecs hold beside pixels: tables, windows, and a page for every small thing. In bytes.
-const FIXED: u64 = 2 << 20;
+const FIXED: u64 = 3 << 20;
+
+/// What the allocator keeps of what was given back: one in so many bytes.
+const SLACK: u64 = 16;
 
 /// What will be done to one picture, decided from its header.
 ///
@@ -252,12 +255,20 @@ impl Plan {
             * match self.format {
                 // On white, all blocks before their tables are known, and the file.
                 Format::Jpeg => channels + 3 + 6 + 2,
-                // libwebp's own planes, what it knows of each block, and the file.
-                Format::WebP => channels + 3 + 8,
+                // libwebp's own planes, what it knows of each block, and the file; alpha is compressed
+                // without loss, for which it searches all of it for what it has seen before.
+                Format::WebP => {
+                    if channels == 4 {
+                        40
+                    } else {
+                        22
+                    }
+                }
                 // What is filtered, compressed and written, each as large as the pixels at worst.
                 Format::Png | Format::Gif | Format::Tiff => channels * 4,
             };
-        decoding.max(resizing).max(finishing).max(encoding) + FIXED
+        let most = decoding.max(resizing).max(finishing).max(encoding);
+        most + most / SLACK + FIXED
     }
 }
 

@@ -1,0 +1,125 @@
+//! Profiles, inks, alpha, depth: what is stored, and what is seen.
+
+use image_pipeline::picture::{Colour, Filter, Format, Settings, Size, Target, probe};
+
+use crate::forge;
+use crate::look::{Look, photo, rendered};
+
+fn as_png(name: &str) -> Look {
+    let settings = Settings { format: Target::Png, ..Settings::default() };
+    Look::at(&rendered(&photo(name), &settings).expect(name))
+}
+
+/// The colour of the pixel at a place.
+fn pixel(look: &Look, x: usize, y: usize) -> [u8; 3] {
+    let at = (y * look.width + x) * 3;
+    look.data[at..at + 3].try_into().expect("three channels")
+}
+
+#[test]
+fn a_profile_changes_the_colours() {
+    let stored = Look::at_jpeg(&photo("rocket.jpg"));
+    // Adobe RGB shown as sRGB looks dull; converted it is another picture.
+    let alike = as_png("rocket.jpg").psnr(&stored);
+    assert!((20.0..42.0).contains(&alike), "{alike:.1} dB");
+    assert!(probe(&photo("rocket.jpg")).expect("a good file").has_icc);
+}
+
+#[test]
+fn a_damaged_profile_is_worth_less_than_the_picture() {
+    let mut file = photo("rocket.jpg");
+    let at = file.windows(12).position(|bytes| bytes == b"ICC_PROFILE\0").expect("a profile");
+    file[at + 14..at + 60].fill(0xFF);
+    assert!(rendered(&file, &Settings::default()).is_ok());
+}
+
+#[test]
+fn inks_are_light_whether_or_not_they_are_stored_inverted() {
+    let adobe = photo("pil_sample_cmyk.jpg");
+    let inverted = as_png("pil_sample_cmyk.jpg");
+    // The same bytes without Adobe's mark mean the opposite.
+    let plain = forge::without_adobe(&adobe);
+    let settings = Settings { format: Target::Png, ..Settings::default() };
+    let plain = Look::at(&rendered(&plain, &settings).expect("a good file"));
+    assert!(plain.psnr(&inverted) < 12.0);
+    // The same graphic is there as TIFF, where inks are never inverted.
+    let tiff = as_png("tiff_strip_cmyk_jpeg.tif");
+    assert!(inverted.psnr(&tiff) >= 30.0, "{:.1} dB", inverted.psnr(&tiff));
+}
+
+#[test]
+fn what_is_transparent_is_white_in_a_jpeg_and_stays_transparent_elsewhere() {
+    let jpeg = Settings { format: Target::Jpeg, quality: 95, ..Settings::default() };
+    for name in ["pil123rgba.png", "pil123p.png", "transparent.webp"] {
+        let on_white = Look::at(&rendered(&photo(name), &jpeg).expect(name));
+        let alike = on_white.psnr(&as_png(name));
+        assert!(alike >= 30.0, "{name}: {alike:.1} dB");
+        let png = Settings { format: Target::Png, ..Settings::default() };
+        let kept = rendered(&photo(name), &png).expect(name);
+        assert_eq!(probe(&kept.bytes).expect(name).colour, Colour::Rgba, "{name}");
+    }
+}
+
+#[test]
+fn the_colour_of_what_cannot_be_seen_does_not_bleed() {
+    // Opaque red beside transparent green: between them is half a red, and no green.
+    let file = forge::png(64, 8, 8, 6, |x, _| if x < 32 { vec![255, 0, 0, 255] } else { vec![0, 255, 0, 0] });
+    let settings = Settings { size: Size::Width(17), ..Settings::default() };
+    let look = Look::at(&rendered(&file, &settings).expect("a good file"));
+    for x in 0..look.width {
+        let [red, green, blue] = pixel(&look, x, 0);
+        assert!(red >= 250 && green.abs_diff(blue) <= 4, "column {x}: {red} {green} {blue}");
+    }
+}
+
+#[test]
+fn sixteen_bits_are_rounded_to_eight() {
+    let file = forge::png(4, 1, 16, 0, |x, _| [0x0000u16, 0x00FF, 0x8000, 0xFFFF][x].to_be_bytes().to_vec());
+    let look = Look::at(&rendered(&file, &Settings::default()).expect("a good file"));
+    assert_eq!((0..4).map(|x| pixel(&look, x, 0)[0]).collect::<Vec<_>>(), [0, 1, 128, 255]);
+    let pattern = as_png("basn2c16.png");
+    assert!(pattern.psnr(&Look::at_png(&photo("basn2c16.png"))) >= 45.0);
+}
+
+#[test]
+fn premultiplied_tiff_is_as_bright_as_it_was() {
+    let look = as_png("tiff_16bit_RGBa.tiff");
+    assert_eq!((look.width, look.height), (100, 40));
+}
+
+#[test]
+fn an_animation_gives_its_first_frame() {
+    let header = probe(&photo("dispose_none_load_end.gif")).expect("a good file");
+    assert!(header.has_more_frames);
+    let picture = rendered(&photo("dispose_none_load_end.gif"), &Settings::default()).expect("a good file");
+    assert_eq!((picture.format, picture.width, picture.height), (Format::Png, 200, 150));
+    let mpo = probe(&photo("frozenpond.mpo")).expect("a good file");
+    assert!(mpo.has_more_frames);
+    assert_eq!((mpo.width, mpo.height), (640, 480));
+}
+
+#[test]
+fn gray_stays_gray() {
+    for (name, settings) in [
+        ("hopper_gray.jpg", Settings::default()),
+        ("camera.png", Settings { format: Target::Jpeg, ..Settings::default() }),
+        ("grace_hopper.jpg", Settings { filters: vec![Filter::Grayscale], ..Settings::default() }),
+    ] {
+        let picture = rendered(&photo(name), &settings).expect(name);
+        assert_eq!(probe(&picture.bytes).expect(name).colour, Colour::Gray, "{name}");
+    }
+}
+
+#[test]
+fn filters_do_what_they_are_called() {
+    let settings = |filter| Settings { filters: vec![filter], format: Target::Png, ..Settings::default() };
+    let edges = |look: &Look| -> u64 {
+        look.data.windows(4).map(|bytes| u64::from(bytes[0].abs_diff(bytes[3]))).sum()
+    };
+    let plain = edges(&as_png("grace_hopper.jpg"));
+    let of =
+        |filter| edges(&Look::at(&rendered(&photo("grace_hopper.jpg"), &settings(filter)).expect("good")));
+    assert!(of(Filter::Sharpen) > plain);
+    assert!(of(Filter::Blur(2.0)) < plain / 2);
+    assert!(of(Filter::Blur(20.0)) < of(Filter::Blur(2.0)) / 2);
+}

@@ -1,0 +1,146 @@
+//! Files that no camera wrote.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+
+/// A marker segment of a JPEG.
+pub(crate) fn segment(marker: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len() + 2).expect("a segment holds 64 KB");
+    [&[0xFF, marker], length.to_be_bytes().as_slice(), content].concat()
+}
+
+/// The same JPEG with these EXIF fields in front of all that it has.
+pub(crate) fn with_exif(jpeg: &[u8], exif: &[u8]) -> Vec<u8> {
+    let segment = segment(0xE1, &[b"Exif\0\0", exif].concat());
+    [&jpeg[..2], &segment, &jpeg[2..]].concat()
+}
+
+pub(crate) fn with_orientation(jpeg: &[u8], value: u8) -> Vec<u8> {
+    with_exif(jpeg, &exif(value, b"nobody"))
+}
+
+/// Little endian: an orientation, and the name of an artist.
+pub(crate) fn exif(orientation: u8, artist: &[u8]) -> Vec<u8> {
+    let mut exif = b"II*\0\x08\0\0\0\x02\0".to_vec();
+    exif.extend([0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0]);
+    exif.extend([0x3B, 0x01, 2, 0, u8::try_from(artist.len()).expect("a short name"), 0, 0, 0, 38, 0, 0, 0]);
+    exif.extend([0; 4]);
+    exif.extend(artist);
+    exif
+}
+
+/// The same JPEG without the segment by which Adobe's programs say that inks are inverted.
+pub(crate) fn without_adobe(jpeg: &[u8]) -> Vec<u8> {
+    // The first may be that of a thumbnail inside EXIF.
+    let at = jpeg.windows(9).rposition(|bytes| bytes[..3] == [0xFF, 0xEE, 0] && bytes[4..] == *b"Adobe");
+    let at = at.expect("Adobe's segment");
+    let length = usize::from(u16::from_be_bytes([jpeg[at + 2], jpeg[at + 3]]));
+    [&jpeg[..at], &jpeg[at + 2 + length..]].concat()
+}
+
+fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let mut checked = flate2::Crc::new();
+    checked.update(name);
+    checked.update(content);
+    let length = u32::try_from(content.len()).expect("a chunk of test size");
+    [&length.to_be_bytes(), name.as_slice(), content, &checked.sum().to_be_bytes()].concat()
+}
+
+fn deflated(bytes: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    for part in bytes {
+        encoder.write_all(&part).expect("memory takes all");
+    }
+    encoder.finish().expect("memory takes all")
+}
+
+fn png_of(width: u32, height: u32, depth: u8, kind: u8, extra: &[u8], rows: &[u8]) -> Vec<u8> {
+    let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    header.extend([depth, kind, 0, 0, 0]);
+    let signature = b"\x89PNG\r\n\x1A\n".to_vec();
+    [signature, chunk(b"IHDR", &header), extra.to_vec(), chunk(b"IDAT", rows), chunk(b"IEND", &[])].concat()
+}
+
+/// A PNG of pixels that a function gives.
+pub(crate) fn png(
+    width: u32,
+    height: u32,
+    depth: u8,
+    kind: u8,
+    pixel: impl Fn(usize, usize) -> Vec<u8>,
+) -> Vec<u8> {
+    let row = |y: usize| {
+        let mut row = vec![0];
+        row.extend((0..width as usize).flat_map(|x| pixel(x, y)));
+        row
+    };
+    png_of(width, height, depth, kind, &[], &deflated((0..height as usize).map(row)))
+}
+
+/// A PNG whose pixels are all zero, at this many bytes a row.
+pub(crate) fn empty_png(width: u32, height: u32, depth: u8, kind: u8, row: usize) -> Vec<u8> {
+    png_of(width, height, depth, kind, &[], &deflated((0..height).map(|_| vec![0; row + 1])))
+}
+
+/// A small PNG with a chunk that inflates to 200 MB behind `intro`.
+pub(crate) fn png_with_bomb(name: &[u8; 4], intro: &[u8]) -> Vec<u8> {
+    let bomb = deflated((0..200).map(|_| vec![b'A'; 1 << 20]));
+    let extra = chunk(name, &[intro, &bomb].concat());
+    png_of(8, 8, 8, 2, &extra, &deflated((0..8).map(|_| vec![0; 25])))
+}
+
+/// 20,000 frames of one pixel on a screen of 16 megapixels, for ever.
+pub(crate) fn frames_gif() -> Vec<u8> {
+    let mut gif = b"GIF89a\0\x10\0\x10\x80\0\0\0\0\0\xFF\xFF\xFF!\xFF\x0BNETSCAPE2.0\x03\x01\0\0\0".to_vec();
+    for _ in 0..20_000 {
+        gif.extend(b"!\xF9\x04\x04\x01\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0");
+    }
+    gif.push(b';');
+    gif
+}
+
+/// A progressive JPEG of 64 megapixels and 1,001 scans, valid, each of which costs a pass.
+pub(crate) fn scan_bomb() -> Vec<u8> {
+    // One code for "no change" of the mean; runs of 32,767 blocks without anything else.
+    let blocks = 1_000_000;
+    let bits = |text: String| -> Vec<u8> {
+        let padded = format!("{text}{}", "1".repeat(text.len().wrapping_neg() % 8));
+        let byte = |digits: &[u8]| digits.iter().fold(0, |byte, digit| byte << 1 | (digit - b'0'));
+        let bytes = padded.as_bytes().chunks(8).map(byte);
+        bytes.flat_map(|byte| if byte == 0xFF { vec![0xFF, 0] } else { vec![byte] }).collect()
+    };
+    let (full, rest): (usize, u32) = (blocks / 32_767, (blocks % 32_767) as u32);
+    let length = rest.ilog2() as usize;
+    let tail = format!("10{:0length$b}", rest - (1 << length));
+    let runs = bits(format!("{}{tail}", format!("0{}", "1".repeat(14)).repeat(full)));
+    let table = |class: u8, symbols: &[u8]| {
+        let mut counts = [0; 16];
+        (counts[0], counts[1]) = (1, symbols.len() as u8 - 1);
+        segment(0xC4, &[&[class], counts.as_slice(), symbols].concat())
+    };
+    let scan = |band: u8| segment(0xDA, &[1, 1, 0, band, band, 0]);
+    let mut jpeg = vec![0xFF, 0xD8];
+    jpeg.extend(segment(0xDB, &[&[0], [16u8; 64].as_slice()].concat()));
+    jpeg.extend(segment(0xC2, &[8, 0x1F, 0x40, 0x1F, 0x40, 1, 1, 0x11, 0]));
+    jpeg.extend(table(0, &[0]));
+    jpeg.extend(table(0x10, &[0xE0, (length as u8) << 4]));
+    jpeg.extend(scan(0));
+    jpeg.extend(bits("0".repeat(blocks)));
+    for number in 0..1000u32 {
+        jpeg.extend(scan(1 + (number % 63) as u8));
+        jpeg.extend(&runs);
+    }
+    jpeg.extend([0xFF, 0xD9]);
+    jpeg
+}
+
+/// The same JPEG with other sides in its header.
+pub(crate) fn with_sides(jpeg: &[u8], side: u16) -> Vec<u8> {
+    let mut patched = jpeg.to_vec();
+    let at = jpeg.windows(4).position(|bytes| bytes == [0xFF, 0xC0, 0, 17]).expect("a baseline header");
+    patched[at + 5..at + 7].copy_from_slice(&side.to_be_bytes());
+    patched[at + 7..at + 9].copy_from_slice(&side.to_be_bytes());
+    patched
+}

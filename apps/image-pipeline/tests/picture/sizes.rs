@@ -1,0 +1,79 @@
+//! The size that was asked for, for every format that is read.
+
+use image_pipeline::picture::{Filter, Limits, Refused, Settings, Size, Target, plan, probe, reduce, render};
+
+use crate::look::{Look, photo, rendered};
+
+const PHOTOS: [&str; 8] = [
+    "retina.jpg",
+    "friends_by_Aitzol_Berasategi.jpg",
+    "frozenpond.mpo",
+    "camera.png",
+    "flower2.webp",
+    "hopper.gif",
+    "tiff_strip_cmyk_jpeg.tif",
+    "hopper_orientation_6.jpg",
+];
+
+#[test]
+fn a_box_is_kept_to_and_a_fill_is_filled() {
+    for name in PHOTOS {
+        let fit = Settings { size: Size::Fit(90, 60), ..Settings::default() };
+        let picture = rendered(&photo(name), &fit).expect(name);
+        assert!(picture.width <= 90 && picture.height <= 60, "{name}");
+        assert!(picture.width == 90 || picture.height == 60, "{name}");
+        let fill = Settings { size: Size::Fill(90, 60), ..Settings::default() };
+        let picture = rendered(&photo(name), &fill).expect(name);
+        assert_eq!((picture.width, picture.height), (90, 60), "{name}");
+    }
+}
+
+#[test]
+fn a_fill_shows_the_middle() {
+    let photo = photo("retina.jpg");
+    let png = |size| Settings { size, format: Target::Png, ..Settings::default() };
+    let whole = Look::at(&rendered(&photo, &png(Size::Fit(100, 100))).expect("a good file"));
+    let middle = Look::at(&rendered(&photo, &png(Size::Fill(100, 50))).expect("a good file"));
+    let rows = 25 * 100 * 3..75 * 100 * 3;
+    let cut = Look { width: 100, height: 50, data: whole.data[rows].to_vec() };
+    assert!(cut.psnr(&middle) >= 38.0, "{:.1} dB", cut.psnr(&middle));
+}
+
+#[test]
+fn what_has_no_room_is_decoded_smaller() {
+    let bytes = photo("friends_by_Aitzol_Berasategi.jpg");
+    let (settings, limits) = (Settings::default(), Limits::default());
+    let whole = plan(&probe(&bytes).expect("a good file"), &settings, &limits).expect("6 megapixels");
+    let half = reduce(&whole, whole.weight() - 1).expect("a JPEG can be decoded smaller");
+    assert_eq!(half.denominator(), 2);
+    let picture = render(&bytes, &half, &settings, &limits).expect("the reduced plan");
+    assert_eq!((picture.width, picture.height), (1028, 1544));
+    assert_eq!((picture.width, picture.height), (half.width(), half.height()));
+    let png = plan(&probe(&photo("camera.png")).expect("good"), &settings, &limits).expect("small");
+    assert_eq!(reduce(&png, png.weight() - 1), None);
+}
+
+#[test]
+fn a_plan_is_for_one_file_only() {
+    let (settings, limits) = (Settings::default(), Limits::default());
+    let plan = plan(&probe(&photo("hopper.jpg")).expect("good"), &settings, &limits).expect("small");
+    let other = render(&photo("retina.jpg"), &plan, &settings, &limits);
+    assert!(matches!(other, Err(Refused::Damaged { .. })), "{other:?}");
+}
+
+#[test]
+fn odd_settings_are_taken_for_the_nearest_that_make_sense() {
+    let settings = Settings {
+        size: Size::Fit(0, 0),
+        quality: 0,
+        filters: vec![
+            Filter::Blur(f32::NAN),
+            Filter::Blur(-1.0),
+            Filter::Blur(f32::INFINITY),
+            Filter::Sharpen,
+        ],
+        ..Settings::default()
+    };
+    let picture = rendered(&photo("hopper.jpg"), &settings).expect("a good file");
+    assert_eq!((picture.width, picture.height), (1, 1));
+}

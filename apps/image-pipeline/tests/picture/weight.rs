@@ -1,0 +1,84 @@
+//! A plan's weight against what is measured: it is never less, and not much more.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+
+use image_pipeline::picture::{Filter, Limits, Settings, Size, Target, plan, probe, render};
+
+use crate::forge;
+use crate::look::photo;
+
+/// Says to the child which case it is.
+const CASE: &str = "FOREBAY_PICTURE_CASE";
+
+/// The most memory that this process has held at once, in bytes.
+pub(crate) fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux tells");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux tells");
+    let kilobytes: u64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
+    kilobytes << 10
+}
+
+type Input = (&'static str, fn() -> Vec<u8>);
+
+fn noise(x: usize, y: usize) -> u8 {
+    (x * 7 + y * 13 + x * y) as u8
+}
+
+const INPUTS: [Input; 7] = [
+    ("progressive", || photo("friends_by_Aitzol_Berasategi.jpg")),
+    ("baseline", || photo("retina.jpg")),
+    ("rgba", || forge::png(2000, 1500, 8, 6, |x, y| vec![noise(x, y), noise(y, x), 9, noise(x, x)])),
+    ("rgb16", || forge::png(2000, 1500, 16, 2, |x, y| vec![noise(x, y), 0, noise(y, x), 0, 9, 9])),
+    ("gray", || forge::png(2000, 1500, 8, 0, |x, y| vec![noise(x, y)])),
+    ("wide", || forge::empty_png(20_000_000, 1, 8, 0, 20_000_000)),
+    ("gif", forge::frames_gif),
+];
+
+fn settings() -> Vec<Settings> {
+    let of = |size, format, filters| Settings { size, format, filters, ..Settings::default() };
+    vec![
+        of(Size::Fit(400, 400), Target::Jpeg, vec![]),
+        of(Size::Fit(1400, 1400), Target::Jpeg, vec![Filter::Blur(2.0), Filter::Sharpen]),
+        of(Size::Fit(1400, 1400), Target::Png, vec![]),
+        of(Size::Fit(1400, 1400), Target::WebP, vec![]),
+    ]
+}
+
+#[test]
+fn what_is_measured_is_within_the_weight() {
+    if let Ok(case) = env::var(CASE) {
+        return measure(case.parse().expect("the parent wrote a number"));
+    }
+    let cases = INPUTS.len() * settings().len();
+    for case in 0..cases {
+        // A process of its own for each: the peak of one never goes down again.
+        let output = Command::new(env::current_exe().expect("we are running"))
+            .args(["--exact", "weight::what_is_measured_is_within_the_weight", "--nocapture"])
+            .env(CASE, case.to_string())
+            .output()
+            .expect("the test runs itself");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "case {case}: {said}");
+    }
+}
+
+fn measure(case: usize) {
+    let mut settings = settings();
+    let (name, input) = INPUTS[case / settings.len()];
+    let settings = settings.swap_remove(case % settings.len());
+    let bytes = input();
+    let limits = Limits::default();
+    let Ok(plan) = plan(&probe(&bytes).expect(name), &settings, &limits) else {
+        // Too wide for what was asked.
+        return;
+    };
+    // What forging the input took is given back, so that the peak begins where we stand.
+    fs::write("/proc/self/clear_refs", "5").expect("Linux lets a process do that to itself");
+    let before = peak();
+    render(&bytes, &plan, &settings, &limits).expect(name);
+    let used = peak().saturating_sub(before);
+    let weight = plan.weight();
+    assert!(used <= weight, "{name} {settings:?}: {used} bytes, of {weight} that were planned");
+}
