@@ -12,6 +12,7 @@ mod lint;
 mod loom;
 mod mutants;
 mod sanitize;
+mod sheet;
 mod shell;
 mod test;
 mod tools;
@@ -33,6 +34,7 @@ enum Xtask {
     Ci(ci::Ci),
     Mutants(mutants::Mutants),
     Bench(bench::Bench),
+    Sheet(sheet::Sheet),
     Tools(tools::Tools),
 }
 
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Xtask::Sanitize(command) => command.run(),
         Xtask::Mutants(command) => command.run(),
         Xtask::Bench(command) => command.run(),
+        Xtask::Sheet(command) => command.run(),
         Xtask::Tools(command) => command.run(),
         Xtask::Ci(command) => command.run(),
     };

@@ -4,6 +4,7 @@
 mod colours;
 mod orientation;
 mod quality;
+mod sheet;
 mod sizes;
 
 // What is kept of a file, and what is not.
