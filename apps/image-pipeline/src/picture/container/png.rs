@@ -19,7 +19,9 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
     while let Ok((name, chunk)) = chunk(&mut cursor) {
         match name {
             b"tRNS" => is_transparent = true,
-            b"acTL" => has_more_frames = chunk.get(..4).is_some_and(|frames| frames > &[0, 0, 0, 1]),
+            b"acTL" => {
+                has_more_frames = chunk.get(..4).is_some_and(|frames| frames > [0, 0, 0, 1].as_slice())
+            }
             b"eXIf" if exif.is_none() => exif = Some(chunk),
             b"iCCP" if profile.is_none() => profile = compressed_profile(chunk),
             b"IEND" => break,

@@ -1,0 +1,127 @@
+//! Why a run cannot be configured as somebody wants it.
+
+use std::io;
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+
+use super::MOST_AT_ONCE;
+
+/// Why a run cannot be configured like this. Names the place and what would be right.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}; check the path given to --config", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not TOML, or a key or a value in it is not one of ours.
+    #[error("{}:{line}:{column}: {message}\n{}", path.display(), excerpt(text, *line, *column))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1, in characters.
+        column: usize,
+        /// What is wrong, and what the valid keys or values are.
+        message: String,
+        /// The line itself.
+        text: String,
+    },
+    /// Nothing to read.
+    #[error(
+        "no input: name files, folders or globs, or - for a list on standard input (`input = [\"..\"]` in a file)"
+    )]
+    NoInput,
+    /// Nowhere to write.
+    #[error("no output: name a folder or s3://BUCKET/PREFIX with --output (`output = \"..\"` in a file)")]
+    NoOutput,
+    /// A name that is none.
+    #[error("{key} is empty: give it a path")]
+    EmptyPath {
+        /// The key.
+        key: &'static str,
+    },
+    /// No bucket can be called like that.
+    #[error("{given} is no place in object storage: it looks like s3://BUCKET or s3://BUCKET/PREFIX")]
+    Place {
+        /// What was given.
+        given: String,
+    },
+    /// Several answers to one question.
+    #[error("{} exclude each other: give one of them", keys.join(" and "))]
+    Contradiction {
+        /// The keys.
+        keys: Vec<&'static str>,
+    },
+    /// A number outside its range.
+    #[error("{key} is {given}, which is outside {least} to {most}")]
+    Range {
+        /// The key.
+        key: &'static str,
+        /// What was given.
+        given: u64,
+        /// The smallest that works.
+        least: u64,
+        /// The largest that works.
+        most: u64,
+    },
+    /// A size outside its range.
+    #[error("memory is {given}, which is below {least}: the program itself needs most of that")]
+    Memory {
+        /// What was given.
+        given: ByteSize,
+        /// The smallest that works.
+        least: ByteSize,
+    },
+    /// Each worker has a thread.
+    #[error("{key} is {given}, which is outside 1 to {MOST_AT_ONCE}; leave it out for the default")]
+    AtOnce {
+        /// The key.
+        key: &'static str,
+        /// What was given.
+        given: usize,
+    },
+    /// A key that means something for object storage only, or for a folder only.
+    #[error("{key} means nothing for {what}: leave it out")]
+    Meaningless {
+        /// The key.
+        key: &'static str,
+        /// The output.
+        what: &'static str,
+    },
+    /// A list of names has an end of names.
+    #[error("null tells how names end on standard input, and - is not among the inputs: leave it out")]
+    NullWithoutList,
+}
+
+// === impl ConfigError ===
+
+impl ConfigError {
+    /// The key whose value is at fault.
+    pub(super) fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreadable { .. } | Self::File { .. } => None,
+            Self::NoInput => Some("input"),
+            Self::NoOutput | Self::Place { .. } => Some("output"),
+            Self::EmptyPath { key }
+            | Self::Range { key, .. }
+            | Self::AtOnce { key, .. }
+            | Self::Meaningless { key, .. } => Some(key),
+            Self::Contradiction { keys } => keys.last().copied(),
+            Self::Memory { .. } => Some("memory"),
+            Self::NullWithoutList => Some("null"),
+        }
+    }
+}
+
+/// The line with a caret under the column.
+fn excerpt(text: &str, line: usize, column: usize) -> String {
+    let margin = line.to_string().len();
+    format!("{line} | {text}\n{:margin$} | {:>column$}", "", "^")
+}

@@ -1,0 +1,292 @@
+//! What a run is told: the keys, where they come from, and what a checked set of them is.
+//!
+//! [`Settings`] is what a person writes, on the command line or in a file: one struct for both, so
+//! the keys cannot drift apart. [`Config`] is what the run reads: complete, and checked for
+//! everything that can be checked without touching an input or the output.
+
+mod error;
+mod file;
+mod names;
+mod settings;
+
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use bytesize::ByteSize;
+
+use self::file::File;
+pub use self::{error::ConfigError, names::If, settings::Settings};
+use crate::LEAST_MEMORY;
+use crate::picture::{self, Limits, Size};
+use crate::store::{BucketOptions, Existing};
+
+/// The most workers, and the most uploaders.
+pub const MOST_AT_ONCE: usize = 256;
+
+/// A complete and consistent set of [`Settings`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// Files, folders and globs, in the order given.
+    pub inputs: Vec<PathBuf>,
+    /// A list on standard input is read too, if this is set: names end with NUL if it is `true`, and with a line end
+    /// if it is `false`.
+    pub list: Option<bool>,
+    /// What names in the output are relative to.
+    pub base: Option<PathBuf>,
+    /// Where results go.
+    pub output: Output,
+    /// What is asked of each picture.
+    pub picture: picture::Settings,
+    /// How much a file may ask for.
+    pub limits: Limits,
+    /// What to do with results that are there already.
+    pub existing: Existing,
+    /// How many pictures are processed at once, 1 to [`MOST_AT_ONCE`].
+    pub workers: usize,
+    /// How many results are stored at once, 1 to [`MOST_AT_ONCE`].
+    pub uploaders: usize,
+    /// The memory of the whole process, in bytes.
+    pub memory: u64,
+    /// How the report is written.
+    pub report: ReportFormat,
+}
+
+/// Where results go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A folder.
+    Folder {
+        /// Where it is, or will be.
+        path: PathBuf,
+        /// Whether results survive a loss of power, too.
+        sync: bool,
+    },
+    /// A bucket in object storage.
+    Bucket(BucketOptions),
+}
+
+/// How the report is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReportFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object on one line.
+    Json,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Completes `flags` with the TOML file at `path`, whose keys are those of [`Settings`], and both with the
+    /// defaults.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Unreadable`]; [`ConfigError::File`] for what is wrong in the file, also if only the combination
+    /// with a flag makes it so; else as [`new`](Self::new).
+    pub fn load(path: &Path, flags: Settings) -> Result<Self, ConfigError> {
+        let file = File::read(path)?;
+        Self::new(flags.clone().over(file.settings.clone())).map_err(|error| file.place(error, &flags))
+    }
+
+    /// Completes `settings` with the defaults and checks them against each other.
+    ///
+    /// # Errors
+    ///
+    /// What is missing, contradictory or out of range.
+    pub fn new(settings: Settings) -> Result<Self, ConfigError> {
+        let (list, inputs): (Vec<_>, Vec<_>) =
+            settings.input.iter().cloned().partition(|input| input.as_os_str() == "-");
+        if settings.input.is_empty() {
+            return Err(ConfigError::NoInput);
+        }
+        if inputs.iter().any(|input| input.as_os_str().is_empty()) {
+            return Err(ConfigError::EmptyPath { key: "input" });
+        }
+        let list = (!list.is_empty()).then(|| settings.null.unwrap_or_default());
+        if settings.null.is_some() && list.is_none() {
+            return Err(ConfigError::NullWithoutList);
+        }
+        let quality = u64::from(settings.quality.unwrap_or(80));
+        if !(1..=100).contains(&quality) {
+            return Err(ConfigError::Range { key: "quality", given: quality, least: 1, most: 100 });
+        }
+        let memory = settings.memory.unwrap_or(ByteSize::mib(512));
+        if memory.as_u64() < LEAST_MEMORY {
+            return Err(ConfigError::Memory { given: memory, least: ByteSize::b(LEAST_MEMORY) });
+        }
+        let mut limits = Limits::default();
+        if let Some(given) = settings.max_pixels {
+            if given == 0 {
+                return Err(ConfigError::Range { key: "max-pixels", given, least: 1, most: u64::MAX });
+            }
+            limits.max_pixels = given;
+        }
+        Ok(Self {
+            inputs,
+            list,
+            base: settings.base.clone(),
+            output: output(&settings)?,
+            picture: picture::Settings {
+                size: size(&settings)?,
+                format: settings.format.unwrap_or(picture::Target::Keep),
+                quality: u8::try_from(quality).expect("it is at most 100"),
+                filters: settings.filter.clone(),
+                keep_metadata: settings.keep_metadata.unwrap_or_default(),
+            },
+            limits,
+            existing: existing(&settings)?,
+            workers: at_once("workers", settings.workers, cores())?,
+            uploaders: at_once("uploaders", settings.uploaders, 2)?,
+            memory: memory.as_u64(),
+            report: settings.report.unwrap_or_default(),
+        })
+    }
+}
+
+fn size(settings: &Settings) -> Result<Size, ConfigError> {
+    if let Some(given @ 0) = settings.width {
+        let (given, most) = (u64::from(given), u64::from(u32::MAX));
+        return Err(ConfigError::Range { key: "width", given, least: 1, most });
+    }
+    match (settings.fit, settings.fill, settings.width) {
+        (None, None, None) => Ok(Size::Keep),
+        (Some((width, height)), None, None) => Ok(Size::Fit(width, height)),
+        (None, Some((width, height)), None) => Ok(Size::Fill(width, height)),
+        (None, None, Some(width)) => Ok(Size::Width(width)),
+        (fit, fill, width) => {
+            let keys = [("fit", fit.is_some()), ("fill", fill.is_some()), ("width", width.is_some())];
+            let keys = keys.into_iter().filter_map(|(key, given)| given.then_some(key)).collect();
+            Err(ConfigError::Contradiction { keys })
+        }
+    }
+}
+
+fn existing(settings: &Settings) -> Result<Existing, ConfigError> {
+    match (settings.overwrite.unwrap_or_default(), settings.if_) {
+        (true, Some(_)) => Err(ConfigError::Contradiction { keys: vec!["if", "overwrite"] }),
+        (true, None) => Ok(Existing::Replace),
+        (false, Some(If::Newer)) => Ok(Existing::Newer),
+        (false, Some(If::Missing) | None) => Ok(Existing::Keep),
+    }
+}
+
+fn output(settings: &Settings) -> Result<Output, ConfigError> {
+    let path = settings.output.clone().ok_or(ConfigError::NoOutput)?;
+    if path.as_os_str().is_empty() {
+        return Err(ConfigError::EmptyPath { key: "output" });
+    }
+    let Some(place) = path.to_str().and_then(|text| text.strip_prefix("s3://")) else {
+        for (key, given) in [("endpoint", &settings.endpoint), ("region", &settings.region)] {
+            if given.is_some() {
+                return Err(ConfigError::Meaningless { key, what: "a folder" });
+            }
+        }
+        return Ok(Output::Folder { path, sync: settings.sync.unwrap_or_default() });
+    };
+    if settings.sync.is_some() {
+        return Err(ConfigError::Meaningless { key: "sync", what: "object storage" });
+    }
+    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+    let prefix = prefix.trim_end_matches('/');
+    let is_plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+    if bucket.is_empty() || !(prefix.is_empty() || prefix.split('/').all(is_plain)) {
+        return Err(ConfigError::Place { given: format!("s3://{place}") });
+    }
+    let settings = [("aws_endpoint_url", &settings.endpoint), ("aws_region", &settings.region)];
+    let settings = settings.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
+    Ok(Output::Bucket(BucketOptions {
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+        settings: settings.collect(),
+    }))
+}
+
+fn at_once(key: &'static str, given: Option<usize>, default: usize) -> Result<usize, ConfigError> {
+    match given {
+        None => Ok(default),
+        Some(given) if (1..=MOST_AT_ONCE).contains(&given) => Ok(given),
+        Some(given) => Err(ConfigError::AtOnce { key, given }),
+    }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_AT_ONCE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(toml: &str) -> Settings {
+        toml::from_str(toml).expect("the settings of a test are valid")
+    }
+
+    fn config(toml: &str) -> Result<Config, ConfigError> {
+        Config::new(settings(&format!("{toml}\ninput = 'in'\noutput = 'out'")))
+    }
+
+    #[test]
+    fn one_answer_of_the_flags_replaces_all_of_the_file() {
+        let file =
+            settings("input = ['a']\noutput = 'o'\nfit = '10x10'\noverwrite = true\nfilter = 'sharpen'");
+        let flags = settings("input = 'b'\nwidth = 100\nif = 'newer'");
+        let config = Config::new(flags.over(file)).unwrap();
+        assert_eq!((config.picture.size, config.existing), (Size::Width(100), Existing::Newer));
+        assert_eq!(config.inputs, [Path::new("b")]);
+        assert_eq!(config.picture.filters, [picture::Filter::Sharpen]);
+    }
+
+    #[test]
+    fn a_place_in_object_storage_is_taken_apart() {
+        let place =
+            |place: &str| match Config::new(settings(&format!("input = 'in'\noutput = '{place}'")))?.output {
+                Output::Bucket(options) => Ok((options.bucket, options.prefix)),
+                Output::Folder { path, .. } => panic!("{}", path.display()),
+            };
+        let both = |bucket: &str, prefix: &str| (bucket.to_owned(), prefix.to_owned());
+        assert_eq!(place("s3://b").unwrap(), both("b", ""));
+        assert_eq!(place("s3://b/c/d/").unwrap(), both("b", "c/d"));
+        for bad in ["s3://", "s3:///c", "s3://b/../c", "s3://b//c"] {
+            assert!(matches!(place(bad), Err(ConfigError::Place { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_and_contradictions_are_named() {
+        let said: Vec<_> = [
+            "quality = 0",
+            "memory = '63MiB'",
+            "workers = 0",
+            "uploaders = 257",
+            "max-pixels = 0",
+            "fit = '1x1'\nwidth = 1",
+            "width = 0",
+            "if = 'newer'\noverwrite = true",
+            "region = 'here'",
+            "null = true",
+        ]
+        .map(|toml| config(toml).unwrap_err().to_string())
+        .into();
+        insta::assert_snapshot!(said.join("\n"), @r"
+        quality is 0, which is outside 1 to 100
+        memory is 63.0 MiB, which is below 64.0 MiB: the program itself needs most of that
+        workers is 0, which is outside 1 to 256; leave it out for the default
+        uploaders is 257, which is outside 1 to 256; leave it out for the default
+        max-pixels is 0, which is outside 1 to 18446744073709551615
+        fit and width exclude each other: give one of them
+        width is 0, which is outside 1 to 4294967295
+        if and overwrite exclude each other: give one of them
+        region means nothing for a folder: leave it out
+        null tells how names end on standard input, and - is not among the inputs: leave it out
+        ");
+    }
+
+    #[test]
+    fn a_list_is_read_where_a_dash_is_named() {
+        let config = Config::new(settings("input = ['-', 'a']\noutput = 'out'\nnull = true")).unwrap();
+        assert_eq!((config.list, config.inputs), (Some(true), vec![PathBuf::from("a")]));
+    }
+}

@@ -1,0 +1,157 @@
+//! Everything that the program says to a person: errors, notices, progress, the report.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use image_pipeline::config::{Config, Output, ReportFormat};
+use image_pipeline::input::File;
+use image_pipeline::picture::Size;
+use image_pipeline::report::Report;
+use image_pipeline::run::Observer;
+use image_pipeline::store::Existing;
+use image_pipeline::{Outcome, shown};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Shows how a run goes: on standard error, with a progress bar if that is a terminal.
+pub(crate) struct Console {
+    bar: ProgressBar,
+    pixels: AtomicU64,
+    has_failures: AtomicBool,
+}
+
+const PROGRESS: &str = "{bar:30} {pos} of {len} pictures  {per_sec}  {msg}  {eta} left";
+
+// === impl Console ===
+
+impl Console {
+    pub(crate) fn new() -> Self {
+        if !io::stderr().is_terminal() {
+            return Self::plain();
+        }
+        let bar = ProgressBar::no_length();
+        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        bar.set_style(ProgressStyle::with_template("{spinner} looking for pictures").expect("it is valid"));
+        // The clock goes on when no picture ends.
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self { bar, ..Self::plain() }
+    }
+
+    /// Without a bar.
+    pub(crate) fn plain() -> Self {
+        Self { bar: ProgressBar::hidden(), pixels: AtomicU64::new(0), has_failures: AtomicBool::new(false) }
+    }
+
+    /// Whether there was something that failed.
+    pub(crate) fn has_failures(&self) -> bool {
+        self.has_failures.load(Relaxed)
+    }
+
+    /// Prints the report on standard output. Says whether it could.
+    pub(crate) fn report(&self, config: &Config, report: &Report) -> bool {
+        self.bar.finish_and_clear();
+        if let Some(message) = &report.error {
+            say(io::stderr(), &format!("error: {message}\n"));
+        }
+        let text = match config.report {
+            ReportFormat::Text => report.to_string(),
+            ReportFormat::Json => serde_json::to_string(report).expect("a report is plain data") + "\n",
+        };
+        let mut stdout = io::stdout();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            // A reader that went away has had enough.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                say(
+                    io::stderr(),
+                    &format!("error: the report cannot be written to standard output: {error}\n"),
+                );
+                false
+            }
+            _ => true,
+        }
+    }
+
+    fn line(&self, text: &str) {
+        self.bar.suspend(|| say(io::stderr(), text));
+    }
+}
+
+impl Observer for Console {
+    fn found(&self, pictures: u64) {
+        self.bar.set_style(ProgressStyle::with_template(PROGRESS).expect("it is valid"));
+        self.bar.set_length(pictures);
+        self.bar.reset();
+    }
+
+    fn notice(&self, notice: &str) {
+        self.line(&format!("note: {notice}\n"));
+    }
+
+    fn ended(&self, outcome: &Outcome) {
+        let pixels = self.pixels.fetch_add(outcome.spent.pixels, Relaxed) + outcome.spent.pixels;
+        self.bar.set_message(format!("{} megapixels", pixels / 1_000_000));
+        self.bar.inc(1);
+    }
+
+    fn failed(&self, input: &Path, reason: &str) {
+        self.has_failures.store(true, Relaxed);
+        let reason: Vec<_> = reason.split_whitespace().collect();
+        self.line(&format!("error: {}: {}\n", shown(input), reason.join(" ")));
+    }
+}
+
+/// Says what went wrong, on standard error, and why, so far as the message does not say so itself.
+pub(crate) fn error(error: &anyhow::Error) {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = text + ": " + &cause;
+        }
+    }
+    say(io::stderr(), &format!("error: {text}\n"));
+}
+
+/// Shows what a run would do, on standard output.
+pub(crate) fn show(config: &Config, files: &[File]) {
+    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    let size = |bytes| bytesize::ByteSize(bytes).display().si();
+    let picture = &config.picture;
+    let resized = match picture.size {
+        Size::Keep => "as large as they are".to_owned(),
+        Size::Fit(width, height) => format!("to fit into {width}x{height}"),
+        Size::Fill(width, height) => format!("to fill {width}x{height}"),
+        Size::Width(width) => format!("to a width of {width}"),
+    };
+    let format = picture.format.to_possible_value().map(|value| value.get_name().to_owned());
+    let output = match &config.output {
+        Output::Folder { path, .. } => shown(path),
+        Output::Bucket(options) => format!("s3://{}/{}", options.bucket, options.prefix),
+    };
+    let existing = match config.existing {
+        Existing::Keep => "what is there is kept",
+        Existing::Newer => "what is there is replaced where its input is newer",
+        Existing::Replace => "what is there is replaced",
+    };
+    let mut text = format!(
+        "read     {} pictures, {}\nprocess  {resized}, format {}, quality {}, {} at once in {}\nupload   to {output}, {} at once; {existing}\n",
+        files.len(),
+        size(bytes),
+        format.unwrap_or_default(),
+        picture.quality,
+        config.workers,
+        size(config.memory),
+        config.uploaders,
+    );
+    for file in files {
+        let name = file.name.expected(picture.format);
+        text += &format!("  {} -> {name}\n", shown(&file.path));
+    }
+    say(io::stdout(), &text);
+}
+
+/// A reader that went away has had enough: there is nobody left to tell.
+fn say(mut stream: impl Write, text: &str) {
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+}

@@ -1,0 +1,235 @@
+//! The inputs: from what a person names to files, each with its name in the output.
+//!
+//! | named | taken | name in the output |
+//! | --- | --- | --- |
+//! | a file, also one of a list | it | its own |
+//! | a folder | what is named as a picture in it and below | its path below the folder |
+//! | a glob | what it matches | the path below the part without wildcards |
+//! | anything, with a base | | its path below the base |
+//!
+//! In folders, what is hidden or not named as a picture is passed over and counted. Links are followed, except back
+//! into a folder that they lie in.
+
+mod error;
+mod list;
+mod read;
+mod walk;
+
+use std::collections::HashSet;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
+
+pub use self::error::{FindError, InputError};
+pub use self::list::read_list;
+pub(crate) use self::read::Opened;
+use self::walk::Walk;
+use crate::Name;
+
+/// What to find.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// Files, folders and globs, in any order.
+    pub inputs: Vec<PathBuf>,
+    /// Files and folders that are never taken for globs.
+    pub listed: Vec<PathBuf>,
+    /// What names in the output are relative to.
+    pub base: Option<PathBuf>,
+    /// A folder that is not looked into, even if it lies in one of the inputs: the output.
+    pub except: Option<FileKey>,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// In the order of naming, and by name within a folder.
+    pub files: Vec<File>,
+    /// What cannot be read, and why.
+    pub failed: Vec<(PathBuf, InputError)>,
+    /// Files in folders that are hidden or not named as pictures.
+    pub ignored: u64,
+}
+
+/// A file to process.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it will be called, but for the ending.
+    pub name: Name,
+    /// How long it was when it was found.
+    pub bytes: u64,
+    /// When it was last written, where the system tells.
+    pub modified: Option<SystemTime>,
+    /// Which file it is.
+    pub key: FileKey,
+}
+
+/// Which file or folder it is, by whatever name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileKey {
+    device: u64,
+    inode: u64,
+}
+
+/// Finds the files. Blocks.
+///
+/// # Errors
+///
+/// [`FindError::Pattern`] and [`FindError::NotBelow`]; what concerns single files is in [`Found::failed`].
+pub fn find(search: &Search) -> Result<Found, FindError> {
+    let mut finder = Finder { base: search.base.as_deref(), except: search.except, ..Finder::default() };
+    for input in &search.inputs {
+        finder.add(input)?;
+    }
+    for input in &search.listed {
+        finder.add_named(input, None)?;
+    }
+    Ok(finder.found)
+}
+
+/// Finds, input by input.
+#[derive(Default)]
+struct Finder<'a> {
+    base: Option<&'a Path>,
+    except: Option<FileKey>,
+    found: Found,
+    /// One file that is named twice is one input.
+    seen: HashSet<PathBuf>,
+}
+
+// === impl Finder ===
+
+impl Finder<'_> {
+    fn add(&mut self, input: &Path) -> Result<(), FindError> {
+        match input.to_str() {
+            // A file that is really called like that is meant.
+            Some(text) if is_glob(text) && input.symlink_metadata().is_err() => self.add_glob(text),
+            _ => self.add_named(input, None),
+        }
+    }
+
+    fn add_glob(&mut self, pattern: &str) -> Result<(), FindError> {
+        let matches = glob::glob(pattern)
+            .map_err(|source| FindError::Pattern { pattern: pattern.to_owned(), source })?;
+        let fixed = fixed_part(pattern);
+        let mut is_empty = true;
+        for path in matches {
+            is_empty = false;
+            match path {
+                Ok(path) => self.add_named(&path, Some(&fixed))?,
+                Err(error) => {
+                    let path = error.path().to_owned();
+                    self.found.failed.push((path, InputError::Unreadable(error.into())));
+                }
+            }
+        }
+        if is_empty {
+            self.found.failed.push((PathBuf::from(pattern), InputError::NoMatch));
+        }
+        Ok(())
+    }
+
+    /// Adds a file, or what is in a folder, whose names begin behind `root`, if it is given.
+    fn add_named(&mut self, path: &Path, root: Option<&Path>) -> Result<(), FindError> {
+        let metadata = match path.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                let is_missing = error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err();
+                let error = if is_missing { InputError::Missing } else { error.into() };
+                self.found.failed.push((path.to_owned(), error));
+                return Ok(());
+            }
+        };
+        let root = match self.base {
+            Some(base) if path.strip_prefix(base).is_err() || has_parent(path) => {
+                return Err(FindError::NotBelow { path: path.to_owned(), base: base.to_owned() });
+            }
+            Some(base) => Some(base),
+            None => root,
+        };
+        if metadata.is_dir() {
+            let root = root.unwrap_or(path);
+            Walk { finder: self, root, above: Vec::new() }.folder(path, &metadata);
+        } else {
+            self.add_file(path, root, &metadata);
+        }
+        Ok(())
+    }
+
+    /// Adds a file. Without a `root` it has its own name only.
+    fn add_file(&mut self, path: &Path, root: Option<&Path>, metadata: &Metadata) {
+        if let Some(kind) = not_a_file(metadata) {
+            self.found.failed.push((path.to_owned(), InputError::NotAFile(kind)));
+            return;
+        }
+        let below = root.and_then(|root| path.strip_prefix(root).ok());
+        let below = below.or_else(|| path.file_name().map(Path::new)).unwrap_or(path);
+        let name = match Name::new(below.components().collect::<PathBuf>()) {
+            Ok(name) => name,
+            Err(error) => {
+                self.found.failed.push((path.to_owned(), error.into()));
+                return;
+            }
+        };
+        if self.seen.insert(path.to_owned()) {
+            let (bytes, modified) = (metadata.len(), metadata.modified().ok());
+            let key = FileKey::of(metadata);
+            self.found.files.push(File { path: path.to_owned(), name, bytes, modified, key });
+        }
+    }
+}
+
+// === impl FileKey ===
+
+impl FileKey {
+    pub(crate) fn new(device: u64, inode: u64) -> Self {
+        Self { device, inode }
+    }
+
+    /// Of what the metadata belong to.
+    pub fn of(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// What it is, if it is neither a file nor a folder.
+fn not_a_file(metadata: &Metadata) -> Option<&'static str> {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        None
+    } else if kind.is_fifo() {
+        Some("a named pipe")
+    } else if kind.is_socket() {
+        Some("a socket")
+    } else if kind.is_dir() {
+        Some("a folder")
+    } else {
+        Some("a device")
+    }
+}
+
+fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
+/// The folders of a pattern in front of the first one with a wildcard.
+fn fixed_part(pattern: &str) -> PathBuf {
+    let mut fixed: PathBuf = Path::new(pattern)
+        .components()
+        .take_while(|component| !component.as_os_str().to_str().is_some_and(is_glob))
+        .collect();
+    if fixed == Path::new(pattern) {
+        fixed.pop();
+    }
+    fixed
+}
+
+fn has_parent(path: &Path) -> bool {
+    path.components().any(|component| component == Component::ParentDir)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! A folder, and what is below it.
+
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+
+use super::{FileKey, Finder, InputError};
+use crate::name::is_picture;
+
+/// Goes through a folder, in the order of names.
+pub(super) struct Walk<'a, 'b> {
+    pub(super) finder: &'a mut Finder<'b>,
+    /// What names begin behind.
+    pub(super) root: &'a Path,
+    /// The folders that this one lies in, from the first on, so that a link back into one of them is known.
+    pub(super) above: Vec<(FileKey, PathBuf)>,
+}
+
+// === impl Walk ===
+
+impl Walk<'_, '_> {
+    pub(super) fn folder(&mut self, folder: &Path, metadata: &Metadata) {
+        let key = FileKey::of(metadata);
+        if self.finder.except == Some(key) {
+            return;
+        }
+        if let Some((_, to)) = self.above.iter().find(|(above, _)| *above == key) {
+            self.finder.found.failed.push((folder.to_owned(), InputError::Loop { to: to.clone() }));
+            return;
+        }
+        let mut paths = Vec::new();
+        match fs::read_dir(folder) {
+            Ok(entries) => {
+                for entry in entries {
+                    match entry {
+                        Ok(entry) => paths.push(entry.path()),
+                        Err(error) => self.failed(folder, error),
+                    }
+                }
+            }
+            Err(error) => self.failed(folder, error),
+        }
+        paths.sort_unstable();
+        self.above.push((key, folder.to_owned()));
+        paths.iter().for_each(|path| self.entry(path));
+        self.above.pop();
+    }
+
+    fn entry(&mut self, path: &Path) {
+        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().first() == Some(&b'.'));
+        if is_hidden {
+            self.finder.found.ignored += 1;
+            return;
+        }
+        match path.metadata() {
+            Ok(metadata) if metadata.is_dir() => self.folder(path, &metadata),
+            // Whoever does not call it a picture may have a pipe there.
+            _ if !is_picture(path) => self.finder.found.ignored += 1,
+            Ok(metadata) => self.finder.add_file(path, Some(self.root), &metadata),
+            Err(error) => self.failed(path, error),
+        }
+    }
+
+    fn failed(&mut self, path: &Path, error: std::io::Error) {
+        self.finder.found.failed.push((path.to_owned(), error.into()));
+    }
+}

@@ -1,0 +1,262 @@
+//! A run: from what a person names to a report.
+//!
+//! Everything that can be known before the first picture is processed is settled first: what there is, what it will be
+//! called, that no two become one, and that no input is replaced.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use forebay::pool::PipelineStartError;
+use forebay::queue::{Receiver, WhenFull};
+use tokio::{select, task};
+
+use crate::config::{Config, Output};
+use crate::input::{self, FileKey, FindError, InputError, Search};
+use crate::outcome::{End, Failure, Outcome};
+use crate::pipeline::{ImagePipeline, Input, Stopper};
+use crate::process::Claims;
+use crate::report::{Ended, Report};
+use crate::store::{Bucket, Folder, Store, StoreError};
+
+/// What a run tells while it goes, each with nothing to do by default.
+///
+/// Called on the runtime's threads: what takes long here holds up the run.
+pub trait Observer: Send + Sync + 'static {
+    /// So many pictures were found.
+    fn found(&self, _pictures: u64) {}
+
+    /// Something a person may want to know; nothing is wrong.
+    fn notice(&self, _notice: &str) {}
+
+    /// A picture has ended.
+    fn ended(&self, _outcome: &Outcome) {}
+
+    /// There is no result for an input, and why. The report says so again at the end.
+    fn failed(&self, _input: &Path, _reason: &str) {}
+}
+
+/// The observer that looks away.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+/// Why a run did not start. Nothing was processed, and the output is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The inputs cannot be taken as they were named.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// The output cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The pipeline cannot be started.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineStartError),
+}
+
+/// What is to be done.
+struct Prepared {
+    files: Vec<input::File>,
+    failed: Vec<(PathBuf, InputError)>,
+    ignored: u64,
+    claims: Claims,
+}
+
+/// So many uploads that fail one after the other are taken for a storage that is out of order.
+const MOST_FAILURES_IN_A_ROW: u32 = 10;
+
+// === impl Silent ===
+
+impl Observer for Silent {}
+
+/// Processes all that `config` names, until `stop` completes: then what is in work is finished.
+///
+/// Must be called in a multi-thread tokio runtime.
+///
+/// # Errors
+///
+/// [`StartError`]; what happens later is in the [`Report`].
+///
+/// # Cancel safety
+///
+/// Dropped, it is cut off: results are there or not, and files of results that were being written are removed by the next
+/// run.
+pub async fn run(
+    config: &Config,
+    stop: impl Future<Output = ()>,
+    observer: Arc<dyn Observer>,
+) -> Result<Report, StartError> {
+    let started = Instant::now();
+    let mut stop = pin!(stop);
+    // Looking at files blocks, and standard input for as long as it likes.
+    let mut preparing = task::spawn_blocking({
+        let config = config.clone();
+        move || {
+            let prepared = prepare(&config)?;
+            let (store, leftovers) = open(&config, &prepared)?;
+            Ok::<_, StartError>((prepared, store, leftovers))
+        }
+    });
+    let (prepared, store, leftovers) = select! {
+        prepared = &mut preparing => prepared.expect("preparing does not panic")?,
+        () = &mut stop => return Ok(Report::stopped_early(config, started.elapsed())),
+    };
+    if leftovers > 0 {
+        observer.notice(&format!("removed {leftovers} half-written files of a run that was killed"));
+    }
+    let Prepared { files, failed, ignored, claims } = prepared;
+    if files.is_empty() && failed.is_empty() {
+        observer.notice(&format!(
+            "there are no pictures in what was named; {ignored} other files were passed over"
+        ));
+    }
+    observer.found((files.len() + failed.len()) as u64);
+    let mut report = Report::new(config, ignored);
+    for (path, error) in failed {
+        let reason = error.to_string();
+        observer.failed(&path, &reason);
+        report.failed(path, reason);
+    }
+
+    let (pipeline, results) = ImagePipeline::builder(store)
+        .settings(config.picture.clone())
+        .limits(config.limits.clone())
+        .existing(config.existing)
+        .workers(config.workers)
+        .uploaders(config.uploaders)
+        .memory(config.memory)
+        // They are read to the end below.
+        .results(config.uploaders, WhenFull::Wait)
+        .claims(claims)
+        .start()?;
+    let stopper = pipeline.stopper();
+
+    let feeding = async {
+        let mut left = Vec::new();
+        for file in files {
+            if stopper.is_stopped() {
+                left.push(file.path);
+                continue;
+            }
+            let input = Input::file(file.path, file.name).modified(file.modified);
+            pipeline.add_image(input).await.expect("it is open, and files have no weight");
+        }
+        (left, pipeline.finish().await)
+    };
+    let stopping = async {
+        stop.await;
+        stopper.stop();
+        // The rest is up to the others.
+        std::future::pending::<()>().await;
+    };
+    let (left, totals) = select! {
+        (fed, ()) = async { tokio::join!(feeding, collect(results, &stopper, &mut report, &*observer)) } => fed,
+        () = stopping => unreachable!("it never ends"),
+    };
+    left.into_iter().for_each(|path| report.not_started(path));
+    if stopper.is_stopped() && report.ended == Ended::Done {
+        report.ended = Ended::Stopped;
+    }
+    report.complete(&totals, started.elapsed());
+    Ok(report)
+}
+
+/// Tells what a run of `config` would fail with before it processes anything, without making or changing anything. Says
+/// what would be processed, in the order of the inputs, and in the report what cannot be read. Blocks.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn check(config: &Config, observer: &dyn Observer) -> Result<Vec<input::File>, StartError> {
+    let prepared = prepare(config)?;
+    match &config.output {
+        Output::Folder { path, .. } => drop(Folder::look(path)?),
+        Output::Bucket(options) => drop(Bucket::open(options)?),
+    }
+    for (path, error) in prepared.failed {
+        observer.failed(&path, &error.to_string());
+    }
+    Ok(prepared.files)
+}
+
+fn prepare(config: &Config) -> Result<Prepared, StartError> {
+    let listed = match config.list {
+        Some(is_null) => input::read_list(io::stdin().lock(), is_null).map_err(FindError::List)?,
+        None => Vec::new(),
+    };
+    let folder = match &config.output {
+        Output::Folder { path, .. } => Folder::look(path)?,
+        Output::Bucket(_) => None,
+    };
+    let search = Search {
+        inputs: config.inputs.clone(),
+        listed,
+        base: config.base.clone(),
+        except: folder.as_ref().and_then(Folder::key),
+    };
+    let input::Found { files, failed, ignored } = input::find(&search)?;
+
+    let inputs: HashSet<FileKey> = files.iter().map(|file| file.key).collect();
+    let mut names = HashMap::with_capacity(files.len());
+    for file in &files {
+        let output = file.name.expected(config.picture.format);
+        if let Some(folder) = &folder
+            // What else is wrong there is told of this picture alone.
+            && let Ok(Some((_, key))) = folder.look_for(&output)
+            && inputs.contains(&key)
+        {
+            let output = folder.path().join(output.as_path());
+            return Err(FindError::IsInput { output, input: file.path.clone() }.into());
+        }
+        if let Some(first) = names.insert(output.clone(), file.path.clone()) {
+            return Err(FindError::OneOutput { first, second: file.path.clone(), output }.into());
+        }
+    }
+    Ok(Prepared { files, failed, ignored, claims: Claims { names: Mutex::new(names), inputs } })
+}
+
+/// Opens the output, and says how many leftovers were removed from it.
+fn open(config: &Config, prepared: &Prepared) -> Result<(Store, u64), StoreError> {
+    match &config.output {
+        Output::Folder { path, sync } => {
+            let folder = Folder::create(path)?.syncs(*sync);
+            let removed = folder.remove_leftovers(prepared.files.iter().map(|file| file.name.clone()));
+            Ok((folder.into(), removed))
+        }
+        Output::Bucket(options) => Ok((Bucket::open(options)?.into(), 0)),
+    }
+}
+
+/// Reads all outcomes, and stops the run if there is no use in going on.
+async fn collect(
+    mut results: Receiver<Outcome>,
+    stopper: &Stopper,
+    report: &mut Report,
+    observer: &dyn Observer,
+) {
+    let mut failures_in_a_row = 0;
+    while let Some(outcome) = results.recv().await {
+        observer.ended(&outcome);
+        match outcome.end {
+            End::Written(_) => failures_in_a_row = 0,
+            End::Kept => {}
+            End::NotStarted => report.not_started(outcome.input),
+            End::Failed(failure) => {
+                let reason = failure.to_string();
+                if let Failure::Store(error) = &failure {
+                    failures_in_a_row += u32::from(matches!(error, StoreError::Upload { .. }));
+                    if error.is_final() || failures_in_a_row >= MOST_FAILURES_IN_A_ROW {
+                        report.stopped_by(&reason);
+                        stopper.stop();
+                    }
+                }
+                observer.failed(&outcome.input, &reason);
+                report.failed(outcome.input, reason);
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Why a result cannot be stored.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::shown;
+
+/// Why an output cannot be used, or a result not be stored in it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The folder cannot be made or opened.
+    #[error(
+        "the output folder {} cannot be used: {source}; check the path and who may write there",
+        shown(path)
+    )]
+    Folder {
+        /// As given.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A link, or something else that is no folder, stands where a folder should be.
+    #[error("{} in the output is {what}, not a folder; nothing is written through it", shown(path))]
+    NotAFolder {
+        /// Below the output.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A folder has the name of the result.
+    #[error("{} in the output is a folder; it is not replaced by a file", shown(path))]
+    IsAFolder {
+        /// Below the output.
+        path: PathBuf,
+    },
+    /// The disk, or a quota, is full.
+    #[error(
+        "there is no more room for {}: {source}; make room and run again: what is written is kept",
+        shown(path)
+    )]
+    Full {
+        /// Below the output.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A write failed.
+    #[error("{} cannot be written: {source}", shown(path))]
+    Write {
+        /// Below the output.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The settings for object storage make no sense.
+    #[error(
+        "the bucket {bucket} cannot be used: {source}; check the AWS_ variables, --endpoint and --region"
+    )]
+    Bucket {
+        /// Its name.
+        bucket: String,
+        /// What is wrong.
+        source: object_store::Error,
+    },
+    /// The name cannot be one in object storage.
+    #[error("{} cannot be a name in object storage: {reason}; rename the file", shown(path))]
+    Key {
+        /// Below the output.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Object storage refused it, or could not be reached, in all attempts.
+    #[error("{key} cannot be uploaded, {}: {source}", tried(*attempts, *is_out_of_budget))]
+    Upload {
+        /// In the bucket.
+        key: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// More attempts would have been made if fewer uploads had failed.
+        is_out_of_budget: bool,
+        /// What the last one said.
+        source: object_store::Error,
+    },
+}
+
+// === impl StoreError ===
+
+impl StoreError {
+    /// Whether every other result would meet it too.
+    pub(crate) fn is_final(&self) -> bool {
+        use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+        match self {
+            Self::Folder { .. } | Self::Full { .. } | Self::Bucket { .. } => true,
+            // What is not found by a put is the bucket.
+            Self::Upload { source, .. } => {
+                matches!(source, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. })
+            }
+            _ => false,
+        }
+    }
+}
+
+/// How often something was tried, for people.
+fn tried(attempts: u32, is_out_of_budget: bool) -> String {
+    let times = if attempts == 1 { "tried once".to_owned() } else { format!("tried {attempts} times") };
+    if is_out_of_budget { times + ", and too much fails to go on trying" } else { times }
+}
