@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use crate::{lint::Lint, loom::Loom, sanitize::Sanitize, test::Test};
+use crate::{fuzz::Fuzz, lint::Lint, loom::Loom, sanitize::Sanitize, test::Test};
 
-/// Runs lint, test, loom and sanitize, and stops at the first that fails.
+/// Runs lint, test, loom, sanitize and fuzz, and stops at the first that fails.
 ///
 /// Faults on purpose (`mutants`) and comparisons (`bench`) are apart: they take long, and the
 /// second needs a machine that does nothing else.
@@ -20,11 +20,12 @@ type Step = fn() -> Result<()>;
 
 impl Ci {
     pub(crate) fn run(self) -> Result<()> {
-        let steps: [(&str, Step); 4] = [
+        let steps: [(&str, Step); 5] = [
             ("lint", || Lint {}.run()),
             ("test", || Test::all().run()),
             ("loom", || Loom::all().run()),
             ("sanitize", || Sanitize {}.run()),
+            ("fuzz", || Fuzz::short().run()),
         ];
         let mut times = Vec::new();
         for (name, step) in steps {

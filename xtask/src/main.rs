@@ -8,6 +8,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod fuzz;
 mod lint;
 mod loom;
 mod mutants;
@@ -31,6 +32,7 @@ enum Xtask {
     Lint(lint::Lint),
     Loom(loom::Loom),
     Sanitize(sanitize::Sanitize),
+    Fuzz(fuzz::Fuzz),
     Ci(ci::Ci),
     Mutants(mutants::Mutants),
     Bench(bench::Bench),
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Xtask::Lint(command) => command.run(),
         Xtask::Loom(command) => command.run(),
         Xtask::Sanitize(command) => command.run(),
+        Xtask::Fuzz(command) => command.run(),
         Xtask::Mutants(command) => command.run(),
         Xtask::Bench(command) => command.run(),
         Xtask::Sheet(command) => command.run(),
