@@ -91,6 +91,25 @@ impl Watermarks {
         }
     }
 
+    /// The same of a share that is filled, as any [`Level`](crate::Level) tells it: full from 1.0 on, and empty at 0.0.
+    ///
+    /// What is not a number changes nothing.
+    ///
+    /// ```
+    /// use forebay_queue::{Pressure, Watermarks};
+    ///
+    /// let watermarks = Watermarks::default();
+    /// assert_eq!(watermarks.update_share(Pressure::Normal, 0.81), Pressure::High);
+    /// assert_eq!(watermarks.update_share(Pressure::High, 0.2), Pressure::High);
+    /// ```
+    pub fn update_share(&self, now: Pressure, share: f64) -> Pressure {
+        match now {
+            Pressure::Normal if share > 0.0 && (share >= 1.0 || share > self.high) => Pressure::High,
+            Pressure::High if share <= 0.0 || share < self.low => Pressure::Normal,
+            same => same,
+        }
+    }
+
     /// The same for one capacity.
     pub(crate) fn at(&self, capacity: usize) -> Marks {
         // Casts of numbers beyond those of a `usize` saturate, and both shares are at most the capacity.
@@ -208,6 +227,23 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_share_says_the_same_as_its_count() {
+        for (high, low) in [(0.8, 0.2), (1.0, 0.7), (0.5, 0.0), (0.3, 0.1), (1.0, 0.0)] {
+            let watermarks = Watermarks::new(high, low).expect("in order");
+            // Shares that are exact in binary, so that none falls to the other side of a mark.
+            for (now, len) in [Normal, High].into_iter().flat_map(|now| (0..=66).map(move |len| (now, len))) {
+                assert_eq!(
+                    watermarks.update_share(now, len as f64 / 64.0),
+                    watermarks.update(now, len, 64),
+                    "{now:?} {len}"
+                );
+            }
+            assert_eq!(watermarks.update_share(High, f64::NAN), High);
+            assert_eq!(watermarks.update_share(Normal, f64::NAN), Normal);
         }
     }
 
