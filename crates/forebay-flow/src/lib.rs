@@ -13,6 +13,8 @@
 //! | --- | --- |
 //! | so many starts a second, evenly spaced | [`TokenBucket`] |
 //! | not more than so many starts in any period, as an API's rules say | [`Window`] |
+//! | to be told when what is filled becomes too full, and when it is not any more | [`Backpressure`] |
+//! | a rate that falls while what is filled is nearly full | [`LevelRate`] |
 //!
 //! # When not to use it
 //!
@@ -32,11 +34,19 @@
 //!
 //! # Time
 //!
-//! Times are [`Tick`](forebay_queue::Tick)s: nanoseconds since a moment that the caller chose. They should not go
+//! Times are [`Tick`]s: nanoseconds since a moment that the caller chose. They should not go
 //! back; if they do, nothing panics, and no more is let through than without that.
 
 pub mod rate;
 
+mod backpressure;
+mod config;
+mod level_rate;
+
+pub use backpressure::Backpressure;
+pub use config::ConfigError;
+pub use forebay_queue::{Level, Pressure, Tick, Watermarks};
+pub use level_rate::{LevelRate, LevelRateConfig, NoLevel};
 pub use rate::{Rate, Refusal, Reserved, TokenBucket, Window};
 
 #[doc = include_str!("../README.md")]
