@@ -32,7 +32,7 @@ use crate::{ConfigError, Rate};
 /// assert_eq!(rate.update(Some(0.85), SECOND)?, 90.0);
 /// bucket.set_rate(rate.rate(), 1, SECOND);
 /// // It drained.
-/// assert_eq!(rate.update(Some(0.1), 2 * SECOND)?, 99.0);
+/// assert_eq!(rate.update(Some(0.1), 2 * SECOND)?.round(), 99.0);
 /// # Ok::<(), forebay_flow::NoLevel>(())
 /// ```
 #[derive(Debug, Clone)]
