@@ -40,16 +40,19 @@ impl<T: Send + 'static> Desk<T> {
 
     /// When work on the item in the inbox is cut short, if ever. Runs code that is not ours.
     pub(crate) fn cut(&self) -> Option<Cut> {
-        let Rules { timeout, deadline_of, .. } = &self.shared.rules;
+        let timeout = self.shared.rules.timeout;
         // A time beyond all time is none.
         let by_timeout = timeout
             .and_then(|timeout| Instant::now().checked_add(timeout))
             .map(|at| Cut { at, end: RunEnd::TimedOut });
-        let by_item = deadline_of.as_ref().and_then(|deadline_of| {
-            self.hands.inspect(|delivery| delivery.item().and_then(|item| deadline_of(item)))
-        });
-        let by_item = by_item.map(|at| Cut { at, end: RunEnd::Expired });
+        let by_item = self.expires().map(|at| Cut { at, end: RunEnd::Expired });
         by_item.into_iter().chain(by_timeout).min_by_key(|cut| cut.at)
+    }
+
+    /// When the own time of the item in the inbox is over, if ever. Runs code that is not ours.
+    pub(crate) fn expires(&self) -> Option<Instant> {
+        let deadline_of = self.shared.rules.deadline_of.as_ref()?;
+        self.hands.inspect(|delivery| delivery.item().and_then(|item| deadline_of(item)))
     }
 
     /// Begins a run for a handler that wants its context. The item must be on its way to the handler.

@@ -113,7 +113,8 @@
 //! - **Order.** Items start in the order of the source, and end in any. Among the workers there is no order.
 //!   [`handler_ordered`](Builder::handler_ordered) restores it for the results.
 //! - **[Resizing](Pool::resize)** cuts nothing short: a worker that is to leave finishes its item first.
-//!   **[Pausing](Pool::pause)** starts nothing new, and a shutdown ends it. Both may come from a handler.
+//!   **[Pausing](Pool::pause)** starts nothing, also no further attempt, and a shutdown ends it. Both may come from a
+//!   handler.
 //! - **[Keys](Builder::per_key)** that are busy hold up no worker: up to [`look_aside`](Builder::look_aside) items are
 //!   taken and set aside meanwhile. They count as held, and go back when the pool is aborted.
 //! - **[Batches](Builder::batch)** are formed one at a time, for a worker that waits. One that is being formed counts as

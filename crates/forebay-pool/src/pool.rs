@@ -109,8 +109,11 @@ impl<T: Send + 'static, P> Pool<T, P> {
         self.shared.resize(workers);
     }
 
-    /// Takes no item from now on, until [`resume`](Self::resume). What is in work is finished, and what a worker
-    /// [tries again](crate::OnFailure::Retry) it goes on trying.
+    /// Starts nothing from now on, until [`resume`](Self::resume): no item is taken, and no attempt is begun at what a
+    /// worker is to [try again](crate::OnFailure::Retry). What is in work is finished.
+    ///
+    /// What is to be tried again stays held. It can be cancelled, its [deadline](Builder::deadline) goes on counting,
+    /// and a shutdown ends the pause.
     ///
     /// The source is not asked meanwhile, so a queue fills up and its senders meet what it does when it is full.
     /// When this returns no further item is taken; called by what runs inside of a poll of the source, when that

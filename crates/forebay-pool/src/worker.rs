@@ -16,7 +16,7 @@
 //! A task that is aborted drops its locals in reverse: [`Bench`], which drops the future (a delivery in it comes back
 //! to the hands) and then the handler; then [`Seated`], which leaves the line and gives up what is still in hand.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -52,6 +52,8 @@ enum Next {
     End,
     /// The handler failed, or panicked, while it was asked whether it is ready.
     Unready(String),
+    /// The item in hand is not to be tried again, because of that.
+    Unwanted(RunEnd),
 }
 
 /// A worker's place in the intake. Dropped with the task, however that ends.
@@ -103,6 +105,37 @@ impl<T: Send + 'static, M: Make<T>> Crew<T> for CrewOf<M> {
 // === impl Seated ===
 
 impl<T: Send + 'static> Seated<'_, T> {
+    /// Waits until the item in hand may be tried again: after so long, when the handler is ready, and not in a pause.
+    async fn again<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>, after: Duration) -> Next {
+        tokio::select! {
+            biased;
+            run_end = self.unwanted() => Next::Unwanted(run_end),
+            next = async {
+                sleep(after).await;
+                self.next(bench, true).await
+            } => next,
+        }
+    }
+
+    /// Waits until the item in hand is not to be tried again: it was cancelled, or its own time is over.
+    async fn unwanted(&self) -> RunEnd {
+        let expires = match contain(|| self.desk.expires()) {
+            Ok(expires) => expires,
+            // As when the item is tried: it counts as an attempt.
+            Err(panic) => return RunEnd::Panicked(panic),
+        };
+        tokio::select! {
+            biased;
+            () = poll_fn(|cx| self.desk.hands.poll_cancelled(cx)) => RunEnd::Cancelled,
+            () = async {
+                match expires {
+                    Some(expires) => sleep_until(expires).await,
+                    None => pending().await,
+                }
+            } => RunEnd::Expired,
+        }
+    }
+
     /// Waits until the handler is ready, and only then for an item: one that is taken can be started at once.
     ///
     /// `in_hand`: there is one already, which is tried again.
@@ -123,7 +156,7 @@ impl<T: Send + 'static> Seated<'_, T> {
                 }
             }
             if in_hand {
-                return Poll::Ready(Next::Item);
+                return intake.poll_resumed(seat, cx).map(|()| Next::Item);
             }
             intake.poll_take(seat, cx).map(|taken| if taken { Next::Item } else { Next::End })
         })
@@ -199,13 +232,25 @@ impl<T: Send + 'static> Seated<'_, T> {
         }
     }
 
-    /// Waits after `setbacks` failures in a row, so that a worker that cannot be built does not spin.
-    async fn rest(&self, setbacks: u32) {
+    /// Waits after `setbacks` failures in a row, so that a worker that cannot be built does not spin. `Some`: the item
+    /// that is in hand meanwhile is not to be tried again, because of that.
+    async fn rest(&self, setbacks: u32, in_hand: bool) -> Option<RunEnd> {
         let pause = self.desk.shared.backoff.after_failures(setbacks);
         tokio::select! {
-            () = sleep(pause) => {}
-            () = poll_fn(|cx| self.desk.shared.intake.poll_over(self.desk.seat(), cx)) => {}
+            biased;
+            run_end = self.unwanted(), if in_hand => Some(run_end),
+            () = sleep(pause) => None,
+            () = poll_fn(|cx| self.desk.shared.intake.poll_over(self.desk.seat(), cx)) => None,
         }
+    }
+
+    /// Ends the item in hand as if it had been tried. `Some`: it is to be tried again all the same, after so long.
+    fn give_up(&self, run_end: &RunEnd) -> Option<Duration> {
+        // What panicked while it was looked at counts as started on.
+        if !matches!(run_end, RunEnd::Panicked(_)) {
+            self.desk.hands.skip();
+        }
+        self.desk.hands.finish(run_end)
     }
 }
 
@@ -269,7 +314,10 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, desk: Desk<T>) {
     while again.is_some() || !shared.intake.is_over_for(desk.seat()) {
         if setbacks > 0 {
             hands.set_failing(true);
-            seated.rest(setbacks).await;
+            if let Some(run_end) = seated.rest(setbacks, again.is_some()).await {
+                again = seated.give_up(&run_end);
+                continue;
+            }
             if shared.intake.is_over_for(desk.seat()) {
                 // An item in hand goes back with the seat.
                 break;
@@ -286,13 +334,15 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, desk: Desk<T>) {
         let ended = loop {
             // A source may always have an item ready, and a handler may never wait: others must get their turn.
             tokio::task::coop::consume_budget().await;
-            if let Some(pause) = again {
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    () = poll_fn(|cx| hands.poll_cancelled(cx)) => {}
+            let next = match again {
+                Some(after) => seated.again(&mut bench, after).await,
+                None => seated.next(&mut bench, false).await,
+            };
+            match next {
+                Next::Unwanted(run_end) => {
+                    again = seated.give_up(&run_end);
+                    continue;
                 }
-            }
-            match seated.next(&mut bench, again.is_some()).await {
                 Next::Item if setbacks == 0 => {}
                 Next::Item => {
                     setbacks = 0;

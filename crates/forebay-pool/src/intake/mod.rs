@@ -185,6 +185,17 @@ impl<T: Send + 'static> Intake<T> {
         })
     }
 
+    /// Waits until the pool is not paused.
+    pub(crate) fn poll_resumed(&self, seat: usize, cx: &mut Context<'_>) -> Poll<()> {
+        self.with(|state, afterwards| {
+            if state.pause == Pause::No {
+                return Poll::Ready(());
+            }
+            state.leave_waker(seat, cx.waker(), afterwards);
+            Poll::Pending
+        })
+    }
+
     /// The worker of `seat` goes away, whatever it was doing. Its hands are not touched.
     pub(crate) fn leave(&self, seat: usize) {
         self.with(|state, afterwards| state.vacate(seat, afterwards));

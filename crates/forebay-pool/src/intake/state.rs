@@ -172,7 +172,7 @@ impl<T: Send + 'static> State<T> {
             Command::Pause(_) if self.closed => {}
             Command::Pause(until) => self.set_pause(until.map_or(Pause::Open, Pause::Until)),
             Command::Resume => {
-                self.set_pause(Pause::No);
+                self.end_pause(afterwards);
                 self.ask(None, afterwards);
             }
             Command::Resize(open) => self.resize(open, afterwards),
@@ -194,7 +194,7 @@ impl<T: Send + 'static> State<T> {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
-        self.set_pause(Pause::No);
+        self.end_pause(afterwards);
         let Some(source) = &mut self.source else { return };
         if let Err(panic) = contain(|| source.close()) {
             self.break_off(panicked(panic), afterwards);
@@ -227,6 +227,15 @@ impl<T: Send + 'static> State<T> {
         // source should not be polled, so the next one is woken to ask.
         if was_lead && let Some(&lead) = self.waiting.first() {
             afterwards.wakers.extend(self.seats[lead].waker.clone());
+        }
+    }
+
+    /// Goes on, also with what was to be tried again meanwhile: its workers are not in the line.
+    fn end_pause(&mut self, afterwards: &mut Afterwards<T>) {
+        if self.pause != Pause::No {
+            self.set_pause(Pause::No);
+            let away = self.seats.iter_mut().filter(|seat| seat.place == Place::Away);
+            afterwards.wakers.extend(away.filter_map(|seat| seat.waker.take()));
         }
     }
 

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use forebay_pool::{EndedBy, Pool, WorkContext};
+use forebay_pool::{EndedBy, OnFailure, Pool, Retry, WorkContext};
 use forebay_queue::TrySendError;
 use forebay_testkit::RecordingSource;
 use tokio::time::{Instant, sleep};
@@ -140,4 +140,76 @@ async fn from_inside_a_poll_of_the_source() {
     pool.closed().await;
     let stats = pool.stats();
     assert_eq!((stats.completed, stats.workers, stats.paused), (10, 3, false));
+}
+
+/// A pool whose handler pauses it at the first attempt of its one item, and fails; and when attempts were made.
+fn pauses_and_fails(
+    steer: impl Fn(&WorkContext<u32>) + Send + Sync + 'static,
+) -> (Pool<u32>, Arc<Mutex<Vec<u64>>>) {
+    let begun = Instant::now();
+    let (source, _script) = RecordingSource::new([7]);
+    let attempts = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&attempts);
+    let pool = Pool::builder()
+        .workers(1)
+        .on_failure(OnFailure::Retry(Retry::default()))
+        .source(source)
+        .handler_in(move |cx: WorkContext<u32>, _| {
+            seen.lock().unwrap().push(begun.elapsed().as_secs());
+            let first = cx.attempt() == 1;
+            if first {
+                steer(&cx);
+            }
+            async move { if first { Err("the server said: wait") } else { Ok(()) } }
+        })
+        .keep_copies()
+        .key(|item| *item)
+        .deadline(move |_| Some(begun + Duration::from_secs(3600)))
+        .start()
+        .unwrap();
+    (pool, attempts)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_is_not_tried_again_before_its_end() {
+    let (pool, attempts) = pauses_and_fails(|cx| cx.pool().pause());
+    sleep(Duration::from_secs(60)).await;
+    let stats = pool.stats();
+    assert_eq!((stats.held, stats.busy, stats.paused), (1, 1, true));
+    pool.resume();
+    assert_eq!(pool.finish().await.completed, 1);
+    assert_eq!(*attempts.lock().unwrap(), [0, 60]);
+
+    let a_minute = |cx: &WorkContext<_>| cx.pool().pause_until(Instant::now() + Duration::from_secs(60));
+    let (pool, attempts) = pauses_and_fails(a_minute);
+    assert_eq!(pool.finish().await.completed, 1);
+    assert_eq!(*attempts.lock().unwrap(), [0, 60]);
+
+    let (pool, attempts) = pauses_and_fails(|cx| cx.pool().pause());
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(pool.shutdown(Duration::from_secs(1)).await.completed, 1, "a shutdown ends it");
+    assert_eq!(*attempts.lock().unwrap(), [0, 60]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_in_it_hears_of_a_cancel_its_deadline_and_the_end() {
+    let (pool, attempts) = pauses_and_fails(|cx| cx.pool().pause());
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(pool.cancel(&7_u32), 1);
+    sleep(Duration::from_secs(1)).await;
+    let stats = pool.stats();
+    assert_eq!((stats.cancelled, stats.dead_lettered, stats.held), (1, 1, 0));
+    assert_eq!(attempts.lock().unwrap().len(), 1);
+    drop(pool);
+
+    let (pool, _attempts) = pauses_and_fails(|cx| cx.pool().pause());
+    sleep(Duration::from_secs(3601)).await;
+    let stats = pool.stats();
+    assert_eq!((stats.timed_out, stats.dead_lettered, stats.held), (1, 1, 0));
+    drop(pool);
+
+    let (pool, _attempts) = pauses_and_fails(|cx| cx.pool().pause());
+    sleep(Duration::from_secs(60)).await;
+    let report = pool.shutdown(Duration::ZERO).await;
+    assert_eq!((report.held, report.returned + report.completed), (0, 1), "{report}");
 }

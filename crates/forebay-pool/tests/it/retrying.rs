@@ -1,9 +1,10 @@
-use std::future::pending;
+use std::future::{Ready, pending, ready};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{Backoff, OnFailure, Pool, Report, Retry, WorkContext};
+use forebay_pool::{Backoff, BoxError, OnFailure, Pool, Report, Retry, WorkContext};
 use forebay_queue::{Delivery, End};
 use forebay_testkit::RecordingSource;
 use tokio::time::{Instant, sleep};
@@ -272,4 +273,69 @@ async fn an_abort_is_not_tried_again() {
     sleep(SECOND).await;
     let report = pool.shutdown(SECOND).await;
     assert_eq!((report.returned, report.aborted, report.retried), (1, 1, 0));
+}
+
+/// Ready once, and then no more.
+#[derive(Clone)]
+struct ReadyOnce(Arc<AtomicU32>);
+
+impl tower_service::Service<u32> for ReadyOnce {
+    type Response = ();
+    type Error = BoxError;
+    type Future = Ready<Result<(), BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        if self.0.fetch_add(1, Ordering::Relaxed) == 0 { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn call(&mut self, _: u32) -> Self::Future {
+        ready(Err("it failed".into()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_its_service_hears_of_a_cancel_and_of_its_deadline() {
+    for cancels in [true, false] {
+        let (source, _script) = RecordingSource::new([7]);
+        let begun = Instant::now();
+        let pool = Pool::builder()
+            .workers(1)
+            .on_failure(retry())
+            .source(source)
+            .service(ReadyOnce(Arc::default()))
+            .keep_copies()
+            .key(|item| *item)
+            .deadline(move |_| Some(begun + 60 * SECOND))
+            .start()
+            .unwrap();
+        sleep(5 * SECOND).await;
+        assert_eq!(pool.stats().held, 1);
+        if cancels {
+            assert_eq!(pool.cancel(&7_u32), 1);
+            sleep(SECOND).await;
+        } else {
+            sleep(60 * SECOND).await;
+        }
+        let stats = pool.stats();
+        assert_eq!((stats.held, stats.dead_lettered), (0, 1), "{stats:?}");
+        assert_eq!((stats.cancelled, stats.timed_out), (u64::from(cancels), u64::from(!cancels)));
+        drop(pool);
+    }
+}
+
+/// It counts as an attempt, wherever it is asked.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_panics_costs_its_item_an_attempt_each_time() {
+    let (source, _script) = RecordingSource::new([7, 8]);
+    let pool = Pool::builder()
+        .workers(1)
+        .on_failure(retry())
+        .source(source)
+        .handler(|_: u32| async {})
+        .keep_copies()
+        .deadline(|item| if *item == 7 { panic!("no deadline") } else { None })
+        .start()
+        .unwrap();
+    let report = pool.finish().await;
+    assert_eq!((report.dead_lettered, report.completed, report.panics), (1, 1, 5), "{report}");
 }
