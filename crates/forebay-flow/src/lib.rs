@@ -13,6 +13,9 @@
 //! | --- | --- |
 //! | so many starts a second, evenly spaced | [`TokenBucket`] |
 //! | not more than so many starts in any period, as an API's rules say | [`Window`] |
+//! | as many calls at once as the other side can bear, as a client | [`Aimd`] |
+//! | … as a server | [`Gradient2`] |
+//! | … and know more about it | see [`concurrency`] |
 //! | to be told when what is filled becomes too full, and when it is not any more | [`Backpressure`] |
 //! | a rate that falls while what is filled is nearly full | [`LevelRate`] |
 //!
@@ -37,6 +40,7 @@
 //! Times are [`Tick`]s: nanoseconds since a moment that the caller chose. They should not go
 //! back; if they do, nothing panics, and no more is let through than without that.
 
+pub mod concurrency;
 pub mod rate;
 
 mod backpressure;
@@ -44,8 +48,9 @@ mod config;
 mod level_rate;
 
 pub use backpressure::Backpressure;
+pub use concurrency::{Aimd, AimdConfig, Decrease, Fixed, Gradient2, Gradient2Config, Vegas, VegasConfig};
 pub use config::ConfigError;
-pub use forebay_queue::{Level, Pressure, Tick, Watermarks};
+pub use forebay_queue::{CallEnd, Level, Limit, Pressure, Sample, Tick, Watermarks};
 pub use level_rate::{LevelRate, LevelRateConfig, NoLevel};
 pub use rate::{Rate, Refusal, Reserved, TokenBucket, Window};
 

@@ -1,0 +1,23 @@
+//! A number.
+
+use forebay_queue::{Limit, Sample, Tick};
+
+/// So many, whatever happens. At least 1: 0 counts as 1.
+///
+/// ```
+/// use forebay_flow::{Fixed, Limit};
+///
+/// assert_eq!(Fixed(16).seats(), 16);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fixed(pub usize);
+
+// === impl Fixed ===
+
+impl Limit for Fixed {
+    fn seats(&self) -> usize {
+        self.0.max(1)
+    }
+
+    fn update(&mut self, _: &Sample, _: Tick) {}
+}

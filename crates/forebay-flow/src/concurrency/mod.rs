@@ -1,0 +1,38 @@
+//! How many at once: limits that are told how each call ended.
+//!
+//! # Which one do I want?
+//!
+//! | I am | use | it follows |
+//! | --- | --- | --- |
+//! | a client of something that refuses or times out under load | [`Aimd`], the default for clients | refusals and timeouts |
+//! | a server, or a client that sees latencies of its own | [`Gradient2`], the default for servers | latency against its own long average |
+//! | sure of the number | [`Fixed`] | nothing |
+//! | advanced: next to a server whose no-load latency hardly changes | [`Vegas`] | how many calls must be waiting, by the latency |
+//!
+//! All are [`Limit`](forebay_queue::Limit)s: they are told of each call that ended and of the time, and say how many may be at
+//! work. What a call says is in [`CallEnd`](forebay_queue::CallEnd): one that was cancelled, or failed for a reason of its
+//! own, is `Ignore`, and changes nothing.
+//!
+//! # Guards
+//!
+//! None of them grows while less than half of the limit is used, since nothing was learnt about more; none grows beyond
+//! its most; and each gets away from its least again.
+
+/// The numbers of others' tests.
+#[cfg(test)]
+mod acceptance;
+/// Up by one, down by a share.
+mod aimd;
+/// Averages that forget.
+mod average;
+/// A number.
+mod fixed;
+/// Latency against its own long average.
+mod gradient2;
+/// How many wait, by the latency.
+mod vegas;
+
+pub use aimd::{Aimd, AimdConfig};
+pub use fixed::Fixed;
+pub use gradient2::{Gradient2, Gradient2Config};
+pub use vegas::{Decrease, Vegas, VegasConfig};
