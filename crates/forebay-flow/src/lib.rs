@@ -17,6 +17,7 @@
 //! | … as a server | [`Gradient2`] |
 //! | … and know more about it | see [`concurrency`] |
 //! | to be told when what is filled becomes too full, and when it is not any more | [`Backpressure`] |
+//! | to give up what has waited too long, but only in an overload | [`CoDel`] |
 //! | a rate that falls while what is filled is nearly full | [`LevelRate`] |
 //!
 //! # When not to use it
@@ -44,10 +45,12 @@ pub mod concurrency;
 pub mod rate;
 
 mod backpressure;
+mod codel;
 mod config;
 mod level_rate;
 
 pub use backpressure::Backpressure;
+pub use codel::CoDel;
 pub use concurrency::{Aimd, AimdConfig, Decrease, Fixed, Gradient2, Gradient2Config, Vegas, VegasConfig};
 pub use config::ConfigError;
 pub use forebay_queue::{CallEnd, Level, Limit, Pressure, Sample, Tick, Watermarks};
