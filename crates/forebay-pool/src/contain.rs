@@ -1,7 +1,35 @@
 //! Keeps a panic of somebody else's code inside its item.
 
 use std::any::Any;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What somebody else's code has for its state. Its destructor runs contained, wherever it comes to that.
+pub(crate) struct Contained<V>(Option<V>);
+
+// === impl Contained ===
+
+impl<V> Contained<V> {
+    pub(crate) fn new(value: V) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl<V> Deref for Contained<V> {
+    type Target = V;
+
+    fn deref(&self) -> &V {
+        self.0.as_ref().expect("it is there until this is dropped")
+    }
+}
+
+impl<V> Drop for Contained<V> {
+    fn drop(&mut self) {
+        if let Err(panic) = contain(|| drop(self.0.take())) {
+            tracing::error!(%panic, "state of a handler, a key or a hook panicked when it was dropped");
+        }
+    }
+}
 
 /// Runs code that is not ours: a handler, a future's destructor, a source.
 ///

@@ -88,7 +88,8 @@ impl<T: Send + 'static, P> Pool<T, P> {
     }
 
     /// Changes the number of workers, from now on. At least 1: 0 counts as 1, since a pool without workers would never
-    /// end; to stop the work for a while, [`pause`](Self::pause) it.
+    /// end, and there is nobody to refuse it as [`start`](Builder::start) does; to stop the work for a while,
+    /// [`pause`](Self::pause) it. At most 65 536: more count as that.
     ///
     /// It takes effect without waiting. New workers begin when the runtime comes to it. A worker that is to leave
     /// finishes the item that it has, and takes no other. Those with the highest ids go first.
@@ -241,7 +242,7 @@ impl<T: Send + 'static, P> Pool<T, P> {
 
     /// Waits until the pool has nothing to do: no item is in anybody's hands, and none waits.
     ///
-    /// It is true of one moment, unless nobody else produces. A pool that is paused, or whose source is unavailable, is
+    /// A pool that has ended is idle, however it did. Otherwise it is true of one moment, unless nobody else produces. A pool that is paused, or whose source is unavailable, is
     /// not idle. Items that a source keeps back for later are seen in the pool's own queue, and in one that was named
     /// by [`resubmit_to`](Builder::resubmit_to), but not in others.
     ///

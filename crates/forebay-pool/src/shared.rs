@@ -15,6 +15,9 @@ use crate::rules::Rules;
 use crate::timings::Clockwork;
 use crate::{Backoff, Phase, PoolStats, Report, WorkerId};
 
+/// The most workers that a pool may have: more than are of use, and few enough to be there at once.
+pub(crate) const MAX_WORKERS: usize = 1 << 16;
+
 /// What the handle, the supervisor and the workers share.
 pub(crate) struct Shared<T> {
     pub(crate) intake: Intake<T>,
@@ -107,7 +110,7 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     pub(crate) fn resize(&self, workers: usize) {
-        let workers = workers.max(1);
+        let workers = workers.clamp(1, MAX_WORKERS);
         self.intake.obey(Command::Resize(workers));
         tracing::debug!(workers, "pool is resized");
         // It is the supervisor who hires.
@@ -130,9 +133,16 @@ impl<T: Send + 'static> Shared<T> {
 
     /// Waits until nothing waits and nothing is in anybody's hands.
     pub(crate) async fn idle(&self) {
+        let mut phase = self.phase.subscribe();
         let idle = self.intake.when_idle(|| self.resubmit.as_ref().map_or(0, Resubmit::backlog) == 0);
         // A source that has spent the caller's budget says pending, and has something all the same.
-        tokio::task::unconstrained(idle).await;
+        let idle = tokio::task::unconstrained(idle);
+        tokio::select! {
+            biased;
+            () = idle => {}
+            // A pool that has ended is idle, also where its runtime went away with what it had.
+            _ = phase.wait_for(|phase| *phase == Phase::Closed) => {}
+        }
     }
 
     /// The hands of worker `id`, who may be new.

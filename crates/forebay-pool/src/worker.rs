@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::contain::contain;
+use crate::contain::{Contained, contain};
 use crate::desk::Desk;
 use crate::handler::{Handle, Make};
 use crate::hands::RunEnd;
@@ -44,7 +44,7 @@ pub(crate) trait Crew<T>: Send + Sync {
 }
 
 /// A crew whose handlers `M` makes.
-pub(crate) struct CrewOf<M>(Arc<M>);
+pub(crate) struct CrewOf<M>(Arc<Contained<M>>);
 
 /// What came of waiting for an item.
 enum Next {
@@ -84,7 +84,7 @@ struct Started {
 
 impl<M> CrewOf<M> {
     pub(crate) fn new(make: M) -> Self {
-        Self(Arc::new(make))
+        Self(Arc::new(Contained::new(make)))
     }
 }
 
@@ -301,7 +301,7 @@ impl<T: Send + 'static, H: Handle<T>> Drop for Bench<'_, T, H> {
 }
 
 /// The life of one worker.
-async fn work<T: Send + 'static, M: Make<T>>(make: Arc<M>, desk: Desk<T>) {
+async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk<T>) {
     let seated = Seated { desk: &desk };
     let Desk { shared, hands } = &desk;
     let id = hands.id();

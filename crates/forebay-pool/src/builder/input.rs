@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use forebay_queue::{Line, Sender, Source, WeakSender};
 
 use super::{Builder, Missing};
-use crate::contain::contain;
+use crate::contain::{Contained, contain};
 use crate::resubmit::Resubmit;
 
 use self::sealed::Opened;
@@ -177,11 +177,11 @@ impl<T: Send + 'static> sealed::Input for FromQueue<T> {
     type Producer = Sender<T>;
 
     fn open(self, undelivered: Arc<AtomicU64>) -> Opened<T, Sender<T>> {
-        let hook = self.on_undelivered;
+        let hook = Contained::new(self.on_undelivered);
         let mut queue = forebay_queue::builder().capacity(self.capacity).on_undelivered(move |item| {
             // Counted first and contained, so that neither the count nor the items after this one hang on the hook.
             undelivered.fetch_add(1, Ordering::AcqRel);
-            let heard = contain(|| match &hook {
+            let heard = contain(|| match &*hook {
                 Some(hook) => hook(item),
                 None => drop(item),
             });
@@ -190,6 +190,7 @@ impl<T: Send + 'static> sealed::Input for FromQueue<T> {
             }
         });
         if let Some(hook) = self.on_dead_letter {
+            let hook = Contained::new(hook);
             queue = queue.on_dead_letter(move |item, reason| {
                 if let Err(panic) = contain(|| hook(item, reason)) {
                     tracing::error!(%panic, "on_dead_letter panicked");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{Builder, Handled, Input};
+use crate::contain::Contained;
 
 // === impl Builder ===
 
@@ -29,6 +30,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
     /// Only the key's hash is kept, with a random seed. It is asked for once, when the item is taken; if it panics,
     /// the item is dead-lettered.
     pub fn key<K: Hash>(mut self, of: impl Fn(&T) -> K + Send + Sync + 'static) -> Self {
+        let of = Contained::new(of);
         let seed = self.handler.rules.seed.clone();
         self.handler.rules.key_of = Some(Arc::new(move |item| seed.hash_one(of(item))));
         self
@@ -60,7 +62,8 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
     /// # }
     /// ```
     pub fn deadline(mut self, of: impl Fn(&T) -> Option<Instant> + Send + Sync + 'static) -> Self {
-        self.handler.rules.deadline_of = Some(Arc::new(of));
+        let of = Contained::new(of);
+        self.handler.rules.deadline_of = Some(Arc::new(move |item| of(item)));
         self
     }
 }

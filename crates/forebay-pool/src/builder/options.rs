@@ -54,7 +54,8 @@ impl Options {
 // === impl Builder ===
 
 impl<I, H> Builder<I, H> {
-    /// How many items are worked on at the same time. At least 1; by default as many as the machine has threads
+    /// How many items are worked on at the same time. At least 1, and `start` refuses 0, which
+    /// [`resize`](crate::Pool::resize) cannot and takes for 1; at most 65 536, and more count as that. By default as many as the machine has threads
     /// ([`available_parallelism`](std::thread::available_parallelism)), which suits handlers that compute. Handlers that wait want more.
     pub fn workers(mut self, workers: usize) -> Self {
         self.options.workers = Some(workers);

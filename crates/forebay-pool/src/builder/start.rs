@@ -17,7 +17,7 @@ use crate::hands::{Hands, Settlements, Terms};
 use crate::intake::{BatchLimits, GateLimits, Intake, StockPlan};
 use crate::pool::Pool;
 use crate::scale::ScalePlan;
-use crate::shared::Shared;
+use crate::shared::{MAX_WORKERS, Shared};
 use crate::supervisor::{Order, Supervisor};
 use crate::threads::Threads;
 use crate::{OnFailure, Rate, WorkerId};
@@ -112,6 +112,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             (None, Some(workers)) => workers,
             (None, None) => available_parallelism().map_or(1, NonZeroUsize::get),
         };
+        let workers = workers.min(MAX_WORKERS);
         if workers == 0 {
             return Err(StartError::NoWorkers);
         }

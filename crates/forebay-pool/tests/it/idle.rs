@@ -1,3 +1,4 @@
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -231,4 +232,22 @@ async fn waiting_for_it_can_be_given_up() {
     drop(idle);
     gate.add_permits(1);
     pool.idle().await;
+}
+
+/// Waits on another runtime than the pool's.
+#[test]
+fn who_waits_for_it_learns_that_the_runtime_went_away() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let of_pool = runtime();
+    let pool = of_pool.block_on(async {
+        let pool = Pool::builder().workers(1).queue(1).handler(|_: u32| pending::<()>()).start().unwrap();
+        pool.produce(1).await.unwrap();
+        settle_down().await;
+        pool
+    });
+    let mut idle = Driver::new(pool.idle());
+    idle.assert_pending();
+    drop(of_pool);
+    assert!(idle.is_woken());
+    idle.assert_ready();
 }

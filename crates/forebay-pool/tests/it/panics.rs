@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{OnFailure, Pool, Report};
+use forebay_pool::{EndedBy, OnFailure, Pool, Report};
 use forebay_queue::{Delivery, End};
 use forebay_testkit::RecordingSource;
 use tracing::Level;
@@ -91,6 +91,40 @@ async fn in_the_destructor_of_the_item() {
     let report = pool.finish().await;
     assert!(report.adds_up());
     assert_eq!((report.completed, report.panics), (10, 1), "what was acked is done");
+}
+
+/// Their last user is whoever ends the pool, and is to get the report.
+#[tokio::test(start_paused = true)]
+async fn in_the_state_of_handler_key_deadline_and_hooks() {
+    let armed = || Bomb { armed: true };
+    for place in 0..5 {
+        let bomb = move |here: usize| (here == place).then(armed);
+        let (handler, key, deadline) = (Arc::new(bomb(0)), bomb(1), bomb(2));
+        let (undelivered, dead) = (bomb(3), bomb(4));
+        let pool = Pool::builder()
+            .workers(1)
+            .queue(10)
+            .on_undelivered(move |_| _ = &undelivered)
+            .on_dead_letter(move |_, _| _ = &dead)
+            .handler(move |_: u32| {
+                let _ = &handler;
+                async {}
+            })
+            .key(move |item| {
+                let _ = &key;
+                *item
+            })
+            .deadline(move |_| {
+                let _ = &deadline;
+                None
+            })
+            .start()
+            .unwrap();
+        pool.produce(1).await.unwrap();
+        let report = pool.shutdown(Duration::from_secs(1)).await;
+        assert!(matches!(report.ended_by, EndedBy::Shutdown), "{place}: {report}");
+        assert_eq!(report.completed, 1, "{place}: {report}");
+    }
 }
 
 /// However it is dropped, the source is told what was decided.

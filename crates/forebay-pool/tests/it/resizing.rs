@@ -138,3 +138,15 @@ async fn loses_nothing_that_races_with_it() {
     let report = pool.finish().await;
     assert_eq!((report.taken, report.completed, report.held), (10_000, 10_000, 0));
 }
+
+#[tokio::test]
+async fn more_than_a_pool_can_have_count_as_the_most() {
+    let (source, script) = RecordingSource::builder().never_ending().build();
+    let pool = Pool::builder().workers(1).source(source).handler(|_: u32| async {}).start().unwrap();
+    pool.resize(usize::MAX);
+    assert_eq!(pool.stats().workers, 1 << 16);
+    pool.resize(0);
+    assert_eq!(pool.stats().workers, 1);
+    script.end();
+    pool.finish().await;
+}
