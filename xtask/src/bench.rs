@@ -3,6 +3,7 @@
 //! Contenders run interleaved (A B C A B C …): a machine that slows down for a minute slows all of
 //! them. Each run does a fixed amount of work, in a process of its own.
 
+mod images;
 mod logs;
 mod machine;
 mod pool;
@@ -44,6 +45,8 @@ enum Name {
     Pool,
     /// log-processor, rsyslog, grep and cat on 330 MB of real lines.
     Logs,
+    /// image-pipeline, sharp and vipsthumbnail on photographs.
+    Images,
 }
 
 /// The outcome of one comparison.
@@ -66,6 +69,7 @@ impl Bench {
             Name::Queue => queue::measure(self.quick)?,
             Name::Pool => pool::measure(self.quick)?,
             Name::Logs => logs::measure(self.quick)?,
+            Name::Images => images::measure(self.quick)?,
         };
         let command =
             format!("cargo xtask bench {}{}", self.name.word(), if self.quick { " --quick" } else { "" });
@@ -93,6 +97,7 @@ impl Name {
             Self::Queue => "queue",
             Self::Pool => "pool",
             Self::Logs => "logs",
+            Self::Images => "images",
         }
     }
 }

@@ -31,7 +31,12 @@ struct Tool {
 }
 
 /// Grows when a test or a bench needs another one.
-const TOOLS: &[Tool] = &[RSYSLOG];
+const TOOLS: &[Tool] = &[RSYSLOG, VIPS, WALLPAPERS_16, WALLPAPERS_20];
+
+/// From npm, since Debian has none.
+const SHARP: &str = "sharp";
+/// The release that is compared with; a newer one is a decision.
+const SHARP_VERSION: &str = "0.35.5";
 
 const RSYSLOG: Tool = Tool {
     name: "rsyslog",
@@ -40,13 +45,34 @@ const RSYSLOG: Tool = Tool {
     program: "usr/sbin/rsyslogd",
 };
 
+const VIPS: Tool = Tool {
+    name: "vips",
+    why: "a peer of `cargo xtask bench images`",
+    package: "libvips-tools",
+    program: "usr/bin/vipsthumbnail",
+};
+
+const WALLPAPERS_16: Tool = Tool {
+    name: "wallpapers-16.04",
+    why: "photographs for `cargo xtask bench images`",
+    package: "lomiri-wallpapers-16.04",
+    program: "usr/share/backgrounds/Picture_1A_by_freespace.jpg",
+};
+
+const WALLPAPERS_20: Tool = Tool {
+    name: "wallpapers-20.04",
+    why: "more of them",
+    package: "lomiri-wallpapers-20.04",
+    program: "usr/share/backgrounds/Kleiber_by_Lukas_Baubkus.jpg",
+};
+
 // === impl Tools ===
 
 impl Tools {
     pub(crate) fn run(self) -> Result<()> {
         for name in &self.names {
-            if !TOOLS.iter().any(|tool| tool.name == name) {
-                let known: Vec<_> = TOOLS.iter().map(|tool| tool.name).collect();
+            if name != SHARP && !TOOLS.iter().any(|tool| tool.name == name) {
+                let known: Vec<_> = TOOLS.iter().map(|tool| tool.name).chain([SHARP]).collect();
                 bail!("no tool is called {name}; there are: {}", known.join(", "));
             }
         }
@@ -60,6 +86,9 @@ impl Tools {
                 println!("  cannot be unpacked here: {error:#}");
                 missing.push(tool.package);
             }
+        }
+        if self.names.is_empty() || self.names.iter().any(|name| name == SHARP) {
+            fetch_sharp(&folder)?;
         }
         if !missing.is_empty() {
             let packages = missing.join(" ");
@@ -139,13 +168,91 @@ pub(crate) fn rsyslogd() -> Result<Command> {
     Ok(Command::new(installed))
 }
 
+/// sharp and libvips inside it, below target/tools/npm; no script of a package runs.
+fn fetch_sharp(folder: &Path) -> Result<()> {
+    println!("{SHARP}: a peer of `cargo xtask bench images`");
+    let folder = folder.join("npm");
+    if folder.join("node_modules/sharp").exists() {
+        println!("  already there: {}", workspace::shown(&folder));
+        return Ok(());
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let mut npm = Command::new("npm");
+    npm.current_dir(&folder).args([
+        "install",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--prefix",
+        ".",
+    ]);
+    shell::run(npm.arg(format!("{SHARP}@{SHARP_VERSION}")))
+}
+
+/// A script of crates/forebay-bench/peers that uses sharp; an error names the command that fetches it.
+pub(crate) fn sharp(script: &str) -> Result<Command> {
+    let folder = workspace::target("tools")?.join("npm");
+    if !folder.join("node_modules/sharp").exists() {
+        bail!("sharp is not there; `cargo xtask tools sharp` fetches it");
+    }
+    // Beside its packages: a script's imports are looked up from where it lies.
+    let from = workspace::root().join("crates/forebay-bench/peers").join(script);
+    let to = folder.join(script);
+    fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+    let mut node = Command::new("node");
+    node.arg(to);
+    Ok(node)
+}
+
+/// As `npm` has been told to fetch it.
+pub(crate) fn sharp_version() -> String {
+    format!("{SHARP} {SHARP_VERSION}")
+}
+
+/// How to start vipsthumbnail, unpacked or installed.
+pub(crate) fn vipsthumbnail() -> Result<Command> {
+    let root = workspace::target("tools")?.join("root");
+    let unpacked = root.join(VIPS.program);
+    if unpacked.exists() {
+        let libraries = machine_folder(&root, |folder| folder.join("libvips.so.42").exists())?;
+        // BLAS lies in a folder of its own, which the system's alternatives would link to.
+        let paths = [libraries.join("blas"), libraries.join("lapack"), libraries.clone()];
+        let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        let mut command = Command::new(unpacked);
+        command.env("LD_LIBRARY_PATH", paths.join(":"));
+        return Ok(command);
+    }
+    let installed =
+        VIPS.installed().context("vipsthumbnail is not there; `cargo xtask tools vips` fetches it")?;
+    Ok(Command::new(installed))
+}
+
+/// The photographs of both packages, by name; each is checked against the list in the repository.
+pub(crate) fn wallpapers() -> Result<Vec<PathBuf>> {
+    let list = workspace::root().join("crates/forebay-bench/peers/wallpapers.sha256");
+    let folder = workspace::target("tools")?.join("root/usr/share/backgrounds");
+    if !folder.exists() {
+        bail!("no photographs; `cargo xtask tools wallpapers-16.04 wallpapers-20.04` fetches them");
+    }
+    shell::run(Command::new("sha256sum").args(["--check", "--quiet"]).arg(&list).current_dir(&folder))?;
+    let names = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+    Ok(names
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .map(|name| folder.join(name))
+        .collect())
+}
+
 /// `usr/lib/<machine>` of an unpacked tree, whatever the machine.
 fn library_folder(root: &Path) -> Result<PathBuf> {
+    machine_folder(root, |folder| folder.join("rsyslog").is_dir())
+}
+
+fn machine_folder(root: &Path, is_it: impl Fn(&Path) -> bool) -> Result<PathBuf> {
     let usr_lib = root.join("usr/lib");
     let entries = fs::read_dir(&usr_lib).with_context(|| format!("cannot list {}", usr_lib.display()))?;
-    let mut folders =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("rsyslog").is_dir());
-    folders.next().with_context(|| format!("no modules of rsyslog below {}", usr_lib.display()))
+    let mut folders = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_it(path));
+    folders.next().with_context(|| format!("not what was expected below {}", usr_lib.display()))
 }
 
 /// apt-get with every file of its own in our folder.
