@@ -1,5 +1,6 @@
 //! The program `image-pipeline`: parses its command line, runs, maps the outcome to an exit code.
 
+mod allocator;
 mod cli;
 mod console;
 mod signals;
@@ -22,6 +23,7 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    allocator::settle();
     let outcome = match Cli::parse().command {
         Command::Check(keys) => check(keys),
         Command::Run(keys) => run(keys),

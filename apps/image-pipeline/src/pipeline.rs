@@ -246,6 +246,9 @@ impl Builder {
     ///
     /// 40 MiB of it are for the process itself, the rest is shared by files that are read, pictures in work, and results
     /// that wait to be stored. One that would need more than that alone is decoded smaller, or refused.
+    ///
+    /// The allocator has its part in it: on Linux with glibc, `MALLOC_MMAP_THRESHOLD_=131072` in the environment makes it
+    /// give back what is freed. The program sees to that itself.
     pub fn memory(self, bytes: u64) -> Self {
         Self { memory: bytes, ..self }
     }

@@ -87,7 +87,7 @@ impl Totals {
         self.written + self.kept + self.failed + self.not_started
     }
 
-    /// What held it up the most, of a pipeline with so many workers and uploaders. `None` if nothing was done.
+    /// What held it up the most, of a pipeline with so many workers and uploaders. `None` if nothing was written.
     ///
     /// The stage whose workers were busier is the one that others waited for; of the work on processing threads it is the
     /// step that took longest. Waiting for memory counts as work there: it keeps a worker from anything else.
@@ -97,6 +97,7 @@ impl Totals {
     /// use image_pipeline::{Limit, Totals};
     ///
     /// let mut totals = Totals::default();
+    /// totals.written = 100;
     /// totals.spent.decode = Duration::from_secs(30);
     /// totals.spent.resize = Duration::from_secs(10);
     /// totals.spent.upload = Duration::from_secs(15);
@@ -114,7 +115,7 @@ impl Totals {
         ];
         let processing: Duration = steps.iter().map(|(_, spent)| *spent).sum();
         let each = |spent: Duration, of: usize| spent.as_secs_f64() / of.max(1) as f64;
-        if processing + upload == Duration::ZERO {
+        if self.written == 0 {
             None
         } else if each(upload, uploaders) > each(processing, workers) {
             Some(Limit::Upload)

@@ -1,0 +1,78 @@
+//! Inputs that cannot be processed, beside others that can.
+
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use crate::place::Place;
+
+#[test]
+fn hostile_files_are_refused_by_name_and_reason_and_the_rest_is_processed() {
+    let place = Place::new();
+    let hostile = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/hostile");
+    let mut count = 0;
+    for entry in fs::read_dir(hostile).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        place.write(&format!("in/{name}/{name}"), fs::read(&path).unwrap());
+        count += 1;
+    }
+    place.write("in/empty.jpg", "");
+    place.copy("hopper.jpg", "in/good.jpg");
+    let ended =
+        place.run("run in in/negative_size.ppm/negative_size.ppm --output out --width 10 --report json");
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    let [written, kept, failed, not_started] = ended.counts();
+    assert_eq!((kept, not_started, written + failed), (0, 0, count + 2));
+    assert_eq!(place.files("out").len() as u64, written, "a refused file has no result");
+    for bad in ["truncated_image.png", "html_named.jpg", "empty.jpg", "bomb_header_only_65500.png"] {
+        let line = ended.stderr.lines().find(|line| line.contains(bad));
+        assert!(line.is_some_and(|line| line.starts_with("error: in/")), "{bad}: {ended:#?}");
+    }
+    assert!(place.path("out/good.jpg").exists());
+    assert!(!ended.stderr.contains("panic"), "{ended:#?}");
+}
+
+#[test]
+fn odd_names_and_kinds_of_files_are_handled() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/good.jpg");
+    let odd = place.path("in").join(OsStr::from_bytes(b"caf\xe9\n.jpg"));
+    fs::copy(place.path("in/good.jpg"), &odd).unwrap();
+    symlink("..", place.path("in/loop")).unwrap();
+    symlink("self.jpg", place.path("in/self.jpg")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, place.path("in/pipe.jpg"), rustix::fs::Mode::RWXU).unwrap();
+    place.copy("hopper.jpg", "in/secret.jpg");
+    fs::set_permissions(place.path("in/secret.jpg"), Permissions::from_mode(0o0)).unwrap();
+    // Whoever may do everything may read this, too.
+    let is_root = fs::read(place.path("in/secret.jpg")).is_ok();
+    let ended = place.run("run in none.jpg in/*.gif --output out --width 10 --report json");
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    let [written, _, failed, _] = ended.counts();
+    assert_eq!((written, failed), if is_root { (3, 5) } else { (2, 6) }, "{ended:#?}");
+    for said in [
+        "none.jpg: does not exist",
+        "in/*.gif: matches no file",
+        "in/pipe.jpg: is a named pipe",
+        "in/self.jpg: cannot be read: Too many levels",
+        "in/loop/in: is a link back to in",
+    ] {
+        assert!(ended.stderr.contains(said), "{said}: {ended:#?}");
+    }
+    assert!(place.path("out").join(OsStr::from_bytes(b"caf\xe9\n.jpg")).exists());
+}
+
+#[cfg(feature = "fault-points")]
+#[test]
+fn a_panic_in_a_worker_is_a_failure_of_its_picture() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/a.jpg");
+    place.copy("hopper.jpg", "in/b.jpg");
+    let mut command = place.command("run in --output out --width 10 --report json --workers 1");
+    let ended: crate::place::Ended =
+        command.env("IMAGE_PIPELINE_FAULT", "panic-in-worker:1").output().unwrap().into();
+    assert_eq!((ended.code(), ended.counts()), (Some(1), [1, 0, 1, 0]));
+    assert!(ended.stderr.contains("this is a fault in image-pipeline"), "{ended:#?}");
+}

@@ -1,0 +1,58 @@
+//! A full disk: the run stops with a remedy, nothing is half-written, and with room it goes on.
+
+use std::process::Command;
+
+use crate::place::Place;
+
+/// In a mount namespace of its own: a file system of 256 KB is filled, then made larger. Prints the exit codes; what the
+/// runs say goes to files outside. Ends with 77 if nothing can be mounted.
+const SMALL_DISK: &str = r#"
+mount -t tmpfs -o size=256k none small || exit 77
+"$@" >full.stdout 2>full.stderr
+echo "full: $?"
+ls -a small | grep -c part
+mount -o remount,size=64m none small
+"$@" >room.stdout 2>room.stderr
+echo "room: $?"
+cp -r small out
+"#;
+
+#[test]
+fn a_full_disk_stops_the_run_and_with_room_it_goes_on() {
+    let place = Place::with_photos(30);
+    place.write("small/.keep", "");
+    let program = place.command("run in --output small --width 500 --workers 2 --report json");
+    let mut script = Command::new("unshare");
+    script.args(["--user", "--map-root-user", "--mount", "sh", "-c", SMALL_DISK, "sh"]);
+    script.arg(program.get_program()).args(program.get_args()).current_dir(place.path(""));
+    let script = script.output().expect("util-linux is on every Linux");
+    if script.stdout.is_empty() {
+        println!("nothing can be mounted here: the fault point takes the place of a small disk");
+        return;
+    }
+    assert_eq!(String::from_utf8_lossy(&script.stdout), "full: 1\n0\nroom: 0\n", "{script:?}");
+    let said = String::from_utf8(place.read("full.stderr")).unwrap();
+    assert!(said.contains("there is no more room for"), "{said}");
+    let report: serde_json::Value = serde_json::from_slice(&place.read("full.stdout")).unwrap();
+    assert_eq!(report["ended"], "failed");
+    assert!(report["not_started"].as_u64() > Some(0), "it does not go on in vain: {report}");
+    assert_eq!(place.files("out").len(), 30);
+}
+
+#[cfg(feature = "fault-points")]
+#[test]
+fn a_disk_that_is_full_at_a_fault_point_leaves_nothing() {
+    for (point, more) in [("full-output", ""), ("full-sync", "--sync")] {
+        let place = Place::with_photos(3);
+        let arguments =
+            format!("run in --output out --width 50 --workers 1 --uploaders 1 --report json {more}");
+        let mut command = place.command(&arguments);
+        let ended: crate::place::Ended =
+            command.env("IMAGE_PIPELINE_FAULT", format!("{point}:2")).output().unwrap().into();
+        assert_eq!(ended.code(), Some(1), "{ended:#?}");
+        assert!(ended.stderr.contains("No space left on device"), "{ended:#?}");
+        assert_eq!(place.files("out"), ["0.jpg"], "{point}");
+        place.done(&arguments);
+        assert_eq!(place.files("out").len(), 3);
+    }
+}

@@ -1,0 +1,23 @@
+//! The program as a person or a shell meets it: every test starts the real binary.
+
+#![expect(clippy::unwrap_used, reason = "a helper that cannot do its part has failed the test")]
+
+// The harness: a folder for each test, the program started in it, conditions awaited.
+mod place;
+
+// What --help says, and what usage and configuration errors look like.
+mod usage;
+// Names, what is there already, and the report.
+mod outputs;
+// Inputs that cannot be processed, beside others that can.
+mod failures;
+// Signals: drain, list, report; the second one aborts. And kill -9.
+mod signals;
+// Peaks of memory.
+mod memory;
+// A full disk.
+mod full_disk;
+// The library, from Rust.
+mod library;
+// A real S3 server, and one that fails half of the time.
+mod object_storage;

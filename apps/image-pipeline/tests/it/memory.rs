@@ -1,0 +1,61 @@
+//! Peaks of the program itself, as Linux counts them.
+
+use std::fs;
+use std::process::Stdio;
+
+use crate::place::{Place, photos};
+
+/// Runs the program over all photographs of the repository, and says what its peak was, in bytes.
+#[track_caller]
+fn peak(place: &Place, arguments: &str) -> u64 {
+    let mut command = place.command(arguments);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    loop {
+        // The number only grows, and is gone with the process: the last look before the end counts.
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        if let Some(now) = text.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+            peak = 1024 * now.trim().trim_end_matches(" kB").parse::<u64>().unwrap();
+        }
+        if let Some(code) = child.try_wait().unwrap() {
+            assert_eq!(code.code(), Some(0), "{arguments}");
+            return peak;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_memory_that_was_given_is_a_bound_on_the_process() {
+    let place = Place::new();
+    for entry in fs::read_dir(photos("")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.ends_with("avif") {
+            place.copy(&name, &format!("in/{}/{name}", name.rsplit('.').next().unwrap()));
+        }
+    }
+    // Large ones, several at once.
+    (0..6).for_each(|n| place.copy("friends_by_Aitzol_Berasategi.jpg", &format!("in/large/{n}.jpg")));
+    for (memory, more) in [
+        (256_000_000, "--fit 400x400"),
+        (256_000_000, "--format png --workers 4"),
+        (100_000_000, "--workers 4"),
+    ] {
+        let peak = peak(&place, &format!("run in --output out --overwrite --memory {memory} {more}"));
+        assert!(peak > 10_000_000 && peak < memory, "{peak} bytes of {memory}: {more}");
+    }
+}
+
+#[test]
+fn one_that_is_too_heavy_is_decoded_smaller_or_refused_and_never_waits() {
+    let place = Place::new();
+    place.copy("friends_by_Aitzol_Berasategi.jpg", "in/a.jpg");
+    let ended = place.done("run in --output out --memory 64MiB --format webp --report json");
+    assert_eq!(ended.report()["reduced"], 1, "{ended:#?}");
+    // A PNG cannot be decoded smaller.
+    place.done("run in --output large --format png --memory 512MiB");
+    let ended = place.run("run large --output other --format webp --memory 64MiB");
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert!(ended.stderr.contains("bytes of memory, over the budget of"), "{ended:#?}");
+}

@@ -1,0 +1,135 @@
+//! A real S3 server, and one that fails half of the time.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::place::{Ended, Place};
+
+/// A server on a free port, until it is dropped.
+struct Server {
+    _runtime: Runtime,
+    address: SocketAddr,
+    requests: Arc<AtomicU64>,
+    root: PathBuf,
+}
+
+/// Which requests a server answers with 503.
+type Fails = fn(u64) -> bool;
+
+// === impl Server ===
+
+impl Server {
+    /// Serves the folder `s3` of a place, with one bucket in it, `pictures`.
+    fn start(place: &Place, fails: Fails) -> Self {
+        let root = place.path("s3");
+        std::fs::create_dir_all(root.join("pictures")).unwrap();
+        let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(&root).unwrap());
+        builder.set_auth(SimpleAuth::from_single("key", "secret"));
+        let (service, requests) = (builder.build(), Arc::<AtomicU64>::default());
+        let runtime = Runtime::new().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(serve(listener, service, Arc::clone(&requests), fails));
+        Self { _runtime: runtime, address, requests, root: root.join("pictures") }
+    }
+
+    fn command(&self, place: &Place, arguments: &str) -> Command {
+        let mut command = place.command(arguments);
+        command
+            .env("AWS_ACCESS_KEY_ID", "key")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_ENDPOINT_URL", format!("http://{}", self.address));
+        command
+    }
+
+    fn run(&self, place: &Place, arguments: &str) -> Ended {
+        self.command(place, arguments).output().unwrap().into()
+    }
+}
+
+async fn serve(listener: TcpListener, service: S3Service, requests: Arc<AtomicU64>, fails: Fails) {
+    while let Ok((socket, _)) = listener.accept().await {
+        let (service, requests) = (service.clone(), Arc::clone(&requests));
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let (service, number) = (service.clone(), requests.fetch_add(1, Relaxed));
+            async move {
+                if fails(number) {
+                    let mut busy = Response::new(s3s::Body::empty());
+                    *busy.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                    return Ok(busy);
+                }
+                service.call(request.map(s3s::Body::from)).await
+            }
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), answer));
+    }
+}
+
+const ARGUMENTS: &str = "run in --output s3://pictures/a/b --width 100 --report json";
+
+#[test]
+fn results_are_uploaded_below_the_prefix_and_kept_by_the_next_run() {
+    let place = Place::with_photos(5);
+    place.copy("camera.png", "in/sub/ü 1+1.png");
+    let server = Server::start(&place, |_| false);
+    let ended = server.run(&place, ARGUMENTS);
+    assert_eq!((ended.code(), ended.counts()), (Some(0), [6, 0, 0, 0]), "{ended:#?}");
+    place.done("run in --output out --width 100");
+    for file in place.files("out") {
+        let uploaded = std::fs::read(server.root.join("a/b").join(&file));
+        assert!(uploaded.is_ok_and(|bytes| bytes == place.read(&format!("out/{file}"))), "{file}");
+    }
+    let again = server.run(&place, ARGUMENTS);
+    assert_eq!((again.code(), again.counts()), (Some(0), [0, 6, 0, 0]), "{again:#?}");
+    let again = server.run(&place, &format!("{ARGUMENTS} --overwrite"));
+    assert_eq!(again.counts(), [6, 0, 0, 0], "{again:#?}");
+}
+
+#[test]
+fn a_server_that_fails_half_of_the_time_is_got_through() {
+    let place = Place::with_photos(20);
+    let server = Server::start(&place, |number| number % 2 == 0);
+    let ended = server.run(&place, ARGUMENTS);
+    assert_eq!((ended.code(), ended.counts()), (Some(0), [20, 0, 0, 0]), "{ended:#?}");
+    assert!(server.requests.load(Relaxed) >= 80, "a look and an upload each, and as many in vain");
+}
+
+#[test]
+fn a_wrong_key_ends_the_run_with_the_reason() {
+    let place = Place::with_photos(30);
+    let server = Server::start(&place, |_| false);
+    let arguments = "run in --output s3://pictures --width 50 --overwrite --workers 1 --report json";
+    let mut command = server.command(&place, arguments);
+    let ended: Ended = command.env("AWS_SECRET_ACCESS_KEY", "wrong").output().unwrap().into();
+    let [written, _, failed, not_started] = ended.counts();
+    assert_eq!((ended.code(), written), (Some(1), 0), "{ended:#?}");
+    assert!(failed > 0 && not_started > 0, "it does not go on in vain: {ended:#?}");
+    assert!(ended.stderr.contains("cannot be uploaded, tried once"), "{ended:#?}");
+}
+
+#[test]
+fn a_name_that_is_no_key_is_refused_by_name() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/good.jpg");
+    place.copy("hopper.jpg", "in/two\nlines.jpg");
+    let server = Server::start(&place, |_| false);
+    let ended = server.run(&place, ARGUMENTS);
+    assert_eq!((ended.code(), ended.counts()), (Some(1), [1, 0, 1, 0]), "{ended:#?}");
+    assert!(
+        ended.stderr.contains("cannot be a name in object storage: it has a control character"),
+        "{ended:#?}"
+    );
+}

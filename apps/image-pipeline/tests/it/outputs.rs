@@ -1,0 +1,143 @@
+//! Names, what is there already, and the report.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::time::{Duration, SystemTime};
+
+use crate::place::{Place, photos};
+
+/// All photographs in the repository but the one that no build reads.
+fn all() -> Place {
+    let place = Place::new();
+    for entry in fs::read_dir(photos("")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.ends_with("avif") {
+            // Some differ in their ending only.
+            place.copy(&name, &format!("in/{}/{name}", name.rsplit('.').next().unwrap()));
+        }
+    }
+    place
+}
+
+#[test]
+fn the_tree_is_kept_and_the_same_input_and_settings_give_the_same_bytes() {
+    let place = all();
+    place.done("run in --output out --fit 200x200 --format webp");
+    place.done("run in --output again --fit 200x200 --format webp --workers 4 --memory 64MiB");
+    let files = place.files("out");
+    assert_eq!(files.len(), place.files("in").len());
+    assert!(files.contains(&"jpg/retina.webp".to_owned()), "{files:?}");
+    assert_eq!(files, place.files("again"));
+    for file in files {
+        assert!(place.read(&format!("out/{file}")) == place.read(&format!("again/{file}")), "{file}");
+    }
+}
+
+#[test]
+fn the_report_adds_up_and_says_what_was_done() {
+    let place = Place::new();
+    place.copy("retina.jpg", "in/a.jpg");
+    place.copy("camera.png", "in/b/c.png");
+    place.write("in/notes.txt", "not a picture");
+    place.write("in/broken.jpg", "nor is this");
+    let ended = place.run("run in none.jpg --output out --fit 100x100 --workers 2");
+    assert_eq!(ended.code(), Some(1));
+    insta::with_settings!({filters => vec![
+        (r"\d+\.\d+ s: [0-9.]+ pictures/s, [0-9.]+ megapixels/s; [0-9.]+ .B in, [0-9.]+ .B out", "[time, rates, sizes]"),
+        (r"\d+ %", "[share]"),
+        (r"limited by   .*", "limited by   [what]"),
+        (r"[0-9.]+ .B in flight", "[size] in flight"),
+        (r"codecs       .*", "codecs       [codecs]"),
+    ]}, {
+        insta::assert_snapshot!(format!("{}\n{}", ended.stdout, ended.stderr));
+    });
+    let ended = place.run("run in --output out --report json");
+    assert_eq!(ended.counts(), [0, 2, 1, 0]);
+    let report = ended.report();
+    assert_eq!(report["failures"][0]["input"], "in/broken.jpg");
+    assert_eq!(report["ignored"], 1);
+    for key in ["codecs", "spent", "limited_by", "seconds", "peak_in_flight"] {
+        assert!(report.get(key).is_some(), "no {key} in {report}");
+    }
+}
+
+#[test]
+fn what_is_there_is_kept_unless_told() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/a.jpg");
+    place.copy("hopper.jpg", "in/b.jpg");
+    place.write("out/a.jpg", "precious");
+    let run =
+        |more: &str| place.done(&format!("run in --output out --width 10 --report json {more}")).counts();
+    assert_eq!(run(""), [1, 1, 0, 0]);
+    assert_eq!(run("--if missing"), [0, 2, 0, 0]);
+    assert_eq!(place.read("out/a.jpg"), b"precious");
+    // Both results are newer than their inputs, until one of these is changed.
+    assert_eq!(run("--if newer"), [0, 2, 0, 0]);
+    let later = SystemTime::now() + Duration::from_secs(60);
+    File::options().append(true).open(place.path("in/b.jpg")).unwrap().set_modified(later).unwrap();
+    assert_eq!(run("--if newer"), [1, 1, 0, 0]);
+    assert_eq!(place.read("out/a.jpg"), b"precious");
+    assert_eq!(run("--overwrite"), [2, 0, 0, 0]);
+    assert_ne!(place.read("out/a.jpg"), b"precious");
+}
+
+#[test]
+fn two_inputs_for_one_output_are_an_error_before_work_starts() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/a.jpg");
+    place.copy("hopper.gif", "in/a.gif");
+    let ended = place.run("run in --output out --format webp");
+    assert_eq!(ended.code(), Some(2));
+    insta::assert_snapshot!(ended.stderr);
+    assert!(!place.path("out").exists());
+    // Only the content says that these two become one: the second is refused.
+    place.copy("hopper.jpg", "odd/b.png");
+    place.copy("hopper.jpg", "odd/b.jpg");
+    let ended = place.run("run odd --output out --report json --workers 1");
+    assert_eq!((ended.code(), ended.counts()), (Some(1), [1, 0, 1, 0]));
+    assert!(ended.stderr.contains("odd/b.png: would be b.jpg, which odd/b.jpg has become"), "{ended:#?}");
+}
+
+#[test]
+fn an_input_is_never_replaced() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/a.jpg");
+    let before = place.read("in/a.jpg");
+    symlink("in", place.path("same")).unwrap();
+    for output in ["in", "same", "./in/../in"] {
+        let ended = place.run(&format!("run in/a.jpg --output {output} --overwrite --width 10"));
+        assert_eq!(ended.code(), Some(2), "{ended:#?}");
+        assert!(ended.stderr.contains("would replace the input in/a.jpg"), "{ended:#?}");
+    }
+    // The content is that of a JPEG, which only turns out when it is read.
+    place.copy("hopper.jpg", "in/a.png");
+    let ended = place.run("run in/a.png in/a.jpg --output in --overwrite --width 10");
+    assert_eq!(ended.code(), Some(2), "{ended:#?}");
+    assert!(place.read("in/a.jpg") == before);
+}
+
+#[test]
+fn an_output_inside_of_the_input_is_not_read() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/a.jpg");
+    place.done("run in --output in/small --width 10");
+    assert_eq!(place.done("run in --output in/small --width 10 --report json").counts(), [0, 1, 0, 0]);
+    assert_eq!(place.files("in"), ["a.jpg", "small/a.jpg"]);
+}
+
+#[test]
+fn nothing_is_written_outside_of_the_output() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/sub/a.jpg");
+    fs::create_dir_all(place.path("outside")).unwrap();
+    fs::create_dir_all(place.path("out")).unwrap();
+    symlink("../outside", place.path("out/sub")).unwrap();
+    let ended = place.run("run in --output out --width 10");
+    assert_eq!(ended.code(), Some(1));
+    assert!(ended.stderr.contains("sub in the output is a link, not a folder"), "{ended:#?}");
+    assert_eq!(place.files("outside"), [""; 0]);
+    // From a list of names, too.
+    let ended = place.run("run in/sub/../../in/sub/a.jpg --output flat --width 10");
+    assert_eq!((ended.code(), place.files("flat")), (Some(0), vec!["a.jpg".to_owned()]));
+}
