@@ -7,7 +7,7 @@ use std::time::Duration;
 use forebay_pool::{Backoff, OnFailure, Pool, Retry, StartError};
 use forebay_queue::{Delivery, End, Source, SourceError, bounded};
 use forebay_testkit::RecordingSource;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::Level;
 
 use crate::events::Events;
@@ -135,6 +135,25 @@ async fn that_are_being_formed_go_back_at_the_deadline() {
     assert_eq!((report.taken, report.returned, report.held), (5, 5, 0));
     assert!(report.adds_up());
     assert_eq!((script.remaining(), script.outstanding()), (5, 0));
+}
+
+/// Nothing closes the pool before, which would hand the batch to a worker.
+#[tokio::test(start_paused = true)]
+async fn that_are_being_formed_go_back_when_the_source_breaks() {
+    let (source, script) = RecordingSource::builder().items(0..2).never_ending().build();
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(3, 60 * SECOND)
+        .source(source)
+        .handler_batch(async |batch| ack_all(batch))
+        .start()
+        .unwrap();
+    sleep(SECOND).await;
+    assert_eq!((pool.stats().held, pool.stats().set_aside), (2, 2));
+    script.fail(SourceError::Broken("the disk is gone".into()));
+    let report = timeout(SECOND, pool.finish()).await.expect("nothing is held for ever");
+    assert_eq!((report.taken, report.returned, report.held), (2, 2, 0), "{report}");
+    assert_eq!(script.outstanding(), 0);
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use forebay_pool::Pool;
 use forebay_testkit::RecordingSource;
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 /// A pool of `workers` whose handlers wait for a permit each.
 fn gated(workers: usize, source: RecordingSource<u32>) -> (Pool<u32>, Arc<Semaphore>) {
@@ -106,4 +108,26 @@ async fn gives_way_to_other_tasks_while_there_is_always_an_item() {
     }
     assert!(turns > 10, "this task got {turns} turns beside 10000 items");
     pool.finish().await;
+}
+
+/// No worker comes by to ask for what is to be fetched before.
+#[tokio::test(start_paused = true)]
+async fn what_comes_while_all_are_busy_is_fetched_before_its_time() {
+    let (source, script) = RecordingSource::builder().items([0]).never_ending().build();
+    let pool = Pool::builder()
+        .workers(1)
+        .prefetch(3)
+        .source(source)
+        .handler(|_: u32| sleep(Duration::from_secs(60)))
+        .start()
+        .unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((pool.stats().busy, pool.stats().set_aside), (1, 0));
+    for item in 1..=5 {
+        script.push(item);
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((pool.stats().busy, pool.stats().set_aside, script.remaining()), (1, 3, 2));
+    script.end();
+    assert_eq!(pool.finish().await.completed, 6);
 }

@@ -1,6 +1,7 @@
+use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use forebay_queue::{Delivery, End, Receipt, Receiver, Settle, Source, TryRecvError, bounded, builder};
@@ -304,4 +305,29 @@ fn receiver_that_has_waited_in_one_runtime_waits_in_another() {
     });
     drop(first);
     assert_eq!(second.block_on(rx.recv()), Some(1));
+}
+
+/// Nor does it leave the timer behind when it is served before that rings.
+#[test]
+fn receiver_that_was_served_in_one_runtime_waits_in_another() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let (first, second) = (runtime().expect("it starts"), runtime().expect("it starts"));
+    let (tx, mut rx) = bounded(10);
+    tx.try_send(1).expect("there is room");
+    let mut hands = Vec::new();
+    first.block_on(async {
+        assert!(poll_fn(|cx| rx.poll_next(cx, NonZeroUsize::MIN, &mut hands)).await.is_ok());
+        hands.pop().expect("one was taken").nack(Duration::from_millis(50));
+        poll_fn(|cx| {
+            assert!(rx.poll_next(cx, NonZeroUsize::MIN, &mut hands).is_pending(), "it waits, with a timer");
+            Poll::Ready(())
+        })
+        .await;
+        tx.try_send(2).expect("there is room");
+        assert!(poll_fn(|cx| rx.poll_next(cx, NonZeroUsize::MIN, &mut hands)).await.is_ok());
+        hands.pop().expect("one was taken").ack();
+    });
+    drop(first);
+    assert!(second.block_on(poll_fn(|cx| rx.poll_next(cx, NonZeroUsize::MIN, &mut hands))).is_ok());
+    assert_eq!(hands.pop().and_then(|mut delivery| delivery.take()), Some(1));
 }
