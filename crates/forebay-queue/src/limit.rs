@@ -36,6 +36,12 @@ pub trait Limit: Send {
     /// How many seats there are now, at least 1.
     fn seats(&self) -> usize;
 
+    /// A call has started, and so many are at work now, itself among them.
+    ///
+    /// For a limit that must know whether it is used up before the first of those calls ends; without a need for that it
+    /// does nothing.
+    fn started(&mut self, _in_flight: usize) {}
+
     /// A call has ended.
     fn update(&mut self, sample: &Sample, now: Tick);
 }
