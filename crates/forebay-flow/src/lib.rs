@@ -51,7 +51,9 @@ mod level_rate;
 
 pub use backpressure::Backpressure;
 pub use codel::CoDel;
-pub use concurrency::{Aimd, AimdConfig, Decrease, Fixed, Gradient2, Gradient2Config, Vegas, VegasConfig};
+pub use concurrency::{
+    Aimd, AimdConfig, Decrease, Fixed, Gradient2, Gradient2Config, RttBand, RttBandConfig, Vegas, VegasConfig,
+};
 pub use config::ConfigError;
 pub use forebay_queue::{CallEnd, Level, Limit, Pressure, Sample, Tick, Watermarks};
 pub use level_rate::{LevelRate, LevelRateConfig, NoLevel};

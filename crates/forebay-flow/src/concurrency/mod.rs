@@ -7,6 +7,7 @@
 //! | a client of something that refuses or times out under load | [`Aimd`], the default for clients | refusals and timeouts |
 //! | a server, or a client that sees latencies of its own | [`Gradient2`], the default for servers | latency against its own long average |
 //! | sure of the number | [`Fixed`] | nothing |
+//! | advanced: in front of a link with noise, where each step should have a reason | [`RttBand`] | latency beyond its own deviation |
 //! | advanced: next to a server whose no-load latency hardly changes | [`Vegas`] | how many calls must be waiting, by the latency |
 //!
 //! All are [`Limit`](forebay_queue::Limit)s: they are told of each call that ended and of the time, and say how many may be at
@@ -29,10 +30,16 @@ mod average;
 mod fixed;
 /// Latency against its own long average.
 mod gradient2;
+/// A service that the tests simulate.
+#[cfg(test)]
+mod link;
+/// The round trip within the band of its own mean and deviation.
+mod rtt_band;
 /// How many wait, by the latency.
 mod vegas;
 
 pub use aimd::{Aimd, AimdConfig};
 pub use fixed::Fixed;
 pub use gradient2::{Gradient2, Gradient2Config};
+pub use rtt_band::{RttBand, RttBandConfig};
 pub use vegas::{Decrease, Vegas, VegasConfig};
