@@ -1,5 +1,7 @@
 //! `cargo xtask demo`: the main job, on the real logs in the repository.
 
+mod images;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
@@ -18,13 +20,23 @@ const FILTER: &str = "level >= warn or status >= 400";
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cargo xtask demo                      the logs in tests/data/logs\n  \
-    cargo xtask demo /var/log/*.log       your own; they are only read")]
+    cargo xtask demo /var/log/*.log       your own; they are only read\n  \
+    cargo xtask demo images               image-pipeline, on photographs")]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Demo {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Files or globs; without any, the shipped logs.
     logs: Vec<String>,
     /// Which lines to keep.
     #[arg(long, default_value = FILTER)]
     filter: String,
+}
+
+/// What else can be shown.
+#[derive(Debug, clap::Subcommand)]
+enum Other {
+    Images(images::Images),
 }
 
 /// The part of log-processor's JSON report that is shown.
@@ -56,6 +68,9 @@ struct Totals {
 
 impl Demo {
     pub(crate) fn run(self) -> Result<()> {
+        if let Some(Other::Images(images)) = self.other {
+            return images.run();
+        }
         let program = log_processor()?;
         let logs = if self.logs.is_empty() { vec!["tests/data/logs/*/*".to_owned()] } else { self.logs };
         let folder = workspace::target("demo")?;
