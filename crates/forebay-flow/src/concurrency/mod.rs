@@ -26,6 +26,9 @@ mod acceptance;
 mod aimd;
 /// Averages that forget.
 mod average;
+/// What holds of each, whatever it is told.
+#[cfg(test)]
+mod bounds;
 /// A number.
 mod fixed;
 /// Latency against its own long average.

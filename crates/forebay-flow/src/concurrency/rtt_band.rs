@@ -20,7 +20,8 @@ use crate::ConfigError;
 /// - then `d = rtt - mean`, `mean += alpha d`, `variance = (1 - alpha) (variance + alpha d d)`, and the next interval is one `mean` long.
 ///
 /// On a link so steady that there is no deviation, a limit that is not reached falls for that, and grows again when it is
-/// needed. It is told of [starts](forebay_queue::Limit::started) too: what ends in an interval mostly started before it, and
+/// needed. It differs in one thing: no interval is longer than ten seconds, so that a single call that took an hour does not
+/// hold it up for an hour. It is told of [starts](forebay_queue::Limit::started) too: what ends in an interval mostly started before it, and
 /// says too late that the limit is reached.
 ///
 /// # When not to use it
@@ -76,6 +77,9 @@ pub struct RttBandConfig {
     pub deviations: f64,
 }
 
+/// Ten seconds, in nanoseconds.
+const LONGEST_INTERVAL: Tick = 10_000_000_000;
+
 /// What was seen since the last one ended.
 #[derive(Debug, Clone, Copy, Default)]
 struct Interval {
@@ -113,7 +117,7 @@ impl RttBand {
     /// Whether a sample at that time closes the interval, whose length is a mean round trip.
     pub(super) fn is_due(&self, now: Tick) -> bool {
         // One far before its end has a clock that went back.
-        self.past.is_some_and(|(mean, _)| now >= self.ends || now.saturating_add(mean as Tick) < self.ends)
+        self.past.is_some_and(|(mean, _)| now >= self.ends || now.saturating_add(length(mean)) < self.ends)
     }
 
     /// Moves the limit by what was seen, and begins anew.
@@ -123,7 +127,8 @@ impl RttBand {
         let Interval { overload, reached, .. } = self.interval;
         let rtt = self.interval.rtt();
         let before = self.limit;
-        if before < max && reached && !overload && rtt.is_some_and(|rtt| rtt <= mean) {
+        // To the nanosecond: an average comes ever nearer to what is always the same, and never reaches it.
+        if before < max && reached && !overload && rtt.is_some_and(|rtt| rtt.round() <= mean.round()) {
             self.limit = before + 1;
         } else if overload || rtt.is_some_and(|rtt| rtt >= mean + deviations * variance.sqrt()) {
             self.limit = ((before as f64 * backoff) as usize).max(1);
@@ -138,7 +143,7 @@ impl RttBand {
 
     fn begin(&mut self, now: Tick) {
         let mean = self.past.map_or(0.0, |(mean, _)| mean);
-        self.ends = now.saturating_add(mean as Tick);
+        self.ends = now.saturating_add(length(mean));
         self.interval = Interval::default();
     }
 }
@@ -169,7 +174,7 @@ impl Limit for RttBand {
             self.close(now);
         } else if self.past.is_none() && !overload {
             self.past = Some((rtt, 0.0));
-            self.ends = now.saturating_add(rtt as Tick);
+            self.ends = now.saturating_add(length(rtt));
         }
     }
 }
@@ -184,6 +189,11 @@ impl Default for RttBandConfig {
     fn default() -> Self {
         Self { initial: 1, max: 200, backoff: 0.9, alpha: 0.4, deviations: 2.5 }
     }
+}
+
+/// How long an interval is: a mean round trip, within bounds.
+fn length(mean: f64) -> Tick {
+    (mean as Tick).min(LONGEST_INTERVAL)
 }
 
 // === impl Interval ===
