@@ -78,6 +78,18 @@ pub(crate) struct Options {
     pub(crate) has_pressure_hook: bool,
 }
 
+// === impl Options ===
+
+impl Options {
+    /// Do senders wait for a place, and for nothing else?
+    pub(crate) fn is_plain(&self) -> bool {
+        self.when_full == WhenFull::Wait
+            && self.capacity != Some(0)
+            && self.max_weight.is_none()
+            && !self.hold_senders
+    }
+}
+
 /// Starts the configuration of a queue. As it stands it has a capacity of 1024, and waits when full.
 pub fn builder<T>() -> Builder<T> {
     Builder {

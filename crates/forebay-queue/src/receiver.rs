@@ -192,6 +192,7 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
 }
 
 /// The one that was claimed.
+#[inline]
 fn take_one<T, L: Line<T>>(state: &mut State<T, L>) -> T {
     state.tally.completed += 1;
     state.take().item

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
-use crate::core::{AskPlaces, Asked, Demand, Offering, Parcel, Places, Shared, State, Tag, watch};
+use crate::core::{Offering, Parcel, SendOne, Shared, Tag, watch};
 use crate::many::Labels;
 use crate::park::block_on;
 use crate::poll::Reserving;
@@ -294,18 +294,14 @@ impl<T, L: Line<T>> Sender<T, L> {
         if self.meets() {
             return self.offer(parcel).await.map_or(Ok(Sent::Stored), |item| Err(SendError::Closed(item)));
         }
-        let demand = Demand::one(parcel.tag.weight(), parcel.rank);
-        let mut slot = Some(parcel);
-        AskPlaces::new(&self.shared, demand, |state, answer| place(state, answer, &mut slot)).await
+        SendOne::new(&self.shared, parcel).await
     }
 
     pub(crate) fn try_send_parcel(&self, parcel: Parcel<T, L::Rank>) -> Result<Sent<T>, TrySendError<T>> {
-        let demand = Demand::one(parcel.tag.weight(), parcel.rank);
-        let mut slot = Some(parcel);
-        let ask = AskPlaces::new(&self.shared, demand, |state, answer| place(state, answer, &mut slot));
-        match ask.now() {
+        let mut sending = SendOne::new(&self.shared, parcel);
+        match sending.now() {
             Some(sent) => Ok(sent?),
-            None => Err(TrySendError::Full(slot.take().expect("who would wait still has the item").item)),
+            None => Err(TrySendError::Full(sending.give_up())),
         }
     }
 
@@ -341,39 +337,6 @@ impl<T: Send + 'static, L: SendLine<T>> ItemSink<T> for Sender<T, L> {
     async fn send_many(&self, items: &mut Vec<T>) -> Result<(), SinkError<T>> {
         Ok(Sender::send_many(self, items).await?)
     }
-}
-
-/// Sends the item in `slot` into the one place that was asked for, or does what a full queue does.
-pub(crate) fn place<T, L: Line<T>>(
-    state: &mut State<T, L>,
-    answer: Places,
-    slot: &mut Option<Parcel<T, L::Rank>>,
-) -> Asked<Result<Sent<T>, SendError<T>>, L::Rank> {
-    let Some(parcel) = slot.take() else { unreachable!("polled after completion") };
-    let (each, rank) = (parcel.tag.weight(), parcel.rank);
-    Asked::Done(match answer {
-        Places::Granted(_) => {
-            state.store(parcel, each);
-            Ok(Sent::Stored)
-        }
-        Places::Closed => Err(SendError::Closed(parcel.item)),
-        Places::TooHeavy(_) => Err(SendError::TooHeavy(parcel.item)),
-        // A rendezvous has no places at all.
-        Places::Full | Places::TooMany(_) if state.wanted() > 0 => {
-            state.hand_over(parcel);
-            Ok(Sent::Stored)
-        }
-        Places::Full | Places::TooMany(_) => match state.options.when_full {
-            WhenFull::Wait => {
-                *slot = Some(parcel);
-                return Asked::Wait { want: 1, each, rank };
-            }
-            WhenFull::Refuse => Err(SendError::Full(parcel.item)),
-            WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest => {
-                Ok(state.displace(parcel))
-            }
-        },
-    })
 }
 
 // === impl WeakSender ===

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::core::{AskPlaces, Demand, Parcel, State, moment};
+use crate::core::{Parcel, SendOne, moment};
 use crate::receiver::LeaveOnDrop;
-use crate::sender::place;
 use crate::{Line, Receiver, RecvTimeoutError, SendTimeoutError, Sender, Sent, TryRecvError};
 
 /// The moment `timeout` from now.
@@ -81,20 +80,15 @@ impl<T, L: Line<T>> Sender<T, L> {
                 }
             };
         }
-        let demand = Demand::one(parcel.tag.weight(), parcel.rank);
-        let mut slot = Some(parcel);
-        let sent = {
-            let using = |state: &mut State<T, L>, answer| place(state, answer, &mut slot);
-            let mut ask = AskPlaces::new(&self.shared, demand, using);
-            match timeout_at(deadline, &mut ask).await {
-                Ok(sent) => Some(sent),
-                // It may have been granted a place since it was polled last.
-                Err(_) => ask.now(),
-            }
+        let mut sending = SendOne::new(&self.shared, parcel);
+        let sent = match timeout_at(deadline, &mut sending).await {
+            Ok(sent) => Some(sent),
+            // It may have been granted a place since it was polled last.
+            Err(_) => sending.now(),
         };
         match sent {
             Some(sent) => sent.map_err(SendTimeoutError::from),
-            None => Err(SendTimeoutError::Timeout(slot.take().expect("who waits still has the item").item)),
+            None => Err(SendTimeoutError::Timeout(sending.give_up())),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use crate::core::place;
 use crate::core::{Asking, Demand, Offer, Parcel, Shared};
-use crate::sender::place;
 use crate::{Line, SendError, Sent, SinkError, coop};
 
 /// It waits for room, or at a rendezvous for a receiver, in the line from the moment on in which it was given.

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::Shared;
@@ -17,7 +16,7 @@ use crate::{Line, WhenFull, coop};
 #[derive(Debug, Default)]
 pub(crate) struct Asking {
     /// Our node in the line of senders, while we wait.
-    key: Option<Key>,
+    pub(super) key: Option<Key>,
     /// We gave way to those who were woken before.
     gave_way: bool,
 }
@@ -83,6 +82,11 @@ impl Asking {
         }
     }
 
+    /// Is its node in the line, or was it served and has not seen it?
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Leaves the line, and gives back what it was granted.
     pub(crate) fn leave<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
         if let Some(key) = self.key.take() {
@@ -90,32 +94,16 @@ impl Asking {
         }
     }
 
-    fn attempt<T, L: Line<T>, R>(
+    /// Asks once.
+    pub(crate) fn attempt<T, L: Line<T>, R>(
         &mut self,
         shared: &Shared<T, L>,
         demand: &mut Demand<L::Rank>,
         waker: &mut Option<Waker>,
-        using: &mut impl FnMut(&mut State<T, L>, Places) -> Asked<R, L::Rank>,
+        mut using: impl FnMut(&mut State<T, L>, Places) -> Asked<R, L::Rank>,
     ) -> Step<R> {
         let key = &mut self.key;
-        let mut state = shared.lock();
-        // Rule 9 of the state.
-        if key.is_none() && demand.want == 1 && state.is_quiet_to_add() {
-            let before = state.held.ready();
-            state.promise(1, demand.each);
-            match using(&mut state, Places::Granted(1)) {
-                Asked::Done(result) if state.held.ready() == before + 1 && !state.held.has_mortal() => {
-                    shared.expectation.to_take.store(false, Ordering::Relaxed);
-                    return Step::Done(result);
-                }
-                // It has kept the place, sent more than one, or one whose time will be over.
-                Asked::Done(result) => return shared.update_locked(state, |_| Step::Done(result)),
-                Asked::Wait { want, each, rank } => {
-                    (demand.want, demand.each, demand.rank) = (want, each, rank);
-                }
-            }
-        }
-        shared.update_locked(state, |state| {
+        shared.update(|state| {
             if key.is_none() {
                 state.make_room();
             }
@@ -125,12 +113,15 @@ impl Asking {
                 Step::Parked => return Step::Parked,
                 Step::GiveWay => return Step::GiveWay,
             };
+            let calmly = matches!(places, Places::Full);
             match using(state, places) {
                 Asked::Done(result) => Step::Done(result),
                 Asked::Wait { want, each, rank } => {
                     (demand.want, demand.each, demand.rank) = (want, each, rank);
                     let Some(waker) = waker.take() else { return Step::Ask };
-                    *key = Some(state.wait(demand, waker));
+                    let waiting =
+                        if calmly { state.wait_calmly(demand, waker) } else { state.wait(demand, waker) };
+                    *key = Some(waiting);
                     Step::Parked
                 }
             }

@@ -123,6 +123,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         self.weight
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, parcel: Parcel<T, R>) {
         let Parcel { item, rank, mut tag } = parcel;
         tag.begin();
@@ -149,6 +150,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     }
 
     /// Takes who is next.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Taken<T, R>> {
         let taken = self.items.pop();
         self.lighten(taken)
@@ -231,6 +233,10 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     }
 
     /// When the next of the items put off is due.
+    pub(crate) fn has_put_off(&self) -> bool {
+        !self.put_off.is_empty()
+    }
+
     pub(crate) fn next_due(&self) -> Option<Moment> {
         self.put_off.first_key_value().map(|(&(due, _), _)| due)
     }

@@ -10,6 +10,7 @@ mod few;
 mod held;
 pub(crate) mod moment;
 mod offer;
+mod one;
 mod order;
 mod ordered;
 mod ring;
@@ -32,6 +33,9 @@ pub(crate) use self::held::Taken;
 #[cfg(any(feature = "tower", feature = "stream"))]
 pub(crate) use self::offer::Offer;
 pub(crate) use self::offer::Offering;
+pub(crate) use self::one::SendOne;
+#[cfg(any(feature = "tower", feature = "stream"))]
+pub(crate) use self::one::place;
 pub(crate) use self::order::{Arrival, ByDiscipline, Waiting};
 pub(crate) use self::ordered::Ordered;
 pub(crate) use self::ring::Ring;
@@ -135,20 +139,28 @@ impl<T, L: Line<T>> Shared<T, L> {
     }
 
     /// Unlocks, and does what is to be done then.
+    #[inline]
     fn release(&self, mut state: MutexGuard<'_, State<T, L>>) {
-        let first = state.after.wakes.take_only();
+        let only = state.after.wakes.take_only();
         if !state.after.is_empty() {
-            let after = mem::take(&mut state.after);
-            drop(state);
-            first.into_iter().chain(after.wakes).for_each(wake);
-            if let Some(crossings) = after.crossings {
-                self.hooks.tell_pressure(crossings);
-            }
-            after.expired.into_iter().for_each(|item| self.hooks.expired(item));
-            return;
+            return self.release_many(state, only);
         }
         drop(state);
-        first.into_iter().for_each(wake);
+        if let Some(waker) = only {
+            wake(waker);
+        }
+    }
+
+    /// The same where there is more to be done than to wake one.
+    #[cold]
+    fn release_many(&self, mut state: MutexGuard<'_, State<T, L>>, first: Option<Waker>) {
+        let after = mem::take(&mut state.after);
+        drop(state);
+        first.into_iter().chain(after.wakes).for_each(wake);
+        if let Some(crossings) = after.crossings {
+            self.hooks.tell_pressure(crossings);
+        }
+        after.expired.into_iter().for_each(|item| self.hooks.expired(item));
     }
 
     /// The rank of an item, as the line's classifier sees it.

@@ -44,8 +44,11 @@ mod on_tokio {
         }
 
         /// Nobody waits any more. A timer belongs to the runtime that it was made in, and the next wait may be in another.
+        #[inline]
         pub(crate) fn stop(&mut self) {
-            self.0 = None;
+            if self.0.is_some() {
+                self.0 = None;
+            }
         }
     }
 }

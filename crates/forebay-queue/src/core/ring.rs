@@ -41,6 +41,7 @@ impl<T> Ring<T> {
     }
 
     /// Empty: forgets the tags, and gives back what a burst has needed.
+    #[cold]
     fn rest(&mut self) {
         self.tags = None;
         if self.ring.capacity() > KEPT {
@@ -62,6 +63,7 @@ impl<T> Items<T, ()> for Ring<T> {
         self.ring.len() + self.returned.len()
     }
 
+    #[inline]
     fn push(&mut self, item: T, (): (), tag: Tag) {
         self.mortal += usize::from(tag.expires().is_some());
         match &mut self.tags {
@@ -84,6 +86,7 @@ impl<T> Items<T, ()> for Ring<T> {
         }
     }
 
+    #[inline]
     fn pop(&mut self) -> Option<Taken<T, ()>> {
         if let Some((_, returned)) = self.returned.pop_first() {
             self.mortal -= usize::from(returned.place.tag.expires().is_some());
@@ -91,7 +94,7 @@ impl<T> Items<T, ()> for Ring<T> {
         }
         let item = self.ring.pop_front()?;
         let tag = self.tags.as_mut().and_then(VecDeque::pop_front);
-        if self.ring.is_empty() {
+        if self.ring.is_empty() && (self.tags.is_some() || self.ring.capacity() > KEPT) {
             self.rest();
         }
         let seq = self.next_number();

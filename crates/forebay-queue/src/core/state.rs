@@ -34,9 +34,12 @@
 //!    applied. Two numbers say how far that reaches; they follow from everything else, so whoever changes anything else
 //!    applies the rules, which ends with finding them anew.
 
+mod short;
+
 use std::mem;
 use std::task::Waker;
 
+pub(crate) use self::short::Short;
 use super::ask::Demand;
 use super::few::Few;
 use super::held::{Held, Items, Place, Taken};
@@ -51,6 +54,13 @@ use crate::{Line, Pressure, QueueStats, Sent, SetCapacityError};
 /// Everything that the queue's lock guards.
 pub(crate) struct State<T, L: Line<T>> {
     pub(crate) options: Options,
+    /// The bound, or what is as good as none: half of all numbers, so that sums of two do not overflow.
+    capacity: usize,
+    /// The capacity is 0, and stays so.
+    rendezvous: bool,
+    /// Nothing is out of the ordinary (see [`short`]). As the numbers of rule 9, it is found anew with each change of
+    /// something else.
+    plain: bool,
     pub(crate) held: Held<T, L::Items, L::Rank>,
     pub(crate) tally: QueueStats,
     /// Places promised to waiting senders and to permits.
@@ -74,6 +84,9 @@ pub(crate) struct State<T, L: Line<T>> {
     pub(super) after: After<T>,
     /// Where the pressure changes, by items and by weight; `None` where that is not bounded.
     marks: (Option<Marks>, Option<Marks>),
+    /// Nothing has changed in this lock section but who waits, and nobody can be served for it: the rules need not be
+    /// applied at its end (rule 9).
+    calm: bool,
     /// While fewer items than this can be taken, one more changes nothing else (rule 9).
     quiet_below: usize,
     /// While more items than this can be taken, one less changes nothing else (rule 9).
@@ -152,6 +165,10 @@ impl<T, L: Line<T>> State<T, L> {
     pub(crate) fn new(options: Options, items: L::Items, order: L::Waiting) -> Self {
         let mut state = Self {
             marks: marks(&options),
+            capacity: options.capacity.unwrap_or(usize::MAX / 2),
+            rendezvous: options.capacity == Some(0),
+            plain: false,
+            calm: false,
             quiet_below: 0,
             quiet_above: usize::MAX,
             options,
@@ -197,6 +214,7 @@ impl<T, L: Line<T>> State<T, L> {
             return Err(SetCapacityError { rendezvous: self.is_rendezvous() });
         }
         self.options.capacity = Some(capacity);
+        self.capacity = capacity;
         self.marks = marks(&self.options);
         // Who waits for more than that would wait for ever.
         let mut next = self.tx.first();
@@ -228,7 +246,7 @@ impl<T, L: Line<T>> State<T, L> {
     }
 
     pub(crate) fn is_rendezvous(&self) -> bool {
-        self.options.capacity == Some(0)
+        self.rendezvous
     }
 
     /// Places for items that weigh `each`, `want` at the most, that nobody has and nobody was promised. While senders
@@ -248,9 +266,8 @@ impl<T, L: Line<T>> State<T, L> {
         want.min(places).min(bearable)
     }
 
-    /// The bound, or what is as good as none: half of all numbers, so that sums of two do not overflow.
     fn capacity(&self) -> usize {
-        self.options.capacity.unwrap_or(usize::MAX / 2)
+        self.capacity
     }
 
     /// What is filled and promised, by weight.
@@ -264,7 +281,7 @@ impl<T, L: Line<T>> State<T, L> {
 
     /// Items, stored or offered, that a receiver can take.
     fn available(&self) -> usize {
-        self.held.ready() + if self.is_rendezvous() { self.tx.len() } else { 0 }
+        self.held.ready() + if self.rendezvous { self.tx.len() } else { 0 }
     }
 
     fn has_ended(&self) -> bool {
@@ -328,6 +345,7 @@ impl<T, L: Line<T>> State<T, L> {
         let mut got = 0;
         if let Some(waiting) = *key {
             if self.tx.turn(waiting) == Turn::Waiting {
+                self.calm = true;
                 return keep_waiting(&mut self.tx, waiting, waker);
             }
             *key = None;
@@ -373,6 +391,22 @@ impl<T, L: Line<T>> State<T, L> {
         self.join(rank, What::Places { want, min, each, got: 0 }, waker)
     }
 
+    /// The same for one who has got nothing, and has changed nothing.
+    pub(crate) fn wait_calmly(&mut self, demand: &Demand<L::Rank>, waker: Waker) -> Key {
+        let key = self.wait(demand, waker);
+        // Where a discipline says who is next, or something is free, it may be the newcomer's.
+        self.calm = L::ONLY_RANK.is_some() && self.free(1, 0) == 0;
+        if self.calm {
+            self.expect_senders_waiting();
+        }
+        key
+    }
+
+    /// Rule 9 while senders are in the line.
+    fn expect_senders_waiting(&mut self) {
+        (self.quiet_below, self.quiet_above) = (0, usize::MAX);
+    }
+
     fn join(&mut self, rank: L::Rank, what: What<T, L::Rank>, waker: Waker) -> Key {
         let seq = self.asked;
         self.asked += 1;
@@ -393,6 +427,7 @@ impl<T, L: Line<T>> State<T, L> {
     }
 
     /// Stores an item in a place that was granted for one that weighs `each`.
+    #[inline]
     pub(crate) fn store(&mut self, parcel: Parcel<T, L::Rank>, each: usize) {
         self.release(1, each);
         self.tally.accepted += 1;
@@ -550,7 +585,7 @@ impl<T, L: Line<T>> State<T, L> {
     /// Makes ready what was put off and is due (rule 7), and takes out what nobody wants any more (rule 8). Whoever waits
     /// gets what comes of it before the caller does.
     pub(crate) fn refresh(&mut self) {
-        let ripe = self.held.next_due().is_some();
+        let ripe = self.held.has_put_off();
         if ripe {
             self.held.ripen(moment::now());
         }
@@ -569,9 +604,11 @@ impl<T, L: Line<T>> State<T, L> {
     /// Rule 8. Says whether anything was taken out.
     #[inline]
     fn expire(&mut self) -> bool {
-        if !self.held.has_mortal() {
-            return false;
-        }
+        self.held.has_mortal() && self.take_expired()
+    }
+
+    #[cold]
+    fn take_expired(&mut self) -> bool {
         let before = self.tally.expired;
         while let Some(expired) = self.held.pop_expired() {
             self.tally.dropped += 1;
@@ -591,6 +628,7 @@ impl<T, L: Line<T>> State<T, L> {
         let (mut was_called, mut entitled) = (false, false);
         if let Some(waiting) = *key {
             if self.rx.turn(waiting) == Turn::Waiting {
+                self.calm = true;
                 return keep_waiting(&mut self.rx, waiting, waker);
             }
             was_called = self.rx.turn(waiting) == Turn::Served;
@@ -612,9 +650,15 @@ impl<T, L: Line<T>> State<T, L> {
             0 if self.has_ended() => Step::Done(Claim::Ended),
             0 => match waker.take() {
                 None => Step::Ask,
+                Some(waker) if was_called => {
+                    *key = Some(self.rx.push_front((), waker));
+                    Step::Parked
+                }
                 Some(waker) => {
-                    let rx = &mut self.rx;
-                    *key = Some(if was_called { rx.push_front((), waker) } else { rx.push_back((), waker) });
+                    *key = Some(self.rx.push_back((), waker));
+                    // What is there and not promised may be its.
+                    self.calm = free == 0;
+                    self.quiet_below = 0;
                     Step::Parked
                 }
             },
@@ -628,6 +672,7 @@ impl<T, L: Line<T>> State<T, L> {
     }
 
     /// Takes who is next, as [`claim`](Self::claim) has granted. At a rendezvous it wakes the sender whose offer it was.
+    #[inline]
     pub(crate) fn take(&mut self) -> Taken<T, L::Rank> {
         let taken = match self.held.pop() {
             Some(taken) => taken,
@@ -662,40 +707,72 @@ impl<T, L: Line<T>> State<T, L> {
     // --- everybody
 
     /// Applies the rules after a change: measures the pressure, grants places, calls receivers, tells the end.
+    #[inline]
     pub(crate) fn balance(&mut self) {
+        if !mem::take(&mut self.calm) {
+            self.apply_the_rules();
+        }
+    }
+
+    fn apply_the_rules(&mut self) {
         if self.closed {
-            while let Some(key) = self.tx.first() {
-                self.dismiss_ask(key);
-            }
-            if !mem::replace(&mut self.told_closed, true) {
-                self.tell_watchers();
-            }
+            self.send_senders_away();
         }
         // Before places are granted: it may hold senders back, or let them go.
         self.measure_pressure();
-        if !self.tx.is_empty() && !self.is_rendezvous() {
+        if !self.tx.is_empty() && !self.rendezvous {
             self.grant();
         }
-        while self.available() > self.rx.served()
+        while !self.rx.is_empty()
+            && self.available() > self.rx.served()
             && let Some((_, waker)) = self.rx.serve()
         {
             self.after.wakes.extend(waker);
         }
-        if self.has_ended() {
-            while let Some(key) = self.rx.first() {
-                let waker = self.rx.dismiss_at(key);
-                self.after.wakes.extend(waker);
-            }
+        if self.closed && self.has_ended() {
+            self.tell_the_end();
         }
         self.find_quiet();
     }
 
+    #[cold]
+    fn send_senders_away(&mut self) {
+        while let Some(key) = self.tx.first() {
+            self.dismiss_ask(key);
+        }
+        if !mem::replace(&mut self.told_closed, true) {
+            self.tell_watchers();
+        }
+    }
+
+    /// Rule 6.
+    #[cold]
+    fn tell_the_end(&mut self) {
+        while let Some(key) = self.rx.first() {
+            let waker = self.rx.dismiss_at(key);
+            self.after.wakes.extend(waker);
+        }
+    }
+
     /// Rule 9.
     fn find_quiet(&mut self) {
-        let rare =
-            self.held.next_due().is_some() || self.held.has_mortal() || self.options.max_weight.is_some();
+        let rare = self.held.has_put_off() || self.held.has_mortal() || self.options.max_weight.is_some();
+        self.plain = !rare
+            && !self.closed
+            && self.watchers.is_empty()
+            && L::ONLY_RANK.is_some()
+            && self.options.is_plain();
+        if rare {
+            self.expect_senders_waiting();
+        } else {
+            self.find_marks();
+        }
+    }
+
+    /// Rule 9 while nothing is put off and nothing will expire.
+    fn find_marks(&mut self) {
         (self.quiet_below, self.quiet_above) = (0, usize::MAX);
-        if rare || !self.tx.is_empty() {
+        if !self.tx.is_empty() {
             return;
         }
         let (below, above) = match (self.pressure(), self.marks.0) {
@@ -756,9 +833,18 @@ impl<T, L: Line<T>> State<T, L> {
         let by_items = self.marks.0.is_some_and(|marks| marks.is_high(now, len));
         let by_weight = self.marks.1.is_some_and(|marks| marks.is_high(now, self.held.weight()));
         if (by_items || by_weight) != (now == Pressure::High) {
-            self.crossings += 1;
-            self.after.crossings = self.options.has_pressure_hook.then_some(self.crossings);
-            self.tell_watchers();
+            self.cross();
+            if !self.watchers.is_empty() {
+                self.tell_watchers();
+            }
+        }
+    }
+
+    /// The pressure has changed.
+    fn cross(&mut self) {
+        self.crossings += 1;
+        if self.options.has_pressure_hook {
+            self.after.crossings = Some(self.crossings);
         }
     }
 
@@ -793,6 +879,15 @@ impl Manners {
 // === impl Ask ===
 
 impl<T, R> Ask<T, R> {
+    /// The weight of the one item that it asks a place for, and where to write that it was granted; `None` if it asks for
+    /// something else.
+    fn one_place(&mut self) -> Option<(usize, &mut usize)> {
+        match &mut self.what {
+            What::Places { want: 1, each, got, .. } => Some((*each, got)),
+            What::Places { .. } | What::Offer(_) => None,
+        }
+    }
+
     /// The places that it was granted.
     fn places(&self) -> usize {
         match self.what {

@@ -65,6 +65,11 @@ impl Tag {
         self.more.as_ref().and_then(|more| more.expires)
     }
 
+    /// Is there nothing but its weight?
+    pub(crate) fn is_light(&self) -> bool {
+        self.more.is_none()
+    }
+
     /// Is there nothing to remember?
     pub(crate) fn is_plain(&self) -> bool {
         self.weight == 1 && self.more.is_none()

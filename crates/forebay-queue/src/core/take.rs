@@ -1,12 +1,13 @@
 //! Waiting for items: the mechanism of `recv`, `recv_many` and `Source::poll_next`.
 
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::Shared;
 use super::moment::Timer;
-use super::state::{Claim, Manners, State, Step};
+use super::state::{Claim, Manners, Short, State, Step};
 use super::waiters::Key;
+use crate::sync::MutexGuard;
 use crate::{Line, coop};
 
 /// One receiver's place in the line. It lives in the handle, since a handle waits for one thing at a time.
@@ -37,16 +38,56 @@ impl Taking {
         // Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
         let mut waker = if self.key.is_none() { shared.waker_to_take(cx) } else { None };
         let mut state = shared.lock();
-        if let Some(n) = self.may_take_quietly(&state, max) {
-            let result = using(&mut state, n);
+        let quiet = self.may_take_quietly(&state, max);
+        let n = loop {
+            if let Some(n) = quiet {
+                break n;
+            }
+            let short = if max == 1 { state.claim_one(&mut self.key, &mut waker) } else { Short::Long };
+            match short {
+                Short::Done => break 1,
+                Short::Ask => {
+                    drop(state);
+                    waker = Some(cx.waker().clone());
+                    state = shared.lock();
+                }
+                Short::Parked => {
+                    shared.expectation.to_take.store(true, Ordering::Relaxed);
+                    return Poll::Pending;
+                }
+                Short::Long => {
+                    let manners = if gave_way { Manners::Patient } else { Manners::Polite };
+                    let taken = ready!(self.poll_long(shared, state, cx, waker, manners, using));
+                    charge.made_progress();
+                    return Poll::Ready(taken);
+                }
+            }
+        };
+        let result = using(&mut state, n);
+        shared.expectation.to_take.store(state.held.ready() == 0, Ordering::Relaxed);
+        if quiet.is_some() {
             shared.expectation.to_send.store(false, Ordering::Relaxed);
-            shared.expectation.to_take.store(state.held.ready() == 0, Ordering::Relaxed);
             drop(state);
-            charge.made_progress();
-            return Poll::Ready(Some(result));
+        } else {
+            state.took_one();
+            shared.release(state);
+            self.timer.stop();
         }
-        let mut locked = Some(state);
-        let manners = if gave_way { Manners::Patient } else { Manners::Polite };
+        charge.made_progress();
+        Poll::Ready(Some(result))
+    }
+
+    /// Applies all the rules.
+    fn poll_long<'a, T, L: Line<T>, R>(
+        &mut self,
+        shared: &'a Shared<T, L>,
+        locked: MutexGuard<'a, State<T, L>>,
+        cx: &mut Context<'_>,
+        mut waker: Option<Waker>,
+        manners: Manners,
+        mut using: impl FnMut(&mut State<T, L>, usize) -> R,
+    ) -> Poll<Option<R>> {
+        let mut locked = Some(locked);
         loop {
             let state = locked.take().unwrap_or_else(|| shared.lock());
             let (step, due) = shared.update_locked(state, |state| {
@@ -63,7 +104,6 @@ impl Taking {
             match (step, due) {
                 (Step::Done(result), _) => {
                     self.timer.stop();
-                    charge.made_progress();
                     return Poll::Ready(result);
                 }
                 (Step::Ask, _) => waker = Some(cx.waker().clone()),
@@ -108,6 +148,7 @@ impl Taking {
     }
 
     /// Leaves the line.
+    #[inline]
     pub(crate) fn leave<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
         self.timer.stop();
         if let Some(key) = self.key.take() {

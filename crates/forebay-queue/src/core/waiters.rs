@@ -4,6 +4,7 @@
 //! [`Turn::Waiting`], and in a second list, in the order of serving, while it is [`Turn::Served`]. It stays in the
 //! slab until its owner takes it out. All of it is guarded by the queue's lock.
 
+use std::mem;
 use std::task::Waker;
 
 use slab::Slab;
@@ -35,9 +36,13 @@ struct Waiter<W> {
     waker: Option<Waker>,
     /// How many had passed when it was served.
     passed_before: u64,
-    prev: Option<Key>,
-    next: Option<Key>,
+    prev: Link,
+    next: Link,
 }
+
+/// The key of a neighbour in a list, or none. Half as large as an `Option<Key>`: nodes are copied in and out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Link(u32);
 
 /// A line of those who wait.
 pub(crate) struct Waiters<W> {
@@ -49,10 +54,9 @@ pub(crate) struct Waiters<W> {
 }
 
 /// A doubly linked list through the slab.
-#[derive(Default)]
 struct Ends {
-    head: Option<Key>,
-    tail: Option<Key>,
+    head: Link,
+    tail: Link,
     len: usize,
 }
 
@@ -60,7 +64,7 @@ struct Ends {
 
 impl<W> Waiters<W> {
     pub(crate) fn new() -> Self {
-        Self { nodes: Slab::new(), waiting: Ends::default(), served: Ends::default(), passed: 0 }
+        Self { nodes: Slab::new(), waiting: Ends::EMPTY, served: Ends::EMPTY, passed: 0 }
     }
 
     /// How many are in the line.
@@ -79,18 +83,18 @@ impl<W> Waiters<W> {
 
     /// Who is first in the line.
     pub(crate) fn first(&self) -> Option<Key> {
-        self.waiting.head
+        self.waiting.head.key()
     }
 
     /// How many were served before this one, who was served too, and have not been polled since. A walk, for rare cases.
     pub(crate) fn position(&self, key: Key) -> usize {
-        let before = |at: &Key| self.nodes[*at].prev;
+        let before = |at: &Key| self.nodes[*at].prev.key();
         std::iter::successors(before(&key), before).count()
     }
 
     /// Who comes behind this one, who is in the line.
     pub(crate) fn behind(&self, key: Key) -> Option<Key> {
-        self.nodes[key].next
+        self.nodes[key].next.key()
     }
 
     pub(crate) fn turn(&self, key: Key) -> Turn {
@@ -117,14 +121,14 @@ impl<W> Waiters<W> {
 
     /// Serves the first in the line. Its waker is to be called after the lock is released.
     pub(crate) fn serve(&mut self) -> Option<(Key, Option<Waker>)> {
-        let key = self.waiting.head?;
+        let key = self.waiting.head.key()?;
         Some((key, self.serve_at(key)))
     }
 
     /// Serves the last in the line. Its waker is to be called after the lock is released.
     #[cfg(feature = "tower")]
     pub(crate) fn serve_last(&mut self) -> Option<(Key, Option<Waker>)> {
-        let key = self.waiting.tail?;
+        let key = self.waiting.tail.key()?;
         Some((key, self.serve_at(key)))
     }
 
@@ -141,7 +145,7 @@ impl<W> Waiters<W> {
     /// Sends the first in the line away. Its waker is to be called after the lock is released.
     #[cfg(feature = "tower")]
     pub(crate) fn dismiss(&mut self) -> Option<Option<Waker>> {
-        let key = self.waiting.head?;
+        let key = self.waiting.head.key()?;
         Some(self.dismiss_at(key))
     }
 
@@ -154,6 +158,7 @@ impl<W> Waiters<W> {
     }
 
     /// The owner takes its node out. The waker inside is to be dropped after the lock is released.
+    #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> (Option<Waker>, W) {
         match self.nodes[key].turn {
             Turn::Waiting => self.waiting.unlink(key, &mut self.nodes),
@@ -170,7 +175,7 @@ impl<W> Waiters<W> {
 
     /// By how many one who is running may still overtake those who were served.
     pub(crate) fn allowance(&self) -> usize {
-        self.served.head.map_or(usize::MAX, |oldest| {
+        self.served.head.key().map_or(usize::MAX, |oldest| {
             let passed = self.passed - self.nodes[oldest].passed_before;
             OVERTAKES.saturating_sub(usize::try_from(passed).unwrap_or(usize::MAX))
         })
@@ -199,7 +204,7 @@ impl<W> Waiters<W> {
     /// ones when they are polled.
     pub(crate) fn take_wakers(&mut self, mut each: impl FnMut(Waker)) {
         let mut next = self.waiting.head;
-        while let Some(key) = next {
+        while let Some(key) = next.key() {
             let node = &mut self.nodes[key];
             node.waker.take().into_iter().for_each(&mut each);
             next = node.next;
@@ -211,38 +216,71 @@ impl<W> Waiters<W> {
 
 impl<W> Waiter<W> {
     fn new(what: W, waker: Waker) -> Self {
-        Self { turn: Turn::Waiting, what, waker: Some(waker), passed_before: 0, prev: None, next: None }
+        Self {
+            turn: Turn::Waiting,
+            what,
+            waker: Some(waker),
+            passed_before: 0,
+            prev: Link::NONE,
+            next: Link::NONE,
+        }
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    const NONE: Self = Self(u32::MAX);
+
+    /// # Panics
+    ///
+    /// If four thousand million wait.
+    fn to(key: Key) -> Self {
+        assert!(key < u32::MAX as usize, "four thousand million waiting tasks do not fit");
+        Self(key as u32)
+    }
+
+    fn key(self) -> Option<Key> {
+        (self != Self::NONE).then_some(self.0 as Key)
     }
 }
 
 // === impl Ends ===
 
 impl Ends {
+    const EMPTY: Self = Self { head: Link::NONE, tail: Link::NONE, len: 0 };
+
     fn push_back<W>(&mut self, key: Key, nodes: &mut Slab<Waiter<W>>) {
-        nodes[key].prev = self.tail;
-        match self.tail.replace(key) {
-            Some(tail) => nodes[tail].next = Some(key),
-            None => self.head = Some(key),
+        let link = Link::to(key);
+        let before = mem::replace(&mut self.tail, link);
+        nodes[key].prev = before;
+        match before.key() {
+            Some(tail) => nodes[tail].next = link,
+            None => self.head = link,
         }
         self.len += 1;
     }
 
     fn push_front<W>(&mut self, key: Key, nodes: &mut Slab<Waiter<W>>) {
-        nodes[key].next = self.head;
-        match self.head.replace(key) {
-            Some(head) => nodes[head].prev = Some(key),
-            None => self.tail = Some(key),
+        let link = Link::to(key);
+        let behind = mem::replace(&mut self.head, link);
+        nodes[key].next = behind;
+        match behind.key() {
+            Some(head) => nodes[head].prev = link,
+            None => self.tail = link,
         }
         self.len += 1;
     }
 
     fn unlink<W>(&mut self, key: Key, nodes: &mut Slab<Waiter<W>>) {
-        let (prev, next) = (nodes[key].prev.take(), nodes[key].next.take());
-        match prev {
+        let node = &mut nodes[key];
+        let prev = mem::replace(&mut node.prev, Link::NONE);
+        let next = mem::replace(&mut node.next, Link::NONE);
+        match prev.key() {
             Some(prev) => nodes[prev].next = next,
             None => self.head = next,
         }
-        match next {
+        match next.key() {
             Some(next) => nodes[next].prev = prev,
             None => self.tail = prev,
         }

@@ -1,0 +1,154 @@
+//! Sending one item: the mechanism of `send`, `send_timeout` and `try_send`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker, ready};
+
+use super::Shared;
+use super::ask::{Asked, Asking, Demand};
+use super::state::{Manners, Places, Short, State, Step};
+use super::tag::Parcel;
+use crate::{Line, SendError, Sent, WhenFull, coop};
+
+/// Sends one item to where there are places.
+///
+/// Dropped while it waits, it leaves the line, gives back what it was granted, and has not sent.
+pub(crate) struct SendOne<'a, T, L: Line<T>> {
+    shared: &'a Shared<T, L>,
+    slot: Option<Parcel<T, L::Rank>>,
+    asking: Asking,
+}
+
+// === impl SendOne ===
+
+impl<'a, T, L: Line<T>> SendOne<'a, T, L> {
+    pub(crate) fn new(shared: &'a Shared<T, L>, parcel: Parcel<T, L::Rank>) -> Self {
+        Self { shared, slot: Some(parcel), asking: Asking::default() }
+    }
+
+    /// Asks once more, and waits no longer. `None`: it would have to.
+    pub(crate) fn now(&mut self) -> Option<Result<Sent<T>, SendError<T>>> {
+        let Self { shared, slot, asking } = self;
+        match asking.put(shared, slot, &mut None) {
+            Short::Done => Some(Ok(Sent::Stored)),
+            Short::Ask | Short::Parked => None,
+            Short::Long => {
+                let mut demand = Demand { manners: Manners::Hasty, ..demand_for(shared, slot) };
+                let using = |state: &mut State<T, L>, answer| place(state, answer, slot);
+                match asking.attempt(shared, &mut demand, &mut None, using) {
+                    Step::Done(sent) => Some(sent),
+                    Step::Ask | Step::Parked | Step::GiveWay => None,
+                }
+            }
+        }
+    }
+
+    /// The item of one who would have to wait, and does not.
+    pub(crate) fn give_up(mut self) -> T {
+        self.slot.take().expect("who would wait still has the item").item
+    }
+}
+
+/// Nothing in it refers to itself.
+impl<T, L: Line<T>> Unpin for SendOne<'_, T, L> {}
+
+impl<T, L: Line<T>> Future for SendOne<'_, T, L> {
+    type Output = Result<Sent<T>, SendError<T>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let charge = ready!(coop::charge(cx));
+        let Self { shared, slot, asking } = &mut *self;
+        // Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
+        let mut waker = if asking.is_waiting() { None } else { shared.waker_to_send(cx) };
+        let sent = loop {
+            match asking.put(shared, slot, &mut waker) {
+                Short::Done => break Ok(Sent::Stored),
+                Short::Parked => return Poll::Pending,
+                Short::Ask => waker = Some(cx.waker().clone()),
+                Short::Long => {
+                    let mut demand = demand_for(shared, slot);
+                    break ready!(
+                        asking.poll(shared, &mut demand, cx, |state, answer| place(state, answer, slot))
+                    );
+                }
+            }
+        };
+        charge.made_progress();
+        Poll::Ready(sent)
+    }
+}
+
+impl<T, L: Line<T>> Drop for SendOne<'_, T, L> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.asking.is_waiting() {
+            self.asking.leave(self.shared);
+        }
+    }
+}
+
+// === impl Asking ===
+
+impl Asking {
+    /// The short way.
+    #[inline]
+    fn put<T, L: Line<T>>(
+        &mut self,
+        shared: &Shared<T, L>,
+        slot: &mut Option<Parcel<T, L::Rank>>,
+        waker: &mut Option<Waker>,
+    ) -> Short {
+        let mut state = shared.lock();
+        let short = state.put_one(&mut self.key, slot, waker);
+        match short {
+            Short::Done => {
+                shared.expectation.to_take.store(false, Ordering::Relaxed);
+                shared.release(state);
+            }
+            Short::Parked => shared.expectation.to_send.store(true, Ordering::Relaxed),
+            Short::Ask | Short::Long => {}
+        }
+        short
+    }
+}
+
+/// One place. Where full means refused or dropped nobody joins the line, and room must not be mistaken for full.
+fn demand_for<T, L: Line<T>>(shared: &Shared<T, L>, slot: &Option<Parcel<T, L::Rank>>) -> Demand<L::Rank> {
+    let Some(parcel) = slot else { unreachable!("polled after completion") };
+    let manners = if shared.options.when_full == WhenFull::Wait { Manners::Polite } else { Manners::Hasty };
+    Demand { manners, ..Demand::one(parcel.tag.weight(), parcel.rank) }
+}
+
+/// Sends the item in `slot` into the one place that was asked for, or does what a full queue does.
+pub(crate) fn place<T, L: Line<T>>(
+    state: &mut State<T, L>,
+    answer: Places,
+    slot: &mut Option<Parcel<T, L::Rank>>,
+) -> Asked<Result<Sent<T>, SendError<T>>, L::Rank> {
+    let Some(parcel) = slot.take() else { unreachable!("polled after completion") };
+    let (each, rank) = (parcel.tag.weight(), parcel.rank);
+    Asked::Done(match answer {
+        Places::Granted(_) => {
+            state.store(parcel, each);
+            Ok(Sent::Stored)
+        }
+        Places::Closed => Err(SendError::Closed(parcel.item)),
+        Places::TooHeavy(_) => Err(SendError::TooHeavy(parcel.item)),
+        // A rendezvous has no places at all.
+        Places::Full | Places::TooMany(_) if state.wanted() > 0 => {
+            state.hand_over(parcel);
+            Ok(Sent::Stored)
+        }
+        Places::Full | Places::TooMany(_) => match state.options.when_full {
+            WhenFull::Wait => {
+                *slot = Some(parcel);
+                return Asked::Wait { want: 1, each, rank };
+            }
+            WhenFull::Refuse => Err(SendError::Full(parcel.item)),
+            WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest => {
+                Ok(state.displace(parcel))
+            }
+        },
+    })
+}

@@ -1,0 +1,167 @@
+//! One item in, one item out: what the rules come to where nothing is out of the ordinary.
+//!
+//! Nearly all queues are *plain* nearly all the time: first in, first out, senders wait for room and for nothing else, it
+//! is open, nobody watches, nothing is put off and nothing will expire. What one item changes there is known beforehand:
+//! one is woken on the other side at the most. So this does just that, rather than apply all the rules to the
+//! whole state. It keeps the same rules, and whatever is unusual goes the long way.
+
+use std::task::Waker;
+
+use super::{State, Step, keep_waiting};
+use crate::core::ask::Demand;
+use crate::core::tag::Parcel;
+use crate::core::waiters::{Key, Turn};
+use crate::{Line, Pressure};
+
+/// How far the short way led.
+pub(crate) enum Short {
+    Done,
+    /// It must wait, and for that it needs a waker: call again with one.
+    Ask,
+    /// Its waker is in the line.
+    Parked,
+    /// Nothing was done: this has to go the long way.
+    Long,
+}
+
+// === impl State ===
+
+impl<T, L: Line<T>> State<T, L> {
+    /// Stores the item in `slot` if there is room that nobody else was promised, or joins the line.
+    #[inline]
+    pub(crate) fn put_one(
+        &mut self,
+        key: &mut Option<Key>,
+        slot: &mut Option<Parcel<T, L::Rank>>,
+        waker: &mut Option<Waker>,
+    ) -> Short {
+        let Some(parcel) = slot else { unreachable!("polled after completion") };
+        let each = parcel.tag.weight();
+        match *key {
+            // A time to live, headers, a ticket.
+            _ if !parcel.tag.is_light() => return Short::Long,
+            // Rule 9: nobody has to be woken or told.
+            None if self.is_quiet_to_add() => {
+                self.promise(1, each);
+                self.store_from(slot, each);
+                return Short::Done;
+            }
+            _ if !self.plain => return Short::Long,
+            None if self.tx.is_empty() && self.has_place() => {
+                // Rule 4: how often others were overtaken is a matter for the long way.
+                if self.tx.served() > 0 {
+                    return Short::Long;
+                }
+                self.promise(1, each);
+            }
+            None => {
+                let rank = parcel.rank;
+                let Some(waker) = waker.take() else { return Short::Ask };
+                *key = Some(self.wait(&Demand::one(each, rank), waker));
+                self.expect_senders_waiting();
+                return Short::Parked;
+            }
+            Some(waiting) => match self.tx.turn(waiting) {
+                Turn::Waiting => return keep_waiting::<_, ()>(&mut self.tx, waiting, waker).into(),
+                // It has the place that it asked for, and fills it.
+                Turn::Served => {
+                    self.tx.remove(waiting);
+                    *key = None;
+                }
+                Turn::Closed => return Short::Long,
+            },
+        }
+        self.store_from(slot, each);
+        self.measure_items();
+        // Rule 3.
+        if self.held.ready() > self.rx.served()
+            && let Some((_, waker)) = self.rx.serve()
+        {
+            self.after.wakes.extend(waker);
+        }
+        self.find_marks();
+        Short::Done
+    }
+
+    #[inline]
+    fn store_from(&mut self, slot: &mut Option<Parcel<T, L::Rank>>, each: usize) {
+        if let Some(parcel) = slot.take() {
+            self.store(parcel, each);
+        }
+    }
+
+    /// May the owner of `key` take one item? If that is done it takes one, and calls [`took_one`](Self::took_one).
+    #[inline]
+    pub(crate) fn claim_one(&mut self, key: &mut Option<Key>, waker: &mut Option<Waker>) -> Short {
+        if !self.plain {
+            return Short::Long;
+        }
+        let Some(waiting) = *key else {
+            if self.held.ready() > self.rx.served() {
+                // Rule 4: how often others were overtaken is a matter for the long way.
+                return if self.rx.served() > 0 { Short::Long } else { Short::Done };
+            }
+            let Some(waker) = waker.take() else { return Short::Ask };
+            *key = Some(self.rx.push_back((), waker));
+            self.quiet_below = 0;
+            return Short::Parked;
+        };
+        match self.rx.turn(waiting) {
+            Turn::Waiting => keep_waiting::<_, ()>(&mut self.rx, waiting, waker).into(),
+            Turn::Served if self.held.ready() >= self.rx.served() => {
+                self.rx.remove(waiting);
+                *key = None;
+                Short::Done
+            }
+            Turn::Served | Turn::Closed => Short::Long,
+        }
+    }
+
+    /// What follows from one item having been taken by [`claim_one`](Self::claim_one).
+    #[inline]
+    pub(crate) fn took_one(&mut self) {
+        self.measure_items();
+        // Rule 2.
+        if let Some(first) = self.tx.first()
+            && self.has_place()
+        {
+            match self.tx.what(first).one_place() {
+                Some((each, got)) if self.next_sender.is_none() => {
+                    *got = 1;
+                    self.promise(1, each);
+                    let waker = self.tx.serve_at(first);
+                    self.after.wakes.extend(waker);
+                }
+                _ => self.grant(),
+            }
+        }
+        self.find_marks();
+    }
+
+    /// Has the pressure changed? In a plain queue it is that of the items, and nobody waits for it.
+    fn measure_items(&mut self) {
+        let now = self.pressure();
+        if let Some(marks) = self.marks.0
+            && marks.is_high(now, self.held.ready()) != (now == Pressure::High)
+        {
+            self.cross();
+        }
+    }
+
+    /// Is there a place that nobody has and nobody was promised? For a plain queue.
+    fn has_place(&self) -> bool {
+        self.held.ready() + self.granted < self.capacity()
+    }
+}
+
+// === impl Short ===
+
+impl<R> From<Step<R>> for Short {
+    fn from(step: Step<R>) -> Self {
+        match step {
+            Step::Parked => Self::Parked,
+            Step::Ask => Self::Ask,
+            Step::Done(_) | Step::GiveWay => Self::Long,
+        }
+    }
+}
