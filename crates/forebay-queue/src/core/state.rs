@@ -394,8 +394,8 @@ impl<T, L: Line<T>> State<T, L> {
     /// The same for one who has got nothing, and has changed nothing.
     pub(crate) fn wait_calmly(&mut self, demand: &Demand<L::Rank>, waker: Waker) -> Key {
         let key = self.wait(demand, waker);
-        // Where a discipline says who is next, or something is free, it may be the newcomer's.
-        self.calm = L::ONLY_RANK.is_some() && self.free(1, 0) == 0;
+        // What is free may be the newcomer's.
+        self.calm = self.free(1, 0) == 0;
         if self.calm {
             self.expect_senders_waiting();
         }
