@@ -36,9 +36,13 @@ pub struct Bucket {
 /// let options = BucketOptions {
 ///     bucket: "pictures".to_owned(),
 ///     prefix: "2024/small".to_owned(),
-///     settings: [("aws_endpoint_url", "http://127.0.0.1:9000"), ("aws_access_key_id", "…")]
-///         .map(|(key, value)| (key.to_owned(), value.to_owned()))
-///         .into(),
+///     settings: [
+///         ("aws_endpoint_url", "http://127.0.0.1:9000"),
+///         ("aws_access_key_id", "key"),
+///         ("aws_secret_access_key", "secret"),
+///     ]
+///     .map(|(key, value)| (key.to_owned(), value.to_owned()))
+///     .into(),
 /// };
 /// assert!(Bucket::open(&options).is_ok());
 /// ```
