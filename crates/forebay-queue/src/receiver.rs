@@ -195,7 +195,7 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
 #[inline]
 fn take_one<T, L: Line<T>>(state: &mut State<T, L>) -> T {
     state.tally.completed += 1;
-    state.take().item
+    state.take_item()
 }
 
 /// Leaves the line when the future that waits is dropped, or is done.

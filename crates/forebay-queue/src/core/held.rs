@@ -25,6 +25,11 @@ pub trait Items<T, R> {
     /// Takes out who is next.
     fn pop(&mut self) -> Option<Taken<T, R>>;
 
+    /// The same where there is nothing to say about the item but its value, and it weighs 1; `None` if there is, or may be.
+    fn pop_plain(&mut self) -> Option<T> {
+        None
+    }
+
     /// Takes out who would be next after all others.
     fn pop_last(&mut self) -> Option<Taken<T, R>>;
 
@@ -150,6 +155,14 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     }
 
     /// Takes who is next.
+    /// The next item if it is a plain one, and is known to be.
+    #[inline]
+    pub(crate) fn pop_plain(&mut self) -> Option<T> {
+        let item = self.items.pop_plain()?;
+        self.weight = self.weight.wrapping_sub(1);
+        Some(item)
+    }
+
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Taken<T, R>> {
         let taken = self.items.pop();

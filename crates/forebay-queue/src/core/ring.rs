@@ -63,7 +63,6 @@ impl<T> Items<T, ()> for Ring<T> {
         self.ring.len() + self.returned.len()
     }
 
-    #[inline]
     fn push(&mut self, item: T, (): (), tag: Tag) {
         self.mortal += usize::from(tag.expires().is_some());
         match &mut self.tags {
@@ -86,7 +85,6 @@ impl<T> Items<T, ()> for Ring<T> {
         }
     }
 
-    #[inline]
     fn pop(&mut self) -> Option<Taken<T, ()>> {
         if let Some((_, returned)) = self.returned.pop_first() {
             self.mortal -= usize::from(returned.place.tag.expires().is_some());
@@ -99,6 +97,19 @@ impl<T> Items<T, ()> for Ring<T> {
         }
         let seq = self.next_number();
         Some(self.taken(seq, item, tag))
+    }
+
+    #[inline]
+    fn pop_plain(&mut self) -> Option<T> {
+        if self.tags.is_some() || !self.returned.is_empty() {
+            return None;
+        }
+        let item = self.ring.pop_front()?;
+        self.front += 1;
+        if self.ring.is_empty() && self.ring.capacity() > KEPT {
+            self.rest();
+        }
+        Some(item)
     }
 
     fn pop_last(&mut self) -> Option<Taken<T, ()>> {

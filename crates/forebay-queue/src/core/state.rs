@@ -684,6 +684,18 @@ impl<T, L: Line<T>> State<T, L> {
         taken
     }
 
+    /// The same for the item alone.
+    #[inline]
+    pub(crate) fn take_item(&mut self) -> T {
+        match self.held.pop_plain() {
+            Some(item) => {
+                self.rx.pass(1);
+                item
+            }
+            None => self.take().item,
+        }
+    }
+
     fn take_offer(&mut self) -> Taken<T, L::Rank> {
         let key = self.next_ask().expect("a claim is for an item or an offer");
         let waker = self.tx.serve_at(key);
