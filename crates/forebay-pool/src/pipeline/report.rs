@@ -151,13 +151,16 @@ impl PipelineReport {
     /// Is every item accounted for, in each stage and between them?
     ///
     /// What a stage handed on is what the next one's queue accepted, and that is what the next one took and did not
-    /// give back, and what was left.
+    /// give back, and what was left. At a rendezvous a result may be taken in the moment in which its item is aborted or
+    /// cancelled; then it counts on both sides, and that is allowed for.
     pub fn adds_up(&self) -> bool {
         let inside = self.stages.iter().all(StageReport::adds_up);
         let queues = self.stages.iter().skip(1).map(|stage| stage.queue).chain([self.results]);
         let between = self.stages.iter().zip(queues);
         inside
-            && between.into_iter().all(|(stage, next)| next.is_none_or(|next| next.accepted == stage.emitted))
+            && between
+                .into_iter()
+                .all(|(stage, next)| next.is_none_or(|next| stage.has_emitted(next.accepted)))
     }
 }
 
@@ -201,6 +204,15 @@ impl fmt::Display for PipelineReport {
 // === impl StageReport ===
 
 impl StageReport {
+    /// Did it hand on what the next queue accepted?
+    ///
+    /// At a rendezvous the taking is the sending: a result can be taken in the moment in which its item is aborted. It
+    /// is with the next stage then, and its item has failed in this one.
+    fn has_emitted(&self, accepted: u64) -> bool {
+        let cut_short = self.pool.aborted + self.pool.cancelled;
+        accepted.checked_sub(self.emitted).is_some_and(|taken_meanwhile| taken_meanwhile <= cut_short)
+    }
+
     /// Is every item that came to the stage accounted for?
     pub fn adds_up(&self) -> bool {
         let Report { completed, failed, dead_lettered, undelivered, .. } = self.pool;
