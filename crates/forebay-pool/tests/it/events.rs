@@ -1,12 +1,12 @@
 //! A subscriber that keeps events, for tests on one thread.
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 /// The events of this thread, from its making until it is dropped, each as `LEVEL message field=value …`.
 pub(crate) struct Events {
@@ -24,6 +24,10 @@ struct Line {
 
 impl Events {
     pub(crate) fn keep() -> Self {
+        // Where there is one subscriber only, `tracing` asks that of the thread that comes to an event first whether
+        // anybody wants it, for all: another test's thread has none. With a second one it asks both.
+        static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+        ANOTHER.get_or_init(|| Dispatch::new(Keeper(Arc::default())));
         let kept = Arc::new(Mutex::new(Vec::new()));
         let default = tracing::subscriber::set_default(Keeper(Arc::clone(&kept)));
         Self { kept, _default: default }
