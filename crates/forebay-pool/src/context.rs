@@ -81,7 +81,8 @@ impl<T> WorkContext<T> {
     ///
     /// A handler's future is dropped at its next await when its work is cut short, so it need not ask. This is for
     /// what goes on elsewhere on its behalf, such as tasks that it spawned, and for loops that compute and do not
-    /// await. True when the run is over, its deadline has passed, it was cancelled by key, or the pool aborts.
+    /// await. True when the run is over, its deadline has passed, it was cancelled by key, the source has taken the item
+    /// back (its lease was lost), or the pool aborts.
     pub fn is_cancelled(&self) -> bool {
         self.runs.is_over(self.run) || self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }

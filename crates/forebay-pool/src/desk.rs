@@ -59,6 +59,10 @@ impl<T: Send + 'static> Desk<T> {
     pub(crate) fn context(&self, deadline: Option<Instant>) -> WorkContext<T> {
         let runs = Arc::clone(self.hands.runs());
         let run = runs.begin();
+        if self.hands.is_lost() {
+            // After the run began: who marks the loss later ends the run.
+            runs.end();
+        }
         let pool = PoolHandle::new(&self.shared);
         WorkContext::new(pool, self.hands.id(), self.hands.attempt(), deadline, run, runs)
     }

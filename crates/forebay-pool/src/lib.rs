@@ -128,14 +128,22 @@
 //!   deadline, cancels the rest. [`Report`] says what became of everything, and whether the source confirmed it.
 //! - **An outage** of the source ([`Unavailable`](forebay_queue::SourceError::Unavailable)) pauses the pool for a
 //!   time that grows; if it is [`Broken`](forebay_queue::SourceError::Broken), or panics, the pool ends.
+//! - **Leases.** Where a delivery is the pool's [for a time only](forebay_queue::Source::lease), that is extended at each
+//!   third of it until the item is settled, wherever it is: in work, set aside, in a batch, between two attempts, moved
+//!   elsewhere; also while the pool is paused, drains or aborts. A handler that never ends keeps its item for ever, unless
+//!   there is a [`timeout`](Builder::timeout). What the source [takes back](forebay_queue::Source::poll_lost) is not begun,
+//!   or its handler is dropped at its next await and its [context](WorkContext::is_cancelled) says so; it is not settled,
+//!   and counts as returned, whatever `on_failure` says. One that was done before it could be stopped counts as
+//!   completed, and as [`maybe_redelivered`](Report::maybe_redelivered). A batch in work is not stopped for one of its
+//!   items.
 //! - **Settlements** that take time (a disk, a network) go on while all workers are busy and while draining.
 //! - **Dropping** the handle aborts the pool: its tasks are cancelled, each at its handler's next await.
 //!   [`Pool::finish`] and [`Pool::shutdown`] return when no task is left.
 //!
 //! How it is doing is in [`Pool::stats`], which also says [who limits it](PoolStats::limited_by), and in
 //! [`Pool::timings`]; a [policy](Builder::scale) may act on it.
-//! State changes are `tracing` events at `debug`, failed items at `warn`, panics at `error`. Workers keep the span in
-//! which the pool was started.
+//! State changes are `tracing` events at `debug`, failed items and lost leases at `warn`, panics at `error`. Workers
+//! keep the span in which the pool was started.
 
 mod pool;
 
@@ -163,6 +171,7 @@ mod desk;
 mod handler;
 mod hands;
 mod intake;
+mod leases;
 mod rules;
 mod shared;
 mod supervisor;

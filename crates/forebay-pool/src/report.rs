@@ -81,6 +81,9 @@ pub struct PoolStats {
     pub retried: u64,
     /// How often a worker's handler or service was built anew.
     pub restarts: u64,
+    /// Deliveries that the source [took back](forebay_queue::Source::poll_lost) before they were settled. Their items
+    /// count as returned, or as completed if their handler was done before it could be stopped.
+    pub leases_lost: u64,
 }
 
 /// What a pool did, from start to end.
@@ -137,14 +140,17 @@ pub struct Report {
     pub retried: u64,
     /// How often a worker's handler or service was built anew.
     pub restarts: u64,
+    /// Deliveries that the source [took back](forebay_queue::Source::poll_lost) before they were settled. Their items
+    /// count as returned, or as completed if their handler was done before it could be stopped.
+    pub leases_lost: u64,
     /// Whether the source confirmed all settlements. If not, items that are counted as completed may be delivered
     /// again to the next consumer of a source that redelivers.
     pub settled: bool,
     /// How many [ordered results](crate::Builder::handler_ordered) and gaps could not be handed on: nobody took them,
     /// or not before the deadline.
     pub unsent: u64,
-    /// How many acks such a source has not confirmed, though it was asked again and again: items that are done, and
-    /// may be delivered again. 0 where a source cannot deliver them again.
+    /// How many acks such a source has not confirmed, though it was asked again and again, or was not told since the
+    /// lease was lost before: items that are done, and may be delivered again. 0 where a source cannot do that.
     pub maybe_redelivered: u64,
     /// From start to end.
     pub elapsed: Duration,
@@ -232,6 +238,7 @@ impl PoolStats {
             cancelled: 0,
             retried: 0,
             restarts,
+            leases_lost: 0,
         }
     }
 
@@ -324,6 +331,7 @@ impl fmt::Display for Report {
             ("timed out", self.timed_out),
             ("cancelled", self.cancelled),
             ("retried", self.retried),
+            ("lost their lease", self.leases_lost),
         ] {
             if count > 0 {
                 write!(f, "; {count} {what}")?;
@@ -331,9 +339,10 @@ impl fmt::Display for Report {
         }
         if !self.settled {
             f.write_str("; not all settlements confirmed")?;
-            if self.maybe_redelivered > 0 {
-                write!(f, ", {} may be delivered again", self.maybe_redelivered)?;
-            }
+        }
+        if self.maybe_redelivered > 0 {
+            let and = if self.settled { ";" } else { "," };
+            write!(f, "{and} {} may be delivered again", self.maybe_redelivered)?;
         }
         Ok(())
     }

@@ -1,14 +1,16 @@
 //! What the handle, the supervisor and the workers of a pool share.
 
+use std::future::pending;
 use std::hash::{BuildHasher as _, Hash};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::hands::{Hands, Settlements, Terms};
 use crate::intake::{Command, Intake};
+use crate::leases::{LeaseTally, Leases};
 use crate::report::EndedBy;
 use crate::resubmit::{Resubmit, ResubmitError};
 use crate::rules::Rules;
@@ -28,6 +30,8 @@ pub(crate) struct Shared<T> {
     /// The way back into the queue, where that is known.
     resubmit: Option<Resubmit<T>>,
     pub(crate) settlements: Arc<Settlements>,
+    /// Where deliveries are the pool's for a time only.
+    pub(crate) leases: Option<Arc<Leases<T>>>,
     /// For items that are returned, and for a source or a worker that fails again and again.
     pub(crate) backoff: Backoff,
     pub(crate) phase: watch::Sender<Phase>,
@@ -60,6 +64,7 @@ impl<T: Send + 'static> Shared<T> {
             rules,
             resubmit,
             settlements,
+            leases: None,
             phase: watch::Sender::new(Phase::Open),
             clockwork: Clockwork::new(),
             closed: AtomicBool::new(false),
@@ -67,6 +72,12 @@ impl<T: Send + 'static> Shared<T> {
             undelivered,
             started: Instant::now(),
         }
+    }
+
+    /// What stands before the source, if that has leases.
+    pub(crate) fn with_leases(mut self, leases: Option<Arc<Leases<T>>>) -> Self {
+        self.leases = leases;
+        self
     }
 
     /// Goes on to `phase`, unless the pool is there or further already.
@@ -169,6 +180,30 @@ impl<T: Send + 'static> Shared<T> {
         self.hands().iter().for_each(|hands| hands.runs().close());
     }
 
+    /// Tells workers what the source has taken back.
+    pub(crate) fn tell_lost(&self) {
+        let Some(leases) = &self.leases else { return };
+        let lost = leases.take_news();
+        if !lost.is_empty() {
+            let all = self.hands().clone();
+            all.iter().for_each(|hands| lost.iter().for_each(|&receipt| hands.lose(receipt)));
+        }
+    }
+
+    /// Extends leases as long as it is polled.
+    pub(crate) async fn keep_leases(&self) {
+        let Some(leases) = &self.leases else { return pending().await };
+        while let Some(due) = leases.due() {
+            sleep_until(due).await;
+            leases.extend_due();
+        }
+        pending().await
+    }
+
+    fn lease_tally(&self) -> LeaseTally {
+        self.leases.as_ref().map(|leases| leases.tally()).unwrap_or_default()
+    }
+
     /// Ends what handlers moved elsewhere.
     pub(crate) fn revoke_all(&self) {
         let all = self.hands().clone();
@@ -200,6 +235,7 @@ impl<T: Send + 'static> Shared<T> {
         let restarts = self.restarts.load(Ordering::Relaxed);
         let workers = self.intake.open_seats();
         let mut stats = PoolStats::new(workers, self.intake.idle(), self.intake.is_paused(), restarts);
+        stats.leases_lost = self.lease_tally().lost;
         stats.backlog = self.resubmit.as_ref().map(Resubmit::backlog);
         // Held while the hands are read, so that an item that changes sides is seen on one.
         let stock = self.intake.stock().lock();
@@ -231,7 +267,8 @@ impl<T: Send + 'static> Shared<T> {
             restarts: stats.restarts,
             settled: self.intake.is_settled(),
             unsent: self.terms.order.as_ref().map_or(0, |order| order.unsent()),
-            maybe_redelivered: self.intake.unconfirmed(),
+            leases_lost: stats.leases_lost,
+            maybe_redelivered: self.intake.unconfirmed() + self.lease_tally().done_in_vain,
             elapsed: self.started.elapsed(),
         }
     }

@@ -77,6 +77,8 @@ enum Event {
     Resume,
     /// Something that the intake holds back may be due.
     Due,
+    /// Leases are to be extended.
+    Extend,
     /// The policy for the number of workers is to be asked.
     Scale,
     /// Nobody waits longer.
@@ -136,7 +138,12 @@ impl<T: Send + 'static> Supervisor<T> {
             Some(threads) => threads.abort(),
             None => self.workers.abort_all(),
         }
-        while self.workers.join_next().await.is_some() {}
+        let left = async { while self.workers.join_next().await.is_some() {} };
+        tokio::select! {
+            () = left => {}
+            // Somebody may be long in leaving, and what he has is his until then.
+            () = self.shared.keep_leases() => {}
+        }
         self.shared.revoke_all();
         // What could be handed on in time was; the output ends here.
         self.outputs.shutdown().await;
@@ -165,6 +172,7 @@ impl<T: Send + 'static> Supervisor<T> {
                 Order::Run => None,
                 Order::Shutdown { by } => by,
             };
+            self.shared.tell_lost();
             self.hire();
             match self.event(retry_at, deadline).await {
                 Event::Finished => return true,
@@ -187,6 +195,7 @@ impl<T: Send + 'static> Supervisor<T> {
                 Event::Resume => self.shared.intake.end_pause(Instant::now()),
                 Event::Scale => self.scale(),
                 Event::Due => self.shared.intake.tick(),
+                Event::Extend => self.shared.leases.iter().for_each(|leases| leases.extend_due()),
                 Event::Left(task, result) => self.farewell(task, result),
                 Event::Called => {}
             }
@@ -198,6 +207,7 @@ impl<T: Send + 'static> Supervisor<T> {
         let nobody_left = workers.is_empty();
         let resume_at = shared.intake.pause_ends();
         let due_at = shared.intake.due();
+        let extend_at = shared.leases.as_ref().and_then(|leases| leases.due());
         let scale_at = scaler.as_ref().filter(|_| !shared.intake.has_ended()).map(|scaler| scaler.next);
         tokio::select! {
             biased;
@@ -213,6 +223,7 @@ impl<T: Send + 'static> Supervisor<T> {
             () = at(retry_at) => Event::Retry,
             () = at(resume_at) => Event::Resume,
             () = at(due_at) => Event::Due,
+            () = at(extend_at) => Event::Extend,
             () = at(scale_at) => Event::Scale,
             Some(left) = workers.join_next_with_id() => match left {
                 Ok((task, result)) => Event::Left(task, result),

@@ -117,7 +117,7 @@ impl<T: Send + 'static> Seated<'_, T> {
         }
     }
 
-    /// Waits until the item in hand is not to be tried again: it was cancelled, or its own time is over.
+    /// Waits until the item in hand is not to be tried again: it was cancelled or lost, or its own time is over.
     async fn unwanted(&self) -> RunEnd {
         let expires = match contain(|| self.desk.expires()) {
             Ok(expires) => expires,
@@ -126,7 +126,7 @@ impl<T: Send + 'static> Seated<'_, T> {
         };
         tokio::select! {
             biased;
-            () = poll_fn(|cx| self.desk.hands.poll_cancelled(cx)) => RunEnd::Cancelled,
+            run_end = poll_fn(|cx| self.desk.hands.poll_unwanted(cx)) => run_end,
             () = async {
                 match expires {
                     Some(expires) => sleep_until(expires).await,
@@ -168,9 +168,17 @@ impl<T: Send + 'static> Seated<'_, T> {
         let hands = &self.desk.hands;
         let handler = bench.handler.as_mut().expect("it stays until the bench goes");
         let keyed = self.desk.shared.rules.key_of.is_some();
+        let leased = self.desk.shared.leases.is_some();
         if keyed && hands.is_cancelled() {
             hands.skip();
             return RunEnd::Cancelled;
+        }
+        if leased && H::BATCHES && !hands.shed_lost() {
+            return RunEnd::Done;
+        }
+        if leased && hands.is_lost() {
+            hands.skip();
+            return RunEnd::Lost;
         }
         let mut cut = None;
         if self.desk.is_limited() {
@@ -202,10 +210,13 @@ impl<T: Send + 'static> Seated<'_, T> {
             if H::LENDS && matches!(polled, Ok(Poll::Pending)) {
                 hands.leave_poll();
             }
+            if (keyed || leased)
+                && let Ok(Poll::Pending) = polled
+                && let Poll::Ready(run_end) = hands.poll_unwanted(cx)
+            {
+                return Poll::Ready(run_end);
+            }
             match polled {
-                Ok(Poll::Pending) if keyed && hands.poll_cancelled(cx).is_ready() => {
-                    Poll::Ready(RunEnd::Cancelled)
-                }
                 Ok(Poll::Pending) => match too_late.as_mut().as_pin_mut() {
                     // After the handler: what is done by then is done in time.
                     Some(too_late) => too_late.poll(cx).map(|()| cut.take().expect("it ends once").end),

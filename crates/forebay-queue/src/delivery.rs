@@ -83,7 +83,7 @@ pub trait Settle<T>: Send + Sync {
 
     /// Keep the delivery from being handed to somebody else for another `lease`, counted from now.
     ///
-    /// Sources without leases ignore it.
+    /// Sources without leases ignore it, and so does every source for a delivery that has ended or was lost.
     fn extend(&self, receipt: Receipt, lease: Duration);
 }
 

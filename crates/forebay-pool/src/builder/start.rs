@@ -15,6 +15,7 @@ use super::{Builder, Handled, Input, Options};
 use crate::contain::contain;
 use crate::hands::{Hands, Settlements, Terms};
 use crate::intake::{BatchLimits, GateLimits, Intake, StockPlan};
+use crate::leases::{Leased, Leases, Losses};
 use crate::pool::Pool;
 use crate::scale::ScalePlan;
 use crate::shared::{MAX_WORKERS, Shared};
@@ -150,6 +151,12 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             }
             _ => {}
         }
+        let settlements = Arc::new(Settlements::default());
+        let leases = source.lease().map(|lease| Arc::new(Leases::new(lease, Arc::clone(&settlements))));
+        let source = match &leases {
+            Some(leases) => Box::new(Leased::new(source, Arc::clone(leases))),
+            None => source,
+        };
         let terms = Arc::new(Terms {
             redelivers,
             max_attempts,
@@ -158,8 +165,8 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             keyed: rules.key_of.is_some(),
             batches: crew.batches(),
             order: places.clone(),
+            losses: leases.clone().map(|leases| -> Arc<dyn Losses> { leases }),
         });
-        let settlements = Arc::new(Settlements::default());
         let hands: Vec<_> = (0..workers)
             .map(|index| Arc::new(Hands::new(WorkerId(index), Arc::clone(&terms), Arc::clone(&settlements))))
             .collect();
@@ -183,7 +190,8 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             order: places.clone().map(|places| (places, ordered_window.unwrap_or(256))),
         };
         let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements), plan);
-        let shared = Arc::new(Shared::new(intake, hands, terms, rules, resubmit, settlements, undelivered));
+        let shared = Shared::new(intake, hands, terms, rules, resubmit, settlements, undelivered);
+        let shared = Arc::new(shared.with_leases(leases));
 
         let threads = cpu.then(|| Threads::new(runtime.clone()));
         let (orders, received) = watch::channel(Order::Run);

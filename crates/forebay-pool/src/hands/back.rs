@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use forebay_queue::{Delivery, End, Headers, Receipt, Settle};
 
-use super::terms::Rest;
+use super::terms::{Rest, Terms};
 use crate::contain::contain;
 use crate::intake::KeyHash;
 
@@ -56,10 +56,11 @@ pub(super) enum Back<T> {
 
 impl<T> Lent<T> {
     /// It came back without an end that says what is to become of it.
-    pub(super) fn come_back(self, came_back: CameBack<T>, may_retry: bool) -> (Back<T>, Rest) {
+    pub(super) fn come_back(self, came_back: CameBack<T>, terms: &Terms, may_retry: bool) -> (Back<T>, Rest) {
         let CameBack { item, after } = came_back;
         let (has_item, has_source) = (item.is_some(), self.source.is_some());
-        let rest = Rest { attempt: self.attempt, after, has_item, has_source, may_retry };
+        let lost = terms.is_lost(self.source_receipt);
+        let rest = Rest { attempt: self.attempt, after, has_item, has_source, may_retry, lost };
         (Back::Lent(self, item), rest)
     }
 }

@@ -270,7 +270,7 @@ impl<T> Ledger<T> {
                 }
                 self.telling += 1;
                 let lent = self.lent.remove(slab_key(receipt));
-                let (back, rest) = lent.come_back(came_back, false);
+                let (back, rest) = lent.come_back(came_back, terms, false);
                 return Ok(self.follow(back, terms.judge(&RunEnd::Done, rest)).ended());
             }
             End::Ack => Became::Completed,
@@ -310,7 +310,7 @@ impl<T> Ledger<T> {
         match run_end {
             RunEnd::Panicked(_) => self.tally.panics += 1,
             RunEnd::TimedOut | RunEnd::Expired => self.tally.timed_out += 1,
-            RunEnd::Done | RunEnd::Failed(_) | RunEnd::Aborted | RunEnd::Cancelled => {}
+            RunEnd::Done | RunEnd::Failed(_) | RunEnd::Aborted | RunEnd::Cancelled | RunEnd::Lost => {}
         }
         let finish = self.finish_more(terms, run_end, may_retry);
         if !matches!(finish, Finish::Again(_)) {
@@ -336,6 +336,25 @@ impl<T> Ledger<T> {
             return None;
         }
         Some(self.watcher.take())
+    }
+
+    /// Which delivery the worker has: the one that its run is about, or that it will start on. `None` if there are
+    /// several, as in a batch, or its handler has settled it.
+    pub(super) fn in_hand(&self) -> Option<Receipt> {
+        match (&self.kept, &self.inbox[..], &self.lent_to_run[..]) {
+            (Some(delivery), [], []) => Some(delivery.receipt()),
+            (None, [given], []) => Some(given.delivery.receipt()),
+            (None, [], [receipt]) => {
+                let lent = self.lent.get(slab_key(*receipt)).filter(|lent| lent.receipt == *receipt);
+                lent.map(|lent| lent.source_receipt)
+            }
+            _ => None,
+        }
+    }
+
+    /// Who would like to hear that the worker is to stop, if there is somebody.
+    pub(super) fn take_watcher(&mut self) -> Option<Waker> {
+        self.watcher.take()
     }
 
     /// Is the item cancelled? If not, `waker` is kept, and what it replaces is returned.
@@ -372,9 +391,10 @@ impl<T> Ledger<T> {
             }
             let (has_item, has_source) = (delivery.item().is_some(), delivery.has_settler());
             let (attempt, after) = (delivery.attempt(), Duration::ZERO);
-            (Back::Kept(delivery), Rest { attempt, after, has_item, has_source, may_retry })
+            let lost = terms.is_lost(delivery.receipt());
+            (Back::Kept(delivery), Rest { attempt, after, has_item, has_source, may_retry, lost })
         } else if let Some((lent, came_back)) = self.take_come_back() {
-            lent.come_back(came_back, may_retry)
+            lent.come_back(came_back, terms, may_retry)
         } else {
             return Finish::Nothing;
         };
@@ -457,12 +477,25 @@ impl<T> Ledger<T> {
         Some(Ended { became, attempt, settlement, key, place })
     }
 
+    /// Takes out of a batch that was not started on one that was lost.
+    pub(super) fn return_lost(&mut self, terms: &Terms) -> Option<Ended<T>> {
+        let at = self.inbox.iter().position(|given| terms.is_lost(given.delivery.receipt()))?;
+        let Given { delivery, key, place } = self.inbox.remove(at);
+        let became = Became::Returned;
+        self.tally.count(became);
+        self.telling += 1;
+        let attempt = delivery.attempt();
+        let end = End::Nack { after: Duration::ZERO };
+        let settlement = Settlement { back: Back::Kept(delivery), end, discard: true };
+        Some(Ended { became, attempt, settlement, key, place })
+    }
+
     /// Ends one of the deliveries that are elsewhere, without its value.
     pub(super) fn revoke(&mut self, terms: &Terms) -> Option<Settlement<T>> {
         let (key, _) = self.lent.iter().next()?;
         let lent = self.lent.remove(key);
         self.tally.aborted += 1;
-        let (back, rest) = lent.come_back(CameBack { item: None, after: Duration::ZERO }, false);
+        let (back, rest) = lent.come_back(CameBack { item: None, after: Duration::ZERO }, terms, false);
         self.follow(back, terms.judge(&RunEnd::Aborted, rest)).ended().map(|ended| ended.settlement)
     }
 

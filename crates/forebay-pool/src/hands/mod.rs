@@ -220,11 +220,50 @@ impl<T> Hands<T> {
         self.lock().is_cancelled()
     }
 
-    /// Waits until the item in hand is cancelled.
-    pub(crate) fn poll_cancelled(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// The source has taken this delivery back, and it is marked so: whoever works on it is to stop.
+    pub(crate) fn lose(&self, receipt: Receipt) {
+        // The lock is released before anybody is woken.
+        let (run, watcher) = {
+            let mut ledger = self.lock();
+            if ledger.in_hand() != Some(receipt) {
+                return;
+            }
+            // Under the lock: the worker cannot go on to another item meanwhile, whose run is not to end.
+            (self.runs.begun(), ledger.take_watcher())
+        };
+        self.runs.end_up_to(run);
+        if let Some(waker) = watcher {
+            waker.wake();
+        }
+    }
+
+    /// Has the source taken back what is in hand?
+    pub(crate) fn is_lost(&self) -> bool {
+        self.terms.losses.is_some()
+            && self.lock().in_hand().is_some_and(|receipt| self.terms.is_lost(receipt))
+    }
+
+    /// Puts away what was lost of a batch that lies in the inbox. Is anything left of it?
+    pub(crate) fn shed_lost(&self) -> bool {
+        // The lock is released before anybody is told.
+        let next = || self.lock().return_lost(&self.terms);
+        while let Some(ended) = next() {
+            self.report(ended.attempt, &RunEnd::Lost, ended.became.as_str());
+            self.follow(Finish::Ended(ended));
+        }
+        self.lock().is_served()
+    }
+
+    /// Waits until somebody does not want the work on the item in hand any more: it is cancelled, or was lost.
+    pub(crate) fn poll_unwanted(&self, cx: &mut Context<'_>) -> Poll<RunEnd> {
         let (cancelled, replaced) = self.lock().watch_cancelled(cx.waker());
         drop(replaced);
-        if cancelled { Poll::Ready(()) } else { Poll::Pending }
+        // After the waker was left, so that who marks the loss later finds it.
+        match () {
+            () if cancelled => Poll::Ready(RunEnd::Cancelled),
+            () if self.is_lost() => Poll::Ready(RunEnd::Lost),
+            () => Poll::Pending,
+        }
     }
 
     /// Ends the present run: what is still in hand of it ends as `run_end` says, and is counted.
@@ -392,6 +431,7 @@ impl<T> Hands<T> {
             RunEnd::Failed(error) => tracing::warn!(worker, attempt, %error, item, "handler failed"),
             RunEnd::Panicked(panic) => tracing::error!(worker, attempt, %panic, item, "handler panicked"),
             RunEnd::Cancelled => tracing::debug!(worker, attempt, item, "handler cancelled"),
+            RunEnd::Lost => tracing::warn!(worker, attempt, item, "lease of the item was lost"),
             RunEnd::Aborted => tracing::debug!(worker, attempt, item, "handler aborted"),
             RunEnd::TimedOut => tracing::warn!(worker, attempt, item, "handler timed out"),
             RunEnd::Expired => tracing::warn!(worker, attempt, item, "deadline of the item passed"),

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_queue::End;
+use forebay_queue::{End, Receipt};
 
 use super::ledger::Became;
+use crate::leases::Losses;
 use crate::order::Places;
 use crate::{Backoff, OnFailure, Retry};
 
@@ -25,6 +26,8 @@ pub(crate) struct Terms {
     pub(crate) batches: bool,
     /// Where results are ordered.
     pub(crate) order: Option<Arc<dyn Places>>,
+    /// Where deliveries may be lost.
+    pub(crate) losses: Option<Arc<dyn Losses>>,
 }
 
 /// How a run ended, as the worker saw it.
@@ -38,6 +41,8 @@ pub(crate) enum RunEnd {
     Expired,
     /// Somebody does not want it any more.
     Cancelled,
+    /// The source has taken it back.
+    Lost,
     Aborted,
 }
 
@@ -53,6 +58,8 @@ pub(super) struct Rest {
     pub(super) has_source: bool,
     /// Whether a budget, if there is one, allows another attempt.
     pub(super) may_retry: bool,
+    /// Whether the source has taken it back.
+    pub(super) lost: bool,
 }
 
 /// What is to be done with it.
@@ -73,7 +80,17 @@ impl Terms {
         !(self.redelivers || self.keyed || self.order.is_some() || deposits)
     }
 
+    /// Was it taken back?
+    pub(super) fn is_lost(&self, receipt: Receipt) -> bool {
+        self.losses.as_ref().is_some_and(|losses| losses.is_lost(receipt))
+    }
+
     pub(super) fn judge(&self, run_end: &RunEnd, rest: Rest) -> Verdict {
+        if rest.lost || matches!(run_end, RunEnd::Lost) {
+            // Whatever the rules say of items that fail, this one is no longer ours. Nobody is told.
+            let end = End::Nack { after: Duration::ZERO };
+            return Verdict::Leaves { became: Became::Returned, end, discard: true };
+        }
         let returns = rest.has_source && (rest.has_item || self.redelivers);
         let why = match run_end {
             RunEnd::Done if returns => return self.hand_back("handed back", rest),
@@ -83,7 +100,7 @@ impl Terms {
                 return Verdict::Leaves { became: Became::Returned, end, discard: false };
             }
             // Nobody can deliver it again: it has no source that takes items back, or no value and no copy.
-            RunEnd::Done | RunEnd::Aborted => return Self::lose(rest),
+            RunEnd::Done | RunEnd::Aborted | RunEnd::Lost => return Self::lose(rest),
             RunEnd::Failed(error) => &format!("failed: {error}"),
             RunEnd::Panicked(panic) => &format!("panicked: {panic}"),
             RunEnd::TimedOut => "timed out",

@@ -283,6 +283,7 @@ impl<T: Send + 'static> State<T> {
         {
             self.ask(None, afterwards);
         }
+        self.poll_lost(waker, afterwards);
         if self.outage.is_none() {
             // Also when nothing new was settled: the source may have woken us to go on with what it has.
             self.settling |= settlements.take_open();
@@ -548,6 +549,16 @@ impl<T: Send + 'static> State<T> {
         if self.supervisor.is_some() && settlements.take_open() {
             self.settling = true;
             self.poll_settled(settlements, afterwards);
+        }
+    }
+
+    /// Asks what the source has taken back, also during an outage: that is when leases run out. It is not told here:
+    /// who keeps the leases stands before the source, and hears of it first.
+    fn poll_lost(&mut self, waker: &Waker, afterwards: &mut Afterwards<T>) {
+        let Some(source) = self.source.as_mut().filter(|_| self.broken.is_none()) else { return };
+        let polled = contain(|| source.poll_lost(&mut Context::from_waker(waker), &mut Vec::new()));
+        if let Err(panic) = polled {
+            self.break_off(panicked(panic), afterwards);
         }
     }
 

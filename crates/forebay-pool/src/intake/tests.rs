@@ -35,6 +35,7 @@ impl Line {
             keyed: false,
             batches: false,
             order: None,
+            losses: None,
         });
         let settlements = Arc::new(Settlements::default());
         let hands: Vec<_> = (0..workers)

@@ -63,6 +63,9 @@ mod service;
 /// Settlements go on while all workers are busy.
 mod settling;
 
+/// Deliveries that are the pool's for a time only.
+mod leases;
+
 /// Sources that fail, break, or do not keep their contract.
 mod outages;
 
