@@ -120,6 +120,13 @@ impl<T: Send + 'static> Shared<T> {
         self.intake.obey(Command::Resume);
     }
 
+    /// Ends a pause whose time is over.
+    pub(crate) fn end_pause(&self) {
+        if self.intake.end_pause(Instant::now()) {
+            tracing::debug!("pool is resumed");
+        }
+    }
+
     pub(crate) fn resize(&self, workers: usize) {
         let workers = workers.clamp(1, MAX_WORKERS);
         self.intake.obey(Command::Resize(workers));

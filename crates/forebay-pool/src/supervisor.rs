@@ -192,7 +192,7 @@ impl<T: Send + 'static> Supervisor<T> {
                     retry_at = None;
                     self.shared.intake.reopen();
                 }
-                Event::Resume => self.shared.intake.end_pause(Instant::now()),
+                Event::Resume => self.shared.end_pause(),
                 Event::Scale => self.scale(),
                 Event::Due => self.shared.intake.tick(),
                 Event::Extend => self.shared.leases.iter().for_each(|leases| leases.extend_due()),

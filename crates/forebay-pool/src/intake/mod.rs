@@ -275,13 +275,15 @@ impl<T: Send + 'static> Intake<T> {
         self.holder.load(Ordering::Relaxed) == this_thread()
     }
 
-    /// Goes on after a pause, if it was to last no longer than until `now`.
-    pub(crate) fn end_pause(&self, now: Instant) {
+    /// Goes on after a pause, if it was to last no longer than until `now`. `true`: so it was.
+    pub(crate) fn end_pause(&self, now: Instant) -> bool {
         self.with(|state, afterwards| {
-            if matches!(state.pause, Pause::Until(until) if until <= now) {
+            let is_over = matches!(state.pause, Pause::Until(until) if until <= now);
+            if is_over {
                 state.obey(Command::Resume, afterwards);
             }
-        });
+            is_over
+        })
     }
 
     /// When the supervisor is to [end the pause](Self::end_pause).

@@ -60,6 +60,9 @@ mod panics;
 mod second_reading; // what a second reading found
 mod service;
 
+/// What a pool does is told as events.
+mod changes;
+
 /// Settlements go on while all workers are busy.
 mod settling;
 
