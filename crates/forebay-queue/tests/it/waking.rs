@@ -26,6 +26,16 @@ fn one_place_wakes_one_sender() {
 }
 
 #[test]
+fn place_that_a_recv_frees_wakes_one_sender() {
+    let (tx, mut rx) = bounded(1);
+    tx.try_send(0).expect("there is room");
+    let mut senders: Vec<_> = (0..4).map(|n| Driver::new(tx.send(n))).collect();
+    senders.iter_mut().for_each(Driver::assert_pending);
+    assert_eq!(Driver::new(rx.recv()).assert_ready(), Some(0));
+    assert_eq!(senders.iter().map(Driver::wakes).collect::<Vec<_>>(), [1, 0, 0, 0]);
+}
+
+#[test]
 fn place_in_a_large_queue_wakes_one_sender_too() {
     let (tx, mut rx) = bounded(100);
     (0..100).for_each(|n| assert!(tx.try_send(n).is_ok()));
