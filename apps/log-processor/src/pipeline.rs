@@ -23,11 +23,13 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::num::NonZero;
 use std::panic::{self, AssertUnwindSafe};
 use std::path;
 use std::pin::pin;
 use std::slice;
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use forebay::pool::Pool;
@@ -105,6 +107,9 @@ struct Opened {
     missing: Vec<InputError>,
     committer: Committer,
 }
+
+/// Threads that parse, at the most, for each core: more are no faster, and each takes memory of its own.
+const THREADS_PER_CORE: usize = 2;
 
 /// Batches that may wait between reader and workers: enough that a worker never waits for a reader
 /// that is merely slow to be scheduled.
@@ -218,7 +223,12 @@ pub async fn run(
     // Workers take batches by demand and finish them in any order, and the pool hands on what they made in the order
     // of reading. Parsing computes: each worker is a thread. Counting lines takes less time than the way to one.
     let (workers, counts) = (config.workers.get(), processor.only_counts());
-    let pool = if counts { Pool::builder().workers(workers) } else { Pool::builder().cpu(workers) };
+    let pool = if counts {
+        Pool::builder().workers(workers)
+    } else {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        Pool::builder().cpu(workers.min(THREADS_PER_CORE * cores))
+    };
     let pool = pool
         .source(batches)
         // As many as there can be: the buffers are the bound.
