@@ -4,7 +4,6 @@
 // The module and not the crate: the half that uploads would have to be built with the sanitizer too, which
 // takes minutes, and none of it is reached from here.
 #[path = "../../src/picture/mod.rs"]
-#[allow(dead_code, reason = "not all of it is called from here")]
 pub mod picture;
 
 use std::panic;
