@@ -9,6 +9,9 @@
 //!   and records what its consumer asked for and how each delivery was settled.
 //! - [`assert_ready`] and [`assert_pending`] open a [`Poll`](std::task::Poll) or say what they got.
 //!
+//! - [`simulator`] lets clients with policies of their own call a server in virtual time: what does this limit do when
+//!   the server has half as many slots?
+//!
 //! Nothing here needs a runtime; all of it works inside one, for example under tokio's paused time.
 //!
 //! # When not to use it
@@ -43,6 +46,8 @@
 //! assert_eq!(record.ends(), [End::Ack, End::Nack { after: std::time::Duration::ZERO }]);
 //! assert_eq!(script.outstanding(), 0);
 //! ```
+
+pub mod simulator;
 
 mod driver;
 mod source;
