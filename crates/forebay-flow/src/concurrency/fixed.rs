@@ -20,4 +20,8 @@ impl Limit for Fixed {
     }
 
     fn update(&mut self, _: &Sample, _: Tick) {}
+
+    fn uses_samples(&self) -> bool {
+        false
+    }
 }
