@@ -5,7 +5,7 @@
 //! no. It holds no clock, no waker and no runtime, so it can be tested by arithmetic, used under any lock, and
 //! simulated.
 //!
-//! What enforces them, as tower layers, is not here yet.
+//! What enforces them is in `layer` (feature `tower`), as tower layers.
 //!
 //! # Which one do I want?
 //!
@@ -19,6 +19,7 @@
 //! | to be told when what is filled becomes too full, and when it is not any more | [`Backpressure`] |
 //! | to give up what has waited too long, but only in an overload | [`CoDel`] |
 //! | a rate that falls while what is filled is nearly full | [`LevelRate`] |
+//! | to enforce one of them in front of a service | `layer` (feature `tower`) |
 //!
 //! # When not to use it
 //!
@@ -40,6 +41,11 @@
 //!
 //! Times are [`Tick`]s: nanoseconds since a moment that the caller chose. They should not go
 //! back; if they do, nothing panics, and no more is let through than without that.
+//!
+//! # Features
+//!
+//! `tower` (default): the layers, with tokio's clock. `http-body`: permits that are held until the body of a response has
+//! ended.
 
 pub mod concurrency;
 pub mod rate;
@@ -47,6 +53,8 @@ pub mod rate;
 mod backpressure;
 mod codel;
 mod config;
+#[cfg(feature = "tower")]
+pub mod layer;
 mod level_rate;
 
 pub use backpressure::Backpressure;

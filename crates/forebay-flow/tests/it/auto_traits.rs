@@ -1,0 +1,20 @@
+//! Which services and futures cross threads.
+
+use forebay_flow::layer::{ConcurrencyLimit, ConcurrencyLimitLayer, LimitHandle, QueuedConcurrencyLimit};
+use forebay_flow::{Aimd, Fixed};
+use tower::Service;
+
+use crate::rig::Inner;
+
+fn crosses<T: Send>() {}
+fn is_shared<T: Send + Sync>() {}
+
+#[test]
+fn services_handles_and_futures_cross_threads() {
+    is_shared::<ConcurrencyLimitLayer<Aimd>>();
+    is_shared::<LimitHandle<Aimd>>();
+    crosses::<ConcurrencyLimit<Inner, Aimd>>();
+    crosses::<QueuedConcurrencyLimit<Inner, Fixed>>();
+    crosses::<<ConcurrencyLimit<Inner, Aimd> as Service<&'static str>>::Future>();
+    crosses::<<QueuedConcurrencyLimit<Inner, Fixed> as Service<&'static str>>::Future>();
+}

@@ -1,0 +1,73 @@
+//! What others' layers are known to do wrong.
+
+use std::convert::Infallible;
+
+use forebay_flow::layer::ConcurrencyLimitLayer;
+use forebay_flow::{Aimd, Fixed};
+use forebay_testkit::Driver;
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+
+use crate::rig::{Rig, is_ready};
+
+/// In tower's `ConcurrencyLimit` a spent cooperative budget is pending like a limit that is used up, and so a `load_shed` above
+/// sheds calls though there is room.
+#[tokio::test]
+async fn load_shed_above_a_limit_with_room_sheds_none() {
+    let layer = ConcurrencyLimitLayer::new(Aimd::default());
+    let mut service = ServiceBuilder::new()
+        .load_shed()
+        .layer(layer)
+        .service(service_fn(async |n: usize| Ok::<_, Infallible>(n)));
+    for n in 0..100_000 {
+        // No await between readiness and call: nothing but the layer may give way.
+        let answer = service.ready().await.expect("load_shed is always ready").call(n).await;
+        assert_eq!(answer.expect("there is room"), n);
+    }
+}
+
+/// In tower's `ConcurrencyLimit`, and in anything that reserves, handles that are ready and are not called hold permits. That
+/// is what the queued mode is for. (tower#408, vector#26457)
+#[test]
+fn idle_ready_handles_starve_nobody_in_the_queued_mode() {
+    let layer = ConcurrencyLimitLayer::new(Fixed(2)).queued();
+    let mut rig = Rig::new(&layer);
+    let mut idle: Vec<_> = (0..10).map(|_| rig.service.clone()).collect();
+    assert!(idle.iter_mut().all(is_ready));
+    let mut calls = [rig.call("a"), rig.call("b")];
+    calls.iter_mut().for_each(Driver::assert_pending);
+    assert_eq!(rig.requests(), ["a", "b"]);
+}
+
+/// The adaptive limit of tower-resilience 0.9 compared a count and reserved nothing, so clones passed it together
+/// (tower-resilience#365).
+#[test]
+fn clones_that_are_asked_together_do_not_all_pass() {
+    let layer = ConcurrencyLimitLayer::new(Aimd::default());
+    let rig = Rig::new(&layer);
+    let limit = layer.handle().limit();
+    let mut clones: Vec<_> = (0..3 * limit).map(|_| rig.service.clone()).collect();
+    assert_eq!(clones.iter_mut().filter_map(|clone| is_ready(clone).then_some(())).count(), limit);
+}
+
+/// The same: pending while full, it woke itself, and so kept a core busy.
+#[test]
+fn a_full_limit_is_not_asked_again_before_something_changes() {
+    let layer = ConcurrencyLimitLayer::new(Fixed(1)).queued();
+    let mut rig = Rig::new(&layer);
+    let _running = rig.call("a");
+    let mut waiting = rig.call("b");
+    waiting.assert_pending();
+    assert_eq!(waiting.wakes(), 0);
+}
+
+/// A panic inside of the service must not keep its permit.
+#[tokio::test]
+async fn a_call_that_panics_gives_back() {
+    let layer = ConcurrencyLimitLayer::new(Fixed(1)).queued();
+    let service = layer.layer(service_fn(async |fail: bool| {
+        assert!(!fail, "as told");
+        Ok::<_, Infallible>(())
+    }));
+    assert!(tokio::spawn(service.clone().oneshot(true)).await.expect_err("it panics").is_panic());
+    service.oneshot(false).await.expect("the permit is back");
+}

@@ -1,0 +1,10 @@
+//! The layers through their public faces, one module for each behaviour.
+
+mod auto_traits; // which services and futures cross threads
+mod concurrency; // the rows of the table: calls at once, reserved and queued
+mod concurrency_body; // permits that are held until a body has ended
+mod concurrency_limits; // limits that move, and what they learn
+mod concurrency_races; // many threads: no permit too many, no wake-up and no sample lost
+mod faults; // what others' layers are known to do wrong
+mod rig; // a service under a layer, polled by hand
+mod stacks; // the layers between others of tower's
