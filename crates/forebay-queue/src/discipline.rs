@@ -1,5 +1,11 @@
 //! Who is next.
 
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::UnknownClass;
+
 /// Nanoseconds since the queue's start.
 ///
 /// ```
@@ -11,18 +17,80 @@
 /// ```
 pub type Tick = u64;
 
+/// One who waits, as a [`Discipline`] is told of it. It stays the same from when it comes until it has ended, whatever
+/// becomes of it in between, unless its rank is changed; so a discipline can find by it what it knows of it, and need
+/// not remember those that are out.
+///
+/// ```
+/// use forebay_queue::Entry;
+///
+/// let entry = Entry::new(7, "high", 42, 0);
+/// assert_eq!((entry.id, entry.rank, entry.seq, entry.since), (7, "high", 42, 0));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Entry<R> {
+    /// Names it while it is in. Ids are small and used again, so a discipline may index by them; one that came back
+    /// may have another.
+    pub id: u32,
+    /// Class, cost or deadline.
+    pub rank: R,
+    /// Grows with arrival. Among equals the lower one goes first.
+    pub seq: u64,
+    /// When it came; 0 where the discipline does not [need the time](Discipline::uses_time).
+    pub since: Tick,
+}
+
+/// What a sender says of an item in words that every discipline understands; each takes what it has a use for.
+///
+/// ```
+/// use forebay_queue::Label;
+///
+/// assert!(Label::default().is_empty());
+/// assert!(!Label::class("high").is_empty());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Label<'a> {
+    /// The name of its class.
+    pub class: Option<&'a str>,
+    /// Whose it is: tenant, user, host.
+    pub key: Option<Key>,
+    /// What it costs.
+    pub weight: Option<usize>,
+    /// How long it may take.
+    pub ttl: Option<Duration>,
+}
+
+/// A key of any type, as disciplines know it: its hash, by a seed that is chosen anew in each process.
+///
+/// So keys cost no allocation and need not be given back. Two keys that share one of the 2^64 hashes are treated as one;
+/// nobody can bring that about, since the seed is not known.
+///
+/// ```
+/// use forebay_queue::Key;
+///
+/// assert_eq!(Key::of("tenant 7"), Key::of(&"tenant 7".to_owned()));
+/// assert_ne!(Key::of("tenant 7"), Key::of("tenant 8"));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Key(u64);
+
 /// Decides which of those that wait is next.
 ///
 /// It orders ids, not items, so that what waits can be removed, moved to another class, displaced and put back,
-/// and so that the same code orders items and the senders that wait for room. An id is in use from `insert` (or
-/// `put_back`) until `next` or `remove`. Numbers of sequence grow with arrival; among equals the lower one goes
-/// first.
+/// and so that the same code orders items, the senders that wait for room, calls and sources. An id is in use from
+/// `insert` (or `put_back`) until `next` (or `overdue`, `remove`) gives it. Another class is a `remove` with the old rank and a
+/// `put_back` with the new one.
 ///
-/// Pure: the time comes in as an argument, and who does not [need it](Self::uses_time) gets 0.
+/// Pure: the time comes in as an argument, and who does not [need it](Self::uses_time) gets 0. It is called under a
+/// lock, so each method should take O(log n) or better.
+///
+/// Those with a default are for disciplines that have classes, look at labels, or give up what is late.
 ///
 /// ```
 /// use std::collections::BTreeSet;
-/// use forebay_queue::{Discipline, Tick};
+/// use forebay_queue::{Discipline, Entry, Tick};
 ///
 /// /// The lower the rank, the earlier; first come, first served within a rank.
 /// #[derive(Default)]
@@ -30,17 +98,17 @@ pub type Tick = u64;
 ///
 /// impl Discipline for ByRank {
 ///     type Rank = u8;
-///     fn insert(&mut self, id: u32, rank: u8, seq: u64, _: Tick) {
-///         self.0.insert((rank, seq, id));
+///     fn insert(&mut self, entry: Entry<u8>) {
+///         self.0.insert((entry.rank, entry.seq, entry.id));
 ///     }
 ///     fn next(&mut self, _: Tick) -> Option<u32> {
 ///         self.0.pop_first().map(|(_, _, id)| id)
 ///     }
-///     fn put_back(&mut self, id: u32, rank: u8, seq: u64) {
-///         self.insert(id, rank, seq, 0);
+///     fn put_back(&mut self, entry: Entry<u8>) {
+///         self.insert(entry);
 ///     }
-///     fn remove(&mut self, id: u32, rank: u8, seq: u64) -> bool {
-///         self.0.remove(&(rank, seq, id))
+///     fn remove(&mut self, entry: Entry<u8>) -> bool {
+///         self.0.remove(&(entry.rank, entry.seq, entry.id))
 ///     }
 ///     fn last(&self) -> Option<u32> {
 ///         self.0.last().map(|&(_, _, id)| id)
@@ -48,29 +116,29 @@ pub type Tick = u64;
 /// }
 ///
 /// let mut line = ByRank::default();
-/// line.insert(10, 1, 0, 0);
-/// line.insert(11, 0, 1, 0);
-/// line.insert(12, 0, 2, 0);
+/// line.insert(Entry::new(10, 1, 0, 0));
+/// line.insert(Entry::new(11, 0, 1, 0));
+/// line.insert(Entry::new(12, 0, 2, 0));
 /// assert_eq!(line.last(), Some(10));
 /// assert_eq!(line.next(0), Some(11));
-/// line.put_back(11, 0, 1); // it came back, and takes its old place
+/// line.put_back(Entry::new(11, 0, 1, 0)); // it came back, and takes its old place
 /// assert_eq!([line.next(0), line.next(0), line.next(0), line.next(0)], [Some(11), Some(12), Some(10), None]);
 /// ```
-pub trait Discipline: Send {
+pub trait Discipline: Send + Sync {
     /// Class, cost or deadline: what a classifier makes of an item.
     type Rank: Copy + Send;
 
-    /// `id` joins.
-    fn insert(&mut self, id: u32, rank: Self::Rank, seq: u64, now: Tick);
+    /// One joins. Its number is higher than all before.
+    fn insert(&mut self, entry: Entry<Self::Rank>);
 
     /// Takes out who is next; `None` only if nobody is in it.
     fn next(&mut self, now: Tick) -> Option<u32>;
 
-    /// `id` was taken out, has come back, and takes the place that `seq` gives it among its equals.
-    fn put_back(&mut self, id: u32, rank: Self::Rank, seq: u64);
+    /// One was taken out, has come back, and takes the place that its number gives it among its equals.
+    fn put_back(&mut self, entry: Entry<Self::Rank>);
 
-    /// Takes `id` out, wherever it is. `false` if it is not there.
-    fn remove(&mut self, id: u32, rank: Self::Rank, seq: u64) -> bool;
+    /// Takes one out, wherever it is. `false` if it is not there.
+    fn remove(&mut self, entry: Entry<Self::Rank>) -> bool;
 
     /// Who would be next after all others: the one to displace.
     fn last(&self) -> Option<u32>;
@@ -78,5 +146,76 @@ pub trait Discipline: Send {
     /// Does the order depend on the time? If not, nobody reads a clock, which costs more than an item.
     fn uses_time(&self) -> bool {
         false
+    }
+
+    /// Takes out one that is too late to be served at all, if this discipline gives up any. Whoever asks drops it, and
+    /// counts it as expired.
+    fn overdue(&mut self, _now: Tick) -> Option<u32> {
+        None
+    }
+
+    /// Does it give up what is too late? Then [`overdue`](Self::overdue) is asked before each `next`.
+    fn gives_up(&self) -> bool {
+        false
+    }
+
+    /// The names of its classes, the most urgent first where one is. None, as by default: all are of one class.
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+
+    /// Which of the [`classes`](Self::classes) a rank is of.
+    fn class(&self, _rank: Self::Rank) -> usize {
+        0
+    }
+
+    /// How many of a class were served out of their turn, so that they would not starve.
+    fn promoted(&self, _class: usize) -> u64 {
+        0
+    }
+
+    /// What becomes of a rank by a label. What a discipline has no use for it leaves out, but never a class.
+    ///
+    /// # Errors
+    ///
+    /// The class is none of [`classes`](Self::classes).
+    fn relabel(&self, rank: Self::Rank, label: &Label<'_>) -> Result<Self::Rank, UnknownClass> {
+        match label.class {
+            Some(class) => Err(UnknownClass::new(class, self.classes().iter().map(String::as_str))),
+            None => Ok(rank),
+        }
+    }
+}
+
+// === impl Entry ===
+
+impl<R> Entry<R> {
+    /// One who came as number `seq`, at `since`.
+    pub fn new(id: u32, rank: R, seq: u64, since: Tick) -> Self {
+        Self { id, rank, seq, since }
+    }
+}
+
+// === impl Label ===
+
+impl<'a> Label<'a> {
+    /// Names the class, and nothing else.
+    pub fn class(class: &'a str) -> Self {
+        Self { class: Some(class), ..Self::default() }
+    }
+
+    /// Says nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+// === impl Key ===
+
+impl Key {
+    /// The key of whatever can be hashed.
+    pub fn of<K: Hash + ?Sized>(key: &K) -> Self {
+        static SEED: OnceLock<RandomState> = OnceLock::new();
+        Self(SEED.get_or_init(RandomState::new).hash_one(key))
     }
 }

@@ -1,6 +1,7 @@
 //! Sending an item with what goes with it, and the hold on it while it waits.
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use crate::SendTimeoutError;
 use crate::core::{Parcel, Shared, Tag};
 use crate::park::block_on;
-use crate::{By, Discipline, Line, SendError, Sender, Sent, TrySendError, UnknownClass};
+use crate::{By, Discipline, Key, Label, Line, SendError, Sender, Sent, TrySendError, UnknownClass};
 
 /// An item that is about to be sent, with its weight, time to live and headers; made by [`Sender::item`].
 ///
@@ -35,6 +36,8 @@ pub struct Outgoing<'a, T, L: Line<T>> {
     rank: Option<L::Rank>,
     /// `None`: as the queue's weigher says.
     weight: Option<usize>,
+    /// What else is said of it to the line's discipline.
+    label: Label<'a>,
     tag: Tag,
 }
 
@@ -44,22 +47,22 @@ pub struct Outgoing<'a, T, L: Line<T>> {
 ///
 /// ```
 /// # use std::collections::BTreeSet;
-/// # use forebay_queue::{By, Discipline, Tick, builder};
+/// # use forebay_queue::{By, Discipline, Entry, Tick, builder};
 /// # #[derive(Clone, Default)]
 /// # struct ByRank(BTreeSet<(u8, u64, u32)>);
 /// # impl Discipline for ByRank {
 /// #     type Rank = u8;
-/// #     fn insert(&mut self, id: u32, rank: u8, seq: u64, _: Tick) {
-/// #         self.0.insert((rank, seq, id));
+/// #     fn insert(&mut self, entry: Entry<u8>) {
+/// #         self.0.insert((entry.rank, entry.seq, entry.id));
 /// #     }
 /// #     fn next(&mut self, _: Tick) -> Option<u32> {
 /// #         self.0.pop_first().map(|(_, _, id)| id)
 /// #     }
-/// #     fn put_back(&mut self, id: u32, rank: u8, seq: u64) {
-/// #         self.0.insert((rank, seq, id));
+/// #     fn put_back(&mut self, entry: Entry<u8>) {
+/// #         self.insert(entry);
 /// #     }
-/// #     fn remove(&mut self, id: u32, rank: u8, seq: u64) -> bool {
-/// #         self.0.remove(&(rank, seq, id))
+/// #     fn remove(&mut self, entry: Entry<u8>) -> bool {
+/// #         self.0.remove(&(entry.rank, entry.seq, entry.id))
 /// #     }
 /// #     fn last(&self) -> Option<u32> {
 /// #         self.0.last().map(|&(_, _, id)| id)
@@ -91,7 +94,14 @@ pub struct Tracked<'a, T, L: Line<T>>(Outgoing<'a, T, L>);
 impl<T, L: Line<T>> Sender<T, L> {
     /// Says what goes with an item beside its value, and then sends it.
     pub fn item(&self, item: T) -> Outgoing<'_, T, L> {
-        Outgoing { sender: self, item, rank: None, weight: None, tag: Tag::default() }
+        Outgoing {
+            sender: self,
+            item,
+            rank: None,
+            weight: None,
+            label: Label::default(),
+            tag: Tag::default(),
+        }
     }
 }
 
@@ -102,6 +112,7 @@ impl<T, L: Line<T>> Outgoing<'_, T, L> {
     /// place and nothing else. Default: what the queue's weigher says, else 1.
     pub fn weight(mut self, weight: usize) -> Self {
         self.weight = Some(weight);
+        self.label.weight = Some(weight);
         self
     }
 
@@ -115,6 +126,7 @@ impl<T, L: Line<T>> Outgoing<'_, T, L> {
     /// where an item was put off, when that is due; until then the item keeps its place.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.tag.set_ttl(ttl);
+        self.label.ttl = Some(ttl);
         self
     }
 
@@ -179,8 +191,9 @@ impl<T, L: Line<T>> Outgoing<'_, T, L> {
     }
 
     fn pack(self) -> Result<Parcel<T, L::Rank>, SendError<T>> {
-        let Self { sender, item, rank, weight, mut tag } = self;
-        let rank = match rank.map_or_else(|| sender.shared.rank(&item), Ok) {
+        let Self { sender, item, rank, weight, label, mut tag } = self;
+        let rank = rank.map_or_else(|| sender.shared.rank(&item), Ok);
+        let rank = match rank.and_then(|rank| sender.shared.relabel(rank, &label)) {
             Ok(rank) => rank,
             Err(unknown) => return Err(SendError::Unclassified(item, Box::new(unknown))),
         };
@@ -197,6 +210,22 @@ where
     /// The rank by which the item is served, and by which its sender waits. Default: what the line's classifier says.
     pub fn rank(mut self, rank: D::Rank) -> Self {
         self.rank = Some(rank);
+        self
+    }
+
+    /// The name of the class by which the item is served, and by which its sender waits. Default: what the line's
+    /// classifier says.
+    ///
+    /// A class that the discipline does not know is an error of `send` and `try_send`
+    /// ([`SendError::Unclassified`]), which lists those that it knows.
+    pub fn class(mut self, class: &'a str) -> Self {
+        self.label.class = Some(class);
+        self
+    }
+
+    /// Whose the item is, for a discipline that is fair between tenants, users or hosts; any other ignores it.
+    pub fn key<K: Hash + ?Sized>(mut self, key: &K) -> Self {
+        self.label.key = Some(Key::of(key));
         self
     }
 
@@ -273,6 +302,20 @@ where
             let taken = state.held.remove_tracked(self.number.load(Ordering::Relaxed))?;
             state.tally.returned += 1;
             Some(taken.item)
+        })
+    }
+
+    /// Gives the item another class, as [`rerank`](Self::rerank) gives it another rank; what else its rank says stays.
+    ///
+    /// # Errors
+    ///
+    /// The discipline does not know the class, and nothing has changed.
+    pub fn reclass(&self, class: &str) -> Result<bool, UnknownClass> {
+        self.shared.update(|state| {
+            let number = self.number.load(Ordering::Relaxed);
+            let Some(rank) = state.held.rank_of(number) else { return Ok(false) };
+            let rank = self.shared.relabel(rank, &Label::class(class))?;
+            Ok(state.held.rerank(number, rank))
         })
     }
 

@@ -59,7 +59,7 @@
 //! | write a future, a sink or a service by hand | [`poll_reserve`](Sender::poll_reserve), [`send_reserved`](Sender::send_reserved) | |
 //! | no runtime on this thread | [`blocking_send`](Sender::blocking_send) | [`blocking_recv`](Receiver::blocking_recv) |
 //! | say how each item ended | | the receiver as a [`Source`] of [`Delivery`] |
-//! | say what goes with the item: weight, time to live, headers, rank | [`item`](Sender::item) | |
+//! | say what goes with the item: weight, time to live, headers, class, key | [`item`](Sender::item) | |
 //!
 //! # What it promises
 //!
@@ -140,7 +140,7 @@ mod way;
 
 pub use builder::{Builder, WhenFull, builder};
 pub use delivery::{Delivery, End, Receipt, Settle};
-pub use discipline::{Discipline, Tick};
+pub use discipline::{Discipline, Entry, Key, Label, Tick};
 pub use error::{
     RecvTimeoutError, ReserveError, SendError, SendManyError, SendTimeoutError, SetCapacityError,
     TryRecvError, TryReserveError, TrySendError,
@@ -151,7 +151,7 @@ pub use item::{Outgoing, Ticket, Tracked};
 pub use layer::{Queue, QueueError, QueueLayer};
 pub use level::Level;
 pub use limit::{CallEnd, Limit, Sample};
-pub use line::{By, Fifo, Line, SendLine, UnknownClass};
+pub use line::{By, Fifo, Line, SendLine, Unclassified, UnknownClass};
 pub use permit::{Permit, Permits};
 pub use pressure::{Pressure, Watermarks, WatermarksError};
 pub use receiver::Receiver;
@@ -160,7 +160,7 @@ pub use sender::{Sender, Sent, WeakSender};
 pub use service::Sending;
 pub use sink::{ItemSink, SinkError};
 pub use source::{Source, SourceError};
-pub use stats::{QueueStats, Stats, Visitor};
+pub use stats::{ClassStats, QueueStats, Stats, Visitor};
 
 /// A queue that holds at most `capacity` items; a full one makes `send` wait.
 ///

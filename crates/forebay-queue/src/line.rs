@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 
 use thiserror::Error;
 
-use crate::Discipline;
 use crate::core::{Arrival, ByDiscipline, Ordered, Ring};
+use crate::{Discipline, Label};
 
 /// First in, first out: what a queue is unless it is told otherwise.
 ///
@@ -28,7 +28,7 @@ pub struct Fifo;
 ///
 /// ```
 /// use std::collections::BTreeSet;
-/// use forebay_queue::{By, Discipline, Tick, builder};
+/// use forebay_queue::{By, Discipline, Entry, Tick, builder};
 ///
 /// /// The lower the rank, the earlier.
 /// #[derive(Clone, Default)]
@@ -36,17 +36,17 @@ pub struct Fifo;
 ///
 /// impl Discipline for ByRank {
 ///     type Rank = u8;
-///     fn insert(&mut self, id: u32, rank: u8, seq: u64, _: Tick) {
-///         self.0.insert((rank, seq, id));
+///     fn insert(&mut self, entry: Entry<u8>) {
+///         self.0.insert((entry.rank, entry.seq, entry.id));
 ///     }
 ///     fn next(&mut self, _: Tick) -> Option<u32> {
 ///         self.0.pop_first().map(|(_, _, id)| id)
 ///     }
-///     fn put_back(&mut self, id: u32, rank: u8, seq: u64) {
-///         self.0.insert((rank, seq, id));
+///     fn put_back(&mut self, entry: Entry<u8>) {
+///         self.insert(entry);
 ///     }
-///     fn remove(&mut self, id: u32, rank: u8, seq: u64) -> bool {
-///         self.0.remove(&(rank, seq, id))
+///     fn remove(&mut self, entry: Entry<u8>) -> bool {
+///         self.0.remove(&(entry.rank, entry.seq, entry.id))
 ///     }
 ///     fn last(&self) -> Option<u32> {
 ///         self.0.last().map(|&(_, _, id)| id)
@@ -64,6 +64,20 @@ pub struct By<D, C> {
     discipline: D,
     classifier: C,
 }
+
+/// The classifier of [`By::label`], which gives every item the default rank.
+///
+/// ```
+/// use forebay_queue::{By, Discipline, Unclassified, builder};
+///
+/// /// The name of a line that is served by labels.
+/// type Labelled<T, D> = By<D, Unclassified<T, D>>;
+///
+/// fn line<T, D: Discipline<Rank: Default> + Clone>(discipline: D) -> Labelled<T, D> {
+///     By::label(discipline)
+/// }
+/// ```
+pub type Unclassified<T, D> = fn(&T) -> Result<<D as Discipline>::Rank, UnknownClass>;
 
 /// The order in which a queue serves: [`Fifo`], or [`By`] a discipline.
 ///
@@ -116,8 +130,8 @@ pub struct UnknownClass {
 }
 
 pub(crate) mod sealed {
-    use crate::UnknownClass;
     use crate::core::{Items, Waiting};
+    use crate::{Label, UnknownClass};
 
     /// What a queue needs from its line.
     pub trait Lane<T> {
@@ -137,6 +151,13 @@ pub(crate) mod sealed {
 
         /// Runs code of a user, so never under the lock.
         fn rank(classifier: &Self::Classifier, item: &T) -> Result<Self::Rank, UnknownClass>;
+
+        /// What becomes of a rank by a label.
+        fn relabel(
+            classifier: &Self::Classifier,
+            rank: Self::Rank,
+            label: &Label<'_>,
+        ) -> Result<Self::Rank, UnknownClass>;
     }
 }
 
@@ -156,6 +177,10 @@ impl<T> sealed::Lane<T> for Fifo {
     fn rank(_: &PhantomData<fn(T)>, _: &T) -> Result<(), UnknownClass> {
         Ok(())
     }
+
+    fn relabel(_: &PhantomData<fn(T)>, (): (), _: &Label<'_>) -> Result<(), UnknownClass> {
+        Ok(())
+    }
 }
 
 // === impl By ===
@@ -163,8 +188,9 @@ impl<T> sealed::Lane<T> for Fifo {
 impl<D, C> By<D, C> {
     /// The order of `discipline`, which must be empty, by the ranks that `classifier` gives.
     ///
-    /// The classifier is called once for each item, by its sender and outside of the queue's lock. The queue keeps two
-    /// copies of the discipline: one for the items, one for those who wait for room. Both run under the lock, so a
+    /// The classifier is called once for each item, by its sender and outside of the queue's lock. The queue keeps
+    /// copies of the discipline: one for the items, one for those who wait for room, and one that stays empty and knows
+    /// the names. The first two run under the lock, so a
     /// discipline must not use the queue, and one that panics breaks it.
     ///
     /// Who is next of those who wait for room, and for whom some has come free, stays so until there is enough, also if
@@ -178,6 +204,19 @@ impl<D, C> By<D, C> {
     }
 }
 
+impl<T, D> By<D, Unclassified<T, D>>
+where
+    D: Discipline<Rank: Default> + Clone,
+{
+    /// The order of `discipline`, which must be empty, where senders say of each item [what it is](crate::Outgoing::class),
+    /// and those of which nothing is said have the default rank.
+    ///
+    /// What is said of [`new`](Self::new) holds here, too.
+    pub fn label(discipline: D) -> Self {
+        Self { discipline, classifier: |_| Ok(D::Rank::default()) }
+    }
+}
+
 impl<T, D, C> sealed::Lane<T> for By<D, C>
 where
     D: Discipline + Clone,
@@ -186,15 +225,20 @@ where
     type Rank = D::Rank;
     type Items = Ordered<T, D>;
     type Waiting = ByDiscipline<D>;
-    type Classifier = C;
+    type Classifier = Self;
     const ONLY_RANK: Option<D::Rank> = None;
 
-    fn open(self) -> (Ordered<T, D>, ByDiscipline<D>, C) {
-        (Ordered::new(self.discipline.clone()), ByDiscipline::new(self.discipline), self.classifier)
+    fn open(self) -> (Ordered<T, D>, ByDiscipline<D>, Self) {
+        (Ordered::new(self.discipline.clone()), ByDiscipline::new(self.discipline.clone()), self)
     }
 
-    fn rank(classifier: &C, item: &T) -> Result<D::Rank, UnknownClass> {
-        classifier(item)
+    fn rank(by: &Self, item: &T) -> Result<D::Rank, UnknownClass> {
+        (by.classifier)(item)
+    }
+
+    // Asked of the copy that stays empty, so that nobody waits for the lock.
+    fn relabel(by: &Self, rank: D::Rank, label: &Label<'_>) -> Result<D::Rank, UnknownClass> {
+        by.discipline.relabel(rank, label)
     }
 }
 

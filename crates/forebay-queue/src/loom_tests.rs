@@ -331,7 +331,7 @@ fn loom_heavy_sender_that_gives_up_lets_the_light_one_in() {
 
 #[test]
 fn loom_ranked_senders_for_one_place() {
-    use crate::{By, Discipline, Tick, UnknownClass};
+    use crate::{By, Discipline, Entry, Tick, UnknownClass};
     use std::collections::BTreeSet;
 
     #[derive(Clone, Default)]
@@ -339,17 +339,17 @@ fn loom_ranked_senders_for_one_place() {
 
     impl Discipline for ByRank {
         type Rank = usize;
-        fn insert(&mut self, id: u32, rank: usize, seq: u64, _: Tick) {
-            self.0.insert((rank, seq, id));
+        fn insert(&mut self, entry: Entry<usize>) {
+            self.0.insert((entry.rank, entry.seq, entry.id));
         }
         fn next(&mut self, _: Tick) -> Option<u32> {
             self.0.pop_first().map(|(_, _, id)| id)
         }
-        fn put_back(&mut self, id: u32, rank: usize, seq: u64) {
-            self.0.insert((rank, seq, id));
+        fn put_back(&mut self, entry: Entry<usize>) {
+            self.insert(entry);
         }
-        fn remove(&mut self, id: u32, rank: usize, seq: u64) -> bool {
-            self.0.remove(&(rank, seq, id))
+        fn remove(&mut self, entry: Entry<usize>) -> bool {
+            self.0.remove(&(entry.rank, entry.seq, entry.id))
         }
         fn last(&self) -> Option<u32> {
             self.0.last().map(|&(_, _, id)| id)

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use crate::core::watch;
 use crate::{
-    Level, Line, Pressure, QueueStats, Receiver, SendLine, Sender, SetCapacityError, Stats, Visitor,
+    By, ClassStats, Discipline, Level, Line, Pressure, QueueStats, Receiver, SendLine, Sender,
+    SetCapacityError, Stats, UnknownClass, Visitor,
 };
 
 /// The same for both halves, which share nothing but the queue.
@@ -103,6 +104,26 @@ macro_rules! observe {
             /// What has become of the items so far.
             pub fn stats(&self) -> QueueStats {
                 self.shared.read(|state| state.stats())
+            }
+        }
+
+        impl<T, D, C> $Half<T, By<D, C>>
+        where
+            D: Discipline + Clone,
+            C: Fn(&T) -> Result<D::Rank, UnknownClass>,
+        {
+            /// What has become of the items of each class, in the order of [`Discipline::classes`]; one without a name
+            /// where the discipline has none. Where the discipline uses the time every item that waits is looked at,
+            /// to find the oldest.
+            pub fn class_stats(&self) -> Vec<ClassStats> {
+                self.shared.read(|state| state.held.class_stats())
+            }
+
+            /// Changes the discipline's settings while the queue is in use: weights, shares, bounds. `change` is called
+            /// twice, for the items and for those who wait for room, and under the queue's lock, so it must not use the
+            /// queue, nor take anything out of the discipline.
+            pub fn retune(&self, change: impl FnMut(&mut D)) {
+                self.shared.update(|state| state.retune(change));
             }
         }
 

@@ -1,5 +1,7 @@
 //! What has become of the items.
 
+use std::time::Duration;
+
 /// Counts of a queue, taken together under its lock.
 ///
 /// At any time
@@ -34,6 +36,58 @@ pub struct QueueStats {
     pub dead_lettered: u64,
     /// Items that wait in the queue now or are in a consumer's hands.
     pub held: usize,
+}
+
+/// Counts of one class of a queue that is served [`By`](crate::By) a discipline.
+///
+/// ```
+/// # use std::collections::BTreeSet;
+/// # use forebay_queue::{By, Discipline, Entry, Tick, builder};
+/// # #[derive(Clone, Default)]
+/// # struct ByRank(BTreeSet<(u8, u64, u32)>);
+/// # impl Discipline for ByRank {
+/// #     type Rank = u8;
+/// #     fn insert(&mut self, entry: Entry<u8>) {
+/// #         self.0.insert((entry.rank, entry.seq, entry.id));
+/// #     }
+/// #     fn next(&mut self, _: Tick) -> Option<u32> {
+/// #         self.0.pop_first().map(|(_, _, id)| id)
+/// #     }
+/// #     fn put_back(&mut self, entry: Entry<u8>) {
+/// #         self.insert(entry);
+/// #     }
+/// #     fn remove(&mut self, entry: Entry<u8>) -> bool {
+/// #         self.0.remove(&(entry.rank, entry.seq, entry.id))
+/// #     }
+/// #     fn last(&self) -> Option<u32> {
+/// #         self.0.last().map(|&(_, _, id)| id)
+/// #     }
+/// # }
+/// let by_rank = By::new(ByRank::default(), |rank: &u8| Ok(*rank)); // without classes, all are of one
+/// let (tx, mut rx) = builder().line(by_rank).build();
+/// tx.try_send(2).expect("there is room");
+/// tx.try_send(1).expect("there is room");
+/// rx.try_recv().expect("something is there");
+/// let stats = &tx.class_stats()[0];
+/// assert_eq!((stats.waiting, stats.served), (1, 1));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ClassStats {
+    /// Its name; empty where the discipline has no classes.
+    pub class: String,
+    /// Items that can be taken now.
+    pub waiting: usize,
+    /// How long ago the oldest of those came. `None` without any, and unless the discipline uses the time.
+    pub oldest: Option<Duration>,
+    /// Items handed out. One that came back counts anew.
+    pub served: u64,
+    /// How many of those served out of their turn, so that they would not starve.
+    pub promoted: u64,
+    /// Items dropped from a full queue.
+    pub displaced: u64,
+    /// Items dropped because their time was over.
+    pub expired: u64,
 }
 
 /// Something that can be watched.

@@ -7,7 +7,7 @@ use slab::Slab;
 use super::moment::{self, Moment};
 use super::ordered::Ordered;
 use super::tag::{Parcel, Tag};
-use crate::{Discipline, Receipt};
+use crate::{ClassStats, Discipline, Receipt, Tick};
 
 /// The items that can be taken, in the order of a line.
 ///
@@ -45,8 +45,14 @@ pub trait Items<T, R> {
     /// Has any of them a time to live?
     fn has_mortal(&self) -> bool;
 
-    /// The number of an item that passes from hand to hand without being stored.
-    fn next_number(&mut self) -> u64;
+    /// The place of an item that passes from hand to hand without being stored.
+    fn pass_through(&mut self, rank: R, tag: Tag) -> Place<R>;
+
+    /// One that was taken out was displaced.
+    fn displaced(&mut self, _rank: R) {}
+
+    /// One that was taken out by `pop` is not served.
+    fn unserved(&mut self, _rank: R) {}
 }
 
 /// The items of one queue, guarded by its lock.
@@ -70,8 +76,10 @@ pub struct Taken<T, R> {
 }
 
 /// Where an item belongs, and what goes with it.
-pub(crate) struct Place<R> {
+pub struct Place<R> {
     pub(crate) seq: u64,
+    /// When it came, where a discipline needs the time; otherwise 0.
+    pub(crate) since: Tick,
     pub(crate) attempt: u32,
     pub(crate) rank: R,
     pub(crate) tag: Tag,
@@ -167,6 +175,16 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     pub(crate) fn pop(&mut self) -> Option<Taken<T, R>> {
         let taken = self.items.pop();
         self.lighten(taken)
+    }
+
+    /// Takes who is next, but not to serve it.
+    pub(crate) fn pop_first(&mut self) -> Option<Taken<T, R>>
+    where
+        R: Copy,
+    {
+        let taken = self.pop()?;
+        self.items.unserved(taken.place.rank);
+        Some(taken)
     }
 
     /// Takes who would be next after all others.
@@ -285,6 +303,18 @@ impl<T, D: Discipline> Held<T, Ordered<T, D>, D::Rank> {
             self.put_off.remove(&(due, seq))
         });
         self.lighten(taken)
+    }
+
+    pub(crate) fn class_stats(&self) -> Vec<ClassStats> {
+        self.items.class_stats()
+    }
+
+    /// The rank of the tracked item with this number, wherever it is.
+    pub(crate) fn rank_of(&self, seq: u64) -> Option<D::Rank> {
+        self.items.rank_of(seq).or_else(|| match *self.away.get(&seq)? {
+            Away::PutOff(due) => self.put_off.get(&(due, seq)).map(|returned| returned.place.rank),
+            Away::InHand(key) => self.in_hand.get(key).map(|hand| hand.place.rank),
+        })
     }
 
     /// Gives the tracked item with this number another rank. One that is put off or in hand will have it when it comes

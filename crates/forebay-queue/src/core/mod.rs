@@ -48,7 +48,7 @@ pub(crate) use self::watch::watch;
 use crate::builder::Options;
 use crate::hooks::{Hooks, contain};
 use crate::sync::{self, Mutex, MutexGuard};
-use crate::{End, Line, Receipt, SendLine, Settle, UnknownClass};
+use crate::{End, Label, Line, Receipt, SendLine, Settle, UnknownClass};
 
 /// What all handles of a queue share.
 pub(crate) struct Shared<T, L: Line<T>> {
@@ -169,6 +169,11 @@ impl<T, L: Line<T>> Shared<T, L> {
             Some(rank) => Ok(rank),
             None => L::rank(&self.classifier, item),
         }
+    }
+
+    /// What becomes of a rank by what is said of its item.
+    pub(crate) fn relabel(&self, rank: L::Rank, label: &Label<'_>) -> Result<L::Rank, UnknownClass> {
+        L::relabel(&self.classifier, rank, label)
     }
 
     pub(crate) fn close(&self) {

@@ -2,18 +2,18 @@
 
 use super::moment::Clock;
 use super::waiters::Key;
-use crate::Discipline;
+use crate::{Discipline, Entry, Tick};
 
 /// Orders the senders that wait, by their keys.
 pub trait Waiting<R> {
-    /// `key` joins; `seq` grows from one to the next.
-    fn insert(&mut self, key: Key, rank: R, seq: u64);
+    /// `key` joins; `seq` grows from one to the next. Tells when that was, where it matters.
+    fn insert(&mut self, key: Key, rank: R, seq: u64) -> Tick;
 
     /// Takes out who is next, `first` being who has waited longest.
     fn next(&mut self, first: Key) -> Option<Key>;
 
     /// `key` goes away.
-    fn remove(&mut self, key: Key, rank: R, seq: u64);
+    fn remove(&mut self, key: Key, rank: R, seq: u64, since: Tick);
 }
 
 /// First come, first served. Who came first is known anyway.
@@ -28,13 +28,15 @@ pub struct ByDiscipline<D> {
 // === impl Arrival ===
 
 impl Waiting<()> for Arrival {
-    fn insert(&mut self, _: Key, (): (), _: u64) {}
+    fn insert(&mut self, _: Key, (): (), _: u64) -> Tick {
+        0
+    }
 
     fn next(&mut self, first: Key) -> Option<Key> {
         Some(first)
     }
 
-    fn remove(&mut self, _: Key, (): (), _: u64) {}
+    fn remove(&mut self, _: Key, (): (), _: u64, _: Tick) {}
 }
 
 // === impl ByDiscipline ===
@@ -43,19 +45,26 @@ impl<D: Discipline> ByDiscipline<D> {
     pub(crate) fn new(discipline: D) -> Self {
         Self { clock: Clock::new(discipline.uses_time()), discipline }
     }
+
+    /// For a change of its settings.
+    pub(crate) fn discipline(&mut self) -> &mut D {
+        &mut self.discipline
+    }
 }
 
 impl<D: Discipline> Waiting<D::Rank> for ByDiscipline<D> {
-    fn insert(&mut self, key: Key, rank: D::Rank, seq: u64) {
-        self.discipline.insert(id(key), rank, seq, self.clock.now());
+    fn insert(&mut self, key: Key, rank: D::Rank, seq: u64) -> Tick {
+        let since = self.clock.now();
+        self.discipline.insert(Entry::new(id(key), rank, seq, since));
+        since
     }
 
     fn next(&mut self, _: Key) -> Option<Key> {
         self.discipline.next(self.clock.now()).map(|id| id as Key)
     }
 
-    fn remove(&mut self, key: Key, rank: D::Rank, seq: u64) {
-        self.discipline.remove(id(key), rank, seq);
+    fn remove(&mut self, key: Key, rank: D::Rank, seq: u64, since: Tick) {
+        self.discipline.remove(Entry::new(id(key), rank, seq, since));
     }
 }
 

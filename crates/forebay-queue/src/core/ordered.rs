@@ -1,13 +1,14 @@
 //! The items of a queue that is served by a discipline.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use slab::Slab;
 
 use super::held::{Items, Place, Taken};
 use super::moment::{Clock, Moment};
 use super::tag::Tag;
-use crate::Discipline;
+use crate::{ClassStats, Discipline, Entry};
 
 /// Items in a slab, and a discipline over their keys.
 pub struct Ordered<T, D: Discipline> {
@@ -20,6 +21,17 @@ pub struct Ordered<T, D: Discipline> {
     mortal: BTreeSet<(Moment, u32)>,
     /// Where those are that somebody has a ticket for, by sequence number.
     tracked: BTreeMap<u64, u32>,
+    /// Of each class of the discipline; one if it has none.
+    tallies: Vec<Tally>,
+}
+
+/// What has become of the items of a class.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    waiting: usize,
+    served: u64,
+    displaced: u64,
+    expired: u64,
 }
 
 // === impl Ordered ===
@@ -29,11 +41,42 @@ impl<T, D: Discipline> Ordered<T, D> {
         Self {
             items: Slab::new(),
             clock: Clock::new(discipline.uses_time()),
+            tallies: vec![Tally::default(); discipline.classes().len().max(1)],
             discipline,
             next: 0,
             mortal: BTreeSet::new(),
             tracked: BTreeMap::new(),
         }
+    }
+
+    /// For a change of its settings.
+    pub(crate) fn discipline(&mut self) -> &mut D {
+        &mut self.discipline
+    }
+
+    /// What has become of the items of each class. Looks at every item if the discipline uses the time, to find the
+    /// oldest ones.
+    pub(crate) fn class_stats(&self) -> Vec<ClassStats> {
+        let mut oldest = vec![None; self.tallies.len()];
+        if self.discipline.uses_time() {
+            for (_, Taken { place, .. }) in &self.items {
+                let oldest = &mut oldest[self.discipline.class(place.rank)];
+                *oldest = Some(oldest.map_or(place.since, |since| place.since.min(since)));
+            }
+        }
+        let now = self.clock.now();
+        let names = self.discipline.classes();
+        let each = self.tallies.iter().zip(oldest).enumerate();
+        each.map(|(class, (&Tally { waiting, served, displaced, expired }, oldest))| ClassStats {
+            class: names.get(class).cloned().unwrap_or_default(),
+            waiting,
+            oldest: oldest.map(|since| Duration::from_nanos(now.saturating_sub(since))),
+            served,
+            promoted: self.discipline.promoted(class),
+            displaced,
+            expired,
+        })
+        .collect()
     }
 
     /// Takes out the tracked item with this number, if it can be taken.
@@ -42,22 +85,33 @@ impl<T, D: Discipline> Ordered<T, D> {
         Some(self.remove(id))
     }
 
+    pub(crate) fn rank_of(&self, seq: u64) -> Option<D::Rank> {
+        let &id = self.tracked.get(&seq)?;
+        Some(self.items[id as usize].place.rank)
+    }
+
     /// Gives the tracked item with this number another rank. It keeps its place among its new equals.
     pub(crate) fn rerank(&mut self, seq: u64, rank: D::Rank) -> bool {
         let Some(&id) = self.tracked.get(&seq) else { return false };
         let place = &mut self.items[id as usize].place;
-        self.discipline.remove(id, place.rank, seq);
+        let old = place.entry(id);
+        self.discipline.remove(old);
         place.rank = rank;
-        self.discipline.put_back(id, rank, seq);
+        let new = place.entry(id);
+        self.discipline.put_back(new);
+        self.tally(old.rank).waiting -= 1;
+        self.tally(rank).waiting += 1;
         true
     }
 
     /// Lays an item into the slab. The discipline is not told.
     fn lay_in(&mut self, item: Taken<T, D::Rank>) -> u32 {
-        let (seq, expires, tracked) = (item.place.seq, item.place.tag.expires(), item.place.tag.is_tracked());
+        let Place { seq, rank, ref tag, .. } = item.place;
+        let (expires, tracked) = (tag.expires(), tag.is_tracked());
         let id = as_id(self.items.insert(item));
         self.mortal.extend(expires.map(|expires| (expires, id)));
         self.tracked.extend(tracked.then_some((seq, id)));
+        self.tally(rank).waiting += 1;
         id
     }
 
@@ -70,14 +124,24 @@ impl<T, D: Discipline> Ordered<T, D> {
         if taken.place.tag.is_tracked() {
             self.tracked.remove(&taken.place.seq);
         }
+        self.tally(taken.place.rank).waiting -= 1;
         taken
     }
 
     /// Takes out an item that the discipline did not choose.
     fn remove(&mut self, id: u32) -> Taken<T, D::Rank> {
-        let Place { rank, seq, .. } = self.items[id as usize].place;
-        self.discipline.remove(id, rank, seq);
+        self.discipline.remove(self.items[id as usize].place.entry(id));
         self.take_out(id)
+    }
+
+    fn tally(&mut self, rank: D::Rank) -> &mut Tally {
+        &mut self.tallies[self.discipline.class(rank)]
+    }
+
+    fn next_number(&mut self) -> u64 {
+        let seq = self.next;
+        self.next += 1;
+        seq
     }
 }
 
@@ -87,11 +151,11 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     }
 
     fn push(&mut self, item: T, rank: D::Rank, tag: Tag) {
-        let seq = self.next_number();
+        let (seq, since) = (self.next_number(), self.clock.now());
         // Before anything else, since it is code of a user.
-        self.discipline.insert(as_id(self.items.vacant_key()), rank, seq, self.clock.now());
+        self.discipline.insert(Entry::new(as_id(self.items.vacant_key()), rank, seq, since));
         tag.tell_number(seq);
-        self.lay_in(Taken { item, place: Place { seq, attempt: 1, rank, tag } });
+        self.lay_in(Taken { item, place: Place { seq, since, attempt: 1, rank, tag } });
     }
 
     fn extend(&mut self, items: impl Iterator<Item = T>, rank: D::Rank) {
@@ -100,7 +164,9 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
 
     fn pop(&mut self) -> Option<Taken<T, D::Rank>> {
         let id = self.discipline.next(self.clock.now())?;
-        Some(self.take_out(id))
+        let taken = self.take_out(id);
+        self.tally(taken.place.rank).served += 1;
+        Some(taken)
     }
 
     fn pop_last(&mut self) -> Option<Taken<T, D::Rank>> {
@@ -108,14 +174,22 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     }
 
     fn pop_expired(&mut self, now: Moment) -> Option<Taken<T, D::Rank>> {
-        let &(expires, id) = self.mortal.first()?;
-        (expires <= now).then(|| self.remove(id))
+        let taken = match self.mortal.first() {
+            Some(&(expires, id)) if expires <= now => self.remove(id),
+            _ if self.discipline.gives_up() => {
+                let id = self.discipline.overdue(self.clock.now())?;
+                self.take_out(id)
+            }
+            _ => return None,
+        };
+        self.tally(taken.place.rank).expired += 1;
+        Some(taken)
     }
 
     fn put_back(&mut self, returned: Taken<T, D::Rank>) {
-        let Place { rank, seq, .. } = returned.place;
+        let Place { rank, seq, since, .. } = returned.place;
         let id = self.lay_in(returned);
-        self.discipline.put_back(id, rank, seq);
+        self.discipline.put_back(Entry::new(id, rank, seq, since));
     }
 
     fn newest(&self) -> u64 {
@@ -123,13 +197,26 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     }
 
     fn has_mortal(&self) -> bool {
-        !self.mortal.is_empty()
+        !self.mortal.is_empty() || self.discipline.gives_up() && !self.items.is_empty()
     }
 
-    fn next_number(&mut self) -> u64 {
-        let seq = self.next;
-        self.next += 1;
-        seq
+    fn pass_through(&mut self, rank: D::Rank, tag: Tag) -> Place<D::Rank> {
+        self.tally(rank).served += 1;
+        Place { seq: self.next_number(), since: self.clock.now(), attempt: 1, rank, tag }
+    }
+
+    fn displaced(&mut self, rank: D::Rank) {
+        self.tally(rank).displaced += 1;
+    }
+
+    fn unserved(&mut self, rank: D::Rank) {
+        self.tally(rank).served -= 1;
+    }
+}
+
+impl<R: Copy> Place<R> {
+    fn entry(&self, id: u32) -> Entry<R> {
+        Entry::new(id, self.rank, self.seq, self.since)
     }
 }
 

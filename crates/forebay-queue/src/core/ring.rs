@@ -37,7 +37,14 @@ impl<T> Ring<T> {
     fn taken(&mut self, seq: u64, item: T, tag: Option<Tag>) -> Taken<T, ()> {
         let tag = tag.unwrap_or_default();
         self.mortal -= usize::from(tag.expires().is_some());
-        Taken { item, place: Place { seq, attempt: 1, rank: (), tag } }
+        Taken { item, place: Place { seq, since: 0, attempt: 1, rank: (), tag } }
+    }
+
+    /// The number of who leaves now.
+    fn next_number(&mut self) -> u64 {
+        let seq = self.front;
+        self.front += 1;
+        seq
     }
 
     /// Empty: forgets the tags, and gives back what a burst has needed.
@@ -142,9 +149,7 @@ impl<T> Items<T, ()> for Ring<T> {
         self.mortal > 0
     }
 
-    fn next_number(&mut self) -> u64 {
-        let seq = self.front;
-        self.front += 1;
-        seq
+    fn pass_through(&mut self, (): (), tag: Tag) -> Place<()> {
+        Place { seq: self.next_number(), since: 0, attempt: 1, rank: (), tag }
     }
 }

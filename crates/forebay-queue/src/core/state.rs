@@ -42,14 +42,14 @@ use std::task::Waker;
 pub(crate) use self::short::Short;
 use super::ask::Demand;
 use super::few::Few;
-use super::held::{Held, Items, Place, Taken};
+use super::held::{Held, Items, Taken};
 use super::order::Waiting;
 use super::tag::Parcel;
 use super::waiters::{Key, Turn, Waiters};
 use super::{After, moment};
 use crate::builder::{Options, WhenFull};
 use crate::pressure::Marks;
-use crate::{Line, Pressure, QueueStats, Sent, SetCapacityError};
+use crate::{By, Discipline, Line, Pressure, QueueStats, Sent, SetCapacityError, Tick, UnknownClass};
 
 /// Everything that the queue's lock guards.
 pub(crate) struct State<T, L: Line<T>> {
@@ -105,6 +105,8 @@ struct Ask<T, R> {
     rank: R,
     /// The number of its arrival in the line.
     seq: u64,
+    /// When it came, where the order needs the time.
+    since: Tick,
     what: What<T, R>,
 }
 
@@ -410,8 +412,8 @@ impl<T, L: Line<T>> State<T, L> {
     fn join(&mut self, rank: L::Rank, what: What<T, L::Rank>, waker: Waker) -> Key {
         let seq = self.asked;
         self.asked += 1;
-        let key = self.tx.push_back(Ask { rank, seq, what }, waker);
-        self.order.insert(key, rank, seq);
+        let key = self.tx.push_back(Ask { rank, seq, since: 0, what }, waker);
+        self.tx.what(key).since = self.order.insert(key, rank, seq);
         key
     }
 
@@ -468,7 +470,7 @@ impl<T, L: Line<T>> State<T, L> {
         while one || room < usize::MAX && self.held.weight() - own > room {
             let taken = match self.options.when_full {
                 WhenFull::DropYoungest => self.held.pop_last(),
-                _ => self.held.pop(),
+                _ => self.held.pop_first(),
             };
             // Items that are put off take their places too.
             let Some(taken) = taken.or_else(|| self.held.pop_put_off()) else { break };
@@ -482,6 +484,7 @@ impl<T, L: Line<T>> State<T, L> {
                 }
                 // What is behind it was not enough, and stays: it is the one to go.
                 displaced.into_iter().for_each(|other| self.held.restore(other));
+                self.held.items().displaced(taken.place.rank);
                 self.tally.dropped += 1;
                 return Sent::Displaced(taken.item);
             }
@@ -490,7 +493,11 @@ impl<T, L: Line<T>> State<T, L> {
         }
         newcomer.into_iter().for_each(|parcel| self.held.push(parcel));
         self.tally.dropped += displaced.len() as u64;
-        Sent::after_displacing(displaced.into_iter().map(|taken| taken.item))
+        let items = self.held.items();
+        Sent::after_displacing(displaced.into_iter().map(|taken| {
+            items.displaced(taken.place.rank);
+            taken.item
+        }))
     }
 
     /// At a rendezvous, how many items receivers wait for that nobody is offering (rule 5).
@@ -556,8 +563,8 @@ impl<T, L: Line<T>> State<T, L> {
         if self.next_sender.take_if(|next| *next == key).is_some() {
             return;
         }
-        let &mut Ask { rank, seq, .. } = self.tx.what(key);
-        self.order.remove(key, rank, seq);
+        let &mut Ask { rank, seq, since, .. } = self.tx.what(key);
+        self.order.remove(key, rank, seq, since);
     }
 
     // --- receivers
@@ -705,10 +712,10 @@ impl<T, L: Line<T>> State<T, L> {
             unreachable!("a rendezvous has no places to ask for")
         };
         let Parcel { item, rank, mut tag } = *parcel.take().expect("an offer in the line has its item");
-        let seq = self.held.items().next_number();
         tag.begin();
-        tag.tell_number(seq);
-        Taken { item, place: Place { seq, attempt: 1, rank, tag } }
+        let place = self.held.items().pass_through(rank, tag);
+        place.tag.tell_number(place.seq);
+        Taken { item, place }
     }
 
     /// A receiver's node goes away (rule 3). Gives its waker, to be dropped after the lock is released.
@@ -914,6 +921,18 @@ impl<T, R> Ask<T, R> {
             What::Places { .. } => None,
             What::Offer(parcel) => parcel.map(|parcel| *parcel),
         }
+    }
+}
+
+impl<T, D, C> State<T, By<D, C>>
+where
+    D: Discipline + Clone,
+    C: Fn(&T) -> Result<D::Rank, UnknownClass>,
+{
+    /// Changes the settings of both copies of the discipline: of the items, and of those who wait for room.
+    pub(crate) fn retune(&mut self, mut change: impl FnMut(&mut D)) {
+        change(self.held.items().discipline());
+        change(self.order.discipline());
     }
 }
 

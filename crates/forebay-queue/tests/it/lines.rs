@@ -2,8 +2,8 @@ use std::num::NonZeroUsize;
 use std::task::{Context, Poll, Waker};
 
 use forebay_queue::{
-    By, Delivery, Discipline, Pressure, Receiver, SendError, SendManyError, Sender, Sent, Source, Tick,
-    TryRecvError, TrySendError, UnknownClass, WhenFull, builder,
+    By, Delivery, Discipline, Entry, Pressure, Receiver, SendError, SendManyError, Sender, Sent, Source,
+    Tick, TryRecvError, TrySendError, UnknownClass, WhenFull, builder,
 };
 use forebay_testkit::Driver;
 
@@ -357,8 +357,8 @@ struct Turns {
 impl Discipline for Turns {
     type Rank = u8;
 
-    fn insert(&mut self, id: u32, rank: u8, seq: u64, _: Tick) {
-        self.lanes[usize::from(rank)].insert((seq, id));
+    fn insert(&mut self, entry: Entry<u8>) {
+        self.lanes[usize::from(entry.rank)].insert((entry.seq, entry.id));
     }
 
     fn next(&mut self, _: Tick) -> Option<u32> {
@@ -367,12 +367,12 @@ impl Discipline for Turns {
         self.lanes[lane].pop_first().map(|(_, id)| id)
     }
 
-    fn put_back(&mut self, id: u32, rank: u8, seq: u64) {
-        self.lanes[usize::from(rank)].insert((seq, id));
+    fn put_back(&mut self, entry: Entry<u8>) {
+        self.insert(entry);
     }
 
-    fn remove(&mut self, id: u32, rank: u8, seq: u64) -> bool {
-        self.lanes[usize::from(rank)].remove(&(seq, id))
+    fn remove(&mut self, entry: Entry<u8>) -> bool {
+        self.lanes[usize::from(entry.rank)].remove(&(entry.seq, entry.id))
     }
 
     fn last(&self) -> Option<u32> {
@@ -414,21 +414,21 @@ fn discipline_that_refuses_an_item_by_a_panic_leaves_the_queue_as_it_was() {
     impl Discipline for Fussy {
         type Rank = u8;
 
-        fn insert(&mut self, id: u32, rank: u8, seq: u64, now: Tick) {
-            assert!(rank != 13, "unlucky");
-            self.0.insert(id, rank, seq, now);
+        fn insert(&mut self, entry: Entry<u8>) {
+            assert!(entry.rank != 13, "unlucky");
+            self.0.insert(entry);
         }
 
         fn next(&mut self, now: Tick) -> Option<u32> {
             self.0.next(now)
         }
 
-        fn put_back(&mut self, id: u32, rank: u8, seq: u64) {
-            self.0.put_back(id, rank, seq);
+        fn put_back(&mut self, entry: Entry<u8>) {
+            self.0.put_back(entry);
         }
 
-        fn remove(&mut self, id: u32, rank: u8, seq: u64) -> bool {
-            self.0.remove(id, rank, seq)
+        fn remove(&mut self, entry: Entry<u8>) -> bool {
+            self.0.remove(entry)
         }
 
         fn last(&self) -> Option<u32> {

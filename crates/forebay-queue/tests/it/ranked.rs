@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use forebay_queue::{By, Discipline, Tick, UnknownClass};
+use forebay_queue::{By, Discipline, Entry, Tick, UnknownClass};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ByRank(BTreeSet<(u8, u64, u32)>);
@@ -10,21 +10,21 @@ pub(crate) struct ByRank(BTreeSet<(u8, u64, u32)>);
 impl Discipline for ByRank {
     type Rank = u8;
 
-    fn insert(&mut self, id: u32, rank: u8, seq: u64, _: Tick) {
-        assert!(self.0.insert((rank, seq, id)), "{id} is in use");
+    fn insert(&mut self, entry: Entry<u8>) {
+        assert!(self.0.insert((entry.rank, entry.seq, entry.id)), "{} is in use", entry.id);
     }
 
     fn next(&mut self, _: Tick) -> Option<u32> {
         self.0.pop_first().map(|(_, _, id)| id)
     }
 
-    fn put_back(&mut self, id: u32, rank: u8, seq: u64) {
-        self.insert(id, rank, seq, 0);
+    fn put_back(&mut self, entry: Entry<u8>) {
+        self.insert(entry);
     }
 
-    fn remove(&mut self, id: u32, rank: u8, seq: u64) -> bool {
-        let known = self.0.remove(&(rank, seq, id));
-        assert!(known, "the queue asks for {id} where it is not");
+    fn remove(&mut self, entry: Entry<u8>) -> bool {
+        let known = self.0.remove(&(entry.rank, entry.seq, entry.id));
+        assert!(known, "the queue asks for {} where it is not", entry.id);
         known
     }
 
