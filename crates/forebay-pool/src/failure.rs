@@ -48,7 +48,8 @@ pub enum OnFailure {
     /// The attempts are counted here and not by the source: one that is returned because of the budget, or because
     /// the pool came to its end, begins again with the source's count.
     Retry(Retry),
-    /// It is set aside for a person at its first failure, with the reason.
+    /// It is set aside for a person at its first failure, with the reason: by its source, or where
+    /// [`dead_letters_to`](crate::Builder::dead_letters_to) says.
     DeadLetter,
 }
 

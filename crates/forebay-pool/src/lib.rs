@@ -99,6 +99,8 @@
 //!   the wait grows with the attempt ([`return_backoff`](Builder::return_backoff)), and after
 //!   [`max_attempts`](Builder::max_attempts) the item is **dead-lettered** instead, with a reason that names
 //!   attempts and last end. What was aborted goes back at once and is not dead-lettered for it.
+//! - What is dead-lettered is told to the source, which sets it aside; with [`dead_letters_to`](Builder::dead_letters_to)
+//!   it goes to a sink, and the source is acked when that has it.
 //! - An item that [ran out of its own time](Builder::deadline) is not tried again, since that would be in vain.
 //! - A delivery that the handler moves elsewhere (to another task, into a batch) stays *held* after the handler
 //!   returned, until it is settled there, and the pool does not end before. At the deadline it is ended without its
@@ -172,6 +174,7 @@ mod handler;
 mod hands;
 mod intake;
 mod leases;
+mod letters;
 mod rules;
 mod shared;
 mod supervisor;
@@ -189,6 +192,7 @@ pub use failure::{OnFailure, Retry};
 pub use handle::PoolHandle;
 pub use handler::WorkerId;
 pub use layer::{PoolError, PoolLayer, PoolService};
+pub use letters::DeadLetter;
 pub use limits::LimitedBy;
 pub use order::{Gap, Ordered};
 pub use outcome::{BoxError, IntoOutcome};

@@ -36,6 +36,12 @@ pub enum LimitedBy {
         /// How many workers wait.
         idle: usize,
     },
+    /// What comes out of the pool is not taken as fast as it is made: results in order, those of a stage, or dead
+    /// letters.
+    Sink {
+        /// How many results or dead letters wait to be taken.
+        waiting: usize,
+    },
     /// Workers wait while items are set aside: their keys are busy, or their batch is not complete.
     Keys {
         /// How many items are set aside.
@@ -56,6 +62,8 @@ impl LimitedBy {
         let unready = workers.saturating_sub(busy + idle);
         if stats.paused {
             Self::Pause
+        } else if stats.is_held_up() {
+            Self::Sink { waiting: stats.held_up }
         } else if failing > 0 || (unready > 0 && idle == 0) {
             Self::Handler { workers: unready.max(failing) }
         } else if idle == 0 && busy > 0 {
@@ -85,6 +93,11 @@ impl fmt::Display for LimitedBy {
             ),
             Self::Workers { busy, backlog: None } => write!(f, "limited by workers: all {busy} are busy"),
             Self::Source { idle } => write!(f, "limited by the source: {idle} workers wait for items"),
+            Self::Sink { waiting } => write!(
+                f,
+                "limited by the sink: {waiting} results or dead letters wait to be taken; a faster reader, or more room, \
+                 would help"
+            ),
             Self::Keys { set_aside } => {
                 write!(f, "limited by keys or batches: {set_aside} items are set aside while workers wait")
             }

@@ -9,6 +9,7 @@ use forebay_queue::SourceError;
 use crate::LimitedBy;
 use crate::hands::Tally;
 use crate::intake::StockTally;
+use crate::letters::LetterTally;
 
 /// A pool's counters at one moment.
 ///
@@ -68,6 +69,10 @@ pub struct PoolStats {
     /// How many of those no worker has yet: their key is busy, or their batch not
     /// complete.
     pub set_aside: usize,
+    /// How many results or dead letters wait for room where they go, as far as that holds the pool up: results in
+    /// order and dead letters once there are so many that nothing more is taken, those of a
+    /// [stage](crate::Pipeline) each with its worker.
+    pub held_up: usize,
     /// How many of the failed and returned were aborted at the deadline: in a handler, or moved elsewhere by one.
     pub aborted: u64,
     /// Panics of handlers: in their calls and polls, and in the destructors of the handlers and of their futures.
@@ -84,6 +89,8 @@ pub struct PoolStats {
     /// Deliveries that the source [took back](forebay_queue::Source::poll_lost) before they were settled. Their items
     /// count as returned, or as completed if their handler was done before it could be stopped.
     pub leases_lost: u64,
+    /// Whether nothing more is taken because of those held up.
+    pub(crate) closed_up: bool,
 }
 
 /// What a pool did, from start to end.
@@ -232,6 +239,8 @@ impl PoolStats {
             dead_lettered: 0,
             held: 0,
             set_aside: 0,
+            held_up: 0,
+            closed_up: false,
             aborted: 0,
             panics: 0,
             timed_out: 0,
@@ -288,6 +297,26 @@ impl PoolStats {
         self.cancelled += tally.cancelled;
         self.held += tally.held;
         self.set_aside = tally.held;
+    }
+
+    /// Is it where its results or dead letters go that keeps the pool from doing more?
+    pub(crate) fn is_held_up(&self) -> bool {
+        // Of workers that wait with their results, most must.
+        self.closed_up || (self.held_up > 0 && self.idle == 0 && self.held_up * 2 >= self.busy)
+    }
+
+    /// Those that are on their way, or came back, were counted as dead-lettered when they were sent off.
+    pub(crate) fn add_letters(&mut self, tally: &LetterTally) {
+        let LetterTally { held, returned, failed, full } = *tally;
+        if full {
+            self.held_up += held;
+            self.closed_up = true;
+        }
+        self.dead_lettered -= held as u64 + returned + failed;
+        self.held += held;
+        self.returned += returned;
+        self.failed += failed;
+        self.aborted += returned;
     }
 
     /// Is every item that was taken accounted for?

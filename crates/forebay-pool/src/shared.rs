@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::hands::{Hands, Settlements, Terms};
 use crate::intake::{Command, Intake};
 use crate::leases::{LeaseTally, Leases};
+use crate::letters::Letters;
 use crate::report::EndedBy;
 use crate::resubmit::{Resubmit, ResubmitError};
 use crate::rules::Rules;
@@ -32,6 +33,8 @@ pub(crate) struct Shared<T> {
     pub(crate) settlements: Arc<Settlements>,
     /// Where deliveries are the pool's for a time only.
     pub(crate) leases: Option<Arc<Leases<T>>>,
+    /// Where dead letters go, if not to the source.
+    pub(crate) letters: Option<Arc<Letters<T>>>,
     /// For items that are returned, and for a source or a worker that fails again and again.
     pub(crate) backoff: Backoff,
     pub(crate) phase: watch::Sender<Phase>,
@@ -65,6 +68,7 @@ impl<T: Send + 'static> Shared<T> {
             resubmit,
             settlements,
             leases: None,
+            letters: None,
             phase: watch::Sender::new(Phase::Open),
             clockwork: Clockwork::new(),
             closed: AtomicBool::new(false),
@@ -77,6 +81,12 @@ impl<T: Send + 'static> Shared<T> {
     /// What stands before the source, if that has leases.
     pub(crate) fn with_leases(mut self, leases: Option<Arc<Leases<T>>>) -> Self {
         self.leases = leases;
+        self
+    }
+
+    /// Where dead letters go, if not to the source.
+    pub(crate) fn with_letters(mut self, letters: Option<Arc<Letters<T>>>) -> Self {
+        self.letters = letters;
         self
     }
 
@@ -175,8 +185,8 @@ impl<T: Send + 'static> Shared<T> {
             };
             // Only the supervisor comes here, so the two lists grow alike although no lock is held across both:
             // whoever polls the source has the intake's, and may read the counters.
-            let hands =
-                Arc::new(Hands::new(WorkerId(there), Arc::clone(&self.terms), Arc::clone(&self.settlements)));
+            let hands = Hands::new(WorkerId(there), Arc::clone(&self.terms), Arc::clone(&self.settlements));
+            let hands = Arc::new(hands.with_letters(self.letters.clone()));
             self.intake.add_seat(Arc::clone(&hands));
             self.hands().push(hands);
         }
@@ -217,6 +227,11 @@ impl<T: Send + 'static> Shared<T> {
         all.iter().for_each(|hands| hands.revoke());
     }
 
+    /// What could not be sent goes back.
+    pub(crate) fn close_letters(&self) {
+        self.letters.iter().for_each(|letters| letters.close());
+    }
+
     fn hands(&self) -> MutexGuard<'_, Vec<Arc<Hands<T>>>> {
         self.hands.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -227,7 +242,7 @@ impl<T: Send + 'static> Shared<T> {
 
     /// Is there nothing to wait for once the workers are gone?
     pub(crate) fn is_at_rest(&self) -> bool {
-        // In this order: a settlement is noted before its hands are at rest.
+        // In this order: a settlement is noted, and a letter posted, before its hands are at rest.
         let at_rest =
             self.intake.stock().lock().is_at_rest() && self.hands().iter().all(|hands| hands.is_at_rest());
         let handed_on = self.terms.order.as_ref().is_none_or(|order| order.outstanding() == 0);
@@ -244,6 +259,8 @@ impl<T: Send + 'static> Shared<T> {
         let mut stats = PoolStats::new(workers, self.intake.idle(), self.intake.is_paused(), restarts);
         stats.leases_lost = self.lease_tally().lost;
         stats.backlog = self.resubmit.as_ref().map(Resubmit::backlog);
+        // Before those who count them as dead-lettered when they post them.
+        let letters = self.letters.as_ref().map(|letters| letters.tally());
         // Held while the hands are read, so that an item that changes sides is seen on one.
         let stock = self.intake.stock().lock();
         stats.add_stock(&stock);
@@ -251,6 +268,9 @@ impl<T: Send + 'static> Shared<T> {
             let (tally, held, busy) = hands.account();
             stats.add(&tally, held, busy, index >= workers);
             stats.failing += usize::from(hands.is_failing());
+        }
+        if let Some(letters) = letters {
+            stats.add_letters(&letters);
         }
         stats
     }

@@ -30,6 +30,7 @@ use crate::contain::contain;
 use crate::desk::Desk;
 use crate::hands::Settlements;
 use crate::intake::Outage;
+use crate::letters::Postman;
 use crate::outcome::chain_of;
 use crate::report::EndedBy;
 use crate::scale::{self, ScalePlan};
@@ -45,7 +46,7 @@ pub(crate) struct Supervisor<T: Send + 'static> {
     workers: JoinSet<Result<(), String>>,
     /// Where the workers run, if not as tasks.
     threads: Option<Threads>,
-    /// The task that hands on ordered results, if there are any.
+    /// The tasks that hand on ordered results and dead letters, if there are any.
     outputs: JoinSet<()>,
     /// Who says how many there are to be, if somebody does.
     scaler: Option<Scaler>,
@@ -107,11 +108,15 @@ impl<T: Send + 'static> Supervisor<T> {
         threads: Option<Threads>,
         scale: Option<ScalePlan>,
         hand_on: Option<HandOn>,
+        postman: Option<Postman>,
         orders: watch::Receiver<Order>,
     ) -> Self {
         let mut outputs = JoinSet::new();
         if let Some(hand_on) = hand_on {
             outputs.spawn(hand_on(Arc::clone(&shared.settlements)).in_current_span());
+        }
+        if let Some(postman) = postman {
+            outputs.spawn(postman.in_current_span());
         }
         Self {
             shared,
@@ -147,6 +152,7 @@ impl<T: Send + 'static> Supervisor<T> {
         self.shared.revoke_all();
         // What could be handed on in time was; the output ends here.
         self.outputs.shutdown().await;
+        self.shared.close_letters();
         let source = self.shared.intake.dismiss();
         if let Err(panic) = contain(|| drop(source)) {
             tracing::error!(%panic, "source panicked when it was dropped");
@@ -290,6 +296,7 @@ impl<T: Send + 'static> Drop for Supervisor<T> {
         // After a run nobody is left. Dropped in the middle, it cancels the workers before it says that it did.
         self.shared.cancel_all();
         drop(std::mem::take(&mut self.workers));
+        self.shared.close_letters();
         self.shared.enter(Phase::Closed);
     }
 }

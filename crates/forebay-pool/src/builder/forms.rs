@@ -391,7 +391,12 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         Builder {
             options: self.options,
             input: self.input,
-            handler: Handled { crew: Arc::new(crew), rules: Rules::default(), order: None },
+            handler: Handled {
+                crew: Arc::new(crew),
+                rules: Rules::default(),
+                order: None,
+                dead_letters: None,
+            },
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::hash::{BuildHasher as _, Hash};
 use std::sync::Arc;
 
+use forebay_queue::ItemSink;
 use tokio::time::Instant;
 
 use super::{Builder, Handled, Input};
+use crate::DeadLetter;
 use crate::contain::Contained;
 
 // === impl Builder ===
@@ -64,6 +66,56 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
     pub fn deadline(mut self, of: impl Fn(&T) -> Option<Instant> + Send + Sync + 'static) -> Self {
         let of = Contained::new(of);
         self.handler.rules.deadline_of = Some(Arc::new(move |item| of(item)));
+        self
+    }
+
+    /// Sends what is dead-lettered to `sink`, with the reason: a queue, a [`Tee`](crate::Tee), the
+    /// [producer](crate::Pool::producer) of a pool that sees to it, a store. Without it the source is told and sets it
+    /// aside itself.
+    ///
+    /// The source is told that the item is done when the sink has it, and not before; until then the item is
+    /// [held](crate::PoolStats::held), and the pool does not end. So a letter may come twice, and none is lost:
+    ///
+    /// | the sink | the letter | the pool |
+    /// | --- | --- | --- |
+    /// | takes it | the source is acked | goes on |
+    /// | is full and waits | waits | takes nothing more while 64 letters wait, and says that the [sink limits it](crate::LimitedBy::Sink) |
+    /// | is full and refuses, fails or panics | is kept, and tried again after the pauses of [`return_backoff`](Self::return_backoff) | the same |
+    /// | is closed, or will not take this one (too heavy, of no class) | the source sets it aside, as without a sink, with both reasons | goes on |
+    /// | has not taken it when the pool is aborted or dropped | goes back to the source, with its item | ends |
+    ///
+    /// A sink that panics may have taken what is no longer there: the source is told that it is not done. Letters go out in the
+    /// order in which the items were given up, several at a time where several wait. `sink` is dropped when the pool has
+    /// ended, so its queue ends then, if nobody else sends.
+    ///
+    /// The item must be there after its handler failed, which `start` checks
+    /// ([`CannotSend`](crate::StartError::CannotSend)). Where a handler took it out of its delivery, there is no letter and
+    /// the source is told.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::{OnFailure, Pool};
+    ///
+    /// let (letters, mut to_look_at) = forebay_queue::bounded(100);
+    /// let pool = Pool::builder()
+    ///     .on_failure(OnFailure::DeadLetter) // at the first failure; without it, after `max_attempts`
+    ///     .queue(10)
+    ///     .handler(|line: String| async move { line.parse::<u32>().map(drop) })
+    ///     .keep_copies()
+    ///     .dead_letters_to(letters)
+    ///     .start()?;
+    /// pool.produce("seven".to_owned()).await?;
+    /// assert_eq!(pool.finish().await.dead_lettered, 1);
+    ///
+    /// let letter = to_look_at.recv().await.expect("there is one");
+    /// assert_eq!(letter.item, "seven");
+    /// assert_eq!(letter.reason, "attempt 1: failed: invalid digit found in string");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn dead_letters_to(mut self, sink: impl ItemSink<DeadLetter<T>> + 'static) -> Self {
+        self.handler.dead_letters = Some(Box::new(sink));
         self
     }
 }

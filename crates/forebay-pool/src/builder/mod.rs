@@ -22,6 +22,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_queue::ItemSink;
+
+use crate::DeadLetter;
 use crate::order::Places;
 use crate::rules::Rules;
 use crate::supervisor::HandOn;
@@ -88,6 +91,8 @@ pub struct Handled<T> {
     crew: Arc<dyn Crew<T>>,
     rules: Rules<T>,
     order: Option<Order>,
+    /// Where dead letters go, if not to the source.
+    dead_letters: Option<Box<dyn ItemSink<DeadLetter<T>>>>,
 }
 
 /// What a handler with ordered results brings along.

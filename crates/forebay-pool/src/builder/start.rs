@@ -16,6 +16,7 @@ use crate::contain::contain;
 use crate::hands::{Hands, Settlements, Terms};
 use crate::intake::{BatchLimits, GateLimits, Intake, StockPlan};
 use crate::leases::{Leased, Leases, Losses};
+use crate::letters::{Guarded, Letters, Postman, deliver};
 use crate::pool::Pool;
 use crate::scale::ScalePlan;
 use crate::shared::{MAX_WORKERS, Shared};
@@ -51,6 +52,11 @@ pub enum StartError {
         /// Which policy.
         policy: &'static str,
     },
+    /// The handler takes the item itself, which is gone when it fails, and a dead letter has the item in it.
+    #[error(
+        "dead_letters_to needs the item after its handler failed: use `keep_copies`, or a handler that takes the delivery"
+    )]
+    CannotSend,
     /// Bounds for each key need to know the key of an item.
     #[error("per_key and rate_per_key need to know the key of an item: use `key` after the handler")]
     NoKey,
@@ -102,7 +108,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             prefetch,
             ordered_window,
         } = self.options;
-        let Handled { crew, mut rules, order } = self.handler;
+        let Handled { crew, mut rules, order, dead_letters } = self.handler;
         rules.timeout = timeout;
         let workers = match (&scale, workers) {
             (Some(ScalePlan { bounds, .. }), _) if bounds.is_empty() => return Err(StartError::NoWorkers),
@@ -149,6 +155,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             Some(OnFailure::DeadLetter) if !keeps && !redelivers => {
                 return Err(StartError::CannotRetry { policy: "DeadLetter" });
             }
+            _ if dead_letters.is_some() && !keeps => return Err(StartError::CannotSend),
             _ => {}
         }
         let settlements = Arc::new(Settlements::default());
@@ -157,6 +164,16 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             Some(leases) => Box::new(Leased::new(source, Arc::clone(leases))),
             None => source,
         };
+        let letters =
+            dead_letters.as_ref().map(|_| Arc::new(Letters::new(redelivers, Arc::clone(&settlements))));
+        let source = match &letters {
+            Some(letters) => Box::new(Guarded::new(source, Arc::clone(letters))),
+            None => source,
+        };
+        let postman = letters
+            .clone()
+            .zip(dead_letters)
+            .map(|(letters, sink)| -> Postman { Box::pin(deliver(letters, sink, backoff)) });
         let terms = Arc::new(Terms {
             redelivers,
             max_attempts,
@@ -168,7 +185,8 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             losses: leases.clone().map(|leases| -> Arc<dyn Losses> { leases }),
         });
         let hands: Vec<_> = (0..workers)
-            .map(|index| Arc::new(Hands::new(WorkerId(index), Arc::clone(&terms), Arc::clone(&settlements))))
+            .map(|index| Hands::new(WorkerId(index), Arc::clone(&terms), Arc::clone(&settlements)))
+            .map(|hands| Arc::new(hands.with_letters(letters.clone())))
             .collect();
         let gate = (per_key.is_some() || rate_per_key.is_some()).then(|| GateLimits {
             at_once: per_key.unwrap_or(usize::MAX),
@@ -190,12 +208,14 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             order: places.clone().map(|places| (places, ordered_window.unwrap_or(256))),
         };
         let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements), plan);
+        let intake = intake.with_letters(letters.clone());
         let shared = Shared::new(intake, hands, terms, rules, resubmit, settlements, undelivered);
-        let shared = Arc::new(shared.with_leases(leases));
+        let shared = Arc::new(shared.with_leases(leases).with_letters(letters));
 
         let threads = cpu.then(|| Threads::new(runtime.clone()));
         let (orders, received) = watch::channel(Order::Run);
-        let supervisor = Supervisor::new(Arc::clone(&shared), crew, threads, scale, hand_on, received);
+        let supervisor =
+            Supervisor::new(Arc::clone(&shared), crew, threads, scale, hand_on, postman, received);
         let supervisor = runtime.spawn(supervisor.run().in_current_span());
         tracing::debug!(workers, "pool started");
         Ok(Pool::new(shared, supervisor, orders, producer))

@@ -8,6 +8,7 @@ use forebay_queue::{Delivery, End, Headers, Receipt, Settle};
 use super::terms::{Rest, Terms};
 use crate::contain::contain;
 use crate::intake::KeyHash;
+use crate::letters::Letters;
 
 /// A delivery that is out of our hands.
 pub(super) struct Lent<T> {
@@ -123,6 +124,22 @@ impl<T> Back<T> {
 impl<T> Settlement<T> {
     pub(super) fn is_ack(&self) -> bool {
         matches!(self.end, End::Ack)
+    }
+
+    /// Sends it off instead, if it is a dead letter that can be sent. `Some`: it is not, and the source is to be told.
+    pub(super) fn post(self, letters: &Letters<T>) -> Option<Self> {
+        let Self { back, end, discard } = self;
+        let End::DeadLetter { reason } = end else { return Some(Self { back, end, discard }) };
+        let attempt = back.attempt();
+        let delivery = match back {
+            // The value is with somebody else, or gone.
+            Back::Lent(lent, None) => {
+                return Some(Self { back: Back::Lent(lent, None), end: End::DeadLetter { reason }, discard });
+            }
+            back => back.into_delivery().with_attempt(attempt),
+        };
+        let (delivery, reason) = letters.post(delivery, reason).err()?;
+        Some(Self { back: Back::Kept(delivery), end: End::DeadLetter { reason }, discard })
     }
 
     /// Tells the source. Runs its code, and the item's destructor.

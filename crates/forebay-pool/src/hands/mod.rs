@@ -33,6 +33,7 @@ use tokio::time::Instant;
 
 use crate::contain::contain;
 use crate::intake::KeyHash;
+use crate::letters::Letters;
 use crate::{OnFailure, WorkerId};
 
 use self::back::Settlement;
@@ -53,6 +54,8 @@ pub(crate) struct Hands<T> {
     failing: AtomicBool,
     /// The next item is to be timed. Written by the worker, read by who gives to it.
     timed: AtomicBool,
+    /// Where dead letters go, if not to the source.
+    letters: Option<Arc<Letters<T>>>,
     ledger: Mutex<Ledger<T>>,
 }
 
@@ -73,8 +76,15 @@ impl<T> Hands<T> {
             runs: Arc::default(),
             failing: AtomicBool::new(false),
             timed: AtomicBool::new(true),
+            letters: None,
             ledger: Mutex::new(Ledger::new()),
         }
+    }
+
+    /// Says where dead letters go.
+    pub(crate) fn with_letters(mut self, letters: Option<Arc<Letters<T>>>) -> Self {
+        self.letters = letters;
+        self
     }
 
     pub(crate) fn id(&self) -> WorkerId {
@@ -415,6 +425,14 @@ impl<T> Hands<T> {
     /// Tells the source how an item ended. `true`: this is the first since the source was last polled for it, so it
     /// is the caller who must see that it is polled again.
     fn tell_source(&self, settlement: Settlement<T>) -> bool {
+        let settlement = match &self.letters {
+            Some(letters) => match settlement.post(letters) {
+                // The postman tells the source, and rings when he did.
+                None => return false,
+                Some(settlement) => settlement,
+            },
+            None => settlement,
+        };
         let is_ack = self.terms.redelivers && settlement.is_ack();
         if let Err(panic) = contain(|| settlement.tell()) {
             self.report_settling(&panic);

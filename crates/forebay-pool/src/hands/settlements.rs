@@ -53,7 +53,7 @@ impl Settlements {
     }
 
     /// Counts an ack that the source has to confirm.
-    pub(super) fn note_ack(&self) {
+    pub(crate) fn note_ack(&self) {
         self.acks.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -51,6 +51,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::hands::{Hands, Settlements};
+use crate::letters::Letters;
 
 use self::state::{Afterwards, Gauges, Pause, State};
 
@@ -64,6 +65,8 @@ pub(crate) struct Intake<T> {
     settlements: Arc<Settlements>,
     gauges: Arc<Gauges>,
     stock: Arc<StockAccount>,
+    /// Where dead letters go, if not to the source.
+    letters: Option<Arc<Letters<T>>>,
     /// How many wait for the pool to be idle.
     idle_watchers: AtomicUsize,
     /// Rung when it may have become so, if somebody waits for it.
@@ -108,6 +111,7 @@ impl<T: Send + 'static> Intake<T> {
         Self {
             settlements,
             gauges: Arc::clone(&gauges),
+            letters: None,
             idle_watchers: AtomicUsize::new(0),
             idle_bell: Notify::new(),
             holder: AtomicUsize::new(0),
@@ -116,6 +120,12 @@ impl<T: Send + 'static> Intake<T> {
             state: Mutex::new(State::new(source, hands, gauges, plan.into_stock(Arc::clone(&stock)))),
             stock,
         }
+    }
+
+    /// Says where dead letters go.
+    pub(crate) fn with_letters(mut self, letters: Option<Arc<Letters<T>>>) -> Self {
+        self.letters = letters;
+        self
     }
 
     /// Waits until nothing is in anybody's hands, and neither the source nor `nothing_waits` knows of anything.
@@ -127,7 +137,7 @@ impl<T: Send + 'static> Intake<T> {
             rung.as_mut().enable();
             // Asked from inside a poll it is not idle, and will be told so when that is over.
             let idle = |state: &mut State<T>, afterwards: &mut Afterwards<T>| {
-                state.is_idle(afterwards) && nothing_waits()
+                state.is_idle(afterwards) && nothing_waits() && self.is_posted()
             };
             if !self.is_held_here() && self.with(idle) {
                 return;
@@ -321,9 +331,14 @@ impl<T: Send + 'static> Intake<T> {
         self.lock().unconfirmed(&self.settlements)
     }
 
-    /// Is there nothing to wait for: has the source confirmed all, or will it never?
+    /// Is there nothing to wait for: is no dead letter on its way, and has the source confirmed all, or will it never?
     pub(crate) fn is_done_settling(&self) -> bool {
-        self.lock().is_done_settling(&self.settlements)
+        self.is_posted() && self.lock().is_done_settling(&self.settlements)
+    }
+
+    /// Is no dead letter on its way?
+    fn is_posted(&self) -> bool {
+        self.letters.as_ref().is_none_or(|letters| letters.held() == 0)
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -373,7 +388,7 @@ impl<T: Send + 'static> Intake<T> {
         if afterwards.is_nothing() {
             return result;
         }
-        let told = afterwards.run();
+        let told = afterwards.run(self.letters.as_deref());
         if told > 0 {
             self.settlements.note();
             // After that, so that who sees everything at rest sees the note.

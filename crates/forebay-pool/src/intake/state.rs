@@ -14,6 +14,7 @@ use super::gate::KeyHash;
 use super::stock::Stock;
 use crate::contain::contain;
 use crate::hands::{Given, Hands, Settlements};
+use crate::letters::Letters;
 
 /// How many items without a key may be met in one section of the lock.
 const KEYLESS: usize = 64;
@@ -653,7 +654,7 @@ impl<T> Afterwards<T> {
     }
 
     /// The lock is released. Returns of how many ends the source was told.
-    pub(super) fn run(self) -> usize {
+    pub(super) fn run(self, letters: Option<&Letters<T>>) -> usize {
         self.wakers.into_iter().for_each(Waker::wake);
         for (hands, key) in self.cancelled {
             hands.cancel(key);
@@ -671,7 +672,15 @@ impl<T> Afterwards<T> {
             let settled = contain(|| match end {
                 End::Ack => delivery.ack(),
                 End::Nack { after } => delivery.nack(after),
-                End::DeadLetter { reason } => delivery.dead_letter(reason),
+                End::DeadLetter { reason } => {
+                    let unsent = match letters {
+                        Some(letters) => letters.post(delivery, reason),
+                        None => Err((delivery, reason)),
+                    };
+                    if let Err((delivery, reason)) = unsent {
+                        delivery.dead_letter(reason);
+                    }
+                }
             });
             if let Err(panic) = settled {
                 tracing::error!(%panic, "source panicked while an item was settled");

@@ -53,6 +53,9 @@ mod ordered;
 /// Items that come back: backoff, attempts, deliveries that are moved elsewhere.
 mod returning;
 
+/// Dead letters that go to a sink, and every answer that it may give.
+mod dead_letters;
+
 /// Panics in every place where code that is not the pool's own runs.
 mod panics;
 
