@@ -15,6 +15,7 @@ mod mutants;
 mod sanitize;
 mod sheet;
 mod shell;
+mod simulate;
 mod test;
 mod tools;
 mod workspace;
@@ -37,6 +38,7 @@ enum Xtask {
     Mutants(mutants::Mutants),
     Bench(bench::Bench),
     Sheet(sheet::Sheet),
+    Simulate(simulate::Simulate),
     Tools(tools::Tools),
 }
 
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Xtask::Mutants(command) => command.run(),
         Xtask::Bench(command) => command.run(),
         Xtask::Sheet(command) => command.run(),
+        Xtask::Simulate(command) => command.run(),
         Xtask::Tools(command) => command.run(),
         Xtask::Ci(command) => command.run(),
     };

@@ -160,6 +160,11 @@ impl Client {
         Self::new(Some(Box::new(limit)), None)
     }
 
+    /// Like [`limited`](Self::limited), by a limit whose kind is known only when it runs.
+    pub fn boxed(limit: Box<dyn Limit>) -> Self {
+        Self::new(Some(limit), None)
+    }
+
     /// A client that always wants more, as often as the pace says.
     pub fn paced(pace: impl Pace + 'static) -> Self {
         Self::new(None, Some(Box::new(pace)))

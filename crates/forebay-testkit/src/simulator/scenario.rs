@@ -5,14 +5,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use forebay_queue::{Limit, Sample, Tick};
+use forebay_queue::Limit;
 
 use super::{Client, Record, Server, Simulation, Takes};
 
 /// A situation that limits are compared in.
 ///
-/// If nothing else is said, one client wants as much as it may of a server with 48 slots, each call takes 100 ms,
-/// exponentially distributed, as many again may wait, and the rest is refused; for a minute.
+/// If nothing else is said, one client wants as much as it may of a server with 48 slots that is 10 ms away; each call
+/// takes 90 ms, exponentially distributed, as many again may wait, and the rest is refused; for a minute.
 ///
 /// ```
 /// use forebay_testkit::simulator::Scenario;
@@ -54,10 +54,8 @@ pub enum Scenario {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownScenario(String);
 
-/// A limit of any kind.
-struct Boxed(Box<dyn Limit>);
-
-const MEAN: Duration = Duration::from_millis(100);
+const AWAY: Duration = Duration::from_millis(10);
+const MEAN: Duration = Duration::from_millis(90);
 
 // === impl Scenario ===
 
@@ -94,10 +92,10 @@ impl Scenario {
     pub fn run(self, seed: u64, limit: &mut dyn FnMut() -> Box<dyn Limit>) -> Record {
         let second = Duration::from_secs(1);
         let takes = |factor: f64| Takes::Exponential(MEAN.mul_f64(factor));
-        let usual = Server::new(takes(1.0)).slots(48).line(48);
+        let usual = Server::new(takes(1.0)).away(AWAY).slots(48).line(48);
         let mut clients = |number: usize, server: Server| {
             (0..number).fold(Simulation::new(server, seed), |simulation, _| {
-                simulation.client(Client::limited(Boxed(limit())))
+                simulation.client(Client::boxed(limit()))
             })
         };
         let simulation = match self {
@@ -122,7 +120,7 @@ impl Scenario {
                 return clients(1000, usual.slots(2000).line(2000)).run(10 * second);
             }
             Self::TimeoutsOnly => {
-                let client = Client::limited(Boxed(limit())).timeout(second / 2);
+                let client = Client::boxed(limit()).timeout(second / 2);
                 Simulation::new(usual.line(usize::MAX), seed)
                     .client(client)
                     .change(20 * second, move |server| server.takes(Takes::Fixed(second)))
@@ -158,19 +156,3 @@ impl fmt::Display for UnknownScenario {
 }
 
 impl Error for UnknownScenario {}
-
-// === impl Boxed ===
-
-impl Limit for Boxed {
-    fn seats(&self) -> usize {
-        self.0.seats()
-    }
-
-    fn started(&mut self, in_flight: usize) {
-        self.0.started(in_flight);
-    }
-
-    fn update(&mut self, sample: &Sample, now: Tick) {
-        self.0.update(sample, now);
-    }
-}

@@ -151,9 +151,17 @@ fn every_scenario_is_found_by_its_name_and_runs() {
         let mut limits = 0;
         let record = scenario.run(1, &mut || {
             limits += 1;
-            Box::new(Sawtooth(1))
+            Box::new(Sawtooth(20))
         });
         assert_eq!(record.clients.len(), limits);
         assert!(record.goodput(Duration::ZERO, record.ended) > 0.0, "{scenario}");
     }
+}
+
+#[test]
+#[should_panic(expected = "calls without end start at 0 ns")]
+fn a_loop_in_which_no_time_passes_is_given_up() {
+    let server = Server::new(Takes::Fixed(MS)).slots(1).line(0);
+    let client = || Client::limited(Sawtooth(1));
+    Simulation::new(server, 1).client(client()).client(client()).run(SECOND);
 }

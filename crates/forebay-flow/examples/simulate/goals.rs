@@ -1,0 +1,197 @@
+//! What is aimed at, and how it is measured.
+
+use std::time::Duration;
+
+use forebay_flow::Limit;
+use forebay_testkit::simulator::{Client, Record, Server, Simulation, Takes};
+
+use crate::policies::Policy;
+
+/// A server that is not quite the one that somebody had in mind: each of its parameters as a factor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Off {
+    pub(crate) slots: f64,
+    pub(crate) service: f64,
+    pub(crate) line: f64,
+    pub(crate) away: f64,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    Goodput,
+    Latency,
+    Halved,
+    Doubled,
+    Fairness,
+}
+
+/// Which values are good enough.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// What many runs gave.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Outcome {
+    pub(crate) median: f64,
+    pub(crate) worst: f64,
+}
+
+const SLOTS: f64 = 48.0;
+const SERVICE: Duration = Duration::from_millis(90);
+const AWAY: Duration = Duration::from_millis(10);
+/// Round trips until a limit is expected to have settled.
+const SETTLED: u32 = 200;
+/// Round trips that are looked at.
+const LOOKED_AT: u32 = 400;
+
+// === impl Off ===
+
+impl Off {
+    pub(crate) const NOTHING: Self = Self { slots: 1.0, service: 1.0, line: 1.0, away: 1.0 };
+
+    /// Not at all, and 30 % less and more of each.
+    pub(crate) fn each() -> Vec<Self> {
+        let mut each = vec![Self::NOTHING];
+        for factor in [0.7, 1.3] {
+            each.push(Self { slots: factor, ..Self::NOTHING });
+            each.push(Self { service: factor, ..Self::NOTHING });
+            each.push(Self { line: factor, ..Self::NOTHING });
+            each.push(Self { away: factor, ..Self::NOTHING });
+        }
+        each
+    }
+
+    fn slots(self, of: f64) -> usize {
+        (of * self.slots).round() as usize
+    }
+
+    fn service(self) -> Duration {
+        SERVICE.mul_f64(self.service)
+    }
+
+    fn away(self) -> Duration {
+        AWAY.mul_f64(self.away)
+    }
+
+    /// The mean round trip without load.
+    fn no_load(self) -> Duration {
+        self.service() + self.away()
+    }
+
+    /// How many calls in flight keep so many slots busy without anybody in the line.
+    fn knee(self, slots: usize) -> f64 {
+        slots as f64 * self.no_load().as_secs_f64() / self.service().as_secs_f64()
+    }
+
+    /// As many wait as are served, unless the line is off; what is beyond is refused.
+    fn server(self, slots: usize) -> Server {
+        let line = (slots as f64 * self.line) as usize;
+        Server::new(Takes::Exponential(self.service())).away(self.away()).slots(slots).line(line)
+    }
+}
+
+// === impl Goal ===
+
+impl Goal {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Goodput, Self::Latency, Self::Halved, Self::Doubled, Self::Fairness];
+
+    pub(crate) fn says(self) -> &'static str {
+        match self {
+            Self::Goodput => "goodput, of the knee's",
+            Self::Latency => "latency, in round trips without load",
+            Self::Halved => "capacity halved: followed within, in round trips",
+            Self::Doubled => "capacity doubled: 90 % of it in use within, in round trips",
+            Self::Fairness => "ten clients: Jain's index",
+        }
+    }
+
+    /// What is asked of a policy; of others it is only told.
+    pub(crate) fn bound(self, policy: Policy) -> Option<Bound> {
+        let by_latency = matches!(policy, Policy::Gradient2 | Policy::Vegas);
+        match self {
+            Self::Goodput if by_latency => Some(Bound::AtLeast(0.95)),
+            Self::Latency if by_latency => Some(Bound::AtMost(1.3)),
+            Self::Halved if by_latency => Some(Bound::AtMost(10.0)),
+            Self::Doubled if by_latency => Some(Bound::AtMost(30.0)),
+            Self::Fairness if policy == Policy::Aimd => Some(Bound::AtLeast(0.95)),
+            _ => None,
+        }
+    }
+
+    fn is_better_if_less(self) -> bool {
+        matches!(self, Self::Latency | Self::Halved | Self::Doubled)
+    }
+
+    /// One run of it.
+    pub(crate) fn measure(self, off: Off, seed: u64, limit: &mut dyn FnMut() -> Box<dyn Limit>) -> f64 {
+        let round_trip = off.no_load();
+        let mut simulation = |clients: usize, slots: usize| {
+            (0..clients).fold(Simulation::new(off.server(slots), seed).slice(round_trip), |simulation, _| {
+                simulation.client(Client::boxed(limit()))
+            })
+        };
+        let settled = SETTLED * round_trip;
+        let end = settled + LOOKED_AT * round_trip;
+        let slots = off.slots(SLOTS);
+        match self {
+            Self::Goodput => {
+                let record = simulation(1, slots).run(end);
+                record.goodput(settled, end) * off.service().as_secs_f64() / slots as f64
+            }
+            Self::Latency => {
+                let record = simulation(1, slots).run(end);
+                record.latency(settled, end).as_secs_f64() / round_trip.as_secs_f64()
+            }
+            Self::Halved => {
+                let halved = slots / 2;
+                let record =
+                    simulation(1, slots).change(settled, move |server| server.slots(halved)).run(end);
+                // As near to it as the latency allows.
+                let most = (off.knee(halved) * 1.3) as usize;
+                first_after(&record, settled, |in_flight| in_flight <= most)
+            }
+            Self::Doubled => {
+                let doubled = slots * 2;
+                let record =
+                    simulation(1, slots).change(settled, move |server| server.slots(doubled)).run(end);
+                let least = (off.knee(doubled) * 0.9).ceil() as usize;
+                first_after(&record, settled, |in_flight| in_flight >= least)
+            }
+            Self::Fairness => simulation(10, off.slots(200.0)).run(end).fairness(settled, end),
+        }
+    }
+
+    /// The middle and the worst of all those runs.
+    pub(crate) fn outcome(self, policy: Policy, offs: &[Off], seeds: std::ops::Range<u64>) -> Outcome {
+        let mut values: Vec<f64> = seeds
+            .flat_map(|seed| offs.iter().map(move |&off| (off, seed)))
+            .map(|(off, seed)| self.measure(off, seed, &mut || policy.limit()))
+            .collect();
+        values.sort_by(f64::total_cmp);
+        let worst = if self.is_better_if_less() { values.len() - 1 } else { 0 };
+        Outcome { median: values[values.len() / 2], worst: values[worst] }
+    }
+}
+
+/// After how many slices behind that time the calls in flight were so; as many as there were if never.
+fn first_after(record: &Record, time: Duration, is_so: impl Fn(usize) -> bool) -> f64 {
+    let behind = (time.as_nanos() / record.every.as_nanos()) as usize;
+    let slices = &record.slices[behind..];
+    slices.iter().position(|slice| is_so(slice.in_flight)).map_or(slices.len(), |before| before + 1) as f64
+}
+
+// === impl Bound ===
+
+impl Bound {
+    pub(crate) fn holds(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(least) => value >= least,
+            Self::AtMost(most) => value <= most,
+        }
+    }
+}
