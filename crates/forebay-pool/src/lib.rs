@@ -142,7 +142,8 @@
 //! - **Dropping** the handle aborts the pool: its tasks are cancelled, each at its handler's next await.
 //!   [`Pool::finish`] and [`Pool::shutdown`] return when no task is left.
 //!
-//! How it is doing is in [`Pool::stats`], which also says [who limits it](PoolStats::limited_by), and in
+//! How it is doing is in [`Pool::stats`], which also says [how busy](PoolStats::busy_share) its workers were and
+//! [who limits it](PoolStats::limited_by), and in
 //! [`Pool::timings`]; a [policy](Builder::scale) may act on it.
 //! State changes are `tracing` events at `debug`, failed items and lost leases at `warn`, panics at `error`. Workers
 //! keep the span in which the pool was started.
@@ -172,9 +173,11 @@ mod contain;
 mod desk;
 mod handler;
 mod hands;
+mod held_up;
 mod intake;
 mod leases;
 mod letters;
+mod presence;
 mod rules;
 mod shared;
 mod supervisor;

@@ -64,6 +64,9 @@ impl LimitedBy {
             Self::Pause
         } else if stats.is_held_up() {
             Self::Sink { waiting: stats.held_up }
+        } else if stats.present.is_zero() && busy == 0 && failing == 0 {
+            // They are on their way to their first item.
+            Self::Idle
         } else if failing > 0 || (unready > 0 && idle == 0) {
             Self::Handler { workers: unready.max(failing) }
         } else if idle == 0 && busy > 0 {

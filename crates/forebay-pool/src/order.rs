@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 
 use crate::contain::contain;
 use crate::hands::{Became, Settlements};
+use crate::held_up;
 
 /// What is handed on for each item, in the order in which the items came; see
 /// [`handler_ordered`](crate::Builder::handler_ordered).
@@ -74,6 +75,12 @@ pub(crate) trait Places: Send + Sync + fmt::Debug {
     /// How many places there are whose items were not handed on.
     fn outstanding(&self) -> usize;
 
+    /// From so many places on nothing more is taken.
+    fn bound(&self, window: usize);
+
+    /// Is nothing more taken because a result waits to be taken?
+    fn is_held_up(&self) -> bool;
+
     /// How many were to be handed on, and could not be.
     fn unsent(&self) -> u64;
 }
@@ -83,6 +90,10 @@ pub(crate) struct Book<R> {
     row: Mutex<Row<R>>,
     outstanding: AtomicUsize,
     unsent: AtomicU64,
+    /// 1 while the reader is waited for.
+    waiting: AtomicUsize,
+    /// From how many places on nothing more is taken.
+    window: AtomicUsize,
     /// Rung when the first place may be ready.
     ready: Notify,
 }
@@ -157,6 +168,8 @@ impl<R> Book<R> {
             row: Mutex::new(Row { first: 0, places: VecDeque::new() }),
             outstanding: AtomicUsize::new(0),
             unsent: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            window: AtomicUsize::new(usize::MAX),
             ready: Notify::new(),
         }
     }
@@ -184,7 +197,7 @@ impl<R> Book<R> {
                 self.ready.notified().await;
                 continue;
             };
-            match output.send(ordered).await {
+            match held_up::counted(&self.waiting, output.send(ordered)).await {
                 Ok(sent) => drop_contained(sent),
                 Err(refused) => {
                     if self.unsent.fetch_add(1, Ordering::AcqRel) == 0 {
@@ -215,6 +228,14 @@ impl<R: Send> Places for Book<R> {
 
     fn outstanding(&self) -> usize {
         self.outstanding.load(Ordering::Acquire)
+    }
+
+    fn bound(&self, window: usize) {
+        self.window.store(window, Ordering::Relaxed);
+    }
+
+    fn is_held_up(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0 && self.outstanding() >= self.window.load(Ordering::Relaxed)
     }
 
     fn unsent(&self) -> u64 {

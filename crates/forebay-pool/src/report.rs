@@ -89,6 +89,10 @@ pub struct PoolStats {
     /// Deliveries that the source [took back](forebay_queue::Source::poll_lost) before they were settled. Their items
     /// count as returned, or as completed if their handler was done before it could be stopped.
     pub leases_lost: u64,
+    /// How long workers were there, all together.
+    pub present: Duration,
+    /// How long of that they had an item in hand; [`busy_share`](Self::busy_share) is the quotient.
+    pub worked: Duration,
     /// Whether nothing more is taken because of those held up.
     pub(crate) closed_up: bool,
 }
@@ -240,6 +244,8 @@ impl PoolStats {
             held: 0,
             set_aside: 0,
             held_up: 0,
+            present: Duration::ZERO,
+            worked: Duration::ZERO,
             closed_up: false,
             aborted: 0,
             panics: 0,
@@ -299,6 +305,48 @@ impl PoolStats {
         self.set_aside = tally.held;
     }
 
+    /// Nothing more is taken because of so many that are held up.
+    pub(crate) fn hold_up(&mut self, held_up: usize) {
+        self.held_up += held_up;
+        self.closed_up = true;
+    }
+
+    pub(crate) fn add_presence(&mut self, (present, worked): (Duration, Duration)) {
+        self.present += present;
+        self.worked += worked;
+    }
+
+    /// Which part of their time workers had an item in hand, since the pool was started: 0 to 1. Those that wait with an
+    /// item, for its result to be taken or to try it again, are busy with it.
+    ///
+    /// It needs no clock for each item: what is measured is how long workers wait.
+    pub fn busy_share(&self) -> f64 {
+        share(self.worked, self.present)
+    }
+
+    /// The same since `earlier`, an older reading of the same pool: how it is doing now.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use forebay_pool::Pool;
+    /// use tokio::time::sleep;
+    ///
+    /// let pool = Pool::builder().workers(2).queue(8).handler(|secs| sleep(Duration::from_secs(secs))).start()?;
+    /// sleep(Duration::from_secs(10)).await; // nothing to do
+    /// let before = pool.stats();
+    /// pool.produce(5).await?;
+    /// sleep(Duration::from_secs(10)).await; // one of two workers is busy half of the time
+    /// let now = pool.stats();
+    /// assert_eq!((now.busy_share(), now.busy_share_since(&before)), (0.125, 0.25));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn busy_share_since(&self, earlier: &Self) -> f64 {
+        share(self.worked.saturating_sub(earlier.worked), self.present.saturating_sub(earlier.present))
+    }
+
     /// Is it where its results or dead letters go that keeps the pool from doing more?
     pub(crate) fn is_held_up(&self) -> bool {
         // Of workers that wait with their results, most must.
@@ -309,8 +357,7 @@ impl PoolStats {
     pub(crate) fn add_letters(&mut self, tally: &LetterTally) {
         let LetterTally { held, returned, failed, full } = *tally;
         if full {
-            self.held_up += held;
-            self.closed_up = true;
+            self.hold_up(held);
         }
         self.dead_lettered -= held as u64 + returned + failed;
         self.held += held;
@@ -389,4 +436,8 @@ impl fmt::Display for EndedBy {
             Self::Runtime => f.write_str("runtime went away"),
         }
     }
+}
+
+fn share(part: Duration, whole: Duration) -> f64 {
+    if whole.is_zero() { 0.0 } else { (part.as_secs_f64() / whole.as_secs_f64()).min(1.0) }
 }

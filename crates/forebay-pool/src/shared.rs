@@ -268,6 +268,10 @@ impl<T: Send + 'static> Shared<T> {
             let (tally, held, busy) = hands.account();
             stats.add(&tally, held, busy, index >= workers);
             stats.failing += usize::from(hands.is_failing());
+            stats.add_presence(hands.presence().read());
+        }
+        if let Some(order) = self.terms.order.as_ref().filter(|order| order.is_held_up()) {
+            stats.hold_up(order.outstanding());
         }
         if let Some(letters) = letters {
             stats.add_letters(&letters);

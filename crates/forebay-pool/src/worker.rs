@@ -267,6 +267,7 @@ impl<T: Send + 'static> Seated<'_, T> {
 
 impl<T: Send + 'static> Drop for Seated<'_, T> {
     fn drop(&mut self) {
+        self.desk.hands.presence().go();
         self.desk.shared.intake.leave(self.desk.seat());
         self.desk.hands.set_failing(false);
         self.desk.hands.abandon();
@@ -315,6 +316,7 @@ impl<T: Send + 'static, H: Handle<T>> Drop for Bench<'_, T, H> {
 async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk<T>) {
     let seated = Seated { desk: &desk };
     let Desk { shared, hands } = &desk;
+    hands.presence().come();
     let id = hands.id();
     let mut running = pin!(None);
     // In a row: makers that panicked, and services that failed before they were ready.
@@ -325,7 +327,12 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
     while again.is_some() || !shared.intake.is_over_for(desk.seat()) {
         if setbacks > 0 {
             hands.set_failing(true);
-            if let Some(run_end) = seated.rest(setbacks, again.is_some()).await {
+            let rest = seated.rest(setbacks, again.is_some());
+            let unwanted = match again {
+                Some(_) => rest.await,
+                None => hands.presence().rest(rest).await,
+            };
+            if let Some(run_end) = unwanted {
                 again = seated.give_up(&run_end);
                 continue;
             }
@@ -347,7 +354,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
             tokio::task::coop::consume_budget().await;
             let next = match again {
                 Some(after) => seated.again(&mut bench, after).await,
-                None => seated.next(&mut bench, false).await,
+                None => hands.presence().rest(seated.next(&mut bench, false)).await,
             };
             match next {
                 Next::Unwanted(run_end) => {

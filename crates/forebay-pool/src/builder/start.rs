@@ -200,12 +200,14 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             weight: batch_weight,
             wait: u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX),
         });
+        let window = ordered_window.unwrap_or(256);
+        places.iter().for_each(|places| places.bound(window));
         let plan = StockPlan {
             key_of: rules.key_of.clone(),
             gate,
             batch,
             prefetch,
-            order: places.clone().map(|places| (places, ordered_window.unwrap_or(256))),
+            order: places.clone().map(|places| (places, window)),
         };
         let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements), plan);
         let intake = intake.with_letters(letters.clone());

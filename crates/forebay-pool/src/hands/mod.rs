@@ -34,6 +34,7 @@ use tokio::time::Instant;
 use crate::contain::contain;
 use crate::intake::KeyHash;
 use crate::letters::Letters;
+use crate::presence::Presence;
 use crate::{OnFailure, WorkerId};
 
 use self::back::Settlement;
@@ -56,6 +57,7 @@ pub(crate) struct Hands<T> {
     timed: AtomicBool,
     /// Where dead letters go, if not to the source.
     letters: Option<Arc<Letters<T>>>,
+    presence: Presence,
     ledger: Mutex<Ledger<T>>,
 }
 
@@ -77,6 +79,7 @@ impl<T> Hands<T> {
             failing: AtomicBool::new(false),
             timed: AtomicBool::new(true),
             letters: None,
+            presence: Presence::new(),
             ledger: Mutex::new(Ledger::new()),
         }
     }
@@ -97,6 +100,11 @@ impl<T> Hands<T> {
 
     pub(crate) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
+    }
+
+    /// Its times.
+    pub(crate) fn presence(&self) -> &Presence {
+        &self.presence
     }
 
     pub(crate) fn runs(&self) -> &Arc<Runs> {

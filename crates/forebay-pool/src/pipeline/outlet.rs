@@ -1,13 +1,13 @@
 //! Where a stage's results go, and the work of a stage on one item.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use forebay_queue::{ItemSink, Sender, SinkError};
 use tokio::time::timeout;
 
-use crate::BoxError;
+use crate::{BoxError, held_up};
 
 /// Where a stage's results go. The handler owns it, and so it is dropped when the stage has ended and no worker is left:
 /// then nothing more can come, which the next stage is told by the end of its queue.
@@ -29,6 +29,8 @@ pub(super) enum To<T> {
 pub(super) struct StageTally {
     /// Results that were handed on.
     pub(super) emitted: AtomicU64,
+    /// Workers that wait for room for their result.
+    pub(super) held_up: AtomicUsize,
     /// Attempts that took too long.
     pub(super) timed_out: AtomicU64,
     /// Items that its queue still had in the end.
@@ -67,8 +69,9 @@ impl<T: Send + 'static> Outlet<T> {
 
     /// Hands a result on, waiting while there is no room.
     pub(super) async fn emit(&self, result: T) -> Result<(), BoxError> {
+        let held_up = &self.tally.held_up;
         let taken = match &self.to {
-            To::Queue(tx) => match tx.send(result).await {
+            To::Queue(tx) => match held_up::counted(held_up, tx.send(result)).await {
                 // What was displaced has been counted by the queue.
                 Ok(sent) => {
                     drop(sent);
@@ -76,10 +79,12 @@ impl<T: Send + 'static> Outlet<T> {
                 }
                 Err(refused) => Err(BoxError::from(refused.to_string())),
             },
-            To::Sink(sink) => sink.send(result).await.map_err(|refused| match refused {
-                SinkError::Failed { error, .. } => error,
-                other => other.to_string().into(),
-            }),
+            To::Sink(sink) => {
+                held_up::counted(held_up, sink.send(result)).await.map_err(|refused| match refused {
+                    SinkError::Failed { error, .. } => error,
+                    other => other.to_string().into(),
+                })
+            }
             To::Nowhere => Ok(()),
         };
         match taken {

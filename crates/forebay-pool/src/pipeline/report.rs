@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use forebay_queue::QueueStats;
 
-use crate::{EndedBy, PoolStats, Report};
+use crate::{EndedBy, LimitedBy, PoolStats, Report};
 
 /// A pipeline's counters, from [`Pipeline::stats`](super::Pipeline::stats).
 ///
@@ -114,9 +114,54 @@ pub struct StageReport {
 // === impl PipelineStats ===
 
 impl PipelineStats {
+    /// Which stage keeps the pipeline from doing more, and why: a line of advice when it is shown.
+    ///
+    /// That is the last one that does not wait for items. A stage whose results are not taken waits for the one after
+    /// it, which is then named instead; the last one is named if its own results are not taken.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use forebay_pool::{BoxError, Pipeline};
+    ///
+    /// let pipeline = Pipeline::builder()
+    ///     .queue(10)
+    ///     .stage("read", async |n: u32| Ok::<_, BoxError>(n), |pool| pool.workers(4))
+    ///     .queue(1)
+    ///     .stage("write", async |_| Ok::<_, BoxError>(std::future::pending().await), |pool| pool.workers(2))
+    ///     .start()?;
+    /// for n in 0..10 {
+    ///     pipeline.produce(n).await?;
+    /// }
+    /// tokio::time::sleep(Duration::from_secs(1)).await;
+    /// let stats = pipeline.stats();
+    /// let (stage, limited_by) = stats.limited_by().expect("it has stages");
+    /// assert_eq!(&*stage.name, "write");
+    /// assert!(limited_by.to_string().starts_with("limited by workers: all 2 are busy and 1 items wait"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn limited_by(&self) -> Option<(&StageStats, LimitedBy)> {
+        let advised = || self.stages.iter().map(|stage| (stage, stage.pool.limited_by()));
+        let waits = |limited_by: &LimitedBy| matches!(limited_by, LimitedBy::Idle | LimitedBy::Source { .. });
+        advised().rfind(|(_, limited_by)| !waits(limited_by)).or_else(|| advised().next())
+    }
+
     /// The stage of that name.
     pub fn stage(&self, name: &str) -> Option<&StageStats> {
         self.stages.iter().find(|stage| &*stage.name == name)
+    }
+}
+
+/// A line for each stage: how busy it was so far, and what limits it now.
+impl fmt::Display for PipelineStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, StageStats { name, pool, .. }) in self.stages.iter().enumerate() {
+            let line = if index == 0 { "" } else { "\n" };
+            write!(f, "{line}{name}: busy {:.0} %, {}", pool.busy_share() * 100.0, pool.limited_by())?;
+        }
+        Ok(())
     }
 }
 

@@ -45,9 +45,12 @@ impl Running {
     pub(super) fn stats(&self) -> StageStats {
         let mut pool = self.pool.stats();
         pool.timed_out += self.tally.timed_out.load(Ordering::Relaxed);
+        pool.held_up += self.tally.held_up.load(Ordering::Relaxed);
+        let queue = self.tap.as_ref().map(|tap| tap.stats());
+        pool.backlog = pool.backlog.or(queue.map(|queue| queue.held.saturating_sub(pool.held)));
         StageStats {
             name: Arc::clone(&self.name),
-            queue: self.tap.as_ref().map(|tap| tap.stats()),
+            queue,
             pool,
             emitted: self.tally.emitted.load(Ordering::Acquire),
         }

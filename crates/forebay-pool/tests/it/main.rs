@@ -44,6 +44,9 @@ mod idle;
 /// Workers with threads of their own.
 mod threads;
 
+/// Who limits a pool or a pipeline, and how busy it is.
+mod advice;
+
 /// Times, advice, and policies that act on them.
 mod measures;
 
