@@ -272,14 +272,16 @@ fn queued_calls_wait_in_their_futures_and_are_served_as_they_came() {
 
 #[test]
 fn queued_nobody_passes_by_one_that_waits_for_more() {
-    let (mut rig, handle) = queued(2);
-    let first = rig.call("a");
-    let mut heavy = rig.call("bb");
-    let mut light = rig.call("c");
+    let (mut rig, handle) = queued(3);
+    let [first, second] = ["a", "b"].map(|request| rig.call(request));
+    let mut heavy = rig.call("ccc");
+    let mut light = rig.call("d");
     heavy.assert_pending();
     light.assert_pending();
-    assert_eq!(handle.in_use(), 1);
+    assert_eq!(handle.in_use(), 2, "one would fit, but it came later");
     drop(first);
+    assert!(!heavy.is_woken() && !light.is_woken());
+    drop(second);
     assert!(heavy.is_woken() && !light.is_woken());
     drop(heavy);
     assert!(light.is_woken());
