@@ -7,12 +7,13 @@
 //! | memory | two numbers | the time of each start in the period: up to `n` of them |
 //! | against a server that counts in fixed windows of `n` | never refused if `num + burst - 1 <= n` | never refused |
 //!
-//! Both are pure: the time comes in with each call. Both weigh: a start may cost more than 1. Both know three ways to
+//! Both are pure: the time comes in with each call. Both weigh: a start may cost more than 1. Both know four ways to
 //! pay:
 //!
 //! - `take`: now, or be told when.
 //! - `reserve`, then `commit` what it really cost, or `cancel`: for a start that comes a little later, and for costs that are
 //!   known only at the end. What is reserved is kept, and is charged when it is committed.
+//! - `book`, for who sleeps until its turn: the first time that is free, now or later ([`Book`]). It is charged as of then.
 //! - `charge`: what was used without asking. It may lead into debt, and then nothing starts until that is paid.
 //!
 //! What a server sees may be closer together than what was sent: "never refused" holds where all take equally long on
@@ -33,6 +34,8 @@
 //! assert_eq!(starts(&mut |now| bunched.take(1, now).is_ok()), 10); // all in the first moment
 //! ```
 
+/// Starts that are booked ahead.
+mod book;
 /// So many in a period.
 mod frequency;
 /// Errors of whoever asked for too much, or too early.
@@ -44,6 +47,7 @@ mod token_bucket;
 /// So many in any period.
 mod window;
 
+pub use book::{Book, Booked};
 pub use frequency::Rate;
 pub use refusal::Refusal;
 pub use reserved::Reserved;

@@ -2,7 +2,7 @@
 
 use forebay_queue::Tick;
 
-use super::{Rate, Refusal, Reserved};
+use super::{Book, Booked, Rate, Refusal, Reserved};
 
 /// Lets `num` start in each period, spaced evenly, and up to `burst` at once of those that were not used before.
 ///
@@ -202,6 +202,29 @@ impl TokenBucket {
     }
 }
 
+impl Book for TokenBucket {
+    fn book(&mut self, cost: u64, now: Tick) -> Result<Booked, Refusal> {
+        let at = self.next_available(cost, now)?;
+        self.at(now);
+        let before = self.tat;
+        // The clock stays where it is, so that what is charged meanwhile counts from then.
+        self.tat = self.tat.max(self.scaled(at)).saturating_add(self.worth(cost));
+        Ok(Booked { at, cost, before, after: self.tat, rate: self.rate })
+    }
+
+    fn unbook(&mut self, booked: Booked) -> bool {
+        let is_last = self.tat == booked.after && self.rate == booked.rate;
+        if is_last {
+            self.tat = booked.before;
+        }
+        is_last
+    }
+
+    fn charge(&mut self, cost: u64, now: Tick) {
+        Self::charge(self, cost, now);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -234,6 +257,27 @@ mod tests {
         assert_eq!(bucket.next_available(1, 0), Ok(year * SECOND));
         bucket.take(1, year * SECOND).expect("it is time");
         assert_eq!(bucket.next_available(1, year * SECOND), Ok(year * SECOND + 333_333_334));
+    }
+
+    #[test]
+    fn booked_ahead_is_spaced_as_if_each_had_come_then() {
+        let mut bucket = bucket(10, 2);
+        let at: Vec<_> = (0..4).map(|_| bucket.book(1, 0).expect("light").at()).collect();
+        assert_eq!(at, [0, 0, SECOND / 10, SECOND / 5]);
+        assert_eq!(bucket.next_available(1, 0), Ok(3 * SECOND / 10));
+        assert_eq!(bucket.book(3, 0), Err(Refusal::TooHeavy));
+    }
+
+    #[test]
+    fn booked_and_given_back_is_there_for_the_next_unless_somebody_booked_after_it() {
+        let mut bucket = bucket(10, 1);
+        let [_, second, third] = [(); 3].map(|()| bucket.book(1, 0).expect("light"));
+        assert!(!bucket.unbook(second));
+        assert!(bucket.unbook(third));
+        let again = bucket.book(1, 0).expect("light");
+        assert_eq!(again.at(), SECOND / 5);
+        bucket.set_rate(Rate::per_second(5), 1, 0);
+        assert!(!bucket.unbook(again), "it is another account now");
     }
 
     #[test]

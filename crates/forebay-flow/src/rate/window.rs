@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use forebay_queue::Tick;
 
-use super::{Rate, Refusal, Reserved};
+use super::{Book, Booked, Rate, Refusal, Reserved};
 
 /// Lets `n` start in any period of that length, as early as they come.
 ///
@@ -105,7 +105,8 @@ impl Window {
     /// Charges what was used without asking. Beyond `n` it is a debt: nothing starts until enough of it is a period
     /// old.
     pub fn charge(&mut self, cost: u64, now: Tick) {
-        let now = self.at(now);
+        // Behind what is booked ahead, so that the times stay in order; that is on the safe side.
+        let now = self.at(now).max(self.last());
         if cost == 0 || self.rate.nanos() == 0 {
             return;
         }
@@ -165,8 +166,13 @@ impl Window {
         self.latest
     }
 
+    /// The latest time at which something was charged or is booked.
+    fn last(&self) -> Tick {
+        self.spent.back().map_or(0, |&(at, _)| at)
+    }
+
     fn is_over(&self, at: Tick, now: Tick) -> bool {
-        now - at >= self.rate.nanos()
+        now.saturating_sub(at) >= self.rate.nanos()
     }
 
     /// How much was spent in the period that ends now.
@@ -200,6 +206,42 @@ impl Window {
     }
 }
 
+impl Book for Window {
+    /// Remembers each that is booked ahead, beside those of the last period.
+    fn book(&mut self, cost: u64, now: Tick) -> Result<Booked, Refusal> {
+        let at = self.next_available(cost, now)?;
+        self.at(now);
+        if cost == 0 || self.rate.nanos() == 0 {
+            return Ok(Booked { at, cost: 0, before: 0, after: 0, rate: self.rate });
+        }
+        let at = at.max(self.last());
+        self.sum += u128::from(cost);
+        match self.spent.back_mut() {
+            Some((last, spent)) if *last == at => *spent = spent.saturating_add(cost),
+            _ => self.spent.push_back((at, cost)),
+        }
+        Ok(Booked { at, cost, before: 0, after: 0, rate: self.rate })
+    }
+
+    fn unbook(&mut self, booked: Booked) -> bool {
+        let Some((at, spent)) = self.spent.back_mut() else { return booked.cost == 0 };
+        // Those of the same moment are as good as each other.
+        if booked.cost == 0 || *at != booked.at || *spent < booked.cost {
+            return booked.cost == 0;
+        }
+        *spent -= booked.cost;
+        self.sum -= u128::from(booked.cost);
+        if *spent == 0 {
+            self.spent.pop_back();
+        }
+        true
+    }
+
+    fn charge(&mut self, cost: u64, now: Tick) {
+        Self::charge(self, cost, now);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -218,6 +260,24 @@ mod tests {
         let mut window = window(3, 100);
         let starts: Vec<Tick> = (0..250).filter(|&now| window.take(1, now).is_ok()).collect();
         assert_eq!(starts, [0, 1, 2, 100, 101, 102, 200, 201, 202]);
+    }
+
+    #[test]
+    fn booked_ahead_no_period_holds_more() {
+        let mut window = window(2, 100);
+        let at: Vec<_> = [0, 10, 10, 10, 120].map(|now| window.book(1, now).expect("light").at()).into();
+        assert_eq!(at, [0, 10, 100, 110, 200]);
+        assert_eq!(window.next_available(1, 120), Ok(210));
+        assert_eq!(window.book(3, 120), Err(Refusal::TooHeavy));
+    }
+
+    #[test]
+    fn booked_and_given_back_is_there_for_the_next_unless_somebody_booked_after_it() {
+        let mut window = window(1, 100);
+        let [_, second, third] = [(); 3].map(|()| window.book(1, 0).expect("light"));
+        assert!(!window.unbook(second));
+        assert!(window.unbook(third));
+        assert_eq!(window.book(1, 0).expect("light").at(), 200);
     }
 
     #[test]
@@ -290,8 +350,11 @@ mod tests {
 
     /// The definition: whether, with this one more, no period holds more than `n`.
     fn conforms(spent: &[(Tick, u64)], rate: Rate, cost: u64, now: Tick) -> bool {
-        let used =
-            spent.iter().filter(|&&(at, _)| now - at < rate.nanos()).map(|&(_, cost)| cost).sum::<u64>();
+        let used = spent
+            .iter()
+            .filter(|&&(at, _)| now.saturating_sub(at) < rate.nanos())
+            .map(|&(_, cost)| cost)
+            .sum::<u64>();
         used + cost <= rate.num()
     }
 
@@ -323,6 +386,30 @@ mod tests {
                     spent.push((now, cost));
                 }
                 prop_assert!(window.spent.len() as u64 <= num);
+            }
+        }
+
+        #[test]
+        fn whatever_is_booked_no_period_holds_more_and_times_are_in_order(
+            num in 1..7_u64,
+            per in 1..40_u64,
+            steps in vec((0..20_u64, 1..5_u64, any::<bool>()), 1..60),
+        ) {
+            let rate = Rate::new(num, Duration::from_nanos(per));
+            let mut window = Window::new(rate);
+            let (mut now, mut booked) = (0, Vec::new());
+            for (later, cost, leaves) in steps {
+                now += later;
+                let cost = cost.min(num);
+                let start = window.book(cost, now).expect("not too heavy");
+                let at = start.at();
+                prop_assert!(at >= now && booked.last().is_none_or(|&(last, _)| last <= at));
+                prop_assert!(conforms(&booked, rate, cost, at));
+                if leaves {
+                    prop_assert!(window.unbook(start));
+                } else {
+                    booked.push((at, cost));
+                }
             }
         }
 

@@ -1,7 +1,10 @@
 //! Which services and futures cross threads.
 
-use forebay_flow::layer::{ConcurrencyLimit, ConcurrencyLimitLayer, LimitHandle, QueuedConcurrencyLimit};
-use forebay_flow::{Aimd, Fixed};
+use forebay_flow::layer::{
+    ConcurrencyLimit, ConcurrencyLimitLayer, LimitHandle, QueuedConcurrencyLimit, QueuedRateLimit,
+    RateHandle, RateLimit, RateLimitLayer,
+};
+use forebay_flow::{Aimd, Fixed, TokenBucket, Window};
 use tower::Service;
 
 use crate::rig::Inner;
@@ -17,4 +20,10 @@ fn services_handles_and_futures_cross_threads() {
     crosses::<QueuedConcurrencyLimit<Inner, Fixed>>();
     crosses::<<ConcurrencyLimit<Inner, Aimd> as Service<&'static str>>::Future>();
     crosses::<<QueuedConcurrencyLimit<Inner, Fixed> as Service<&'static str>>::Future>();
+    is_shared::<RateLimitLayer<TokenBucket>>();
+    is_shared::<RateHandle<Window>>();
+    crosses::<RateLimit<Inner, TokenBucket>>();
+    crosses::<QueuedRateLimit<Inner, Window>>();
+    crosses::<<RateLimit<Inner, TokenBucket> as Service<&'static str>>::Future>();
+    crosses::<<QueuedRateLimit<Inner, Window> as Service<&'static str>>::Future>();
 }

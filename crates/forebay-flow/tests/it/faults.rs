@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 
-use forebay_flow::layer::ConcurrencyLimitLayer;
-use forebay_flow::{Aimd, Fixed};
+use forebay_flow::layer::{ConcurrencyLimitLayer, FlowError, RateLimitLayer};
+use forebay_flow::{Aimd, Fixed, Rate, TokenBucket};
 use forebay_testkit::Driver;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -11,18 +11,49 @@ use crate::rig::{Rig, is_ready};
 
 /// In tower's `ConcurrencyLimit` a spent cooperative budget is pending like a limit that is used up, and so a `load_shed` above
 /// sheds calls though there is room.
-#[tokio::test]
-async fn load_shed_above_a_limit_with_room_sheds_none() {
-    let layer = ConcurrencyLimitLayer::new(Aimd::default());
-    let mut service = ServiceBuilder::new()
-        .load_shed()
-        .layer(layer)
-        .service(service_fn(async |n: usize| Ok::<_, Infallible>(n)));
+async fn sheds_none<L>(layer: L)
+where
+    L: Layer<Echo>,
+    L::Service: Service<usize, Response = usize, Error: Into<tower::BoxError>, Future: Send>,
+{
+    let mut service = ServiceBuilder::new().load_shed().layer(layer).service(Echo);
     for n in 0..100_000 {
         // No await between readiness and call: nothing but the layer may give way.
-        let answer = service.ready().await.expect("load_shed is always ready").call(n).await;
-        assert_eq!(answer.expect("there is room"), n);
+        let ready = service.ready().await.expect("load_shed is always ready");
+        assert_eq!(ready.call(n).await.expect("there is room"), n);
     }
+}
+
+/// Always ready, and answers at once.
+#[derive(Clone)]
+struct Echo;
+
+impl Service<usize> for Echo {
+    type Response = usize;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<usize, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, n: usize) -> Self::Future {
+        std::future::ready(Ok(n))
+    }
+}
+
+#[tokio::test]
+async fn load_shed_above_a_limit_with_room_sheds_none() {
+    sheds_none(
+        ServiceBuilder::new().map_err(FlowError::into_box).layer(ConcurrencyLimitLayer::new(Aimd::default())),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn load_shed_above_a_rate_with_room_sheds_none() {
+    let rate = TokenBucket::new(Rate::per_second(10)).with_burst(200_000);
+    sheds_none(ServiceBuilder::new().map_err(FlowError::into_box).layer(RateLimitLayer::new(rate))).await;
 }
 
 /// In tower's `ConcurrencyLimit`, and in anything that reserves, handles that are ready and are not called hold permits. That

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::error_handling::HandleErrorLayer;
 use axum::routing::get;
-use forebay_flow::Fixed;
-use forebay_flow::layer::{ConcurrencyLimitLayer, FlowError, Refused, Why};
+use forebay_flow::layer::{ConcurrencyLimitLayer, FlowError, RateLimitLayer, Refused, Why};
+use forebay_flow::{Fixed, Rate, TokenBucket};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use tower::balance::p2c::Balance;
@@ -204,6 +204,23 @@ async fn a_queue_under_a_limit_is_backpressure_for_its_producer() {
     producer.ready().await.expect("open").call('a').await.expect("there is room");
     let mut second = tokio_test::task::spawn(producer.ready());
     assert!(second.poll().is_pending(), "the queue is full");
+    assert_eq!(rx.recv().await, Some('a'));
+    assert!(second.is_woken());
+    second.await.expect("open").call('b').await.expect("there is room");
+    assert_eq!(rx.recv().await, Some('b'));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_under_a_rate_is_backpressure_for_its_producer() {
+    let (tx, mut rx) = forebay_queue::bounded(1);
+    let rate = RateLimitLayer::new(TokenBucket::new(Rate::per_second(10)));
+    let handle = rate.handle();
+    let mut producer = ServiceBuilder::new().layer(rate).service(tx);
+    producer.ready().await.expect("open").call('a').await.expect("there is room");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let mut second = tokio_test::task::spawn(producer.ready());
+    assert!(second.poll().is_pending(), "the queue is full, though the rate has a start");
+    assert_eq!(handle.update(|bucket, now| bucket.available(now)), 1, "and that is for others");
     assert_eq!(rx.recv().await, Some('a'));
     assert!(second.is_woken());
     second.await.expect("open").call('b').await.expect("there is room");

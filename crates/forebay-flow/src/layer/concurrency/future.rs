@@ -7,11 +7,11 @@ use std::task::{Context, Poll, ready};
 
 use forebay_queue::Limit;
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
 
 use super::config::Rules;
 use super::permit::Ticket;
 use super::{Hold, Permit};
+use crate::layer::alarm::Alarm;
 use crate::layer::work::Work;
 use crate::layer::{Classify, FlowError, Why, coop};
 
@@ -37,8 +37,7 @@ pin_project! {
 
 enum Seat<R, P> {
     Refused(Why, R),
-    /// With the alarm, once it waits.
-    Waiting(Ticket<P>, Option<Pin<Box<Sleep>>>),
+    Waiting(Ticket<P>, Alarm),
     Running(Permit<P>),
     Done,
 }
@@ -51,7 +50,7 @@ impl<W, R, P, C: Clone, H: Clone> ResponseFuture<W, R, P, C, H> {
     }
 
     pub(super) fn waiting<V>(ticket: Ticket<P>, work: W, rules: &Rules<V, C, H>) -> Self {
-        Self::new(Seat::Waiting(ticket, None), Some(work), rules)
+        Self::new(Seat::Waiting(ticket, Alarm::default()), Some(work), rules)
     }
 
     fn new<V>(seat: Seat<R, P>, work: Option<W>, rules: &Rules<V, C, H>) -> Self {
@@ -76,8 +75,7 @@ where
                 Poll::Ready(turn) => turn,
                 Poll::Pending => {
                     let Some(until) = ticket.until else { return Poll::Pending };
-                    let alarm = alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
-                    ready!(alarm.as_mut().poll(cx));
+                    ready!(alarm.poll(until, cx));
                     Err(Why::TimedOut)
                 }
             };

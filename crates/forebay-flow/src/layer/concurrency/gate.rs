@@ -21,11 +21,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use forebay_queue::{CallEnd, Limit, Sample, Tick};
+use forebay_queue::{CallEnd, Limit, Sample};
 use tokio::time::Instant;
 
 use super::LimitStats;
 use crate::layer::Why;
+use crate::layer::clock::Clock;
 
 /// In the word: how many permits are out.
 const IN_USE: u64 = (1 << 31) - 1;
@@ -44,7 +45,7 @@ pub(super) struct Gate<P> {
     rounds: AtomicU64,
     /// Whether the policy must be told of calls. Written under the lock.
     samples: AtomicBool,
-    origin: Instant,
+    clock: Clock,
     state: Mutex<State<P>>,
 }
 
@@ -270,7 +271,7 @@ impl<P: Limit> Gate<P> {
             limit: AtomicU64::new(seats(&policy)),
             rounds: AtomicU64::new(0),
             samples: AtomicBool::new(policy.uses_samples()),
-            origin: Instant::now(),
+            clock: Clock::new(),
             state: Mutex::new(State { policy, running: 0, line }),
         }
     }
@@ -297,7 +298,7 @@ impl<P: Limit> Gate<P> {
         let sample = Sample { rtt: now.duration_since(start.at), in_flight: start.in_flight, end };
         let mut state = self.lock();
         state.running -= weight as usize;
-        state.policy.update(&sample, self.tick(now));
+        state.policy.update(&sample, self.clock.tick(now));
         let changed = self.follow(&state.policy);
         let before = self.word.fetch_sub(u64::from(weight), Ordering::Release);
         if changed || before & ASK != 0 {
@@ -390,10 +391,6 @@ impl<P> Gate<P> {
             timed_out: *timed_out,
             left: *left,
         }
-    }
-
-    fn tick(&self, now: Instant) -> Tick {
-        Tick::try_from(now.duration_since(self.origin).as_nanos()).unwrap_or(Tick::MAX)
     }
 }
 

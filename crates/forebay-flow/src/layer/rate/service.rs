@@ -1,0 +1,173 @@
+//! The service whose starts are spaced, in both modes.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tower_service::Service;
+
+use super::RateHandle;
+use super::ResponseFuture;
+use super::account::{Account, Slot};
+use crate::layer::passed::Passed;
+use crate::layer::work::Oneshot;
+use crate::layer::{FlowError, One, Weigh, Why};
+use crate::rate::Book;
+
+/// A service whose calls start only so often. Reserves: `poll_ready` books the next start, sleeps until then, and keeps it.
+///
+/// A clone starts without. A handle that is dropped gives its start back, if nobody booked after it.
+pub struct RateLimit<S, P: Book, W = One> {
+    pub(super) inner: S,
+    pub(super) account: Arc<Account<P>>,
+    pub(super) weigh: W,
+    /// Readiness, or what is on the way to it.
+    pub(super) slot: Option<Slot<P>>,
+}
+
+/// A service whose calls start only so often. Queues: `poll_ready` takes nothing, and a call sleeps until its start inside of
+/// its response future.
+pub struct QueuedRateLimit<S, P: Book, W = One> {
+    pub(super) inner: S,
+    pub(super) account: Arc<Account<P>>,
+    pub(super) weigh: W,
+}
+
+fn cost_of<R>(weigh: &impl Weigh<R>, request: &R) -> u64 {
+    weigh.weigh(request).max(1) as u64
+}
+
+// === impl RateLimit ===
+
+impl<S, P: Book, W> RateLimit<S, P, W> {
+    /// To look at the rate and to change it.
+    pub fn handle(&self) -> RateHandle<P> {
+        RateHandle { account: self.account.clone() }
+    }
+
+    /// The service inside.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service inside.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service inside; a start that was booked is given back, if nobody booked after it.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, R, P, W> Service<R> for RateLimit<S, P, W>
+where
+    S: Service<R>,
+    P: Book,
+    W: Weigh<R>,
+{
+    type Response = S::Response;
+    type Error = FlowError<S::Error, R>;
+    type Future = Passed<S::Future, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        ready!(self.inner.poll_ready(cx)).map_err(FlowError::Inner)?;
+        let slot = match &mut self.slot {
+            Some(slot) => slot,
+            none => none.insert(self.account.book_for_handle().map_err(|refused| refused.with(None))?),
+        };
+        ready!(slot.poll(cx));
+        Poll::Ready(Ok(()))
+    }
+
+    /// # Panics
+    ///
+    /// If `poll_ready` has not said that it is ready.
+    fn call(&mut self, request: R) -> Self::Future {
+        let slot = self.slot.take().filter(Slot::is_due).expect("poll_ready must be called first");
+        slot.spend(cost_of(&self.weigh, &request));
+        Passed::new(self.inner.call(request))
+    }
+}
+
+/// The clone has to become ready by itself.
+impl<S: Clone, P: Book, W: Clone> Clone for RateLimit<S, P, W> {
+    fn clone(&self) -> Self {
+        let Self { inner, account, weigh, slot: _ } = self;
+        Self { inner: inner.clone(), account: account.clone(), weigh: weigh.clone(), slot: None }
+    }
+}
+
+impl<S: fmt::Debug, P: Book, W> fmt::Debug for RateLimit<S, P, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimit")
+            .field("inner", &self.inner)
+            .field("account", &self.account)
+            .field("ready", &self.slot.as_ref().is_some_and(Slot::is_due))
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl QueuedRateLimit ===
+
+impl<S, P: Book, W> QueuedRateLimit<S, P, W> {
+    /// To look at the rate and to change it.
+    pub fn handle(&self) -> RateHandle<P> {
+        RateHandle { account: self.account.clone() }
+    }
+
+    /// The service inside.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service inside.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service inside.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, R, P, W> Service<R> for QueuedRateLimit<S, P, W>
+where
+    S: Service<R> + Clone,
+    P: Book,
+    W: Weigh<R>,
+{
+    type Response = S::Response;
+    type Error = FlowError<S::Error, R>;
+    type Future = ResponseFuture<Oneshot<S, R, S::Future>, R, P>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let closed = self.account.is_closed();
+        Poll::Ready(if closed { Err(FlowError::refused(Why::Closed, None)) } else { Ok(()) })
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        match self.account.book_for_call(cost_of(&self.weigh, &request)) {
+            Ok(slot) => ResponseFuture::waiting(slot, Oneshot::new(self.inner.clone(), request)),
+            Err(refused) => ResponseFuture::refused(refused, request),
+        }
+    }
+}
+
+impl<S: Clone, P: Book, W: Clone> Clone for QueuedRateLimit<S, P, W> {
+    fn clone(&self) -> Self {
+        let Self { inner, account, weigh } = self;
+        Self { inner: inner.clone(), account: account.clone(), weigh: weigh.clone() }
+    }
+}
+
+impl<S: fmt::Debug, P: Book, W> fmt::Debug for QueuedRateLimit<S, P, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueuedRateLimit")
+            .field("inner", &self.inner)
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+//! Starts that are booked ahead.
+
+use forebay_queue::Tick;
+
+use super::{Rate, Refusal};
+
+/// A rate whose starts can be booked ahead: each gets the first time that is free, at or after all that were booked
+/// before.
+///
+/// Nobody waits in a line for that: who has booked sleeps until then, and needs nobody to wake it.
+///
+/// ```
+/// use forebay_flow::rate::Book;
+/// use forebay_flow::{Rate, TokenBucket};
+///
+/// const MS: u64 = 1_000_000;
+/// let mut bucket = TokenBucket::new(Rate::per_second(10));
+/// let booked = [bucket.book(1, 0)?, bucket.book(1, 0)?, bucket.book(1, 0)?];
+/// assert_eq!(booked.each_ref().map(|booked| booked.at()), [0, 100 * MS, 200 * MS]);
+/// let [_, second, third] = booked;
+/// assert!(!bucket.unbook(second), "somebody booked after it");
+/// assert!(bucket.unbook(third));
+/// assert_eq!(bucket.book(1, 0)?.at(), 200 * MS);
+/// # Ok::<(), forebay_flow::Refusal>(())
+/// ```
+pub trait Book: Send {
+    /// Books the first time at which something of that cost may start, and charges it as of then.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooHeavy`] if it never may.
+    fn book(&mut self, cost: u64, now: Tick) -> Result<Booked, Refusal>;
+
+    /// Gives a start back that does not take place. Only while nothing was charged since: later times have been given out
+    /// otherwise, and then it stays charged. Whether it was given back.
+    fn unbook(&mut self, booked: Booked) -> bool;
+
+    /// Charges what was used without asking; it may lead into debt.
+    fn charge(&mut self, cost: u64, now: Tick);
+}
+
+/// A start that was booked ahead.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a start that does not take place should be given back"]
+pub struct Booked {
+    pub(super) at: Tick,
+    pub(super) cost: u64,
+    /// What the policy's account was before, and what it became; what that is, the policy knows.
+    pub(super) before: u128,
+    pub(super) after: u128,
+    /// In whose units that is.
+    pub(super) rate: Rate,
+}
+
+// === impl Booked ===
+
+impl Booked {
+    /// When it may start.
+    pub const fn at(&self) -> Tick {
+        self.at
+    }
+
+    /// What it costs.
+    pub const fn cost(&self) -> u64 {
+        self.cost
+    }
+}
