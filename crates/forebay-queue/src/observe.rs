@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use crate::core::watch;
+use crate::core::{Change, watch};
 use crate::{
     By, ClassStats, Discipline, Level, Line, Pressure, QueueStats, Receiver, SendLine, Sender,
     SetCapacityError, Stats, UnknownClass, Visitor,
@@ -21,6 +21,13 @@ macro_rules! observe {
             /// Has the queue been closed? Items may still be in it.
             pub fn is_closed(&self) -> bool {
                 self.shared.read(|state| state.is_closed())
+            }
+
+            /// How many senders there are. Weak ones do not count, and those that wait in a call of their own do.
+            ///
+            /// It may be another number a moment later, since each of them may be cloned.
+            pub fn senders(&self) -> usize {
+                self.shared.read(|state| state.senders())
             }
 
             /// How many items wait, those that came back or were put off among them. What is in a consumer's
@@ -93,7 +100,7 @@ macro_rules! observe {
             /// A call that is dropped has seen nothing: the next one tells the same change.
             pub async fn pressure_changed(&self) -> Pressure {
                 let seen = self.seen.load(Ordering::Relaxed);
-                let (crossings, pressure) = watch(&self.shared, |state| {
+                let (crossings, pressure) = watch(&self.shared, Change::Pressure, |state| {
                     (state.crossings() != seen).then(|| (state.crossings(), state.pressure()))
                 })
                 .await;

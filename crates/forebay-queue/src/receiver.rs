@@ -185,6 +185,10 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
         self.shared.close();
     }
 
+    fn is_closed(&self) -> bool {
+        Self::is_closed(self)
+    }
+
     /// Memory keeps no copy of what it handed out.
     fn redelivers(&self) -> bool {
         false

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
-use crate::core::{Offering, Parcel, SendOne, Shared, Tag, watch};
+use crate::core::{Change, Offering, Parcel, SendOne, Shared, Tag, watch};
 use crate::many::Labels;
 use crate::park::block_on;
 use crate::poll::Reserving;
@@ -263,7 +263,7 @@ impl<T, L: Line<T>> Sender<T, L> {
     ///
     /// Nothing happens if it is dropped.
     pub async fn closed(&self) {
-        watch(&self.shared, |state| state.is_closed().then_some(())).await;
+        watch(&self.shared, Change::Closed, |state| state.is_closed().then_some(())).await;
     }
 
     /// Is this a rendezvous that waits?
@@ -347,6 +347,61 @@ impl<T, L: Line<T>> WeakSender<T, L> {
         let shared = self.shared.upgrade()?;
         let seen = shared.update(|state| state.revive_sender())?;
         Some(Sender::new(shared, seen))
+    }
+
+    /// How many items wait, as [`Sender::len`] says, also after the last sender is gone. 0 once the queue itself is
+    /// gone.
+    ///
+    /// ```
+    /// let (tx, rx) = forebay_queue::bounded(1);
+    /// let weak = tx.downgrade();
+    /// tx.try_send(1).expect("there is room");
+    /// drop(tx);
+    /// assert_eq!(weak.len(), 1);
+    /// drop(rx);
+    /// assert!(weak.is_empty());
+    /// ```
+    pub fn len(&self) -> usize {
+        self.shared.upgrade().map_or(0, |shared| shared.read(|state| state.held.waiting()))
+    }
+
+    /// Does no item wait?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Has the queue been closed, or is it gone?
+    pub fn is_closed(&self) -> bool {
+        self.shared.upgrade().is_none_or(|shared| shared.read(|state| state.is_closed()))
+    }
+
+    /// How many strong senders there are, see [`Sender::senders`].
+    pub fn senders(&self) -> usize {
+        self.shared.upgrade().map_or(0, |shared| shared.read(|state| state.senders()))
+    }
+
+    /// Waits until there are no more than so many strong senders, or the queue is closed, so that none of them sends.
+    ///
+    /// For the one who keeps a queue open, and wants to know when nobody else does.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let (tx, mut rx) = forebay_queue::bounded(1);
+    /// let producer = tx.clone();
+    /// tokio::spawn(async move { producer.send(1).await });
+    /// tx.downgrade().senders_at_most(1).await; // only `tx` is left
+    /// assert_eq!(rx.try_recv(), Ok(1));
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens if it is dropped.
+    pub async fn senders_at_most(&self, senders: usize) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let enough = |gone: bool| gone.then_some(());
+        watch(&shared, Change::Senders, |state| enough(state.is_closed() || state.senders() <= senders))
+            .await;
     }
 }
 

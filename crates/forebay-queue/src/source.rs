@@ -20,6 +20,12 @@ use crate::{Delivery, Receipt};
 ///    that writes settlements to a disk or a network does it there. It keeps a waker of its own.
 /// 3. `close` once nothing new should come in. What is held is still handed out, then `Ok(0)`.
 ///
+/// # The end
+///
+/// A source that was closed, by its consumer or by whoever feeds it, ends only when nothing is in anybody's hands. A
+/// consumer that gathers deliveries before it works on any holds up that end, so such a source says that
+/// [nothing new will come](Self::is_closed) before.
+///
 /// # Leases
 ///
 /// A broker gives a delivery away for a time only, and to somebody else after that. Such a source says so by
@@ -102,6 +108,14 @@ pub trait Source: Send + 'static {
     /// Accept nothing new. What is held is still handed out.
     fn close(&mut self);
 
+    /// Will nothing new come in? What is held or in somebody's hands may still be handed out.
+    ///
+    /// A source that says so has its consumer wait no longer for more to come, and wakes the one that waits when the
+    /// answer changes. `false`, as by default, where that cannot be known.
+    fn is_closed(&self) -> bool {
+        false
+    }
+
     /// Does a `nack` without its value bring the item back?
     ///
     /// `true` for sources that keep a copy (disk, broker), `false` for memory.
@@ -167,6 +181,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn close(&mut self) {
         (**self).close();
+    }
+
+    fn is_closed(&self) -> bool {
+        (**self).is_closed()
     }
 
     fn redelivers(&self) -> bool {

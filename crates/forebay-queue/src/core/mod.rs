@@ -44,7 +44,7 @@ pub(crate) use self::tag::{Parcel, Tag};
 pub(crate) use self::take::Taking;
 #[cfg(feature = "tower")]
 pub(crate) use self::waiters::{Key, Turn, Waiters};
-pub(crate) use self::watch::watch;
+pub(crate) use self::watch::{Change, watch};
 use crate::builder::Options;
 use crate::hooks::{Hooks, contain};
 use crate::sync::{self, Mutex, MutexGuard};

@@ -24,7 +24,8 @@
 //!    receiver takes it. A receiver that was called for an offer which was then withdrawn waits again, as the
 //!    first.
 //! 6. Closed is told to senders at once. Receivers are told when nothing waits and nothing is in anybody's hands,
-//!    since what is in hand may come back.
+//!    since what is in hand may come back. While it is, those who wait are woken once when it is closed, and wait on:
+//!    who has something in hand, and waits for more before working on it, need not do so any longer.
 //! 7. While items are put off, every receiver that waits keeps the time, so that none depends on another to be
 //!    polled. Whichever comes first makes ready what is due, and then rule 3 says whose it is.
 //! 8. An item whose time is over is taken out by whoever comes to take, or to ask for room, and finds it. A receiver
@@ -46,6 +47,7 @@ use super::held::{Held, Items, Taken};
 use super::order::Waiting;
 use super::tag::Parcel;
 use super::waiters::{Key, Turn, Waiters};
+use super::watch::Change;
 use super::{After, moment};
 use crate::builder::{Options, WhenFull};
 use crate::pressure::Marks;
@@ -78,8 +80,8 @@ pub(crate) struct State<T, L: Line<T>> {
     asked: u64,
     /// Receivers. Each of those served is called: one item is promised to it.
     rx: Waiters<()>,
-    /// Those who wait for a change of pressure, or for the end.
-    pub(crate) watchers: Waiters<()>,
+    /// Those who wait for a change of pressure or of the senders, or for the end.
+    pub(crate) watchers: Waiters<Change>,
     /// What is to be done after the lock is released. Empty while nobody has the lock.
     pub(super) after: After<T>,
     /// Where the pressure changes, by items and by weight; `None` where that is not bounded.
@@ -329,6 +331,14 @@ impl<T, L: Line<T>> State<T, L> {
         if self.senders == 0 {
             self.close();
         }
+        if !self.watchers.is_empty() {
+            self.tell_watchers(|watched| watched == Change::Senders);
+        }
+    }
+
+    /// How many strong ones there are.
+    pub(crate) fn senders(&self) -> usize {
+        self.senders
     }
 
     pub(crate) fn close(&mut self) {
@@ -760,7 +770,10 @@ impl<T, L: Line<T>> State<T, L> {
             self.dismiss_ask(key);
         }
         if !mem::replace(&mut self.told_closed, true) {
-            self.tell_watchers();
+            self.tell_watchers(|_| true);
+            if self.held.in_hand() > 0 {
+                self.rx.take_wakers(|waker| self.after.wakes.push(waker));
+            }
         }
     }
 
@@ -854,7 +867,7 @@ impl<T, L: Line<T>> State<T, L> {
         if (by_items || by_weight) != (now == Pressure::High) {
             self.cross();
             if !self.watchers.is_empty() {
-                self.tell_watchers();
+                self.tell_watchers(|watched| watched == Change::Pressure);
             }
         }
     }
@@ -867,10 +880,15 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// There are few who watch, and it is rare that there is something to tell: all are woken to look.
-    fn tell_watchers(&mut self) {
-        while let Some((_, waker)) = self.watchers.serve() {
-            self.after.wakes.extend(waker);
+    /// There are few who watch, and it is rare that there is something to tell: all of that kind are woken to look.
+    fn tell_watchers(&mut self, concerned: impl Fn(Change) -> bool) {
+        let mut next = self.watchers.first();
+        while let Some(key) = next {
+            next = self.watchers.behind(key);
+            if concerned(*self.watchers.what(key)) {
+                let waker = self.watchers.serve_at(key);
+                self.after.wakes.extend(waker);
+            }
         }
     }
 }

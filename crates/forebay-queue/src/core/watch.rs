@@ -1,4 +1,4 @@
-//! Waiting for a change that is neither an item nor a place: of the pressure, or the end.
+//! Waiting for a change that is neither an item nor a place: of the pressure, of the senders, or the end.
 
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
@@ -8,11 +8,23 @@ use super::state::State;
 use super::waiters::{Key, Turn};
 use crate::Line;
 
-/// Waits until `seen` sees what it waits for.
+/// What one who watches is to look at. Everybody is told when the queue is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The pressure has changed.
+    Pressure,
+    /// A sender is gone.
+    Senders,
+    /// The queue was closed.
+    Closed,
+}
+
+/// Waits until `seen` sees what it waits for, which comes with a `change` of that kind.
 ///
-/// Those who watch are few, so each change wakes all of them to look.
+/// Those who watch are few, so each change wakes all of its watchers to look.
 pub(crate) async fn watch<T, L: Line<T>, R>(
     shared: &Shared<T, L>,
+    change: Change,
     mut seen: impl FnMut(&State<T, L>) -> Option<R>,
 ) -> R {
     let mut place = Place { shared, key: None };
@@ -22,7 +34,7 @@ pub(crate) async fn watch<T, L: Line<T>, R>(
         shared.update(|state| match seen(state) {
             Some(result) => Poll::Ready(result),
             None => {
-                state.watch_on(&mut place.key, &mut waker);
+                state.watch_on(change, &mut place.key, &mut waker);
                 Poll::Pending
             }
         })
@@ -46,7 +58,7 @@ impl<T, L: Line<T>> Drop for Place<'_, T, L> {
 
 impl<T, L: Line<T>> State<T, L> {
     /// Waits on, with the waker in `waker`. Leaves there the one that is replaced.
-    fn watch_on(&mut self, key: &mut Option<Key>, waker: &mut Option<Waker>) {
+    fn watch_on(&mut self, change: Change, key: &mut Option<Key>, waker: &mut Option<Waker>) {
         let Some(new) = waker.take() else { unreachable!("who watches brings a waker") };
         match *key {
             Some(waiting) if self.watchers.turn(waiting) == Turn::Waiting => {
@@ -54,7 +66,7 @@ impl<T, L: Line<T>> State<T, L> {
             }
             told => {
                 *waker = told.and_then(|told| self.stop_watching(told));
-                *key = Some(self.watchers.push_back((), new));
+                *key = Some(self.watchers.push_back(change, new));
             }
         }
     }

@@ -1,7 +1,11 @@
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
-use forebay_queue::{SendError, SendManyError, TryRecvError, TrySendError, bounded, builder};
-use forebay_testkit::Driver;
+use forebay_queue::{
+    Delivery, SendError, SendManyError, Source, TryRecvError, TrySendError, bounded, builder,
+};
+use forebay_testkit::{CountingWaker, Driver};
 
 #[test]
 fn send_after_close_gives_the_item_back() {
@@ -138,4 +142,80 @@ fn end_of_an_unbounded_queue_is_told_to_those_who_watch() {
     closed.assert_pending();
     drop(rx);
     closed.assert_ready();
+}
+
+#[test]
+fn weak_sender_sees_what_waits_after_the_last_strong_one() {
+    let (tx, mut rx) = bounded(2);
+    let weak = tx.downgrade();
+    assert_eq!((weak.senders(), rx.senders(), weak.is_empty()), (1, 1, true));
+    tx.try_send(1).expect("there is room");
+    drop(tx);
+    assert_eq!((weak.senders(), weak.len()), (0, 1));
+    assert_eq!(rx.try_recv(), Ok(1));
+    assert!(weak.is_empty());
+    drop(rx);
+    assert_eq!((weak.senders(), weak.len()), (0, 0));
+}
+
+#[test]
+fn who_waits_for_senders_to_go_is_told_by_each_that_goes_and_by_nothing_else() {
+    let (tx, mut rx) = builder().capacity(1).watermarks(1.0, 0.0).build();
+    let (weak, others) = (tx.downgrade(), [tx.clone(), tx.clone()]);
+    let mut waiting = Driver::new(weak.senders_at_most(1));
+    waiting.assert_pending();
+    tx.try_send(1).expect("there is room");
+    assert_eq!((rx.try_recv(), waiting.wakes()), (Ok(1), 0));
+    for (other, wakes) in others.into_iter().zip(1..) {
+        waiting.assert_pending();
+        drop(other);
+        assert_eq!(waiting.wakes(), wakes);
+    }
+    waiting.assert_ready();
+}
+
+#[test]
+fn who_waits_for_senders_to_go_is_told_of_the_end() {
+    let (tx, rx) = bounded::<u8>(1);
+    let (weak, _other) = (tx.downgrade(), tx.clone());
+    let mut waiting = Driver::new(weak.senders_at_most(1));
+    waiting.assert_pending();
+    rx.close();
+    assert!(waiting.is_woken());
+    waiting.assert_ready();
+    // Once it is gone there is nothing to wait for either.
+    drop((waiting, tx, _other, rx));
+    Driver::new(weak.senders_at_most(0)).assert_ready();
+}
+
+#[test]
+fn who_waits_for_pressure_is_not_told_of_senders() {
+    let (tx, _rx) = bounded::<u8>(1);
+    let mut waiting = Driver::new(tx.pressure_changed());
+    waiting.assert_pending();
+    drop(tx.clone());
+    assert_eq!(waiting.wakes(), 0);
+}
+
+/// Who gathers deliveries before working on any would otherwise wait for itself.
+#[test]
+fn one_who_waits_with_something_in_hand_is_woken_by_the_close_and_waits_on() {
+    let (tx, mut rx) = bounded(2);
+    tx.try_send(1).expect("there is room");
+    let counter = CountingWaker::new();
+    let task = counter.waker();
+    let (mut cx, two) = (Context::from_waker(&task), NonZeroUsize::new(2).expect("it is not 0"));
+    let mut hands = Vec::new();
+    assert!(matches!(rx.poll_next(&mut cx, two, &mut hands), Poll::Ready(Ok(1))));
+    assert!(rx.poll_next(&mut cx, two, &mut hands).is_pending());
+    assert!(!Source::is_closed(&rx));
+    drop(tx);
+    assert!(
+        Source::is_closed(&rx) && Source::is_closed(&(Box::new(rx.clone()) as Box<dyn Source<Item = i32>>))
+    );
+    assert_eq!(counter.wakes(), 1);
+    assert!(rx.poll_next(&mut cx, two, &mut hands).is_pending());
+    hands.drain(..).for_each(Delivery::ack);
+    assert_eq!(counter.wakes(), 2);
+    assert!(matches!(rx.poll_next(&mut cx, two, &mut hands), Poll::Ready(Ok(0))));
 }
