@@ -120,9 +120,11 @@
 //! - **[Keys](Builder::per_key)** that are busy hold up no worker: up to [`look_aside`](Builder::look_aside) items are
 //!   taken and set aside meanwhile. They count as held, and go back when the pool is aborted.
 //! - **[Batches](Builder::batch)** are formed one at a time, for a worker that waits. One that is being formed counts as
-//!   held, is not waited for when the pool is closed, and goes back when it is aborted.
+//!   held, is handed over as it is when nothing new will come (the pool or its [source is
+//!   closed](forebay_queue::Source::is_closed)), and goes back when it is aborted.
 //! - **Work that makes work**: a handler's context [resubmits](WorkContext::resubmit) without waiting, and
-//!   [`finish_when_idle`](Pool::finish_when_idle) is the end of it.
+//!   [`finish_when_idle`](Pool::finish_when_idle) is the end of it: when nothing waits, nothing is in hand, and nobody else
+//!   may send more.
 //! - **Panics** are contained around the handler's call and each poll of its future, and in the destructors of both.
 //!   Each is counted and is one `error` event with the worker; one that ends an item's run names the attempt too, and
 //!   rebuilds the worker's handler. With `panic = "abort"` nothing can be contained.

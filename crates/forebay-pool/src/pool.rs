@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::builder::{Builder, Missing};
 use crate::report::EndedBy;
+use crate::resubmit::Keeper;
 use crate::shared::Shared;
 use crate::supervisor::Order;
 use crate::{Phase, PoolHandle, PoolStats, Report, Timings};
@@ -51,6 +52,8 @@ pub struct Pool<T, P = ()> {
     supervisor: Supervised,
     orders: watch::Sender<Order>,
     producer: P,
+    /// Keeps the queue open that handlers resubmit into, where that is not the producer's.
+    keeper: Option<Keeper>,
 }
 
 /// The supervisor's task, which does not outlive this.
@@ -71,8 +74,9 @@ impl<T: Send + 'static, P> Pool<T, P> {
         supervisor: JoinHandle<EndedBy>,
         orders: watch::Sender<Order>,
         producer: P,
+        keeper: Option<Keeper>,
     ) -> Self {
-        Self { shared, supervisor: Supervised(supervisor), orders, producer }
+        Self { shared, supervisor: Supervised(supervisor), orders, producer, keeper }
     }
 
     /// Tells the source to accept nothing new. What it holds is still worked on; the pool ends after that. A queue that
@@ -208,7 +212,8 @@ impl<T: Send + 'static, P> Pool<T, P> {
     /// accepted is done.
     ///
     /// For a `select!` between the end of the work and a signal, followed by [`shutdown`](Self::shutdown). A
-    /// pool with a queue of its own is not over while this handle may still produce, unless it is closed.
+    /// pool with a queue of its own is not over while this handle may still produce, nor one that was told what leads
+    /// into its source ([`resubmit_to`](Builder::resubmit_to)), unless it is closed.
     ///
     /// # Cancel safety
     ///
@@ -240,11 +245,13 @@ impl<T: Send + 'static, P> Pool<T, P> {
         let _ = phase.wait_for(|phase| *phase == Phase::Closed).await;
     }
 
-    /// Waits until the pool has nothing to do: no item is in anybody's hands, and none waits.
+    /// Waits until the pool has nothing to do: no item is in anybody's hands, none waits, and nobody may send one but this
+    /// handle. While there is another [`producer`](Self::producer), or another sender of the queue that was named by
+    /// [`resubmit_to`](Builder::resubmit_to), it waits for that to be dropped; weak senders do not count.
     ///
-    /// A pool that has ended is idle, however it did. Otherwise it is true of one moment, unless nobody else produces. A pool that is paused, or whose source is unavailable, is
-    /// not idle. Items that a source keeps back for later are seen in the pool's own queue, and in one that was named
-    /// by [`resubmit_to`](Builder::resubmit_to), but not in others.
+    /// A pool that has ended is idle, however it did. One that is paused, or whose source is unavailable, is
+    /// not. Of any other source the pool knows neither what it keeps back for later nor who feeds it: there, idle
+    /// is true of one moment.
     ///
     /// # Cancel safety
     ///
@@ -256,33 +263,32 @@ impl<T: Send + 'static, P> Pool<T, P> {
     /// Waits until the pool [is idle](Self::idle), closes it, and returns what it did: the end of work that makes
     /// [work](crate::WorkContext::resubmit).
     ///
-    /// While something is in work it may lead to more, so this waits for all of it. From the first idle moment on
-    /// nothing is accepted, from nobody: what begins the work must be in the queue before.
+    /// While something is in work it may lead to more, and while there is another sender it may send more, so this waits for
+    /// all of them. A batch that is being formed is handed over as soon as no other sender is left and nothing waits.
     ///
     /// # Cancel safety
     ///
     /// Dropping it drops the pool, which aborts it.
     pub async fn finish_when_idle(self) -> Report {
-        self.shared.idle().await;
+        self.shared.idle_for_good().await;
         self.shared.close();
-        let Self { shared, supervisor, orders: _orders, producer } = self;
-        let report = supervisor.join(&shared).await;
-        // Kept until now, so that the way back was open as long as there was work.
-        drop(producer);
-        report
+        // Producer and keeper are kept to the end, so that the way back is open as long as there is work.
+        let Self { shared, supervisor, orders: _orders, producer: _producer, keeper: _keeper } = self;
+        supervisor.join(&shared).await
     }
 
     /// Lets the pool work until its source ends by itself, however long that takes, and returns what it did.
     ///
     /// A queue ends when all its senders are gone. That of the pool's own queue goes now, those from
-    /// [`producer`](Self::producer) are up to their owners.
+    /// [`producer`](Self::producer) are up to their owners. A handler that resubmits after that finds it closed:
+    /// [`finish_when_idle`](Self::finish_when_idle) is for those.
     ///
     /// # Cancel safety
     ///
     /// Dropping it drops the pool, which aborts it. To wait without that, use [`closed`](Self::closed).
     pub async fn finish(self) -> Report {
-        let Self { shared, supervisor, orders: _orders, producer } = self;
-        drop(producer);
+        let Self { shared, supervisor, orders: _orders, producer, keeper } = self;
+        drop((producer, keeper));
         supervisor.join(&shared).await
     }
 
@@ -303,12 +309,10 @@ impl<T: Send + 'static, P> Pool<T, P> {
     pub async fn shutdown(self, deadline: Duration) -> Report {
         self.close();
         self.shared.enter(Phase::Draining);
-        let Self { shared, supervisor, orders, producer } = self;
+        // Producer and keeper are kept to the end: the queue ends because it was closed and not because nobody sends.
+        let Self { shared, supervisor, orders, producer: _producer, keeper: _keeper } = self;
         orders.send_replace(Order::Shutdown { by: Instant::now().checked_add(deadline) });
-        let report = supervisor.join(&shared).await;
-        // Kept until now, so that the queue ends because it was closed and not because nobody sends.
-        drop(producer);
-        report
+        supervisor.join(&shared).await
     }
 
     /// The counters, which add up. They may be read from anywhere, also from the hooks of a queue.

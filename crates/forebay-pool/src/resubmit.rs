@@ -1,13 +1,24 @@
 //! Work that makes work: items that a handler puts into the queue that it is fed from.
 
+use std::any::Any;
 use std::fmt;
+use std::pin::Pin;
 
-use forebay_queue::{Line, Sender, TrySendError, WeakSender};
+use forebay_queue::{SendLine, Sender, TrySendError, WeakSender};
 
-/// The way from a handler back into the queue. Weak: it keeps nothing open.
-pub(crate) struct Resubmit<T> {
-    put: Box<dyn Fn(T) -> Result<(), ResubmitError<T>> + Send + Sync>,
-    backlog: Box<dyn Fn() -> usize + Send + Sync>,
+/// The way from a handler back into the queue. Weak: it keeps nothing open. The handle of the pool has a sender that
+/// does, so that handlers may add to the work when nobody else does.
+pub(crate) struct Resubmit<T>(Box<dyn WayBack<T>>);
+
+/// A sender that keeps a queue open, and is not used for anything else.
+pub(crate) type Keeper = Box<dyn Any + Send + Sync>;
+
+/// Whatever line the queue has.
+trait WayBack<T>: Send + Sync {
+    fn put(&self, item: T) -> Result<(), ResubmitError<T>>;
+    fn backlog(&self) -> usize;
+    fn has_others(&self) -> bool;
+    fn senders_at_most(&self, senders: usize) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 /// Why [`resubmit`](crate::WorkContext::resubmit) did not take the item, which comes back.
@@ -46,31 +57,52 @@ pub enum ResubmitError<T> {
 // === impl Resubmit ===
 
 impl<T: Send + 'static> Resubmit<T> {
-    pub(crate) fn to<L: Line<T>>(sender: &Sender<T, L>) -> Self
-    where
-        WeakSender<T, L>: Send + Sync + 'static,
-    {
-        let (weak, of_backlog) = (sender.downgrade(), sender.downgrade());
-        Self {
-            put: Box::new(move |item| {
-                let Some(sender) = weak.upgrade() else { return Err(ResubmitError::Closed(item)) };
-                sender.try_send(item).map(drop).map_err(|error| match error {
-                    TrySendError::Full(item) => ResubmitError::WouldDeadlock(item),
-                    TrySendError::Closed(item) => ResubmitError::Closed(item),
-                    other => ResubmitError::Refused(other.into_inner()),
-                })
-            }),
-            backlog: Box::new(move || of_backlog.upgrade().map_or(0, |sender| sender.len())),
-        }
+    pub(crate) fn to<L: SendLine<T>>(sender: &Sender<T, L>) -> Self {
+        Self(Box::new(sender.downgrade()))
     }
 
     pub(crate) fn put(&self, item: T) -> Result<(), ResubmitError<T>> {
-        (self.put)(item)
+        self.0.put(item)
     }
 
     /// How many items wait there, those that were put off among them.
     pub(crate) fn backlog(&self) -> usize {
-        (self.backlog)()
+        self.0.backlog()
+    }
+
+    /// May somebody put something in, beside the pool with the one sender that it keeps?
+    ///
+    /// Once nobody may, nobody will: a sender comes from a sender, but for those of handlers.
+    pub(crate) fn has_others(&self) -> bool {
+        self.0.has_others()
+    }
+
+    /// Waits until nobody else may put something in.
+    pub(crate) async fn alone(&self) {
+        self.0.senders_at_most(1).await;
+    }
+}
+
+impl<T: Send + 'static, L: SendLine<T>> WayBack<T> for WeakSender<T, L> {
+    fn put(&self, item: T) -> Result<(), ResubmitError<T>> {
+        let Some(sender) = self.upgrade() else { return Err(ResubmitError::Closed(item)) };
+        sender.try_send(item).map(drop).map_err(|error| match error {
+            TrySendError::Full(item) => ResubmitError::WouldDeadlock(item),
+            TrySendError::Closed(item) => ResubmitError::Closed(item),
+            other => ResubmitError::Refused(other.into_inner()),
+        })
+    }
+
+    fn backlog(&self) -> usize {
+        self.len()
+    }
+
+    fn has_others(&self) -> bool {
+        !self.is_closed() && self.senders() > 1
+    }
+
+    fn senders_at_most(&self, senders: usize) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(Self::senders_at_most(self, senders))
     }
 }
 

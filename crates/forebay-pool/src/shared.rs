@@ -159,10 +159,43 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    /// Waits until nothing waits and nothing is in anybody's hands.
+    /// Waits until nothing waits, nothing is in anybody's hands, and nobody may send anything but the handle.
     pub(crate) async fn idle(&self) {
+        self.unless_closed(self.when_idle()).await;
+    }
+
+    /// The same for a handle that will send nothing.
+    pub(crate) async fn idle_for_good(&self) {
+        let idle = async {
+            if let Some(way) = &self.resubmit {
+                way.alone().await;
+            }
+            // Only what is in work leads to more now, and may itself wait in a batch that is never full.
+            self.intake.obey(Command::GatherNoMore);
+            self.when_idle().await;
+        };
+        self.unless_closed(idle).await;
+    }
+
+    async fn when_idle(&self) {
+        let Some(way) = &self.resubmit else { return self.intake.when_idle(|| true).await };
+        let others = AtomicBool::new(true);
+        while others.load(Ordering::Relaxed) {
+            // The intake's bell does not tell who may send.
+            way.alone().await;
+            let over = || {
+                // In this order: who may send no more has sent before.
+                let some = way.has_others();
+                others.store(some, Ordering::Relaxed);
+                some || way.backlog() == 0
+            };
+            self.intake.when_idle(over).await;
+        }
+    }
+
+    /// Waits for `idle`, or until the pool has ended.
+    async fn unless_closed(&self, idle: impl Future<Output = ()>) {
         let mut phase = self.phase.subscribe();
-        let idle = self.intake.when_idle(|| self.resubmit.as_ref().map_or(0, Resubmit::backlog) == 0);
         // A source that has spent the caller's budget says pending, and has something all the same.
         let idle = tokio::task::unconstrained(idle);
         tokio::select! {

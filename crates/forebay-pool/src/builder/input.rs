@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use forebay_queue::{Line, Sender, Source, WeakSender};
+use forebay_queue::{SendLine, Sender, Source};
 
 use super::{Builder, Missing};
 use crate::contain::{Contained, contain};
-use crate::resubmit::Resubmit;
+use crate::resubmit::{Keeper, Resubmit};
 
 use self::sealed::Opened;
 
@@ -39,7 +39,9 @@ pub struct FromQueue<T> {
 pub struct FromSource<T> {
     source: Box<dyn Source<Item = T>>,
     resubmit: Option<Resubmit<T>>,
+    keeper: Option<Keeper>,
 }
+
 /// In a [`Builder`]: what feeds the pool. Sealed.
 ///
 /// For what works with either:
@@ -58,7 +60,7 @@ pub(super) mod sealed {
 
     use forebay_queue::Source;
 
-    use crate::resubmit::Resubmit;
+    use crate::resubmit::{Keeper, Resubmit};
 
     /// What feeds a pool.
     #[expect(missing_debug_implementations, reason = "nobody outside can name it")]
@@ -66,6 +68,7 @@ pub(super) mod sealed {
         pub(crate) source: Box<dyn Source<Item = T>>,
         pub(crate) producer: P,
         pub(crate) resubmit: Option<Resubmit<T>>,
+        pub(crate) keeper: Option<Keeper>,
     }
 
     pub trait Input {
@@ -114,15 +117,19 @@ impl<H> Builder<Missing, H> {
     pub fn source<S: Source>(self, source: S) -> Builder<FromSource<S::Item>, H> {
         Builder {
             options: self.options,
-            input: FromSource { source: Box::new(source), resubmit: None },
+            input: FromSource { source: Box::new(source), resubmit: None, keeper: None },
             handler: self.handler,
         }
     }
 }
 
 impl<T: Send + 'static, H> Builder<FromSource<T>, H> {
-    /// Names what leads into the source, for handlers that [resubmit](crate::WorkContext::resubmit). It is held weakly,
-    /// so it does not keep the queue open: at least one sender must be kept elsewhere until the work is done.
+    /// Names what leads into the source, for handlers that [resubmit](crate::WorkContext::resubmit).
+    ///
+    /// The pool keeps a sender of its own, so that its handlers may add to the work when nobody else does. So the source
+    /// does not end by itself: [`finish`](crate::Pool::finish) gives that sender up,
+    /// [`finish_when_idle`](crate::Pool::finish_when_idle) waits until it is the only one. Two pools that both keep one
+    /// of the same queue would wait for each other there.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -138,15 +145,14 @@ impl<T: Send + 'static, H> Builder<FromSource<T>, H> {
     ///     })
     ///     .start()?;
     /// tx.send(9).await?;
+    /// drop(tx); // nothing more comes from here
     /// assert_eq!(pool.finish_when_idle().await.completed, 10);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn resubmit_to<L: Line<T>>(mut self, sender: &Sender<T, L>) -> Self
-    where
-        WeakSender<T, L>: Send + Sync + 'static,
-    {
+    pub fn resubmit_to<L: SendLine<T>>(mut self, sender: &Sender<T, L>) -> Self {
         self.input.resubmit = Some(Resubmit::to(sender));
+        self.input.keeper = Some(Box::new(sender.clone()));
         self
     }
 }
@@ -199,7 +205,8 @@ impl<T: Send + 'static> sealed::Input for FromQueue<T> {
         }
         let (producer, source) = queue.build();
         let resubmit = Some(Resubmit::to(&producer));
-        Opened { source: Box::new(source), producer, resubmit }
+        // The producer itself keeps it open.
+        Opened { source: Box::new(source), producer, resubmit, keeper: None }
     }
 }
 
@@ -218,7 +225,7 @@ impl<T: Send + 'static> sealed::Input for FromSource<T> {
     type Producer = ();
 
     fn open(self, _: Arc<AtomicU64>) -> Opened<T, ()> {
-        Opened { source: self.source, producer: (), resubmit: self.resubmit }
+        Opened { source: self.source, producer: (), resubmit: self.resubmit, keeper: self.keeper }
     }
 }
 

@@ -276,6 +276,9 @@ impl<I, H> Builder<I, H> {
     /// `max_items` is at least 1: 0 counts as 1. With a `max_wait` of zero a batch is what is there already, and
     /// nobody waits. By default 100 and zero. A pool that is closed does not wait for more.
     ///
+    /// One that is begun is handed over as it is when nothing new will come: the pool is closed, or its source
+    /// [says so](forebay_queue::Source::is_closed). Of a source that cannot say it, the last batch waits its time.
+    ///
     /// One batch is formed at a time, and only while a worker waits for it. Its items count as
     /// [held](crate::PoolStats::held), though no worker has them.
     pub fn batch(mut self, max_items: usize, max_wait: Duration) -> Self {

@@ -144,7 +144,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         contain(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| StartError::NoTime)?;
 
         let undelivered = Arc::new(AtomicU64::new(0));
-        let Opened { source, producer, resubmit } = self.input.open(Arc::clone(&undelivered));
+        let Opened { source, producer, resubmit, keeper } = self.input.open(Arc::clone(&undelivered));
         let redelivers = source.redelivers();
         let keeps = crew.lends() || rules.copy.is_some();
         match &on_failure {
@@ -220,6 +220,6 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             Supervisor::new(Arc::clone(&shared), crew, threads, scale, hand_on, postman, received);
         let supervisor = runtime.spawn(supervisor.run().in_current_span());
         tracing::debug!(workers, "pool started");
-        Ok(Pool::new(shared, supervisor, orders, producer))
+        Ok(Pool::new(shared, supervisor, orders, producer, keeper))
     }
 }

@@ -85,6 +85,8 @@ pub(crate) struct Intake<T> {
 pub(crate) enum Command {
     /// Tell the source to accept nothing new. What it holds is still handed out, also if the pool was paused.
     Close,
+    /// Nobody but handlers adds to what the source has: batches need not wait for more than it has now.
+    GatherNoMore,
     /// Hand out nothing until that time, or until told to resume.
     Pause(Option<Instant>),
     Resume,

@@ -36,6 +36,8 @@ pub(super) struct State<T> {
     exhausted: bool,
     /// The source was told to accept nothing new.
     closed: bool,
+    /// What the source has not got now is not worth waiting for.
+    last: bool,
     /// The source is neither asked nor told anything until the supervisor says so.
     unavailable: bool,
     /// The source was told of ends that it has not confirmed, as far as it was polled for that.
@@ -136,6 +138,7 @@ impl<T: Send + 'static> State<T> {
             ended: false,
             exhausted: false,
             closed: false,
+            last: false,
             unavailable: false,
             settling: false,
             pause: Pause::No,
@@ -169,6 +172,10 @@ impl<T: Send + 'static> State<T> {
     pub(super) fn obey(&mut self, command: Command, afterwards: &mut Afterwards<T>) {
         match command {
             Command::Close => self.close(afterwards),
+            Command::GatherNoMore => {
+                self.last = true;
+                self.ask(None, afterwards);
+            }
             // What is closed is to come to an end.
             Command::Pause(_) if self.closed => {}
             Command::Pause(until) => self.set_pause(until.map_or(Pause::Open, Pause::Until)),
@@ -352,7 +359,14 @@ impl<T: Send + 'static> State<T> {
                 afterwards.surplus.append(&mut self.out);
             }
             match polled {
-                Ok(Poll::Pending) => break,
+                Ok(Poll::Pending) => {
+                    // Asked after the poll: a source that is closed after this wakes who polled.
+                    match contain(|| self.stock.is_some() && source.is_closed()) {
+                        Ok(closed) => self.last |= closed,
+                        Err(panic) => self.break_off(panicked(panic), afterwards),
+                    }
+                    break;
+                }
                 Ok(Poll::Ready(Ok(0))) => {
                     self.exhausted = true;
                     self.end_if_dry(afterwards);
@@ -407,7 +421,7 @@ impl<T: Send + 'static> State<T> {
         while !self.ended
             && self.pause == Pause::No
             && let Some(seat) = self.next_seat(asker)
-            && stock.give(&self.seats[seat].hands, now, idle, self.closed || self.exhausted)
+            && stock.give(&self.seats[seat].hands, now, idle, self.closed || self.last || self.exhausted)
         {
             self.served(seat, asker, afterwards);
             some = true;

@@ -54,6 +54,10 @@ impl<T: Send + 'static> Source for Leased<T> {
         self.source.close();
     }
 
+    fn is_closed(&self) -> bool {
+        self.source.is_closed()
+    }
+
     fn redelivers(&self) -> bool {
         self.source.redelivers()
     }

@@ -46,6 +46,10 @@ impl<T: Send + 'static> Source for Guarded<T> {
         self.source.close();
     }
 
+    fn is_closed(&self) -> bool {
+        self.source.is_closed()
+    }
+
     fn redelivers(&self) -> bool {
         self.source.redelivers()
     }

@@ -439,3 +439,69 @@ impl Source for Aged {
         self.source.redelivers()
     }
 }
+
+/// What is in hand holds up the end of the queue, so the batch must not wait for that.
+#[tokio::test(start_paused = true)]
+async fn that_wait_for_ever_are_handed_over_when_all_senders_are_gone() {
+    let seen = Seen::default();
+    let pool = Pool::builder()
+        .workers(2)
+        .batch(3, Duration::MAX)
+        .queue(10)
+        .handler_batch(keeps(&seen))
+        .start()
+        .unwrap();
+    for item in 0..5 {
+        pool.produce(item).await.unwrap();
+    }
+    sleep(SECOND).await;
+    assert_eq!(pool.stats().set_aside, 2);
+    let report = timeout(SECOND, pool.finish()).await.unwrap();
+    assert_eq!(report.completed, 5);
+    assert_eq!(*seen.lock().unwrap(), [vec![0, 1, 2], vec![3, 4]]);
+
+    let (tx, rx) = bounded(10);
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(3, Duration::MAX)
+        .source(rx)
+        .handler_batch(ack_all_later)
+        .start()
+        .unwrap();
+    tx.send(1).await.unwrap();
+    sleep(SECOND).await;
+    let other = tx.clone();
+    drop(tx);
+    sleep(SECOND).await;
+    assert_eq!(pool.stats().set_aside, 1);
+    drop(other);
+    timeout(SECOND, pool.closed()).await.unwrap();
+    assert_eq!(pool.finish().await.completed, 1);
+}
+
+async fn ack_all_later(batch: Vec<Delivery<u32>>) {
+    tokio::task::yield_now().await;
+    ack_all(batch);
+}
+
+/// What leads to more is itself in a batch that may never be full.
+#[tokio::test(start_paused = true)]
+async fn that_wait_for_ever_are_handed_over_when_the_pool_is_to_finish_when_idle() {
+    let seen = Seen::default();
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(3, Duration::MAX)
+        .queue(10)
+        .handler_batch(keeps(&seen))
+        .start()
+        .unwrap();
+    let producer = pool.producer();
+    pool.produce(0).await.unwrap();
+    let finish = tokio::spawn(pool.finish_when_idle());
+    sleep(SECOND).await;
+    assert!(seen.lock().unwrap().is_empty(), "another sender may still fill it");
+    producer.send(1).await.unwrap();
+    drop(producer);
+    let report = timeout(SECOND, finish).await.unwrap().unwrap();
+    assert_eq!((report.completed, &*seen.lock().unwrap()), (2, &vec![vec![0, 1]]));
+}

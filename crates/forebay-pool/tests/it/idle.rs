@@ -251,3 +251,125 @@ fn who_waits_for_it_learns_that_the_runtime_went_away() {
     assert!(idle.is_woken());
     idle.assert_ready();
 }
+
+/// It may send more at any time, also while there is nothing to do.
+#[tokio::test]
+async fn another_sender_keeps_it_from_being_idle() {
+    let pool = Pool::builder().workers(2).queue(10).handler(|_: u32| async {}).start().unwrap();
+    let (producer, weak) = (pool.producer(), pool.producer().downgrade());
+    let mut idle = Driver::new(pool.idle());
+    settle_down().await;
+    idle.assert_pending();
+    producer.try_send(1).unwrap();
+    settle_down().await;
+    idle.assert_pending();
+    drop(producer);
+    assert!(idle.is_woken());
+    settle_down().await;
+    idle.assert_ready();
+    drop(idle);
+    // A new one is another one.
+    let producer = weak.upgrade().unwrap();
+    let mut idle = Driver::new(pool.idle());
+    settle_down().await;
+    idle.assert_pending();
+    drop((idle, producer));
+    assert_eq!(pool.finish_when_idle().await.completed, 1);
+}
+
+/// It was alone when the waiting began, and is so again at the end.
+#[tokio::test]
+async fn a_sender_that_comes_meanwhile_is_waited_for() {
+    let gate = Arc::new(Semaphore::new(0));
+    let pool = Pool::builder()
+        .workers(1)
+        .queue(10)
+        .handler_with(Arc::clone(&gate), |gate, _: u32| async move {
+            gate.acquire().await.unwrap().forget();
+        })
+        .start()
+        .unwrap();
+    pool.produce(1).await.unwrap();
+    let mut idle = Driver::new(pool.idle());
+    settle_down().await;
+    idle.assert_pending();
+    let late = pool.producer();
+    gate.add_permits(2);
+    settle_down().await;
+    idle.assert_pending();
+    late.try_send(2).unwrap();
+    drop(late);
+    settle_down().await;
+    idle.assert_ready();
+    assert_eq!(pool.stats().completed, 2);
+}
+
+#[tokio::test]
+async fn the_end_waits_for_all_who_may_send_more() {
+    let (tx, rx) = bounded(1000);
+    let pool = Pool::builder().workers(2).source(rx).resubmit_to(&tx).handler_in(halve).start().unwrap();
+    let producer = tokio::spawn(async move {
+        for number in [10, 20, 30] {
+            settle_down().await;
+            tx.send(number).await.unwrap();
+        }
+    });
+    let report = pool.finish_when_idle().await;
+    assert_eq!(report.completed, 19 + 39 + 59);
+    assert!(producer.is_finished());
+}
+
+/// The pool keeps the queue open as long as there is work that may lead to more.
+#[tokio::test]
+async fn work_leads_to_more_after_all_who_began_it_have_gone() {
+    let (tx, rx) = bounded(100);
+    let pool = Pool::builder().workers(2).source(rx).resubmit_to(&tx).handler_in(halve).start().unwrap();
+    tx.send(40).await.unwrap();
+    drop(tx);
+    assert_eq!(pool.finish_when_idle().await.completed, 79);
+
+    let (tx, rx) = bounded(100);
+    let pool =
+        Pool::builder().workers(2).source(rx).resubmit_to(&tx).handler(|_: u32| async {}).start().unwrap();
+    tx.send(40).await.unwrap();
+    drop(tx);
+    assert_eq!(pool.finish().await.completed, 1, "it gives up its own sender");
+}
+
+#[tokio::test]
+async fn a_closed_queue_has_no_other_senders() {
+    let pool = Pool::builder().workers(1).queue(10).handler(|_: u32| async {}).start().unwrap();
+    let producer = pool.producer();
+    producer.send(1).await.unwrap();
+    let mut idle = Driver::new(pool.idle());
+    idle.assert_pending();
+    producer.close();
+    pool.idle().await;
+    idle.assert_ready();
+    drop(idle);
+    assert_eq!(pool.finish_when_idle().await.completed, 1);
+}
+
+/// There is no sender left that could be asked.
+#[tokio::test(start_paused = true)]
+async fn what_is_put_off_is_seen_after_the_last_sender_has_gone() {
+    let begun = Instant::now();
+    let (tx, rx) = bounded(1);
+    let pool = Pool::builder()
+        .workers(1)
+        .source(rx)
+        .resubmit_to(&tx)
+        .handler_delivery(|delivery: Delivery<u32>| async move {
+            if delivery.attempt() == 1 { delivery.nack(60 * SECOND) } else { delivery.ack() }
+        })
+        .start()
+        .unwrap();
+    tx.send(1).await.unwrap();
+    drop(tx);
+    let handle = pool.handle();
+    let finish = tokio::spawn(pool.finish());
+    sleep(SECOND).await;
+    assert_eq!(handle.stats().unwrap().backlog, Some(1));
+    assert_eq!(finish.await.unwrap().completed, 1);
+    assert_eq!(begun.elapsed().as_secs(), 60);
+}
