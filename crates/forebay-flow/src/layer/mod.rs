@@ -9,9 +9,44 @@
 //! | …, queued | `Err` if closed, else `Ready` | waits in the future, first come first served, then calls a clone | leaves the line, or gives back |
 //! | [`RateLimitLayer`], reserve (default) | the service is ready, then sleeps until the next start and keeps it; clones start without | spends it | gives the unspent start back, if nobody booked after it |
 //! | …, queued | `Err` if closed, else `Ready` | books its start, sleeps until then, then calls a clone | the same |
+//! | [`BackpressureLayer`] | `Pending` while the pressure is high, and all who wait are woken after that; holds nothing | passes on | nothing |
+//! | …, refusing | as the service says | refused while the pressure is high, else passes on | nothing |
+//! | [`ShedLayer`] | as the service says | decides: shed, or passed on | nothing; what was shed is counted |
+//!
+//! Layers that queue end the backpressure above them: what stands there is never told to wait. So put `load_shed` *below* them, or
+//! bound who waits (`max_waiting`).
+//!
+//! All of them fail with a [`FlowError`]: the service's own error, as it is, or a [`Refused`] with the reason, the request, and
+//! the time after which it is worth trying again where the layer knows that. Each is seen and changed through a handle while it is in use,
+//! and everything that one layer is laid around shares one state: axum lays a layer around each route, and all of them keep one limit.
+//!
+//! # Which one, and where
+//!
+//! From the outside to the inside, where several are wanted: what refuses for others' sake (`load_shed`), what waits (a
+//! queue, [`BackpressureLayer`]), what sheds what has waited ([`ShedLayer`]), what bounds ([`RateLimitLayer`], then [`ConcurrencyLimitLayer`],
+//! since a permit that waits for its start is of no use to others), and the service.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! use forebay_flow::layer::{ConcurrencyLimitLayer, FlowError, RateLimitLayer};
+//! use forebay_flow::{Aimd, Rate, TokenBucket};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! let api = ServiceBuilder::new()
+//!     .load_shed()
+//!     .map_err(FlowError::into_box)
+//!     .layer(RateLimitLayer::new(TokenBucket::new(Rate::per_second(100)).with_burst(10)))
+//!     .map_err(FlowError::into_box)
+//!     .layer(ConcurrencyLimitLayer::new(Aimd::default()))
+//!     .service(service_fn(async |n: u32| Ok::<_, std::io::Error>(n)));
+//! assert_eq!(api.oneshot(7).await.unwrap(), 7);
+//! # }
+//! ```
 
+pub mod backpressure;
 pub mod concurrency;
 pub mod rate;
+pub mod shed;
 
 mod alarm;
 mod clock;
@@ -21,6 +56,7 @@ mod passed;
 mod rules;
 mod work;
 
+pub use backpressure::{BackpressureLayer, Backpressured, PressureHandle, PressureStats};
 pub use concurrency::{
     ConcurrencyLimit, ConcurrencyLimitLayer, Hold, LimitHandle, LimitStats, Permit, QueuedConcurrencyLimit,
     UntilResponse,
@@ -30,3 +66,4 @@ pub use concurrency::{HeldBody, UntilBody};
 pub use error::{BoxError, FlowError, Refused, Why};
 pub use rate::{QueuedRateLimit, RateHandle, RateLimit, RateLimitLayer, RateStats};
 pub use rules::{ByResult, Classify, One, Weigh};
+pub use shed::{Never, Shed, ShedHandle, ShedLayer, ShedStats, When};

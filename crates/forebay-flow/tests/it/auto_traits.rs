@@ -1,8 +1,8 @@
 //! Which services and futures cross threads.
 
 use forebay_flow::layer::{
-    ConcurrencyLimit, ConcurrencyLimitLayer, LimitHandle, QueuedConcurrencyLimit, QueuedRateLimit,
-    RateHandle, RateLimit, RateLimitLayer,
+    BackpressureLayer, Backpressured, ConcurrencyLimit, ConcurrencyLimitLayer, LimitHandle,
+    QueuedConcurrencyLimit, QueuedRateLimit, RateHandle, RateLimit, RateLimitLayer, Shed, ShedLayer,
 };
 use forebay_flow::{Aimd, Fixed, TokenBucket, Window};
 use tower::Service;
@@ -20,6 +20,11 @@ fn services_handles_and_futures_cross_threads() {
     crosses::<QueuedConcurrencyLimit<Inner, Fixed>>();
     crosses::<<ConcurrencyLimit<Inner, Aimd> as Service<&'static str>>::Future>();
     crosses::<<QueuedConcurrencyLimit<Inner, Fixed> as Service<&'static str>>::Future>();
+    is_shared::<BackpressureLayer>();
+    is_shared::<ShedLayer>();
+    crosses::<Backpressured<Inner>>();
+    crosses::<Shed<Inner>>();
+    crosses::<<Shed<Inner> as Service<&'static str>>::Future>();
     is_shared::<RateLimitLayer<TokenBucket>>();
     is_shared::<RateHandle<Window>>();
     crosses::<RateLimit<Inner, TokenBucket>>();

@@ -1,6 +1,7 @@
 //! The layers through their public faces, one module for each behaviour.
 
 mod auto_traits; // which services and futures cross threads
+mod backpressure; // the row of the table: held up, or refused
 mod concurrency; // the rows of the table: calls at once, reserved and queued
 mod concurrency_body; // permits that are held until a body has ended
 mod concurrency_limits; // limits that move, and what they learn
@@ -8,4 +9,5 @@ mod concurrency_races; // many threads: no permit too many, no wake-up and no sa
 mod faults; // what others' layers are known to do wrong
 mod rate; // the rows of the table: starts, reserved and queued
 mod rig; // a service under a layer, polled by hand
+mod shed; // the row of the table: decided by how long it took
 mod stacks; // the layers between others of tower's

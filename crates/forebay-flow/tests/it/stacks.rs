@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use axum::error_handling::HandleErrorLayer;
 use axum::routing::get;
-use forebay_flow::layer::{ConcurrencyLimitLayer, FlowError, RateLimitLayer, Refused, Why};
+use forebay_flow::layer::{
+    BackpressureLayer, ConcurrencyLimitLayer, FlowError, RateLimitLayer, Refused, ShedLayer, Why,
+};
 use forebay_flow::{Fixed, Rate, TokenBucket};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
@@ -223,6 +225,23 @@ async fn a_queue_under_a_rate_is_backpressure_for_its_producer() {
     assert_eq!(handle.update(|bucket, now| bucket.available(now)), 1, "and that is for others");
     assert_eq!(rx.recv().await, Some('a'));
     assert!(second.is_woken());
+    second.await.expect("open").call('b').await.expect("there is room");
+    assert_eq!(rx.recv().await, Some('b'));
+}
+
+#[tokio::test]
+async fn a_queue_under_what_sheds_or_holds_up_is_backpressure_for_its_producer() {
+    let (tx, mut rx) = forebay_queue::bounded(1);
+    let mut producer = ServiceBuilder::new()
+        .map_err(FlowError::into_box)
+        .layer(BackpressureLayer::default())
+        .map_err(FlowError::into_box)
+        .layer(ShedLayer::new())
+        .service(tx);
+    producer.ready().await.expect("open").call('a').await.expect("there is room");
+    let mut second = tokio_test::task::spawn(producer.ready());
+    assert!(second.poll().is_pending(), "the queue is full");
+    assert_eq!(rx.recv().await, Some('a'));
     second.await.expect("open").call('b').await.expect("there is room");
     assert_eq!(rx.recv().await, Some('b'));
 }

@@ -1,0 +1,65 @@
+//! Waits, or by choice refuses, while what is behind is too full. Reserves nothing.
+//!
+//! | | `poll_ready` | `call` | drop |
+//! | --- | --- | --- | --- |
+//! | waits (default) | `Pending` while the pressure is high, and all who wait are woken when it is not any more; holds nothing, and does not ask the service meanwhile | passes on | leaves |
+//! | [`refusing`](BackpressureLayer::refusing) | as the service says | refused while the pressure is high, with the request | nothing |
+//!
+//! Whoever knows how full it is tells the layer's [handle](BackpressureLayer::handle): a queue by its hook `on_pressure`, anything else by
+//! [`observe`](PressureHandle::observe), between watermarks.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use forebay_flow::layer::BackpressureLayer;
+//! use forebay_flow::Watermarks;
+//! use tower::{Service, ServiceBuilder, ServiceExt};
+//!
+//! let pressure = BackpressureLayer::default();
+//! let handle = pressure.handle();
+//! let (tx, mut rx) = forebay_queue::builder()
+//!     .capacity(10)
+//!     .watermarks(1.0, 0.7) // the textbook's: slow down when full, resume below 70 %
+//!     .on_pressure(move |pressure| {
+//!         handle.set(pressure);
+//!     })
+//!     .build();
+//! let mut producer = ServiceBuilder::new().layer(pressure.clone()).service(tx);
+//! for n in 0..10 {
+//!     producer.ready().await?.call(n).await?;
+//! }
+//! let mut held = tokio_test::task::spawn(producer.ready());
+//! assert!(held.poll().is_pending(), "full");
+//! for _ in 0..3 {
+//!     rx.recv().await;
+//! }
+//! assert!(held.poll().is_pending(), "there is room, but not below 70 %");
+//! rx.recv().await;
+//! assert!(held.is_woken());
+//! # Ok(()) }
+//! ```
+//!
+//! # Between readiness and call
+//!
+//! It holds nothing, so calls that were ready before the pressure rose still pass: as many as there are handles. Those who
+//! are woken together come together; put a limit below where that is too much.
+//!
+//! # Waiting
+//!
+//! Only handles wait, each with one waker, for as long as the pressure is high. Put a timeout around `ready()`, or
+//! refuse, where that may be too long.
+//!
+//! # When not to use it
+//!
+//! In front of a queue that makes its senders wait, or holds them until it has drained (`hold_senders`): that is this, and
+//! exact. This is for what fills by other ways than the calls that it holds up: a disk, a downstream, a queue that never waits.
+//!
+//! # How it differs
+//!
+//! `tower::load_shed` refuses what is not ready at that moment; here there is a hysteresis between too full and not any more,
+//! and waiting is a choice.
+
+mod service;
+mod signal;
+
+pub use self::service::{BackpressureLayer, Backpressured};
+pub use self::signal::{PressureHandle, PressureStats};

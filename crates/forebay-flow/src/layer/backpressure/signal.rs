@@ -1,0 +1,225 @@
+//! What everybody behind one pressure shares.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use forebay_queue::{Pressure, Stats, Visitor, Watermarks};
+
+/// Tells a [`BackpressureLayer`](super::BackpressureLayer) what the pressure is, and shows its counts.
+///
+/// Clones speak of the same pressure. It never waits, so it may be called from hooks.
+///
+/// ```
+/// use forebay_flow::Pressure;
+/// use forebay_flow::layer::BackpressureLayer;
+///
+/// let handle = BackpressureLayer::default().handle();
+/// assert_eq!(handle.observe(Some(0.9)), Some(Pressure::High));
+/// assert_eq!(handle.observe(Some(0.5)), None, "in between it stays what it was");
+/// assert_eq!(handle.observe(Some(0.1)), Some(Pressure::Normal));
+/// ```
+#[derive(Clone)]
+pub struct PressureHandle {
+    signal: Arc<Signal>,
+}
+
+struct Signal {
+    /// Mirrors `State::pressure`, written under the lock. Readiness asks it first; who is to wait looks again under the
+    /// lock, and whoever changes the pressure wakes after that, so nobody waits for a change that has been.
+    high: AtomicBool,
+    state: Mutex<State>,
+}
+
+struct State {
+    watermarks: Watermarks,
+    pressure: Pressure,
+    waiting: BTreeMap<u64, Waker>,
+    next: u64,
+    refusing: bool,
+    crossings: u64,
+    refused: u64,
+}
+
+/// A handle's place among those who wait. Dropped, it leaves.
+pub(super) struct Place {
+    signal: Arc<Signal>,
+    number: u64,
+}
+
+/// What has happened so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PressureStats {
+    /// What the pressure is.
+    pub pressure: Pressure,
+    /// Handles that wait for it to become normal.
+    pub waiting: usize,
+    /// How often it became high.
+    pub crossings: u64,
+    /// Calls that were refused meanwhile.
+    pub refused: u64,
+}
+
+// === impl PressureHandle ===
+
+impl PressureHandle {
+    pub(super) fn new(watermarks: Watermarks) -> Self {
+        let state = State {
+            watermarks,
+            pressure: Pressure::Normal,
+            waiting: BTreeMap::new(),
+            next: 0,
+            refusing: false,
+            crossings: 0,
+            refused: 0,
+        };
+        Self { signal: Arc::new(Signal { high: AtomicBool::new(false), state: Mutex::new(state) }) }
+    }
+
+    /// Tells how full it is what the calls fill, as [`Level::level`](forebay_queue::Level::level) does: from 0 to 1, none without
+    /// a bound. Returns what the pressure is from now on, if it was different before; if it is normal again, all who wait
+    /// are woken.
+    pub fn observe(&self, level: Option<f64>) -> Option<Pressure> {
+        let state = self.lock();
+        let next = match level {
+            Some(share) => state.watermarks.update_share(state.pressure, share),
+            None => Pressure::Normal,
+        };
+        self.turn(state, next)
+    }
+
+    /// Tells what the pressure is, for whoever knows; as [`observe`](Self::observe).
+    ///
+    /// A queue tells it through its hook `on_pressure`.
+    pub fn set(&self, pressure: Pressure) -> Option<Pressure> {
+        self.turn(self.lock(), pressure)
+    }
+
+    /// Between which levels the pressure changes from now on. It stays what it is until the next level is told.
+    pub fn set_watermarks(&self, watermarks: Watermarks) {
+        self.lock().watermarks = watermarks;
+    }
+
+    /// Whether calls are refused while the pressure is high, rather than held up. Who waits already is woken, and learns
+    /// of it.
+    pub fn set_refusing(&self, refusing: bool) {
+        let mut state = self.lock();
+        state.refusing = refusing;
+        let woken = if refusing { std::mem::take(&mut state.waiting) } else { BTreeMap::new() };
+        drop(state);
+        woken.into_values().for_each(Waker::wake);
+    }
+
+    /// What the pressure is.
+    pub fn pressure(&self) -> Pressure {
+        if self.is_high() { Pressure::High } else { Pressure::Normal }
+    }
+
+    /// Counts.
+    pub fn stats(&self) -> PressureStats {
+        let State { pressure, waiting, crossings, refused, .. } = &*self.lock();
+        PressureStats {
+            pressure: *pressure,
+            waiting: waiting.len(),
+            crossings: *crossings,
+            refused: *refused,
+        }
+    }
+
+    fn turn(&self, mut state: MutexGuard<'_, State>, next: Pressure) -> Option<Pressure> {
+        if state.pressure == next {
+            return None;
+        }
+        state.pressure = next;
+        let is_high = next == Pressure::High;
+        self.signal.high.store(is_high, Ordering::Relaxed);
+        state.crossings += u64::from(is_high);
+        let woken = if is_high { BTreeMap::new() } else { std::mem::take(&mut state.waiting) };
+        drop(state);
+        woken.into_values().for_each(Waker::wake);
+        Some(next)
+    }
+
+    pub(super) fn is_high(&self) -> bool {
+        self.signal.high.load(Ordering::Relaxed)
+    }
+
+    /// Whether a call is to be refused, which then counts.
+    pub(super) fn refuses(&self) -> bool {
+        if !self.is_high() {
+            return false;
+        }
+        let mut state = self.lock();
+        let refuses = state.refusing && state.pressure == Pressure::High;
+        state.refused += u64::from(refuses);
+        refuses
+    }
+
+    /// Waits until the pressure is normal, unless calls are refused rather than held up.
+    pub(super) fn poll_normal(&self, place: &mut Option<Place>, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_high() {
+            *place = None;
+            return Poll::Ready(());
+        }
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        if state.pressure == Pressure::Normal || state.refusing {
+            drop(state);
+            *place = None;
+            return Poll::Ready(());
+        }
+        let number = match place {
+            Some(place) => place.number,
+            none => {
+                let number = state.next;
+                state.next += 1;
+                none.insert(Place { signal: self.signal.clone(), number }).number
+            }
+        };
+        let old = state.waiting.insert(number, waker);
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.signal.lock()
+    }
+}
+
+impl Stats for PressureHandle {
+    fn observe(&self, visitor: &mut dyn Visitor) {
+        let PressureStats { pressure, waiting, crossings, refused } = self.stats();
+        visitor.gauge("forebay_pressure_high", &[], f64::from(u8::from(pressure == Pressure::High)));
+        visitor.gauge("forebay_pressure_waiting", &[], waiting as f64);
+        visitor.counter("forebay_pressure_crossings_total", &[], crossings);
+        visitor.counter("forebay_admission_total", &[("result", "refused")], refused);
+    }
+}
+
+impl fmt::Debug for PressureHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.stats().fmt(f)
+    }
+}
+
+// === impl Signal ===
+
+impl Signal {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code of a user runs under it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Place ===
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let waker = self.signal.lock().waiting.remove(&self.number);
+        drop(waker);
+    }
+}
