@@ -33,6 +33,7 @@
 //! | a bounded line in front of a tower service | `queue::QueueLayer` | `forebay-queue`, `tower` (default) |
 //! | a number of workers on them | `Pool` | `forebay-pool`, `pool` (default) |
 //! | … before a tower service, driving its calls | `pool::PoolLayer` | the same |
+//! | the urgent first, or shares for classes and tenants | `priority::Strict` and its neighbours | `forebay-priority`, `priority` (default) |
 //! | several stages in a row, one item for several readers | `pool::Pipeline`, `pool::Tee` | the same |
 //!
 //! Parts meet through few traits, all in [`queue`]: a [`Source`](queue::Source) hands out
@@ -43,12 +44,14 @@
 //! # Textbook forms
 //!
 //! Each has its runnable twin in this crate's `examples`: `simple_queue`, `blocking_queue`, `backpressure_queue`,
-//! `worker_pool`. `crawler` is work that makes work, and `pipeline` is two stages in a row.
+//! `worker_pool`, `priority_queue`. `crawler` is work that makes work, and `pipeline` is two stages in a row.
 
 #[cfg(feature = "pool")]
 pub use forebay_pool as pool;
 #[cfg(feature = "pool")]
 pub use forebay_pool::Pool;
+#[cfg(feature = "priority")]
+pub use forebay_priority as priority;
 pub use forebay_queue as queue;
 pub use forebay_queue::{bounded, unbounded};
 

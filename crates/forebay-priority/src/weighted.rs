@@ -1,0 +1,280 @@
+//! Shares by weight.
+
+use std::collections::VecDeque;
+
+use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
+
+use crate::config::in_range;
+use crate::lane::Lane;
+use crate::{Class, Classes, ConfigError};
+
+/// Each class that has somebody waiting gets a share in proportion to its weight, measured in what the items cost; first in,
+/// first out within a class. Deficit round robin.
+///
+/// A round visits each class that has somebody once, in the order in which they began to wait. At a visit its *deficit* grows
+/// by its weight times the *quantum*; it is served while its next item costs no more than the deficit, which falls by
+/// that. What is left is kept for the next round, unless nobody waits any more: who has nothing to do saves up
+/// nothing.
+///
+/// # Bounds
+///
+/// **Fairness.** With `C` the highest cost of an item, a class that always has somebody is served, after `m` rounds,
+/// `m * weight * quantum` give or take `C`. Over any stretch, what two such classes are served, each divided by its weight,
+/// differs by `2 C + quantum` at the most.
+///
+/// **Nobody starves.** The next item of a class of weight `w` is served after `cost / (w * quantum)` rounds, rounded up, at the latest.
+///
+/// **Time.** O(1) for the first and the next where no item costs more than a quantum, otherwise O(classes);
+/// O(log n) to remove, reclass and put back, O(classes) if that empties a class; O(classes) to find whom to displace: the youngest of the class that has most waiting for its
+/// weight.
+///
+/// # Source
+///
+/// M. Shreedhar and G. Varghese, *Efficient fair queuing using deficit round robin*, IEEE/ACM Transactions on Networking 4(3),
+/// 1996. Where a whole round passes without anybody being served, which happens when items cost much more than the quantum, as many
+/// rounds as nobody can be served in are passed at once.
+///
+/// # Example
+///
+/// ```
+/// use forebay_priority::WeightedFair;
+/// use forebay_queue::{By, builder};
+///
+/// let shares = WeightedFair::new([("paid", 2), ("free", 1)])?;
+/// let (tx, mut rx) = builder().line(By::label(shares)).build();
+/// for n in 1..=4 {
+///     tx.item(format!("free {n}")).class("free").try_send()?;
+///     tx.item(format!("paid {n}")).class("paid").try_send()?;
+/// }
+/// let order: Vec<_> = std::iter::from_fn(|| rx.try_recv().ok()).collect();
+/// assert_eq!(order[..6], ["free 1", "paid 1", "paid 2", "free 2", "paid 3", "paid 4"]);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct WeightedFair {
+    classes: Classes,
+    quantum: u64,
+    flows: Vec<Flow>,
+    /// The classes that have somebody, in the order of the round. The first is the one that is visited.
+    round: VecDeque<usize>,
+    /// The first of the round has had its quantum in this visit.
+    visited: bool,
+}
+
+/// The class of one, and what it costs to serve it.
+///
+/// ```
+/// use forebay_priority::{Class, Share};
+///
+/// assert_eq!(Share::default(), Share::new(Class::DEFAULT, 1));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Share {
+    /// Whose share it is served from.
+    pub class: Class,
+    /// In a unit of your choice: calls, bytes, tokens. 0 counts as 1. From a label, its weight.
+    pub cost: u32,
+}
+
+#[derive(Debug, Clone)]
+struct Flow {
+    weight: u64,
+    deficit: u64,
+    /// What all that wait cost together.
+    backlog: u64,
+    /// With what they cost.
+    lane: Lane<u32>,
+}
+
+// === impl WeightedFair ===
+
+impl WeightedFair {
+    /// Classes with their weights, 1 to 2^20 each. Where no class is said the last one is meant.
+    ///
+    /// # Errors
+    ///
+    /// See [`Classes::new`]; or a weight is out of its range.
+    pub fn new<N: Into<String>>(shares: impl IntoIterator<Item = (N, u32)>) -> Result<Self, ConfigError> {
+        let (names, weights): (Vec<String>, Vec<u32>) =
+            shares.into_iter().map(|(name, weight)| (name.into(), weight)).unzip();
+        let classes = Classes::new(names)?;
+        let flows = weights.into_iter().map(|weight| {
+            check_weight(weight)?;
+            Ok(Flow { weight: weight.into(), deficit: 0, backlog: 0, lane: Lane::new() })
+        });
+        let flows = flows.collect::<Result<_, ConfigError>>()?;
+        Ok(Self { classes, quantum: 1, flows, round: VecDeque::new(), visited: false })
+    }
+
+    /// What a class of weight 1 is served in a round, in the unit of the costs: 1 to 2^32 - 1. Default: 1, which is right
+    /// where all cost 1.
+    ///
+    /// The higher, the longer the runs of one class; but below the usual cost of an item, each takes several rounds.
+    ///
+    /// # Errors
+    ///
+    /// If it is 0.
+    pub fn quantum(mut self, quantum: u32) -> Result<Self, ConfigError> {
+        in_range("quantum", quantum.into(), 1, u32::MAX.into())?;
+        self.quantum = quantum.into();
+        Ok(self)
+    }
+
+    /// The class that is meant where nothing is said.
+    ///
+    /// # Errors
+    ///
+    /// There is no class of that name.
+    pub fn with_default(mut self, class: &str) -> Result<Self, ConfigError> {
+        self.classes = self.classes.with_default(class)?;
+        Ok(self)
+    }
+
+    /// Changes a weight, also while it is in use ([`retune`](forebay_queue::Sender::retune)). It counts from the next visit
+    /// on.
+    ///
+    /// # Errors
+    ///
+    /// There is no class of that name, or the weight is out of its range.
+    pub fn set_weight(&mut self, class: &str, weight: u32) -> Result<(), ConfigError> {
+        check_weight(weight)?;
+        let class = self.classes.index(self.classes.named(class)?);
+        self.flows[class].weight = weight.into();
+        Ok(())
+    }
+
+    fn join(&mut self, entry: Entry<Share>) {
+        let class = self.classes.index(entry.rank.class);
+        let flow = &mut self.flows[class];
+        if flow.lane.is_empty() {
+            self.round.push_back(class);
+        }
+        let cost = entry.rank.cost.max(1);
+        flow.backlog += u64::from(cost);
+        flow.lane.insert(entry.seq, entry.id, cost);
+    }
+
+    /// The class that is visited has nobody any more, or not enough.
+    fn end_visit(&mut self) -> Option<usize> {
+        self.visited = false;
+        self.round.pop_front()
+    }
+
+    /// Nobody was served in a whole round: passes the rounds in which nobody can be.
+    fn pass_rounds(&mut self) {
+        let missing = |flow: &Flow| {
+            let cost = flow.lane.first().map_or(0, |slot| u64::from(slot.more));
+            cost.saturating_sub(flow.deficit).div_ceil(flow.weight * self.quantum)
+        };
+        let rounds = self.round.iter().map(|class| missing(&self.flows[*class])).min().unwrap_or(0);
+        for class in &self.round {
+            let flow = &mut self.flows[*class];
+            flow.deficit += rounds.saturating_sub(1) * flow.weight * self.quantum;
+        }
+    }
+}
+
+impl Discipline for WeightedFair {
+    type Rank = Share;
+
+    fn insert(&mut self, entry: Entry<Share>) {
+        self.join(entry);
+    }
+
+    fn next(&mut self, _: Tick) -> Option<u32> {
+        let mut in_vain = 0;
+        loop {
+            let &class = self.round.front()?;
+            let flow = &mut self.flows[class];
+            if !self.visited {
+                self.visited = true;
+                flow.deficit += flow.weight * self.quantum;
+            }
+            let cost = u64::from(flow.lane.first()?.more);
+            if cost <= flow.deficit {
+                flow.deficit -= cost;
+                flow.backlog -= cost;
+                let slot = flow.lane.pop_first()?;
+                if flow.lane.is_empty() {
+                    flow.deficit = 0;
+                    self.end_visit();
+                }
+                return Some(slot.id);
+            }
+            let class = self.end_visit()?;
+            self.round.push_back(class);
+            in_vain += 1;
+            if in_vain == self.round.len() {
+                self.pass_rounds();
+                in_vain = 0;
+            }
+        }
+    }
+
+    fn put_back(&mut self, entry: Entry<Share>) {
+        self.join(entry);
+    }
+
+    fn remove(&mut self, entry: Entry<Share>) -> bool {
+        let class = self.classes.index(entry.rank.class);
+        let flow = &mut self.flows[class];
+        let Some(slot) = flow.lane.remove(entry.seq) else { return false };
+        flow.backlog -= u64::from(slot.more);
+        if flow.lane.is_empty() {
+            flow.deficit = 0;
+            if self.round.front() == Some(&class) {
+                self.end_visit();
+            } else {
+                self.round.retain(|other| *other != class);
+            }
+        }
+        true
+    }
+
+    /// The youngest of the class that has most waiting for its weight; of several, of the last one.
+    fn last(&self) -> Option<u32> {
+        let filled = self.flows.iter().filter(|flow| !flow.lane.is_empty());
+        let share = |flow: &Flow| (u128::from(flow.backlog) << 20) / u128::from(flow.weight);
+        filled.max_by_key(|flow| share(flow))?.lane.last().map(|slot| slot.id)
+    }
+
+    fn classes(&self) -> &[String] {
+        self.classes.names()
+    }
+
+    fn class(&self, rank: Share) -> usize {
+        self.classes.index(rank.class)
+    }
+
+    fn relabel(&self, rank: Share, label: &Label<'_>) -> Result<Share, UnknownClass> {
+        let class = self.classes.relabel(rank.class, label.class)?;
+        Ok(Share { class, cost: label.weight.map_or(rank.cost, cost) })
+    }
+}
+
+// === impl Share ===
+
+impl Share {
+    /// Of this class, at this cost.
+    pub fn new(class: Class, cost: u32) -> Self {
+        Self { class, cost }
+    }
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self::new(Class::DEFAULT, 1)
+    }
+}
+
+/// What a weight costs; what does not fit is as much as can be.
+pub(crate) fn cost(weight: usize) -> u32 {
+    u32::try_from(weight).unwrap_or(u32::MAX)
+}
+
+/// The highest weight.
+pub(crate) const MAX_WEIGHT: u32 = 1 << 20;
+
+fn check_weight(weight: u32) -> Result<(), ConfigError> {
+    in_range("a weight", weight.into(), 1, MAX_WEIGHT.into())
+}

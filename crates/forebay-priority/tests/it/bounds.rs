@@ -1,0 +1,216 @@
+//! Nobody starves: what each discipline promises at the worst, over a million random steps.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use forebay_priority::{
+    Aging, Class, Classes, Deadline, Discipline, Entry, FairByKey, Key, Nested, Share, Strict, Tenant,
+    WeightedFair, Within,
+};
+
+const STEPS: u64 = 1_000_000;
+
+/// Numbers that look random and are the same each time (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+/// Two thirds of all are of the most urgent class, and alone more than are served.
+fn class(random: &mut Random) -> Class {
+    [Class::HIGH, Class::HIGH, Class::HIGH, Class::HIGH, Class::MEDIUM, Class::LOW][random.below(6) as usize]
+}
+
+/// Comes and goes in waves, so that lines grow to hundreds and empty again. Says how many come, before one is served.
+fn comers(step: u64, random: &mut Random) -> u64 {
+    if step / 1000 % 3 < 2 { random.below(3) } else { u64::from(random.below(4) == 0) }
+}
+
+#[test]
+fn nobody_is_overtaken_more_often_than_strict_allows() {
+    const AFTER: u64 = 50;
+    let mut line = Strict::levels().promote_after(AFTER).expect("not 0");
+    let mut random = Random(1);
+    let (mut seq, mut worst) = (0, 0);
+    // By number, those that wait, each with how often it was overtaken.
+    let mut waiting: VecDeque<(u64, u64)> = VecDeque::new();
+    for step in 0..STEPS {
+        for _ in 0..comers(step, &mut random) {
+            line.insert(Entry::new((seq % (1 << 20)) as u32, class(&mut random), seq, 0));
+            waiting.push_back((seq, 0));
+            seq += 1;
+        }
+        let Some(id) = line.next(0) else { continue };
+        let at = waiting.iter().position(|(seq, _)| (seq % (1 << 20)) as u32 == id).expect("it waits");
+        waiting.remove(at);
+        // Whoever is older than the one that was served has been overtaken; the oldest most often.
+        waiting.iter_mut().take(at).for_each(|(_, overtaken)| *overtaken += 1);
+        worst = worst.max(waiting.front().map_or(0, |(_, overtaken)| *overtaken));
+    }
+    assert_eq!(worst, AFTER, "the bound is kept, and reached");
+}
+
+#[test]
+fn class_has_its_turn_in_each_round_of_weighted_fair() {
+    const WEIGHTS: [u32; 3] = [4, 2, 1];
+    let names = ["a", "b", "c"];
+    let mut line =
+        WeightedFair::new(names.into_iter().zip(WEIGHTS)).expect("in range").quantum(10).expect("not 0");
+    let mut random = Random(2);
+    let mut costs = HashMap::new();
+    let mut since_turn = [0_u64; 3];
+    let mut waiting = [0_u64; 3];
+    let mut worst = [0_u64; 3];
+    let mut seq = 0_u64;
+    for step in 0..STEPS {
+        for _ in 0..comers(step, &mut random) {
+            let (class, cost) = (random.below(3) as usize, 1 + random.below(10) as u32);
+            line.insert(Entry::new(seq as u32, Share::new(Class::new(class as u16), cost), seq, 0));
+            costs.insert(seq as u32, (class, cost));
+            if waiting[class] == 0 {
+                since_turn[class] = 0;
+            }
+            waiting[class] += 1;
+            seq += 1;
+        }
+        let Some(id) = line.next(0) else { continue };
+        let (class, cost) = costs.remove(&id).expect("it waits");
+        waiting[class] -= 1;
+        for other in 0..3 {
+            since_turn[other] += u64::from(cost);
+            if other == class || waiting[other] == 0 {
+                since_turn[other] = 0;
+            }
+            worst[other] = worst[other].max(since_turn[other]);
+        }
+    }
+    // No item costs more than a quantum: between two turns of a class each other one has a visit, in which it is served
+    // its quantum and what it had left, which is less than the highest cost.
+    for (class, worst) in worst.into_iter().enumerate() {
+        let others = (0..3).filter(|other| *other != class);
+        let bound: u64 = others.map(|other| u64::from(WEIGHTS[other]) * 10 + 10).sum();
+        assert!(worst <= bound, "class {class} waited while {worst} were served");
+        assert!(worst * 2 > bound, "class {class} was never near its bound: {worst} of {bound}");
+    }
+}
+
+#[test]
+fn key_waits_for_no_more_than_two_of_each_other_key() {
+    const KEYS: u64 = 20;
+    let mut line = FairByKey::new();
+    let mut random = Random(3);
+    // Of each key those that wait, and how often each other key was served since its last turn.
+    let mut waiting = vec![0_u64; KEYS as usize];
+    let mut since = vec![vec![0_u64; KEYS as usize]; KEYS as usize];
+    let mut keys = HashMap::new();
+    let (mut seq, mut worst) = (0_u64, 0);
+    for step in 0..STEPS {
+        for _ in 0..comers(step, &mut random) {
+            // The low ones much more often.
+            let key = random.below(KEYS).min(random.below(KEYS)).min(random.below(KEYS));
+            line.insert(Entry::new(seq as u32, Tenant::of(Key::of(&key)), seq, 0));
+            keys.insert(seq as u32, key as usize);
+            if waiting[key as usize] == 0 {
+                since[key as usize].fill(0);
+            }
+            waiting[key as usize] += 1;
+            seq += 1;
+        }
+        let Some(id) = line.next(0) else { continue };
+        let key = keys.remove(&id).expect("it waits");
+        waiting[key] -= 1;
+        since[key].fill(0);
+        for (other, since) in since.iter_mut().enumerate().filter(|(other, _)| *other != key) {
+            since[key] += u64::from(waiting[other] > 0);
+            worst = worst.max(since[key]);
+        }
+    }
+    assert!((1..=2).contains(&worst), "{worst} of one key while another waited");
+}
+
+#[test]
+fn head_start_of_a_class_is_bounded_by_aging() {
+    const STEP: u64 = 100;
+    let mut line = Aging::by_arrivals(Classes::levels(), STEP).expect("not 0");
+    let mut random = Random(4);
+    let mut waiting: BTreeSet<u64> = BTreeSet::new();
+    let (mut seq, mut worst) = (0_u64, 0);
+    for step in 0..STEPS {
+        for _ in 0..comers(step, &mut random) {
+            line.insert(Entry::new(seq as u32, class(&mut random), seq, 0));
+            waiting.insert(seq);
+            seq += 1;
+        }
+        let Some(id) = line.next(0) else { continue };
+        waiting.remove(&u64::from(id));
+        // It goes before nobody who came two steps earlier.
+        if let Some(oldest) = waiting.first().filter(|oldest| **oldest < u64::from(id)) {
+            worst = worst.max(u64::from(id) - oldest);
+        }
+    }
+    assert!(worst < 2 * STEP, "{worst}");
+    assert!(worst > STEP, "the head start was never used: {worst}");
+}
+
+#[test]
+fn nobody_is_overtaken_by_those_that_come_after_its_deadline() {
+    let mut line = Deadline::new(Duration::from_nanos(500));
+    let mut random = Random(5);
+    let mut waiting: HashMap<u32, u64> = HashMap::new();
+    let mut seq = 0_u64;
+    for now in 0..STEPS {
+        for _ in 0..comers(now, &mut random) {
+            let within = 1 + random.below(400);
+            line.insert(Entry::new(seq as u32, Within::of(Duration::from_nanos(within)), seq, now));
+            waiting.insert(seq as u32, now + within);
+            seq += 1;
+        }
+        let Some(id) = line.next(now) else { continue };
+        let served = waiting.remove(&id).expect("it waits");
+        // The steps are many and the line is long: a sample will do.
+        if now % 64 == 0 {
+            assert!(
+                waiting.values().all(|deadline| served <= *deadline),
+                "{id} went before an earlier deadline"
+            );
+        }
+    }
+}
+
+#[test]
+fn class_is_passed_over_only_so_often() {
+    const AFTER: u64 = 50;
+    let mut line = Nested::new(Classes::levels(), FairByKey::new()).promote_after(AFTER).expect("not 0");
+    let mut random = Random(6);
+    let (mut seq, mut worst) = (0_u64, 0);
+    let (mut waiting, mut passed) = ([0_u64; 3], [0_u64; 3]);
+    let mut classes = HashMap::new();
+    for step in 0..STEPS {
+        for _ in 0..comers(step, &mut random) {
+            let at = random.below(3).min(random.below(3));
+            let tenant = Tenant::of(Key::of(&random.below(10)));
+            line.insert(Entry::new(seq as u32, (Class::new(at as u16), tenant), seq, 0));
+            classes.insert(seq as u32, at as usize);
+            if waiting[at as usize] == 0 {
+                passed[at as usize] = 0;
+            }
+            waiting[at as usize] += 1;
+            seq += 1;
+        }
+        let Some(id) = line.next(0) else { continue };
+        let class = classes.remove(&id).expect("it waits");
+        waiting[class] -= 1;
+        (0..3).filter(|other| waiting[*other] > 0).for_each(|other| passed[other] += 1);
+        passed[class] = 0;
+        worst = worst.max(passed.into_iter().max().unwrap_or(0));
+    }
+    // Of two others both may be due at once.
+    assert!((AFTER..=AFTER + 2).contains(&worst), "{worst}");
+}

@@ -1,0 +1,112 @@
+//! Random steps on a discipline and on a naive model of it, which must agree after each.
+
+use forebay_priority::{Discipline, Entry, Tick};
+use proptest::prelude::*;
+
+/// A model is a discipline itself, as simple as it can be.
+pub(crate) trait Model: Discipline {
+    /// Whether this one may be displaced, where there are several of which any will do.
+    fn agrees_on_last(&self, id: Option<u32>) -> bool {
+        self.last() == id
+    }
+}
+
+/// One step; `at` chooses among those who wait or among those who were taken out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step<R> {
+    Insert(R),
+    Next,
+    PutBack { at: usize, rank: Option<R> },
+    Remove { at: usize },
+    Rerank { at: usize, rank: R },
+    Wait(Tick),
+}
+
+pub(crate) fn steps<R: Clone + std::fmt::Debug + 'static>(
+    rank: impl Strategy<Value = R> + Clone + 'static,
+) -> impl Strategy<Value = Vec<Step<R>>> {
+    let step = prop_oneof![
+        8 => rank.clone().prop_map(Step::Insert),
+        6 => Just(Step::Next),
+        2 => (any::<usize>(), proptest::option::of(rank.clone())).prop_map(|(at, rank)| Step::PutBack { at, rank }),
+        2 => any::<usize>().prop_map(|at| Step::Remove { at }),
+        2 => (any::<usize>(), rank).prop_map(|(at, rank)| Step::Rerank { at, rank }),
+        2 => (1_u64..20).prop_map(Step::Wait),
+    ];
+    proptest::collection::vec(step, 1..250)
+}
+
+/// Plays the steps on both.
+pub(crate) fn agree<D, M>(mut discipline: D, mut model: M, steps: &[Step<D::Rank>])
+where
+    D: Discipline<Rank: std::fmt::Debug>,
+    M: Model<Rank = D::Rank>,
+{
+    let (mut now, mut seq) = (0, 0);
+    let mut waiting: Vec<Entry<D::Rank>> = Vec::new();
+    let mut taken: Vec<Entry<D::Rank>> = Vec::new();
+    let mut free = Vec::new();
+    let mut ids = 0..;
+    let mut new_id = |free: &mut Vec<u32>| free.pop().or_else(|| ids.next()).expect("enough ids");
+    for step in steps {
+        while discipline.gives_up() {
+            let late = discipline.overdue(now);
+            assert_eq!(late, model.overdue(now), "overdue before {step:?}");
+            let Some(id) = late else { break };
+            waiting.retain(|entry| entry.id != id);
+            free.push(id);
+        }
+        match *step {
+            Step::Insert(rank) => {
+                let entry = Entry::new(new_id(&mut free), rank, seq, now);
+                seq += 1;
+                discipline.insert(entry);
+                model.insert(entry);
+                waiting.push(entry);
+            }
+            Step::Next => {
+                let next = discipline.next(now);
+                assert_eq!(next, model.next(now), "next of {waiting:?}");
+                assert_eq!(next.is_none(), waiting.is_empty());
+                if let Some(id) = next {
+                    let at = waiting.iter().position(|entry| entry.id == id).expect("it was inserted");
+                    taken.push(waiting.remove(at));
+                    free.push(id);
+                }
+            }
+            Step::PutBack { at, rank } if !taken.is_empty() => {
+                let mut entry = taken.remove(at % taken.len());
+                entry.id = new_id(&mut free);
+                entry.rank = rank.unwrap_or(entry.rank);
+                discipline.put_back(entry);
+                model.put_back(entry);
+                waiting.push(entry);
+            }
+            Step::Remove { at } if !waiting.is_empty() => {
+                let entry = waiting.remove(at % waiting.len());
+                assert!(discipline.remove(entry), "it waits");
+                assert!(model.remove(entry));
+                assert!(!discipline.remove(entry), "it does not wait any more");
+                free.push(entry.id);
+            }
+            Step::Rerank { at, rank } if !waiting.is_empty() => {
+                let at = at % waiting.len();
+                let entry = &mut waiting[at];
+                assert!(discipline.remove(*entry) && model.remove(*entry));
+                entry.rank = rank;
+                discipline.put_back(*entry);
+                model.put_back(*entry);
+            }
+            Step::Wait(ticks) => now += ticks,
+            Step::PutBack { .. } | Step::Remove { .. } | Step::Rerank { .. } => {}
+        }
+        let last = discipline.last();
+        assert_eq!(last.is_none(), waiting.is_empty());
+        assert!(model.agrees_on_last(last), "{last:?} is not the last of {waiting:?} after {step:?}");
+    }
+    // What is left leaves in the same order.
+    while let Some(id) = discipline.next(now) {
+        assert_eq!(Some(id), model.next(now));
+    }
+    assert_eq!(model.next(now), None);
+}

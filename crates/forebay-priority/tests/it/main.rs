@@ -1,0 +1,8 @@
+//! What the disciplines promise, one module for each promise.
+
+mod acceptance; // the tables of others' papers, computed independently
+mod bounds; // nobody starves, over a million steps
+mod harness; // random steps on a discipline and on a model of it
+mod models; // what the disciplines are compared with
+mod order; // each discipline agrees with its model
+mod shares; // what each gets in the long run
