@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use tracing::Span;
+use tracing::level_filters::LevelFilter;
 
+use crate::contain::contain;
 use crate::hands::{Hands, RunEnd};
 use crate::rules::Rules;
 use crate::shared::Shared;
@@ -53,6 +56,27 @@ impl<T: Send + 'static> Desk<T> {
     pub(crate) fn expires(&self) -> Option<Instant> {
         let deadline_of = self.shared.rules.deadline_of.as_ref()?;
         self.hands.inspect(|delivery| delivery.item().and_then(|item| deadline_of(item)))
+    }
+
+    /// In which span the run is to be that is about to start, if it was said and anybody wants to know.
+    pub(crate) fn span(&self) -> Option<Span> {
+        let span_of = self.shared.rules.span_of.as_ref()?;
+        if LevelFilter::current() == LevelFilter::OFF {
+            return None;
+        }
+        let mut spans = Vec::new();
+        self.hands.inspect_all(|delivery| match contain(|| span_of(delivery)) {
+            Ok(span) => spans.push(span),
+            Err(panic) => tracing::error!(%panic, "span of an item panicked; it is worked on without"),
+        });
+        if spans.len() < 2 {
+            return spans.pop();
+        }
+        let batch = tracing::info_span!("batch", items = spans.len());
+        spans.into_iter().for_each(|span| {
+            batch.follows_from(span);
+        });
+        Some(batch)
     }
 
     /// Begins a run for a handler that wants its context. The item must be on its way to the handler.

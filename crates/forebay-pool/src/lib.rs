@@ -148,7 +148,7 @@
 //! [who limits it](PoolStats::limited_by), and in
 //! [`Pool::timings`]; a [policy](Builder::scale) may act on it.
 //! State changes are `tracing` events at `debug`, failed items and lost leases at `warn`, panics at `error`. Workers
-//! keep the span in which the pool was started.
+//! keep the span in which the pool was started, and items that of their sender where [`span`](Builder::span) says so.
 
 mod pool;
 

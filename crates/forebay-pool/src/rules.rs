@@ -5,7 +5,9 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_queue::Delivery;
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::intake::KeyHash;
 
@@ -15,6 +17,9 @@ pub(crate) type DeadlineOf<T> = Arc<dyn Fn(&T) -> Option<Instant> + Send + Sync>
 /// The hash of an item's key.
 pub(crate) type KeyOf<T> = Arc<dyn Fn(&T) -> KeyHash + Send + Sync>;
 
+/// The span in which an item is worked on.
+pub(crate) type SpanOf<T> = Arc<dyn Fn(&Delivery<T>) -> Span + Send + Sync>;
+
 /// The options that depend on the items' type.
 pub(crate) struct Rules<T> {
     /// By-value handlers get a copy, and the pool keeps the item.
@@ -23,6 +28,7 @@ pub(crate) struct Rules<T> {
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline_of: Option<DeadlineOf<T>>,
     pub(crate) key_of: Option<KeyOf<T>>,
+    pub(crate) span_of: Option<SpanOf<T>>,
     /// The seed of the keys' hashes.
     pub(crate) seed: RandomState,
 }
@@ -31,7 +37,14 @@ pub(crate) struct Rules<T> {
 
 impl<T> Default for Rules<T> {
     fn default() -> Self {
-        Self { copy: None, timeout: None, deadline_of: None, key_of: None, seed: RandomState::new() }
+        Self {
+            copy: None,
+            timeout: None,
+            deadline_of: None,
+            key_of: None,
+            span_of: None,
+            seed: RandomState::new(),
+        }
     }
 }
 
@@ -42,6 +55,7 @@ impl<T> fmt::Debug for Rules<T> {
             .field("timeout", &self.timeout)
             .field("deadlines", &self.deadline_of.is_some())
             .field("keys", &self.key_of.is_some())
+            .field("spans", &self.span_of.is_some())
             .finish()
     }
 }

@@ -23,6 +23,7 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::Span;
 
 use crate::contain::{Contained, contain};
 use crate::desk::Desk;
@@ -163,8 +164,8 @@ impl<T: Send + 'static> Seated<'_, T> {
         .await
     }
 
-    /// Runs the handler on the item in hand.
-    async fn run<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>) -> RunEnd {
+    /// Runs the handler on the item in hand, in a span that is left in `span` if there is one.
+    async fn run<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>, span: &mut Option<Span>) -> RunEnd {
         let hands = &self.desk.hands;
         let handler = bench.handler.as_mut().expect("it stays until the bench goes");
         let keyed = self.desk.shared.rules.key_of.is_some();
@@ -192,7 +193,9 @@ impl<T: Send + 'static> Seated<'_, T> {
             };
         }
         let deadline = cut.as_ref().map(|cut| cut.at);
-        match contain(|| handler.call(self.desk, deadline)) {
+        *span = self.desk.span();
+        let span = span.as_ref();
+        match within(span, || contain(|| handler.call(self.desk, deadline))) {
             Ok(future) => bench.running.set(Some(future)),
             Err(panic) => return RunEnd::Panicked(panic),
         }
@@ -206,7 +209,8 @@ impl<T: Send + 'static> Seated<'_, T> {
                 hands.enter_poll();
             }
             let future = bench.running.as_mut().as_pin_mut().expect("it stays until it is done");
-            let polled = contain(|| future.poll(cx).map(|output| run_end_of(H::outcome(output))));
+            let polled =
+                within(span, || contain(|| future.poll(cx).map(|output| run_end_of(H::outcome(output)))));
             if H::LENDS && matches!(polled, Ok(Poll::Pending)) {
                 hands.leave_poll();
             }
@@ -232,7 +236,7 @@ impl<T: Send + 'static> Seated<'_, T> {
             hands.runs().end();
         }
         // A lent delivery may still be in the future; its end is known only once that is gone.
-        match (contain(|| bench.running.set(None)), &run_end) {
+        match (within(span, || contain(|| bench.running.set(None))), &run_end) {
             (Ok(()), _) => run_end,
             // The first panic is the one that explains the other.
             (Err(panic), RunEnd::Panicked(_)) => {
@@ -374,9 +378,11 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
                 }
             }
             let watch = Watch::start(&desk, &mut sampler);
-            let run_end = seated.run(&mut bench).await;
+            let mut span = None;
+            let run_end = seated.run(&mut bench, &mut span).await;
             watch.stop(&desk, &mut sampler);
-            again = hands.finish(&run_end);
+            again = within(span.as_ref(), || hands.finish(&run_end));
+            drop(span);
             if matches!(run_end, RunEnd::Panicked(_)) {
                 break false;
             }
@@ -386,6 +392,14 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
             break;
         }
         shared.count_restart();
+    }
+}
+
+/// Does something in a span, if there is one.
+fn within<R>(span: Option<&Span>, what: impl FnOnce() -> R) -> R {
+    match span {
+        Some(span) => span.in_scope(what),
+        None => what(),
     }
 }
 

@@ -3,8 +3,9 @@
 use std::hash::{BuildHasher as _, Hash};
 use std::sync::Arc;
 
-use forebay_queue::ItemSink;
+use forebay_queue::{Delivery, ItemSink};
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::{Builder, Handled, Input};
 use crate::DeadLetter;
@@ -66,6 +67,50 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
     pub fn deadline(mut self, of: impl Fn(&T) -> Option<Instant> + Send + Sync + 'static) -> Self {
         let of = Contained::new(of);
         self.handler.rules.deadline_of = Some(Arc::new(move |item| of(item)));
+        self
+    }
+
+    /// In which span each attempt at an item is made: that of its sender, or one that begins there. Without it handlers run
+    /// in the span in which the pool was started.
+    ///
+    /// `of` sees the delivery before its handler does, and finds the sender's span in the item, which kept it when it was sent
+    /// (`Span::current()`), or in the [headers](Delivery::headers) that came with it from another process. The handler's call,
+    /// each poll of its future and the events about how it ended are inside of it. A batch has a span of its own, `batch`,
+    /// that follows from those of its items.
+    ///
+    /// Where there is no subscriber, or it wants nothing, `of` is not called. If it panics, that is an event and the attempt has
+    /// no span. [`PoolLayer`](crate::PoolLayer) needs none of this: it keeps the span of each caller by itself.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::Pool;
+    /// use tracing::{Span, info_span};
+    ///
+    /// struct Job {
+    ///     url: String,
+    ///     sender: Span,
+    /// }
+    ///
+    /// let pool = Pool::builder()
+    ///     .queue(10)
+    ///     .handler(|job: Job| async move { tracing::info!(job.url, "fetching") })
+    ///     .span(|delivery| match delivery.item() {
+    ///         Some(job) => info_span!(parent: &job.sender, "fetch", attempt = delivery.attempt()),
+    ///         None => Span::none(),
+    ///     })
+    ///     .start()?;
+    ///
+    /// let request = info_span!("request", id = 7);
+    /// let job = request.in_scope(|| Job { url: "https://example.org".to_owned(), sender: Span::current() });
+    /// pool.produce(job).await?; // its event is in request{id=7}:fetch{attempt=1}
+    /// # assert_eq!(pool.finish().await.completed, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn span(mut self, of: impl Fn(&Delivery<T>) -> Span + Send + Sync + 'static) -> Self {
+        let of = Contained::new(of);
+        self.handler.rules.span_of = Some(Arc::new(move |delivery| of(delivery)));
         self
     }
 

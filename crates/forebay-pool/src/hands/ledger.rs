@@ -195,6 +195,18 @@ impl<T> Ledger<T> {
         given
     }
 
+    /// The same for all of it.
+    pub(super) fn take_all_away(&mut self) -> Vec<Given<T>> {
+        self.away += self.inbox.len();
+        std::mem::take(&mut self.inbox)
+    }
+
+    /// Puts back what was taken away all at once.
+    pub(super) fn put_all_inbox(&mut self, all: Vec<Given<T>>) {
+        self.away -= all.len();
+        self.inbox = all;
+    }
+
     /// Takes out what lies in the inbox, to be kept at once.
     pub(super) fn take_inbox(&mut self) -> Given<T> {
         self.inbox.pop().expect("a run starts with a delivery in the inbox")

@@ -66,6 +66,9 @@ mod panics;
 mod second_reading; // what a second reading found
 mod service;
 
+/// In which span an item is worked on.
+mod spans;
+
 /// What a pool does is told as events.
 mod changes;
 
