@@ -18,7 +18,7 @@
 //! | … and know more about it | see [`concurrency`] |
 //! | to be told when what is filled becomes too full, and when it is not any more | [`Backpressure`] |
 //! | to give up what has waited too long, but only in an overload | [`CoDel`] |
-//! | a rate that falls while what is filled is nearly full | [`LevelRate`] |
+//! | a rate that falls while what is filled is nearly full | [`LevelRate`], and [`LevelBucket`] to keep to it |
 //! | to enforce one of them in front of a service | `layer` (feature `tower`) |
 //!
 //! # When not to use it
@@ -55,6 +55,7 @@ mod codel;
 mod config;
 #[cfg(feature = "tower")]
 pub mod layer;
+mod level_bucket;
 mod level_rate;
 
 pub use backpressure::Backpressure;
@@ -64,6 +65,7 @@ pub use concurrency::{
 };
 pub use config::ConfigError;
 pub use forebay_queue::{CallEnd, Level, Limit, Pressure, Sample, Tick, Watermarks};
+pub use level_bucket::LevelBucket;
 pub use level_rate::{LevelRate, LevelRateConfig, NoLevel};
 pub use rate::{Rate, Refusal, Reserved, TokenBucket, Window};
 

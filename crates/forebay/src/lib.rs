@@ -35,17 +35,46 @@
 //! | … before a tower service, driving its calls | `pool::PoolLayer` | the same |
 //! | the urgent first, or shares for classes and tenants | `priority::Strict` and its neighbours | `forebay-priority`, `priority` (default) |
 //! | several stages in a row, one item for several readers | `pool::Pipeline`, `pool::Tee` | the same |
+//! | to decide how fast, how many at once, when to refuse | `flow::TokenBucket`, `flow::Aimd`, … | `forebay-flow`, `flow` (default) |
+//! | … and to hold a tower service to it | `flow::layer` | the same, with `tower` |
 //!
 //! Parts meet through few traits, all in [`queue`]: a [`Source`](queue::Source) hands out
 //! [`Delivery`](queue::Delivery)s on demand, an [`ItemSink`](queue::ItemSink) takes items, and
 //! [`Stats`](queue::Stats) shows numbers. So a pool works on whatever is a source, and what is written for a queue
 //! in memory goes on to work when the queue is a log on a disk.
 //!
+#![cfg_attr(
+    all(feature = "flow", feature = "tower"),
+    doc = r##"
+# Flow control
+
+Between a fast producer and a slow consumer a bounded queue lets the producer wait, and often that is all. Where it must be
+told a rate, where a service bears only so many calls, or where refusing is better than waiting, there is `flow`: pure policies,
+and layers that enforce them. A queue's sender is a tower service, so they stand in front of it as well:
+
+```
+use forebay::flow::layer::RateLimitLayer;
+use forebay::flow::{Rate, TokenBucket};
+use tower::{Layer, Service, ServiceExt};
+
+# #[tokio::main(flavor = "current_thread")]
+# async fn main() -> Result<(), Box<dyn std::error::Error>> {
+let (tx, mut rx) = forebay::bounded(100);
+let mut paced = RateLimitLayer::new(TokenBucket::new(Rate::per_second(10)).with_burst(2)).layer(tx);
+paced.ready().await?.call("at most ten of these in a second").await?;
+assert!(rx.recv().await.is_some());
+# Ok(())
+# }
+```
+"##
+)]
 //! # Textbook forms
 //!
 //! Each has its runnable twin in this crate's `examples`: `simple_queue`, `blocking_queue`, `backpressure_queue`,
 //! `worker_pool`, `priority_queue`. `crawler` is work that makes work, and `pipeline` is two stages in a row.
 
+#[cfg(feature = "flow")]
+pub use forebay_flow as flow;
 #[cfg(feature = "pool")]
 pub use forebay_pool as pool;
 #[cfg(feature = "pool")]
