@@ -252,25 +252,27 @@ fn fair_by_key_picks_as_stride_scheduling_does() {
 #[test]
 fn key_that_was_away_has_saved_up_nothing() {
     let case = tables().stride.into_iter().find(|case| !case.phases.is_empty()).expect("in the table");
-    let mut run = Run::new(FairByKey::new());
-    let (mut waiting, mut counts) = ([0_usize; 2], [0_usize; 2]);
+    let mut line = FairByKey::new();
+    let mut waiting: Vec<Entry<Tenant>> = Vec::new();
+    let (mut seq, mut counts) = (0, [0_usize; 2]);
+    let flow_of = |entry: &Entry<Tenant>| usize::from(entry.rank != tenant(0, case.tickets[0]));
     for phase in &case.phases {
         counts = [0; 2];
+        let on = |flow: usize| phase.on.iter().any(|on| *on == letter(flow).to_string());
+        // Who is off has nobody waiting.
+        waiting.retain(|entry| on(flow_of(entry)) || !line.remove(*entry));
         for _ in 0..phase.picks {
-            for on in &phase.on {
-                let flow = usize::from(on == "B");
-                if waiting[flow] == 0 {
-                    waiting[flow] += 1;
-                    run.send(flow, 1, tenant(flow, case.tickets[flow]));
+            for flow in (0..2).filter(|flow| on(*flow)) {
+                while waiting.iter().filter(|entry| flow_of(entry) == flow).count() < 2 {
+                    let entry = Entry::new(seq as u32, tenant(flow, case.tickets[flow]), seq, 0);
+                    seq += 1;
+                    line.insert(entry);
+                    waiting.push(entry);
                 }
             }
-            let (flow, _) = run.next().expect("somebody waits");
-            waiting[flow] -= 1;
-            counts[flow] += 1;
-        }
-        // Who is not on in the next phase has nobody waiting.
-        while let Some((flow, _)) = run.next() {
-            waiting[flow] -= 1;
+            let id = line.next(0).expect("somebody waits");
+            let at = waiting.iter().position(|entry| entry.id == id).expect("it was inserted");
+            counts[flow_of(&waiting.remove(at))] += 1;
         }
     }
     for (count, expected) in counts.iter().zip(&case.expect_count_last_phase) {

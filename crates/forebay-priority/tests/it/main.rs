@@ -5,4 +5,5 @@ mod bounds; // nobody starves, over a million steps
 mod harness; // random steps on a discipline and on a model of it
 mod models; // what the disciplines are compared with
 mod order; // each discipline agrees with its model
+mod queue; // a queue that is served by a discipline
 mod shares; // what each gets in the long run

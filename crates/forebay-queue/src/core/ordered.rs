@@ -197,7 +197,8 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     }
 
     fn has_mortal(&self) -> bool {
-        !self.mortal.is_empty() || self.discipline.gives_up() && !self.items.is_empty()
+        // Also while it is empty: an item that comes then needs no time to live to be looked at.
+        !self.mortal.is_empty() || self.discipline.gives_up()
     }
 
     fn pass_through(&mut self, rank: D::Rank, tag: Tag) -> Place<D::Rank> {

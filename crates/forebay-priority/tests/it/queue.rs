@@ -1,0 +1,423 @@
+//! A queue that is served by a discipline: its contracts hold under each, and senders can say what they send.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use forebay_priority::{
+    Aging, Class, Classes, Deadline, Discipline, FairByKey, Key, Lifo, Missed, Nested, Share, Strict, Tenant,
+    UnknownClass, WeightedFair, Within,
+};
+use forebay_queue::{
+    By, Delivery, Receiver, SendError, Sender, Sent, Source, Ticket, TryRecvError, WhenFull, builder,
+};
+use forebay_testkit::Driver;
+use proptest::prelude::*;
+
+/// One step; the number chooses among those who wait or among the items in hand.
+#[derive(Debug, Clone, Copy)]
+enum Op {
+    TrySend(u32),
+    Track(u32),
+    Cancel(usize),
+    Rerank(usize, u32),
+    Send(u32),
+    PollSend(usize),
+    DropSend(usize),
+    TryRecv,
+    Recv,
+    PollRecv(usize),
+    DropRecv(usize),
+    Take,
+    Ack(usize),
+    Nack(usize),
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        3 => any::<u32>().prop_map(Op::TrySend),
+        3 => any::<u32>().prop_map(Op::Track),
+        1 => any::<usize>().prop_map(Op::Cancel),
+        1 => (any::<usize>(), any::<u32>()).prop_map(|(at, rank)| Op::Rerank(at, rank)),
+        6 => any::<u32>().prop_map(Op::Send),
+        4 => any::<usize>().prop_map(Op::PollSend),
+        2 => any::<usize>().prop_map(Op::DropSend),
+        3 => Just(Op::TryRecv),
+        5 => Just(Op::Recv),
+        4 => any::<usize>().prop_map(Op::PollRecv),
+        2 => any::<usize>().prop_map(Op::DropRecv),
+        3 => Just(Op::Take),
+        2 => any::<usize>().prop_map(Op::Ack),
+        2 => any::<usize>().prop_map(Op::Nack),
+    ];
+    proptest::collection::vec(op, 1..120)
+}
+
+/// An item that cannot be copied by mistake, and what its rank is made of.
+#[derive(Debug, PartialEq)]
+struct Item(u32, u32);
+
+type Line<D> = By<D, Box<dyn Fn(&Item) -> Result<<D as Discipline>::Rank, UnknownClass> + Send + Sync>>;
+type Sending = Driver<Pin<Box<dyn Future<Output = Result<Sent<Item>, SendError<Item>>>>>>;
+type Receiving = Driver<Pin<Box<dyn Future<Output = Option<Item>>>>>;
+
+struct Run<D: Discipline + Clone + 'static> {
+    tx: Sender<Item, Line<D>>,
+    rx: Receiver<Item, Line<D>>,
+    rank: fn(u32) -> D::Rank,
+    /// How often each item has ended, by its number.
+    ended: BTreeMap<u32, u32>,
+    sent: u32,
+    sending: Vec<Sending>,
+    receiving: Vec<Receiving>,
+    hands: Vec<Delivery<Item>>,
+    tickets: Vec<Ticket<Item, Line<D>>>,
+}
+
+impl<D: Discipline + Clone + 'static> Run<D> {
+    fn new(discipline: D, rank: fn(u32) -> D::Rank, capacity: usize, when_full: WhenFull) -> Self {
+        let classify = move |item: &Item| Ok(rank(item.1));
+        let line: Line<D> = By::new(discipline, Box::new(classify));
+        let (tx, rx) = builder().capacity(capacity).when_full(when_full).line(line).build();
+        Self {
+            tx,
+            rx,
+            rank,
+            ended: BTreeMap::new(),
+            sent: 0,
+            sending: Vec::new(),
+            receiving: Vec::new(),
+            hands: Vec::new(),
+            tickets: Vec::new(),
+        }
+    }
+
+    fn item(&mut self, rank: u32) -> Item {
+        self.sent += 1;
+        Item(self.sent, rank)
+    }
+
+    fn end(&mut self, item: Item) {
+        *self.ended.entry(item.0).or_default() += 1;
+    }
+
+    fn sent(&mut self, sent: Result<Sent<Item>, Item>) {
+        match sent {
+            Ok(sent) => sent.displaced().for_each(|item| self.end(item)),
+            Err(item) => self.end(item),
+        }
+    }
+
+    fn step(&mut self, op: Op) {
+        match op {
+            Op::TrySend(rank) => {
+                let item = self.item(rank);
+                let sent = self.tx.try_send(item).map_err(|refused| refused.into_inner());
+                self.sent(sent);
+            }
+            Op::Track(rank) => {
+                let item = self.item(rank);
+                match self.tx.item(item).tracked().try_send() {
+                    Ok(ticket) => self.tickets.push(ticket),
+                    Err(refused) => self.end(refused.into_inner()),
+                }
+            }
+            Op::Cancel(at) if !self.tickets.is_empty() => {
+                let at = at % self.tickets.len();
+                if let Some(item) = self.tickets.swap_remove(at).cancel() {
+                    self.end(item);
+                }
+            }
+            Op::Rerank(at, rank) if !self.tickets.is_empty() => {
+                let at = at % self.tickets.len();
+                self.tickets[at].rerank((self.rank)(rank));
+            }
+            Op::Send(rank) => {
+                let item = self.item(rank);
+                let tx = self.tx.clone();
+                let mut sending: Sending = Driver::new(Box::pin(async move { tx.send(item).await }));
+                match sending.poll() {
+                    Poll::Ready(sent) => self.sent(sent.map_err(SendError::into_inner)),
+                    Poll::Pending => self.sending.push(sending),
+                }
+            }
+            Op::PollSend(at) if !self.sending.is_empty() => {
+                let at = at % self.sending.len();
+                if let Poll::Ready(sent) = self.sending[at].poll() {
+                    drop(self.sending.remove(at));
+                    self.sent(sent.map_err(SendError::into_inner));
+                }
+            }
+            Op::DropSend(at) if !self.sending.is_empty() => {
+                let at = at % self.sending.len();
+                drop(self.sending.remove(at));
+            }
+            Op::TryRecv => match self.rx.try_recv() {
+                Ok(item) => self.end(item),
+                Err(error) => assert_eq!(error, TryRecvError::Empty),
+            },
+            Op::Recv => {
+                let mut rx = self.rx.clone();
+                let mut receiving: Receiving = Driver::new(Box::pin(async move { rx.recv().await }));
+                match receiving.poll() {
+                    Poll::Ready(item) => self.end(item.expect("open")),
+                    Poll::Pending => self.receiving.push(receiving),
+                }
+            }
+            Op::PollRecv(at) if !self.receiving.is_empty() => {
+                let at = at % self.receiving.len();
+                if let Poll::Ready(item) = self.receiving[at].poll() {
+                    drop(self.receiving.remove(at));
+                    self.end(item.expect("open"));
+                }
+            }
+            Op::DropRecv(at) if !self.receiving.is_empty() => {
+                let at = at % self.receiving.len();
+                drop(self.receiving.remove(at));
+            }
+            Op::Take => {
+                let mut cx = Context::from_waker(Waker::noop());
+                let _ = self.rx.poll_next(&mut cx, NonZeroUsize::MIN, &mut self.hands);
+            }
+            Op::Ack(at) if !self.hands.is_empty() => {
+                let mut delivery = self.hands.swap_remove(at % self.hands.len());
+                let item = delivery.take().expect("it is there");
+                delivery.ack();
+                self.end(item);
+            }
+            Op::Nack(at) if !self.hands.is_empty() => {
+                self.hands.swap_remove(at % self.hands.len()).nack(Duration::ZERO);
+            }
+            _ => {}
+        }
+        let stats = self.tx.stats();
+        let ended = stats.completed + stats.failed + stats.dropped + stats.returned + stats.dead_lettered;
+        assert_eq!(stats.accepted, ended + stats.held as u64, "{stats:?}");
+        let classes = self.tx.class_stats();
+        assert_eq!(classes.iter().map(|class| class.waiting).sum::<usize>(), self.tx.len());
+        assert!(self.ended.values().all(|times| *times == 1), "an item ended twice");
+    }
+
+    /// Whoever waits goes on, and what was sent and is not lost with its sender comes out.
+    fn finish(mut self) {
+        self.hands.drain(..).for_each(|delivery| delivery.nack(Duration::ZERO));
+        self.sending.clear();
+        self.receiving.clear();
+        while let Ok(item) = self.rx.try_recv() {
+            self.end(item);
+        }
+        assert!(self.rx.is_empty());
+        assert!(self.ended.values().all(|times| *times == 1));
+        assert_eq!(self.tx.stats().held, 0);
+    }
+}
+
+fn play<D: Discipline + Clone + 'static>(
+    discipline: D,
+    rank: fn(u32) -> D::Rank,
+    ops: &[Op],
+    capacity: usize,
+    drops: bool,
+) {
+    let when_full = if drops { WhenFull::DropYoungest } else { WhenFull::Wait };
+    let mut run = Run::new(discipline, rank, capacity, when_full);
+    ops.iter().for_each(|op| run.step(*op));
+    run.finish();
+}
+
+fn class(n: u32) -> Class {
+    Class::new((n % 3) as u16)
+}
+
+fn tenant(n: u32) -> Tenant {
+    Tenant::of(Key::of(&(n % 5))).cost(n / 7 % 4).weight(1 + n % 2)
+}
+
+proptest! {
+    #[test]
+    fn contracts_of_the_queue_hold_under_each_discipline(ops in ops(), capacity in 0_usize..4, drops: bool) {
+        let drops = drops && capacity > 0;
+        let shares = [("a", 1), ("b", 2), ("c", 4)];
+        play(Strict::levels().promote_after(3).expect("not 0"), class, &ops, capacity, drops);
+        play(
+            WeightedFair::new(shares).expect("in range"),
+            |n| Share::new(class(n), n / 3 % 6),
+            &ops,
+            capacity,
+            drops,
+        );
+        play(FairByKey::new(), tenant, &ops, capacity, drops);
+        play(Nested::new(Classes::levels(), FairByKey::new()), |n| (class(n), tenant(n / 3)), &ops, capacity, drops);
+        play(Aging::by_arrivals(Classes::levels(), 3).expect("not 0"), class, &ops, capacity, drops);
+        play(Aging::by_time(Classes::levels(), Duration::from_nanos(900)), class, &ops, capacity, drops);
+        for missed in [Missed::First, Missed::Last] {
+            let deadline = Deadline::new(Duration::from_micros(5)).missed(missed);
+            play(deadline, |n| Within::of(Duration::from_nanos(u64::from(n % 20_000))), &ops, capacity, drops);
+        }
+        play(Lifo::new(), |_| (), &ops, capacity, drops);
+    }
+}
+
+fn levels(capacity: usize, when_full: WhenFull) -> (Sender<u32, LevelLine>, Receiver<u32, LevelLine>) {
+    builder().capacity(capacity).when_full(when_full).line(By::label(Strict::levels())).build()
+}
+
+type LevelLine = By<Strict, forebay_queue::Unclassified<u32, Strict>>;
+
+fn drain<D: Discipline + Clone>(
+    rx: &mut Receiver<u32, By<D, forebay_queue::Unclassified<u32, D>>>,
+) -> Vec<u32>
+where
+    D::Rank: Default,
+{
+    std::iter::from_fn(|| rx.try_recv().ok()).collect()
+}
+
+#[test]
+fn item_without_a_class_is_of_the_default_one() {
+    let (tx, mut rx) = levels(10, WhenFull::Wait);
+    tx.item(3).class("low").try_send().expect("there is room");
+    tx.try_send(2).expect("there is room");
+    tx.item(1).class("high").try_send().expect("there is room");
+    let waiting: Vec<_> = tx.class_stats().into_iter().map(|class| (class.class, class.waiting)).collect();
+    assert_eq!(waiting, [("high".to_owned(), 1), ("medium".to_owned(), 1), ("low".to_owned(), 1)]);
+    assert_eq!(drain(&mut rx), [1, 2, 3]);
+}
+
+#[test]
+fn unknown_class_is_refused_with_those_that_are_known() {
+    let (tx, rx) = levels(10, WhenFull::Wait);
+    let refused = Driver::new(tx.item(7).class("urgent").send()).assert_ready().expect_err("no such class");
+    assert_eq!(refused.to_string(), "unknown class \"urgent\", known are: high, medium, low");
+    assert_eq!((refused.into_inner(), rx.len()), (7, 0));
+}
+
+#[test]
+fn senders_that_wait_are_served_by_class() {
+    let (tx, mut rx) = levels(1, WhenFull::Wait);
+    tx.try_send(0).expect("there is room");
+    let mut low = Driver::new(tx.item(3).class("low").send());
+    let mut medium = Driver::new(tx.item(2).send());
+    let mut high = Driver::new(tx.item(1).class("high").send());
+    low.assert_pending();
+    medium.assert_pending();
+    high.assert_pending();
+    let mut order = Vec::new();
+    while let Ok(item) = rx.try_recv() {
+        order.push(item);
+        for sending in [&mut low, &mut medium, &mut high] {
+            if sending.is_woken() {
+                assert!(sending.assert_ready().is_ok());
+                break;
+            }
+        }
+    }
+    assert_eq!(order, [0, 1, 2, 3]);
+}
+
+#[test]
+fn waiting_item_changes_its_class_by_name() {
+    let (tx, mut rx) = levels(10, WhenFull::Wait);
+    let ticket = tx.item(1).class("low").tracked().try_send().expect("there is room");
+    tx.try_send(2).expect("there is room");
+    assert_eq!(ticket.reclass("high"), Ok(true));
+    assert!(ticket.reclass("urgent").is_err());
+    assert_eq!(tx.class_stats()[0].waiting, 1);
+    assert_eq!(drain(&mut rx), [1, 2]);
+    assert_eq!(ticket.reclass("low"), Ok(false));
+}
+
+#[test]
+fn full_queue_gives_up_the_youngest_of_the_least_urgent() {
+    let (tx, mut rx) = levels(3, WhenFull::DropYoungest);
+    for (item, class) in [(1, "low"), (2, "high"), (3, "low")] {
+        tx.item(item).class(class).try_send().expect("there is room");
+    }
+    assert_eq!(tx.item(4).class("high").try_send(), Ok(Sent::Displaced(3)));
+    assert_eq!(tx.item(5).class("low").try_send(), Ok(Sent::Displaced(5)));
+    let stats = tx.class_stats();
+    assert_eq!((stats[2].displaced, stats[2].waiting, stats[0].displaced), (2, 1, 0));
+    assert_eq!(drain(&mut rx), [2, 4, 1]);
+    let stats = tx.class_stats();
+    assert_eq!([stats[0].served, stats[1].served, stats[2].served], [2, 0, 1]);
+}
+
+#[test]
+fn promoted_ones_are_counted() {
+    let line = By::label(Strict::levels().promote_after(2).expect("not 0"));
+    let (tx, mut rx) = builder().line(line).build();
+    tx.item(9).class("low").try_send().expect("there is room");
+    (0..4).for_each(|item| drop(tx.item(item).class("high").try_send()));
+    assert_eq!(drain(&mut rx), [0, 1, 9, 2, 3]);
+    assert_eq!(tx.class_stats()[2].promoted, 1);
+}
+
+#[test]
+fn weight_of_an_item_is_its_cost() {
+    let line =
+        By::label(WeightedFair::new([("a", 1), ("b", 1)]).expect("in range").quantum(10).expect("not 0"));
+    let (tx, mut rx) = builder().line(line).build();
+    for n in 0..2 {
+        tx.item(n).class("a").weight(10).try_send().expect("there is room");
+    }
+    for n in 10..16 {
+        tx.item(n).class("b").weight(5).try_send().expect("there is room");
+    }
+    assert_eq!(drain(&mut rx), [0, 10, 11, 1, 12, 13, 14, 15]);
+}
+
+#[test]
+fn weights_can_be_changed_while_items_wait() {
+    let line = By::label(WeightedFair::new([("a", 1), ("b", 1)]).expect("in range"));
+    let (tx, mut rx) = builder().line(line).build();
+    for n in 0..6 {
+        tx.item(n).class("a").try_send().expect("there is room");
+        tx.item(10 + n).class("b").try_send().expect("there is room");
+    }
+    tx.retune(|shares| shares.set_weight("b", 2).expect("in range"));
+    let order: Vec<_> = drain(&mut rx);
+    assert_eq!(order[..6], [0, 10, 11, 1, 12, 13]);
+}
+
+#[test]
+fn returned_item_has_its_place_in_its_class() {
+    let (tx, mut rx) = levels(10, WhenFull::Wait);
+    for (item, class) in [(1, "low"), (2, "low"), (3, "low")] {
+        tx.item(item).class(class).try_send().expect("there is room");
+    }
+    let mut hands = Vec::new();
+    let mut cx = Context::from_waker(Waker::noop());
+    let polled = rx.poll_next(&mut cx, NonZeroUsize::new(2).expect("not 0"), &mut hands);
+    assert!(matches!(polled, Poll::Ready(Ok(2))));
+    tx.item(4).class("high").try_send().expect("there is room");
+    hands.into_iter().rev().for_each(|delivery| delivery.nack(Duration::ZERO));
+    assert_eq!(drain(&mut rx), [4, 1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn item_that_cannot_meet_its_deadline_is_given_up() {
+    let (told, mut heard) = forebay_queue::unbounded();
+    let line = By::label(Deadline::new(Duration::from_secs(60)).missed(Missed::GiveUp));
+    let (tx, mut rx) = builder().line(line).on_expired(move |item: u32| drop(told.try_send(item))).build();
+    tx.item(1).rank(Within::of(Duration::from_secs(1))).send().await.expect("there is room");
+    tx.send(2).await.expect("there is room");
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(rx.recv().await, Some(2));
+    assert_eq!(heard.try_recv(), Ok(1));
+    let stats = tx.stats();
+    assert_eq!((stats.dropped, stats.expired, stats.held), (1, 1, 0));
+    assert_eq!(tx.class_stats()[0].expired, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn oldest_of_a_class_is_known_where_the_discipline_looks_at_the_clock() {
+    let line = By::label(Aging::by_time(Classes::levels(), Duration::from_secs(1)));
+    let (tx, _rx) = builder().line(line).build();
+    tx.item(1).class("low").send().await.expect("there is room");
+    tokio::time::advance(Duration::from_secs(3)).await;
+    tx.item(2).class("low").send().await.expect("there is room");
+    let stats = tx.class_stats();
+    assert_eq!((stats[2].oldest, stats[0].oldest), (Some(Duration::from_secs(3)), None));
+}
