@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use forebay_queue::{Delivery, End, Source, SourceError};
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::Command;
@@ -110,7 +111,8 @@ pub(super) enum Pause {
 
 /// What is done once the lock is released.
 pub(super) struct Afterwards<T> {
-    pub(super) wakers: Vec<Waker>,
+    /// As many as a pool usually has that wait, without an allocation for each time that they are woken.
+    pub(super) wakers: SmallVec<[Waker; 8]>,
     /// Those that are only dropped.
     replaced: Vec<Waker>,
     surplus: Vec<Delivery<T>>,
@@ -707,7 +709,7 @@ impl<T> Afterwards<T> {
 impl<T> Default for Afterwards<T> {
     fn default() -> Self {
         Self {
-            wakers: Vec::new(),
+            wakers: SmallVec::new(),
             replaced: Vec::new(),
             surplus: Vec::new(),
             cancelled: Vec::new(),
