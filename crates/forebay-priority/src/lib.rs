@@ -50,6 +50,8 @@
 //! | to see who waits, and who was promoted | [`class_stats`](forebay_queue::Sender::class_stats) |
 //! | other weights while it runs | [`retune`](forebay_queue::Sender::retune) |
 //!
+//! Over several sources, by [`Merge`]: a queue for each topic or tenant, and a pool that takes from all.
+//!
 //! Each discipline is a pure data structure, which is given numbers and the time: it can be used by itself, under any lock.
 
 mod aging;
@@ -60,6 +62,7 @@ mod fair;
 mod lane;
 mod lifo;
 mod longest;
+mod merge;
 mod nested;
 mod strict;
 mod tree;
@@ -72,6 +75,7 @@ pub use deadline::{Deadline, Missed, Within};
 pub use fair::{FairByKey, Tenant};
 pub use forebay_queue::{Discipline, Entry, Key, Label, Tick, UnknownClass};
 pub use lifo::Lifo;
+pub use merge::Merge;
 pub use nested::Nested;
 pub use strict::Strict;
 pub use weighted::{Share, WeightedFair};

@@ -3,6 +3,7 @@
 mod acceptance; // the tables of others' papers, computed independently
 mod bounds; // nobody starves, over a million steps
 mod harness; // random steps on a discipline and on a model of it
+mod merge; // several sources as one
 mod models; // what the disciplines are compared with
 mod order; // each discipline agrees with its model
 mod queue; // a queue that is served by a discipline

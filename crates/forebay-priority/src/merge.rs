@@ -1,0 +1,348 @@
+//! Several sources as one.
+//!
+//! # The rules
+//!
+//! 1. A source is *ready* while it may have something: at first, after it gave something, and after its waker was called.
+//!    It is asked only then, and for one delivery at a time, so nothing lies here.
+//! 2. A ready source has two entries in the discipline. When one is taken out, for its turn, the other is still there until
+//!    both are back at the end: so a source that goes on giving is never seen to leave, which would cost it what it has
+//!    saved up.
+//! 3. A source that has nothing, has ended or has failed leaves the discipline with both.
+//! 4. Each source has a waker of its own, which notes whose it is and calls the caller's.
+
+mod leases;
+
+use std::fmt;
+use std::mem;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use forebay_queue::{ClassStats, Delivery, Receipt, Source, SourceError};
+
+use self::leases::Leases;
+use crate::config::nanos;
+use crate::{Discipline, Entry, Label, Tick, UnknownClass};
+
+/// Several sources as one, in the order of a discipline: a queue for each topic or tenant, say.
+///
+/// Whoever asks gets deliveries from that source which is next among those that have something; one source that has
+/// nothing never holds up the others. Nothing lies in here: a source is asked when it is its turn, for one delivery. It
+/// keeps its own order and is told itself how its deliveries ended.
+///
+/// It has ended when all have. One that fails for now is asked again with each call, and the failure is told when no
+/// other has anything. One that is broken counts as ended, and that is told when all others have ended, instead of the end.
+///
+/// # Bounds
+///
+/// Those of the discipline, counted in deliveries that it handed out. A cost of 1 is right, unless the deliveries of one source
+/// are known to cost more than those of another.
+///
+/// # Example
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use forebay_priority::{Merge, WeightedFair};
+/// use forebay_queue::{Source, bounded};
+///
+/// let (paid, paid_jobs) = bounded(100);
+/// let (free, free_jobs) = bounded(100);
+/// let mut both = Merge::new(WeightedFair::new([("paid", 2), ("free", 1)])?)
+///     .source("paid", paid_jobs)?
+///     .source("free", free_jobs)?; // a pool takes it as its source
+///
+/// for n in 0..4 {
+///     paid.try_send(format!("paid {n}"))?;
+///     free.try_send(format!("free {n}"))?;
+/// }
+/// let mut hands = Vec::new();
+/// std::future::poll_fn(|cx| both.poll_next(cx, 6.try_into().expect("not 0"), &mut hands)).await?;
+/// let order: Vec<_> = hands.iter().filter_map(|delivery| delivery.item()).collect();
+/// assert_eq!(order, ["paid 0", "paid 1", "free 0", "paid 2", "paid 3", "free 1"]);
+/// # Ok(()) }
+/// ```
+pub struct Merge<T, D: Discipline> {
+    discipline: D,
+    branches: Vec<Branch<T, D::Rank>>,
+    bell: Arc<Bell>,
+    leases: Leases<T>,
+    /// One of the sources has leases.
+    lends: bool,
+    seq: u64,
+    start: Instant,
+    served: Vec<u64>,
+    /// What the first broken one said.
+    broken: Option<SourceError>,
+}
+
+struct Branch<T, R> {
+    source: Box<dyn Source<Item = T>>,
+    rank: R,
+    state: State<R>,
+    waker: Waker,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State<R> {
+    /// It may have something, and these are in the discipline.
+    Ready([Entry<R>; 2]),
+    /// It had nothing, and calls.
+    Waiting,
+    /// It failed, and does not call.
+    Failed,
+    Ended,
+}
+
+/// Who has called, and who is to be called for it.
+#[derive(Default)]
+struct Bell(Mutex<Rung>);
+
+#[derive(Default)]
+struct Rung {
+    caller: Option<Waker>,
+    by: Vec<usize>,
+}
+
+/// The waker of one source.
+struct Rope {
+    bell: Arc<Bell>,
+    at: usize,
+}
+
+// === impl Merge ===
+
+impl<T: Send + 'static, D: Discipline> Merge<T, D> {
+    /// In the order of `discipline`, which must be empty; without any source yet, and so ended.
+    pub fn new(discipline: D) -> Self {
+        Self {
+            served: vec![0; discipline.classes().len().max(1)],
+            discipline,
+            branches: Vec::new(),
+            bell: Arc::default(),
+            leases: Leases::new(),
+            lends: false,
+            seq: 0,
+            start: Instant::now(),
+            broken: None,
+        }
+    }
+
+    /// Adds a source whose deliveries are of that class. Several of one class take turns.
+    ///
+    /// # Errors
+    ///
+    /// The discipline does not know the class.
+    pub fn source(self, class: &str, source: impl Source<Item = T>) -> Result<Self, UnknownClass>
+    where
+        D::Rank: Default,
+    {
+        let rank = self.discipline.relabel(D::Rank::default(), &Label::class(class))?;
+        Ok(self.source_as(rank, source))
+    }
+
+    /// Adds a source whose deliveries are of that rank.
+    #[must_use]
+    pub fn source_as(mut self, rank: D::Rank, source: impl Source<Item = T>) -> Self {
+        let at = self.branches.len();
+        let waker = Waker::from(Arc::new(Rope { bell: self.bell.clone(), at }));
+        self.lends |= source.lease().is_some();
+        self.branches.push(Branch { source: Box::new(source), rank, state: State::Waiting, waker });
+        self.make_ready(at);
+        self
+    }
+
+    /// How many deliveries each class gave, and how many of them out of turn. Who waits is known to the sources alone.
+    pub fn class_stats(&self) -> Vec<ClassStats> {
+        let names = self.discipline.classes();
+        let stats = self.served.iter().enumerate().map(|(class, served)| {
+            let mut stats = ClassStats::default();
+            stats.class = names.get(class).cloned().unwrap_or_default();
+            stats.served = *served;
+            stats.promoted = self.discipline.promoted(class);
+            stats
+        });
+        stats.collect()
+    }
+
+    fn entry(&mut self, at: usize, half: u32, now: Tick) -> Entry<D::Rank> {
+        let id = 2 * u32::try_from(at).expect("so many sources do not fit") + half;
+        self.seq += 1;
+        Entry::new(id, self.branches[at].rank, self.seq, now)
+    }
+
+    fn now(&self) -> Tick {
+        if self.discipline.uses_time() { nanos(self.start.elapsed()) } else { 0 }
+    }
+
+    /// It may have something again.
+    fn make_ready(&mut self, at: usize) {
+        let now = self.now();
+        if let State::Waiting | State::Failed = self.branches[at].state {
+            let both = [self.entry(at, 0, now), self.entry(at, 1, now)];
+            both.iter().for_each(|entry| self.discipline.insert(*entry));
+            self.branches[at].state = State::Ready(both);
+        }
+    }
+
+    /// Asks the source whose entry `id` was taken out.
+    fn ask(&mut self, id: u32, now: Tick, out: &mut Vec<Delivery<T>>) -> Result<(), SourceError> {
+        let (at, half) = ((id / 2) as usize, (id % 2) as usize);
+        let Branch { source, state, waker, rank } = &mut self.branches[at];
+        let State::Ready(both) = *state else { return Ok(()) };
+        let class = self.discipline.class(*rank);
+        let before = out.len();
+        let polled = source.poll_next(&mut Context::from_waker(waker), NonZeroUsize::MIN, out);
+        if let Poll::Ready(Ok(1..)) = polled {
+            if self.lends {
+                self.leases.lend(at, before, out);
+            }
+            self.served[class] += 1;
+            let again = [self.entry(at, 0, now), self.entry(at, 1, now)];
+            self.discipline.insert(again[half]);
+            // It goes behind its equals with both.
+            self.discipline.remove(both[1 - half]);
+            self.discipline.insert(again[1 - half]);
+            self.branches[at].state = State::Ready(again);
+            return Ok(());
+        }
+        self.discipline.remove(both[1 - half]);
+        self.branches[at].state = match polled {
+            Poll::Pending => State::Waiting,
+            Poll::Ready(Err(error @ SourceError::Broken(_))) => {
+                self.broken.get_or_insert(error);
+                State::Ended
+            }
+            Poll::Ready(Err(error)) => {
+                self.branches[at].state = State::Failed;
+                return Err(error);
+            }
+            Poll::Ready(Ok(_)) => State::Ended,
+        };
+        Ok(())
+    }
+}
+
+impl<T: Send + 'static, D: Discipline<Rank: Send> + 'static> Source for Merge<T, D> {
+    type Item = T;
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: NonZeroUsize,
+        out: &mut Vec<Delivery<T>>,
+    ) -> Poll<Result<usize, SourceError>> {
+        let before = out.len();
+        // Before anybody is asked, so that no call is missed.
+        for at in self.bell.answer(cx.waker().clone()) {
+            self.make_ready(at);
+        }
+        for at in 0..self.branches.len() {
+            if let State::Failed = self.branches[at].state {
+                self.make_ready(at);
+            }
+        }
+        let now = self.now();
+        let mut failed = None;
+        while out.len() - before < max.get()
+            && let Some(id) = self.discipline.next(now)
+        {
+            if let Err(error) = self.ask(id, now, out) {
+                failed.get_or_insert(error);
+            }
+        }
+        if out.len() > before {
+            return Poll::Ready(Ok(out.len() - before));
+        }
+        if let Some(error) = failed {
+            return Poll::Ready(Err(error));
+        }
+        if self.branches.iter().all(|branch| matches!(branch.state, State::Ended)) {
+            return Poll::Ready(self.broken.take().map_or(Ok(0), Err));
+        }
+        Poll::Pending
+    }
+
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        let mut all = Poll::Ready(Ok(()));
+        for branch in &mut self.branches {
+            match branch.source.poll_settled(cx) {
+                Poll::Ready(Ok(())) => {}
+                // A failure is told at once, whatever the others still have to do.
+                Poll::Ready(Err(error)) => all = Poll::Ready(Err(error)),
+                Poll::Pending if matches!(all, Poll::Ready(Ok(()))) => all = Poll::Pending,
+                Poll::Pending => {}
+            }
+        }
+        all
+    }
+
+    fn close(&mut self) {
+        self.branches.iter_mut().for_each(|branch| branch.source.close());
+    }
+
+    fn is_closed(&self) -> bool {
+        self.branches.iter().all(|branch| matches!(branch.state, State::Ended) || branch.source.is_closed())
+    }
+
+    /// Only if all do.
+    fn redelivers(&self) -> bool {
+        self.branches.iter().all(|branch| branch.source.redelivers())
+    }
+
+    /// The shortest.
+    fn lease(&self) -> Option<Duration> {
+        self.branches.iter().filter_map(|branch| branch.source.lease()).min()
+    }
+
+    fn poll_lost(&mut self, cx: &mut Context<'_>, lost: &mut Vec<Receipt>) -> Poll<usize> {
+        let before = lost.len();
+        let mut theirs = Vec::new();
+        for (at, branch) in self.branches.iter_mut().enumerate() {
+            // Until it has no more to tell, since only then it calls.
+            while let Poll::Ready(1..) = branch.source.poll_lost(cx, &mut theirs) {
+                lost.extend(theirs.drain(..).filter_map(|receipt| self.leases.lose(at, receipt)));
+            }
+        }
+        if lost.len() > before { Poll::Ready(lost.len() - before) } else { Poll::Pending }
+    }
+}
+
+impl<T, D: Discipline> fmt::Debug for Merge<T, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Merge").field("sources", &self.branches.len()).finish_non_exhaustive()
+    }
+}
+
+// === impl Bell ===
+
+impl Bell {
+    /// Who has called since; from now on they call this one.
+    fn answer(&self, caller: Waker) -> Vec<usize> {
+        let mut rung = self.lock();
+        let old = rung.caller.replace(caller);
+        let by = mem::take(&mut rung.by);
+        drop(rung);
+        drop(old);
+        by
+    }
+
+    // Nothing that is done under the lock can panic half way.
+    fn lock(&self) -> MutexGuard<'_, Rung> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Rope ===
+
+impl Wake for Rope {
+    fn wake(self: Arc<Self>) {
+        let mut rung = self.bell.lock();
+        if !rung.by.contains(&self.at) {
+            rung.by.push(self.at);
+        }
+        let caller = rung.caller.take();
+        drop(rung);
+        caller.into_iter().for_each(Waker::wake);
+    }
+}

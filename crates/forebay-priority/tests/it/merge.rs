@@ -1,0 +1,189 @@
+//! Several sources as one.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use forebay_priority::{FairByKey, Key, Merge, Strict, Tenant, WeightedFair};
+use forebay_queue::{Delivery, End, Receipt, Receiver, Source, SourceError, bounded};
+use forebay_testkit::{CountingWaker, RecordingSource};
+
+fn poll<S: Source>(
+    source: &mut S,
+    waker: &Waker,
+    max: usize,
+) -> Poll<Result<Vec<Delivery<S::Item>>, SourceError>> {
+    let mut hands = Vec::new();
+    let max = NonZeroUsize::new(max).expect("not 0");
+    source.poll_next(&mut Context::from_waker(waker), max, &mut hands).map_ok(|count| {
+        assert_eq!(count, hands.len());
+        hands
+    })
+}
+
+/// What comes at once, and is settled at once.
+fn take<S: Source>(source: &mut S, max: usize) -> Vec<S::Item> {
+    match poll(source, Waker::noop(), max) {
+        Poll::Ready(Ok(hands)) => hands.into_iter().map(settled).collect(),
+        Poll::Ready(Err(error)) => panic!("{error}"),
+        Poll::Pending => Vec::new(),
+    }
+}
+
+fn settled<T>(mut delivery: Delivery<T>) -> T {
+    let item = delivery.take().expect("it is there");
+    delivery.ack();
+    item
+}
+
+fn filled(items: impl IntoIterator<Item = u32>) -> Receiver<u32> {
+    let (tx, rx) = bounded(1000);
+    items.into_iter().for_each(|item| drop(tx.try_send(item)));
+    rx
+}
+
+fn unavailable() -> SourceError {
+    SourceError::Unavailable("gone for a while".into())
+}
+
+#[test]
+fn urgent_source_goes_first_and_the_others_are_not_forgotten() {
+    let mut merge = Merge::new(Strict::levels());
+    for (class, items) in [("low", 30..33), ("high", 10..13), ("medium", 20..22)] {
+        merge = merge.source(class, filled(items)).expect("it is a level");
+    }
+    assert_eq!(take(&mut merge, 5), [10, 11, 12, 20, 21]);
+    assert_eq!(take(&mut merge, 5), [30, 31, 32]);
+    let served: Vec<_> = merge.class_stats().iter().map(|class| class.served).collect();
+    assert_eq!(served, [3, 2, 3]);
+}
+
+#[test]
+fn unknown_class_of_a_source_is_an_error() {
+    let refused = Merge::<u32, _>::new(Strict::levels()).source("urgent", filled([]));
+    assert_eq!(
+        refused.expect_err("no such class").to_string(),
+        "unknown class \"urgent\", known are: high, medium, low"
+    );
+}
+
+#[test]
+fn equal_sources_take_turns() {
+    let merge = Merge::new(Strict::levels());
+    let merge = merge.source("low", filled(10..13)).expect("it is a level");
+    let mut merge = merge.source("low", filled(20..23)).expect("it is a level");
+    assert_eq!(take(&mut merge, 10), [10, 20, 11, 21, 12, 22]);
+}
+
+/// Asked for one at a time, a class has its share all the same: its source is never seen to leave.
+#[test]
+fn shares_are_kept_whatever_is_asked_for() {
+    for max in [1, 2, 7] {
+        let shares = WeightedFair::new([("a", 1), ("b", 2), ("c", 4)]).expect("in range");
+        let merge = Merge::new(shares).source("a", filled(0..100)).expect("known");
+        let merge = merge.source("b", filled(100..300)).expect("known");
+        let mut merge = merge.source("c", filled(300..700)).expect("known");
+        let mut counts = [0; 3];
+        let mut taken = 0;
+        while taken < 350 {
+            for item in take(&mut merge, max.min(350 - taken)) {
+                counts[[100, 300, 700].iter().position(|end| item < *end).expect("below")] += 1;
+                taken += 1;
+            }
+        }
+        assert_eq!(counts, [50, 100, 200], "{max} at a time");
+    }
+}
+
+#[test]
+fn source_with_nothing_holds_up_nobody_and_calls_when_it_has_something() {
+    let (quiet, quiet_rx) = bounded(10);
+    let (busy, busy_rx) = bounded(10);
+    let merge = Merge::new(Strict::levels()).source("high", quiet_rx).expect("it is a level");
+    let mut merge = merge.source("low", busy_rx).expect("it is a level");
+    busy.try_send(1).expect("there is room");
+    let counter = Arc::new(CountingWaker::default());
+    let waker = Waker::from(counter.clone());
+    let Poll::Ready(Ok(hands)) = poll(&mut merge, &waker, 5) else { panic!("one is there") };
+    assert_eq!(hands.into_iter().map(settled).collect::<Vec<_>>(), [1]);
+    assert!(poll(&mut merge, &waker, 5).is_pending());
+    let before = counter.wakes();
+    quiet.try_send(2).expect("there is room");
+    assert_eq!(counter.wakes(), before + 1);
+    busy.try_send(3).expect("there is room");
+    assert_eq!(take(&mut merge, 5), [2, 3]);
+}
+
+#[test]
+fn merge_has_ended_when_all_have() {
+    let (first, first_rx) = bounded::<u32>(10);
+    let (second, second_rx) = bounded::<u32>(10);
+    let keyed = |key: &str| Tenant::of(Key::of(key));
+    let mut merge = Merge::new(FairByKey::new())
+        .source_as(keyed("first"), first_rx)
+        .source_as(keyed("second"), second_rx);
+    assert!(!merge.is_closed());
+    drop(first);
+    assert!(poll(&mut merge, Waker::noop(), 1).is_pending());
+    second.try_send(7).expect("there is room");
+    merge.close();
+    assert!(merge.is_closed());
+    assert_eq!(take(&mut merge, 2), [7]);
+    assert!(matches!(poll(&mut merge, Waker::noop(), 1), Poll::Ready(Ok(hands)) if hands.is_empty()));
+}
+
+#[test]
+fn failure_is_told_when_no_other_has_anything_and_asked_again() {
+    let (failing, script) = RecordingSource::builder().never_ending().build();
+    let (other, other_rx) = bounded(10);
+    let merge = Merge::new(Strict::levels()).source("high", failing).expect("it is a level");
+    let mut merge = merge.source("low", other_rx).expect("it is a level");
+    script.fail(unavailable());
+    other.try_send(1).expect("there is room");
+    assert_eq!(take(&mut merge, 5), [1], "the other one goes on");
+    script.fail(unavailable());
+    assert!(matches!(poll(&mut merge, Waker::noop(), 5), Poll::Ready(Err(SourceError::Unavailable(_)))));
+    script.push(2);
+    assert_eq!(take(&mut merge, 5), [2]);
+}
+
+#[test]
+fn broken_source_is_told_at_the_end_of_the_others() {
+    let (broken, script) = RecordingSource::<u32>::builder().never_ending().build();
+    let (other, other_rx) = bounded(10);
+    let merge = Merge::new(Strict::levels()).source("high", broken).expect("it is a level");
+    let mut merge = merge.source("low", other_rx).expect("it is a level");
+    script.fail(SourceError::Broken("for good".into()));
+    assert!(poll(&mut merge, Waker::noop(), 5).is_pending());
+    other.try_send(1).expect("there is room");
+    assert_eq!(take(&mut merge, 5), [1]);
+    drop(other);
+    assert!(matches!(poll(&mut merge, Waker::noop(), 5), Poll::Ready(Err(SourceError::Broken(_)))));
+}
+
+/// Both sources give the receipt 0.
+#[test]
+fn lease_that_is_lost_is_told_of_the_right_delivery() {
+    let lease = Duration::from_secs(30);
+    let lent =
+        |item| RecordingSource::builder().items([item]).never_ending().redelivers().lease(lease).build();
+    let ((first, of_first), (second, of_second)) = (lent(1), lent(2));
+    let merge = Merge::new(Strict::levels()).source("high", first).expect("it is a level");
+    let mut merge = merge.source("low", second).expect("it is a level");
+    assert_eq!((merge.lease(), merge.redelivers()), (Some(lease), true));
+    let Poll::Ready(Ok(mut hands)) = poll(&mut merge, Waker::noop(), 5) else { panic!("two are there") };
+    let receipts: Vec<_> = hands.iter().map(Delivery::receipt).collect();
+    assert_ne!(receipts[0], receipts[1]);
+    hands[0].extend(lease);
+    assert_eq!((of_first.record().extensions.len(), of_second.record().extensions.len()), (1, 0));
+
+    assert!(of_second.lose(Receipt::new(0)));
+    let mut lost = Vec::new();
+    let polled = merge.poll_lost(&mut Context::from_waker(Waker::noop()), &mut lost);
+    assert_eq!((polled, lost), (Poll::Ready(1), vec![receipts[1]]));
+    drop(hands.pop());
+    assert_eq!(of_second.record().settlements.len(), 0, "what was lost is not settled");
+    hands.pop().expect("the first").ack();
+    assert_eq!(of_first.record().settlements[0].end, End::Ack);
+}
