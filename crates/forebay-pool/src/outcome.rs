@@ -32,7 +32,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[diagnostic::on_unimplemented(
     message = "a pool's handler returns `()` or `Result<(), E>`, not `{Self}`",
     label = "this handler's future returns `{Self}`",
-    note = "send results on, for example into a queue, and return `()`",
+    note = "send results on and return `()`: into a queue, in order with `handler_ordered`, or to the next stage of a `Pipeline`",
     note = "the `E` must turn into `Box<dyn Error + Send + Sync>`: a std error, `anyhow::Error` or a string does"
 )]
 pub trait IntoOutcome: sealed::Sealed {}

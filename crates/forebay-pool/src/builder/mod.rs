@@ -13,6 +13,8 @@ mod forms;
 mod input;
 /// Options that depend on the items' type.
 mod items;
+/// Calls that come too early.
+mod mistakes;
 /// Numbers and policies.
 mod options;
 /// From a description to a pool.
