@@ -194,6 +194,7 @@ pub use backoff::Backoff;
 pub use builder::{Builder, FromQueue, FromSource, Handled, Input, Missing, StartError};
 pub use context::WorkContext;
 pub use failure::{OnFailure, Retry};
+pub use forebay_queue::Rate;
 pub use handle::PoolHandle;
 pub use handler::WorkerId;
 pub use layer::{PoolError, PoolLayer, PoolService};
@@ -205,7 +206,6 @@ pub use pipeline::{
     Pipeline, PipelineBuilder, PipelineReport, PipelineStartError, PipelineStats, StageReport, StageStats,
 };
 pub use pool::Pool;
-pub use rate::Rate;
 pub use report::{EndedBy, Phase, PoolStats, Report};
 pub use resubmit::ResubmitError;
 pub use scale::{Load, ScalePolicy, Steps};

@@ -123,6 +123,7 @@ mod park;
 mod permit;
 mod poll;
 mod pressure;
+mod rate;
 mod receiver;
 mod sender;
 #[cfg(feature = "tower")]
@@ -154,6 +155,7 @@ pub use limit::{CallEnd, Limit, Sample};
 pub use line::{By, Fifo, Line, SendLine, Unclassified, UnknownClass};
 pub use permit::{Permit, Permits};
 pub use pressure::{Pressure, Watermarks, WatermarksError};
+pub use rate::Rate;
 pub use receiver::Receiver;
 pub use sender::{Sender, Sent, WeakSender};
 #[cfg(feature = "tower")]

@@ -36,8 +36,6 @@
 
 /// Starts that are booked ahead.
 mod book;
-/// So many in a period.
-mod frequency;
 /// Errors of whoever asked for too much, or too early.
 mod refusal;
 /// What was reserved.
@@ -48,7 +46,7 @@ mod token_bucket;
 mod window;
 
 pub use book::{Book, Booked};
-pub use frequency::Rate;
+pub use forebay_queue::Rate;
 pub use refusal::Refusal;
 pub use reserved::Reserved;
 pub use token_bucket::TokenBucket;

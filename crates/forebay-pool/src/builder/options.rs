@@ -20,6 +20,7 @@ pub(super) struct Options {
     pub(super) timeout: Option<Duration>,
     pub(super) per_key: Option<usize>,
     pub(super) rate_per_key: Option<Rate>,
+    pub(super) burst_per_key: u32,
     /// How many items may wait for their key.
     pub(super) look_aside: usize,
     pub(super) batch: Option<(usize, Duration)>,
@@ -42,6 +43,7 @@ impl Options {
             timeout: None,
             per_key: None,
             rate_per_key: None,
+            burst_per_key: 1,
             look_aside: 1024,
             batch: None,
             batch_weight: None,
@@ -258,6 +260,13 @@ impl<I, H> Builder<I, H> {
     /// ```
     pub fn rate_per_key(mut self, rate: Rate) -> Self {
         self.options.rate_per_key = Some(rate);
+        self
+    }
+
+    /// How many items of a key may start at once after it was silent, with a [rate](Self::rate_per_key). At least 1: 0 counts
+    /// as 1; by default 1.
+    pub fn burst_per_key(mut self, items: u32) -> Self {
+        self.options.burst_per_key = items;
         self
     }
 

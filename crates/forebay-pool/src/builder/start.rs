@@ -18,11 +18,12 @@ use crate::intake::{BatchLimits, GateLimits, Intake, StockPlan};
 use crate::leases::{Leased, Leases, Losses};
 use crate::letters::{Guarded, Letters, Postman, deliver};
 use crate::pool::Pool;
+use crate::rate::spacing;
 use crate::scale::ScalePlan;
 use crate::shared::{MAX_WORKERS, Shared};
 use crate::supervisor::{Order, Supervisor};
 use crate::threads::Threads;
-use crate::{OnFailure, Rate, WorkerId};
+use crate::{OnFailure, WorkerId};
 
 /// How many keys a pool remembers, where it must remember more than what it holds.
 const MAX_KEYS: usize = 1 << 16;
@@ -102,6 +103,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             timeout,
             per_key,
             rate_per_key,
+            burst_per_key,
             look_aside,
             batch,
             batch_weight,
@@ -190,7 +192,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             .collect();
         let gate = (per_key.is_some() || rate_per_key.is_some()).then(|| GateLimits {
             at_once: per_key.unwrap_or(usize::MAX),
-            spacing: rate_per_key.map(Rate::spacing),
+            spacing: rate_per_key.map(|rate| spacing(rate, burst_per_key)),
             waiting: look_aside,
             keys: MAX_KEYS.max(look_aside),
         });

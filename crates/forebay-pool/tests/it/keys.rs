@@ -313,7 +313,8 @@ async fn starts_of_a_key_are_spaced_and_others_go_on() {
     let (source, _script) = RecordingSource::new([(1, 0), (1, 1), (1, 2), (2, 3), (1, 4), (2, 5)]);
     let pool = Pool::builder()
         .workers(2)
-        .rate_per_key(Rate::new(1, 10 * SECOND).burst(2))
+        .rate_per_key(Rate::new(1, 10 * SECOND))
+        .burst_per_key(2)
         .source(source)
         .handler(move |item: Item| {
             seen.lock().unwrap().push((item.1, begun.elapsed().as_secs()));

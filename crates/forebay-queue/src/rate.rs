@@ -4,9 +4,11 @@ use std::time::Duration;
 
 /// So many starts, or so much of what a start costs, in each period.
 ///
+/// The word in which those who limit starts are told how often; how many may come at once is theirs to say.
+///
 /// ```
 /// use std::time::Duration;
-/// use forebay_flow::Rate;
+/// use forebay_queue::Rate;
 ///
 /// assert_eq!(Rate::per_second(5), Rate::new(5, Duration::from_secs(1)));
 /// ```
@@ -42,8 +44,8 @@ impl Rate {
         Duration::from_nanos(self.per)
     }
 
-    /// The period in nanoseconds.
-    pub(super) const fn nanos(self) -> u64 {
+    /// The period in nanoseconds, as [`Tick`](crate::Tick)s count.
+    pub const fn nanos(self) -> u64 {
         self.per
     }
 }
