@@ -50,6 +50,8 @@ pub struct Booked {
     pub(super) after: u128,
     /// In whose units that is.
     pub(super) rate: Rate,
+    /// What a policy that is made of two has booked with each.
+    pub(super) parts: Option<Box<(Booked, Booked)>>,
 }
 
 // === impl Booked ===

@@ -7,7 +7,9 @@
 //! | memory | two numbers | the time of each start in the period: up to `n` of them |
 //! | against a server that counts in fixed windows of `n` | never refused if `num + burst - 1 <= n` | never refused |
 //!
-//! Both are pure: the time comes in with each call. Both weigh: a start may cost more than 1. Both know four ways to
+//! [`Both`] is two of them that must agree, and [`Keyed`] one for each key. What they have in common is a [`RatePolicy`].
+//!
+//! All are pure: the time comes in with each call. All weigh: a start may cost more than 1. All know four ways to
 //! pay:
 //!
 //! - `take`: now, or be told when.
@@ -36,6 +38,12 @@
 
 /// Starts that are booked ahead.
 mod book;
+/// Two rates that must agree.
+mod both;
+/// A rate for each key.
+mod keyed;
+/// What all of them can do.
+mod policy;
 /// Errors of whoever asked for too much, or too early.
 mod refusal;
 /// What was reserved.
@@ -45,8 +53,12 @@ mod token_bucket;
 /// So many in any period.
 mod window;
 
-pub use book::{Book, Booked};
 pub use forebay_queue::Rate;
+
+pub use book::{Book, Booked};
+pub use both::Both;
+pub use keyed::Keyed;
+pub use policy::RatePolicy;
 pub use refusal::Refusal;
 pub use reserved::Reserved;
 pub use token_bucket::TokenBucket;

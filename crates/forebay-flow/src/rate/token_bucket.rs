@@ -2,7 +2,7 @@
 
 use forebay_queue::Tick;
 
-use super::{Book, Booked, Rate, Refusal, Reserved};
+use super::{Book, Booked, Rate, RatePolicy, Refusal, Reserved};
 
 /// Lets `num` start in each period, spaced evenly, and up to `burst` at once of those that were not used before.
 ///
@@ -204,12 +204,7 @@ impl TokenBucket {
 
 impl Book for TokenBucket {
     fn book(&mut self, cost: u64, now: Tick) -> Result<Booked, Refusal> {
-        let at = self.next_available(cost, now)?;
-        self.at(now);
-        let before = self.tat;
-        // The clock stays where it is, so that what is charged meanwhile counts from then.
-        self.tat = self.tat.max(self.scaled(at)).saturating_add(self.worth(cost));
-        Ok(Booked { at, cost, before, after: self.tat, rate: self.rate })
+        self.book_from(cost, now, now)
     }
 
     fn unbook(&mut self, booked: Booked) -> bool {
@@ -222,6 +217,47 @@ impl Book for TokenBucket {
 
     fn charge(&mut self, cost: u64, now: Tick) {
         Self::charge(self, cost, now);
+    }
+}
+
+impl RatePolicy for TokenBucket {
+    fn take(&mut self, cost: u64, now: Tick) -> Result<(), Refusal> {
+        Self::take(self, cost, now)
+    }
+
+    fn reserve(&mut self, cost: u64, now: Tick) -> Result<Reserved, Refusal> {
+        Self::reserve(self, cost, now)
+    }
+
+    fn commit(&mut self, reserved: Reserved, actual: u64, now: Tick) {
+        Self::commit(self, reserved, actual, now);
+    }
+
+    fn cancel(&mut self, reserved: Reserved) {
+        Self::cancel(self, reserved);
+    }
+
+    fn next_available(&self, cost: u64, now: Tick) -> Result<Tick, Refusal> {
+        Self::next_available(self, cost, now)
+    }
+
+    fn available(&self, now: Tick) -> u64 {
+        Self::available(self, now)
+    }
+
+    fn book_from(&mut self, cost: u64, from: Tick, now: Tick) -> Result<Booked, Refusal> {
+        let at = self.next_available(cost, from.max(now))?;
+        self.at(now);
+        let before = self.tat;
+        // The clock stays where it is, so that what is charged meanwhile counts from then.
+        self.tat = self.tat.max(self.scaled(at)).saturating_add(self.worth(cost));
+        Ok(Booked { at, cost, before, after: self.tat, rate: self.rate, parts: None })
+    }
+
+    fn forgets_at(&self, now: Tick) -> Tick {
+        let now = now.max(self.latest);
+        let end = self.tat.max(self.scaled(now)).saturating_add(self.worth(self.held));
+        Tick::try_from(end.div_ceil(u128::from(self.rate.num()))).unwrap_or(Tick::MAX)
     }
 }
 

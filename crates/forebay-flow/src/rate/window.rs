@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use forebay_queue::Tick;
 
-use super::{Book, Booked, Rate, Refusal, Reserved};
+use super::{Book, Booked, Rate, RatePolicy, Refusal, Reserved};
 
 /// Lets `n` start in any period of that length, as early as they come.
 ///
@@ -209,18 +209,7 @@ impl Window {
 impl Book for Window {
     /// Remembers each that is booked ahead, beside those of the last period.
     fn book(&mut self, cost: u64, now: Tick) -> Result<Booked, Refusal> {
-        let at = self.next_available(cost, now)?;
-        self.at(now);
-        if cost == 0 || self.rate.nanos() == 0 {
-            return Ok(Booked { at, cost: 0, before: 0, after: 0, rate: self.rate });
-        }
-        let at = at.max(self.last());
-        self.sum += u128::from(cost);
-        match self.spent.back_mut() {
-            Some((last, spent)) if *last == at => *spent = spent.saturating_add(cost),
-            _ => self.spent.push_back((at, cost)),
-        }
-        Ok(Booked { at, cost, before: 0, after: 0, rate: self.rate })
+        self.book_from(cost, now, now)
     }
 
     fn unbook(&mut self, booked: Booked) -> bool {
@@ -239,6 +228,57 @@ impl Book for Window {
 
     fn charge(&mut self, cost: u64, now: Tick) {
         Self::charge(self, cost, now);
+    }
+}
+
+impl RatePolicy for Window {
+    fn take(&mut self, cost: u64, now: Tick) -> Result<(), Refusal> {
+        Self::take(self, cost, now)
+    }
+
+    fn reserve(&mut self, cost: u64, now: Tick) -> Result<Reserved, Refusal> {
+        Self::reserve(self, cost, now)
+    }
+
+    fn commit(&mut self, reserved: Reserved, actual: u64, now: Tick) {
+        Self::commit(self, reserved, actual, now);
+    }
+
+    fn cancel(&mut self, reserved: Reserved) {
+        Self::cancel(self, reserved);
+    }
+
+    fn next_available(&self, cost: u64, now: Tick) -> Result<Tick, Refusal> {
+        Self::next_available(self, cost, now)
+    }
+
+    fn available(&self, now: Tick) -> u64 {
+        Self::available(self, now)
+    }
+
+    fn book_from(&mut self, cost: u64, from: Tick, now: Tick) -> Result<Booked, Refusal> {
+        let at = self.next_available(cost, from.max(now))?;
+        self.at(now);
+        if cost == 0 || self.rate.nanos() == 0 {
+            return Ok(Booked { at, cost: 0, before: 0, after: 0, rate: self.rate, parts: None });
+        }
+        let at = at.max(self.last());
+        self.sum += u128::from(cost);
+        match self.spent.back_mut() {
+            Some((last, spent)) if *last == at => *spent = spent.saturating_add(cost),
+            _ => self.spent.push_back((at, cost)),
+        }
+        Ok(Booked { at, cost, before: 0, after: 0, rate: self.rate, parts: None })
+    }
+
+    fn forgets_at(&self, now: Tick) -> Tick {
+        let now = now.max(self.latest);
+        let from = if self.held > 0 { now } else { self.last() };
+        if self.spent.is_empty() && self.held == 0 {
+            now
+        } else {
+            from.saturating_add(self.rate.nanos()).max(now)
+        }
     }
 }
 
