@@ -66,6 +66,9 @@ mod panics;
 mod second_reading; // what a second reading found
 mod service;
 
+/// What Broadway's tests say of a pipeline.
+mod facts;
+
 /// In which span an item is worked on.
 mod spans;
 
