@@ -50,6 +50,8 @@
 //! | to see who waits, and who was promoted | [`class_stats`](forebay_queue::Sender::class_stats) |
 //! | other weights while it runs | [`retune`](forebay_queue::Sender::retune) |
 //!
+//! In front of a service, by `PriorityLayer` (feature `tower`, default): so many seats, given in its order.
+//!
 //! Over several sources, by [`Merge`]: a queue for each topic or tenant, and a pool that takes from all.
 //!
 //! Each discipline is a pure data structure, which is given numbers and the time: it can be used by itself, under any lock.
@@ -60,6 +62,8 @@ mod config;
 mod deadline;
 mod fair;
 mod lane;
+#[cfg(feature = "tower")]
+pub mod layer;
 mod lifo;
 mod longest;
 mod merge;
@@ -74,6 +78,8 @@ pub use config::ConfigError;
 pub use deadline::{Deadline, Missed, Within};
 pub use fair::{FairByKey, Tenant};
 pub use forebay_queue::{Discipline, Entry, Key, Label, Tick, UnknownClass};
+#[cfg(feature = "tower")]
+pub use layer::{PriorityLayer, Seats};
 pub use lifo::Lifo;
 pub use merge::Merge;
 pub use nested::Nested;

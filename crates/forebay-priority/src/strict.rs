@@ -91,6 +91,11 @@ impl Strict {
         Self::new(Classes::levels())
     }
 
+    /// Its classes.
+    pub fn class_names(&self) -> &Classes {
+        &self.classes
+    }
+
     /// After how many overtakings one is promoted: 1 or more. A small number is nearly first in, first out. Default:
     /// [`PROMOTE_AFTER`](Self::PROMOTE_AFTER).
     ///

@@ -106,6 +106,11 @@ impl WeightedFair {
         Ok(Self { classes, quantum: 1, flows, round: VecDeque::new(), visited: false })
     }
 
+    /// Its classes.
+    pub fn class_names(&self) -> &Classes {
+        &self.classes
+    }
+
     /// What a class of weight 1 is served in a round, in the unit of the costs: 1 to 2^32 - 1. Default: 1, which is right
     /// where all cost 1.
     ///

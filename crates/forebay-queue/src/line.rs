@@ -60,6 +60,7 @@ pub struct Fifo;
 /// }
 /// assert_eq!((rx.try_recv(), rx.try_recv(), rx.try_recv()), (Ok("one"), Ok("four"), Ok("three")));
 /// ```
+#[derive(Clone)]
 pub struct By<D, C> {
     discipline: D,
     classifier: C,

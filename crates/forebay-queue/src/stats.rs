@@ -84,6 +84,8 @@ pub struct ClassStats {
     pub served: u64,
     /// How many of those served out of their turn, so that they would not starve.
     pub promoted: u64,
+    /// Calls refused because as many waited as may; before a service only.
+    pub shed: u64,
     /// Items dropped from a full queue.
     pub displaced: u64,
     /// Items dropped because their time was over.

@@ -33,7 +33,7 @@
 //! | a bounded line in front of a tower service | `queue::QueueLayer` | `forebay-queue`, `tower` (default) |
 //! | a number of workers on them | `Pool` | `forebay-pool`, `pool` (default) |
 //! | … before a tower service, driving its calls | `pool::PoolLayer` | the same |
-//! | the urgent first, or shares for classes and tenants | `priority::Strict` and its neighbours | `forebay-priority`, `priority` (default) |
+//! | the urgent first, or shares for classes and tenants | `priority::Strict` and its neighbours, `priority::PriorityLayer`, `priority::Merge` | `forebay-priority`, `priority` (default) |
 //! | several stages in a row, one item for several readers | `pool::Pipeline`, `pool::Tee` | the same |
 //! | to decide how fast, how many at once, when to refuse | `flow::TokenBucket`, `flow::Aimd`, … | `forebay-flow`, `flow` (default) |
 //! | … and to hold a tower service to it | `flow::layer` | the same, with `tower` |

@@ -3,6 +3,8 @@
 mod acceptance; // the tables of others' papers, computed independently
 mod bounds; // nobody starves, over a million steps
 mod harness; // random steps on a discipline and on a model of it
+#[cfg(feature = "tower")]
+mod layer; // seats before a service
 mod merge; // several sources as one
 mod models; // what the disciplines are compared with
 mod order; // each discipline agrees with its model

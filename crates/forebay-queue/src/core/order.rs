@@ -12,6 +12,29 @@ pub trait Waiting<R> {
     /// Takes out who is next, `first` being who has waited longest.
     fn next(&mut self, first: Key) -> Option<Key>;
 
+    /// Takes out one who is too late to be served at all, if there is any.
+    fn overdue(&mut self) -> Option<Key> {
+        None
+    }
+
+    /// Who would be next after all others, `last` being who came last.
+    fn last(&self, last: Key) -> Option<Key> {
+        Some(last)
+    }
+
+    /// The names of the classes, and which of them a rank is of.
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+
+    fn class(&self, _rank: R) -> usize {
+        0
+    }
+
+    fn promoted(&self, _class: usize) -> u64 {
+        0
+    }
+
     /// `key` goes away.
     fn remove(&mut self, key: Key, rank: R, seq: u64, since: Tick);
 }
@@ -61,6 +84,29 @@ impl<D: Discipline> Waiting<D::Rank> for ByDiscipline<D> {
 
     fn next(&mut self, _: Key) -> Option<Key> {
         self.discipline.next(self.clock.now()).map(|id| id as Key)
+    }
+
+    fn overdue(&mut self) -> Option<Key> {
+        if !self.discipline.gives_up() {
+            return None;
+        }
+        self.discipline.overdue(self.clock.now()).map(|id| id as Key)
+    }
+
+    fn last(&self, _: Key) -> Option<Key> {
+        self.discipline.last().map(|id| id as Key)
+    }
+
+    fn classes(&self) -> &[String] {
+        self.discipline.classes()
+    }
+
+    fn class(&self, rank: D::Rank) -> usize {
+        self.discipline.class(rank)
+    }
+
+    fn promoted(&self, class: usize) -> u64 {
+        self.discipline.promoted(class)
     }
 
     fn remove(&mut self, key: Key, rank: D::Rank, seq: u64, since: Tick) {

@@ -75,6 +75,7 @@ impl<T, D: Discipline> Ordered<T, D> {
             promoted: self.discipline.promoted(class),
             displaced,
             expired,
+            ..ClassStats::default()
         })
         .collect()
     }

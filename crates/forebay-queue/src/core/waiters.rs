@@ -125,11 +125,10 @@ impl<W> Waiters<W> {
         Some((key, self.serve_at(key)))
     }
 
-    /// Serves the last in the line. Its waker is to be called after the lock is released.
+    /// Who came last of those in the line.
     #[cfg(feature = "tower")]
-    pub(crate) fn serve_last(&mut self) -> Option<(Key, Option<Waker>)> {
-        let key = self.waiting.tail.key()?;
-        Some((key, self.serve_at(key)))
+    pub(crate) fn last(&self) -> Option<Key> {
+        self.waiting.tail.key()
     }
 
     /// Serves this one, who is in the line. Its waker is to be called after the lock is released.
@@ -140,13 +139,6 @@ impl<W> Waiters<W> {
         node.turn = Turn::Served;
         node.passed_before = self.passed;
         node.waker.take()
-    }
-
-    /// Sends the first in the line away. Its waker is to be called after the lock is released.
-    #[cfg(feature = "tower")]
-    pub(crate) fn dismiss(&mut self) -> Option<Option<Waker>> {
-        let key = self.waiting.head.key()?;
-        Some(self.dismiss_at(key))
     }
 
     /// Sends this one, who is in the line, away. Its waker is to be called after the lock is released.

@@ -25,23 +25,32 @@ use tracing::Span;
 
 use super::config::Options;
 use super::{QueueError, WhenDropped};
-use crate::core::{Key, Turn, Waiters};
+use crate::core::{ByDiscipline, Key, Turn, Waiters, Waiting};
 use crate::sync::{self, Mutex};
-use crate::{Pressure, QueueStats, WhenFull, hooks};
+use crate::{
+    By, ClassStats, Discipline, Fifo, Line, Pressure, QueueStats, Tick, UnknownClass, WhenFull, hooks,
+};
 
-pub(super) struct Callers<R, F, E> {
+pub(super) struct Callers<R, F, E, L: Line<R> = Fifo> {
     pub(super) options: Options,
+    classifier: L::Classifier,
     /// Mirrors `State::closed`, written under the lock: readiness is asked for before each call and needs no more. The
     /// call itself looks again under the lock, so nothing depends on the order in which it is seen.
     closed: AtomicBool,
-    state: Mutex<State<R, F, E>>,
+    state: Mutex<State<R, F, E, L>>,
 }
 
 /// How a call was answered.
 pub(super) type Answer<R, F, E> = Result<F, QueueError<E, R>>;
 
-struct State<R, F, E> {
-    line: Waiters<Call<R, F, E>>,
+struct State<R, F, E, L: Line<R>> {
+    line: Waiters<Call<R, F, E, L::Rank>>,
+    /// Which of those in the line is next.
+    order: L::Waiting,
+    /// How many have joined the line.
+    joined: u64,
+    /// Of each class of the line; one if it has none.
+    classes: Vec<Tally>,
     tally: QueueStats,
     /// Requests that the worker has taken and not answered: one at the most.
     in_hand: usize,
@@ -60,8 +69,18 @@ struct State<R, F, E> {
     pressure: Pressure,
 }
 
-enum Call<R, F, E> {
-    Waiting(Request<R>),
+/// What has become of the calls of a class.
+#[derive(Clone, Default)]
+struct Tally {
+    waiting: usize,
+    served: u64,
+    shed: u64,
+    displaced: u64,
+    expired: u64,
+}
+
+enum Call<R, F, E, K> {
+    Waiting(Request<R>, Spot<K>),
     /// The worker has the request.
     Taken,
     /// The worker has the request, and the caller is gone.
@@ -78,12 +97,23 @@ pub(super) struct Request<R> {
     pub(super) since: Option<Instant>,
 }
 
+/// Where a call stands in the order of the line.
+#[derive(Clone, Copy)]
+struct Spot<K> {
+    rank: K,
+    seq: u64,
+    came: Tick,
+}
+
 /// A request that the worker has taken out of the line; answered by all means.
-pub(super) struct Taken<'a, R, F, E> {
-    callers: &'a Callers<R, F, E>,
+pub(super) struct Taken<'a, R, F, E, L: Line<R>> {
+    callers: &'a Callers<R, F, E, L>,
     /// `None` once it is answered.
     key: Option<Key>,
 }
+
+/// A request, and the duty to answer it.
+pub(super) type InHand<'a, R, F, E, L> = (Request<R>, Taken<'a, R, F, E, L>);
 
 /// What the worker finds.
 pub(super) enum Front {
@@ -97,10 +127,14 @@ pub(super) enum Front {
 
 // === impl Callers: everybody ===
 
-impl<R, F, E> Callers<R, F, E> {
-    pub(super) fn new(options: Options) -> Arc<Self> {
+impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
+    pub(super) fn new(options: Options, line: L) -> Arc<Self> {
+        let (_, order, classifier) = line.open();
         let state = State {
             line: Waiters::new(),
+            classes: vec![Tally::default(); order.classes().len().max(1)],
+            order,
+            joined: 0,
             tally: QueueStats::default(),
             in_hand: 0,
             running: 0,
@@ -112,7 +146,7 @@ impl<R, F, E> Callers<R, F, E> {
             alone: false,
             pressure: Pressure::Normal,
         };
-        Arc::new(Self { options, closed: AtomicBool::new(false), state: Mutex::new(state) })
+        Arc::new(Self { options, classifier, closed: AtomicBool::new(false), state: Mutex::new(state) })
     }
 
     pub(super) fn add_handle(&self) {
@@ -161,14 +195,31 @@ impl<R, F, E> Callers<R, F, E> {
             let mut state = sync::lock(&self.state);
             let first = state.line.first()?;
             match state.line.what(first) {
-                Call::Waiting(request) => request.since?,
+                Call::Waiting(request, _) => request.since?,
                 _ => unreachable!("who is in the line waits"),
             }
         };
         Some(since.elapsed())
     }
 
-    fn shut(&self, state: &mut State<R, F, E>) {
+    pub(super) fn class_stats(&self) -> Vec<ClassStats> {
+        let state = sync::lock(&self.state);
+        let names = state.order.classes();
+        let each = state.classes.iter().enumerate();
+        each.map(|(class, &Tally { waiting, served, shed, displaced, expired })| ClassStats {
+            class: names.get(class).cloned().unwrap_or_default(),
+            waiting,
+            oldest: None,
+            served,
+            promoted: state.order.promoted(class),
+            shed,
+            displaced,
+            expired,
+        })
+        .collect()
+    }
+
+    fn shut(&self, state: &mut State<R, F, E, L>) {
         state.closed = true;
         self.closed.store(true, Ordering::Relaxed);
     }
@@ -180,14 +231,18 @@ impl<R, F, E> Callers<R, F, E> {
 
 // === impl Callers: the callers ===
 
-impl<R, F, E> Callers<R, F, E> {
+impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
     /// Joins the line, or does what a full line does.
     pub(super) fn join(&self, request: R) -> Result<Key, QueueError<E, R>> {
+        let rank = match L::ONLY_RANK.map_or_else(|| L::rank(&self.classifier, &request), Ok) {
+            Ok(rank) => rank,
+            Err(unknown) => return Err(QueueError::Unclassified(request, Box::new(unknown))),
+        };
         let since = self.options.timed.then(Instant::now);
         let request = Request { request, span: Span::current(), since };
         let (joined, wakers) = {
             let mut state = sync::lock(&self.state);
-            let joined = self.place(&mut state, request);
+            let joined = self.place(&mut state, request, rank);
             state.measure(&self.options);
             let worker = if joined.is_ok() && state.idle { state.worker.take() } else { None };
             match joined {
@@ -202,40 +257,62 @@ impl<R, F, E> Callers<R, F, E> {
     /// The node, and the waker of the one that was displaced for it.
     fn place(
         &self,
-        state: &mut State<R, F, E>,
+        state: &mut State<R, F, E, L>,
         request: Request<R>,
+        rank: L::Rank,
     ) -> Result<(Key, Option<Waker>), QueueError<E, R>> {
         if state.closed {
             return Err(QueueError::Closed(Some(request.request)));
         }
-        let mut displaced = None;
-        if state.line.len() >= self.most(state) {
-            let other = match self.options.when_full {
-                WhenFull::Wait | WhenFull::Refuse => return Err(QueueError::Full(request.request)),
-                WhenFull::DropIncoming => None,
-                WhenFull::DropYoungest => state.line.serve_last(),
-                WhenFull::DropOldest => state.line.serve(),
-            };
-            state.tally.dropped += 1;
-            let Some((key, waker)) = other else {
-                state.tally.accepted += 1;
-                return Err(QueueError::Displaced(request.request));
-            };
-            let call = state.line.what(key);
-            let Call::Waiting(other) = mem::replace(call, Call::Taken) else {
-                unreachable!("who is in the line waits");
-            };
-            *call = Call::Answered(Err(QueueError::Displaced(other.request)));
-            displaced = waker;
+        let class = state.order.class(rank);
+        if self.options.most_of.get(class).is_some_and(|most| state.classes[class].waiting >= *most) {
+            state.classes[class].shed += 1;
+            return Err(QueueError::Full(request.request));
         }
+        if state.line.len() < self.most(state) {
+            state.tally.accepted += 1;
+            return Ok((state.push(request, rank), None));
+        }
+        let displaces = match self.options.when_full {
+            WhenFull::Wait | WhenFull::Refuse => {
+                state.classes[class].shed += 1;
+                return Err(QueueError::Full(request.request));
+            }
+            WhenFull::DropIncoming => false,
+            WhenFull::DropYoungest | WhenFull::DropOldest => !state.line.is_empty(),
+        };
         state.tally.accepted += 1;
-        // The response future leaves its waker when it is polled.
-        let key = state.line.push_back(Call::Waiting(request), Waker::noop().clone());
-        Ok((key, displaced))
+        state.tally.dropped += 1;
+        if !displaces {
+            state.classes[class].displaced += 1;
+            return Err(QueueError::Displaced(request.request));
+        }
+        // Under a discipline the newcomer may be the last itself, so there it joins first.
+        let joins_first = L::ONLY_RANK.is_none() && self.options.when_full == WhenFull::DropYoungest;
+        let mut newcomer = Some(request);
+        let joined =
+            if joins_first { newcomer.take().map(|request| state.push(request, rank)) } else { None };
+        let other = match self.options.when_full {
+            WhenFull::DropYoungest => state.line.last().and_then(|last| state.order.last(last)),
+            _ => state.next(),
+        };
+        let other = other.expect("somebody is in the line");
+        if self.options.when_full == WhenFull::DropYoungest {
+            state.leave_order(other);
+        }
+        if joined == Some(other) {
+            let (_, call) = state.line.remove(other);
+            let Call::Waiting(own, _) = call else { unreachable!("who is in the line waits") };
+            state.classes[class].displaced += 1;
+            return Err(QueueError::Displaced(own.request));
+        }
+        let displaced = state.turn_away(other, QueueError::Displaced, |tally| &mut tally.displaced);
+        let joined = joined.or_else(|| newcomer.map(|request| state.push(request, rank)));
+        Ok((joined.expect("it joins before or after"), displaced))
     }
 
     /// How many may be in the line.
-    fn most(&self, state: &State<R, F, E>) -> usize {
+    fn most(&self, state: &State<R, F, E, L>) -> usize {
         match (self.options.capacity, self.options.when_full) {
             // The worker may take a call out of hand, also where nobody may wait.
             (0, WhenFull::Wait) => self.options.max_waiting.max(usize::from(state.idle)),
@@ -277,7 +354,7 @@ impl<R, F, E> Callers<R, F, E> {
         Poll::Ready(match call {
             Call::Answered(answer) => answer,
             // Dismissed when the worker went away, which has counted it.
-            Call::Waiting(request) => Err(QueueError::Closed(Some(request.request))),
+            Call::Waiting(request, _) => Err(QueueError::Closed(Some(request.request))),
             Call::Taken | Call::Left => unreachable!("waits for the worker"),
         })
     }
@@ -290,6 +367,9 @@ impl<R, F, E> Callers<R, F, E> {
             *call = Call::Left;
             return;
         }
+        if turn == Turn::Waiting {
+            state.leave_order(key);
+        }
         let (waker, call) = state.line.remove(key);
         let mut worker = None;
         let rest = match call {
@@ -298,7 +378,7 @@ impl<R, F, E> Callers<R, F, E> {
                 worker = state.worker.take();
                 None
             }
-            Call::Waiting(_) if turn == Turn::Waiting => {
+            Call::Waiting(..) if turn == Turn::Waiting => {
                 state.tally.returned += 1;
                 state.measure(&self.options);
                 // It may have been the last that the worker stayed for, or asked the service for.
@@ -340,7 +420,7 @@ impl<R, F, E> Callers<R, F, E> {
 
 // === impl Callers: the worker ===
 
-impl<R, F, E> Callers<R, F, E> {
+impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
     /// What there is to do; waits until there is something.
     pub(super) fn poll_front(&self, cx: &mut Context<'_>) -> Poll<Front> {
         let mut waker = None;
@@ -383,18 +463,32 @@ impl<R, F, E> Callers<R, F, E> {
         Poll::Pending
     }
 
-    /// The first request in the line, if there still is one.
-    pub(super) fn take(&self) -> Option<(Request<R>, Taken<'_, R, F, E>)> {
+    /// The request that is next in the line, if there still is one. Those for which it is too late are turned away first.
+    pub(super) fn take(&self) -> Option<InHand<'_, R, F, E, L>> {
+        let mut late = Vec::new();
         let mut state = sync::lock(&self.state);
-        let (key, waker) = state.line.serve()?;
-        let Call::Waiting(request) = mem::replace(state.line.what(key), Call::Taken) else {
-            unreachable!("who is in the line waits");
-        };
-        // It is woken when it is answered.
-        let none = waker.and_then(|waker| state.line.renew(key, waker));
-        state.in_hand += 1;
+        while let Some(key) = state.order.overdue() {
+            state.left_order(key);
+            late.extend(state.turn_away(key, QueueError::Expired, |tally| &mut tally.expired));
+            state.tally.dropped += 1;
+            state.tally.expired += 1;
+        }
+        let next = state.next().map(|key| {
+            let waker = state.line.serve_at(key);
+            let Call::Waiting(request, spot) = mem::replace(state.line.what(key), Call::Taken) else {
+                unreachable!("who is in the line waits");
+            };
+            // It is woken when it is answered.
+            let none = waker.and_then(|waker| state.line.renew(key, waker));
+            let class = state.order.class(spot.rank);
+            state.classes[class].served += 1;
+            state.in_hand += 1;
+            (request, key, none)
+        });
         state.measure(&self.options);
         drop(state);
+        late.into_iter().for_each(Waker::wake);
+        let (request, key, none) = next?;
         drop(none);
         Some((request, Taken { callers: self, key: Some(key) }))
     }
@@ -444,9 +538,10 @@ impl<R, F, E> Callers<R, F, E> {
         {
             let mut state = sync::lock(&self.state);
             self.shut(&mut state);
-            while let Some(waker) = state.line.dismiss() {
+            while let Some(first) = state.line.first() {
+                state.leave_order(first);
                 state.tally.returned += 1;
-                wakers.extend(waker);
+                wakers.extend(state.line.dismiss_at(first));
             }
             state.measure(&self.options);
         }
@@ -466,9 +561,76 @@ impl<R, F, E> Callers<R, F, E> {
     }
 }
 
+impl<R, F, E, D, C> Callers<R, F, E, By<D, C>>
+where
+    D: Discipline + Clone,
+    C: Fn(&R) -> Result<D::Rank, UnknownClass>,
+{
+    pub(super) fn retune(&self, change: impl FnOnce(&mut D)) {
+        change(ByDiscipline::discipline(&mut sync::lock(&self.state).order));
+    }
+}
+
 // === impl State ===
 
-impl<R, F, E> State<R, F, E> {
+impl<R, F, E, L: Line<R>> State<R, F, E, L> {
+    /// Joins the line.
+    fn push(&mut self, request: Request<R>, rank: L::Rank) -> Key {
+        let seq = self.joined;
+        self.joined += 1;
+        let class = self.order.class(rank);
+        let spot = Spot { rank, seq, came: 0 };
+        // The response future leaves its waker when it is polled.
+        let key = self.line.push_back(Call::Waiting(request, spot), Waker::noop().clone());
+        let at = self.order.insert(key, rank, seq);
+        if let Call::Waiting(_, Spot { came, .. }) = self.line.what(key) {
+            *came = at;
+        }
+        self.classes[class].waiting += 1;
+        key
+    }
+
+    /// Takes who is next out of the order, but not out of the line.
+    fn next(&mut self) -> Option<Key> {
+        let first = self.line.first()?;
+        let key = self.order.next(first)?;
+        self.left_order(key);
+        Some(key)
+    }
+
+    /// One who is in the line is not in its order any more.
+    fn leave_order(&mut self, key: Key) {
+        if let &mut Call::Waiting(_, Spot { rank, seq, came }) = self.line.what(key) {
+            self.order.remove(key, rank, seq, came);
+        }
+        self.left_order(key);
+    }
+
+    fn left_order(&mut self, key: Key) {
+        if let &mut Call::Waiting(_, Spot { rank, .. }) = self.line.what(key) {
+            let class = self.order.class(rank);
+            self.classes[class].waiting -= 1;
+        }
+    }
+
+    /// Answers one who is in the line, and out of the order, with an error. Gives its waker.
+    fn turn_away(
+        &mut self,
+        key: Key,
+        error: fn(R) -> QueueError<E, R>,
+        count: fn(&mut Tally) -> &mut u64,
+    ) -> Option<Waker> {
+        let waker = self.line.serve_at(key);
+        let call = self.line.what(key);
+        let Call::Waiting(request, spot) = mem::replace(call, Call::Taken) else {
+            unreachable!("who is in the line waits");
+        };
+        *call = Call::Answered(Err(error(request.request)));
+        let class = self.order.class(spot.rank);
+        *count(&mut self.classes[class]) += 1;
+        waker
+    }
+
     /// Has the call no answer yet?
     fn waits(&mut self, key: Key) -> bool {
         match self.line.turn(key) {
@@ -485,14 +647,14 @@ impl<R, F, E> State<R, F, E> {
 
 // === impl Taken ===
 
-impl<R, F, E> Taken<'_, R, F, E> {
+impl<R, F, E, L: Line<R>> Taken<'_, R, F, E, L> {
     /// As [`Callers::answer`].
     pub(super) fn answer(mut self, answer: Answer<R, F, E>) -> bool {
         self.key.take().is_some_and(|key| self.callers.answer(key, answer))
     }
 }
 
-impl<R, F, E> Drop for Taken<'_, R, F, E> {
+impl<R, F, E, L: Line<R>> Drop for Taken<'_, R, F, E, L> {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
             self.callers.answer(key, Err(QueueError::Panicked("the queue's worker panicked".to_owned())));

@@ -9,7 +9,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Queue, Worker};
-use crate::{Watermarks, WhenFull};
+use crate::{Fifo, Line, SendLine, Watermarks, WhenFull};
 
 /// Puts a bounded line in front of a service; see the [module](super) for what it does.
 ///
@@ -27,8 +27,9 @@ use crate::{Watermarks, WhenFull};
 /// assert!(queued.is_empty());
 /// # }
 /// ```
-pub struct QueueLayer<R> {
+pub struct QueueLayer<R, L = Fifo> {
     options: Options,
+    line: L,
     request: PhantomData<fn(R)>,
 }
 
@@ -72,6 +73,8 @@ pub enum WhenDropped {
 pub(super) struct Options {
     pub(super) capacity: usize,
     pub(super) max_waiting: usize,
+    /// Most calls in the line of each class, where there is such a bound.
+    pub(super) most_of: Vec<usize>,
     pub(super) when_full: WhenFull,
     pub(super) when_dropped: WhenDropped,
     pub(super) watermarks: Watermarks,
@@ -89,13 +92,38 @@ impl<R> QueueLayer<R> {
         let options = Options {
             capacity,
             max_waiting: 1024,
+            most_of: Vec::new(),
             when_full: WhenFull::Wait,
             when_dropped: WhenDropped::Cancel,
             watermarks: Watermarks::default(),
             timed: false,
             on_wait: None,
         };
-        Self { options, request: PhantomData }
+        Self { options, line: Fifo, request: PhantomData }
+    }
+}
+
+impl<R, L> QueueLayer<R, L> {
+    /// In which order calls are served, those that wait for room among them. Default: [`Fifo`]; see [`By`](crate::By).
+    #[must_use]
+    pub fn line<M: Line<R>>(self, line: M) -> QueueLayer<R, M> {
+        QueueLayer { options: self.options, line, request: PhantomData }
+    }
+
+    /// How many calls the line has room for, instead of what [`new`](QueueLayer::new) was told.
+    #[must_use]
+    pub fn capacity(mut self, capacity: usize) -> Self {
+        self.options.capacity = capacity;
+        self
+    }
+
+    /// Most calls in the line of each class, in the order of [`Discipline::classes`](crate::Discipline::classes), besides
+    /// the bounds on all together; one more is refused as [`QueueError::Full`](super::QueueError::Full). A class without a
+    /// number has no bound of its own. Default: none has.
+    #[must_use]
+    pub fn max_waiting_of_classes(mut self, most: impl IntoIterator<Item = usize>) -> Self {
+        self.options.most_of = most.into_iter().collect();
+        self
     }
 
     /// What a full line does with one call more. `Wait`: it waits for room inside of its response future. `Refuse`:
@@ -148,9 +176,10 @@ impl<R> QueueLayer<R> {
     /// The line and its worker, for who wants to spawn the worker himself.
     ///
     /// When the service fails or panics, it is replaced by a clone of what it was at first.
-    pub fn pair<S>(&self, service: S) -> (Queue<S, R>, Worker<S, R>)
+    pub fn pair<S>(&self, service: S) -> (Queue<S, R, L>, Worker<S, R, L>)
     where
         S: Service<R> + Clone + Send + 'static,
+        L: Line<R> + Clone,
     {
         self.pair_with(move || Some(service.clone()))
     }
@@ -167,11 +196,12 @@ impl<R> QueueLayer<R> {
     pub fn pair_with<S>(
         &self,
         make: impl FnMut() -> Option<S> + Send + 'static,
-    ) -> (Queue<S, R>, Worker<S, R>)
+    ) -> (Queue<S, R, L>, Worker<S, R, L>)
     where
         S: Service<R>,
+        L: Line<R> + Clone,
     {
-        let queue = Queue::new(self.options.clone());
+        let queue = Queue::new(self.options.clone(), self.line.clone());
         let worker = Worker::new(queue.callers.clone(), Box::new(make));
         (queue, worker)
     }
@@ -182,31 +212,40 @@ impl<R> QueueLayer<R> {
 /// # Panics
 ///
 /// `layer` panics outside of a tokio runtime; there use [`pair`](QueueLayer::pair).
-impl<S, R> Layer<S> for QueueLayer<R>
+impl<S, R, L> Layer<S> for QueueLayer<R, L>
 where
+    L: SendLine<R> + Clone,
     S: Service<R, Error: Send, Future: Send + 'static> + Clone + Send + 'static,
     R: Send + 'static,
     S::Error: 'static,
 {
-    type Service = Queue<S, R>;
+    type Service = Queue<S, R, L>;
 
-    fn layer(&self, service: S) -> Queue<S, R> {
+    fn layer(&self, service: S) -> Queue<S, R, L> {
         let (queue, worker) = self.pair(service);
         tokio::spawn(worker);
         queue
     }
 }
 
-impl<R> Clone for QueueLayer<R> {
+impl<R, L: Clone> Clone for QueueLayer<R, L> {
     fn clone(&self) -> Self {
-        Self { options: self.options.clone(), request: PhantomData }
+        Self { options: self.options.clone(), line: self.line.clone(), request: PhantomData }
     }
 }
 
-impl<R> fmt::Debug for QueueLayer<R> {
+impl<R, L> fmt::Debug for QueueLayer<R, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Options { capacity, max_waiting, when_full, when_dropped, watermarks, timed, on_wait: _ } =
-            &self.options;
+        let Options {
+            capacity,
+            max_waiting,
+            when_full,
+            when_dropped,
+            watermarks,
+            timed,
+            most_of: _,
+            on_wait: _,
+        } = &self.options;
         f.debug_struct("QueueLayer")
             .field("capacity", capacity)
             .field("max_waiting", max_waiting)

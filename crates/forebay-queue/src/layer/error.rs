@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 
+use crate::UnknownClass;
+
 /// An error that no longer tells its type: what most stacks of tower end in.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -34,6 +36,10 @@ pub enum QueueError<E, R> {
     /// The line was full, and this call was dropped for another, or did not displace any, as
     /// [`WhenFull`](crate::WhenFull) says.
     Displaced(R),
+    /// It could not be served in time, as the line's discipline says.
+    Expired(R),
+    /// The line's classifier does not know its class.
+    Unclassified(R, Box<UnknownClass>),
     /// The service panicked when it was asked whether it is ready, or when it was called; with what the panic said.
     Panicked(String),
     /// The service's own error: its answer to this call, or why it is not ready.
@@ -47,7 +53,10 @@ impl<E, R> QueueError<E, R> {
     pub fn into_request(self) -> Option<R> {
         match self {
             Self::Closed(request) => request,
-            Self::Full(request) | Self::Displaced(request) => Some(request),
+            Self::Full(request)
+            | Self::Displaced(request)
+            | Self::Expired(request)
+            | Self::Unclassified(request, _) => Some(request),
             Self::Panicked(_) | Self::Inner(_) => None,
         }
     }
@@ -64,6 +73,8 @@ impl<E, R> QueueError<E, R> {
             Self::Closed(_) => QueueError::Closed(None),
             Self::Full(_) => QueueError::Full(()),
             Self::Displaced(_) => QueueError::Displaced(()),
+            Self::Expired(_) => QueueError::Expired(()),
+            Self::Unclassified(_, unknown) => QueueError::Unclassified((), unknown),
             Self::Panicked(message) => QueueError::Panicked(message),
         };
         own.into()
@@ -77,6 +88,8 @@ impl<E: fmt::Debug, R> fmt::Debug for QueueError<E, R> {
             Self::Closed(_) => f.write_str("Closed(..)"),
             Self::Full(_) => f.write_str("Full(..)"),
             Self::Displaced(_) => f.write_str("Displaced(..)"),
+            Self::Expired(_) => f.write_str("Expired(..)"),
+            Self::Unclassified(_, unknown) => f.debug_tuple("Unclassified").field(unknown).finish(),
             Self::Panicked(message) => f.debug_tuple("Panicked").field(message).finish(),
             Self::Inner(error) => f.debug_tuple("Inner").field(error).finish(),
         }
@@ -89,6 +102,8 @@ impl<E, R> fmt::Display for QueueError<E, R> {
             Self::Closed(_) => f.write_str("queue closed"),
             Self::Full(_) => f.write_str("queue full"),
             Self::Displaced(_) => f.write_str("dropped from a full queue"),
+            Self::Expired(_) => f.write_str("too late to be served in time"),
+            Self::Unclassified(_, unknown) => unknown.fmt(f),
             Self::Panicked(message) => write!(f, "the service behind the queue panicked: {message}"),
             Self::Inner(_) => f.write_str("the service behind the queue failed"),
         }

@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use super::callers::Callers;
 use super::{QueueError, WhenDropped};
 use crate::core::Key;
+use crate::{Fifo, Line};
 
 pin_project! {
     /// A call through a [`Queue`](super::Queue). It waits for its turn, and then drives the service's own future.
@@ -20,13 +21,13 @@ pin_project! {
     /// A response future that is dropped while it waits leaves the line at once, and the service never sees its request.
     /// What happens to a call that is running is chosen: see [`WhenDropped`].
     #[must_use = "a call is in the line already, but it is answered only when it is polled"]
-    pub struct ResponseFuture<R, F, E> {
-        callers: Arc<Callers<R, F, E>>,
+    pub struct ResponseFuture<R, F, E, L: Line<R> = Fifo> {
+        callers: Arc<Callers<R, F, E, L>>,
         #[pin]
         stage: Stage<R, F, E>,
     }
 
-    impl<R, F, E> PinnedDrop for ResponseFuture<R, F, E> {
+    impl<R, F, E, L: Line<R>> PinnedDrop for ResponseFuture<R, F, E, L> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             match this.stage.project() {
@@ -60,8 +61,8 @@ pin_project! {
 
 // === impl ResponseFuture ===
 
-impl<R, F, E> ResponseFuture<R, F, E> {
-    pub(super) fn new(callers: &Arc<Callers<R, F, E>>, joined: Result<Key, QueueError<E, R>>) -> Self {
+impl<R, F, E, L: Line<R>> ResponseFuture<R, F, E, L> {
+    pub(super) fn new(callers: &Arc<Callers<R, F, E, L>>, joined: Result<Key, QueueError<E, R>>) -> Self {
         let stage = match joined {
             Ok(key) => Stage::Waiting { key: Some(key), parked: false },
             Err(error) => Stage::Refused { error: Some(error) },
@@ -70,8 +71,9 @@ impl<R, F, E> ResponseFuture<R, F, E> {
     }
 }
 
-impl<T, R, F, E> Future for ResponseFuture<R, F, E>
+impl<T, R, F, E, L> Future for ResponseFuture<R, F, E, L>
 where
+    L: Line<R>,
     F: Future<Output = Result<T, E>>,
 {
     type Output = Result<T, QueueError<E, R>>;
@@ -117,7 +119,7 @@ where
     }
 }
 
-impl<R, F, E> fmt::Debug for ResponseFuture<R, F, E> {
+impl<R, F, E, L: Line<R>> fmt::Debug for ResponseFuture<R, F, E, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match self.stage {
             Stage::Refused { .. } => "Refused",

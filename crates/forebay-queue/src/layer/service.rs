@@ -10,7 +10,10 @@ use tower_service::Service;
 use super::callers::Callers;
 use super::config::Options;
 use super::{QueueError, ResponseFuture};
-use crate::{Level, Pressure, QueueStats, Stats, Visitor};
+use crate::{
+    By, ClassStats, Discipline, Fifo, Level, Line, Pressure, QueueStats, SendLine, Stats, UnknownClass,
+    Visitor,
+};
 
 /// A service behind a bounded line. Clones call the same service through the same line; when the last one is dropped,
 /// the line is closed, and the worker ends once nobody waits.
@@ -30,15 +33,15 @@ use crate::{Level, Pressure, QueueStats, Stats, Visitor};
 /// # }
 /// ```
 // The bound is for the types of the service's futures and errors, which the line carries.
-pub struct Queue<S: Service<R>, R> {
-    pub(super) callers: Arc<Callers<R, S::Future, S::Error>>,
+pub struct Queue<S: Service<R>, R, L: Line<R> = Fifo> {
+    pub(super) callers: Arc<Callers<R, S::Future, S::Error, L>>,
 }
 
 // === impl Queue ===
 
-impl<S: Service<R>, R> Queue<S, R> {
-    pub(super) fn new(options: Options) -> Self {
-        Self { callers: Callers::new(options) }
+impl<S: Service<R>, R, L: Line<R>> Queue<S, R, L> {
+    pub(super) fn new(options: Options, line: L) -> Self {
+        Self { callers: Callers::new(options, line) }
     }
 
     /// Take no more calls. Those that wait are still answered, then the worker ends.
@@ -85,14 +88,33 @@ impl<S: Service<R>, R> Queue<S, R> {
     pub fn stats(&self) -> QueueStats {
         self.callers.stats()
     }
+
+    /// The same for each class, in the order of [`Discipline::classes`](crate::Discipline::classes); one without a name where
+    /// the line has none.
+    pub fn class_stats(&self) -> Vec<ClassStats> {
+        self.callers.class_stats()
+    }
+}
+
+impl<S, R, D, C> Queue<S, R, By<D, C>>
+where
+    S: Service<R>,
+    D: Discipline + Clone,
+    C: Fn(&R) -> Result<D::Rank, UnknownClass>,
+{
+    /// Changes the discipline's settings while calls wait. `change` runs under the line's lock, so it must not use this
+    /// handle, nor take anything out of the discipline.
+    pub fn retune(&self, change: impl FnOnce(&mut D)) {
+        self.callers.retune(change);
+    }
 }
 
 /// Queues: readiness holds nothing, and it is given for as long as the line is open. So a handle that is ready and
 /// does not call takes nothing away from the others.
-impl<S: Service<R>, R> Service<R> for Queue<S, R> {
+impl<S: Service<R>, R, L: Line<R>> Service<R> for Queue<S, R, L> {
     type Response = S::Response;
     type Error = QueueError<S::Error, R>;
-    type Future = ResponseFuture<R, S::Future, S::Error>;
+    type Future = ResponseFuture<R, S::Future, S::Error, L>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(if self.is_closed() { Err(QueueError::Closed(None)) } else { Ok(()) })
@@ -103,21 +125,22 @@ impl<S: Service<R>, R> Service<R> for Queue<S, R> {
     }
 }
 
-impl<S: Service<R>, R> Clone for Queue<S, R> {
+impl<S: Service<R>, R, L: Line<R>> Clone for Queue<S, R, L> {
     fn clone(&self) -> Self {
         self.callers.add_handle();
         Self { callers: self.callers.clone() }
     }
 }
 
-impl<S: Service<R>, R> Drop for Queue<S, R> {
+impl<S: Service<R>, R, L: Line<R>> Drop for Queue<S, R, L> {
     fn drop(&mut self) {
         self.callers.remove_handle();
     }
 }
 
-impl<S, R> Level for Queue<S, R>
+impl<S, R, L> Level for Queue<S, R, L>
 where
+    L: SendLine<R>,
     S: Service<R, Error: Send, Future: Send>,
     R: Send,
 {
@@ -127,8 +150,9 @@ where
     }
 }
 
-impl<S, R> Stats for Queue<S, R>
+impl<S, R, L> Stats for Queue<S, R, L>
 where
+    L: SendLine<R>,
     S: Service<R, Error: Send, Future: Send>,
     R: Send,
 {
@@ -142,7 +166,7 @@ where
     }
 }
 
-impl<S: Service<R>, R> fmt::Debug for Queue<S, R> {
+impl<S: Service<R>, R, L: Line<R>> fmt::Debug for Queue<S, R, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue")
             .field("len", &self.len())

@@ -30,7 +30,7 @@ use tower_service::Service;
 
 use super::QueueError;
 use super::callers::{Callers, Front};
-use crate::{coop, hooks};
+use crate::{Fifo, Line, coop, hooks};
 
 /// Calls the service behind a [`Queue`](super::Queue); made by [`QueueLayer::pair`](super::QueueLayer::pair), and to
 /// be spawned. It is ready when the line is closed and all calls are answered.
@@ -50,8 +50,8 @@ use crate::{coop, hooks};
 /// # }
 /// ```
 #[must_use = "calls are answered only while the worker is polled"]
-pub struct Worker<S: Service<R>, R> {
-    callers: Arc<Callers<R, S::Future, S::Error>>,
+pub struct Worker<S: Service<R>, R, L: Line<R> = Fifo> {
+    callers: Arc<Callers<R, S::Future, S::Error, L>>,
     /// `None` before the first call, and when it has to be replaced.
     service: Option<S>,
     /// The service was asked whether it is ready, and has not been called since: it may keep something for us.
@@ -72,9 +72,9 @@ enum Readiness<E> {
 
 // === impl Worker ===
 
-impl<S: Service<R>, R> Worker<S, R> {
+impl<S: Service<R>, R, L: Line<R>> Worker<S, R, L> {
     pub(super) fn new(
-        callers: Arc<Callers<R, S::Future, S::Error>>,
+        callers: Arc<Callers<R, S::Future, S::Error, L>>,
         make: Box<dyn FnMut() -> Option<S> + Send>,
     ) -> Self {
         Self { callers, service: None, asked: false, make, left: JoinSet::new() }
@@ -146,10 +146,11 @@ impl<S: Service<R>, R> Worker<S, R> {
 }
 
 /// The service is not pinned: nobody keeps a reference to it from one poll to the next.
-impl<S: Service<R>, R> Unpin for Worker<S, R> {}
+impl<S: Service<R>, R, L: Line<R>> Unpin for Worker<S, R, L> {}
 
-impl<S, R> Future for Worker<S, R>
+impl<S, R, L> Future for Worker<S, R, L>
 where
+    L: Line<R>,
     S: Service<R, Future: Send + 'static>,
     R: Send + 'static,
     S::Error: Send + 'static,
@@ -190,13 +191,13 @@ where
     }
 }
 
-impl<S: Service<R>, R> Drop for Worker<S, R> {
+impl<S: Service<R>, R, L: Line<R>> Drop for Worker<S, R, L> {
     fn drop(&mut self) {
         self.callers.lose_worker();
     }
 }
 
-impl<S: Service<R>, R> fmt::Debug for Worker<S, R> {
+impl<S: Service<R>, R, L: Line<R>> fmt::Debug for Worker<S, R, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker").field("left", &self.left.len()).finish_non_exhaustive()
     }

@@ -1,0 +1,237 @@
+//! Seats before a service, given in the order of a discipline.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use forebay_priority::layer::Seated;
+use forebay_priority::{Class, Deadline, Missed, PriorityLayer, Seats, Share, Strict, WeightedFair, Within};
+use forebay_queue::{CallEnd, Limit, Queue, QueueError, Sample, Tick, UnknownClass};
+use forebay_testkit::Driver;
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+type Call = (&'static str, u32);
+type Log = Arc<Mutex<Vec<u32>>>;
+
+fn by_name(call: &Call) -> Result<Class, UnknownClass> {
+    Strict::levels().class_names().named(call.0)
+}
+
+/// Takes 100 ms for each call, and notes in which order they began.
+fn slow(
+    log: &Log,
+) -> impl Service<Call, Response = u32, Error = String, Future: Send + 'static> + Clone + Send + 'static {
+    let log = log.clone();
+    service_fn(move |(_, n): Call| {
+        log.lock().expect("nobody panics").push(n);
+        async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if n < 1000 { Ok(n) } else { Err("too high".to_owned()) }
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn urgent_call_has_the_next_seat() {
+    let log = Log::default();
+    let line = PriorityLayer::new(2, Strict::levels(), by_name).expect("there are seats");
+    let mut service = line.layer(slow(&log));
+    let mut calls: Vec<_> = (0..8).map(|n| tokio::spawn(service.call(("low", n)))).collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(*log.lock().expect("nobody panics"), [0, 1], "two seats");
+    calls.push(tokio::spawn(service.call(("high", 90))));
+    calls.push(tokio::spawn(service.call(("medium", 80))));
+    let stats = service.class_stats();
+    assert_eq!([stats[0].waiting, stats[1].waiting, stats[2].waiting], [1, 1, 6]);
+    for call in calls {
+        assert!(call.await.expect("no panic").is_ok());
+    }
+    assert_eq!(*log.lock().expect("nobody panics"), [0, 1, 90, 80, 2, 3, 4, 5, 6, 7]);
+    let stats = service.class_stats();
+    assert_eq!([stats[0].served, stats[1].served, stats[2].served], [1, 1, 8]);
+}
+
+/// Under overload nothing that is less urgent begins while an urgent call waits, so that one waits for the first of the
+/// running calls to end, and for the urgent ones before it.
+#[tokio::test(start_paused = true)]
+async fn urgent_calls_wait_for_no_less_urgent_one_to_begin() {
+    const SEATS: u32 = 4;
+    let log = Log::default();
+    let levels = Strict::levels().promote_nobody();
+    let line = PriorityLayer::new(SEATS as usize, levels, by_name).expect("there are seats");
+    let mut service = line.layer(slow(&log));
+    let flood: Vec<_> = (0..400).map(|n| tokio::spawn(service.call(("low", n)))).collect();
+    let mut waits = Vec::new();
+    for n in 0..100 {
+        // The calls of the four seats end at different times after a while.
+        tokio::time::sleep(Duration::from_millis(37)).await;
+        let before = log.lock().expect("nobody panics").len();
+        let began = tokio::time::Instant::now();
+        let high = tokio::spawn(service.call(("high", 500 + n)));
+        assert_eq!(high.await.expect("no panic").expect("it answers"), 500 + n);
+        waits.push(began.elapsed() - Duration::from_millis(100));
+        let log = log.lock().expect("nobody panics");
+        let place = log.iter().position(|one| *one == 500 + n).expect("it began");
+        assert_eq!(place, before, "others began before it");
+    }
+    assert!(waits.iter().all(|wait| *wait <= Duration::from_millis(100)), "{waits:?}");
+    flood.iter().for_each(|call| call.abort());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_class_has_its_own_bound_on_those_that_wait() {
+    let line = PriorityLayer::new(1, Strict::levels(), by_name).expect("there is a seat");
+    assert!(line.clone().max_waiting("urgent", 3).is_err());
+    let line = line.max_waiting("low", 1).expect("a level").max_waiting_in_all(3);
+    let mut service = line.layer(slow(&Log::default()));
+    let mut running = Driver::new(service.call(("low", 0)));
+    running.assert_pending();
+    tokio::task::yield_now().await;
+    let mut waiting = Driver::new(service.call(("low", 1)));
+    waiting.assert_pending();
+    assert!(matches!(service.call(("low", 2)).await, Err(QueueError::Full(("low", 2)))));
+    let _high = [service.call(("high", 3)), service.call(("high", 4))];
+    assert!(matches!(service.call(("high", 5)).await, Err(QueueError::Full(("high", 5)))), "three in all");
+    let stats = service.class_stats();
+    assert_eq!([stats[0].shed, stats[1].shed, stats[2].shed], [1, 0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn last_in_the_order_goes_when_as_many_wait_as_may() {
+    let log = Log::default();
+    let line = PriorityLayer::new(1, Strict::levels(), by_name).expect("there is a seat");
+    let mut service = line.max_waiting_in_all(2).displace_last().layer(slow(&log));
+    let running = tokio::spawn(service.call(("low", 0)));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let (stays, goes) = (tokio::spawn(service.call(("low", 1))), tokio::spawn(service.call(("low", 2))));
+    let high = tokio::spawn(service.call(("high", 3)));
+    assert!(matches!(goes.await.expect("no panic"), Err(QueueError::Displaced(("low", 2)))));
+    assert!(
+        matches!(service.call(("low", 4)).await, Err(QueueError::Displaced(("low", 4)))),
+        "the last itself"
+    );
+    for call in [running, high, stays] {
+        assert!(call.await.expect("no panic").is_ok());
+    }
+    assert_eq!(*log.lock().expect("nobody panics"), [0, 3, 1]);
+    let (stats, all) = (service.class_stats(), service.stats());
+    assert_eq!((stats[2].displaced, all.dropped, all.accepted, all.completed), (2, 2, 5, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_class_of_a_call_comes_back_with_it() {
+    let line = PriorityLayer::new(1, Strict::levels(), by_name).expect("there is a seat");
+    let mut service = line.layer(slow(&Log::default()));
+    let refused = service.call(("urgent", 7)).await.expect_err("no such class");
+    assert_eq!(refused.to_string(), "unknown class \"urgent\", known are: high, medium, low");
+    assert_eq!(refused.into_request(), Some(("urgent", 7)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn seats_can_be_changed_while_calls_wait() {
+    let log = Log::default();
+    let line = PriorityLayer::new(1, Strict::levels(), by_name).expect("there is a seat");
+    let seats = line.seats().clone();
+    let mut service = line.layer(slow(&log));
+    let _calls: Vec<_> = (0..6).map(|n| tokio::spawn(service.call(("low", n)))).collect();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!((log.lock().expect("nobody panics").len(), seats.taken()), (1, 1));
+    seats.set(3).expect("not 0");
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!((log.lock().expect("nobody panics").len(), seats.taken()), (3, 3));
+    seats.set(1).expect("not 0");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!((log.lock().expect("nobody panics").len(), seats.taken()), (4, 1));
+    assert!(seats.set(0).is_err() && Seats::new(0).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn shares_can_be_changed_while_calls_wait() {
+    let log = Log::default();
+    let shares = WeightedFair::new([("a", 1), ("b", 1)]).expect("in range");
+    let classes = shares.class_names().clone();
+    let share = move |call: &Call| Ok(Share::new(classes.named(call.0)?, 1));
+    let line = PriorityLayer::new(1, shares, share).expect("there is a seat");
+    let mut service = line.layer(slow(&log));
+    let calls: Vec<_> =
+        (0..6).flat_map(|n| [("a", n), ("b", 10 + n)]).map(|call| tokio::spawn(service.call(call))).collect();
+    service.retune(|shares| shares.set_weight("b", 3).expect("in range"));
+    for call in calls {
+        assert!(call.await.expect("no panic").is_ok());
+    }
+    assert_eq!(log.lock().expect("nobody panics")[..8], [0, 10, 11, 12, 1, 13, 14, 15]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn caller_that_leaves_frees_its_place_or_its_seat() {
+    let log = Log::default();
+    let line = PriorityLayer::new(1, Strict::levels(), by_name).expect("there is a seat");
+    let seats = line.seats().clone();
+    let mut service = line.layer(slow(&log));
+    let running = tokio::spawn(service.call(("low", 0)));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let mut leaves = Driver::new(service.call(("high", 1)));
+    leaves.assert_pending();
+    let stays = tokio::spawn(service.call(("low", 2)));
+    drop(leaves);
+    assert_eq!(service.class_stats()[0].waiting, 0);
+    running.abort();
+    assert!(matches!(stays.await.expect("no panic"), Ok(2)));
+    assert_eq!(*log.lock().expect("nobody panics"), [0, 2]);
+    assert_eq!(seats.taken(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_that_is_too_late_ends_as_expired() {
+    let log = Log::default();
+    let within = |call: &Call| Ok(Within::of(Duration::from_millis(call.1.into())));
+    let line = Deadline::new(Duration::from_secs(1)).missed(Missed::GiveUp);
+    let mut service = PriorityLayer::new(1, line, within).expect("there is a seat").layer(slow(&log));
+    let running = tokio::spawn(service.call(("x", 10)));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let (late, in_time) = (tokio::spawn(service.call(("x", 50))), tokio::spawn(service.call(("x", 300))));
+    assert!(running.await.expect("no panic").is_ok());
+    assert!(matches!(late.await.expect("no panic"), Err(QueueError::Expired(("x", 50)))));
+    assert!(in_time.await.expect("no panic").is_ok());
+    assert_eq!(
+        (service.class_stats()[0].expired, service.stats().expired, service.stats().dropped),
+        (1, 1, 1)
+    );
+}
+
+/// Two seats, and what it was told.
+struct Told(Arc<Mutex<Vec<(CallEnd, usize)>>>);
+
+impl Limit for Told {
+    fn seats(&self) -> usize {
+        2
+    }
+
+    fn update(&mut self, sample: &Sample, _: Tick) {
+        assert!(sample.rtt <= Duration::from_millis(100));
+        self.0.lock().expect("nobody panics").push((sample.end, sample.in_flight));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn limit_learns_how_calls_ended() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let line = PriorityLayer::with_seats(Seats::by(Told(told.clone())), Strict::levels(), by_name);
+    let mut service = line.layer(slow(&Log::default()));
+    let calls = [("low", 1), ("low", 1000), ("low", 2)].map(|call| tokio::spawn(service.call(call)));
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    calls[2].abort();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let mut told = told.lock().expect("nobody panics").clone();
+    told.sort_by_key(|(end, _)| format!("{end:?}"));
+    let ends: Vec<_> = told.iter().map(|(end, _)| *end).collect();
+    assert_eq!(ends, [CallEnd::Ignore, CallEnd::Overload, CallEnd::Success]);
+}
+
+#[tokio::test]
+async fn handles_and_futures_cross_threads() {
+    fn send<T: Send>(_: &T) {}
+    let line = PriorityLayer::new(1, Strict::levels(), by_name).expect("there is a seat");
+    let service: Queue<Seated<_>, Call, _> = line.layer(slow(&Log::default()));
+    send(&service);
+    send(&service.oneshot(("low", 1)));
+}
