@@ -9,7 +9,7 @@ use super::{MS, Seen};
 
 /// A pool whose items all have the same key, so that its rate is that of the pool; and when each was started, in
 /// milliseconds.
-fn rated(rate: Rate, items: u64) -> (Pool<u64>, Script<u64>, Seen<(u64, u128)>) {
+fn rated(rate: Rate, burst: u32, items: u64) -> (Pool<u64>, Script<u64>, Seen<(u64, u128)>) {
     let (source, script) = RecordingSource::builder().items(1..=items).build();
     let (seen, began) = (Seen::nothing(), Instant::now());
     let see = seen.clone();
@@ -17,6 +17,7 @@ fn rated(rate: Rate, items: u64) -> (Pool<u64>, Script<u64>, Seen<(u64, u128)>) 
         .workers(1)
         .look_aside(1)
         .rate_per_key(rate)
+        .burst_per_key(burst)
         .source(source)
         .handler(move |n| {
             see.see((n, began.elapsed().as_millis()));
@@ -30,7 +31,7 @@ fn rated(rate: Rate, items: u64) -> (Pool<u64>, Script<u64>, Seen<(u64, u128)>) 
 
 #[tokio::test(start_paused = true)]
 async fn exact_allowance() {
-    let (pool, script, seen) = rated(Rate::new(1, 10_000 * MS), 2);
+    let (pool, script, seen) = rated(Rate::new(1, 10_000 * MS), 1, 2);
     pool.finish().await;
     let started: Vec<u128> = seen.all().into_iter().map(|(_, at)| at).collect();
     assert!(started[0] < 5 && (10_000..10_005).contains(&started[1]), "{started:?}");
@@ -39,7 +40,7 @@ async fn exact_allowance() {
 
 #[tokio::test(start_paused = true)]
 async fn surplus_waits_for_the_next_intervals() {
-    let (pool, _, seen) = rated(Rate::new(2, 50 * MS), 5);
+    let (pool, _, seen) = rated(Rate::new(2, 50 * MS), 1, 5);
     pool.finish().await;
     let (items, at): (Vec<u64>, Vec<u128>) = seen.all().into_iter().unzip();
     assert_eq!(items, [1, 2, 3, 4, 5]);
@@ -50,7 +51,7 @@ async fn surplus_waits_for_the_next_intervals() {
 
 #[tokio::test(start_paused = true)]
 async fn demand_is_held_back_too() {
-    let (pool, script, seen) = rated(Rate::new(2, 10_000 * MS).burst(2), 5);
+    let (pool, script, seen) = rated(Rate::new(2, 10_000 * MS), 2, 5);
     sleep(4_000 * MS).await;
     assert_eq!(seen.all().len(), 2);
     // One is set aside, and no other is asked for.
@@ -62,7 +63,7 @@ async fn demand_is_held_back_too() {
 
 #[tokio::test(start_paused = true)]
 async fn applies_while_draining() {
-    let (pool, script, seen) = rated(Rate::new(2, 10_000 * MS).burst(2), 4);
+    let (pool, script, seen) = rated(Rate::new(2, 10_000 * MS), 2, 4);
     script.until(|record| record.settlements.len() == 2).await;
     let report = pool.shutdown(Duration::from_secs(60)).await;
     let (items, at): (Vec<u64>, Vec<u128>) = seen.all().into_iter().unzip();
