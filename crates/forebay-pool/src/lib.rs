@@ -3,6 +3,50 @@
 //! It keeps a stated number of items in work, whatever their handlers do: a panic stays inside its item, a slow
 //! handler slows its source down, and the end is a sequence with a report that adds up.
 //!
+//! # Which form of handler do I want?
+//!
+//! | I have | use | the handler gets |
+//! | --- | --- | --- |
+//! | an async function | [`handler`](Builder::handler) | the item |
+//! | … that needs a client, a connection pool, a counter | [`handler_with`](Builder::handler_with) | a clone of the state, the item |
+//! | … that needs something of its own for each worker | [`handler_per_worker`](Builder::handler_per_worker) | the item |
+//! | … that asks who it is, or steers the pool | [`handler_in`](Builder::handler_in) | a [`WorkContext`], the item |
+//! | work that must not be lost when it fails | [`handler_delivery`](Builder::handler_delivery) | the [`Delivery`](forebay_queue::Delivery), to settle |
+//! | … and asks | [`handler_delivery_in`](Builder::handler_delivery_in) | a [`WorkContext`], the delivery |
+//! | … and can stay where it is | [`handler_mut`](Builder::handler_mut) | the item, borrowed |
+//! | work that is cheaper together | [`handler_batch`](Builder::handler_batch) | a `Vec` of deliveries |
+//! | an async function whose results are wanted in order | [`handler_ordered`](Builder::handler_ordered) | the item |
+//! | a tower stack (limits, timeouts, retries) | [`service`](Builder::service) | the item as the request |
+//! | … that cannot be cloned, or must be new after a panic | [`service_per_worker`](Builder::service_per_worker) | the item as the request |
+//!
+//! They return `()` or `Result<(), E>`, but for the services and for those that hand results on.
+//!
+//! A handler that computes for long would hold up the runtime's other tasks: with [`cpu`](Builder::cpu) the workers have
+//! threads of their own, whatever the form.
+//!
+//! # More than one pool
+//!
+//! | I have | use |
+//! | --- | --- |
+//! | several steps in a row, each with its own number of workers | [`Pipeline`] |
+//! | one item for several readers, some of which may not lose any | [`Tee`] |
+//! | a tower service that should run a stated number of calls at once | [`PoolLayer`] |
+//!
+//! # Programs to begin with
+//!
+//! Each is complete, runs as it stands, and is a test.
+//!
+//! | for | the program is at |
+//! | --- | --- |
+//! | a pool with a queue | [below](#example) |
+//! | items of a key one after the other | [`per_key`](Builder::per_key) |
+//! | rows that are stored together | [`handler_batch`](Builder::handler_batch) |
+//! | computing on threads | [`cpu`](Builder::cpu) |
+//! | steps in a row | [`Pipeline`] |
+//! | one item for several readers | [`Tee`] |
+//! | work that makes work, such as a crawler | [`WorkContext::resubmit`], and `examples/crawler.rs` of `forebay` |
+//! | what failed, for a person to look at | [`dead_letters_to`](Builder::dead_letters_to) |
+//!
 //! # When not to use it
 //!
 //! - For a handful of futures that you have in hand anyway, `futures::future::join_all` or a
@@ -39,35 +83,6 @@
 //! # Ok(())
 //! # }
 //! ```
-//!
-//! # Which form of handler do I want?
-//!
-//! | I have | use | the handler gets |
-//! | --- | --- | --- |
-//! | an async function | [`handler`](Builder::handler) | the item |
-//! | … that needs a client, a connection pool, a counter | [`handler_with`](Builder::handler_with) | a clone of the state, the item |
-//! | … that needs something of its own for each worker | [`handler_per_worker`](Builder::handler_per_worker) | the item |
-//! | … that asks who it is, or steers the pool | [`handler_in`](Builder::handler_in) | a [`WorkContext`], the item |
-//! | work that must not be lost when it fails | [`handler_delivery`](Builder::handler_delivery) | the [`Delivery`](forebay_queue::Delivery), to settle |
-//! | … and asks | [`handler_delivery_in`](Builder::handler_delivery_in) | a [`WorkContext`], the delivery |
-//! | … and can stay where it is | [`handler_mut`](Builder::handler_mut) | the item, borrowed |
-//! | work that is cheaper together | [`handler_batch`](Builder::handler_batch) | a `Vec` of deliveries |
-//! | an async function whose results are wanted in order | [`handler_ordered`](Builder::handler_ordered) | the item |
-//! | a tower stack (limits, timeouts, retries) | [`service`](Builder::service) | the item as the request |
-//! | … that cannot be cloned, or must be new after a panic | [`service_per_worker`](Builder::service_per_worker) | the item as the request |
-//!
-//! They return `()` or `Result<(), E>`, but for the services and for those that hand results on.
-//!
-//! A handler that computes for long would hold up the runtime's other tasks: with [`cpu`](Builder::cpu) the workers have
-//! threads of their own, whatever the form.
-//!
-//! # More than one pool
-//!
-//! | I have | use |
-//! | --- | --- |
-//! | several steps in a row, each with its own number of workers | [`Pipeline`] |
-//! | one item for several readers, some of which may not lose any | [`Tee`] |
-//! | a tower service that should run a stated number of calls at once | [`PoolLayer`] |
 //!
 //! # What becomes of an item
 //!
