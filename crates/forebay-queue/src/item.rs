@@ -109,7 +109,8 @@ impl<T, L: Line<T>> Sender<T, L> {
 
 impl<T, L: Line<T>> Outgoing<'_, T, L> {
     /// What the item weighs, in the unit of [`Builder::max_weight`](crate::Builder::max_weight). 0 is allowed: it needs a
-    /// place and nothing else. Default: what the queue's weigher says, else 1.
+    /// place and nothing else. Default: what the queue's weigher says, else 1. To a line's discipline that looks at costs, what is
+    /// said here is what the item costs.
     pub fn weight(mut self, weight: usize) -> Self {
         self.weight = Some(weight);
         self.label.weight = Some(weight);

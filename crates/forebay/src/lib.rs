@@ -71,7 +71,8 @@ assert!(rx.recv().await.is_some());
 //! # Textbook forms
 //!
 //! Each has its runnable twin in this crate's `examples`: `simple_queue`, `blocking_queue`, `backpressure_queue`,
-//! `worker_pool`, `priority_queue`. `crawler` is work that makes work, and `pipeline` is two stages in a row.
+//! `worker_pool`, `priority_queue`. `crawler` is work that makes work, `pipeline` is two stages in a row, and
+//! `priority_waits` is how long each class waits under the same overload in several orders.
 
 #[cfg(feature = "flow")]
 pub use forebay_flow as flow;
