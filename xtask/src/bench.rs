@@ -7,6 +7,7 @@ mod images;
 mod logs;
 mod machine;
 mod pool;
+mod pool_keys;
 mod program;
 mod queue;
 mod section;

@@ -26,6 +26,10 @@ enum Bench {
     Queue(queue::Load),
     /// Have workers work on numbers.
     Pool(pool::Load),
+    /// Have workers work on items with keys, one at a time for each key.
+    PoolKeys(pool::KeyedLoad),
+    /// Ask timers to ring beside a pool that computes.
+    PoolTimers(pool::TimerLoad),
     /// How long a word travels from one core to the other and back.
     PingPong,
 }
@@ -35,6 +39,8 @@ fn main() {
         Bench::Contenders => serde_json::to_string(&queue::CONTENDERS),
         Bench::PoolContenders => serde_json::to_string(&pool::CONTENDERS),
         Bench::Pool(load) => serde_json::to_string(&load.measure()),
+        Bench::PoolKeys(load) => serde_json::to_string(&load.measure()),
+        Bench::PoolTimers(load) => serde_json::to_string(&load.measure()),
         Bench::Queue(load) => serde_json::to_string(&load.measure()),
         Bench::PingPong => serde_json::to_string(&ping_pong::measure()),
     };

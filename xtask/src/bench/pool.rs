@@ -9,6 +9,7 @@ use anyhow::Result;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::pool_keys::{Keys, Timers};
 use super::program::{self, ask};
 use super::{Measurements, statistics::Spread};
 
@@ -89,11 +90,19 @@ pub(super) fn measure(quick: bool) -> Result<Measurements> {
         }
     }
 
+    let keys = Keys::measure(&program, quick, rounds)?;
+    let timers = Timers::measure(&program, quick, rounds)?;
+    let mut body = body(&contenders, &cells, rounds);
+    for table in [keys.table(), timers.table()] {
+        body += "\n\n";
+        body += &table;
+    }
+
     Ok(Measurements {
         title: "pool: workers, and what people write instead",
-        body: body(&contenders, &cells, rounds),
+        body,
         versions: program::versions(contenders.iter().map(|contender| contender.package.as_str()))?,
-        raw: raw(&contenders, &cells),
+        raw: json!({ "pools": raw(&contenders, &cells), "keys": keys, "timers": timers }),
     })
 }
 

@@ -6,10 +6,12 @@ mod async_channel;
 mod buffer_unordered;
 mod forebay;
 mod join_set;
+mod keys;
 mod queue_loop;
 mod ractor;
 mod rayon;
 mod spawn;
+mod timers;
 
 use std::future::Future;
 use std::str::FromStr;
@@ -18,6 +20,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+
+pub(crate) use keys::KeyedLoad;
+pub(crate) use timers::TimerLoad;
 
 /// As many as the machines have that the published numbers come from.
 const THREADS: usize = 2;
