@@ -15,6 +15,7 @@
 //! | not more than so many starts in any period, as an API's rules say | [`Window`] |
 //! | both of these, or more of them, at the same time | [`rate::Both`] |
 //! | one of these for each key: tenant, address, host | [`rate::Keyed`] |
+//! | as many starts as a server lets me, which has not said how many | [`rate::FeedbackRate`] |
 //! | as many calls at once as the other side can bear, as a client | [`Aimd`] |
 //! | … as a server | [`Gradient2`] |
 //! | … and know more about it | see [`concurrency`] |

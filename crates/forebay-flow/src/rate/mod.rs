@@ -8,6 +8,7 @@
 //! | against a server that counts in fixed windows of `n` | never refused if `num + burst - 1 <= n` | never refused |
 //!
 //! [`Both`] is two of them that must agree, and [`Keyed`] one for each key. What they have in common is a [`RatePolicy`].
+//! [`FeedbackRate`] is for a limit that nobody has told: it learns from answers.
 //!
 //! All are pure: the time comes in with each call. All weigh: a start may cost more than 1. All know four ways to
 //! pay:
@@ -40,6 +41,8 @@
 mod book;
 /// Two rates that must agree.
 mod both;
+/// Learnt from answers.
+mod feedback;
 /// A rate for each key.
 mod keyed;
 /// What all of them can do.
@@ -57,6 +60,7 @@ pub use forebay_queue::Rate;
 
 pub use book::{Book, Booked};
 pub use both::Both;
+pub use feedback::{FeedbackConfig, FeedbackRate, Outcome, Quota};
 pub use keyed::Keyed;
 pub use policy::RatePolicy;
 pub use refusal::Refusal;
