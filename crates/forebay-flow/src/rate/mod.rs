@@ -60,7 +60,7 @@ pub use forebay_queue::Rate;
 
 pub use book::{Book, Booked};
 pub use both::Both;
-pub use feedback::{FeedbackConfig, FeedbackRate, Outcome, Quota};
+pub use feedback::{FeedbackConfig, FeedbackRate, Outcome, Quota, retry_after};
 pub use keyed::Keyed;
 pub use policy::RatePolicy;
 pub use refusal::Refusal;

@@ -2,7 +2,9 @@
 
 /// How it is configured.
 mod config;
-/// What an answer, and a header of one, says.
+/// What headers say.
+mod header;
+/// What an answer says.
 mod outcome;
 #[cfg(test)]
 mod tests;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use forebay_queue::{CallEnd, Rate, Tick};
 
 pub use config::FeedbackConfig;
+pub use header::retry_after;
 pub use outcome::{Outcome, Quota};
 
 use super::{Book, Booked, RatePolicy, Refusal, TokenBucket};

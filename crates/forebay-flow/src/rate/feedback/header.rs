@@ -1,0 +1,168 @@
+//! Quotas in the headers of HTTP.
+//!
+//! Pure, and of no HTTP library: the values are given. What is not understood is left out, as a header must never fail
+//! a call that has succeeded.
+
+use std::time::Duration;
+
+use super::Quota;
+
+impl Quota {
+    /// From the values of `RateLimit` and `RateLimit-Policy`, either of which may be absent, as in
+    /// draft-ietf-httpapi-ratelimit-headers-10:
+    /// lists of named policies with whole numbers as parameters, `q` in each `w` seconds, and `r` left until `t` seconds
+    /// from now. One for each policy that either names, in the order in which they come: all of them hold at once.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use forebay_flow::rate::Quota;
+    ///
+    /// let quotas = Quota::from_rate_limit(r#""burst";r=50;t=30"#, r#""burst";q=100;w=60,"daily";q=1000;w=86400"#);
+    /// assert_eq!(quotas[0].remaining, Some(50));
+    /// assert_eq!(quotas[0].window, Some(Duration::from_secs(60)));
+    /// assert_eq!((quotas[1].limit, quotas[1].remaining), (Some(1000), None));
+    /// assert!(Quota::from_rate_limit("nothing of the kind", "").iter().all(|quota| *quota == Quota::default()));
+    /// ```
+    pub fn from_rate_limit(rate_limit: &str, policy: &str) -> Vec<Self> {
+        let mut quotas: Vec<(&str, Self)> = Vec::new();
+        for member in split(rate_limit, b',').chain(split(policy, b',')) {
+            let mut parts = split(member, b';');
+            let name = parts.next().unwrap_or_default();
+            if name.is_empty() {
+                continue;
+            }
+            let index = quotas.iter().position(|&(known, _)| known == name).unwrap_or_else(|| {
+                quotas.push((name, Self::default()));
+                quotas.len() - 1
+            });
+            let quota = &mut quotas[index].1;
+            for (key, value) in parts.filter_map(|part| part.split_once('=')) {
+                let Some(number) = number(value) else { continue };
+                match key {
+                    "q" => quota.limit = Some(number),
+                    "w" => quota.window = Some(Duration::from_secs(number)),
+                    "r" => quota.remaining = Some(number),
+                    "t" => quota.reset = Some(Duration::from_secs(number)),
+                    _ => {}
+                }
+            }
+        }
+        quotas.into_iter().map(|(_, quota)| quota).collect()
+    }
+
+    /// From the values of `X-RateLimit-Limit`, `-Remaining` and `-Reset`, which nobody has defined. A reset is taken for
+    /// seconds from now, or, from 1 000 000 000 on, for a Unix time, and is then compared with `unix_now`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use forebay_flow::rate::Quota;
+    ///
+    /// let now = Duration::from_secs(1_800_000_000);
+    /// let quota = Quota::from_x_rate_limit("60", "12", "1800000030", now);
+    /// assert_eq!((quota.limit, quota.remaining), (Some(60), Some(12)));
+    /// assert_eq!(quota.reset, Some(Duration::from_secs(30)));
+    /// ```
+    pub fn from_x_rate_limit(limit: &str, remaining: &str, reset: &str, unix_now: Duration) -> Self {
+        let reset = number(reset).map(Duration::from_secs).map(|reset| match reset.as_secs() {
+            1_000_000_000.. => reset.saturating_sub(unix_now),
+            _ => reset,
+        });
+        Self { limit: number(limit), window: None, remaining: number(remaining), reset }
+    }
+}
+
+/// How long to wait, from the value of `Retry-After`: whole seconds, or a date of HTTP, which is compared with `unix_now`. A date
+/// that is over is no time at all.
+///
+/// ```
+/// use std::time::Duration;
+/// use forebay_flow::rate::retry_after;
+///
+/// let now = Duration::from_secs(784_111_770);
+/// assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
+/// assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(7)));
+/// assert_eq!(retry_after("soon", now), None);
+/// ```
+pub fn retry_after(value: &str, unix_now: Duration) -> Option<Duration> {
+    if let Some(seconds) = number(value) {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value.trim()).ok()?;
+    let unix = date.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Some(unix.saturating_sub(unix_now))
+}
+
+/// A whole number that is not negative; up to 15 digits, as structured fields have them.
+fn number(value: &str) -> Option<u64> {
+    let value = value.trim();
+    let is_number = (1..=15).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| value.parse().ok()).flatten()
+}
+
+/// Splits where the separator is not within quotes.
+fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (mut quoted, mut escaped) = (false, false);
+        let end = text.bytes().position(|byte| {
+            let is_end = byte == separator && !quoted;
+            quoted ^= byte == b'"' && !escaped;
+            escaped = byte == b'\\' && quoted && !escaped;
+            is_end
+        });
+        // The separator is one byte, so both are at the edges of characters.
+        let (part, after) = match end {
+            Some(end) => (&text[..end], Some(&text[end + 1..])),
+            None => (text, None),
+        };
+        rest = after;
+        Some(part.trim())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_may_hold_what_separates() {
+        let quotas = Quota::from_rate_limit(r#""a,b;\"c";r=1;t=2;pk=:YWJj:, other ; r=0"#, "");
+        assert_eq!(quotas.len(), 2);
+        assert_eq!((quotas[0].remaining, quotas[0].reset), (Some(1), Some(Duration::from_secs(2))));
+        assert_eq!(quotas[1].remaining, Some(0));
+    }
+
+    #[test]
+    fn what_is_no_number_is_left_out() {
+        for value in ["", "-1", "1.5", "1e3", "99999999999999999999", "x", "+1"] {
+            let header = format!("\"a\";r={value};q=7");
+            let quota = Quota::from_rate_limit(&header, "")[0];
+            assert_eq!((quota.remaining, quota.limit), (None, Some(7)), "{value}");
+            assert_eq!(retry_after(value, Duration::ZERO), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_three_forms_of_dates_are_the_same_and_what_is_over_is_no_wait() {
+        let now = Duration::from_secs(784_111_777);
+        for date in
+            ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]
+        {
+            assert_eq!(retry_after(date, now - Duration::from_secs(9)), Some(Duration::from_secs(9)));
+            assert_eq!(retry_after(date, now + Duration::from_secs(9)), Some(Duration::ZERO));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(one in ".{0,40}", other in "[\";,=\\\\qrtw0-9é ]{0,40}") {
+            let _ = Quota::from_rate_limit(&one, &other);
+            let _ = Quota::from_rate_limit(&other, &one);
+            let _ = Quota::from_x_rate_limit(&one, &other, &other, Duration::MAX);
+            let _ = retry_after(&other, Duration::ZERO);
+        }
+    }
+}
