@@ -13,6 +13,8 @@
 //!    the worker takes it over, and it does not end while anything is running.
 //! 5. Wakers are called, and whatever is a user's is dropped, after the lock is released.
 
+mod state;
+
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,13 +25,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Span;
 
+use self::state::{Call, State, Tally};
 use super::config::Options;
 use super::{QueueError, WhenDropped};
 use crate::core::{ByDiscipline, Key, Turn, Waiters, Waiting};
 use crate::sync::{self, Mutex};
-use crate::{
-    By, ClassStats, Discipline, Fifo, Line, Pressure, QueueStats, Tick, UnknownClass, WhenFull, hooks,
-};
+use crate::{By, ClassStats, Discipline, Fifo, Line, Pressure, QueueStats, UnknownClass, WhenFull, hooks};
 
 pub(super) struct Callers<R, F, E, L: Line<R> = Fifo> {
     pub(super) options: Options,
@@ -43,51 +44,6 @@ pub(super) struct Callers<R, F, E, L: Line<R> = Fifo> {
 /// How a call was answered.
 pub(super) type Answer<R, F, E> = Result<F, QueueError<E, R>>;
 
-struct State<R, F, E, L: Line<R>> {
-    line: Waiters<Call<R, F, E, L::Rank>>,
-    /// Which of those in the line is next.
-    order: L::Waiting,
-    /// How many have joined the line.
-    joined: u64,
-    /// Of each class of the line; one if it has none.
-    classes: Vec<Tally>,
-    tally: QueueStats,
-    /// Requests that the worker has taken and not answered: one at the most.
-    in_hand: usize,
-    /// Calls that may yet become the worker's (rule 4).
-    running: usize,
-    /// Calls that have become the worker's, and that it has not seen yet.
-    left: Vec<Pin<Box<F>>>,
-    /// The worker, while it waits.
-    worker: Option<Waker>,
-    /// The worker waits for a call, rather than for the service.
-    idle: bool,
-    handles: usize,
-    closed: bool,
-    /// There is no worker any more, and nobody takes over what callers leave.
-    alone: bool,
-    pressure: Pressure,
-}
-
-/// What has become of the calls of a class.
-#[derive(Clone, Default)]
-struct Tally {
-    waiting: usize,
-    served: u64,
-    shed: u64,
-    displaced: u64,
-    expired: u64,
-}
-
-enum Call<R, F, E, K> {
-    Waiting(Request<R>, Spot<K>),
-    /// The worker has the request.
-    Taken,
-    /// The worker has the request, and the caller is gone.
-    Left,
-    Answered(Answer<R, F, E>),
-}
-
 /// A request in the line.
 pub(super) struct Request<R> {
     pub(super) request: R,
@@ -95,14 +51,6 @@ pub(super) struct Request<R> {
     pub(super) span: Span,
     /// When it joined the line, in a line that is timed.
     pub(super) since: Option<Instant>,
-}
-
-/// Where a call stands in the order of the line.
-#[derive(Clone, Copy)]
-struct Spot<K> {
-    rank: K,
-    seq: u64,
-    came: Tick,
 }
 
 /// A request that the worker has taken out of the line; answered by all means.
@@ -568,80 +516,6 @@ where
 {
     pub(super) fn retune(&self, change: impl FnOnce(&mut D)) {
         change(ByDiscipline::discipline(&mut sync::lock(&self.state).order));
-    }
-}
-
-// === impl State ===
-
-impl<R, F, E, L: Line<R>> State<R, F, E, L> {
-    /// Joins the line.
-    fn push(&mut self, request: Request<R>, rank: L::Rank) -> Key {
-        let seq = self.joined;
-        self.joined += 1;
-        let class = self.order.class(rank);
-        let spot = Spot { rank, seq, came: 0 };
-        // The response future leaves its waker when it is polled.
-        let key = self.line.push_back(Call::Waiting(request, spot), Waker::noop().clone());
-        let at = self.order.insert(key, rank, seq);
-        if let Call::Waiting(_, Spot { came, .. }) = self.line.what(key) {
-            *came = at;
-        }
-        self.classes[class].waiting += 1;
-        key
-    }
-
-    /// Takes who is next out of the order, but not out of the line.
-    fn next(&mut self) -> Option<Key> {
-        let first = self.line.first()?;
-        let key = self.order.next(first)?;
-        self.left_order(key);
-        Some(key)
-    }
-
-    /// One who is in the line is not in its order any more.
-    fn leave_order(&mut self, key: Key) {
-        if let &mut Call::Waiting(_, Spot { rank, seq, came }) = self.line.what(key) {
-            self.order.remove(key, rank, seq, came);
-        }
-        self.left_order(key);
-    }
-
-    fn left_order(&mut self, key: Key) {
-        if let &mut Call::Waiting(_, Spot { rank, .. }) = self.line.what(key) {
-            let class = self.order.class(rank);
-            self.classes[class].waiting -= 1;
-        }
-    }
-
-    /// Answers one who is in the line, and out of the order, with an error. Gives its waker.
-    fn turn_away(
-        &mut self,
-        key: Key,
-        error: fn(R) -> QueueError<E, R>,
-        count: fn(&mut Tally) -> &mut u64,
-    ) -> Option<Waker> {
-        let waker = self.line.serve_at(key);
-        let call = self.line.what(key);
-        let Call::Waiting(request, spot) = mem::replace(call, Call::Taken) else {
-            unreachable!("who is in the line waits");
-        };
-        *call = Call::Answered(Err(error(request.request)));
-        let class = self.order.class(spot.rank);
-        *count(&mut self.classes[class]) += 1;
-        waker
-    }
-
-    /// Has the call no answer yet?
-    fn waits(&mut self, key: Key) -> bool {
-        match self.line.turn(key) {
-            Turn::Waiting => true,
-            Turn::Served => matches!(self.line.what(key), Call::Taken),
-            Turn::Closed => false,
-        }
-    }
-
-    fn measure(&mut self, options: &Options) {
-        self.pressure = options.watermarks.update(self.pressure, self.line.len(), options.capacity);
     }
 }
 

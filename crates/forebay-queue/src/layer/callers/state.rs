@@ -1,0 +1,138 @@
+//! The calls in the line, and in which order they leave it: what the lock of [`Callers`](super::Callers) guards.
+
+use std::mem;
+use std::pin::Pin;
+use std::task::Waker;
+
+use super::super::QueueError;
+use super::super::config::Options;
+use super::{Answer, Request};
+use crate::core::{Key, Turn, Waiters, Waiting};
+use crate::{Line, Pressure, QueueStats, Tick};
+
+pub(super) struct State<R, F, E, L: Line<R>> {
+    pub(super) line: Waiters<Call<R, F, E, L::Rank>>,
+    /// Which of those in the line is next.
+    pub(super) order: L::Waiting,
+    /// How many have joined the line.
+    pub(super) joined: u64,
+    /// Of each class of the line; one if it has none.
+    pub(super) classes: Vec<Tally>,
+    pub(super) tally: QueueStats,
+    /// Requests that the worker has taken and not answered: one at the most.
+    pub(super) in_hand: usize,
+    /// Calls that may yet become the worker's (rule 4).
+    pub(super) running: usize,
+    /// Calls that have become the worker's, and that it has not seen yet.
+    pub(super) left: Vec<Pin<Box<F>>>,
+    /// The worker, while it waits.
+    pub(super) worker: Option<Waker>,
+    /// The worker waits for a call, rather than for the service.
+    pub(super) idle: bool,
+    pub(super) handles: usize,
+    pub(super) closed: bool,
+    /// There is no worker any more, and nobody takes over what callers leave.
+    pub(super) alone: bool,
+    pub(super) pressure: Pressure,
+}
+
+/// What has become of the calls of a class.
+#[derive(Clone, Default)]
+pub(super) struct Tally {
+    pub(super) waiting: usize,
+    pub(super) served: u64,
+    pub(super) shed: u64,
+    pub(super) displaced: u64,
+    pub(super) expired: u64,
+}
+
+pub(super) enum Call<R, F, E, K> {
+    Waiting(Request<R>, Spot<K>),
+    /// The worker has the request.
+    Taken,
+    /// The worker has the request, and the caller is gone.
+    Left,
+    Answered(Answer<R, F, E>),
+}
+
+/// Where a call stands in the order of the line.
+#[derive(Clone, Copy)]
+pub(super) struct Spot<K> {
+    pub(super) rank: K,
+    pub(super) seq: u64,
+    pub(super) came: Tick,
+}
+
+// === impl State ===
+
+impl<R, F, E, L: Line<R>> State<R, F, E, L> {
+    /// Joins the line.
+    pub(super) fn push(&mut self, request: Request<R>, rank: L::Rank) -> Key {
+        let seq = self.joined;
+        self.joined += 1;
+        let class = self.order.class(rank);
+        let spot = Spot { rank, seq, came: 0 };
+        // The response future leaves its waker when it is polled.
+        let key = self.line.push_back(Call::Waiting(request, spot), Waker::noop().clone());
+        let at = self.order.insert(key, rank, seq);
+        if let Call::Waiting(_, Spot { came, .. }) = self.line.what(key) {
+            *came = at;
+        }
+        self.classes[class].waiting += 1;
+        key
+    }
+
+    /// Takes who is next out of the order, but not out of the line.
+    pub(super) fn next(&mut self) -> Option<Key> {
+        let first = self.line.first()?;
+        let key = self.order.next(first)?;
+        self.left_order(key);
+        Some(key)
+    }
+
+    /// One who is in the line is not in its order any more.
+    pub(super) fn leave_order(&mut self, key: Key) {
+        if let &mut Call::Waiting(_, Spot { rank, seq, came }) = self.line.what(key) {
+            self.order.remove(key, rank, seq, came);
+        }
+        self.left_order(key);
+    }
+
+    pub(super) fn left_order(&mut self, key: Key) {
+        if let &mut Call::Waiting(_, Spot { rank, .. }) = self.line.what(key) {
+            let class = self.order.class(rank);
+            self.classes[class].waiting -= 1;
+        }
+    }
+
+    /// Answers one who is in the line, and out of the order, with an error. Gives its waker.
+    pub(super) fn turn_away(
+        &mut self,
+        key: Key,
+        error: fn(R) -> QueueError<E, R>,
+        count: fn(&mut Tally) -> &mut u64,
+    ) -> Option<Waker> {
+        let waker = self.line.serve_at(key);
+        let call = self.line.what(key);
+        let Call::Waiting(request, spot) = mem::replace(call, Call::Taken) else {
+            unreachable!("who is in the line waits");
+        };
+        *call = Call::Answered(Err(error(request.request)));
+        let class = self.order.class(spot.rank);
+        *count(&mut self.classes[class]) += 1;
+        waker
+    }
+
+    /// Has the call no answer yet?
+    pub(super) fn waits(&mut self, key: Key) -> bool {
+        match self.line.turn(key) {
+            Turn::Waiting => true,
+            Turn::Served => matches!(self.line.what(key), Call::Taken),
+            Turn::Closed => false,
+        }
+    }
+
+    pub(super) fn measure(&mut self, options: &Options) {
+        self.pressure = options.watermarks.update(self.pressure, self.line.len(), options.capacity);
+    }
+}
