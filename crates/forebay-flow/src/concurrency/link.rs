@@ -1,7 +1,7 @@
 //! Vector's tables for its adaptive concurrency, by a simulation of the service that they describe.
 //!
-//! Not run are the cases in which answers are refused or fail: their numbers hang on how the client tries again, which
-//! is no part of a limit.
+//! Not run are the three cases in which answers are refused: their numbers hang on how the client tries again, which
+//! is no part of a limit, and the table says that they were not reproduced.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -36,7 +36,11 @@ struct Params {
     #[serde(default)]
     concurrency_limit_params: Load,
     rate: Option<toml::Value>,
-    failures: Option<usize>,
+    /// So many attempts fail after so many successes; the client makes them again at once.
+    #[serde(default)]
+    failures: usize,
+    #[serde(default)]
+    failures_after: usize,
 }
 
 /// How calls at once slow each other down.
@@ -105,9 +109,9 @@ impl Seen {
 // === impl Params ===
 
 impl Params {
-    /// Whether answers are refused, or fail: then it hangs on how the client tries again.
+    /// Whether answers are refused: then it hangs on how the client tries again.
     fn refuses(&self) -> bool {
-        self.concurrency_limit_params.action.is_some() || self.rate.is_some() || self.failures.is_some()
+        self.concurrency_limit_params.action.is_some() || self.rate.is_some()
     }
 
     /// How long a call takes that starts as the last of so many, to the millisecond.
@@ -133,6 +137,7 @@ impl Params {
         let mut fixed = self.concurrency.map(Fixed);
         let (mut seed, mut arrived, mut started, mut in_flight, mut now) = (1, 0, 0, 0, 0);
         let arrival = |number: usize| (self.interval * number as f64 * SECOND) as Tick;
+        let (mut succeeded, mut failed) = (0, 0);
         // Since the limit moved.
         let mut rtts = Vec::new();
         // Of the last second.
@@ -170,6 +175,17 @@ impl Params {
                     seen.note("limiter", "in_flight", in_flight as f64, now);
                     in_flight -= 1;
                     let rtt = Duration::from_nanos(end - began);
+                    if succeeded == self.failures_after && failed < self.failures {
+                        failed += 1;
+                        started -= 1;
+                        let sample = Sample { rtt, in_flight: among, end: CallEnd::Overload };
+                        match &mut fixed {
+                            Some(fixed) => fixed.update(&sample, now),
+                            None => band.update(&sample, now),
+                        }
+                        continue;
+                    }
+                    succeeded += 1;
                     seen.note("limiter", "observed_rtt", rtt.as_secs_f64(), now);
                     let limit = fixed.as_ref().map_or(band.seats(), Limit::seats);
                     rtts.push(rtt.as_secs_f64());
@@ -215,7 +231,7 @@ fn rtt_band() {
             }
         }
     }
-    assert_eq!(ran, 9);
+    assert_eq!(ran, 10);
     // The simulation with which the table was checked reaches 14 calls there too: it hangs on the order of what happens
     // at once.
     let known = [

@@ -36,6 +36,36 @@
 //! assert_eq!(starts(&mut |now| smooth.take(1, now).is_ok()), 10); // one each tenth of a second
 //! assert_eq!(starts(&mut |now| bunched.take(1, now).is_ok()), 10); // all in the first moment
 //! ```
+//!
+//! Against a server that counts 10 in each second of the clock, neither is ever refused, wherever its windows begin. The bucket gets
+//! one less in each, for its burst of 2:
+//!
+//! ```
+//! use forebay_flow::rate::RatePolicy;
+//! use forebay_flow::{Rate, TokenBucket, Window};
+//!
+//! const SECOND: u64 = 1_000_000_000;
+//! fn served_and_refused(policy: &mut dyn RatePolicy, begin: u64) -> (u32, u32) {
+//!     let (mut window, mut used, mut served, mut refused) = (0, 0, 0, 0);
+//!     for now in (0..10 * SECOND).step_by(1_000_000).filter(|&now| policy.take(1, now).is_ok()) {
+//!         if window != (now + begin) / SECOND {
+//!             (window, used) = ((now + begin) / SECOND, 0);
+//!         }
+//!         used += 1;
+//!         if used <= 10 { served += 1 } else { refused += 1 }
+//!     }
+//!     (served, refused)
+//! }
+//! for begin in (0..SECOND).step_by(100_000_000) {
+//!     let mut smooth = TokenBucket::new(Rate::per_second(9)).with_burst(2);
+//!     assert_eq!(served_and_refused(&mut smooth, begin), (91, 0));
+//!     let mut bunched = Window::new(Rate::per_second(10));
+//!     assert_eq!(served_and_refused(&mut bunched, begin), (100, 0));
+//! }
+//! // With too large a burst the edge between two windows does not help: more than 10 fall into one.
+//! let mut too_much = TokenBucket::new(Rate::per_second(10)).with_burst(5);
+//! assert_eq!(served_and_refused(&mut too_much, 0), (100, 4));
+//! ```
 
 /// Starts that are booked ahead.
 mod book;
