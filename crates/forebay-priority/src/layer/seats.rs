@@ -100,7 +100,7 @@ pub trait Judge<T, E> {
 /// use forebay_priority::layer::{ByResult, Judge};
 /// use forebay_queue::CallEnd;
 ///
-/// assert_eq!(ByResult.judge(Ok::<_, &()>(&1)), CallEnd::Ignore);
+/// assert_eq!(ByResult.judge(Ok::<_, &()>(&1)), CallEnd::Success);
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ByResult;

@@ -162,7 +162,6 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         self.items.extend(items, rank);
     }
 
-    /// Takes who is next.
     /// The next item if it is a plain one, and is known to be.
     #[inline]
     pub(crate) fn pop_plain(&mut self) -> Option<T> {
@@ -171,6 +170,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         Some(item)
     }
 
+    /// Takes who is next.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Taken<T, R>> {
         let taken = self.items.pop();
