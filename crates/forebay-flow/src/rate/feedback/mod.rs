@@ -50,8 +50,8 @@ use crate::ConfigError;
 ///
 /// In the simulator, at the worst of 20 seeds and of 30 % more or less of each of the server's parameters: a bucket of 50 a second
 /// with a burst of 10 costs at most 3 refusals in 600 calls, and 1.15 of the ideal time; one that falls from 60 to 20 a
-/// second at most 10, and 1.25. A sliding window costs at most 4, and 1.25 of the time. Against a fixed window it is careful: up to
-/// twice the ideal time. Ten clients of one limit share it at a fairness (Jain's index) of 0.95 in the median, and of 0.85 at the
+/// second at most 10, and 1.25. Of 5 seeds, a sliding window costs at most 4, and 1.25 of the
+/// time. Against a fixed window it is careful: up to twice the ideal time. Ten clients of one limit share it at a fairness (Jain's index) of 0.95 in the median, and of 0.85 at the
 /// worst: a client with few calls between two refusals estimates badly.
 ///
 /// # When not to use it
@@ -78,6 +78,9 @@ use crate::ConfigError;
 /// assert!(rate.book(1, at + SECOND / 50)?.at() >= 3 * SECOND);
 /// # Ok::<(), forebay_flow::Refusal>(())
 /// ```
+///
+/// In front of a service it is the policy of a `layer::RateLimitLayer`, whose handle tells it of answers:
+/// `handle.update(|rate, now| rate.update(&outcome, now))`.
 #[derive(Debug, Clone)]
 pub struct FeedbackRate {
     config: FeedbackConfig,

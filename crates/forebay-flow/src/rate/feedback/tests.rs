@@ -48,10 +48,10 @@ fn off() -> Vec<[f64; 3]> {
 }
 
 /// The most refusals, and the longest time as a part of the ideal one, of all seeds and servers.
-fn worst(run: impl Fn([f64; 3], u64) -> (Record, f64)) -> (usize, f64) {
+fn worst(seeds: u64, run: impl Fn([f64; 3], u64) -> (Record, f64)) -> (usize, f64) {
     let mut worst = (0, 0.0_f64);
     for off in off() {
-        for seed in 0..20 {
+        for seed in 0..seeds {
             let (record, ideal) = run(off, seed);
             assert_eq!(record.clients[0].succeeded, CALLS);
             worst = (worst.0.max(record.refused()), worst.1.max(record.ended.as_secs_f64() / ideal));
@@ -73,7 +73,7 @@ fn calls(rule: Rule, takes: f64, seed: u64) -> Record {
 
 #[test]
 fn an_unknown_limit_is_found_with_few_refusals() {
-    let (refused, time) = worst(|[rate, burst, takes], seed| {
+    let (refused, time) = worst(20, |[rate, burst, takes], seed| {
         let (rate, burst) = (50.0 * rate, (10.0 * burst).floor());
         (calls(bucket(rate, burst), takes, seed), (CALLS as f64 - burst) / rate)
     });
@@ -82,7 +82,7 @@ fn an_unknown_limit_is_found_with_few_refusals() {
 
 #[test]
 fn a_limit_that_falls_is_followed_with_few_refusals() {
-    let (refused, time) = worst(|[rate, burst, takes], seed| {
+    let (refused, time) = worst(20, |[rate, burst, takes], seed| {
         let (after, burst) = (20.0 * rate, (10.0 * burst).floor());
         let record = Simulation::new(server(bucket(60.0, burst), takes, seed % 2 == 1), seed)
             .client(client(seed).demand(Demand::Calls(CALLS)))
@@ -95,7 +95,7 @@ fn a_limit_that_falls_is_followed_with_few_refusals() {
 
 #[test]
 fn a_sliding_window_is_found() {
-    let (refused, time) = worst(|[rate, _, takes], seed| {
+    let (refused, time) = worst(5, |[rate, _, takes], seed| {
         let limit = (50.0 * rate) as u32;
         (
             calls(Rule::SlidingWindow { calls: limit, per: SECOND }, takes, seed),
@@ -107,7 +107,7 @@ fn a_sliding_window_is_found() {
 
 #[test]
 fn a_fixed_window_is_found() {
-    let (refused, time) = worst(|[rate, _, takes], seed| {
+    let (refused, time) = worst(5, |[rate, _, takes], seed| {
         let limit = (50.0 * rate) as u32;
         (calls(Rule::FixedWindow { calls: limit, per: SECOND }, takes, seed), CALLS as f64 / f64::from(limit))
     });
