@@ -1,8 +1,8 @@
 use std::future::pending;
 use std::time::Duration;
 
-use forebay_pool::{OnFailure, Pool, PoolStats, Retry};
-use forebay_queue::Delivery;
+use forebay_pool::{DeadLetter, OnFailure, Pool, PoolStats, Retry};
+use forebay_queue::{Delivery, Sender, bounded};
 use forebay_testkit::{RecordingSource, Script};
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep};
@@ -55,6 +55,8 @@ struct Run {
     prefetch: usize,
     /// At once for each key, and how many may be set aside. The key is the item's number modulo 3.
     keys: Option<(usize, usize)>,
+    /// Where dead letters go, if the item is there to be sent: how much room there is, and who reads them.
+    letters: Option<(usize, Reader)>,
     /// For each item what its attempts do; the last goes on.
     items: Vec<Vec<Act>>,
     /// When the shutdown begins, and how long it may take, in milliseconds.
@@ -62,6 +64,15 @@ struct Run {
     deadline: u64,
     /// What is done to the pool meanwhile, and when.
     steer: Vec<(u64, Steer)>,
+}
+
+/// Of dead letters.
+#[derive(Debug, Clone, Copy)]
+enum Reader {
+    /// In milliseconds for each.
+    Takes(u64),
+    Never,
+    Gone,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +131,10 @@ prop_compose! {
         timeout in prop::option::of(1..250_u64),
         prefetch in prop_oneof![3 => Just(0), 1 => 1..4_usize],
         keys in prop::option::of((1..3_usize, 1..6_usize)),
+        letters in prop::option::of((
+            0..3_usize,
+            prop_oneof![(0..90_u64).prop_map(Reader::Takes), Just(Reader::Never), Just(Reader::Gone)],
+        )),
         items in prop::collection::vec(prop::collection::vec(act(), 1..4), 0..40),
         shutdown_at in 0..500_u64,
         deadline in prop_oneof![Just(0), 0..1_000_u64],
@@ -135,6 +150,7 @@ prop_compose! {
             timeout,
             prefetch,
             keys,
+            letters,
             items,
             shutdown_at,
             deadline,
@@ -221,6 +237,28 @@ fn check(pool: &Pool<Item>) -> PoolStats {
     stats
 }
 
+/// A queue of dead letters and somebody who reads it.
+fn letters(room: usize, reader: Reader) -> Sender<DeadLetter<Item>> {
+    let (tx, mut rx) = bounded(room);
+    match reader {
+        Reader::Gone => {}
+        Reader::Never => {
+            tokio::spawn(async move {
+                let _rx = rx;
+                pending::<()>().await
+            });
+        }
+        Reader::Takes(millis) => {
+            tokio::spawn(async move {
+                while rx.recv().await.is_some() {
+                    sleep(Duration::from_millis(millis)).await;
+                }
+            });
+        }
+    }
+    tx
+}
+
 async fn conserves(run: Run) {
     let items = run.items.iter().cloned().enumerate();
     let builder = RecordingSource::builder().items(items);
@@ -251,6 +289,10 @@ async fn conserves(run: Run) {
     };
     let builder = if run.keeps_copies { builder.keep_copies() } else { builder };
     let builder = if run.keys.is_some() { builder.key(|item| item.0 % 3) } else { builder };
+    let builder = match run.letters.filter(|_| keeps) {
+        Some((room, reader)) => builder.dead_letters_to(letters(room, reader)),
+        None => builder,
+    };
     let pool = builder.start().unwrap();
 
     for (at, steer) in run.steer.clone() {
