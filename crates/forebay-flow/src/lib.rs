@@ -21,6 +21,7 @@
 //! | … and know more about it | see [`concurrency`] |
 //! | to be told when what is filled becomes too full, and when it is not any more | [`Backpressure`] |
 //! | to give up what has waited too long, but only in an overload | [`CoDel`] |
+//! | to serve who came last while too many wait, and shed who came first | [`Turns`] |
 //! | a rate that falls while what is filled is nearly full | [`LevelRate`], and [`LevelBucket`] to keep to it |
 //! | to enforce one of them in front of a service | `layer` (feature `tower`) |
 //!
@@ -60,6 +61,7 @@ mod config;
 pub mod layer;
 mod level_bucket;
 mod level_rate;
+mod turns;
 
 pub use backpressure::Backpressure;
 pub use codel::CoDel;
@@ -71,6 +73,7 @@ pub use forebay_queue::{CallEnd, Level, Limit, Pressure, Sample, Tick, Watermark
 pub use level_bucket::LevelBucket;
 pub use level_rate::{LevelRate, LevelRateConfig, NoLevel};
 pub use rate::{Rate, Refusal, Reserved, TokenBucket, Window};
+pub use turns::{Turn, TurnOrder, Turns};
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]
