@@ -14,8 +14,10 @@ pub(crate) fn settle() {
     if env::var_os(THRESHOLD).is_some() {
         return;
     }
+    // By its own name, by which `killall` and others know it.
+    let Ok(program) = env::current_exe() else { return };
     let mut arguments = env::args_os();
-    let mut again = Command::new("/proc/self/exe");
+    let mut again = Command::new(program);
     again.arg0(arguments.next().unwrap_or_else(|| "image-pipeline".into())).args(arguments);
     // Returns only if it could not, and then the program goes on as it is.
     let _ = again.env(THRESHOLD, "131072").exec();

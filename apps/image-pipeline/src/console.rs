@@ -49,6 +49,11 @@ impl Console {
         self.has_failures.load(Relaxed)
     }
 
+    /// Says that the first signal was heard.
+    pub(crate) fn stopping(&self) {
+        self.line("note: stopping; what is in work is finished, another signal ends it at once\n");
+    }
+
     /// Prints the report on standard output. Says whether it could.
     pub(crate) fn report(&self, config: &Config, report: &Report) -> bool {
         self.bar.finish_and_clear();

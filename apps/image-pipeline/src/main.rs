@@ -48,11 +48,15 @@ fn run(keys: Keys) -> anyhow::Result<u8> {
     let code = runtime.block_on(async {
         let first = signals::first()?;
         let (came, mut signal) = oneshot::channel();
-        let stop = async move {
-            // The receiver waits below.
-            let _ = came.send(first.await);
-        };
         let console = Arc::new(Console::new());
+        let stop = {
+            let console = Arc::clone(&console);
+            async move {
+                // The receiver waits below.
+                let _ = came.send(first.await);
+                console.stopping();
+            }
+        };
         let report = run::run(&config, stop, Arc::clone(&console) as _).await?;
         let is_reported = console.report(&config, &report);
         let code = match signal.try_recv() {

@@ -248,7 +248,7 @@ async fn collect(
             End::Failed(failure) => {
                 let reason = failure.to_string();
                 if let Failure::Store(error) = &failure {
-                    failures_in_a_row += u32::from(matches!(error, StoreError::Upload { .. }));
+                    failures_in_a_row += u32::from(error.may_be_of_all());
                     if error.is_final() || failures_in_a_row >= MOST_FAILURES_IN_A_ROW {
                         report.stopped_by(&reason);
                         stopper.stop();

@@ -179,6 +179,10 @@ fn output(settings: &Settings) -> Result<Output, ConfigError> {
         return Err(ConfigError::EmptyPath { key: "output" });
     }
     let Some(place) = path.to_str().and_then(|text| text.strip_prefix("s3://")) else {
+        // A folder of that name is meant by nobody, and would be made.
+        if let Some(given) = path.to_str().filter(|text| is_address(text)) {
+            return Err(ConfigError::Place { given: given.to_owned() });
+        }
         for (key, given) in [("endpoint", &settings.endpoint), ("region", &settings.region)] {
             if given.is_some() {
                 return Err(ConfigError::Meaningless { key, what: "a folder" });
@@ -202,6 +206,14 @@ fn output(settings: &Settings) -> Result<Output, ConfigError> {
         prefix: prefix.to_owned(),
         settings: settings.collect(),
     }))
+}
+
+/// Whether it looks like `gs://bucket` or `S3:/bucket`.
+fn is_address(text: &str) -> bool {
+    let is_scheme =
+        |scheme: &str| !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let scheme = text.split_once(':').filter(|(scheme, _)| is_scheme(scheme));
+    scheme.is_some_and(|(scheme, rest)| rest.starts_with("//") || scheme.eq_ignore_ascii_case("s3"))
 }
 
 fn at_once(key: &'static str, given: Option<usize>, default: usize) -> Result<usize, ConfigError> {
@@ -249,8 +261,12 @@ mod tests {
         let both = |bucket: &str, prefix: &str| (bucket.to_owned(), prefix.to_owned());
         assert_eq!(place("s3://b").unwrap(), both("b", ""));
         assert_eq!(place("s3://b/c/d/").unwrap(), both("b", "c/d"));
-        for bad in ["s3://", "s3:///c", "s3://b/../c", "s3://b//c"] {
+        for bad in ["s3://", "s3:///c", "s3://b/../c", "s3://b//c", "s3:/b", "S3://b", "gs://b", "https://b"]
+        {
             assert!(matches!(place(bad), Err(ConfigError::Place { .. })), "{bad}");
+        }
+        for folder in ["./s3:", "a/s3:/b", "2024: spring"] {
+            assert!(!is_address(folder), "{folder}");
         }
     }
 

@@ -63,7 +63,7 @@ pub struct Settings {
     pub format: Option<Target>,
 
     /// Of JPEG and WebP, 1 (smallest file) to 100 (best picture) [default: 80]
-    #[arg(long, value_name = "Q")]
+    #[arg(long, value_name = "Q", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: Option<u8>,
 
     /// sharpen, blur:S (S pixels wide) or grayscale; may be given several times, applied in that order

@@ -96,8 +96,17 @@ struct Finder<'a> {
     base: Option<&'a Path>,
     except: Option<FileKey>,
     found: Found,
-    /// One file that is named twice is one input.
-    seen: HashSet<PathBuf>,
+    /// One file that is named twice is one input: by the same path,
+    paths: HashSet<PathBuf>,
+    /// or by another one, and for the same result.
+    results: HashSet<(FileKey, Name)>,
+}
+
+/// What the names of results are made of: they begin with `under`, and then comes what a path has behind `from`.
+#[derive(Clone, Copy)]
+struct Root<'a> {
+    from: &'a Path,
+    under: &'a Path,
 }
 
 // === impl Finder ===
@@ -119,7 +128,7 @@ impl Finder<'_> {
         for path in matches {
             is_empty = false;
             match path {
-                Ok(path) => self.add_named(&path, Some(&fixed))?,
+                Ok(path) => self.add_named(&path, Some(Root { from: &fixed, under: Path::new("") }))?,
                 Err(error) => {
                     let path = error.path().to_owned();
                     self.found.failed.push((path, InputError::Unreadable(error.into())));
@@ -132,8 +141,8 @@ impl Finder<'_> {
         Ok(())
     }
 
-    /// Adds a file, or what is in a folder, whose names begin behind `root`, if it is given.
-    fn add_named(&mut self, path: &Path, root: Option<&Path>) -> Result<(), FindError> {
+    /// Adds a file, or what is in a folder, named by `root`, if it is given.
+    fn add_named(&mut self, path: &Path, root: Option<Root<'_>>) -> Result<(), FindError> {
         let metadata = match path.metadata() {
             Ok(metadata) => metadata,
             Err(error) => {
@@ -143,15 +152,17 @@ impl Finder<'_> {
                 return Ok(());
             }
         };
+        let below_base;
         let root = match self.base {
-            Some(base) if path.strip_prefix(base).is_err() || has_parent(path) => {
-                return Err(FindError::NotBelow { path: path.to_owned(), base: base.to_owned() });
+            Some(base) => {
+                below_base = below(path, base)
+                    .ok_or_else(|| FindError::NotBelow { path: path.to_owned(), base: base.to_owned() })?;
+                Some(Root { from: path, under: &below_base })
             }
-            Some(base) => Some(base),
             None => root,
         };
         if metadata.is_dir() {
-            let root = root.unwrap_or(path);
+            let root = root.unwrap_or(Root { from: path, under: Path::new("") });
             Walk { finder: self, root, above: Vec::new() }.folder(path, &metadata);
         } else {
             self.add_file(path, root, &metadata);
@@ -160,13 +171,13 @@ impl Finder<'_> {
     }
 
     /// Adds a file. Without a `root` it has its own name only.
-    fn add_file(&mut self, path: &Path, root: Option<&Path>, metadata: &Metadata) {
+    fn add_file(&mut self, path: &Path, root: Option<Root<'_>>, metadata: &Metadata) {
         if let Some(kind) = not_a_file(metadata) {
             self.found.failed.push((path.to_owned(), InputError::NotAFile(kind)));
             return;
         }
-        let below = root.and_then(|root| path.strip_prefix(root).ok());
-        let below = below.or_else(|| path.file_name().map(Path::new)).unwrap_or(path);
+        let below = root.and_then(|root| Some(root.under.join(path.strip_prefix(root.from).ok()?)));
+        let below = below.or_else(|| path.file_name().map(PathBuf::from)).unwrap_or_else(|| path.to_owned());
         let name = match Name::new(below.components().collect::<PathBuf>()) {
             Ok(name) => name,
             Err(error) => {
@@ -174,9 +185,9 @@ impl Finder<'_> {
                 return;
             }
         };
-        if self.seen.insert(path.to_owned()) {
+        let key = FileKey::of(metadata);
+        if self.paths.insert(path.to_owned()) && self.results.insert((key, name.clone())) {
             let (bytes, modified) = (metadata.len(), metadata.modified().ok());
-            let key = FileKey::of(metadata);
             self.found.files.push(File { path: path.to_owned(), name, bytes, modified, key });
         }
     }
@@ -227,8 +238,12 @@ fn fixed_part(pattern: &str) -> PathBuf {
     fixed
 }
 
-fn has_parent(path: &Path) -> bool {
-    path.components().any(|component| component == Component::ParentDir)
+/// What `path` has behind `base`, however the two are spelled; `None` if it does not lie below it, or leads back out.
+fn below(path: &Path, base: &Path) -> Option<PathBuf> {
+    let (path, base) = (std::path::absolute(path).ok()?, std::path::absolute(base).ok()?);
+    let below = path.strip_prefix(base).ok()?;
+    let leads_back = below.components().any(|component| component == Component::ParentDir);
+    (!leads_back).then(|| below.to_owned())
 }
 
 #[cfg(test)]

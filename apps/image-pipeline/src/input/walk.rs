@@ -3,14 +3,14 @@
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
-use super::{FileKey, Finder, InputError};
+use super::{FileKey, Finder, InputError, Root};
 use crate::name::is_picture;
 
 /// Goes through a folder, in the order of names.
 pub(super) struct Walk<'a, 'b> {
     pub(super) finder: &'a mut Finder<'b>,
-    /// What names begin behind.
-    pub(super) root: &'a Path,
+    /// What the names of results are made of.
+    pub(super) root: Root<'a>,
     /// The folders that this one lies in, from the first on, so that a link back into one of them is known.
     pub(super) above: Vec<(FileKey, PathBuf)>,
 }

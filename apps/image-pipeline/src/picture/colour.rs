@@ -4,6 +4,10 @@ use moxcms::{ColorProfile, DataColorSpace, Layout as Channels, RenderingIntent, 
 
 use super::pixels::{Layout, Pixels};
 
+/// How colours are converted, the best way first.
+const INTENTS: [RenderingIntent; 3] =
+    [RenderingIntent::RelativeColorimetric, RenderingIntent::Perceptual, RenderingIntent::Saturation];
+
 /// Converts by the embedded profile, and takes it away. Where there is none, or one that is damaged or
 /// meant for other channels, colours count as sRGB and inks as ideal ones.
 pub(super) fn to_srgb(mut pixels: Pixels) -> Pixels {
@@ -30,11 +34,12 @@ fn by_profile(pixels: &Pixels, profile: &[u8]) -> Option<(Layout, Vec<u8>)> {
     if profile.color_space != needed {
         return None;
     }
-    let options = TransformOptions {
-        rendering_intent: RenderingIntent::RelativeColorimetric,
-        ..TransformOptions::default()
-    };
-    let transform = profile.create_transform_8bit(from, &ColorProfile::new_srgb(), to, options).ok()?;
+    let srgb = ColorProfile::new_srgb();
+    // A profile of tables may have one for a single intent only, which then stands for all.
+    let transform = INTENTS.into_iter().find_map(|rendering_intent| {
+        let options = TransformOptions { rendering_intent, ..TransformOptions::default() };
+        profile.create_transform_8bit(from, &srgb, to, options).ok()
+    })?;
     let count = pixels.width as usize * pixels.height as usize;
     let mut data = vec![0; count * layout.channels()];
     transform.transform(&pixels.data, &mut data).ok()?;

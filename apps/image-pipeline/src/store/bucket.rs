@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay::pool::Backoff;
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::{Path as Key, PathPart};
 use object_store::{
     Attribute, ClientOptions, Error, ObjectStore, ObjectStoreExt, PutOptions, PutPayload, RetryConfig,
@@ -25,6 +25,8 @@ pub struct Bucket {
     store: AmazonS3,
     prefix: Key,
     label: String,
+    /// Nobody gave a key, so the machine is asked for its role.
+    asks_machine: bool,
     budget: TpsBudget,
 }
 
@@ -64,6 +66,9 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from
 /// How often one upload is tried at the most.
 const MOST_ATTEMPTS: u32 = 8;
 
+/// How often the machine is asked for its role at the most: most machines have none, and nobody answers.
+const MOST_QUESTIONS: u32 = 3;
+
 /// Retries over all uploads: ten a second in any case, and one for every two successes of the last ten seconds.
 fn budget() -> TpsBudget {
     TpsBudget::new(Duration::from_secs(10), 10, 0.5)
@@ -85,11 +90,12 @@ impl Bucket {
         let prefix = Key::parse(&options.prefix)
             .map_err(|_| StoreError::Key { path: (&options.prefix).into(), reason: "it is no prefix" })?;
         let mut builder = AmazonS3Builder::new();
-        let mut is_plain = false;
+        let (mut is_plain, mut asks_machine) = (false, true);
         for (key, value) in &options.settings {
             let Ok(key) = key.parse() else { continue };
             builder = builder.with_config(key, value);
             is_plain |= value.starts_with("http://");
+            asks_machine &= !matches!(key, AmazonS3ConfigKey::AccessKeyId | AmazonS3ConfigKey::SkipSignature);
         }
         let client = ClientOptions::new().with_allow_http(is_plain).with_timeout(Duration::from_secs(120));
         let store = builder
@@ -99,7 +105,7 @@ impl Bucket {
             .build()
             .map_err(|source| StoreError::Bucket { bucket: options.bucket.clone(), source })?;
         let label = format!("s3://{}/{}", options.bucket, options.prefix);
-        Ok(Self { store, prefix, label, budget: budget() })
+        Ok(Self { store, prefix, label, asks_machine, budget: budget() })
     }
 
     /// `s3://bucket/prefix`.
@@ -140,8 +146,13 @@ impl Bucket {
                 }
                 Err(error) => error,
             };
-            let may_pass = matches!(source, Error::Generic { .. }) && attempts < MOST_ATTEMPTS;
+            let is_about_role = self.asks_machine && is_about_role(&source);
+            let most = if is_about_role { MOST_QUESTIONS } else { MOST_ATTEMPTS };
+            let may_pass = matches!(source, Error::Generic { .. }) && attempts < most;
             let is_out_of_budget = may_pass && !self.budget.withdraw();
+            if !may_pass && is_about_role {
+                return Err(StoreError::NoCredentials { bucket: self.label.clone(), source });
+            }
             if !may_pass || is_out_of_budget {
                 return Err(StoreError::Upload { key: key.to_string(), attempts, is_out_of_budget, source });
             }
@@ -160,6 +171,12 @@ impl Bucket {
         }
         Ok(key)
     }
+}
+
+/// Whether it was not the storage that failed, but what was asked before it for the role of the machine.
+fn is_about_role(error: &Error) -> bool {
+    let said = error.to_string();
+    said.contains("/latest/api/token") || said.contains("/latest/meta-data")
 }
 
 impl std::fmt::Debug for Bucket {

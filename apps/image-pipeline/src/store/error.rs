@@ -71,6 +71,17 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// There is no key, and the machine has no role.
+    #[error(
+        "there are no credentials for {bucket}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
+         the machine was asked for a role, and has none: {source}"
+    )]
+    NoCredentials {
+        /// With its prefix.
+        bucket: String,
+        /// What the machine's metadata service said.
+        source: object_store::Error,
+    },
     /// Object storage refused it, or could not be reached, in all attempts.
     #[error("{key} cannot be uploaded, {}: {source}", tried(*attempts, *is_out_of_budget))]
     Upload {
@@ -92,11 +103,23 @@ impl StoreError {
     pub(crate) fn is_final(&self) -> bool {
         use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
         match self {
-            Self::Folder { .. } | Self::Full { .. } | Self::Bucket { .. } => true,
+            Self::Folder { .. } | Self::Full { .. } | Self::Bucket { .. } | Self::NoCredentials { .. } => {
+                true
+            }
+            Self::Write { source, .. } => source.kind() == io::ErrorKind::ReadOnlyFilesystem,
             // What is not found by a put is the bucket.
             Self::Upload { source, .. } => {
                 matches!(source, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. })
             }
+            _ => false,
+        }
+    }
+
+    /// Whether many of them in a row mean that the storage is out of order.
+    pub(crate) fn may_be_of_all(&self) -> bool {
+        match self {
+            Self::Upload { .. } => true,
+            Self::Write { source, .. } => source.kind() != io::ErrorKind::InvalidFilename,
             _ => false,
         }
     }

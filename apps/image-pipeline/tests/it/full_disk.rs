@@ -27,7 +27,9 @@ fn a_full_disk_stops_the_run_and_with_room_it_goes_on() {
     script.arg(program.get_program()).args(program.get_args()).current_dir(place.path(""));
     let script = script.output().expect("util-linux is on every Linux");
     if script.stdout.is_empty() {
-        println!("nothing can be mounted here: the fault point takes the place of a small disk");
+        println!(
+            "NOTICE: nothing can be mounted here; only a limit on files has taken the place of a small disk"
+        );
         return;
     }
     assert_eq!(String::from_utf8_lossy(&script.stdout), "full: 1\n0\nroom: 0\n", "{script:?}");
@@ -36,6 +38,24 @@ fn a_full_disk_stops_the_run_and_with_room_it_goes_on() {
     let report: serde_json::Value = serde_json::from_slice(&place.read("full.stdout")).unwrap();
     assert_eq!(report["ended"], "failed");
     assert!(report["not_started"].as_u64() > Some(0), "it does not go on in vain: {report}");
+    assert_eq!(place.files("out").len(), 30);
+}
+
+#[test]
+fn what_exceeds_a_limit_on_files_stops_the_run_too() {
+    let place = Place::with_photos(30);
+    let program = place.command("run in --output out --width 500 --workers 2 --report json");
+    let mut script = Command::new("sh");
+    // In blocks of 512 bytes: no result fits. Without the trap the system would end the process.
+    script.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh"]);
+    script.arg(program.get_program()).args(program.get_args()).current_dir(place.path(""));
+    let ended: crate::place::Ended = script.output().unwrap().into();
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert!(ended.stderr.contains("there is no more room for"), "{ended:#?}");
+    let [written, _, _, not_started] = ended.counts();
+    assert!(written == 0 && not_started > 0, "it does not go on in vain: {ended:#?}");
+    assert_eq!(place.files("out"), [""; 0], "nothing is half-written");
+    place.done("run in --output out --width 500");
     assert_eq!(place.files("out").len(), 30);
 }
 

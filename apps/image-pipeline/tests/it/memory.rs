@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use crate::place::{Place, photos};
+use crate::place::{Place, photos, until};
 
 /// Runs the program over all photographs of the repository, and says what its peak was, in bytes.
 #[track_caller]
@@ -45,6 +45,27 @@ fn the_memory_that_was_given_is_a_bound_on_the_process() {
         let peak = peak(&place, &format!("run in --output out --overwrite --memory {memory} {more}"));
         assert!(peak > 10_000_000 && peak < memory, "{peak} bytes of {memory}: {more}");
     }
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn the_program_keeps_its_name_when_it_starts_itself_again() {
+    let place = Place::new();
+    let mut command = place.command("run - --output out");
+    // The list has no end yet, so it waits.
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .env_remove("MALLOC_MMAP_THRESHOLD_")
+        .spawn()
+        .unwrap();
+    let of = |what: &str| fs::read(format!("/proc/{}/{what}", child.id())).unwrap();
+    until("it has started itself again", || {
+        of("environ").windows(22).any(|bytes| bytes == b"MALLOC_MMAP_THRESHOLD_")
+    });
+    assert_eq!(String::from_utf8_lossy(&of("comm")), "image-pipeline\n");
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

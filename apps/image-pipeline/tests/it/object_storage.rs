@@ -121,6 +121,24 @@ fn a_wrong_key_ends_the_run_with_the_reason() {
 }
 
 #[test]
+fn without_credentials_the_run_ends_and_says_which_to_set() {
+    let place = Place::with_photos(30);
+    let server = Server::start(&place, |_| false);
+    let arguments = "run in --output s3://pictures/a --width 50 --workers 1 --report json";
+    let mut command = server.command(&place, arguments);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    // Where a machine in a cloud is asked for its role; this one knows of none.
+    command.env("AWS_METADATA_ENDPOINT", format!("http://{}", server.address));
+    let ended: Ended = command.output().unwrap().into();
+    let [written, _, failed, not_started] = ended.counts();
+    assert_eq!((ended.code(), written), (Some(1), 0), "{ended:#?}");
+    assert!(failed > 0 && not_started > 0, "it does not go on in vain: {ended:#?}");
+    let said =
+        "there are no credentials for s3://pictures/a: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+    assert!(ended.stderr.contains(said), "{ended:#?}");
+}
+
+#[test]
 fn a_name_that_is_no_key_is_refused_by_name() {
     let place = Place::new();
     place.copy("hopper.jpg", "in/good.jpg");

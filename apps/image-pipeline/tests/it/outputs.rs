@@ -100,6 +100,42 @@ fn two_inputs_for_one_output_are_an_error_before_work_starts() {
 }
 
 #[test]
+fn one_file_that_is_named_twice_is_one_input() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/a.jpg");
+    let absolute = place.path("in/a.jpg").display().to_string();
+    let ended = place.done(&format!("run in/a.jpg ./in/a.jpg in {absolute} -o out --width 10 --report json"));
+    assert_eq!(ended.counts(), [1, 0, 0, 0]);
+}
+
+#[test]
+fn a_base_holds_what_lies_below_it_however_the_two_are_spelled() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/sub/a.jpg");
+    let here = place.path("").display().to_string();
+    for (input, base, output) in [
+        ("in", ".", "in/sub/a.jpg"),
+        ("./in/sub", "in", "sub/a.jpg"),
+        ("in/sub/a.jpg", "./in/", "sub/a.jpg"),
+        ("in/sub/*.jpg", &here, "in/sub/a.jpg"),
+        ("in/../in/sub", "in/../in", "sub/a.jpg"),
+        ("in/sub/a.jpg", "in/sub/../..", ""),
+        ("in/sub/../sub/a.jpg", "in/sub", ""),
+        ("in", "in/sub", ""),
+    ] {
+        let folder = format!("out/{}", input.len() * 100 + base.len());
+        let ended = place.run(&format!("run {input} --base {base} --output {folder} --width 10"));
+        let files = place.files(&folder);
+        if output.is_empty() {
+            assert_eq!((ended.code(), files.len()), (Some(2), 0), "{input} below {base}: {ended:#?}");
+            assert!(ended.stderr.contains("does not lie below the base"), "{ended:#?}");
+        } else {
+            assert_eq!((ended.code(), files), (Some(0), vec![output.to_owned()]), "{input} below {base}");
+        }
+    }
+}
+
+#[test]
 fn an_input_is_never_replaced() {
     let place = Place::new();
     place.copy("hopper.jpg", "in/a.jpg");

@@ -38,6 +38,7 @@ fn a_signal_drains_and_what_was_not_begun_is_listed() {
         assert_eq!(written + not_started, PHOTOS as u64);
         let report = ended.report();
         assert_eq!(report["ended"], "stopped");
+        assert!(ended.stderr.contains("note: stopping; what is in work is finished"), "{ended:#?}");
         assert_eq!(report["not_started_inputs"].as_array().unwrap().len() as u64, not_started);
         assert_eq!(place.files("out").len() as u64, written, "nothing lies beside the results");
         assert_whole(&place);

@@ -26,6 +26,13 @@ fn a_profile_changes_the_colours() {
 }
 
 #[test]
+fn a_profile_of_tables_for_one_intent_is_used_for_all() {
+    let stored = Look::at_jpeg(&photo("icc_profile_big.jpg"));
+    let alike = as_png("icc_profile_big.jpg").psnr(&stored);
+    assert!((20.0..32.0).contains(&alike), "{alike:.1} dB");
+}
+
+#[test]
 fn a_damaged_profile_is_worth_less_than_the_picture() {
     let mut file = photo("rocket.jpg");
     let at = file.windows(12).position(|bytes| bytes == b"ICC_PROFILE\0").expect("a profile");

@@ -109,6 +109,10 @@ pub(super) fn encode(pixels: &Pixels, profile: Option<&[u8]>) -> Result<Vec<u8>,
 fn refused(error: DecodingError) -> Refused {
     match error {
         DecodingError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => Refused::Truncated,
+        // Said there with the names that chunks have in programs.
+        DecodingError::Format(error) if error.to_string().starts_with("CRC error") => {
+            Refused::damaged("a chunk with a wrong checksum")
+        }
         other => Refused::damaged(other),
     }
 }
