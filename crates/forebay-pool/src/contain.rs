@@ -1,7 +1,7 @@
 //! Keeps a panic of somebody else's code inside its item.
 
 use std::any::Any;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What somebody else's code has for its state. Its destructor runs contained, wherever it comes to that.
@@ -23,10 +23,16 @@ impl<V> Deref for Contained<V> {
     }
 }
 
+impl<V> DerefMut for Contained<V> {
+    fn deref_mut(&mut self) -> &mut V {
+        self.0.as_mut().expect("it is there until this is dropped")
+    }
+}
+
 impl<V> Drop for Contained<V> {
     fn drop(&mut self) {
         if let Err(panic) = contain(|| drop(self.0.take())) {
-            tracing::error!(%panic, "state of a handler, a key or a hook panicked when it was dropped");
+            tracing::error!(%panic, "state of a handler, a key, a hook or a policy panicked when it was dropped");
         }
     }
 }

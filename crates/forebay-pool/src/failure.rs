@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tower::retry::budget::Budget;
 
 use crate::Backoff;
+use crate::contain::Contained;
 
 /// What a pool does with an item whose handler returned an error, panicked or ran out of time.
 ///
@@ -67,7 +68,7 @@ pub enum OnFailure {
 #[derive(Clone)]
 pub struct Retry {
     pub(crate) backoff: Backoff,
-    pub(crate) budget: Option<Arc<dyn Budget + Send + Sync>>,
+    pub(crate) budget: Option<Arc<Contained<Box<dyn Budget + Send + Sync>>>>,
 }
 
 // === impl Retry ===
@@ -84,7 +85,7 @@ impl Retry {
     /// This keeps an outage of what the handler calls from becoming a storm of retries.
     #[must_use]
     pub fn with_budget(mut self, budget: impl Budget + Send + Sync + 'static) -> Self {
-        self.budget = Some(Arc::new(budget));
+        self.budget = Some(Arc::new(Contained::new(Box::new(budget))));
         self
     }
 }

@@ -79,6 +79,10 @@ impl<T: Send + 'static, P> Pool<T, P> {
         Self { shared, supervisor: Supervised(supervisor), orders, producer, keeper }
     }
 
+    pub(crate) fn shared(&self) -> &Shared<T> {
+        &self.shared
+    }
+
     /// Tells the source to accept nothing new. What it holds is still worked on; the pool ends after that. A queue that
     /// several pools share is closed for all of them.
     ///

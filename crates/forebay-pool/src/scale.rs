@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::contain::Contained;
+
 /// How a pool is doing, as its [`ScalePolicy`] is told each second.
 ///
 /// ```
@@ -71,7 +73,7 @@ pub struct Steps {
 /// What a pool was told about its number of workers.
 pub(crate) struct ScalePlan {
     pub(crate) bounds: RangeInclusive<usize>,
-    pub(crate) policy: Box<dyn ScalePolicy>,
+    pub(crate) policy: Contained<Box<dyn ScalePolicy>>,
 }
 
 /// How often a policy is asked.

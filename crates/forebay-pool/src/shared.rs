@@ -1,7 +1,7 @@
 //! What the handle, the supervisor and the workers of a pool share.
 
 use std::future::pending;
-use std::hash::{BuildHasher as _, Hash};
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::hands::{Hands, Settlements, Terms};
-use crate::intake::{Command, Intake};
+use crate::intake::{Command, Intake, KeyHash};
 use crate::leases::{LeaseTally, Leases};
 use crate::letters::Letters;
 use crate::report::EndedBy;
@@ -146,10 +146,15 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     pub(crate) fn cancel<K: Hash + ?Sized>(&self, key: &K) -> usize {
+        self.cancel_by(&|seed| seed.hash_one(key))
+    }
+
+    /// The same for one who does not know the type of the key.
+    pub(crate) fn cancel_by(&self, hash: &dyn Fn(&RandomState) -> KeyHash) -> usize {
         if self.rules.key_of.is_none() {
             return 0;
         }
-        self.intake.cancel(self.rules.seed.hash_one(key))
+        self.intake.cancel(hash(&self.rules.seed))
     }
 
     pub(crate) fn resubmit(&self, item: T) -> Result<(), ResubmitError<T>> {

@@ -124,6 +124,12 @@ impl<H> Builder<Missing, H> {
 }
 
 impl<T: Send + 'static, H> Builder<FromSource<T>, H> {
+    /// Names what leads into the source, where somebody else keeps that open.
+    pub(crate) fn with_way_back(mut self, way: Option<Resubmit<T>>) -> Self {
+        self.input.resubmit = way;
+        self
+    }
+
     /// Names what leads into the source, for handlers that [resubmit](crate::WorkContext::resubmit).
     ///
     /// The pool keeps a sender of its own, so that its handlers may add to the work when nobody else does. So the source

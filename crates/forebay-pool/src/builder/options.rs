@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Builder;
+use crate::contain::Contained;
 use crate::scale::ScalePlan;
 use crate::{Backoff, OnFailure, Rate, ScalePolicy};
 
@@ -115,7 +116,7 @@ impl<I, H> Builder<I, H> {
     /// let builder = Pool::builder().scale(2..=64, Steps::default()).queue(1000).handler(|_: u32| async {});
     /// ```
     pub fn scale(mut self, bounds: RangeInclusive<usize>, policy: impl ScalePolicy) -> Self {
-        self.options.scale = Some(ScalePlan { bounds, policy: Box::new(policy) });
+        self.options.scale = Some(ScalePlan { bounds, policy: Contained::new(Box::new(policy)) });
         self
     }
 

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::outlet::{Outlet, StageTally, To};
 use super::stage::{Running, StagePool, Tap};
 use super::{Pipeline, PipelineStartError};
-use crate::contain::contain;
-use crate::{BoxError, Builder, FromSource, Handled, Pool, StartError};
+use crate::StartError;
+use crate::contain::{Contained, contain};
+use crate::resubmit::Resubmit;
 
 /// Describes a pipeline; made by [`Pipeline::builder`]. `S` says what may come next, and `P` what feeds it.
 ///
@@ -48,10 +49,10 @@ use crate::{BoxError, Builder, FromSource, Handled, Pool, StartError};
 /// ```
 #[must_use = "a builder does nothing until `start`"]
 pub struct PipelineBuilder<S, P = ()> {
-    state: S,
-    producer: P,
+    pub(super) state: S,
+    pub(super) producer: P,
     /// Of the stages whose next one is known, too.
-    starters: Vec<Starter>,
+    pub(super) starters: Vec<Starter>,
 }
 
 /// In a [`PipelineBuilder`]: nothing feeds it yet.
@@ -74,6 +75,8 @@ pub struct Start;
 /// In a [`PipelineBuilder`]: a queue, for the next stage to take from.
 pub struct Queued<T> {
     source: Receiver<T>,
+    /// For what a handler makes of its own accord, and to see who else may send.
+    way: Resubmit<T>,
     hooks: Arc<Hooks<T>>,
     tally: Arc<StageTally>,
 }
@@ -83,10 +86,10 @@ pub struct Sourced<T>(Box<dyn Source<Item = T>>);
 
 /// In a [`PipelineBuilder`]: a stage, whose results go to what comes next.
 pub struct Staged<T> {
-    name: Arc<str>,
-    tap: Option<Box<dyn Tap>>,
-    tally: Arc<StageTally>,
-    open: Box<dyn FnOnce(Outlet<T>) -> StartPool + Send>,
+    pub(super) name: Arc<str>,
+    pub(super) tap: Option<Box<dyn Tap>>,
+    pub(super) tally: Arc<StageTally>,
+    pub(super) open: Box<dyn FnOnce(Outlet<T>) -> StartPool + Send>,
 }
 
 /// In a [`PipelineBuilder`]: the results' queue.
@@ -102,10 +105,10 @@ pub struct Ended;
 /// In a [`PipelineBuilder`]: what a stage may take from. Sealed.
 pub trait Feed: sealed::Feed {}
 
-type StartPool = Box<dyn FnOnce() -> Result<Box<dyn StagePool>, StartError> + Send>;
+pub(super) type StartPool = Box<dyn FnOnce() -> Result<Box<dyn StagePool>, StartError> + Send>;
 
 /// A stage that is described to its end.
-struct Starter {
+pub(super) struct Starter {
     name: Arc<str>,
     tap: Option<Box<dyn Tap>>,
     tally: Arc<StageTally>,
@@ -114,16 +117,19 @@ struct Starter {
 
 /// Of a queue, which is made before they are known.
 struct Hooks<T> {
-    undelivered: OnceLock<Box<dyn Fn(T) + Send + Sync>>,
-    dead_letter: OnceLock<Box<dyn Fn(T, String) + Send + Sync>>,
+    undelivered: OnceLock<Hook<dyn Fn(T) + Send + Sync>>,
+    dead_letter: OnceLock<Hook<dyn Fn(T, String) + Send + Sync>>,
 }
 
-mod sealed {
+/// The destructor of its state is code of others, too.
+type Hook<F> = Contained<Box<F>>;
+
+pub(super) mod sealed {
     use std::sync::Arc;
 
     use forebay_queue::Source;
 
-    use super::{StageTally, Tap};
+    use super::{Resubmit, StageTally, Tap};
 
     pub trait Feed {
         type Item: Send + 'static;
@@ -135,6 +141,7 @@ mod sealed {
     #[expect(missing_debug_implementations, reason = "nobody outside can have one")]
     pub struct Opened<T> {
         pub(in super::super) source: Box<dyn Source<Item = T>>,
+        pub(in super::super) way: Option<Resubmit<T>>,
         pub(in super::super) tap: Option<Box<dyn Tap>>,
         pub(in super::super) tally: Arc<StageTally>,
     }
@@ -165,135 +172,15 @@ impl<T: Send + 'static, P> PipelineBuilder<Queued<T>, P> {
     /// those that went back. Without it they are dropped. Either way they are counted, and a panic of the hook is
     /// contained. The first hook counts.
     pub fn on_undelivered(self, hook: impl Fn(T) + Send + Sync + 'static) -> Self {
-        let _ = self.state.hooks.undelivered.set(Box::new(hook));
+        let _ = self.state.hooks.undelivered.set(Contained::new(Box::new(hook)));
         self
     }
 
     /// Given the items of this queue that the next stage dead-lettered, with the reason. Without it they are dropped,
     /// and counted. A panic of the hook is contained. The first hook counts.
     pub fn on_dead_letter(self, hook: impl Fn(T, String) + Send + Sync + 'static) -> Self {
-        let _ = self.state.hooks.dead_letter.set(Box::new(hook));
+        let _ = self.state.hooks.dead_letter.set(Contained::new(Box::new(hook)));
         self
-    }
-}
-
-impl<S: Feed, P> PipelineBuilder<S, P> {
-    /// A stage: workers that run `handler` on each item, and hand on what it returns.
-    ///
-    /// `options` are those of its pool, such as [`workers`](Builder::workers), [`timeout`](Builder::timeout),
-    /// [`on_failure`](Builder::on_failure) and [`key`](Builder::key); `|pool| pool` leaves them as they are.
-    pub fn stage<F, Fut, Out, E>(
-        self,
-        name: impl Into<Arc<str>>,
-        handler: F,
-        options: impl FnOnce(
-            Builder<FromSource<S::Item>, Handled<S::Item>>,
-        ) -> Builder<FromSource<S::Item>, Handled<S::Item>>
-        + Send
-        + 'static,
-    ) -> PipelineBuilder<Staged<Out>, P>
-    where
-        F: Fn(S::Item) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Out, E>> + Send + 'static,
-        Out: Send + 'static,
-        E: Into<BoxError>,
-    {
-        self.described(name.into(), |source, outlet: Outlet<Out>| {
-            let shared = Arc::new((handler, outlet));
-            let pool = Pool::builder().source(source).handler(move |item| {
-                let shared = Arc::clone(&shared);
-                async move {
-                    let (handler, outlet) = &*shared;
-                    let result = outlet.work(handler(item)).await?;
-                    outlet.emit(result).await
-                }
-            });
-            options(pool)
-        })
-    }
-
-    /// A stage whose handler makes any number of results of an item, also none: to split, and to filter.
-    ///
-    /// They are handed on in their order, as the next queue has room. If the stage is aborted in the middle, those
-    /// that were handed on stay so, and the item failed.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use forebay_pool::{BoxError, Pipeline};
-    /// use forebay_queue::WhenFull;
-    ///
-    /// let (pipeline, mut even) = Pipeline::builder()
-    ///     .queue(10)
-    ///     .stage_many("even", async |n: u32| Ok::<_, BoxError>((n % 2 == 0).then_some(n)), |pool| pool.workers(1))
-    ///     .results(10, WhenFull::Wait)
-    ///     .start()?;
-    /// for n in 1..5 {
-    ///     pipeline.produce(n).await?;
-    /// }
-    /// let report = pipeline.finish().await;
-    /// assert_eq!((report.stages[0].pool.completed, report.delivered), (4, 2));
-    /// assert_eq!((even.recv().await, even.recv().await, even.recv().await), (Some(2), Some(4), None));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn stage_many<F, Fut, Outs, E>(
-        self,
-        name: impl Into<Arc<str>>,
-        handler: F,
-        options: impl FnOnce(
-            Builder<FromSource<S::Item>, Handled<S::Item>>,
-        ) -> Builder<FromSource<S::Item>, Handled<S::Item>>
-        + Send
-        + 'static,
-    ) -> PipelineBuilder<Staged<Outs::Item>, P>
-    where
-        F: Fn(S::Item) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Outs, E>> + Send + 'static,
-        Outs: IntoIterator<Item: Send + 'static, IntoIter: Send>,
-        E: Into<BoxError>,
-    {
-        self.described(name.into(), |source, outlet: Outlet<Outs::Item>| {
-            let shared = Arc::new((handler, outlet));
-            let pool = Pool::builder().source(source).handler(move |item| {
-                let shared = Arc::clone(&shared);
-                async move {
-                    let (handler, outlet) = &*shared;
-                    let results = outlet.work(handler(item)).await?.into_iter();
-                    for result in results {
-                        outlet.emit(result).await?;
-                    }
-                    Ok::<(), BoxError>(())
-                }
-            });
-            options(pool)
-        })
-    }
-
-    fn described<Out: Send + 'static>(
-        self,
-        name: Arc<str>,
-        describe: impl FnOnce(
-            Box<dyn Source<Item = S::Item>>,
-            Outlet<Out>,
-        ) -> Builder<FromSource<S::Item>, Handled<S::Item>>
-        + Send
-        + 'static,
-    ) -> PipelineBuilder<Staged<Out>, P> {
-        let sealed::Opened { source, tap, tally } = self.state.open();
-        let of_stage = Arc::clone(&tally);
-        let open = move |outlet| -> StartPool {
-            Box::new(move || {
-                let mut builder = describe(source, outlet);
-                // The pool's would count the time that a result waits for room.
-                if let Some(timeout) = builder.take_timeout() {
-                    let _ = of_stage.timeout.set(timeout);
-                }
-                Ok(Box::new(builder.start()?) as Box<dyn StagePool>)
-            })
-        };
-        let state = Staged { name, tap, tally, open: Box::new(open) };
-        PipelineBuilder { state, producer: self.producer, starters: self.starters }
     }
 }
 
@@ -428,7 +315,8 @@ fn queue<T: Send + 'static>(capacity: usize) -> (Sender<T>, Queued<T>) {
             }
         })
         .build();
-    (tx, Queued { source, hooks, tally })
+    let way = Resubmit::to(&tx);
+    (tx, Queued { source, way, hooks, tally })
 }
 
 // === impl Queued ===
@@ -440,7 +328,8 @@ impl<T: Send + 'static> sealed::Feed for Queued<T> {
 
     fn open(self) -> sealed::Opened<T> {
         let tap: Box<dyn Tap> = Box::new(self.source.clone());
-        sealed::Opened { source: Box::new(self.source), tap: Some(tap), tally: self.tally }
+        let Self { source, way, tally, .. } = self;
+        sealed::Opened { source: Box::new(source), way: Some(way), tap: Some(tap), tally }
     }
 }
 
@@ -458,7 +347,7 @@ impl<T: Send + 'static> sealed::Feed for Sourced<T> {
     type Item = T;
 
     fn open(self) -> sealed::Opened<T> {
-        sealed::Opened { source: self.0, tap: None, tally: Arc::default() }
+        sealed::Opened { source: self.0, way: None, tap: None, tally: Arc::default() }
     }
 }
 

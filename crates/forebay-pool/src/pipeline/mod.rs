@@ -20,8 +20,10 @@ mod error;
 mod outlet;
 mod report;
 mod stage;
+mod stages;
 
 use std::fmt;
+use std::hash::{BuildHasher as _, Hash};
 use std::time::Duration;
 
 use forebay_queue::{QueueStats, SendError, Sender, Sent, TrySendError};
@@ -80,7 +82,8 @@ use self::stage::Running;
 /// # What becomes of an item
 ///
 /// An item whose handler fails or panics does not go on, and is counted by its stage; the stage's options say whether
-/// it is tried again, as in any [pool](crate#what-becomes-of-an-item). An item is *completed* in its stage when its result is
+/// it is tried again, as in any [pool](crate#what-becomes-of-an-item). A handler that
+/// [borrows](PipelineBuilder::stage_mut) its item does not lose it. An item is *completed* in its stage when its result is
 /// in the next queue: a worker whose result waits for room is busy. At the deadline of a shutdown such a result is lost
 /// with its item, which counts as failed and aborted; with [`keep_copies`](crate::Builder::keep_copies) the item comes
 /// back instead.
@@ -138,6 +141,40 @@ impl<P> Pipeline<P> {
         self.stages.iter().for_each(|running| running.pool.pause());
     }
 
+    /// The same, and all stages resume by themselves at that time. The last of several calls counts.
+    pub fn pause_until(&self, time: Instant) {
+        self.stages.iter().for_each(|running| running.pool.pause_until(time));
+    }
+
+    /// Cancels the items with that [`key`](crate::Builder::key) in all stages that know keys, as
+    /// [`Pool::cancel`](crate::Pool::cancel) does in one: returns how many those are. What waits in a queue has not come
+    /// to a stage, and is not found.
+    pub fn cancel<K: Hash + ?Sized>(&self, key: &K) -> usize {
+        self.stages.iter().map(|running| running.pool.cancel(&|seed| seed.hash_one(key))).sum()
+    }
+
+    /// Waits until no stage has anything to do and nobody may send anything into the first queue but this handle, as
+    /// [`Pool::idle`](crate::Pool::idle). What the results' queue holds is its reader's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it changes nothing.
+    pub async fn idle(&self) {
+        let Some(first) = self.stages.first() else { return };
+        loop {
+            first.pool.idle().await;
+            let arrivals = first.arrivals();
+            // What an idle stage is given comes from the one before. So if nothing came to the first since, all were
+            // idle at once.
+            for running in &self.stages[1..] {
+                running.pool.idle().await;
+            }
+            if first.arrivals() == arrivals {
+                return;
+            }
+        }
+    }
+
     /// Goes on after a [`pause`](Self::pause).
     pub fn resume(&self) {
         self.stages.iter().for_each(|running| running.pool.resume());
@@ -172,6 +209,21 @@ impl<P> Pipeline<P> {
             reports.push(running.finish().await);
         }
         PipelineReport::new(reports, results.map(|stats| stats()), started.elapsed())
+    }
+
+    /// Waits until the pipeline [is idle](Self::idle), closes it, and returns what it did: the end of work that makes work
+    /// within a [stage](PipelineBuilder::stage_in).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the pipeline, which aborts all stages.
+    pub async fn finish_when_idle(self) -> PipelineReport {
+        // From the top: a stage that is idle is given nothing by one that was so before.
+        for running in &self.stages {
+            running.pool.idle_for_good().await;
+        }
+        self.close();
+        self.finish().await
     }
 
     /// Ends the pipeline from the top: accepts nothing new, lets one stage after the other finish what it holds for at

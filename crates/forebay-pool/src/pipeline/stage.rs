@@ -1,14 +1,17 @@
 //! A stage that runs, whatever the type of its items.
 
+use std::hash::RandomState;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use forebay_queue::{QueueStats, Receiver};
+use tokio::time::Instant;
 
 use super::outlet::StageTally;
 use super::{StageReport, StageStats};
+use crate::intake::KeyHash;
 use crate::{Pool, PoolStats, Report};
 
 type Boxed<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
@@ -26,7 +29,13 @@ pub(super) trait StagePool: Send + Sync {
     fn close(&self);
     fn resize(&self, workers: usize);
     fn pause(&self);
+    fn pause_until(&self, time: Instant);
     fn resume(&self);
+    /// `hash` of the key, with the seed of this pool.
+    fn cancel(&self, hash: &dyn Fn(&RandomState) -> KeyHash) -> usize;
+    fn idle(&self) -> Boxed<'_, ()>;
+    /// The same where nobody will send anything from now on but the stage before.
+    fn idle_for_good(&self) -> Boxed<'_, ()>;
     fn closed(&self) -> Boxed<'_, ()>;
     fn stats(&self) -> PoolStats;
     fn finish(self: Box<Self>) -> Boxed<'static, Report>;
@@ -54,6 +63,11 @@ impl Running {
             pool,
             emitted: self.tally.emitted.load(Ordering::Acquire),
         }
+    }
+
+    /// How many items have come here so far.
+    pub(super) fn arrivals(&self) -> u64 {
+        self.tap.as_ref().map_or_else(|| self.pool.stats().taken, |tap| tap.stats().accepted)
     }
 
     pub(super) async fn finish(self) -> StageReport {
@@ -100,8 +114,24 @@ impl<T: Send + 'static> StagePool for Pool<T> {
         Pool::pause(self);
     }
 
+    fn pause_until(&self, time: Instant) {
+        Pool::pause_until(self, time);
+    }
+
     fn resume(&self) {
         Pool::resume(self);
+    }
+
+    fn cancel(&self, hash: &dyn Fn(&RandomState) -> KeyHash) -> usize {
+        self.shared().cancel_by(hash)
+    }
+
+    fn idle(&self) -> Boxed<'_, ()> {
+        Box::pin(Pool::idle(self))
+    }
+
+    fn idle_for_good(&self) -> Boxed<'_, ()> {
+        Box::pin(self.shared().idle_for_good())
     }
 
     fn closed(&self) -> Boxed<'_, ()> {

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{EndedBy, OnFailure, Pool, Report};
+use forebay_pool::{BoxError, EndedBy, Load, OnFailure, Pipeline, Pool, Report, Retry, ScalePolicy};
 use forebay_queue::{Delivery, End};
 use forebay_testkit::RecordingSource;
+use tower::retry::budget::Budget;
 use tracing::Level;
 
 use crate::events::Events;
@@ -427,4 +428,56 @@ async fn a_worker_that_panicked_gets_a_new_handler() {
     let report = pool.finish().await;
     assert_eq!((report.completed, report.restarts), (4, 1));
     assert_eq!((built.load(Ordering::Relaxed), seen.load(Ordering::Relaxed)), (2, 2));
+}
+
+/// A policy, a budget or a hook may have state whose destructor panics.
+#[tokio::test]
+async fn in_the_destructor_of_a_policy_or_a_budget_at_the_end() {
+    struct Policy(Bomb);
+    impl ScalePolicy for Policy {
+        fn workers(&mut self, load: &Load, _: Duration) -> usize {
+            load.workers
+        }
+    }
+    struct Purse(Bomb);
+    impl Budget for Purse {
+        fn deposit(&self) {}
+        fn withdraw(&self) -> bool {
+            !self.0.armed
+        }
+    }
+    let events = Events::keep();
+    let (source, _script) = RecordingSource::new(0..10_u32);
+    let policy = Policy(Bomb { armed: true });
+    assert!(policy.0.armed);
+    let retry = Retry::default().with_budget(Purse(Bomb { armed: true }));
+    let pool = Pool::builder()
+        .scale(1..=2, policy)
+        .on_failure(OnFailure::Retry(retry))
+        .source(source)
+        .handler_delivery(|delivery: Delivery<u32>| async { delivery.ack() })
+        .start()
+        .unwrap();
+    let report = finish(pool).await;
+    assert_eq!((report.completed, report.ended_by.to_string()), (10, "source ended".to_owned()));
+    assert_eq!(events.at(Level::ERROR).len(), 2);
+}
+
+#[tokio::test]
+async fn in_the_destructor_of_a_pipelines_hooks() {
+    let events = Events::keep();
+    let bomb = || Bomb { armed: true };
+    let (undelivered, second, dead_letter) = (bomb(), bomb(), bomb());
+    let pipeline = Pipeline::builder()
+        .queue(10)
+        .on_undelivered(move |_: u32| drop(undelivered.clone()))
+        .on_undelivered(move |_| drop(second.clone()))
+        .on_dead_letter(move |_, _| drop(dead_letter.clone()))
+        .stage("only", async |_| Ok::<(), BoxError>(()), |pool| pool)
+        .start()
+        .unwrap();
+    pipeline.produce(1).await.unwrap();
+    let report = pipeline.finish().await;
+    assert_eq!((report.delivered, report.adds_up()), (1, true));
+    assert_eq!(events.at(Level::ERROR).len(), 3);
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use forebay_pool::pipeline::PipelineReport;
 use forebay_pool::{
-    BoxError, EndedBy, OnFailure, Pipeline, PipelineStartError, Retry, StartError, Tee, WhenSlow,
+    BoxError, EndedBy, OnFailure, Pipeline, PipelineStartError, Retry, StartError, Tee, WhenSlow, WorkContext,
 };
 use forebay_queue::{Receiver, SendError, WhenFull, bounded};
-use forebay_testkit::RecordingSource;
+use forebay_testkit::{Driver, RecordingSource};
 use proptest::prelude::*;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
@@ -466,6 +466,179 @@ async fn retries_stay_in_their_stage() {
     assert!(report.adds_up(), "{report:?}");
     assert_eq!((report.delivered, report.stages[0].pool.retried), (4, 8));
     assert_eq!(all(&mut results), [0, 1, 2, 3], "each once");
+}
+
+/// Nothing waits, nothing is in hand, in any stage, and nobody else may produce.
+#[tokio::test(start_paused = true)]
+async fn is_idle_when_all_stages_are_and_nobody_else_may_produce() {
+    let gates = [Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0))];
+    let behind = |gate: &Arc<Semaphore>| {
+        let gate = Arc::clone(gate);
+        move |item: u32| {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.acquire().await?.forget();
+                Ok::<_, BoxError>(item)
+            }
+        }
+    };
+    let (pipeline, mut results) = Pipeline::builder()
+        .queue(10)
+        .stage("first", behind(&gates[0]), |pool| pool.workers(1))
+        .queue(10)
+        .stage("second", behind(&gates[1]), |pool| pool.workers(1))
+        .results(10, WhenFull::Wait)
+        .start()
+        .unwrap();
+    pipeline.idle().await;
+    let producer = pipeline.producer();
+    pipeline.produce(1).await.unwrap();
+    let mut idle = Driver::new(pipeline.idle());
+    for gate in &gates {
+        settle().await;
+        idle.assert_pending();
+        gate.add_permits(2);
+    }
+    settle().await;
+    idle.assert_pending();
+    producer.send(2).await.unwrap();
+    drop(producer);
+    settle().await;
+    idle.assert_ready();
+    assert_eq!(all(&mut results), [1, 2]);
+    drop(idle);
+    assert_eq!(pipeline.finish_when_idle().await.delivered, 2);
+}
+
+/// The second stage was busy with the first item until after the second came.
+#[tokio::test(start_paused = true)]
+async fn is_not_idle_while_what_came_meanwhile_is_in_its_first_stage() {
+    let slow = async |item: u32| {
+        sleep(10 * SECOND).await;
+        Ok::<_, BoxError>(item)
+    };
+    let (pipeline, results) = Pipeline::builder()
+        .queue(10)
+        .stage("first", slow, |pool| pool.workers(1))
+        .queue(10)
+        .stage("second", slow, |pool| pool.workers(1))
+        .results(10, WhenFull::Wait)
+        .start()
+        .unwrap();
+    let begun = Instant::now();
+    pipeline.produce(1).await.unwrap();
+    let late = async {
+        sleep(15 * SECOND).await;
+        pipeline.produce(2).await.unwrap();
+    };
+    tokio::join!(pipeline.idle(), late);
+    assert_eq!((begun.elapsed().as_secs(), results.len()), (35, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_stages_are_paused_until_a_time() {
+    let pipeline = Pipeline::builder()
+        .queue(10)
+        .stage("first", pass::<u32>, |pool| pool)
+        .queue(10)
+        .stage("second", async |_| Ok::<(), BoxError>(()), |pool| pool)
+        .start()
+        .unwrap();
+    pipeline.pause_until(Instant::now() + 60 * SECOND);
+    assert!(pipeline.stats().stages.iter().all(|stage| stage.pool.paused));
+    pipeline.produce(1).await.unwrap();
+    let report = pipeline.finish().await;
+    assert_eq!((report.delivered, report.elapsed.as_secs()), (1, 60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancels_by_key_in_whatever_stage_it_is() {
+    let stuck = async |item: (&'static str, u32)| {
+        if item.1 == 1 { pending().await } else { Ok::<_, BoxError>(item) }
+    };
+    let (pipeline, mut results) = Pipeline::builder()
+        .queue(10)
+        .stage("first", pass, |pool| pool.workers(2).key(|&(name, _)| name))
+        .queue(10)
+        .stage("second", stuck, |pool| pool.workers(2).key(|&(name, _)| name))
+        .queue(10)
+        .stage("third", pass, |pool| pool)
+        .results(10, WhenFull::Wait)
+        .start()
+        .unwrap();
+    for item in [("ada", 1), ("grace", 1), ("ada", 2)] {
+        pipeline.produce(item).await.unwrap();
+        settle().await;
+    }
+    assert_eq!((pipeline.cancel("nobody"), pipeline.cancel("ada"), pipeline.cancel("grace")), (0, 1, 1));
+    let report = pipeline.finish_when_idle().await;
+    assert!(report.adds_up(), "{report:?}");
+    assert_eq!(report.stage("second").unwrap().pool.cancelled, 2);
+    // The third waited in the queue before the stage, and had not come to it.
+    assert_eq!(all(&mut results), [("ada", 2)]);
+}
+
+/// It stays where it is until its result is handed on.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_is_borrowed_survives_its_failure_and_the_deadline() {
+    let left = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&left);
+    let (pipeline, mut results) = Pipeline::builder()
+        .queue(10)
+        .on_undelivered(move |item: Vec<u32>| keep.lock().unwrap().push(item))
+        .stage_mut(
+            "first",
+            |item: &mut Vec<u32>| {
+                Box::pin(async move {
+                    item.push(0);
+                    match (item[0], item.len()) {
+                        (1, 2) => Err("it failed"),
+                        (2, 2) => panic!("it panicked"),
+                        (3, _) => pending().await,
+                        _ => Ok(item.len()),
+                    }
+                })
+            },
+            |pool| pool.workers(1).on_failure(OnFailure::Retry(Retry::default())),
+        )
+        .results(10, WhenFull::Wait)
+        .start()
+        .unwrap();
+    for item in 0..4 {
+        pipeline.produce(vec![item]).await.unwrap();
+    }
+    let report = pipeline.shutdown(SECOND).await;
+    assert!(report.adds_up(), "{report:?}");
+    assert_eq!((report.delivered, report.failed, report.undelivered), (3, 0, 1));
+    assert_eq!(all(&mut results), [2, 3, 3]);
+    assert_eq!(*left.lock().unwrap(), [vec![3, 0]]);
+}
+
+#[tokio::test]
+async fn a_stage_makes_work_for_itself() {
+    let (pipeline, mut results) = Pipeline::builder()
+        .queue(1000)
+        .stage("first", pass::<u32>, |pool| pool)
+        .queue(1000)
+        .stage_in(
+            "halve",
+            async |cx: WorkContext<u32>, number: u32| {
+                for half in [number / 2, number - number / 2] {
+                    if number > 1 {
+                        cx.resubmit(half).map_err(|error| error.to_string())?;
+                    }
+                }
+                Ok::<_, BoxError>(number)
+            },
+            |pool| pool.workers(3),
+        )
+        .results(1000, WhenFull::Wait)
+        .start()
+        .unwrap();
+    pipeline.produce(40).await.unwrap();
+    let report = pipeline.finish_when_idle().await;
+    assert!(report.failed == 0 && report.stages.iter().all(|stage| stage.pool.adds_up()));
+    assert_eq!((report.delivered, all(&mut results).len()), (79, 79));
 }
 
 /// What a stage does with an item.
