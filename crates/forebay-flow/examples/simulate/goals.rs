@@ -195,3 +195,40 @@ impl Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_a_few_runs_keeps_each_goal() {
+        for goal in Goal::ALL {
+            for policy in Policy::ALL {
+                let Some(bound) = goal.bound(policy) else { continue };
+                let Outcome { median, .. } = goal.outcome(policy, &[Off::NOTHING], 1..6);
+                assert!(bound.holds(median), "{}: {}, {median}, not {bound:?}", policy.name(), goal.says());
+            }
+        }
+    }
+
+    /// Netflix/concurrency-limits#134: callers that fill the limit.
+    #[test]
+    fn gradient2_does_not_grow_without_end_in_a_closed_loop() {
+        let record = Simulation::new(Off::NOTHING.server(24).line(usize::MAX), 1)
+            .client(Client::boxed(Policy::Gradient2.limit()))
+            .run(LOOKED_AT * Off::NOTHING.no_load());
+        assert!(record.slices.iter().skip(20).all(|slice| slice.limit < 60.0));
+    }
+
+    /// tower-resilience, go-concurrency-limits#117: the server moves away, and each call takes twice as long for good.
+    #[test]
+    fn vegas_learns_the_latency_without_load_anew() {
+        let settled = SETTLED * Off::NOTHING.no_load();
+        let record = Simulation::new(Off::NOTHING.server(48), 1)
+            .client(Client::boxed(Policy::Vegas.limit()))
+            .change(settled, |server| server.away(10 * AWAY))
+            .run(10 * settled);
+        let late = record.goodput(5 * settled, 10 * settled) * SERVICE.as_secs_f64() / SLOTS;
+        assert!(late > 0.9, "{late}");
+    }
+}

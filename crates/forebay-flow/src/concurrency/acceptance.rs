@@ -262,7 +262,9 @@ fn scenarios_in_which_plain_formulas_fail() {
         for algorithm in &scenario.algorithm {
             let mut limit: Box<dyn Limit> = match algorithm.as_str() {
                 "gradient2" => {
-                    let config = Gradient2Config { initial, min, max, ..Gradient2Config::default() };
+                    let tolerance = 1.5;
+                    let config =
+                        Gradient2Config { initial, min, max, tolerance, ..Gradient2Config::default() };
                     Box::new(Gradient2::try_new(config).expect("in range"))
                 }
                 "vegas" => {

@@ -34,9 +34,4 @@ impl ExpAvg {
     pub(super) fn get(&self) -> Option<f64> {
         (self.seen > 0).then_some(self.value)
     }
-
-    /// Multiplies it.
-    pub(super) fn scale(&mut self, factor: f64) {
-        self.value *= factor;
-    }
 }

@@ -1,33 +1,39 @@
-//! Latency against its own long average.
+//! Latency against that without load.
 
 use forebay_queue::{CallEnd, Limit, Sample, Tick};
 
-use super::average::ExpAvg;
+use super::latency::{Latency, Round};
+use super::overload::Overload;
 use crate::ConfigError;
 
-/// Grows while the latency is near its long average, and shrinks as it leaves that behind.
+/// Grows while the latency is near what it is without load, and shrinks as it leaves that behind.
 ///
 /// The default for servers: it needs nobody who refuses.
 ///
 /// # Source
 ///
-/// `Gradient2Limit` in Netflix/concurrency-limits:
+/// `Gradient2Limit` in Netflix/concurrency-limits, by which each sample makes it
 ///
 /// ```text
 /// gradient = clamp(tolerance * long / rtt, 0.5, 1)
 /// limit    = (1 - smoothing) * limit + smoothing * (limit * gradient + queue)
 /// ```
 ///
-/// `long` is an exponential average of the round trips. Where it is more than twice the last one it is brought down by 5 %.
-/// While less than half of the limit is used, the limit stays.
+/// with `long` as a long average of the round trips. While less than half of the limit is used, the limit stays.
 ///
-/// As it stands that grows without end where callers fill the limit, and does not hear of overloads (Netflix/concurrency-limits
-/// issues 134 and 137). So it differs in three things:
+/// As it stands that grows without end where callers fill the limit, does not hear of overloads (Netflix/concurrency-limits
+/// issues 134 and 137), and in front of a server whose round trips vary it ends near its least. So it differs:
 ///
-/// 1. There is no `queue` to be added while the gradient is below 1.
-/// 2. An overload aims at half of the limit, and its round trip is not averaged.
-/// 3. While the limit is in use, a longer round trip is taken for a queue, and does not raise `long`. Only after five
-///    samples in a row at the least, where no queue can be of our making, is it what is normal now.
+/// 1. It moves by the mean of a round of one to four round trips, so that noise is no queue; as far as all samples of the
+///    round would have moved it.
+/// 2. Instead of the long average it compares with the latency without load. That is learnt in rounds that use less than half of
+///    the limit, and in probes: after a doubt, at the most each 48 rounds, the limit is halved for some round trips. What is seen
+///    under load does not count.
+/// 3. It does not grow while the gradient is below 1. Above, it grows the less the nearer the latency is to what is tolerated; by
+///    `queue` for each sample, but not by more than a fifth of the limit in a round, or by `queue` where that is more.
+/// 4. An overload aims at half of the limit; calls that were on their way together lower it no further than that.
+///
+/// `docs/goals.md` has what that achieves, and where it misses.
 ///
 /// # When not to use it
 ///
@@ -53,10 +59,8 @@ use crate::ConfigError;
 pub struct Gradient2 {
     config: Gradient2Config,
     limit: f64,
-    /// In nanoseconds.
-    long: ExpAvg,
-    /// Samples in a row at the least.
-    at_min: u32,
+    latency: Latency,
+    overload: Overload,
 }
 
 /// How a [`Gradient2`] moves.
@@ -77,21 +81,12 @@ pub struct Gradient2Config {
     pub max: usize,
     /// How far each sample moves it towards its aim, above 0 and at most 1; 0.2.
     pub smoothing: f64,
-    /// How many may wait at the server, at least 0; 4. At 0 it never grows.
+    /// By how much it grows for each sample while nobody waits, at least 0; 4. At 0 it never does.
     pub queue: usize,
-    /// How many times `long` a round trip may be before that counts, at least 1; 1.5. More tolerates more noise, and longer
+    /// How many times the latency without load the mean round trip may be, at least 1; 1.15. More tolerates more noise, and longer
     /// queues.
     pub tolerance: f64,
-    /// Over how many samples `long` averages, at least 1; 600.
-    pub window: u32,
 }
-
-/// The first samples of the long average weigh the same.
-const WARMUP: u32 = 10;
-/// Of more than that, `long` is brought down.
-const RECOVERY: (f64, f64) = (2.0, 0.95);
-/// Samples in a row at the least after which a longer round trip is what is normal.
-const RELEARN_AFTER: u32 = 5;
 
 // === impl Gradient2 ===
 
@@ -102,7 +97,7 @@ impl Gradient2 {
     ///
     /// If a number is out of its range, which it names.
     pub fn try_new(config: Gradient2Config) -> Result<Self, ConfigError> {
-        let Gradient2Config { initial, min, max, smoothing, tolerance, window, .. } = config;
+        let Gradient2Config { initial, min, max, smoothing, tolerance, .. } = config;
         ConfigError::unless(min >= 1, "min", min as f64, "at least 1")?;
         ConfigError::unless(max >= min, "max", max as f64, "at least min")?;
         ConfigError::unless((min..=max).contains(&initial), "initial", initial as f64, "from min to max")?;
@@ -110,56 +105,71 @@ impl Gradient2 {
         ConfigError::unless(share, "smoothing", smoothing, "above 0 and at most 1")?;
         let is_more = tolerance >= 1.0 && tolerance.is_finite();
         ConfigError::unless(is_more, "tolerance", tolerance, "a number of at least 1")?;
-        ConfigError::unless(window >= 1, "window", f64::from(window), "at least 1")?;
         Ok(Self::of(config))
     }
 
     fn of(config: Gradient2Config) -> Self {
-        let long = ExpAvg::new(config.window, WARMUP);
-        Self { config, limit: config.initial as f64, long, at_min: 0 }
+        Self { config, limit: config.initial as f64, latency: Latency::new(), overload: Overload::default() }
     }
 
-    /// Learns from a round trip, in nanoseconds, unless it is taken for a queue. Returns the long average to compare it with.
-    fn learn(&mut self, rtt: f64, in_use: bool) -> f64 {
-        let is_queue =
-            in_use && self.at_min < RELEARN_AFTER && self.long.get().is_some_and(|long| rtt > long);
-        if !is_queue {
-            self.long.add(rtt);
+    /// Moves by the latency of a round.
+    fn follow(&mut self, round: &Round) {
+        let Gradient2Config { smoothing, queue, tolerance, .. } = self.config;
+        if !round.uses(self.limit) {
+            self.latency.learn(round);
+            return;
         }
-        let long = self.long.get().unwrap_or(rtt);
-        let (more_than, factor) = RECOVERY;
-        if long > more_than * rtt {
-            self.long.scale(factor);
-        }
-        long
+        let rtt = round.at_least();
+        let no_load = self.latency.no_load().unwrap_or(rtt);
+        let gradient = (tolerance * no_load / rtt).clamp(0.5, tolerance);
+        let aim = if gradient < 1.0 {
+            self.latency.doubt();
+            self.limit * gradient
+        } else {
+            // All of the step without a queue, and none of it where the queue is as long as is tolerated.
+            let free = if tolerance > 1.0 { (gradient - 1.0) / (tolerance - 1.0) } else { 1.0 };
+            let queue = queue as f64;
+            self.limit
+                + free
+                    * (f64::from(round.samples) * queue).min(if queue > 0.0 {
+                        queue.max(self.limit / 5.0)
+                    } else {
+                        0.0
+                    })
+        };
+        // As far as so many samples would, one after the other.
+        let weight = 1.0 - (1.0 - smoothing).powi(i32::try_from(round.samples).unwrap_or(i32::MAX));
+        self.limit += weight * (aim - self.limit);
     }
 }
 
 impl Limit for Gradient2 {
     fn seats(&self) -> usize {
-        self.limit as usize
+        self.latency.seats(self.limit, self.config.min)
     }
 
-    fn update(&mut self, sample: &Sample, _: Tick) {
-        let Gradient2Config { min, max, smoothing, queue, tolerance, .. } = self.config;
-        let aim = match sample.end {
-            CallEnd::Overload => self.limit / 2.0,
-            CallEnd::Success => {
-                // What took no time took one nanosecond, so that it can be divided by.
-                let rtt = (sample.rtt.as_nanos() as f64).max(1.0);
-                let in_use = sample.in_flight as f64 * 2.0 >= self.limit;
-                let long = self.learn(rtt, in_use);
-                if !in_use {
-                    return;
-                }
-                let gradient = (tolerance * long / rtt).clamp(0.5, 1.0);
-                let queue = if gradient < 1.0 { 0.0 } else { queue as f64 };
-                self.limit * gradient + queue
+    fn update(&mut self, sample: &Sample, now: Tick) {
+        let Gradient2Config { min, max, smoothing, tolerance, .. } = self.config;
+        // What took no time took one nanosecond, so that it can be divided by.
+        let rtt = (sample.rtt.as_nanos() as f64).max(1.0);
+        let before = self.limit;
+        match sample.end {
+            CallEnd::Overload => {
+                let less = before * (1.0 - smoothing / 2.0);
+                self.limit = self.overload.lower(before, less, rtt as Tick, now);
+                self.latency.doubt();
             }
-            _ => return,
-        };
-        self.limit = ((1.0 - smoothing) * self.limit + smoothing * aim).clamp(min as f64, max as f64);
-        self.at_min = if self.seats() == min { self.at_min.saturating_add(1) } else { 0 };
+            CallEnd::Success => {
+                if let Some(round) = self.latency.success(rtt, sample.in_flight, tolerance, now) {
+                    self.follow(&round);
+                }
+            }
+            _ => {}
+        }
+        self.limit = self.limit.clamp(min as f64, max as f64);
+        if self.limit < before {
+            self.latency.lowered(now);
+        }
     }
 }
 
@@ -171,6 +181,6 @@ impl Default for Gradient2 {
 
 impl Default for Gradient2Config {
     fn default() -> Self {
-        Self { initial: 20, min: 1, max: 200, smoothing: 0.2, queue: 4, tolerance: 1.5, window: 600 }
+        Self { initial: 20, min: 1, max: 200, smoothing: 0.2, queue: 4, tolerance: 1.15 }
     }
 }

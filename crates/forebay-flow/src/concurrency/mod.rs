@@ -5,7 +5,7 @@
 //! | I am | use | it follows |
 //! | --- | --- | --- |
 //! | a client of something that refuses or times out under load | [`Aimd`], the default for clients | refusals and timeouts |
-//! | a server, or a client that sees latencies of its own | [`Gradient2`], the default for servers | latency against its own long average |
+//! | a server, or a client that sees latencies of its own | [`Gradient2`], the default for servers | latency against that without load |
 //! | sure of the number | [`Fixed`] | nothing |
 //! | advanced: in front of a link with noise, where each step should have a reason | [`RttBand`] | latency beyond its own deviation |
 //! | advanced: next to a server whose no-load latency hardly changes | [`Vegas`] | how many calls must be waiting, by the latency |
@@ -25,17 +25,22 @@ mod acceptance;
 /// Up by one, down by a share.
 mod aimd;
 /// Averages that forget.
+#[cfg(test)]
 mod average;
 /// What holds of each, whatever it is told.
 #[cfg(test)]
 mod bounds;
 /// A number.
 mod fixed;
-/// Latency against its own long average.
+/// Latency against that without load.
 mod gradient2;
+/// How long calls take, and how long they would take if nobody waited.
+mod latency;
 /// A service that the tests simulate.
 #[cfg(test)]
 mod link;
+/// Overloads that are one.
+mod overload;
 /// The round trip within the band of its own mean and deviation.
 mod rtt_band;
 /// How many wait, by the latency.

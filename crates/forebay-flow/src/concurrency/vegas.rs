@@ -2,6 +2,8 @@
 
 use forebay_queue::{CallEnd, Limit, Sample, Tick};
 
+use super::latency::{Latency, Round};
+use super::overload::Overload;
 use crate::ConfigError;
 
 /// Keeps a few calls waiting at the server: more if fewer do, less if more do.
@@ -22,14 +24,22 @@ use crate::ConfigError;
 /// | `queue > beta` | decreases |
 /// | else | stays |
 ///
-/// Every 15 to 30 times `limit` samples `r0` is found anew. There it differs: the shortest success since the last time counts, and not
-/// whatever the sample at that moment took, which may have waited. The factor between 15 and 30 follows a fixed sequence, as a
-/// policy throws no dice.
+/// There `r` is a single sample, and `r0` the shortest, found anew from time to time. Where round trips vary by themselves that
+/// takes the variation for a queue, and shrinks to nearly nothing. So it differs:
+///
+/// - `r` is the mean of a round of one to four round trips. A round moves it as far as its samples would have, one after the other,
+///   but up by no more than a fifth of the limit or `beta`, and down no further than to where `beta` wait.
+/// - `r0` is the mean without load: of rounds that use less than half of the limit, and of probes, in which, after a doubt and at the
+///   most each 48 rounds, the limit is halved for some round trips.
+/// - Calls that were on their way together are one overload, which takes no more than half. An overload never is `r0`: a refusal may be
+///   quick.
+///
+/// `docs/goals.md` has what that achieves, and where it misses.
 ///
 /// # When not to use it
 ///
-/// Where the round trip without load changes with what is asked for: it compares with the shortest one ever.
-/// [`Gradient2`](super::Gradient2) compares with what is usual.
+/// Where the round trip without load changes with what is asked for: it takes a longer
+/// one for a queue until the next probe.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,14 +59,10 @@ use crate::ConfigError;
 pub struct Vegas {
     config: VegasConfig,
     limit: f64,
-    /// Without load, in nanoseconds; infinite before the first sample.
-    r0: f64,
-    /// The shortest success since `r0` was found.
-    shortest: f64,
-    /// Samples since then.
-    samples: u64,
-    /// How often it was found.
-    probes: u32,
+    latency: Latency,
+    overload: Overload,
+    /// The shortest round trip so far, in nanoseconds.
+    quickest: f64,
 }
 
 /// How a [`Vegas`] moves.
@@ -100,9 +106,6 @@ pub enum Decrease {
     Halve,
 }
 
-/// `r0` is found anew after at most so many times `limit` samples.
-const PROBE_AFTER: f64 = 30.0;
-
 // === impl Vegas ===
 
 impl Vegas {
@@ -125,74 +128,89 @@ impl Vegas {
 
     fn of(config: VegasConfig) -> Self {
         let limit = config.initial as f64;
-        Self { config, limit, r0: f64::INFINITY, shortest: f64::INFINITY, samples: 0, probes: 0 }
+        Self {
+            config,
+            limit,
+            latency: Latency::new(),
+            overload: Overload::default(),
+            quickest: f64::INFINITY,
+        }
     }
 
-    /// Whether this sample only told how long a call takes without load.
-    fn measures(&mut self, rtt: f64, overload: bool) -> bool {
-        if !overload {
-            self.shortest = self.shortest.min(rtt);
-        }
-        self.samples += 1;
-        if self.samples as f64 >= probe_factor(self.probes) * PROBE_AFTER * self.limit {
-            // Where nothing but overloads came, nothing was learnt.
-            let found = self.shortest.is_finite();
-            if found {
-                self.r0 = self.shortest;
-            }
-            (self.samples, self.shortest) = (0, f64::INFINITY);
-            self.probes = self.probes.wrapping_add(1);
-            return found;
-        }
-        let is_shorter = rtt < self.r0;
-        if is_shorter {
-            self.r0 = rtt;
-        }
-        is_shorter
+    /// Up to how many may wait: below the first it grows, beyond the second it decreases.
+    fn alpha_beta(&self) -> (f64, f64) {
+        let log10 = f64::from(log10(self.limit as usize));
+        let VegasConfig { alpha, beta, .. } = self.config;
+        (alpha.map_or(3.0 * log10, |alpha| alpha as f64), beta.map_or(6.0 * log10, |beta| beta as f64))
     }
 
-    /// Where the limit should go; none if it stays.
-    fn aim(&self, rtt: f64, in_flight: usize, overload: bool) -> Option<f64> {
+    /// What is less by one sample.
+    fn less(&self) -> f64 {
+        match self.config.decrease {
+            Decrease::Log10 => self.limit - f64::from(log10(self.limit as usize)),
+            Decrease::Halve => self.limit / 2.0,
+        }
+    }
+
+    /// Where the limit should go by the latency of a round.
+    fn aim(&mut self, round: &Round) -> f64 {
         let limit = self.limit;
-        let log10 = log10(limit as usize) as f64;
-        let queue = (limit * (1.0 - self.r0 / rtt)).ceil();
-        let alpha = self.config.alpha.map_or(3.0 * log10, |alpha| alpha as f64);
-        let beta = self.config.beta.map_or(6.0 * log10, |beta| beta as f64);
-        let less = match self.config.decrease {
-            Decrease::Log10 => limit - log10,
-            Decrease::Halve => limit / 2.0,
-        };
-        match () {
-            () if overload => Some(less),
-            () if (in_flight as f64) * 2.0 < limit => None,
-            () if queue <= log10 => Some(limit + beta),
-            () if queue < alpha => Some(limit + log10),
-            () if queue > beta => Some(less),
-            () => None,
+        if !round.uses(limit) {
+            self.latency.learn(round);
+            return limit;
+        }
+        let log10 = f64::from(log10(limit as usize));
+        let (alpha, beta) = self.alpha_beta();
+        let samples = f64::from(round.samples);
+        let rtt = round.at_least();
+        let no_load = self.latency.no_load().unwrap_or(rtt);
+        let queue = (limit * (1.0 - no_load / rtt)).ceil();
+        if queue <= log10 {
+            return limit + (samples * beta).min(beta.max(limit / 5.0));
+        }
+        self.latency.doubt();
+        if queue < alpha {
+            limit + log10
+        } else if queue > beta {
+            // As far as so many samples would, but not beyond where as many wait as should.
+            let less = limit - self.less();
+            limit - (samples * less).min(less.max(queue - beta))
+        } else {
+            limit
         }
     }
 }
 
 impl Limit for Vegas {
     fn seats(&self) -> usize {
-        self.limit as usize
+        self.latency.seats(self.limit, 1)
     }
 
-    fn update(&mut self, sample: &Sample, _: Tick) {
-        let overload = match sample.end {
-            CallEnd::Overload => true,
-            CallEnd::Success => false,
-            _ => return,
-        };
+    fn update(&mut self, sample: &Sample, now: Tick) {
+        let VegasConfig { max, smoothing, .. } = self.config;
         // What took no time took one nanosecond, so that it can be divided by.
         let rtt = (sample.rtt.as_nanos() as f64).max(1.0);
-        if self.measures(rtt, overload) {
-            return;
-        }
-        if let Some(aim) = self.aim(rtt, sample.in_flight, overload) {
-            let VegasConfig { max, smoothing, .. } = self.config;
-            let aim = aim.clamp(1.0, max as f64);
-            self.limit = (1.0 - smoothing) * self.limit + smoothing * aim;
+        let before = self.limit;
+        let aim = match sample.end {
+            CallEnd::Overload if rtt < self.quickest => before,
+            CallEnd::Overload => {
+                self.latency.doubt();
+                self.overload.lower(before, self.less(), rtt as Tick, now)
+            }
+            CallEnd::Success => {
+                let threshold = before / (before - self.alpha_beta().1).max(1.0);
+                match self.latency.success(rtt, sample.in_flight, threshold, now) {
+                    Some(round) => self.aim(&round),
+                    None => before,
+                }
+            }
+            _ => return,
+        };
+        self.quickest = self.quickest.min(rtt);
+        let aim = aim.clamp(1.0, max as f64);
+        self.limit = (1.0 - smoothing) * before + smoothing * aim;
+        if self.limit < before {
+            self.latency.lowered(now);
         }
     }
 }
@@ -212,35 +230,4 @@ impl Default for VegasConfig {
 /// The whole part of the logarithm, at least 1.
 pub(super) fn log10(limit: usize) -> u32 {
     limit.checked_ilog10().unwrap_or_default().max(1)
-}
-
-/// From 0.5 to 1: multiples of the golden ratio, which fall everywhere.
-fn probe_factor(probes: u32) -> f64 {
-    const GOLDEN: f64 = 0.618_033_988_749_895;
-    0.5 + (f64::from(probes) * GOLDEN).fract() / 2.0
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn the_latency_without_load_is_the_shortest_of_late_and_not_the_last() {
-        let mut limit = Vegas::try_new(VegasConfig { max: 20, ..VegasConfig::default() }).expect("in range");
-        for n in 0..3000 {
-            // Every tenth is quick; the moment at which it is found anew is mostly not one of those.
-            let rtt = Duration::from_millis(if n % 10 == 0 { 10 } else { 12 });
-            limit.update(&Sample { rtt, in_flight: limit.seats(), end: CallEnd::Success }, 0);
-            assert_eq!(limit.r0, 1e7, "after {n}");
-        }
-        assert!(limit.probes >= 5);
-        // It moved away for good.
-        for _ in 0..1300 {
-            let rtt = Duration::from_millis(30);
-            limit.update(&Sample { rtt, in_flight: limit.seats(), end: CallEnd::Success }, 0);
-        }
-        assert_eq!(limit.r0, 3e7);
-    }
 }
