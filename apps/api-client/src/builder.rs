@@ -1,0 +1,252 @@
+//! How a client is configured.
+
+use std::time::Duration;
+
+use forebay::flow::Rate;
+use http::StatusCode;
+
+use crate::Client;
+
+/// How a [`Client`] is configured. Everything has a default that does for most.
+///
+/// ```
+/// use api_client::Client;
+/// use std::time::Duration;
+///
+/// let client = Client::builder()
+///     .rate("50/s") // the limit that the server has told
+///     .burst(10)
+///     .concurrency(8)
+///     .timeout(Duration::from_secs(10))
+///     .build()?;
+/// # Ok::<(), api_client::BuildError>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "nothing is there before `build`"]
+pub struct Builder {
+    pub(crate) rate: Result<RateChoice, String>,
+    pub(crate) burst: u64,
+    pub(crate) concurrency: ConcurrencyChoice,
+    pub(crate) per_host: bool,
+    pub(crate) queue: usize,
+    pub(crate) retries: u32,
+    pub(crate) retry_budget: f32,
+    pub(crate) timeout: Duration,
+    pub(crate) max_wait: Duration,
+    pub(crate) refused_when: Vec<StatusCode>,
+    pub(crate) max_body: u64,
+    pub(crate) max_redirects: usize,
+    pub(crate) allow_private_redirects: bool,
+    pub(crate) seeds: Vec<(String, f64)>,
+}
+
+/// How often requests start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateChoice {
+    /// As the server has told.
+    Fixed(Rate),
+    /// Found from refusals, and from what the server says of its quota.
+    Auto,
+}
+
+/// How many requests are on their way at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConcurrencyChoice {
+    /// So many; 0 counts as 1.
+    Fixed(usize),
+    /// One more after each answer while all are used, fewer after a refusal or a timeout; 200 at the most.
+    Auto,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The rate is none.
+    #[error("rate {0:?} is not of the form 50/s, 600/m or 1000/h")]
+    Rate(String),
+    /// TLS or the system's certificates.
+    #[error("cannot prepare connections")]
+    Http(#[source] reqwest::Error),
+}
+
+// === impl Builder ===
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            rate: Ok(RateChoice::Fixed(Rate::per_second(10))),
+            burst: 1,
+            concurrency: ConcurrencyChoice::Auto,
+            per_host: true,
+            queue: 100,
+            retries: 8,
+            retry_budget: 0.5,
+            timeout: Duration::from_secs(30),
+            max_wait: Duration::from_secs(300),
+            refused_when: Vec::new(),
+            max_body: 64 << 20,
+            max_redirects: 10,
+            allow_private_redirects: false,
+            seeds: Vec::new(),
+        }
+    }
+
+    /// How often requests start: a [`RateChoice`], a [`Rate`], or text as `50/s`, `600/m`, `1000/h` and `auto`. Default: `10/s`.
+    pub fn rate(mut self, rate: impl IntoRate) -> Self {
+        self.rate = rate.into_rate();
+        self
+    }
+
+    /// The rate is [found](RateChoice::Auto).
+    pub fn auto(self) -> Self {
+        self.rate(RateChoice::Auto)
+    }
+
+    /// How many requests the server takes at once after silence, with a fixed rate. One of them is kept in reserve, since what is
+    /// evenly spaced here may not be so where it arrives. 0 counts as 1. Default: 1.
+    pub fn burst(mut self, burst: u64) -> Self {
+        self.burst = burst.max(1);
+        self
+    }
+
+    /// How many requests are on their way at once, for each host. Default: [`Auto`](ConcurrencyChoice::Auto).
+    pub fn concurrency(mut self, concurrency: impl Into<ConcurrencyChoice>) -> Self {
+        self.concurrency = concurrency.into();
+        self
+    }
+
+    /// Whether each host (with its port) has a line, a rate and a limit of its own. Default: yes.
+    pub fn per_host(mut self, per_host: bool) -> Self {
+        self.per_host = per_host;
+        self
+    }
+
+    /// How many requests may wait in the line for a host. One more waits for room in its own future. Default: 100.
+    pub fn queue(mut self, queue: usize) -> Self {
+        self.queue = queue;
+        self
+    }
+
+    /// How often a request is sent again after a failure, and as often after a refusal. Default: 8.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// How many retries each success pays for, over the last ten seconds, besides ten a second in any case; from 0 to 1000. Keeps a
+    /// server that is down from being asked by everybody. Refusals cost nothing: the rate takes care of them. Default: 0.5.
+    pub fn retry_budget(mut self, share: f32) -> Self {
+        self.retry_budget = if share.is_finite() { share.clamp(0.0, 1000.0) } else { 0.0 };
+        self
+    }
+
+    /// How long an attempt may take, to the end of the body. Default: 30 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The longest time to wait that a server may ask for. One that asks for more fails all requests that would wait, with that
+    /// time. Default: 5 minutes.
+    pub fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.max_wait = max_wait;
+        self
+    }
+
+    /// Statuses that are refusals, too. Known are 429, 503, and 403 with a time to wait or with nothing left.
+    pub fn refused_when(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
+        self.refused_when = statuses.into_iter().collect();
+        self
+    }
+
+    /// How many bytes an answer may have, decompressed. Default: 64 MiB.
+    pub fn max_body(mut self, bytes: u64) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// How many redirects are followed; 0: none, and they are answers. Default: 10.
+    pub fn max_redirects(mut self, redirects: usize) -> Self {
+        self.max_redirects = redirects;
+        self
+    }
+
+    /// Whether a public server may redirect to a private address. Default: no.
+    pub fn allow_private_redirects(mut self, allow: bool) -> Self {
+        self.allow_private_redirects = allow;
+        self
+    }
+
+    /// What was learnt of a host before, from [`HostStats`](crate::HostStats): where an automatic rate begins.
+    pub fn seed_rate(mut self, host: impl Into<String>, per_second: f64) -> Self {
+        self.seeds.push((host.into(), per_second));
+        self
+    }
+
+    /// Makes the client. It starts with the first request to each host; until then there is no task and no connection.
+    ///
+    /// Uses ring for TLS, and makes it the process's provider for rustls, unless there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`].
+    pub fn build(self) -> Result<Client, BuildError> {
+        Client::of(self)
+    }
+}
+
+/// What can be a rate.
+pub trait IntoRate {
+    /// The rate, or the text that is none.
+    ///
+    /// # Errors
+    ///
+    /// The text.
+    fn into_rate(self) -> Result<RateChoice, String>;
+}
+
+impl IntoRate for RateChoice {
+    fn into_rate(self) -> Result<RateChoice, String> {
+        Ok(self)
+    }
+}
+
+impl IntoRate for Rate {
+    fn into_rate(self) -> Result<RateChoice, String> {
+        Ok(RateChoice::Fixed(self))
+    }
+}
+
+impl IntoRate for &str {
+    fn into_rate(self) -> Result<RateChoice, String> {
+        self.parse().map_err(|_| self.to_owned())
+    }
+}
+
+/// `50/s`, `600/m`, `1000/h`, `auto`.
+impl std::str::FromStr for RateChoice {
+    type Err = BuildError;
+
+    fn from_str(text: &str) -> Result<Self, BuildError> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let wrong = || BuildError::Rate(text.to_owned());
+        let (num, per) = text.split_once('/').ok_or_else(wrong)?;
+        let num = num.parse().ok().filter(|&num| num > 0).ok_or_else(wrong)?;
+        let per = match per {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            _ => return Err(wrong()),
+        };
+        Ok(Self::Fixed(Rate::new(num, Duration::from_secs(per))))
+    }
+}
+
+impl From<usize> for ConcurrencyChoice {
+    fn from(most: usize) -> Self {
+        Self::Fixed(most)
+    }
+}

@@ -1,0 +1,133 @@
+//! Why a request was not answered.
+
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
+
+/// A request that was not answered, with the reason, and how often it was tried.
+///
+/// ```
+/// use api_client::{Client, Reason};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::builder().build()?;
+/// let failure = client.get("file:///etc/passwd").send().await.unwrap_err();
+/// assert!(matches!(failure.reason, Reason::Url { .. }));
+/// assert_eq!(failure.attempts, 0);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+#[non_exhaustive]
+pub struct Failure {
+    /// Why.
+    #[source]
+    pub reason: Reason,
+    /// How often it was sent; 0: it has not been started.
+    pub attempts: u32,
+    /// How often it was refused, among these.
+    pub refused: u32,
+    /// There could have been another attempt, but too many others had one: the budget for retries is spent.
+    pub out_of_budget: bool,
+}
+
+/// Why a request was not answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The server refused it each time it was asked. It has not been acted upon.
+    #[error("refused {times} times, last with {status}")]
+    Refused {
+        /// How often.
+        times: u32,
+        /// The last refusal.
+        status: StatusCode,
+        /// For how long that said to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The server said to wait for longer than [`max_wait`](crate::Builder::max_wait).
+    #[error("the server lets nothing through for another {}", shown(*wait))]
+    WaitTooLong {
+        /// For how long, from then on.
+        wait: Duration,
+        /// Until when.
+        until: SystemTime,
+    },
+    /// The request's deadline was over before it had an answer.
+    #[error("the deadline is over")]
+    Deadline,
+    /// The last attempt took longer than an attempt may.
+    #[error("no answer within {}", shown(*after))]
+    Timeout {
+        /// What an attempt may take.
+        after: Duration,
+    },
+    /// There was no connection: the name, the address, the port, or TLS.
+    #[error("cannot connect")]
+    Connect(#[source] BoxError),
+    /// The connection broke before the whole answer was there.
+    #[error("the answer broke off")]
+    Broken(#[source] BoxError),
+    /// The body of the answer is larger than [`max_body`](crate::Builder::max_body), as it comes or decompressed.
+    #[error("the answer has more than {limit} bytes")]
+    TooLarge {
+        /// What it may have.
+        limit: u64,
+    },
+    /// The answer led to where it must not be followed.
+    #[error("a redirect to {to} is not followed: {why}")]
+    Redirect {
+        /// Where it led, without credentials.
+        to: String,
+        /// Why it is not followed.
+        why: RedirectRefused,
+    },
+    /// That is no address to send a request to.
+    #[error("no url to ask: {why}")]
+    Url {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A body could not be written to the folder.
+    #[error("cannot store the answer")]
+    Store(#[source] std::io::Error),
+    /// The client was closed before the answer came. With no attempts, the request has not been sent.
+    #[error("the client is closed")]
+    Closed,
+    /// The service that was given in place of this library's own failed.
+    #[error("the service failed")]
+    Service(#[source] BoxError),
+}
+
+/// Why a redirect was not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedirectRefused {
+    /// There were more than [`max_redirects`](crate::Builder::max_redirects), or they go round.
+    #[error("there are too many")]
+    TooMany,
+    /// From a public address to one that is private, loopback or link-local.
+    #[error("its address is private")]
+    Private,
+    /// From `https` to `http`.
+    #[error("it is not encrypted")]
+    Unencrypted,
+    /// Neither `http` nor `https`.
+    #[error("it is not HTTP")]
+    Scheme,
+    /// What stands there is no URL.
+    #[error("it is no url")]
+    Url,
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// In seconds, or in what is easier to read.
+fn shown(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        seconds @ 1..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}

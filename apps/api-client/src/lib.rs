@@ -1,0 +1,43 @@
+//! Gets requests answered: as fast as a server allows, without being told its limit, and without losing one.
+//!
+//! ```text
+//! request ─▶ queue ─▶ retry ─▶ rate ─▶ concurrency ─▶ timeout ─▶ exchange ─▶ response
+//!            (100)    budget   10/s    learnt         30 s       reqwest: request and body
+//!                              or auto                           one of these stacks for each host
+//! ```
+//!
+//! [`Client`] is this picture; start reading at `stack.rs`, which is one function, a layer a line.
+//!
+//! ```no_run
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use api_client::{Client, Request};
+//! use std::time::Duration;
+//!
+//! let client = Client::builder().auto().build()?;
+//! let answer = client.get("https://example.com/items/1").deadline(Duration::from_secs(60)).send().await?;
+//! println!("{} after {} attempts: {:?}", answer.status, answer.attempts, answer.body.bytes());
+//!
+//! let order = Request::post("https://example.com/orders").body("3 apples").idempotency_key("order-77");
+//! client.request(order).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! The library does not print, and reads neither the environment nor the command line.
+
+// What is asked for, and what comes of it.
+mod failure;
+mod request;
+mod response;
+
+// The client.
+mod builder;
+mod client;
+mod host;
+
+pub use builder::{BuildError, Builder, ConcurrencyChoice, IntoRate, RateChoice};
+pub use client::{Client, Drained, RequestBuilder};
+pub use failure::{Failure, Reason, RedirectRefused};
+pub use forebay::flow::Rate;
+pub use host::HostStats;
+pub use request::{Priority, Request, Store};
+pub use response::{Body, Response};

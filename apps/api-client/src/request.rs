@@ -1,0 +1,156 @@
+//! What is asked for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+/// A request, as often as it has to be sent.
+///
+/// ```
+/// use api_client::{Priority, Request, Store};
+/// use std::time::Duration;
+///
+/// let request = Request::get("https://example.com/report.pdf")
+///     .header("accept", "application/pdf")
+///     .secret_header("x-api-key", "k-123")
+///     .deadline(Duration::from_secs(600))
+///     .priority(Priority::High)
+///     .store(Store::File("downloads".into()));
+/// assert!(!format!("{request:?}").contains("k-123"));
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Request {
+    /// What is to be done.
+    pub method: Method,
+    /// Where; `http` or `https`. Checked when it is sent.
+    pub url: String,
+    /// Headers. Those marked as sensitive, and those that HTTP knows as credentials, are for the host of `url` only.
+    pub headers: HeaderMap,
+    /// The body; empty: none.
+    pub body: Bytes,
+    /// Sent as `Idempotency-Key`: the server acts once, however often it gets the request, so it may be sent again.
+    pub idempotency_key: Option<String>,
+    /// In how long there must be an answer, from the call on; waiting, attempts and all. None: as long as it takes.
+    pub deadline: Option<Duration>,
+    /// Who is sent first among those who wait for the same host.
+    pub priority: Priority,
+    /// Where the body of the answer goes.
+    pub store: Store,
+    /// What could not be made a header, told when it is sent.
+    pub(crate) wrong: Option<String>,
+}
+
+/// Who is sent first among those who wait for the same host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Priority {
+    /// Before the others.
+    High,
+    /// As they come.
+    #[default]
+    Medium,
+    /// After the others, but for one that was overtaken often.
+    Low,
+}
+
+/// Where the body of an answer goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Store {
+    /// Into memory.
+    #[default]
+    Memory,
+    /// Into a new file in this folder, which must be there, with a name that is nobody's; see [`Body::File`](crate::Body::File).
+    /// Answers that are no success (statuses outside of 200 to 299) go to memory, since nobody wants them in place of the file.
+    File(PathBuf),
+}
+
+// === impl Request ===
+
+impl Request {
+    /// A request with that method and URL, and nothing else.
+    pub fn new(method: Method, url: impl Into<String>) -> Self {
+        Self {
+            method,
+            url: url.into(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            idempotency_key: None,
+            deadline: None,
+            priority: Priority::default(),
+            store: Store::default(),
+            wrong: None,
+        }
+    }
+
+    /// A `GET`.
+    pub fn get(url: impl Into<String>) -> Self {
+        Self::new(Method::GET, url)
+    }
+
+    /// A `POST`, which is not sent again after a failure unless it has an [`idempotency_key`](Self::idempotency_key).
+    pub fn post(url: impl Into<String>) -> Self {
+        Self::new(Method::POST, url)
+    }
+
+    /// Adds a header. What cannot be one fails the request, as [`Reason::Url`](crate::Reason::Url) with its name.
+    #[must_use]
+    pub fn header(self, name: &str, value: &str) -> Self {
+        self.with_header(name, value, false)
+    }
+
+    /// Adds a header with a secret: sent to the host of this request only, also when that redirects, and never shown.
+    /// `Authorization`, `Cookie` and `Proxy-Authorization` are that in any case.
+    #[must_use]
+    pub fn secret_header(self, name: &str, value: &str) -> Self {
+        self.with_header(name, value, true)
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sets the [`idempotency_key`](Self::idempotency_key).
+    #[must_use]
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// Sets the [`deadline`](Self::deadline).
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets the [`priority`](Self::priority).
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Sets where the body of the answer goes.
+    #[must_use]
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = store;
+        self
+    }
+
+    fn with_header(mut self, name: &str, value: &str, is_secret: bool) -> Self {
+        let parsed = (http::HeaderName::try_from(name), http::HeaderValue::try_from(value));
+        let (Ok(name), Ok(mut value)) = parsed else {
+            self.wrong.get_or_insert_with(|| format!("header {name:?} is not valid"));
+            return self;
+        };
+        let known = [http::header::AUTHORIZATION, http::header::COOKIE, http::header::PROXY_AUTHORIZATION];
+        value.set_sensitive(is_secret || known.contains(&name));
+        self.headers.append(name, value);
+        self
+    }
+}
