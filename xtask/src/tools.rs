@@ -31,12 +31,20 @@ struct Tool {
 }
 
 /// Grows when a test or a bench needs another one.
-const TOOLS: &[Tool] = &[RSYSLOG, VIPS, WALLPAPERS_16, WALLPAPERS_20];
+const TOOLS: &[Tool] = &[NGINX, RSYSLOG, VIPS, WALLPAPERS_16, WALLPAPERS_20];
 
 /// From npm, since Debian has none.
 const SHARP: &str = "sharp";
 /// The release that is compared with; a newer one is a decision.
 const SHARP_VERSION: &str = "0.35.5";
+
+/// `nginx-light` and its like are empty and bring this one.
+const NGINX: Tool = Tool {
+    name: "nginx",
+    why: "the limited server of api-client's tests and of `cargo xtask demo api`",
+    package: "nginx",
+    program: "usr/sbin/nginx",
+};
 
 const RSYSLOG: Tool = Tool {
     name: "rsyslog",
