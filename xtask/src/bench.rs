@@ -8,6 +8,7 @@ mod logs;
 mod machine;
 mod pool;
 mod pool_keys;
+mod priority;
 mod program;
 mod queue;
 mod section;
@@ -44,6 +45,8 @@ enum Name {
     Queue,
     /// forebay-pool, loops of one's own, tasks for each item, ractor and rayon.
     Pool,
+    /// forebay-priority, its queue without an order, async-priority-channel and what one writes by hand.
+    Priority,
     /// log-processor, rsyslog, grep and cat on 330 MB of real lines.
     Logs,
     /// image-pipeline, sharp and vipsthumbnail on photographs.
@@ -69,6 +72,7 @@ impl Bench {
         let measurements = match self.name {
             Name::Queue => queue::measure(self.quick)?,
             Name::Pool => pool::measure(self.quick)?,
+            Name::Priority => priority::measure(self.quick)?,
             Name::Logs => logs::measure(self.quick)?,
             Name::Images => images::measure(self.quick)?,
         };
@@ -97,6 +101,7 @@ impl Name {
         match self {
             Self::Queue => "queue",
             Self::Pool => "pool",
+            Self::Priority => "priority",
             Self::Logs => "logs",
             Self::Images => "images",
         }

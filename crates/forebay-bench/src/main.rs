@@ -6,11 +6,13 @@
 //! ```text
 //! cargo run --release -- contenders
 //! cargo run --release -- queue --contender kanal --capacity 100 --senders 4 --receivers 4 --items 1000000
+//! cargo run --release -- priority --contender strict --ranks 8 --depth 1000 --shape turns --tasks 4 --items 1000000
 //! cargo run --release -- pool --contender spawn --work spin:1us --workers 4 --producers 1 --items 100000
 //! ```
 
 mod ping_pong;
 mod pool;
+mod priority;
 mod queue;
 
 use clap::Parser;
@@ -30,6 +32,10 @@ enum Bench {
     PoolKeys(pool::KeyedLoad),
     /// Ask timers to ring beside a pool that computes.
     PoolTimers(pool::TimerLoad),
+    /// The same for queues that know priorities.
+    PriorityContenders,
+    /// Move numbers of several classes or keys through one queue.
+    Priority(priority::Load),
     /// How long a word travels from one core to the other and back.
     PingPong,
 }
@@ -41,6 +47,8 @@ fn main() {
         Bench::Pool(load) => serde_json::to_string(&load.measure()),
         Bench::PoolKeys(load) => serde_json::to_string(&load.measure()),
         Bench::PoolTimers(load) => serde_json::to_string(&load.measure()),
+        Bench::PriorityContenders => serde_json::to_string(&priority::CONTENDERS),
+        Bench::Priority(load) => serde_json::to_string(&load.measure()),
         Bench::Queue(load) => serde_json::to_string(&load.measure()),
         Bench::PingPong => serde_json::to_string(&ping_pong::measure()),
     };

@@ -1,6 +1,6 @@
 //! forebay-queue as its users get it: `bounded`, plain `send` and `recv`.
 
-use forebay_queue::{Receiver, Sender};
+use forebay_queue::{Receiver, SendLine, Sender};
 
 use super::{Contender, Load, Measured, Rx, Tx};
 
@@ -12,13 +12,13 @@ fn measure(load: &Load) -> Measured {
     load.drive(Load::copies(tx, load.senders), Load::copies(rx, load.receivers))
 }
 
-impl Tx for Sender<usize> {
+impl<L: SendLine<usize>> Tx for Sender<usize, L> {
     async fn put(&mut self, item: usize) {
         self.send(item).await.expect("the receivers outlive the senders");
     }
 }
 
-impl Rx for Receiver<usize> {
+impl<L: SendLine<usize>> Rx for Receiver<usize, L> {
     async fn take(&mut self) -> Option<usize> {
         self.recv().await
     }

@@ -18,7 +18,7 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 /// As many as the machines have that the published numbers come from.
-const THREADS: usize = 2;
+pub(crate) const THREADS: usize = 2;
 
 /// Every contender, ours first.
 pub(crate) const CONTENDERS: [Contender; 5] = [
@@ -70,20 +70,20 @@ pub(crate) struct Measured {
 
 /// One task's part. Each reads the clock itself: with both cores busy, somebody who watches may be
 /// woken when all is over.
-struct Part {
-    start: Instant,
-    end: Instant,
+pub(crate) struct Part {
+    pub(crate) start: Instant,
+    pub(crate) end: Instant,
     /// Of the items received.
-    sum: usize,
+    pub(crate) sum: usize,
 }
 
 /// The half that sends. One per task: contenders differ in whether theirs can be shared.
-trait Tx: Send + 'static {
+pub(crate) trait Tx: Send + 'static {
     fn put(&mut self, item: usize) -> impl Future<Output = ()> + Send;
 }
 
 /// The half that receives, until the last sender is gone.
-trait Rx: Send + 'static {
+pub(crate) trait Rx: Send + 'static {
     fn take(&mut self) -> impl Future<Output = Option<usize>> + Send;
 }
 
@@ -100,7 +100,7 @@ impl Load {
     }
 
     /// Copies of one half, one for each task; the original is among them, or the queue never closed.
-    fn copies<H: Clone>(half: H, count: usize) -> Vec<H> {
+    pub(crate) fn copies<H: Clone>(half: H, count: usize) -> Vec<H> {
         let mut halves = vec![half; count.max(1)];
         halves.truncate(count);
         halves
@@ -151,7 +151,7 @@ impl Load {
 // === impl Part ===
 
 impl Part {
-    async fn of<F: AsyncFnOnce() -> usize>(ready: Arc<Barrier>, work: F) -> Self {
+    pub(crate) async fn of<F: AsyncFnOnce() -> usize>(ready: Arc<Barrier>, work: F) -> Self {
         ready.wait().await;
         let start = Instant::now();
         let sum = work().await;

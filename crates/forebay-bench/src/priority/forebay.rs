@@ -1,0 +1,51 @@
+//! forebay-queue as its users get it: with no order but the one of arrival, and in that of a discipline.
+
+use forebay_priority::{Class, Classes, FairByKey, Key, Strict, Tenant};
+use forebay_queue::{By, builder};
+
+use super::{Contender, Load, Measured, rank};
+
+/// What a discipline is measured by.
+pub(super) const FIFO: Contender = Contender {
+    name: "forebay-fifo",
+    package: "forebay-queue",
+    classes: true,
+    keys: true,
+    measure: |load| {
+        let (tx, rx) = builder().capacity(load.capacity()).build();
+        load.drive(tx, rx)
+    },
+};
+
+pub(super) const STRICT: Contender = Contender {
+    name: "forebay-strict",
+    package: "forebay-priority",
+    classes: true,
+    keys: false,
+    measure: strict,
+};
+
+pub(super) const FAIR: Contender = Contender {
+    name: "forebay-fair",
+    package: "forebay-priority",
+    classes: false,
+    keys: true,
+    measure: fair,
+};
+
+fn strict(load: &Load) -> Measured {
+    let ranks = load.ranks;
+    let classes = Classes::new((0..ranks).map(|class| class.to_string())).expect("not too many");
+    let line = By::new(Strict::new(classes), move |item: &usize| {
+        Ok(Class::new(u16::try_from(rank(*item, ranks)).expect("not too many")))
+    });
+    let (tx, rx) = builder().capacity(load.capacity()).line(line).build();
+    load.drive(tx, rx)
+}
+
+fn fair(load: &Load) -> Measured {
+    let ranks = load.ranks;
+    let line = By::new(FairByKey::new(), move |item: &usize| Ok(Tenant::of(Key::of(&rank(*item, ranks)))));
+    let (tx, rx) = builder().capacity(load.capacity()).line(line).build();
+    load.drive(tx, rx)
+}
