@@ -1,11 +1,12 @@
 //! Everything that the program says to a person: errors, notices, progress, the report.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use forebay_program::streams;
 use image_pipeline::config::{Config, Output, ReportFormat};
 use image_pipeline::input::File;
 use image_pipeline::picture::Size;
@@ -58,28 +59,17 @@ impl Console {
     pub(crate) fn report(&self, config: &Config, report: &Report) -> bool {
         self.bar.finish_and_clear();
         if let Some(message) = &report.error {
-            say(io::stderr(), &format!("error: {message}\n"));
+            streams::tell(&format!("error: {message}\n"));
         }
         let text = match config.report {
             ReportFormat::Text => report.to_string(),
             ReportFormat::Json => serde_json::to_string(report).expect("a report is plain data") + "\n",
         };
-        let mut stdout = io::stdout();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            // A reader that went away has had enough.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                say(
-                    io::stderr(),
-                    &format!("error: the report cannot be written to standard output: {error}\n"),
-                );
-                false
-            }
-            _ => true,
-        }
+        streams::print("report", &text)
     }
 
     fn line(&self, text: &str) {
-        self.bar.suspend(|| say(io::stderr(), text));
+        self.bar.suspend(|| streams::tell(text));
     }
 }
 
@@ -105,17 +95,6 @@ impl Observer for Console {
         let reason: Vec<_> = reason.split_whitespace().collect();
         self.line(&format!("error: {}: {}\n", shown(input), reason.join(" ")));
     }
-}
-
-/// Says what went wrong, on standard error, and why, so far as the message does not say so itself.
-pub(crate) fn error(error: &anyhow::Error) {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !text.contains(&cause) {
-            text = text + ": " + &cause;
-        }
-    }
-    say(io::stderr(), &format!("error: {text}\n"));
 }
 
 /// Shows what a run would do, on standard output.
@@ -153,10 +132,5 @@ pub(crate) fn show(config: &Config, files: &[File]) {
         let name = file.name.expected(picture.format);
         text += &format!("  {} -> {name}\n", shown(&file.path));
     }
-    say(io::stdout(), &text);
-}
-
-/// A reader that went away has had enough: there is nobody left to tell.
-fn say(mut stream: impl Write, text: &str) {
-    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+    streams::print("plan", &text);
 }

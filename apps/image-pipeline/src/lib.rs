@@ -31,7 +31,6 @@ mod totals;
 
 // Around one picture: where it comes from, what it is called, the memory it takes, where its result goes.
 mod budget;
-mod fault;
 pub mod input;
 mod name;
 mod shown;

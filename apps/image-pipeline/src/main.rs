@@ -3,12 +3,12 @@
 mod allocator;
 mod cli;
 mod console;
-mod signals;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use forebay_program::{signals, streams};
 use image_pipeline::run;
 use tokio::sync::oneshot;
 
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Command::Run(keys) => run(keys),
     };
     ExitCode::from(outcome.unwrap_or_else(|error| {
-        console::error(&error);
+        streams::error(&error);
         USAGE
     }))
 }

@@ -7,15 +7,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
+use forebay_program::fault;
 use tokio::select;
 use tokio::sync::watch;
 
+use crate::Name;
 use crate::budget::{Budget, HeldWaiting, Share};
 use crate::input::{FileKey, InputError, Opened};
 use crate::outcome::{End, Failure, Outcome, Spent, Written};
 use crate::picture::{self, Limits, Plan, Refused, Settings};
 use crate::store::{Existing, Store};
-use crate::{Name, fault};
 
 /// A picture in the input queue.
 #[derive(Debug)]

@@ -17,9 +17,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use forebay_program::fault;
+
 use crate::{
     checkpoint::{Checkpoint, StateDir, StateError},
-    fault,
     input::{Phase, Position},
     output::{Output, OutputError},
 };

@@ -1,9 +1,10 @@
 //! Everything that the program says to a person: errors, notices, progress, the report.
 
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
+use forebay_program::streams;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use log_processor::config::{Config, ReportFormat};
 use log_processor::input::{self, InputError, InputSpec, Notice};
@@ -44,32 +45,21 @@ impl Console {
     pub(crate) fn report(&self, config: &Config, report: &Report) -> bool {
         self.bar.finish_and_clear();
         if let Some(message) = &report.error {
-            say(io::stderr(), &format!("error: {message}\n"));
+            streams::tell(&format!("error: {message}\n"));
         }
         let text = match config.report {
             ReportFormat::Text => report.to_string(),
             ReportFormat::Json => serde_json::to_string(report).expect("a report is plain data") + "\n",
         };
         if config.output.is_stdout() {
-            say(io::stderr(), &text);
+            streams::tell(&text);
             return true;
         }
-        let mut stdout = io::stdout();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            // A reader that went away has had enough.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                say(
-                    io::stderr(),
-                    &format!("error: the report cannot be written to standard output: {error}\n"),
-                );
-                false
-            }
-            _ => true,
-        }
+        streams::print("report", &text)
     }
 
     fn line(&self, text: &str) {
-        self.bar.suspend(|| say(io::stderr(), text));
+        self.bar.suspend(|| streams::tell(text));
     }
 }
 
@@ -92,29 +82,13 @@ pub(crate) struct Plain;
 
 impl Observer for Plain {
     fn failed(&self, error: &InputError) {
-        say(io::stderr(), &format!("error: {error}\n"));
+        streams::tell(&format!("error: {error}\n"));
     }
-}
-
-/// Says what went wrong, on standard error, and why, so far as the message does not say so itself.
-pub(crate) fn error(error: &anyhow::Error) {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !text.contains(&cause) {
-            text = text + ": " + &cause;
-        }
-    }
-    say(io::stderr(), &format!("error: {text}\n"));
 }
 
 /// Shows the pipeline of a configuration, on standard output.
 pub(crate) fn show(config: &Config) {
-    say(io::stdout(), &Picture(config).to_string());
-}
-
-/// A reader that went away has had enough: there is nobody left to tell.
-fn say(mut stream: impl Write, text: &str) {
-    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+    streams::print("picture", &Picture(config).to_string());
 }
 
 /// What there is to read; `None` where that cannot be known.

@@ -67,7 +67,6 @@ mod writer;
 pub mod batch;
 pub mod checkpoint;
 pub mod commit;
-mod fault;
 pub mod input;
 pub mod output;
 

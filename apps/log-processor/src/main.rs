@@ -3,12 +3,12 @@
 
 mod cli;
 mod console;
-mod signals;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use forebay_program::{signals, streams};
 use log_processor::input::InputError;
 use log_processor::output::OutputError;
 use log_processor::pipeline::{self, StartError};
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Command::Run(keys) => run(keys),
     };
     ExitCode::from(outcome.unwrap_or_else(|error| {
-        console::error(&error);
+        streams::error(&error);
         match error.downcast_ref() {
             Some(error) if is_missing_input(error) => FAILED,
             _ => USAGE,
@@ -57,7 +57,10 @@ fn run(keys: Keys) -> anyhow::Result<u8> {
     let config = keys.resolve()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let is_success = runtime.block_on(async {
-        let stop = signals::first()?;
+        let first = signals::first()?;
+        let stop = async {
+            first.await;
+        };
         let console = Arc::new(Console::new(&config));
         let report = pipeline::run(&config, stop, Arc::clone(&console) as _).await?;
         let is_reported = console.report(&config, &report);

@@ -34,13 +34,13 @@ use std::time::Instant;
 
 use forebay::pool::Pool;
 use forebay::queue;
+use forebay_program::fault;
 use tokio::{select, task};
 
 use crate::batch::Batch;
 use crate::checkpoint::{StateDir, StateError};
 use crate::commit::{CommitError, Committer};
 use crate::config::Config;
-use crate::fault;
 use crate::input::{self, InputError, Inputs, Notice};
 use crate::output::{Output, OutputError, Target};
 use crate::picture;

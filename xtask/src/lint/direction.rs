@@ -19,6 +19,8 @@ enum Place {
     Facade,
     Testkit,
     App,
+    /// forebay-program: what programs share towards a person; nothing of the libraries.
+    Program,
     /// xtask, which must build even when no other crate does.
     Automation,
     /// forebay-tests, which sees whole pipelines.
@@ -35,6 +37,7 @@ impl Place {
             "forebay" => Self::Facade,
             "forebay-testkit" => Self::Testkit,
             "forebay-tests" => Self::Tests,
+            "forebay-program" => Self::Program,
             "xtask" => Self::Automation,
             "forebay-pool" | "forebay-flow" | "forebay-priority" | "forebay-store" | "forebay-nats"
             | "forebay-monitor" => Self::Part,
@@ -44,12 +47,12 @@ impl Place {
     }
 
     fn may_use(self, other: Self) -> bool {
-        use Place::{App, Automation, Core, Facade, Part, Testkit, Tests};
+        use Place::{App, Automation, Core, Facade, Part, Program, Testkit, Tests};
         match self {
-            Core | Automation => false,
+            Core | Automation | Program => false,
             Part => other == Core,
             Facade | Testkit => matches!(other, Core | Part),
-            App => other == Facade,
+            App => matches!(other, Facade | Program),
             Tests => other != Automation,
         }
     }

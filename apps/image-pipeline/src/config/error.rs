@@ -1,9 +1,7 @@
 //! Why a run cannot be configured as somebody wants it.
 
-use std::io;
-use std::path::PathBuf;
-
 use bytesize::ByteSize;
+use forebay_program::config_file::ConfigFileError;
 
 use super::MOST_AT_ONCE;
 
@@ -11,28 +9,9 @@ use super::MOST_AT_ONCE;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration file {}; check the path given to --config", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is not TOML, or a key or a value in it is not one of ours.
-    #[error("{}:{line}:{column}: {message}\n{}", path.display(), excerpt(text, *line, *column))]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The column, from 1, in characters.
-        column: usize,
-        /// What is wrong, and what the valid keys or values are.
-        message: String,
-        /// The line itself.
-        text: String,
-    },
+    /// The file cannot be read, or something in it is wrong.
+    #[error(transparent)]
+    File(#[from] ConfigFileError),
     /// Nothing to read.
     #[error(
         "no input: name files, folders or globs, or - for a list on standard input (`input = [\"..\"]` in a file)"
@@ -106,7 +85,7 @@ impl ConfigError {
     /// The key whose value is at fault.
     pub(super) fn key(&self) -> Option<&'static str> {
         match self {
-            Self::Unreadable { .. } | Self::File { .. } => None,
+            Self::File(_) => None,
             Self::NoInput => Some("input"),
             Self::NoOutput | Self::Place { .. } => Some("output"),
             Self::EmptyPath { key }
@@ -118,10 +97,4 @@ impl ConfigError {
             Self::NullWithoutList => Some("null"),
         }
     }
-}
-
-/// The line with a caret under the column.
-fn excerpt(text: &str, line: usize, column: usize) -> String {
-    let margin = line.to_string().len();
-    format!("{line} | {text}\n{:margin$} | {:>column$}", "", "^")
 }

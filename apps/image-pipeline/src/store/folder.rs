@@ -19,12 +19,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use forebay_program::fault;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::{Present, StoreError, Stored};
+use crate::Name;
 use crate::input::FileKey;
-use crate::{Name, fault};
 
 /// A folder that results are written into.
 #[derive(Debug)]

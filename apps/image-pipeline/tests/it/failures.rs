@@ -71,8 +71,7 @@ fn a_panic_in_a_worker_is_a_failure_of_its_picture() {
     place.copy("hopper.jpg", "in/a.jpg");
     place.copy("hopper.jpg", "in/b.jpg");
     let mut command = place.command("run in --output out --width 10 --report json --workers 1");
-    let ended: crate::place::Ended =
-        command.env("IMAGE_PIPELINE_FAULT", "panic-in-worker:1").output().unwrap().into();
+    let ended: crate::place::Ended = command.env("FAULT_POINT", "panic-in-worker:1").output().unwrap().into();
     assert_eq!((ended.code(), ended.counts()), (Some(1), [1, 0, 1, 0]));
     assert!(ended.stderr.contains("this is a fault in image-pipeline"), "{ended:#?}");
 }

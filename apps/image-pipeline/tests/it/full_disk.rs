@@ -68,7 +68,7 @@ fn a_disk_that_is_full_at_a_fault_point_leaves_nothing() {
             format!("run in --output out --width 50 --workers 1 --uploaders 1 --report json {more}");
         let mut command = place.command(&arguments);
         let ended: crate::place::Ended =
-            command.env("IMAGE_PIPELINE_FAULT", format!("{point}:2")).output().unwrap().into();
+            command.env("FAULT_POINT", format!("{point}:2")).output().unwrap().into();
         assert_eq!(ended.code(), Some(1), "{ended:#?}");
         assert!(ended.stderr.contains("No space left on device"), "{ended:#?}");
         assert_eq!(place.files("out"), ["0.jpg"], "{point}");

@@ -103,7 +103,7 @@ fn a_crash_at_each_fault_point_leaves_a_leftover_that_the_next_run_removes() {
     for (point, results) in [("after-write", 0), ("after-rename", 1)] {
         let place = Place::with_photos(2);
         let mut command = place.command("run in --output out --fit 300x300 --workers 1 --uploaders 1");
-        command.env("IMAGE_PIPELINE_FAULT", format!("{point}:1"));
+        command.env("FAULT_POINT", format!("{point}:1"));
         assert_eq!(command.status().unwrap().code(), None, "{point}");
         let files = place.files("out");
         let leftovers = files.iter().filter(|file| file.ends_with(".part")).count();

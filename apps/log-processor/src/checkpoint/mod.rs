@@ -13,15 +13,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use forebay_program::fault;
 use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use self::error::StateError;
-use crate::{
-    fault,
-    input::{FileKey, Fingerprint, Phase, Position},
-};
+use crate::input::{FileKey, Fingerprint, Phase, Position};
 
 /// The state of a run at one moment: all of it is true together.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

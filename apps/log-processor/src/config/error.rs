@@ -1,9 +1,7 @@
 //! Why a run cannot be configured as somebody wants it.
 
-use std::io;
-use std::path::PathBuf;
-
 use bytesize::ByteSize;
+use forebay_program::config_file::ConfigFileError;
 
 use super::MOST_WORKERS;
 use crate::filter::FilterError;
@@ -12,28 +10,9 @@ use crate::filter::FilterError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration file {}; check the path given to --config", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is not TOML, or a key or a value in it is not one of ours.
-    #[error("{}:{line}:{column}: {message}\n{}", path.display(), excerpt(text, *line, *column))]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The column, from 1, in characters.
-        column: usize,
-        /// What is wrong, and what the valid keys or values are.
-        message: String,
-        /// The line itself.
-        text: String,
-    },
+    /// The file cannot be read, or something in it is wrong.
+    #[error(transparent)]
+    File(#[from] ConfigFileError),
     /// Nothing to read.
     #[error("no input: name files with --input PATH, or - for standard input (`input = [\"..\"]` in a file)")]
     NoInput,
@@ -85,7 +64,7 @@ impl ConfigError {
     /// The key whose value is at fault.
     pub(super) fn key(&self) -> Option<&'static str> {
         match self {
-            Self::Unreadable { .. } | Self::File { .. } => None,
+            Self::File(_) => None,
             Self::NoInput => Some("input"),
             Self::NoOutput => Some("output"),
             Self::EmptyPath { key, .. } | Self::Size { key, .. } => Some(key),
@@ -96,10 +75,4 @@ impl ConfigError {
             Self::SyncWithoutState => Some("sync"),
         }
     }
-}
-
-/// The line with a caret under the column.
-fn excerpt(text: &str, line: usize, column: usize) -> String {
-    let margin = line.to_string().len();
-    format!("{line} | {text}\n{:margin$} | {:>column$}", "", "^")
 }

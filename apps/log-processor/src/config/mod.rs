@@ -5,7 +5,6 @@
 //! everything that can be checked without touching an input or the output.
 
 mod error;
-mod file;
 mod names;
 mod settings;
 
@@ -14,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use bytesize::ByteSize;
+use forebay_program::config_file::ConfigFile;
 
-use self::file::File;
 pub use self::{error::ConfigError, settings::Settings};
 use crate::filter::Filter;
 use crate::output::{Existing, Target};
@@ -74,11 +73,17 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Unreadable`]; [`ConfigError::File`] for what is wrong in the file, also if only the combination
+    /// [`ConfigError::File`] for what is wrong with the file or in it, also if only the combination
     /// with a flag makes it so; else as [`new`](Self::new).
     pub fn load(path: &Path, flags: Settings) -> Result<Self, ConfigError> {
-        let file = File::read(path)?;
-        Self::new(flags.clone().over(file.settings.clone())).map_err(|error| file.place(error, &flags))
+        let file = ConfigFile::<Settings>::read(path)?;
+        Self::new(flags.clone().over(file.settings.clone())).map_err(|error| {
+            let placed = match error.key() {
+                Some(key) if !flags.has(key) => file.place(key, error.to_string()),
+                _ => None,
+            };
+            placed.map_or(error, ConfigError::File)
+        })
     }
 
     /// Completes `settings` with the defaults and checks them against each other.

@@ -15,9 +15,11 @@ use std::{
     path::{self, Path, PathBuf},
 };
 
+use forebay_program::fault;
+
 pub use self::error::OutputError;
 use self::opened::{Opened, refuse_input};
-use crate::{checkpoint::OutputMark, fault, input::FileKey};
+use crate::{checkpoint::OutputMark, input::FileKey};
 
 /// Where the output goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -130,7 +130,7 @@ fn a_crash_at_each_fault_point_loses_nothing_and_doubles_nothing() {
         for point in ["after-write", "after-flush", "after-save", "after-rename"] {
             for passing in [1, 2, 7] {
                 let mut command = place.command(&arguments("out", more));
-                command.env("LOG_PROCESSOR_FAULT", format!("{point}:{passing}"));
+                command.env("FAULT_POINT", format!("{point}:{passing}"));
                 let ended = place.start_command(command).wait();
                 assert_eq!(ended.code(), None, "{point} was not passed {passing} times");
                 place.done(&arguments("out", more));

@@ -109,7 +109,7 @@ fn a_disk_that_is_full_at_each_fault_point_loses_nothing_and_doubles_nothing() {
             // The first checkpoint is made before anything is read.
             for passing in [2, 3, 7] {
                 let mut command = place.command(&arguments("out", more));
-                command.env("LOG_PROCESSOR_FAULT", format!("{point}:{passing}"));
+                command.env("FAULT_POINT", format!("{point}:{passing}"));
                 let ended = place.start_command(command).wait();
                 assert_eq!(ended.code(), Some(1), "{point} was not passed {passing} times: {ended:#?}");
                 assert!(ended.stderr.contains("No space left on device"), "{ended:#?}");
@@ -129,7 +129,7 @@ fn a_disk_that_is_full_before_the_first_checkpoint_leaves_nothing_in_the_way() {
     let arguments = "run -i in -o out --state out.state";
     for point in ["full-state", "full-rename"] {
         let mut command = place.command(arguments);
-        command.env("LOG_PROCESSOR_FAULT", format!("{point}:1"));
+        command.env("FAULT_POINT", format!("{point}:1"));
         assert_eq!(place.start_command(command).wait().code(), Some(2), "nothing was read");
         place.done(arguments);
         assert_eq!(place.text("out"), "one\n");

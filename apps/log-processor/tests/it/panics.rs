@@ -10,7 +10,7 @@ fn a_panic_in_a_worker_ends_the_run_with_an_error_and_the_output_has_no_gap() {
     let arguments = "run -i in -o out --state state --workers 4 --report json";
 
     let mut command = place.command(arguments);
-    command.env("LOG_PROCESSOR_FAULT", "panic-in-worker:5");
+    command.env("FAULT_POINT", "panic-in-worker:5");
     let ended = place.start_command(command).wait();
     assert_eq!(ended.code(), Some(1), "{ended:#?}");
     assert_eq!(ended.report()["ended"], "failed");

@@ -1,52 +1,100 @@
 //! A file of settings, and where in it something stands.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use super::error::ConfigError;
-use super::settings::Settings;
+use serde::de::DeserializeOwned;
 
-/// A configuration file.
-pub(super) struct File {
+/// A TOML file whose keys are those of `S`.
+///
+/// ```
+/// use forebay_program::config_file::ConfigFile;
+///
+/// #[derive(serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Settings {
+///     workers: Option<u32>,
+/// }
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("run.toml");
+/// std::fs::write(&path, "worker = 4\n")?;
+/// let error = ConfigFile::<Settings>::read(&path).err().unwrap().to_string();
+/// assert!(error.ends_with(
+///     "run.toml:1:1: unknown key `worker`, expected `workers`; did you mean `workers`?\n1 | worker = 4\n  | ^"
+/// ), "{error}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ConfigFile<S> {
     path: PathBuf,
     text: String,
-    pub(super) settings: Settings,
+    /// What the file says.
+    pub settings: S,
 }
 
-// === impl File ===
+/// What is wrong with a configuration file, and where in it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigFileError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}; check the path given to --config", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not TOML, or a key or a value in it is not one of the program's.
+    #[error("{}:{line}:{column}: {message}\n{}", path.display(), excerpt(text, *line, *column))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1, in characters.
+        column: usize,
+        /// What is wrong, and what the valid keys or values are.
+        message: String,
+        /// The line itself.
+        text: String,
+    },
+}
 
-impl File {
+// === impl ConfigFile ===
+
+impl<S: DeserializeOwned> ConfigFile<S> {
     /// Reads a file, each key of which has a value of its kind. Whether the values make sense is not asked here: a
-    /// flag may replace them.
-    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
+    /// flag may replace them. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigFileError`].
+    pub fn read(path: &Path) -> Result<Self, ConfigFileError> {
         let text = fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+            .map_err(|source| ConfigFileError::Unreadable { path: path.to_owned(), source })?;
         let settings = toml::from_str(&text).map_err(|error| {
             let message = with_nearest(in_plain_words(error.message()));
             error_at(path, &text, error.span().map_or(0, |span| span.start), message)
         })?;
         Ok(Self { path: path.to_owned(), text, settings })
     }
+}
 
-    /// Adds to an error of `flags` over this file where in the file the cause is, if it is there.
-    pub(super) fn place(&self, error: ConfigError, flags: &Settings) -> ConfigError {
-        match error.key().filter(|key| !flags.has(key)).and_then(|key| self.position(key)) {
-            Some(offset) => error_at(&self.path, &self.text, offset, error.to_string()),
-            None => error,
-        }
-    }
-
-    /// Where the value of a key begins.
-    fn position(&self, key: &str) -> Option<usize> {
+impl<S> ConfigFile<S> {
+    /// The same `message` about the value of `key`, with the place in this file where it stands; none if the key is not in
+    /// it.
+    pub fn place(&self, key: &str, message: String) -> Option<ConfigFileError> {
         let table = toml::de::DeTable::parse(&self.text).expect("the same text was read before");
-        Some(table.get_ref().get(key)?.span().start)
+        let offset = table.get_ref().get(key)?.span().start;
+        Some(error_at(&self.path, &self.text, offset, message))
     }
 }
 
-fn error_at(path: &Path, text: &str, offset: usize, message: String) -> ConfigError {
+fn error_at(path: &Path, text: &str, offset: usize, message: String) -> ConfigFileError {
     let before = &text[..offset];
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    ConfigError::File {
+    ConfigFileError::Invalid {
         path: path.to_owned(),
         line: before.matches('\n').count() + 1,
         column: text[start..offset].chars().count() + 1,
@@ -93,6 +141,12 @@ fn edits(one: &str, other: &str) -> usize {
         }
     }
     row[other.len()]
+}
+
+/// The line with a caret under the column.
+fn excerpt(text: &str, line: usize, column: usize) -> String {
+    let margin = line.to_string().len();
+    format!("{line} | {text}\n{:margin$} | {:>column$}", "", "^")
 }
 
 #[cfg(test)]

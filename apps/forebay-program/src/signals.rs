@@ -18,44 +18,47 @@ struct Signals {
 /// to its group, so that it comes twice. Nobody asks again so soon.
 const ONE_REQUEST: Duration = Duration::from_millis(500);
 
-/// Listens from now on; the future completes with the first signal. One that comes [`ONE_REQUEST`] later or more ends
-/// the process at once, with the exit code that a shell would show for it (130, 143), whatever the run is doing and
-/// whether or not the future is still polled.
+/// Listens from now on; the future completes with the first signal, and says the exit code that a shell would show for
+/// it (130, 143). One that comes half a second later or more ends the process at once with that code, whatever the run
+/// is doing and whether or not the future is still polled.
 ///
 /// Must be called in a multi-thread runtime: the listener needs a thread that the run does not block.
 ///
 /// # Errors
 ///
 /// When the system refuses the handlers.
-pub(crate) fn first() -> io::Result<impl Future<Output = ()>> {
+pub fn first() -> io::Result<impl Future<Output = u8>> {
     let mut signals =
         Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
     let (came, first) = oneshot::channel();
     // Lives as long as the runtime, that is, as the run.
     task::spawn(async move {
-        signals.next().await;
         // The run may be past the point where it listens; then the second signal is what is left.
-        let _ = came.send(());
+        let _ = came.send(signals.next().await);
         let asked = Instant::now();
         loop {
-            let signal = signals.next().await;
+            let code = signals.next().await;
             if asked.elapsed() >= ONE_REQUEST {
-                process::exit(128 + signal.as_raw_value());
+                process::exit(code.into());
             }
         }
     });
     Ok(async {
-        let _ = first.await;
+        match first.await {
+            Ok(code) => code,
+            Err(_) => std::future::pending().await,
+        }
     })
 }
 
 // === impl Signals ===
 
 impl Signals {
-    async fn next(&mut self) -> SignalKind {
+    /// The exit code of the next signal.
+    async fn next(&mut self) -> u8 {
         select! {
-            _ = self.interrupt.recv() => SignalKind::interrupt(),
-            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.interrupt.recv() => 130,
+            _ = self.terminate.recv() => 143,
         }
     }
 }

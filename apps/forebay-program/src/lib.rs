@@ -1,0 +1,8 @@
+//! What our programs have in common towards whoever runs them: a configuration file whose errors name their place,
+//! errors and reports on the standard streams, the first and the second signal, and points at which a test may end
+//! the process.
+
+pub mod config_file;
+pub mod fault;
+pub mod signals;
+pub mod streams;
