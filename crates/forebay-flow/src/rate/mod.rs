@@ -90,7 +90,7 @@ pub use forebay_queue::Rate;
 
 pub use book::{Book, Booked};
 pub use both::Both;
-pub use feedback::{FeedbackConfig, FeedbackRate, Outcome, Quota, retry_after};
+pub use feedback::{Answer, FeedbackConfig, FeedbackRate, Outcome, Quota, retry_after};
 pub use keyed::Keyed;
 pub use policy::RatePolicy;
 pub use refusal::Refusal;

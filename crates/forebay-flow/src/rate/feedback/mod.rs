@@ -1,5 +1,7 @@
 //! A rate that is learnt from answers.
 
+/// What an answer says, in the words of whoever reads it.
+mod answer;
 /// How it is configured.
 mod config;
 /// What headers say.
@@ -13,6 +15,7 @@ use std::time::Duration;
 
 use forebay_queue::{CallEnd, Rate, Tick};
 
+pub use answer::Answer;
 pub use config::FeedbackConfig;
 pub use header::retry_after;
 pub use outcome::{Outcome, Quota};
@@ -79,8 +82,7 @@ use crate::ConfigError;
 /// # Ok::<(), forebay_flow::Refusal>(())
 /// ```
 ///
-/// In front of a service it is the policy of a `layer::RateLimitLayer`, whose handle tells it of answers:
-/// `handle.update(|rate, now| rate.update(&outcome, now))`.
+/// In front of a service it is the policy of a `layer::AdaptiveRateLayer`, which reads the answers.
 #[derive(Debug, Clone)]
 pub struct FeedbackRate {
     config: FeedbackConfig,
@@ -198,29 +200,39 @@ impl FeedbackRate {
         }
     }
 
+    /// A call has ended, with an answer that was read: [`update`](Self::update) and [`told`](Self::told) in one.
+    pub fn learn(&mut self, rtt: Duration, answer: &Answer, now: Tick) {
+        self.update(&Outcome { rtt, end: answer.end, retry_after: answer.retry_after }, now);
+        self.told_all(&answer.quotas, now);
+    }
+
     /// What the server says about its quota, from the headers of any answer.
     ///
     /// With nothing left, nothing starts until it is there again. Else what is left is spread over the time until then, within
     /// what the policy of the server says.
     pub fn told(&mut self, quota: &Quota, now: Tick) {
-        let allowed = quota.per_second();
-        match (quota.remaining, quota.reset) {
-            (Some(0), Some(reset)) => {
-                self.resumes = self.resumes.max(now.saturating_add(nanos(reset)));
-                if let Some(allowed) = allowed {
-                    self.know(allowed, now);
+        self.told_all(std::slice::from_ref(quota), now);
+    }
+
+    /// The same of several quotas, which hold at once: the slowest and the longest pause count.
+    pub fn told_all(&mut self, quotas: &[Quota], now: Tick) {
+        let mut slowest = f64::INFINITY;
+        for quota in quotas {
+            let allowed = quota.per_second();
+            let rate = match (quota.remaining, quota.reset) {
+                (Some(0), Some(reset)) => {
+                    self.resumes = self.resumes.max(now.saturating_add(nanos(reset)));
+                    allowed
                 }
-            }
-            (Some(remaining), Some(reset)) if !reset.is_zero() => {
-                let spread = remaining as f64 / reset.as_secs_f64();
-                self.know(allowed.map_or(spread, |allowed| spread.min(allowed)), now);
-            }
-            _ => {
-                if let Some(allowed) = allowed {
-                    self.know(allowed, now);
+                (Some(remaining), Some(reset)) if !reset.is_zero() => {
+                    let spread = remaining as f64 / reset.as_secs_f64();
+                    Some(allowed.map_or(spread, |allowed| spread.min(allowed)))
                 }
-            }
+                _ => allowed,
+            };
+            slowest = slowest.min(rate.unwrap_or(f64::INFINITY));
         }
+        self.know(slowest, now);
     }
 
     fn know(&mut self, rate: f64, now: Tick) {
