@@ -48,7 +48,7 @@
 //!
 //! # Features
 //!
-//! `tower` (default): the layers, with tokio's clock. `http-body`: permits that are held until the body of a response has
+//! `tower` (default): the layers, with tokio's clock. `http`: what responses of HTTP say about a server's limit. `http-body`: permits that are held until the body of a response has
 //! ended.
 
 pub mod concurrency;

@@ -138,6 +138,14 @@ impl<E: Error + 'static, R> Error for FlowError<E, R> {
 
 // === impl Refused ===
 
+impl Refused<()> {
+    /// The same with the request.
+    pub(super) fn with<E, R>(self, request: Option<R>) -> FlowError<E, R> {
+        let Self { why, request: _, retry_after } = self;
+        FlowError::Refused(Refused { why, request, retry_after })
+    }
+}
+
 /// Without the request, so that `R` need not be `Debug`.
 impl<R> fmt::Debug for Refused<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

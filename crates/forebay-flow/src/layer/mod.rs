@@ -9,6 +9,8 @@
 //! | …, queued | `Err` if closed, else `Ready` | waits in the future, first come first served, then calls a clone | leaves the line, or gives back |
 //! | [`RateLimitLayer`], reserve (default) | the service is ready, then sleeps until the next start and keeps it; clones start without | spends it | gives the unspent start back, if nobody booked after it |
 //! | …, queued | `Err` if closed, else `Ready` | books its start, sleeps until then, then calls a clone | the same |
+//! | [`AdaptiveRateLayer`], reserve (default) | the service is ready, then waits for the next start, and for the end of a pause, and keeps it; clones start without | uses it, and reads the answer | leaves the line, or gives the unused start back, if nobody booked after it |
+//! | …, queued | `Err` if closed, else `Ready` | waits in the future, first come first served, then calls a clone, and reads the answer | leaves the line |
 //! | [`BackpressureLayer`] | `Pending` while the pressure is high, and all who wait are woken after that; holds nothing | passes on | nothing |
 //! | …, refusing | as the service says | refused while the pressure is high, else passes on | nothing |
 //! | [`ShedLayer`] | as the service says | decides: shed, or passed on | nothing; what was shed is counted |
@@ -43,6 +45,7 @@
 //! # }
 //! ```
 
+pub mod adaptive_rate;
 pub mod backpressure;
 pub mod concurrency;
 pub mod rate;
@@ -56,6 +59,11 @@ mod passed;
 mod rules;
 mod work;
 
+#[cfg(feature = "http")]
+pub use adaptive_rate::ByStatus;
+pub use adaptive_rate::{
+    AdaptiveRate, AdaptiveRateHandle, AdaptiveRateLayer, AdaptiveRateStats, Judge, QueuedAdaptiveRate,
+};
 pub use backpressure::{BackpressureLayer, Backpressured, PressureHandle, PressureStats};
 pub use concurrency::{
     ConcurrencyLimit, ConcurrencyLimitLayer, Hold, LimitHandle, LimitStats, Permit, QueuedConcurrencyLimit,

@@ -1,8 +1,9 @@
 //! Which services and futures cross threads.
 
 use forebay_flow::layer::{
-    BackpressureLayer, Backpressured, ConcurrencyLimit, ConcurrencyLimitLayer, LimitHandle,
-    QueuedConcurrencyLimit, QueuedRateLimit, RateHandle, RateLimit, RateLimitLayer, Shed, ShedLayer,
+    AdaptiveRate, AdaptiveRateHandle, AdaptiveRateLayer, BackpressureLayer, Backpressured, ConcurrencyLimit,
+    ConcurrencyLimitLayer, LimitHandle, QueuedAdaptiveRate, QueuedConcurrencyLimit, QueuedRateLimit,
+    RateHandle, RateLimit, RateLimitLayer, Shed, ShedLayer,
 };
 use forebay_flow::{Aimd, Fixed, TokenBucket, Window};
 use tower::Service;
@@ -31,4 +32,10 @@ fn services_handles_and_futures_cross_threads() {
     crosses::<QueuedRateLimit<Inner, Window>>();
     crosses::<<RateLimit<Inner, TokenBucket> as Service<&'static str>>::Future>();
     crosses::<<QueuedRateLimit<Inner, Window> as Service<&'static str>>::Future>();
+    is_shared::<AdaptiveRateLayer>();
+    is_shared::<AdaptiveRateHandle>();
+    crosses::<AdaptiveRate<Inner>>();
+    crosses::<QueuedAdaptiveRate<Inner>>();
+    crosses::<<AdaptiveRate<Inner> as Service<&'static str>>::Future>();
+    crosses::<<QueuedAdaptiveRate<Inner> as Service<&'static str>>::Future>();
 }

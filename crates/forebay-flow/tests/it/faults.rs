@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 
-use forebay_flow::layer::{ConcurrencyLimitLayer, FlowError, RateLimitLayer};
+use forebay_flow::layer::{AdaptiveRateLayer, ConcurrencyLimitLayer, FlowError, RateLimitLayer};
+use forebay_flow::rate::{FeedbackConfig, FeedbackRate};
 use forebay_flow::{Aimd, Fixed, Rate, TokenBucket};
 use forebay_testkit::Driver;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
@@ -54,6 +55,14 @@ async fn load_shed_above_a_limit_with_room_sheds_none() {
 async fn load_shed_above_a_rate_with_room_sheds_none() {
     let rate = TokenBucket::new(Rate::per_second(10)).with_burst(200_000);
     sheds_none(ServiceBuilder::new().map_err(FlowError::into_box).layer(RateLimitLayer::new(rate))).await;
+}
+
+#[tokio::test]
+async fn load_shed_above_a_rate_that_is_learnt_with_room_sheds_none() {
+    // One each nanosecond: by when the next one comes it may.
+    let config = FeedbackConfig { start: 1e9, max: 1e9, ..FeedbackConfig::default() };
+    let rate = AdaptiveRateLayer::new(FeedbackRate::try_new(config, 1).expect("in range"));
+    sheds_none(ServiceBuilder::new().map_err(FlowError::into_box).layer(rate)).await;
 }
 
 /// In tower's `ConcurrencyLimit`, and in anything that reserves, handles that are ready and are not called hold permits. That

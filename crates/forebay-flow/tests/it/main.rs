@@ -1,5 +1,6 @@
 //! The layers through their public faces, one module for each behaviour.
 
+mod adaptive_rate; // the rows of the table: starts as often as answers allow, reserved and queued
 mod auto_traits; // which services and futures cross threads
 mod backpressure; // the row of the table: held up, or refused
 mod concurrency; // the rows of the table: calls at once, reserved and queued

@@ -8,8 +8,10 @@ use std::time::Duration;
 use axum::error_handling::HandleErrorLayer;
 use axum::routing::get;
 use forebay_flow::layer::{
-    BackpressureLayer, ConcurrencyLimitLayer, FlowError, RateLimitLayer, Refused, ShedLayer, Why,
+    AdaptiveRateLayer, BackpressureLayer, ByStatus, ConcurrencyLimitLayer, FlowError, RateLimitLayer,
+    Refused, ShedLayer, Why,
 };
+use forebay_flow::rate::FeedbackRate;
 use forebay_flow::{Fixed, Rate, TokenBucket};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
@@ -197,6 +199,87 @@ async fn a_client_of_http_is_limited_and_its_errors_keep_their_type() {
         client.oneshot(Request::new("too heavy".to_owned())).await.expect_err("more than all");
     assert!(matches!(&error, FlowError::Refused(refused) if refused.why == Why::TooHeavy));
     assert_eq!(error.into_request().expect("it comes back").into_body(), "too heavy");
+}
+
+/// Tries what was refused by its status again, for ever.
+#[derive(Clone)]
+struct UntilServed;
+
+impl<E> tower::retry::Policy<Request<String>, http::Response<()>, E> for UntilServed {
+    type Future = std::future::Ready<()>;
+
+    fn retry(
+        &mut self,
+        _: &mut Request<String>,
+        result: &mut Result<http::Response<()>, E>,
+    ) -> Option<Self::Future> {
+        let is_refused =
+            result.as_ref().is_ok_and(|response| response.status() == StatusCode::TOO_MANY_REQUESTS);
+        is_refused.then(|| std::future::ready(()))
+    }
+
+    fn clone_request(&mut self, request: &Request<String>) -> Option<Request<String>> {
+        Some(request.clone())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_above_a_rate_that_is_learnt_waits_with_all_others() {
+    let begin = tokio::time::Instant::now();
+    let refused = Arc::new(AtomicUsize::new(0));
+    let counted = refused.clone();
+    let server = service_fn(move |_: Request<String>| {
+        let is_closed = begin.elapsed() < Duration::from_secs(3);
+        counted.fetch_add(usize::from(is_closed), Ordering::SeqCst);
+        let response = match is_closed {
+            true => http::Response::builder().status(429).header("Retry-After", "3"),
+            false => http::Response::builder(),
+        };
+        async move { Ok::<_, Infallible>(response.body(()).expect("a response")) }
+    });
+    let rate = AdaptiveRateLayer::new(FeedbackRate::new(1)).judge(ByStatus).queued();
+    let handle = rate.handle();
+    let client = ServiceBuilder::new().retry(UntilServed).layer(rate).service(server);
+    let calls: Vec<_> =
+        (0..20).map(|_| tokio::spawn(client.clone().oneshot(Request::new(String::new())))).collect();
+    for call in calls {
+        assert_eq!(call.await.expect("no panic").expect("served").status(), StatusCode::OK);
+    }
+    assert_eq!(refused.load(Ordering::SeqCst), 1, "the others had not started");
+    let stats = handle.stats();
+    assert_eq!((stats.admitted, stats.served, stats.overloads, stats.waiting), (21, 20, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn timeout_above_a_rate_that_is_learnt_takes_the_waiting_along() {
+    let rate = AdaptiveRateLayer::new(FeedbackRate::new(1)).queued();
+    let handle = rate.handle();
+    handle.update(|rate, now| rate.learn(Duration::ZERO, &forebay_flow::rate::Answer::refused(), now));
+    let service = ServiceBuilder::new()
+        .timeout(Duration::from_millis(1))
+        .map_err(FlowError::into_box)
+        .layer(rate)
+        .service(echo());
+    for _ in 0..3 {
+        let error = service.clone().oneshot(1).await.expect_err("a pause is longer");
+        assert!(error.is::<tower::timeout::error::Elapsed>());
+    }
+    assert_eq!((handle.stats().waiting, handle.stats().left), (0, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_under_a_rate_that_is_learnt_is_backpressure_for_its_producer() {
+    let (tx, mut rx) = forebay_queue::bounded(1);
+    let rate = AdaptiveRateLayer::new(FeedbackRate::new(1));
+    let mut producer = ServiceBuilder::new().layer(rate).service(tx);
+    producer.ready().await.expect("open").call('a').await.expect("there is room");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let mut second = tokio_test::task::spawn(producer.ready());
+    assert!(second.poll().is_pending(), "the queue is full");
+    assert_eq!(rx.recv().await, Some('a'));
+    assert!(second.is_woken());
+    second.await.expect("open").call('b').await.expect("there is room");
+    assert_eq!(rx.recv().await, Some('b'));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::RateStats;
 use crate::layer::alarm::Alarm;
 use crate::layer::clock::Clock;
-use crate::layer::{FlowError, Refused, Why};
+use crate::layer::{Refused, Why};
 use crate::rate::{Book, Booked};
 
 pub(super) struct Account<P> {
@@ -128,16 +128,6 @@ impl<P: Book> Account<P> {
 
 fn refused(why: Why, retry_after: Option<Duration>) -> Refused<()> {
     Refused { why, request: None, retry_after }
-}
-
-// === impl Refused ===
-
-impl Refused<()> {
-    /// The same with the request.
-    pub(super) fn with<E, R>(self, request: Option<R>) -> FlowError<E, R> {
-        let Self { why, request: _, retry_after } = self;
-        FlowError::Refused(Refused { why, request, retry_after })
-    }
 }
 
 // === impl Slot ===
