@@ -7,9 +7,11 @@
 //! cargo run --release -- contenders
 //! cargo run --release -- queue --contender kanal --capacity 100 --senders 4 --receivers 4 --items 1000000
 //! cargo run --release -- priority --contender strict --ranks 8 --depth 1000 --shape turns --tasks 4 --items 1000000
+//! cargo run --release -- flow --contender governor --tasks 4 --turns 1000000
 //! cargo run --release -- pool --contender spawn --work spin:1us --workers 4 --producers 1 --items 100000
 //! ```
 
+mod flow;
 mod ping_pong;
 mod pool;
 mod priority;
@@ -24,6 +26,10 @@ enum Bench {
     Contenders,
     /// The same for worker pools.
     PoolContenders,
+    /// The same for limits and rates.
+    FlowContenders,
+    /// Ask whether one may, many times.
+    Flow(flow::Load),
     /// Move numbers through one queue.
     Queue(queue::Load),
     /// Have workers work on numbers.
@@ -44,6 +50,8 @@ fn main() {
     let result = match Bench::parse() {
         Bench::Contenders => serde_json::to_string(&queue::CONTENDERS),
         Bench::PoolContenders => serde_json::to_string(&pool::CONTENDERS),
+        Bench::FlowContenders => serde_json::to_string(&flow::CONTENDERS),
+        Bench::Flow(load) => serde_json::to_string(&load.measure()),
         Bench::Pool(load) => serde_json::to_string(&load.measure()),
         Bench::PoolKeys(load) => serde_json::to_string(&load.measure()),
         Bench::PoolTimers(load) => serde_json::to_string(&load.measure()),

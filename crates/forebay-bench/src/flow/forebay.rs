@@ -1,0 +1,79 @@
+//! forebay-flow: its layers, and the token bucket alone.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use forebay_flow::layer::{BackpressureLayer, ConcurrencyLimitLayer, RateLimitLayer, ShedLayer};
+use forebay_flow::{Aimd, AimdConfig, Fixed, Rate, TokenBucket};
+use tower::Layer;
+
+use super::{Call, Contender, Immediate, PERMITS, Turn};
+
+const fn layer(
+    name: &'static str,
+    about: &'static str,
+    measure: fn(&super::Load) -> super::Measured,
+) -> Contender {
+    Contender { name, package: "forebay-flow", about, call: true, shared: true, measure }
+}
+
+pub(super) const CONCURRENCY: Contender = layer("concurrency", "permit", |load| {
+    let service = ConcurrencyLimitLayer::new(Fixed(PERMITS)).layer(Immediate);
+    load.drive(|| Call(service.clone()))
+});
+
+pub(super) const CONCURRENCY_QUEUED: Contender = layer("concurrency-queued", "permit", |load| {
+    let service = ConcurrencyLimitLayer::new(Fixed(PERMITS)).queued().layer(Immediate);
+    load.drive(|| Call(service.clone()))
+});
+
+pub(super) const AIMD: Contender = layer("concurrency-aimd", "permit", |load| {
+    let policy = Aimd::try_new(AimdConfig { initial: PERMITS, max: PERMITS, ..AimdConfig::default() });
+    let service = ConcurrencyLimitLayer::new(policy.expect("in range")).layer(Immediate);
+    load.drive(|| Call(service.clone()))
+});
+
+pub(super) const RATE: Contender = layer("rate", "rate", |load| {
+    let service = RateLimitLayer::new(plenty()).layer(Immediate);
+    load.drive(|| Call(service.clone()))
+});
+
+pub(super) const RATE_QUEUED: Contender = layer("rate-queued", "rate", |load| {
+    let service = RateLimitLayer::new(plenty()).queued().layer(Immediate);
+    load.drive(|| Call(service.clone()))
+});
+
+pub(super) const PRESSURE_AND_SHED: Contender = layer("backpressure+shed", "the rest", |load| {
+    let service = BackpressureLayer::default().layer(ShedLayer::new().layer(Immediate));
+    load.drive(|| Call(service.clone()))
+});
+
+/// The decision alone, as somebody would share it between tasks.
+pub(super) const BUCKET: Contender = Contender {
+    name: "bucket",
+    package: "forebay-flow",
+    about: "rate",
+    call: false,
+    shared: true,
+    measure: |load| {
+        let shared = Arc::new((Instant::now(), Mutex::new(plenty())));
+        load.drive(|| Bucket(shared.clone()))
+    },
+};
+
+struct Bucket(Arc<(Instant, Mutex<TokenBucket>)>);
+
+impl Turn for Bucket {
+    async fn turn(&mut self, n: u64) -> u64 {
+        let (origin, bucket) = &*self.0;
+        let now = origin.elapsed().as_nanos() as u64;
+        let taken = bucket.lock().expect("nobody panics with it").take(1, now);
+        taken.expect("there is always room");
+        n
+    }
+}
+
+/// A thousand million a second, and a burst of as many.
+fn plenty() -> TokenBucket {
+    TokenBucket::new(Rate::new(1_000_000_000, Duration::from_secs(1))).with_burst(1_000_000_000)
+}
