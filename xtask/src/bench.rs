@@ -3,6 +3,7 @@
 //! Contenders run interleaved (A B C A B C …): a machine that slows down for a minute slows all of
 //! them. Each run does a fixed amount of work, in a process of its own.
 
+mod flow;
 mod images;
 mod logs;
 mod machine;
@@ -47,6 +48,8 @@ enum Name {
     Pool,
     /// forebay-priority, its queue without an order, async-priority-channel and what one writes by hand.
     Priority,
+    /// forebay-flow's limits and rates, tower::limit, tokio's semaphore, governor and tower-resilience.
+    Flow,
     /// log-processor, rsyslog, grep and cat on 330 MB of real lines.
     Logs,
     /// image-pipeline, sharp and vipsthumbnail on photographs.
@@ -73,6 +76,7 @@ impl Bench {
             Name::Queue => queue::measure(self.quick)?,
             Name::Pool => pool::measure(self.quick)?,
             Name::Priority => priority::measure(self.quick)?,
+            Name::Flow => flow::measure(self.quick)?,
             Name::Logs => logs::measure(self.quick)?,
             Name::Images => images::measure(self.quick)?,
         };
@@ -102,6 +106,7 @@ impl Name {
             Self::Queue => "queue",
             Self::Pool => "pool",
             Self::Priority => "priority",
+            Self::Flow => "flow",
             Self::Logs => "logs",
             Self::Images => "images",
         }

@@ -1,10 +1,11 @@
 //! forebay-flow: its layers, and the token bucket alone.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use forebay_flow::layer::{BackpressureLayer, ConcurrencyLimitLayer, RateLimitLayer, ShedLayer};
 use forebay_flow::{Aimd, AimdConfig, Fixed, Rate, TokenBucket};
+use governor::clock::{Clock, QuantaClock, QuantaInstant, Reference};
 use tower::Layer;
 
 use super::{Call, Contender, Immediate, PERMITS, Turn};
@@ -27,7 +28,7 @@ pub(super) const CONCURRENCY_QUEUED: Contender = layer("concurrency-queued", "pe
     load.drive(|| Call(service.clone()))
 });
 
-pub(super) const AIMD: Contender = layer("concurrency-aimd", "permit", |load| {
+pub(super) const AIMD: Contender = layer("concurrency-aimd", "learnt permit", |load| {
     let policy = Aimd::try_new(AimdConfig { initial: PERMITS, max: PERMITS, ..AimdConfig::default() });
     let service = ConcurrencyLimitLayer::new(policy.expect("in range")).layer(Immediate);
     load.drive(|| Call(service.clone()))
@@ -48,7 +49,8 @@ pub(super) const PRESSURE_AND_SHED: Contender = layer("backpressure+shed", "the 
     load.drive(|| Call(service.clone()))
 });
 
-/// The decision alone, as somebody would share it between tasks.
+/// The decision alone, as somebody would share it between tasks. It takes the time from whoever asks, and they take it from
+/// the clock that `governor` takes it from.
 pub(super) const BUCKET: Contender = Contender {
     name: "bucket",
     package: "forebay-flow",
@@ -56,18 +58,22 @@ pub(super) const BUCKET: Contender = Contender {
     call: false,
     shared: true,
     measure: |load| {
-        let shared = Arc::new((Instant::now(), Mutex::new(plenty())));
-        load.drive(|| Bucket(shared.clone()))
+        let clock = QuantaClock::default();
+        let (origin, bucket) = (clock.now(), Arc::new(Mutex::new(plenty())));
+        load.drive(|| Bucket { clock: clock.clone(), origin, bucket: bucket.clone() })
     },
 };
 
-struct Bucket(Arc<(Instant, Mutex<TokenBucket>)>);
+struct Bucket {
+    clock: QuantaClock,
+    origin: QuantaInstant,
+    bucket: Arc<Mutex<TokenBucket>>,
+}
 
 impl Turn for Bucket {
     async fn turn(&mut self, n: u64) -> u64 {
-        let (origin, bucket) = &*self.0;
-        let now = origin.elapsed().as_nanos() as u64;
-        let taken = bucket.lock().expect("nobody panics with it").take(1, now);
+        let now = self.clock.now().duration_since(self.origin).as_u64();
+        let taken = self.bucket.lock().expect("nobody panics with it").take(1, now);
         taken.expect("there is always room");
         n
     }

@@ -8,6 +8,7 @@ mod governor;
 mod none;
 mod tokio_semaphore;
 mod tower_limit;
+mod tower_resilience;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ const THREADS: usize = 2;
 const PERMITS: usize = 1 << 20;
 
 /// Every contender: what there is without any, then limits for calls at once, rates, and the rest.
-pub(crate) const CONTENDERS: [Contender; 13] = [
+pub(crate) const CONTENDERS: [Contender; 17] = [
     none::CONTENDER,
     forebay::CONCURRENCY,
     forebay::CONCURRENCY_QUEUED,
@@ -33,11 +34,15 @@ pub(crate) const CONTENDERS: [Contender; 13] = [
     tokio_semaphore::ACQUIRE,
     tokio_semaphore::TRY,
     tower_limit::CONCURRENCY,
+    tower_resilience::BULKHEAD,
+    tower_resilience::BULKHEAD_QUEUED,
+    tower_resilience::AIMD,
     forebay::BUCKET,
     forebay::RATE,
     forebay::RATE_QUEUED,
     governor::CONTENDER,
     tower_limit::RATE,
+    tower_resilience::RATE,
     forebay::PRESSURE_AND_SHED,
 ];
 
@@ -47,7 +52,7 @@ pub(crate) struct Contender {
     name: &'static str,
     /// The crate it comes from, for its version.
     package: &'static str,
-    /// What it decides about: `permit`, `rate`, or something else.
+    /// What it decides about: `permit`, `learnt permit`, `rate`, or something else.
     about: &'static str,
     /// Whether it is a whole call of a service, or the decision alone.
     call: bool,
@@ -75,7 +80,7 @@ pub(crate) struct Load {
 #[derive(Debug, Serialize)]
 pub(crate) struct Measured {
     turns: usize,
-    /// Of the tasks' own times, added up: so one turn costs that much of a task's time.
+    /// From when the first task begins until the last one is done.
     seconds: f64,
 }
 
@@ -100,12 +105,12 @@ impl Load {
         (self.contender.measure)(self)
     }
 
-    /// The sum of what the tasks took, each by its own clock.
+    /// Has the tasks take their turns, each with what `make` makes.
     fn drive<T: Turn>(&self, mut make: impl FnMut() -> T) -> Measured {
         let share = (self.turns / self.tasks) as u64;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_time().build();
-        let seconds = runtime.expect("threads can be started").block_on(async {
+        let spans = runtime.expect("threads can be started").block_on(async {
             let ready = Arc::new(Barrier::new(self.tasks));
             let mut tasks = JoinSet::new();
             for _ in 0..self.tasks {
@@ -118,12 +123,14 @@ impl Load {
                         sum += turn.turn(n).await;
                     }
                     assert_eq!(sum, share * (share.max(1) - 1) / 2, "each turn answers");
-                    start.elapsed().as_secs_f64()
+                    (start, Instant::now())
                 });
             }
-            tasks.join_all().await.into_iter().sum()
+            tasks.join_all().await
         });
-        Measured { turns: share as usize * self.tasks, seconds }
+        let first = spans.iter().map(|(start, _)| *start).min().expect("there are tasks");
+        let last = spans.iter().map(|(_, end)| *end).max().expect("there are tasks");
+        Measured { turns: share as usize * self.tasks, seconds: (last - first).as_secs_f64() }
     }
 }
 
