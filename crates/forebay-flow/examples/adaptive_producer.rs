@@ -1,25 +1,23 @@
 //! The textbook's adaptive producer: its rate falls while the queue is nearly full, and rises while it is nearly empty.
 //!
 //! The consumer manages 300 items a second, then 40, then 300 again, and nobody tells the producer. Time is simulated, so it
-//! runs in a moment: `cargo run -p forebay-flow --example adaptive_producer`
+//! runs in a moment: `cargo run -p forebay-flow --features stream --example adaptive_producer`
 
 #![expect(clippy::print_stdout, reason = "it shows something to a person")]
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use forebay_flow::layer::RateLimitLayer;
-use forebay_flow::{Level, LevelBucket, LevelRate};
-use tokio::time::{Instant, sleep};
-use tower::{Service, ServiceBuilder, ServiceExt};
+use forebay_flow::{Level, LevelRate, Producer};
+use futures_util::{StreamExt as _, stream};
+use tokio::time::{Instant, sleep, timeout};
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (tx, mut rx) = forebay_queue::bounded(100);
 
     // Above 80 % times 0.9, below 20 % times 1.1, from 100 within 10 and 1000 a second.
-    let rate = RateLimitLayer::new(LevelBucket::try_new(LevelRate::default(), tx.clone())?);
-    let (handle, level) = (rate.handle(), tx.clone());
-    let mut producer = ServiceBuilder::new().layer(rate).service(tx);
+    let mut producer = Producer::try_new(LevelRate::default(), tx)?;
 
     let start = Instant::now();
     tokio::spawn(async move {
@@ -30,17 +28,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
 
     println!("second  produced  a second  level");
-    let mut produced = 0;
+    let taken = Cell::new(0);
+    let mut items = stream::iter(0..).inspect(|_| taken.set(taken.get() + 1));
     for second in (4..=60).step_by(4) {
-        let mut now = 0;
-        while start.elapsed() < Duration::from_secs(second) {
-            producer.ready().await?.call(produced).await?;
-            produced += 1;
-            now += 1;
+        // It is stopped in the middle of an item, and goes on with that one.
+        if let Ok(ended) = timeout(Duration::from_secs(4), producer.produce(&mut items)).await {
+            ended?;
         }
-        let per_second = handle.update(|bucket, _| bucket.per_second());
-        let filled = level.level().unwrap_or_default() * 100.0;
-        println!("{second:6}  {now:8}  {per_second:8.0}  {filled:4.0}%");
+        let filled = producer.get_ref().level().unwrap_or_default() * 100.0;
+        println!("{second:6}  {:8}  {:8.0}  {filled:4.0}%", taken.take(), producer.per_second());
     }
     Ok(())
 }

@@ -54,6 +54,11 @@ impl<L: Level> LevelBucket<L> {
         self.rate.per_second()
     }
 
+    /// What the level is of.
+    pub const fn get_ref(&self) -> &L {
+        &self.level
+    }
+
     fn follow(&mut self, now: Tick) {
         let before = self.rate.per_second();
         // A level may be lost while it is in use, when a bound is taken away; then the rate stays.

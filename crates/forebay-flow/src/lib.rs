@@ -23,6 +23,7 @@
 //! | to give up what has waited too long, but only in an overload | [`CoDel`] |
 //! | to serve who came last while too many wait, and shed who came first | [`Turns`] |
 //! | a rate that falls while what is filled is nearly full | [`LevelRate`], and [`LevelBucket`] to keep to it |
+//! | … for a whole stream | `Producer` (feature `stream`) |
 //! | to enforce one of them in front of a service | `layer` (feature `tower`) |
 //!
 //! # When not to use it
@@ -49,7 +50,7 @@
 //! # Features
 //!
 //! `tower` (default): the layers, with tokio's clock. `http`: what responses of HTTP say about a server's limit. `http-body`: permits that are held until the body of a response has
-//! ended.
+//! ended. `stream`: a producer that sends a whole stream.
 
 pub mod concurrency;
 pub mod rate;
@@ -61,6 +62,8 @@ mod config;
 pub mod layer;
 mod level_bucket;
 mod level_rate;
+#[cfg(feature = "stream")]
+mod produce;
 mod turns;
 
 pub use backpressure::Backpressure;
@@ -72,6 +75,8 @@ pub use config::ConfigError;
 pub use forebay_queue::{CallEnd, Level, Limit, Pressure, Sample, Tick, Watermarks};
 pub use level_bucket::LevelBucket;
 pub use level_rate::{LevelRate, LevelRateConfig, NoLevel};
+#[cfg(feature = "stream")]
+pub use produce::Producer;
 pub use rate::{Rate, Refusal, Reserved, TokenBucket, Window};
 pub use turns::{Turn, TurnOrder, Turns};
 

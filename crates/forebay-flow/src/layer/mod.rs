@@ -52,7 +52,7 @@ pub mod rate;
 pub mod shed;
 
 mod alarm;
-mod clock;
+pub(crate) mod clock;
 mod coop;
 mod error;
 mod passed;

@@ -8,6 +8,7 @@ mod concurrency_body; // permits that are held until a body has ended
 mod concurrency_limits; // limits that move, and what they learn
 mod concurrency_races; // many threads: no permit too many, no wake-up and no sample lost
 mod faults; // what others' layers are known to do wrong
+mod produce; // a whole stream, at the pace of its consumer
 mod rate; // the rows of the table: starts, reserved and queued
 mod rig; // a service under a layer, polled by hand
 mod shed; // the row of the table: decided by how long it took
