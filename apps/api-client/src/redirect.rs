@@ -1,0 +1,192 @@
+//! One step of a request: where it goes, with what; and where a redirect leads it.
+//!
+//! Redirects are followed here and not by the HTTP client, since each step is a request to a host of its own, with that one's line and
+//! rate, and since what was given for one host must not reach another.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use reqwest::Url;
+
+use crate::address::Places;
+use crate::exchange::Order;
+use crate::{Priority, Reason, RedirectRefused, Request};
+
+/// A request to one host.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// A public server has led here, so the address must be public, too.
+    pub(crate) guarded: bool,
+    /// How many redirects have led here.
+    redirects: usize,
+}
+
+/// Which redirects are followed.
+#[derive(Debug, Clone)]
+pub(crate) struct Redirects {
+    pub(crate) most: usize,
+    pub(crate) allow_private: bool,
+}
+
+/// Headers that are secrets, and those that make no sense elsewhere.
+const FOR_ONE_HOST: [HeaderName; 4] =
+    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, header::HOST];
+
+/// Headers that are about a body.
+const ABOUT_A_BODY: [HeaderName; 5] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::TRANSFER_ENCODING,
+];
+
+// === impl Step ===
+
+impl Step {
+    /// The first step: what was asked for. `http` knows how credentials in a URL are sent.
+    pub(crate) fn first(request: Request, http: &reqwest::Client) -> Result<Self, Reason> {
+        let wrong = |why: String| Reason::Url { why };
+        if let Some(why) = request.wrong {
+            return Err(wrong(why));
+        }
+        let url = Url::parse(&request.url).map_err(|error| wrong(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong(format!("{} is not http or https", url.scheme())));
+        }
+        let mut headers = request.headers;
+        if let Some(key) = &request.idempotency_key {
+            let key = key.parse().map_err(|_| wrong("the idempotency key is no header".to_owned()))?;
+            headers.insert(IDEMPOTENCY_KEY, key);
+        }
+        let (method, body) = (request.method, request.body);
+        let mut step = Self { method, url, headers, body, guarded: false, redirects: 0 };
+        step.credentials_to_header(http);
+        Ok(step)
+    }
+
+    /// As the stack has it.
+    pub(crate) fn request(&self, order: Order, priority: Priority) -> Result<http::Request<Bytes>, Reason> {
+        let uri =
+            http::Uri::try_from(self.url.as_str()).map_err(|error| Reason::Url { why: error.to_string() })?;
+        let mut request = http::Request::new(self.body.clone());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.headers.clone();
+        request.extensions_mut().insert(order);
+        request.extensions_mut().insert(priority);
+        Ok(request)
+    }
+
+    /// The next step, if the answer is a redirect that is followed; none if it is an answer. `from` is the address that gave it.
+    pub(crate) fn next(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        from: Option<IpAddr>,
+        rules: &Redirects,
+        places: &Places,
+    ) -> Result<Option<Self>, Reason> {
+        let Some(location) = location(status, headers, rules) else { return Ok(None) };
+        let refuse = |to: &str, why| Err(Reason::Redirect { to: to.to_owned(), why });
+        let Some(url) = location.to_str().ok().and_then(|location| self.url.join(location).ok()) else {
+            return refuse(&String::from_utf8_lossy(location.as_bytes()), RedirectRefused::Url);
+        };
+        let mut next = self.clone();
+        next.url = url;
+        next.forget_credentials_in_url();
+        let to = shown(&next.url);
+        if self.redirects >= rules.most {
+            return refuse(&to, RedirectRefused::TooMany);
+        }
+        match (self.url.scheme(), next.url.scheme()) {
+            ("https", "http") => return refuse(&to, RedirectRefused::Unencrypted),
+            (_, "http" | "https") => {}
+            _ => return refuse(&to, RedirectRefused::Scheme),
+        }
+        // Who is at an address that nobody knows may be anybody.
+        let is_public = from.is_none_or(|from| places.is_public(from));
+        next.guarded = !rules.allow_private && (self.guarded || is_public);
+        if next.guarded && literal(&next.url).is_some_and(|address| !places.is_public(address)) {
+            return refuse(&to, RedirectRefused::Private);
+        }
+        next.redirects += 1;
+        if next.url.origin() != self.url.origin() {
+            next.forget_what_was_for_one_host();
+        }
+        if becomes_get(status, &self.method) {
+            next.method = Method::GET;
+            next.body = Bytes::new();
+            for name in ABOUT_A_BODY {
+                next.headers.remove(name);
+            }
+        }
+        Ok(Some(next))
+    }
+
+    fn forget_what_was_for_one_host(&mut self) {
+        let is_kept = |(name, value): &(&HeaderName, &http::HeaderValue)| {
+            !value.is_sensitive() && !FOR_ONE_HOST.contains(name)
+        };
+        self.headers =
+            self.headers.iter().filter(is_kept).map(|(name, value)| (name.clone(), value.clone())).collect();
+    }
+
+    /// `user:password@` in a URL is a header like any other secret, and nothing that is shown.
+    fn credentials_to_header(&mut self, http: &reqwest::Client) {
+        if self.url.username().is_empty() && self.url.password().is_none() {
+            return;
+        }
+        let built = http.get(self.url.clone()).build();
+        if let Some(value) = built.ok().and_then(|built| built.headers().get(header::AUTHORIZATION).cloned())
+        {
+            self.headers.entry(header::AUTHORIZATION).or_insert(value);
+        }
+        self.forget_credentials_in_url();
+    }
+
+    fn forget_credentials_in_url(&mut self) {
+        // Both fail only for URLs without a host, which are not followed.
+        let _ = (self.url.set_username(""), self.url.set_password(None));
+    }
+}
+
+/// The header that makes a request one that may be sent again.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Where an answer leads, if it is a redirect to be followed.
+pub(crate) fn location<'h>(
+    status: StatusCode,
+    headers: &'h HeaderMap,
+    rules: &Redirects,
+) -> Option<&'h http::HeaderValue> {
+    let leads = rules.most > 0 && matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
+    headers.get(header::LOCATION).filter(|_| leads)
+}
+
+/// A URL without what is nobody's business.
+pub(crate) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    let _ = (url.set_username(""), url.set_password(None));
+    url.into()
+}
+
+/// As browsers do it: 303 asks for something else, and 301 and 302 do for a POST.
+fn becomes_get(status: StatusCode, method: &Method) -> bool {
+    match status {
+        StatusCode::SEE_OTHER => *method != Method::HEAD,
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => *method == Method::POST,
+        _ => false,
+    }
+}
+
+/// The address, if the URL names one instead of a name.
+fn literal(url: &Url) -> Option<IpAddr> {
+    let host = url.host_str()?;
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}

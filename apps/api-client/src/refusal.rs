@@ -1,0 +1,64 @@
+//! What an answer says: was it refused, for how long, what is left?
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use forebay::flow::CallEnd;
+use forebay::flow::rate::Answer;
+use http::{HeaderMap, StatusCode};
+
+use crate::Reason;
+
+/// Which answers are refusals.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Refusals {
+    /// Besides those that are known.
+    pub(crate) told: Vec<StatusCode>,
+}
+
+/// A quota for longer than this is not spread over its time: who has few requests need not wait for what others might have used. It
+/// counts when it is used up.
+const LONGEST_SPREAD: Duration = Duration::from_secs(60);
+
+// === impl Refusals ===
+
+impl Refusals {
+    pub(crate) fn is_refusal(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        self.read(status, headers).end == CallEnd::Overload
+    }
+
+    /// For the rate: an answer, or an error, which says nothing about it.
+    pub(crate) fn judge<B>(&self, result: Result<&http::Response<B>, &Reason>) -> Answer {
+        match result {
+            Ok(response) => self.read(response.status(), response.headers()),
+            Err(_) => Answer::says_nothing(),
+        }
+    }
+
+    /// For the number of calls at once: an overload is to be refused, or to take too long.
+    pub(crate) fn classify<B>(&self, result: Result<&http::Response<B>, &Reason>) -> CallEnd {
+        match result {
+            Ok(response) => self.read(response.status(), response.headers()).end,
+            Err(Reason::Timeout { .. }) => CallEnd::Overload,
+            Err(_) => CallEnd::Ignore,
+        }
+    }
+
+    fn read(&self, status: StatusCode, headers: &HeaderMap) -> Answer {
+        let header = |name: &str| headers.get(name)?.to_str().ok();
+        // Any refusal that is known serves for one that was told.
+        let code = if self.told.contains(&status) { StatusCode::TOO_MANY_REQUESTS } else { status };
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut answer = Answer::from_http(code.as_u16(), header, since_1970);
+        answer.quotas.retain(|quota| {
+            let span = quota.window.or(quota.reset).unwrap_or_default();
+            quota.remaining == Some(0) || span <= LONGEST_SPREAD
+        });
+        answer
+    }
+}
+
+/// For how long that lets nothing through: as long as it says, or until there is something left.
+pub(crate) fn wait(answer: &Answer) -> Option<Duration> {
+    let used_up = answer.quotas.iter().filter(|quota| quota.remaining == Some(0));
+    used_up.filter_map(|quota| quota.reset).chain(answer.retry_after).max()
+}

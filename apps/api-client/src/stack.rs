@@ -1,0 +1,211 @@
+//! What stands between a request and a host: one function, a layer a line.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use forebay::flow::layer::{
+    AdaptiveRateHandle, AdaptiveRateLayer, ConcurrencyLimitLayer, FlowError, LimitHandle, RateLimitLayer,
+};
+use forebay::flow::rate::{FeedbackConfig, FeedbackRate, Quota};
+use forebay::flow::{Aimd, Fixed, Limit, Rate, Sample, Tick, TokenBucket};
+use forebay::priority::Strict;
+use forebay::queue::layer::QueueLayer;
+use forebay::queue::{By, QueueError};
+use futures_util::future::BoxFuture;
+use tower::timeout::TimeoutLayer;
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceBuilder};
+
+use crate::retry::{Blocked, Retries};
+use crate::{BoxError, ConcurrencyChoice, Priority, RateChoice, Reason};
+
+/// What a stack is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) queue: usize,
+    pub(crate) rate: RateChoice,
+    pub(crate) burst: u64,
+    pub(crate) concurrency: ConcurrencyChoice,
+    pub(crate) timeout: Duration,
+    pub(crate) retries: Arc<crate::retry::Rules>,
+}
+
+/// The stack of one host as a service; made by [`Builder::stack`](crate::Builder::stack). Queues: it is always ready, and what waits waits
+/// in its response future. Clones share one line, one rate and one limit.
+pub struct Stack<B, R> {
+    pub(crate) service: BoxCloneSyncService<http::Request<B>, http::Response<R>, Reason>,
+}
+
+/// A stack, and what can be seen of it.
+#[derive(Debug)]
+pub(crate) struct Seen<B, R> {
+    pub(crate) service: BoxCloneSyncService<http::Request<B>, http::Response<R>, Reason>,
+    pub(crate) pace: AdaptiveRateHandle,
+    pub(crate) calls: LimitHandle<AtOnce>,
+    pub(crate) blocked: Arc<Blocked>,
+}
+
+/// How many calls are at work at once.
+#[derive(Debug)]
+pub(crate) enum AtOnce {
+    Fixed(Fixed),
+    Auto(Aimd),
+}
+
+/// The stack of one host, around whatever sends the requests: from the request to the host, outermost first. `known` is a limit that
+/// was found before, per second.
+pub(crate) fn stack<S, B, R>(service: S, settings: &Settings, known: Option<f64>) -> Seen<B, R>
+where
+    S: Service<http::Request<B>, Response = http::Response<R>, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    B: Clone + Send + 'static,
+    R: Send + 'static,
+{
+    let Settings { queue, timeout, ref retries, .. } = *settings;
+    let (judges, classifies) = (retries.clone(), retries.clone());
+    let blocked = Arc::new(Blocked::default());
+
+    let levels = Strict::levels();
+    let names = levels.class_names().clone();
+    let by_priority =
+        By::new(levels, move |request: &http::Request<B>| names.named(Priority::of(request).name()));
+    let line = QueueLayer::new(queue).max_waiting(usize::MAX).line(by_priority);
+    let again = Retries::new(retries.clone(), blocked.clone());
+    let spaced = RateLimitLayer::new(bucket(settings));
+    let adaptive = AdaptiveRateLayer::new(policy(settings, known))
+        .judge(move |result: Result<&http::Response<R>, &Reason>| judges.refusals.judge(result));
+    let at_once = ConcurrencyLimitLayer::new(AtOnce::from(settings.concurrency))
+        .classify(move |result: Result<&http::Response<R>, &Reason>| classifies.refusals.classify(result));
+    let (pace, calls) = (adaptive.handle(), at_once.handle());
+
+    let service = ServiceBuilder::new()
+        .layer(BoxCloneSyncService::layer())
+        .map_err(of_queue)
+        .layer(line) //             who waits does so here, the urgent first, and can leave at any time
+        .retry(again) //            below the line, so that what was begun is not behind what was not
+        .map_err(of_flow)
+        .layer(spaced) //           each attempt costs a start, also one that is tried again
+        .map_err(of_flow)
+        .layer(adaptive) //         a refusal pauses all of them, and tells how fast to go on
+        .map_err(of_flow)
+        .layer(at_once) //          few enough that answers come in time
+        .map_err(move |error| of_box(error, timeout))
+        .layer(TimeoutLayer::new(timeout)) // an attempt; it does not count what came before
+        .service(service); //       a request, and the whole answer
+    Seen { service, pace, calls, blocked }
+}
+
+/// The rate that was told. One of the burst is kept in reserve: what is sent evenly arrives a little closer together or further apart, and
+/// a server that allows just that much would refuse now and then.
+fn bucket(settings: &Settings) -> TokenBucket {
+    match settings.rate {
+        RateChoice::Fixed(rate) => TokenBucket::new(rate).with_burst(settings.burst.saturating_sub(1).max(1)),
+        // Nobody waits here.
+        RateChoice::Auto => TokenBucket::new(Rate::new(1, Duration::ZERO)),
+    }
+}
+
+/// What refusals teach. Beside a rate that was told it begins with no bound at all, and has one from the refusals on that should not have
+/// been.
+fn policy(settings: &Settings, known: Option<f64>) -> FeedbackRate {
+    let defaults = FeedbackConfig::default();
+    let start = match settings.rate {
+        RateChoice::Fixed(_) => defaults.max,
+        RateChoice::Auto => defaults.start,
+    };
+    let config = FeedbackConfig { start, ..defaults };
+    let mut policy = FeedbackRate::try_new(config, crate::random::seed()).expect("its start is in its range");
+    if let Some(known) = known.filter(|known| (0.001..1e9).contains(known)) {
+        // A little below it, and from there on as after a refusal.
+        let quota = Quota {
+            limit: Some((known * 850.0) as u64),
+            window: Some(Duration::from_secs(1000)),
+            ..Quota::default()
+        };
+        policy.told(&quota, 0);
+    }
+    policy
+}
+
+fn of_queue<B>(error: QueueError<Reason, B>) -> Reason {
+    match error {
+        QueueError::Inner(reason) => reason,
+        QueueError::Closed(_) => Reason::Closed,
+        other => Reason::Service(other.into_box()),
+    }
+}
+
+fn of_flow<B>(error: FlowError<Reason, B>) -> Reason {
+    match error {
+        FlowError::Inner(reason) => reason,
+        refused @ FlowError::Refused(_) => Reason::Service(refused.into_box()),
+    }
+}
+
+fn of_box(error: BoxError, timeout: Duration) -> Reason {
+    match error.downcast::<Reason>() {
+        Ok(reason) => *reason,
+        Err(error) if error.is::<tower::timeout::error::Elapsed>() => Reason::Timeout { after: timeout },
+        Err(error) => Reason::Service(error),
+    }
+}
+
+// === impl Stack ===
+
+impl<B, R> Service<http::Request<B>> for Stack<B, R> {
+    type Response = http::Response<R>;
+    type Error = Reason;
+    type Future = BoxFuture<'static, Result<http::Response<R>, Reason>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        self.service.call(request)
+    }
+}
+
+impl<B, R> Clone for Stack<B, R> {
+    fn clone(&self) -> Self {
+        Self { service: self.service.clone() }
+    }
+}
+
+impl<B, R> fmt::Debug for Stack<B, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stack").finish_non_exhaustive()
+    }
+}
+
+// === impl AtOnce ===
+
+impl From<ConcurrencyChoice> for AtOnce {
+    fn from(choice: ConcurrencyChoice) -> Self {
+        match choice {
+            ConcurrencyChoice::Fixed(most) => Self::Fixed(Fixed(most.max(1))),
+            ConcurrencyChoice::Auto => Self::Auto(Aimd::default()),
+        }
+    }
+}
+
+impl Limit for AtOnce {
+    fn seats(&self) -> usize {
+        match self {
+            Self::Fixed(limit) => limit.seats(),
+            Self::Auto(limit) => limit.seats(),
+        }
+    }
+
+    fn update(&mut self, sample: &Sample, now: Tick) {
+        match self {
+            Self::Fixed(limit) => limit.update(sample, now),
+            Self::Auto(limit) => limit.update(sample, now),
+        }
+    }
+}

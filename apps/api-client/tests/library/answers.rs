@@ -1,0 +1,108 @@
+use std::io::Write as _;
+
+use api_client::{Client, Reason};
+use axum::body::Body;
+use axum::http::Response;
+use futures_util::future::join_all;
+
+use crate::server::{Server, ok, status};
+
+fn client() -> Client {
+    Client::builder().rate("1000/s").burst(100).build().expect("it is valid")
+}
+
+#[tokio::test]
+async fn an_answer_is_the_callers_own() {
+    let server = Server::start(|hit| ok(format!("you asked for {}", hit.path))).await;
+    let client = client();
+    let answers = (0..50).map(|n| client.get(server.url(&format!("/{n}"))).send());
+    for (n, answer) in join_all(answers).await.into_iter().enumerate() {
+        let answer = answer.expect("it is answered");
+        assert_eq!(answer.text(), Some(format!("you asked for /{n}").as_str()));
+        assert_eq!((answer.attempts, answer.refused), (1, 0));
+        assert!(answer.queued <= answer.took);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_says_no_is_an_answer() {
+    let server = Server::start(|_| status(404)).await;
+    let answer = client().get(server.url("/")).send().await.expect("it is answered");
+    assert_eq!((answer.status.as_u16(), answer.attempts), (404, 1));
+    assert_eq!(answer.text(), Some("404"));
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_not_asked() {
+    let client = client();
+    for url in ["file:///etc/passwd", "ftp://127.0.0.1/", "data:,x", "127.0.0.1", "http://", ""] {
+        let failure = client.get(url).send().await.expect_err("it is no url");
+        assert!(matches!(failure.reason, Reason::Url { .. }), "{url}: {failure}");
+        assert_eq!(failure.attempts, 0);
+    }
+    let failure =
+        client.get("http://127.0.0.1/").header("no header", "x").send().await.expect_err("it is none");
+    assert!(failure.to_string().contains("no header"), "{failure}");
+}
+
+#[tokio::test]
+async fn connections_are_used_again() {
+    let server = Server::start(|_| ok("x")).await;
+    let client = client();
+    for _ in 0..10 {
+        client.get(server.url("/")).send().await.expect("it is answered");
+    }
+    let mut from: Vec<_> = server.hits().iter().map(|hit| hit.from).collect();
+    from.dedup();
+    assert_eq!(from.len(), 1);
+}
+
+#[tokio::test]
+async fn bodies_are_decompressed() {
+    let server = Server::start(|hit| {
+        let accepts = hit.headers["accept-encoding"].to_str().expect("it is text");
+        assert!(["gzip", "br", "zstd"].iter().all(|coding| accepts.contains(coding)), "{accepts}");
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        gzip.write_all(b"a word a word a word").expect("memory takes it");
+        let body = Body::from(gzip.finish().expect("memory takes it"));
+        Response::builder().header("content-encoding", "gzip").body(body).expect("it is valid")
+    })
+    .await;
+    let answer = client().get(server.url("/")).send().await.expect("it is answered");
+    assert_eq!(answer.text(), Some("a word a word a word"));
+}
+
+#[tokio::test]
+async fn http_2_is_spoken() {
+    let server = Server::start(|_| ok("x")).await;
+    let client = Client::builder()
+        .rate("1000/s")
+        .connections(|http| http.http2_prior_knowledge())
+        .build()
+        .expect("it is valid");
+    let answers = (0..20).map(|_| client.get(server.url("/")).send());
+    assert!(join_all(answers).await.iter().all(Result::is_ok));
+    let mut from: Vec<_> = server.hits().iter().map(|hit| hit.from).collect();
+    from.dedup();
+    assert_eq!(from.len(), 1, "all of them on one connection");
+}
+
+#[tokio::test]
+async fn what_is_sent_is_what_was_given() {
+    let server = Server::start(|hit| ok(hit.body.clone())).await;
+    let posted = client()
+        .post(server.url("/orders"))
+        .header("content-type", "text/plain")
+        .idempotency_key("k-1")
+        .body("3 apples")
+        .send()
+        .await
+        .expect("it is answered");
+    assert_eq!(posted.text(), Some("3 apples"));
+    let hit = &server.hits()[0];
+    assert_eq!((hit.method.as_str(), &*hit.path), ("POST", "/orders"));
+    assert_eq!(
+        (&hit.headers["idempotency-key"], &hit.headers["content-type"]),
+        (&"k-1".parse().unwrap(), &"text/plain".parse().unwrap())
+    );
+}

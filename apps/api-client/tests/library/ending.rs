@@ -1,0 +1,126 @@
+use std::time::{Duration, Instant};
+
+use api_client::{Client, Priority, Reason};
+use axum::body::{Body, Bytes};
+use futures_util::future::join_all;
+use futures_util::stream;
+use tokio::sync::watch;
+
+use crate::server::{Answer, Server, ok, silent};
+
+/// An answer that ends when it is let go.
+fn held(gate: &watch::Receiver<bool>) -> Answer {
+    let mut gate = gate.clone();
+    ok(Body::from_stream(stream::once(async move {
+        let _ = gate.wait_for(|open| *open).await;
+        Ok::<_, std::io::Error>(Bytes::from_static(b"at last"))
+    })))
+}
+
+#[tokio::test]
+async fn a_deadline_ends_waiting_and_attempts() {
+    let server = Server::start(|_| silent()).await;
+    let client = Client::builder().rate("1000/s").concurrency(1).build().expect("it is valid");
+    let began = Instant::now();
+    let send = |millis| client.get(server.url("/")).deadline(Duration::from_millis(millis)).send();
+    let (first, second) = tokio::join!(send(300), send(150));
+    assert!(began.elapsed() < Duration::from_secs(2));
+    let (first, second) = (first.expect_err("late"), second.expect_err("late"));
+    assert!(matches!((&first.reason, &second.reason), (Reason::Deadline, Reason::Deadline)));
+    assert_eq!((first.attempts, second.attempts), (1, 0));
+}
+
+#[tokio::test]
+async fn a_request_that_is_dropped_is_not_sent() {
+    let server = Server::start(|_| ok("x")).await;
+    let client = Client::builder().rate("20/s").build().expect("it is valid");
+    client.get(server.url("/first")).send().await.expect("it is answered");
+    let mut left = Box::pin(client.get(server.url("/left")).send());
+    assert!(futures_util::future::FutureExt::now_or_never(&mut left).is_none());
+    drop(left);
+    client.get(server.url("/last")).send().await.expect("it is answered");
+    let paths: Vec<_> = server.hits().into_iter().map(|hit| hit.path).collect();
+    assert_eq!(paths, ["/first", "/last"]);
+    assert_eq!((client.hosts()[0].waiting, client.hosts()[0].in_flight), (0, 0));
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_is_finished_and_what_waits_is_told() {
+    let (open, gate) = watch::channel(false);
+    let server = Server::start(move |_| held(&gate)).await;
+    let client = Client::builder().rate("1000/s").burst(10).concurrency(2).build().expect("it is valid");
+    let calls: Vec<_> = (0..5).map(|_| tokio::spawn(client.get(server.url("/")).send())).collect();
+    server.until(2).await;
+    client.close();
+    client.close();
+    let late = client.get(server.url("/")).send().await.expect_err("it is closed");
+    assert!(matches!(late.reason, Reason::Closed));
+    let draining = tokio::spawn({
+        let client = client.clone();
+        async move { client.drain(Duration::from_secs(10)).await }
+    });
+    open.send(true).expect("it waits");
+    assert_eq!(draining.await.expect("no panic").aborted, 0);
+    let ends: Vec<_> = join_all(calls).await.into_iter().map(|end| end.expect("no panic")).collect();
+    assert_eq!(ends.iter().filter(|end| end.is_ok()).count(), 2);
+    let failures = ends.iter().filter_map(|end| end.as_ref().err());
+    assert!(
+        failures.clone().all(|failure| matches!(failure.reason, Reason::Closed) && failure.attempts == 0)
+    );
+    assert_eq!((failures.count(), server.hits().len()), (3, 2));
+}
+
+#[tokio::test]
+async fn draining_has_an_end() {
+    let server = Server::start(|_| silent()).await;
+    let client = Client::builder().rate("1000/s").build().expect("it is valid");
+    let call = tokio::spawn(client.get(server.url("/")).send());
+    server.until(1).await;
+    assert_eq!(client.drain(Duration::from_millis(50)).await.aborted, 1);
+    let failure = call.await.expect("no panic").expect_err("it was cancelled");
+    assert!(matches!(failure.reason, Reason::Closed));
+    assert_eq!(failure.attempts, 1);
+}
+
+#[tokio::test]
+async fn what_failed_is_not_tried_again_after_the_end() {
+    let (open, gate) = watch::channel(false);
+    let server = Server::start(move |_| {
+        let mut gate = gate.clone();
+        let breaks = stream::once(async move {
+            let _ = gate.wait_for(|open| *open).await;
+            Err::<Bytes, _>(std::io::Error::other("that is all"))
+        });
+        ok(Body::from_stream(breaks))
+    })
+    .await;
+    let client = Client::builder().rate("1000/s").build().expect("it is valid");
+    let call = tokio::spawn(client.get(server.url("/")).send());
+    server.until(1).await;
+    client.close();
+    open.send(true).expect("it waits");
+    let failure = call.await.expect("no panic").expect_err("it broke off");
+    assert_eq!((failure.attempts, server.hits().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_urgent_are_sent_first() {
+    let (open, gate) = watch::channel(false);
+    let server = Server::start(move |_| held(&gate)).await;
+    let client = Client::builder().rate("1000/s").concurrency(1).build().expect("it is valid");
+    let send = |path: &str, priority| tokio::spawn(client.get(server.url(path)).priority(priority).send());
+    let mut calls = vec![send("/first", Priority::Low)];
+    server.until(1).await;
+    for (path, priority) in
+        [("/low", Priority::Low), ("/medium", Priority::Medium), ("/high", Priority::High)]
+    {
+        calls.push(send(path, priority));
+    }
+    while client.hosts()[0].waiting < 3 {
+        tokio::task::yield_now().await;
+    }
+    open.send(true).expect("it waits");
+    join_all(calls).await;
+    let paths: Vec<_> = server.hits().into_iter().map(|hit| hit.path).collect();
+    assert_eq!(paths, ["/first", "/high", "/medium", "/low"]);
+}

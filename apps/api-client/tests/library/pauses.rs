@@ -1,0 +1,102 @@
+use std::time::{Duration, Instant, SystemTime};
+
+use api_client::{Client, Reason};
+use futures_util::future::join_all;
+
+use crate::server::{Server, ok, status, with_header};
+
+#[tokio::test]
+async fn a_refusal_holds_up_everybody() {
+    let server = Server::start(|hit| match hit.number {
+        20 => with_header(429, "retry-after", "1"),
+        _ => ok("x"),
+    })
+    .await;
+    let client = Client::builder().rate("200/s").concurrency(4).build().expect("it is valid");
+    let answers = join_all((0..60).map(|_| client.get(server.url("/")).send())).await;
+    assert!(answers.iter().all(Result::is_ok));
+    let hits = server.hits();
+    let refused = hits[20].at;
+    let during =
+        hits.iter().filter(|hit| (refused..refused + Duration::from_millis(950)).contains(&hit.at)).count();
+    // Itself, and what was on its way.
+    assert!(during <= 1 + 4, "{during} came during the pause");
+    assert_eq!(hits.len(), 61);
+}
+
+#[tokio::test]
+async fn a_date_is_as_good_as_seconds() {
+    let until = SystemTime::now() + Duration::from_secs(2);
+    let until = httpdate::fmt_http_date(until);
+    let server = Server::start(move |hit| match hit.number {
+        0 => with_header(503, "retry-after", &until),
+        _ => ok("x"),
+    })
+    .await;
+    let began = Instant::now();
+    let client = Client::builder().rate("200/s").build().expect("it is valid");
+    client.get(server.url("/")).send().await.expect("it is answered");
+    // A date has whole seconds.
+    assert!(began.elapsed() > Duration::from_millis(900), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_wait_that_is_too_long_fails_and_says_until_when() {
+    let server = Server::start(|_| with_header(429, "retry-after", "3600")).await;
+    let client =
+        Client::builder().rate("200/s").max_wait(Duration::from_secs(60)).build().expect("it is valid");
+    let began = SystemTime::now();
+    let failure = client.get(server.url("/")).send().await.expect_err("it is too long");
+    let Reason::WaitTooLong { wait, until } = failure.reason else { panic!("{failure}") };
+    assert_eq!(wait, Duration::from_secs(3600));
+    let error = until.duration_since(began).expect("it lies ahead").abs_diff(Duration::from_secs(3600));
+    assert!(error < Duration::from_secs(5));
+    assert_eq!(failure.attempts, 1);
+
+    let failure = client.get(server.url("/")).send().await.expect_err("it is known");
+    assert!(matches!(failure.reason, Reason::WaitTooLong { .. }), "{failure}");
+    assert_eq!((failure.attempts, server.hits().len()), (0, 1), "nobody asks for what is known");
+}
+
+#[tokio::test]
+async fn who_waits_already_need_not_wait_for_what_is_too_long() {
+    let server = Server::start(|hit| match hit.number {
+        0..3 => ok("x"),
+        _ => with_header(429, "retry-after", "3600"),
+    })
+    .await;
+    let client =
+        Client::builder().rate("20/s").max_wait(Duration::from_secs(60)).build().expect("it is valid");
+    let began = Instant::now();
+    let answers = join_all((0..200).map(|_| client.get(server.url("/")).send())).await;
+    assert!(began.elapsed() < Duration::from_secs(5));
+    let failed = answers.iter().filter_map(|answer| answer.as_ref().err());
+    assert_eq!(failed.filter(|failure| matches!(failure.reason, Reason::WaitTooLong { .. })).count(), 197);
+}
+
+#[tokio::test]
+async fn what_is_used_up_is_waited_for_before_a_refusal() {
+    let server = Server::start(|hit| match hit.number {
+        0 => with_header(200, "ratelimit", r#""default";r=0;t=1"#),
+        _ => ok("x"),
+    })
+    .await;
+    let client = Client::builder().auto().build().expect("it is valid");
+    client.get(server.url("/")).send().await.expect("it is answered");
+    client.get(server.url("/")).send().await.expect("it is answered");
+    let hits = server.hits();
+    assert!(hits[1].at - hits[0].at > Duration::from_millis(950));
+}
+
+#[tokio::test]
+async fn a_ban_is_a_refusal_where_it_says_until_when() {
+    let server = Server::start(|hit| match hit.number {
+        0 => with_header(403, "retry-after", "0"),
+        1 => with_header(403, "x-ratelimit-remaining", "0"),
+        _ => status(403),
+    })
+    .await;
+    let client = Client::builder().rate("200/s").build().expect("it is valid");
+    let answer = client.get(server.url("/")).send().await.expect("it is answered");
+    assert_eq!((answer.status.as_u16(), answer.refused), (403, 2));
+}

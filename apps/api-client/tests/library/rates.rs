@@ -1,0 +1,80 @@
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use api_client::{BuildError, Client, RateChoice};
+use forebay::flow::{Rate, TokenBucket};
+use futures_util::future::join_all;
+
+use crate::server::{Server, ok, status};
+
+/// Allows so many a second, and some at once.
+async fn limited(rate: u64, burst: u64) -> Server {
+    let bucket = Mutex::new(TokenBucket::new(Rate::per_second(rate)).with_burst(burst));
+    let began = Instant::now();
+    Server::start(move |_| {
+        let taken = bucket.lock().expect("nobody panics").take(1, began.elapsed().as_nanos() as u64);
+        if taken.is_ok() { ok("x") } else { status(429) }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_known_limit_is_used_up_and_never_exceeded() {
+    let server = limited(100, 10).await;
+    let client = Client::builder().rate("100/s").burst(10).build().expect("it is valid");
+    let began = Instant::now();
+    let answers = join_all((0..210).map(|_| client.get(server.url("/")).send())).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(server.refused(), 0);
+    // Ideal are two seconds.
+    assert!(began.elapsed() < Duration::from_millis(2100), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn an_unknown_limit_is_found() {
+    let server = limited(50, 10).await;
+    let client = Client::builder().auto().build().expect("it is valid");
+    let began = Instant::now();
+    let answers = join_all((0..300).map(|_| client.get(server.url("/")).send())).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert!(server.refused() <= 3, "{} refused", server.refused());
+    assert!(began.elapsed().as_secs_f64() < 1.3 * 290.0 / 50.0, "{:?}", began.elapsed());
+    let found = client.hosts()[0].limit.expect("it was refused");
+    assert!((45.0..55.0).contains(&found), "{found}");
+}
+
+#[tokio::test]
+async fn ten_a_second_are_sent_where_nothing_was_said() {
+    let server = Server::start(|_| ok("x")).await;
+    let client = Client::builder().build().expect("it is valid");
+    join_all((0..6).map(|_| client.get(server.url("/")).send())).await;
+    let hits = server.hits();
+    let took = hits[5].at - hits[0].at;
+    assert!((450..700).contains(&took.as_millis()), "{took:?}");
+}
+
+#[tokio::test]
+async fn what_was_learnt_before_is_where_it_begins() {
+    let server = Server::start(|_| ok("x")).await;
+    let client =
+        Client::builder().auto().seed_rate(server.address.to_string(), 200.0).build().expect("it is valid");
+    client.get(server.url("/")).send().await.expect("it is answered");
+    let rate = client.hosts()[0].per_second;
+    assert!((150.0..=200.0).contains(&rate), "{rate}");
+}
+
+#[test]
+fn rates_are_written_as_people_do() {
+    let fixed = |num, seconds| RateChoice::Fixed(Rate::new(num, Duration::from_secs(seconds)));
+    for (text, rate) in [
+        ("50/s", fixed(50, 1)),
+        ("600/m", fixed(600, 60)),
+        ("7/h", fixed(7, 3600)),
+        ("auto", RateChoice::Auto),
+    ] {
+        assert_eq!(text.parse::<RateChoice>().expect("it is a rate"), rate);
+    }
+    for text in ["", "50", "0/s", "-1/s", "1.5/s", "50/d", "50 /s", "Auto"] {
+        assert!(matches!(Client::builder().rate(text).build(), Err(BuildError::Rate(_))), "{text}");
+    }
+}
