@@ -49,11 +49,18 @@ mod random;
 mod redirect;
 mod tally;
 
+// What the command is made of.
+pub mod identity;
+pub mod input;
+mod redacted;
+pub mod span;
+
 pub use builder::{BuildError, Builder, ConcurrencyChoice, IntoRate, RateChoice};
 pub use client::{Client, Drained, RequestBuilder};
 pub use failure::{BoxError, Failure, Reason, RedirectRefused};
 pub use forebay::flow::Rate;
 pub use host::HostStats;
+pub use redacted::redacted;
 pub use request::{Priority, Request, Store};
 pub use response::{Body, Response};
 pub use stack::Stack;

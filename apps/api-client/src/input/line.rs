@@ -1,0 +1,259 @@
+//! One line of the input.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
+use http::method::InvalidMethod;
+use http::{HeaderMap, Method};
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Job;
+use crate::span::{self, SpanError};
+
+/// Why a line is no request.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineError {
+    /// It is longer than [`MAX_LINE`](super::MAX_LINE).
+    #[error("the line is longer than {} bytes", super::MAX_LINE)]
+    TooLong,
+    /// It is no text.
+    #[error("the line is not UTF-8")]
+    NotText,
+    /// It is neither a URL nor an object.
+    #[error("this is no URL ({0}); a line is a URL or a JSON object with a url")]
+    Url(String),
+    /// Only these two can be requested.
+    #[error("the scheme {0} is not requested: give http or https")]
+    Scheme(String),
+    /// What begins with `{` is not the object that was meant.
+    #[error("this is no request: {0}")]
+    Json(String),
+    /// There is no such method.
+    #[error("method is no name of a method: {0}")]
+    Method(InvalidMethod),
+    /// A header that cannot be sent.
+    #[error("headers: {name:?} is no name of a header: {source}")]
+    HeaderName {
+        /// As it was given.
+        name: String,
+        /// Why.
+        source: InvalidHeaderName,
+    },
+    /// A header that cannot be sent. Its value may be a secret, and is not shown.
+    #[error("headers: the value of {name} cannot be sent: {source}")]
+    HeaderValue {
+        /// The header.
+        name: HeaderName,
+        /// Why.
+        source: InvalidHeaderValue,
+    },
+    /// No span of time.
+    #[error("deadline: {0}")]
+    Deadline(SpanError),
+    /// An id that is none.
+    #[error("id is empty: leave it out")]
+    EmptyId,
+}
+
+/// The object that a line may be.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Object {
+    url: String,
+    method: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body: Option<Value>,
+    id: Option<Id>,
+    deadline: Option<Span>,
+}
+
+/// Ids are names to us, and numbers to many.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Id {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+/// A span with its unit, or seconds.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Span {
+    Text(String),
+    Seconds(serde_json::Number),
+}
+
+/// Reads a line; `None` if there is nothing in it, or a comment.
+///
+/// # Errors
+///
+/// [`LineError`] says what is wrong with it, without naming the place.
+pub fn parse(number: u64, line: &[u8]) -> Result<Option<Job>, LineError> {
+    let line = str::from_utf8(line).map_err(|_| LineError::NotText)?.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    let job = if line.starts_with('{') { object(number, line)? } else { plain(number, line)? };
+    Ok(Some(job))
+}
+
+fn plain(number: u64, line: &str) -> Result<Job, LineError> {
+    Ok(Job {
+        line: number,
+        id: None,
+        url: url(line)?,
+        method: Method::GET,
+        headers: HeaderMap::new(),
+        body: None,
+        deadline: None,
+    })
+}
+
+fn object(number: u64, line: &str) -> Result<Job, LineError> {
+    let object: Object =
+        serde_json::from_str(line).map_err(|error| LineError::Json(in_plain_words(&error)))?;
+    let mut headers = HeaderMap::with_capacity(object.headers.len());
+    for (name, value) in object.headers {
+        let name = match name.parse::<HeaderName>() {
+            Ok(name) => name,
+            Err(source) => return Err(LineError::HeaderName { name, source }),
+        };
+        match HeaderValue::from_str(&value) {
+            Ok(value) => headers.append(name, value),
+            Err(source) => return Err(LineError::HeaderValue { name, source }),
+        };
+    }
+    let body = match object.body {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(Bytes::from(text)),
+        Some(value) => {
+            headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+            Some(Bytes::from(value.to_string()))
+        }
+    };
+    let method = match object.method {
+        // Curl's rule, which people know: what has something to send posts it.
+        None if body.is_some() => Method::POST,
+        None => Method::GET,
+        Some(method) => Method::from_bytes(method.as_bytes()).map_err(LineError::Method)?,
+    };
+    let id = match object.id {
+        None => None,
+        Some(Id::Text(id)) if id.is_empty() => return Err(LineError::EmptyId),
+        Some(Id::Text(id)) => Some(id),
+        Some(Id::Number(id)) => Some(id.to_string()),
+    };
+    let deadline = object.deadline.map(Span::read).transpose().map_err(LineError::Deadline)?;
+    Ok(Job { line: number, id, url: url(&object.url)?, method, headers, body, deadline })
+}
+
+fn url(text: &str) -> Result<Url, LineError> {
+    let url = Url::parse(text).map_err(|error| LineError::Url(error.to_string()))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        scheme => Err(LineError::Scheme(scheme.to_owned())),
+    }
+}
+
+/// Without "at line 1", which the place says better, and without the names that things have in programs.
+fn in_plain_words(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let message = message.split(" at line 1").next().unwrap_or_default();
+    let message =
+        message.replace("data did not match any variant of untagged enum Id", "id is text or a number");
+    let message =
+        message.replace("data did not match any variant of untagged enum Span", "deadline is like \"30s\"");
+    let column = error.column();
+    if column == 0 { message } else { format!("{message}, in column {column}") }
+}
+
+// === impl Span ===
+
+impl Span {
+    fn read(self) -> Result<Duration, SpanError> {
+        match self {
+            Self::Text(text) => span::parse(&text),
+            Self::Seconds(seconds) => span::parse(&seconds.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(line: &str) -> Job {
+        parse(7, line.as_bytes()).unwrap().unwrap()
+    }
+
+    fn error(line: &str) -> String {
+        parse(7, line.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_line_is_a_url() {
+        let job = job("  https://api.example/items?page=2 \r");
+        assert_eq!((job.line, job.url.as_str()), (7, "https://api.example/items?page=2"));
+        assert_eq!((job.method, job.id, job.body), (Method::GET, None, None));
+    }
+
+    #[test]
+    fn a_line_is_an_object() {
+        let job = job(
+            r#"{"url": "http://h/", "method": "PUT", "headers": {"X-A": "b"}, "body": "text", "id": 17, "deadline": "1m"}"#,
+        );
+        assert_eq!((job.method.as_str(), job.id.as_deref()), ("PUT", Some("17")));
+        assert_eq!(
+            (&job.headers["x-a"], job.body.as_deref()),
+            (&HeaderValue::from_static("b"), Some(&b"text"[..]))
+        );
+        assert_eq!(job.deadline, Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn what_has_a_body_is_posted_and_a_value_is_sent_as_json() {
+        let job = job(r#"{"url": "http://h/", "body": {"a": [1]}, "deadline": 1.5}"#);
+        assert_eq!(
+            (job.method, &job.headers[CONTENT_TYPE]),
+            (Method::POST, &HeaderValue::from_static("application/json"))
+        );
+        assert_eq!(
+            (job.body.as_deref(), job.deadline),
+            (Some(&br#"{"a":[1]}"#[..]), Some(Duration::from_millis(1500)))
+        );
+    }
+
+    #[test]
+    fn blank_lines_and_comments_are_passed_over() {
+        for line in ["", "  \t", "# http://h/", "\r"] {
+            assert!(parse(1, line.as_bytes()).unwrap().is_none(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_plain_words() {
+        let errors: Vec<_> = [
+            "api.example/items",
+            "file:///etc/passwd",
+            r#"{"url": "http://h/", "metod": "GET"}"#,
+            r#"{"url": "http://h/""#,
+            r#"{"method": "GET"}"#,
+            r#"{"url": "http://h/", "method": "GE T"}"#,
+            r#"{"url": "http://h/", "headers": {"a b": "c"}}"#,
+            r#"{"url": "http://h/", "headers": {"authorization": "secret\n"}}"#,
+            r#"{"url": "http://h/", "id": ["a"]}"#,
+            r#"{"url": "http://h/", "id": ""}"#,
+            r#"{"url": "http://h/", "deadline": "soon"}"#,
+        ]
+        .map(error)
+        .into();
+        insta::assert_snapshot!(errors.join("\n"));
+        assert_eq!(parse(1, b"http://h/\xff").unwrap_err().to_string(), "the line is not UTF-8");
+    }
+}
