@@ -52,6 +52,7 @@ mod tally;
 // What the command is made of.
 pub mod identity;
 pub mod input;
+pub mod journal;
 mod redacted;
 pub mod span;
 

@@ -1,0 +1,34 @@
+//! What a run has done, in a file that outlives it.
+//!
+//! One JSON object a line, appended and never changed:
+//!
+//! ```text
+//! {"journal":"api-client","version":1}
+//! {"run":{"unix_seconds":1790000000}}
+//! {"start":{"key":"3f…","line":17,"id":"a","url":"https://api.example/items?token=***"}}
+//! {"answered":{"key":"3f…","status":200}}
+//! {"failed":{"key":"3f…","why":"no answer within 30 s"}}
+//! {"withdrawn":{"key":"3f…"}}
+//! {"rate":{"host":"api.example","per_second":49.2}}
+//! ```
+//!
+//! - **Order.** A request is sent after its `start` is with the operating system, and `answered` is written after its
+//!   result is. So a process that is killed at any moment leaves at most requests that were in flight without their end,
+//!   and these are named by the next run, which sends them again.
+//! - **Power loss.** The result and then the journal are forced to the disk (`fsync`) at the end, and every second while
+//!   results come. What is lost of the journal is requested again.
+//! - **Secrets.** No header and no body is kept, and the URL as [`redacted`](crate::redacted()) shows it. The
+//!   [`Key`] is a hash. The file is for its owner only.
+//! - **A last line that is cut off** was being written when the process ended: it is removed. Anything else that is wrong is an
+//!   error with its line.
+//! - **One run at a time**: the file is locked, and a second run is refused.
+
+mod file;
+mod past;
+mod record;
+
+pub use file::{Journal, JournalError};
+pub use past::{Past, Unfinished};
+pub(crate) use record::Record;
+
+use crate::identity::Key;
