@@ -29,39 +29,33 @@ mod failure;
 mod request;
 mod response;
 
-// The client: a stack for each host.
+// The client.
 mod builder;
 mod client;
-mod ending;
 mod host;
-mod hosts;
 
-// The stack, from the outside to the inside.
-mod exchange;
-mod refusal;
-mod retry;
-mod stack;
-mod store;
+// The command, but for what it prints: what it is told, and what it tells.
+pub mod config;
+pub mod progress;
+pub mod report;
+pub mod run;
 
-// What a request meets on its way.
-mod address;
-mod random;
-mod redirect;
-mod tally;
-
-// What the command is made of.
+// Its parts: what is requested, where results go, and what is remembered.
+mod fetch;
+mod headers;
 pub mod identity;
 pub mod input;
 pub mod journal;
+pub mod output;
 mod redacted;
+mod scribe;
 pub mod span;
 
 pub use builder::{BuildError, Builder, ConcurrencyChoice, IntoRate, RateChoice};
 pub use client::{Client, Drained, RequestBuilder};
-pub use failure::{BoxError, Failure, Reason, RedirectRefused};
+pub use failure::{Failure, Reason, RedirectRefused};
 pub use forebay::flow::Rate;
 pub use host::HostStats;
 pub use redacted::redacted;
 pub use request::{Priority, Request, Store};
 pub use response::{Body, Response};
-pub use stack::Stack;

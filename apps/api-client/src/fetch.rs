@@ -1,0 +1,142 @@
+//! One request, from its start in the journal to its end there.
+
+use std::sync::Arc;
+
+use forebay_program::fault;
+use tokio::task::spawn_blocking;
+
+use crate::input::Job;
+use crate::journal::Record;
+use crate::output::{Folder, Outcome, kind};
+use crate::report::Named;
+use crate::scribe::{Pen, ScribeError};
+use crate::{Client, Failure, Reason, Request, Response, Store, redacted};
+
+/// What all requests of a run share.
+#[derive(Debug, Clone)]
+pub(crate) struct Desk {
+    pub(crate) client: Client,
+    pub(crate) pen: Pen,
+    pub(crate) folder: Option<Arc<Folder>>,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    Answered { status: u16, replaced: bool },
+    Failed { kind: &'static str, why: String },
+    NotStarted,
+}
+
+/// What no request of the run will get past.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fatal {
+    #[error(transparent)]
+    Scribe(#[from] ScribeError),
+    #[error("cannot keep the answer to {request}: {why}; mend that, and give the same command to go on")]
+    Store { request: Named, why: String },
+}
+
+// === impl Desk ===
+
+impl Desk {
+    /// Sends the request, as often as it takes, and writes down what comes of it.
+    pub(crate) async fn fetch(&self, job: &Job, mut request: Request) -> (End, Option<Fatal>) {
+        match self.begin(job).await {
+            Ok(()) => {}
+            // Nothing was sent, and nothing else is written after this.
+            Err(error) => return (End::NotStarted, Some(Fatal::Scribe(error))),
+        }
+        fault::point("after-start");
+        if let Some(folder) = &self.folder {
+            request.store = Store::File(folder.parts().to_owned());
+        }
+        match self.client.request(request).await {
+            Ok(response) => self.answered(job, response).await,
+            Err(failure) => self.failed(job, &failure).await,
+        }
+    }
+
+    async fn begin(&self, job: &Job) -> Result<(), ScribeError> {
+        if !self.pen.has_journal() {
+            return Ok(());
+        }
+        let id = job.id.as_deref().map(Into::into);
+        let url = redacted(&job.url).into();
+        self.pen.record(&Record::Start { key: job.key(), line: job.line, id, url }).await
+    }
+
+    async fn answered(&self, job: &Job, response: Response) -> (End, Option<Fatal>) {
+        let status = response.status.as_u16();
+        let (response, placed) = match &self.folder {
+            None => (response, None),
+            Some(folder) => {
+                let (folder, its_job) = (Arc::clone(folder), job.clone());
+                let placing = spawn_blocking(move || {
+                    let placed = folder.place(&its_job, response.status, &response.body);
+                    (response, placed)
+                });
+                match placing.await.expect("placing does not panic") {
+                    (response, Ok(placed)) => (response, Some(placed)),
+                    (_, Err(error)) => return self.not_kept(job, error.to_string()).await,
+                }
+            }
+        };
+        let line = Outcome::answered(job, &response, placed.as_ref()).to_line();
+        match self.pen.result(line, &Record::Answered { key: job.key(), status }).await {
+            Ok(()) => {
+                let replaced = placed.is_some_and(|placed| placed.replaced);
+                (End::Answered { status, replaced }, None)
+            }
+            Err(error) => {
+                let why = "it was answered, but the result cannot be written".to_owned();
+                (End::Failed { kind: "store", why }, Some(error.into()))
+            }
+        }
+    }
+
+    async fn failed(&self, job: &Job, failure: &Failure) -> (End, Option<Fatal>) {
+        let why = described(failure);
+        if let Reason::Store(_) = &failure.reason {
+            return self.not_kept(job, why).await;
+        }
+        // A refused request has not been acted upon, so a stop between attempts leaves it as if it had not begun.
+        let written = if matches!(failure.reason, Reason::Closed) && failure.attempts == failure.refused {
+            (End::NotStarted, self.pen.record(&Record::Withdrawn { key: job.key() }).await)
+        } else {
+            let line = Outcome::failed(job, failure, &why).to_line();
+            let record = Record::Failed { key: job.key(), why: why.as_str().into() };
+            let written = self.pen.result(line, &record).await;
+            drop(record);
+            (End::Failed { kind: kind(&failure.reason), why }, written)
+        };
+        (written.0, written.1.err().map(Fatal::Scribe))
+    }
+
+    /// The answer is there, and no room for it: it has to be asked for again.
+    async fn not_kept(&self, job: &Job, why: String) -> (End, Option<Fatal>) {
+        let record = Record::Failed { key: job.key(), why: why.as_str().into() };
+        let fatal = match self.pen.record(&record).await {
+            Ok(()) => Fatal::Store { request: Named::of(job), why: why.clone() },
+            Err(error) => error.into(),
+        };
+        (End::Failed { kind: "store", why }, Some(fatal))
+    }
+}
+
+/// The failure with its causes, so far as it does not say so itself.
+fn described(failure: &Failure) -> String {
+    let mut text = failure.to_string();
+    let mut cause = std::error::Error::source(&failure.reason);
+    while let Some(error) = cause {
+        let why = error.to_string();
+        if !text.contains(&why) {
+            text = text + ": " + &why;
+        }
+        cause = error.source();
+    }
+    if failure.out_of_budget {
+        text += "; not tried again, since too many others were";
+    }
+    text
+}

@@ -1,0 +1,137 @@
+//! One result as a line of JSON.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LINK, LOCATION};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::folder::Placed;
+use crate::input::Job;
+use crate::{Body, Failure, Reason, Response};
+
+/// The headers that a result shows: what a body is, whether it has changed, and where to go on. None of them is a
+/// secret by its purpose.
+const SHOWN: [HeaderName; 5] = [CONTENT_TYPE, ETAG, LAST_MODIFIED, LINK, LOCATION];
+
+/// A result. Serializing gives the object of its line.
+#[derive(Debug, Serialize)]
+pub(crate) struct Outcome<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    line: u64,
+    /// As it was given: this is for whoever gave it.
+    url: &'a str,
+    #[serde(flatten)]
+    end: End<'a>,
+    attempts: u32,
+    refused: u32,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum End<'a> {
+    Answered {
+        status: u16,
+        /// Where the answer came from, if that is another place.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        answered_by: Option<&'a str>,
+        headers: Map<String, Value>,
+        #[serde(flatten)]
+        body: ShownBody<'a>,
+        queued_seconds: f64,
+        seconds: f64,
+    },
+    Failed {
+        error: &'a str,
+        reason: &'static str,
+    },
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum ShownBody<'a> {
+    File { file: &'a str, bytes: u64 },
+    Text { body: &'a str },
+    Bytes { body_base64: String },
+}
+
+// === impl Outcome ===
+
+impl<'a> Outcome<'a> {
+    /// Of an answer, whose body has a file if it is `placed`.
+    pub(crate) fn answered(job: &'a Job, response: &'a Response, placed: Option<&'a Placed>) -> Self {
+        let headers = SHOWN.iter().filter_map(|name| {
+            let value = response.headers.get(name)?;
+            Some((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into()))
+        });
+        let body = match (placed, &response.body) {
+            (Some(placed), _) => ShownBody::File { file: &placed.name, bytes: placed.bytes },
+            (None, Body::Memory(bytes)) => match str::from_utf8(bytes) {
+                Ok(body) => ShownBody::Text { body },
+                Err(_) => ShownBody::Bytes { body_base64: STANDARD.encode(bytes) },
+            },
+            (None, Body::File { .. }) => {
+                unreachable!("bodies go to files where there is a folder, and are placed there")
+            }
+        };
+        Self {
+            id: job.id.as_deref(),
+            line: job.line,
+            url: job.url.as_str(),
+            end: End::Answered {
+                status: response.status.as_u16(),
+                answered_by: Some(response.url.as_str())
+                    .filter(|url| *url != crate::redacted(&job.url) && *url != job.url.as_str()),
+                headers: headers.collect(),
+                body,
+                queued_seconds: rounded(response.queued),
+                seconds: rounded(response.took),
+            },
+            attempts: response.attempts,
+            refused: response.refused,
+        }
+    }
+
+    /// Of a request without an answer.
+    pub(crate) fn failed(job: &'a Job, failure: &Failure, why: &'a str) -> Self {
+        Self {
+            id: job.id.as_deref(),
+            line: job.line,
+            url: job.url.as_str(),
+            end: End::Failed { error: why, reason: kind(&failure.reason) },
+            attempts: failure.attempts,
+            refused: failure.refused,
+        }
+    }
+
+    /// The line, with its end.
+    pub(crate) fn to_line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).expect("a result is plain data");
+        line.push(b'\n');
+        line
+    }
+}
+
+/// In milliseconds, as nobody needs more digits.
+fn rounded(time: std::time::Duration) -> f64 {
+    time.as_millis() as f64 / 1e3
+}
+
+/// A word for programs.
+pub(crate) fn kind(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::Refused { .. } => "refused",
+        Reason::WaitTooLong { .. } => "wait_too_long",
+        Reason::Deadline => "deadline",
+        Reason::Timeout { .. } => "timeout",
+        Reason::Connect(_) => "connect",
+        Reason::Broken(_) => "broken",
+        Reason::TooLarge { .. } => "too_large",
+        Reason::Redirect { .. } => "redirect",
+        Reason::Url { .. } => "url",
+        Reason::Store(_) => "store",
+        Reason::Closed => "closed",
+        _ => "other",
+    }
+}
