@@ -1,11 +1,19 @@
 //! How a client is configured.
 
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay::flow::Rate;
 use http::StatusCode;
 
-use crate::Client;
+use crate::address::Places;
+use crate::redirect::Redirects;
+use crate::refusal::Refusals;
+use crate::retry;
+use crate::stack::Settings;
+use crate::{BoxError, Client, Stack};
 
 /// How a [`Client`] is configured. Everything has a default that does for most.
 ///
@@ -21,7 +29,7 @@ use crate::Client;
 ///     .build()?;
 /// # Ok::<(), api_client::BuildError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "nothing is there before `build`"]
 pub struct Builder {
     pub(crate) rate: Result<RateChoice, String>,
@@ -38,7 +46,12 @@ pub struct Builder {
     pub(crate) max_redirects: usize,
     pub(crate) allow_private_redirects: bool,
     pub(crate) seeds: Vec<(String, f64)>,
+    pub(crate) places: Places,
+    pub(crate) connections: Arc<Connections>,
 }
+
+/// A last word on how connections are made.
+pub(crate) type Connections = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
 
 /// How often requests start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +102,8 @@ impl Builder {
             max_redirects: 10,
             allow_private_redirects: false,
             seeds: Vec::new(),
+            places: Places::default(),
+            connections: Arc::new(|http| http),
         }
     }
 
@@ -184,6 +199,29 @@ impl Builder {
         self
     }
 
+    /// The addresses of a name, which is then not looked up. Ports come from the URL.
+    pub fn resolve(mut self, name: &str, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let addresses = addresses.into_iter().map(|address| (address, 0).into()).collect();
+        self.places.names.insert(name.to_ascii_lowercase(), addresses);
+        self
+    }
+
+    /// An address that counts as public, although it is private: public servers may redirect there.
+    pub fn public_address(mut self, address: IpAddr) -> Self {
+        self.places.public.push(address);
+        self
+    }
+
+    /// What is not listed here about connections: proxies, certificates, HTTP/2. Redirects and names are this library's own, whatever
+    /// is set.
+    pub fn connections(
+        mut self,
+        set: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.connections = Arc::new(set);
+        self
+    }
+
     /// Makes the client. It starts with the first request to each host; until then there is no task and no connection.
     ///
     /// Uses ring for TLS, and makes it the process's provider for rustls, unless there is one.
@@ -193,6 +231,91 @@ impl Builder {
     /// [`BuildError`].
     pub fn build(self) -> Result<Client, BuildError> {
         Client::of(self)
+    }
+
+    /// The same stack around a client of your own, for one host: whatever takes an `http::Request` and answers with a response. What is
+    /// about connections, redirects and bodies is that client's affair then, and `per_host` is not asked.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use api_client::Client;
+    /// use tower::{ServiceExt, service_fn};
+    ///
+    /// let mut asked = 0;
+    /// let server = service_fn(move |_: http::Request<String>| {
+    ///     asked += 1;
+    ///     let status = if asked == 1 { 429 } else { 200 };
+    ///     async move { Ok::<_, std::io::Error>(http::Response::builder().status(status).body(asked).unwrap()) }
+    /// });
+    /// # let server = tower::util::BoxService::new(server);
+    /// # let server = tower::buffer::Buffer::new(server, 1);
+    /// let client = Client::builder().auto().stack(server)?;
+    /// let answer = client.oneshot(http::Request::new("hello".to_owned())).await?;
+    /// assert_eq!(answer.into_body(), 2, "refused, and asked again");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Rate`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime: the line has a task.
+    pub fn stack<S, B, R>(self, service: S) -> Result<Stack<B, R>, BuildError>
+    where
+        S: tower::Service<
+                http::Request<B>,
+                Response = http::Response<R>,
+                Error: Into<BoxError>,
+                Future: Send,
+            > + Clone
+            + Send
+            + Sync
+            + 'static,
+        B: Clone + Send + 'static,
+        R: Send + 'static,
+    {
+        let settings = self.settings()?;
+        Ok(Stack { service: crate::stack::stack(service, &settings, None).service })
+    }
+
+    pub(crate) fn settings(&self) -> Result<Settings, BuildError> {
+        let retries = retry::Rules {
+            refusals: self.refusals(),
+            most: self.retries,
+            max_wait: self.max_wait,
+            budget: self.retry_budget,
+        };
+        Ok(Settings {
+            queue: self.queue,
+            rate: self.rate.clone().map_err(BuildError::Rate)?,
+            burst: self.burst,
+            concurrency: self.concurrency,
+            timeout: self.timeout,
+            retries: Arc::new(retries),
+        })
+    }
+
+    pub(crate) fn refusals(&self) -> Refusals {
+        Refusals { told: self.refused_when.clone() }
+    }
+
+    pub(crate) fn redirects(&self) -> Redirects {
+        Redirects { most: self.max_redirects, allow_private: self.allow_private_redirects }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("rate", &self.rate)
+            .field("burst", &self.burst)
+            .field("concurrency", &self.concurrency)
+            .field("per_host", &self.per_host)
+            .field("queue", &self.queue)
+            .field("retries", &self.retries)
+            .finish_non_exhaustive()
     }
 }
 

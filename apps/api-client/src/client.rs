@@ -1,10 +1,23 @@
 //! The client.
 
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
+use tower::ServiceExt as _;
 
+use crate::address::Places;
+use crate::ending::Ending;
+use crate::exchange::{Exchange, From, Order, Rules};
+use crate::host::Host;
+use crate::hosts::Hosts;
+use crate::redirect::{self, Step};
+use crate::store::Stored;
+use crate::tally::Tally;
 use crate::{BuildError, Builder, Failure, HostStats, Priority, Reason, Request, Response, Store};
 
 /// Gets requests answered.
@@ -12,7 +25,15 @@ use crate::{BuildError, Builder, Failure, HostStats, Priority, Reason, Request, 
 /// A handle: clones share everything. What a handle has started ends when the last one goes, or with [`close`](Self::close).
 #[derive(Debug, Clone)]
 pub struct Client {
-    shared: Arc<Builder>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    hosts: Hosts,
+    places: Arc<Places>,
+    max_wait: Duration,
+    ending: Ending,
 }
 
 /// What became of what was there when a client was [drained](Client::drain).
@@ -40,8 +61,17 @@ impl Client {
     }
 
     pub(crate) fn of(builder: Builder) -> Result<Self, BuildError> {
-        builder.rate.clone().map_err(BuildError::Rate)?;
-        Ok(Self { shared: Arc::new(builder) })
+        let settings = builder.settings()?;
+        let rules = Rules {
+            refusals: builder.refusals(),
+            redirects: builder.redirects(),
+            max_body: builder.max_body,
+        };
+        let places = Arc::new(builder.places);
+        let exchange = Exchange::new(rules, &places, &*builder.connections)?;
+        let hosts = Hosts::new(exchange, settings, builder.per_host, builder.seeds);
+        let max_wait = builder.max_wait;
+        Ok(Self { shared: Arc::new(Shared { hosts, places, max_wait, ending: Ending::default() }) })
     }
 
     /// Waits for its turn, sends the request as often as it takes, and returns the answer.
@@ -54,10 +84,20 @@ impl Client {
     ///
     /// Dropped, the request leaves the line, or the connection is given up; an attempt that is on its way may have been acted upon.
     pub async fn request(&self, request: Request) -> Result<Response, Failure> {
-        let _ = &self.shared;
-        let is_http = ["http://", "https://"].iter().any(|scheme| request.url.starts_with(scheme));
-        let reason = if is_http { Reason::Closed } else { Reason::Url { why: "it is not HTTP".to_owned() } };
-        Err(Failure { reason, attempts: 0, refused: 0, out_of_budget: false })
+        let _present = self.shared.ending.enter();
+        let tally = Arc::new(Tally::default());
+        let answered = self.shared.within_deadline(request, &tally);
+        let answered = tokio::select! {
+            biased;
+            answered = answered => answered,
+            () = self.shared.ending.aborted() => Err(Reason::Closed),
+        };
+        answered.map_err(|reason| Failure {
+            reason,
+            attempts: tally.attempts(),
+            refused: tally.refused(),
+            out_of_budget: tally.is_out_of_budget(),
+        })
     }
 
     /// A `GET`, to be sent.
@@ -72,23 +112,117 @@ impl Client {
 
     /// How things are with each host that is known, in the order of their names.
     pub fn hosts(&self) -> Vec<HostStats> {
-        Vec::new()
+        self.shared.hosts.stats()
     }
 
     /// Sends nothing new: attempts that are on their way go on, and what waits fails as [`Reason::Closed`]. Twice is harmless.
-    pub fn close(&self) {}
+    pub fn close(&self) {
+        self.shared.ending.close();
+    }
 
     /// [Closes](Self::close) it and waits for what is on its way, for `at_most` that long; then that is cancelled.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it stays closed, and nothing is cancelled.
-    pub async fn drain(&self, _at_most: Duration) -> Drained {
-        Drained::default()
+    pub async fn drain(&self, at_most: Duration) -> Drained {
+        let ending = &self.shared.ending;
+        ending.close();
+        let is_in_time = tokio::time::timeout(at_most, ending.empty()).await.is_ok();
+        let aborted = if is_in_time { 0 } else { ending.requests() };
+        ending.abort();
+        Drained { aborted }
     }
 
     /// Closes it and cancels what is on its way.
-    pub fn abort(&self) {}
+    pub fn abort(&self) {
+        self.shared.ending.abort();
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    async fn within_deadline(&self, request: Request, tally: &Arc<Tally>) -> Result<Response, Reason> {
+        let Some(deadline) = request.deadline else { return self.follow(request, tally).await };
+        tokio::time::timeout(deadline, self.follow(request, tally)).await.unwrap_or(Err(Reason::Deadline))
+    }
+
+    /// Asks one host after the other, as each redirects to the next.
+    async fn follow(&self, request: Request, tally: &Arc<Tally>) -> Result<Response, Reason> {
+        let called = Instant::now();
+        let (priority, store) = (request.priority, request.store.clone());
+        let exchange = self.hosts.exchange();
+        let mut step = Step::first(request, exchange.http())?;
+        loop {
+            let host = self.hosts.get(&step.url);
+            let order = Order {
+                url: step.url.clone(),
+                store: store.clone(),
+                guarded: step.guarded,
+                tally: tally.clone(),
+                counts: host.counts.clone(),
+            };
+            let answer = self.ask(&host, &step, order, priority).await?;
+            let from = answer.extensions().get::<From>().map(|from| from.0);
+            let redirects = &exchange.rules().redirects;
+            if let Some(next) = step.next(answer.status(), answer.headers(), from, redirects, &self.places)? {
+                step = next;
+                continue;
+            }
+            let (head, body) = answer.into_parts();
+            let began = tally.began().unwrap_or(called);
+            return Ok(Response {
+                status: head.status,
+                headers: head.headers,
+                url: redirect::shown(&step.url),
+                body: body.keep()?,
+                attempts: tally.attempts(),
+                refused: tally.refused(),
+                queued: began.duration_since(called),
+                took: called.elapsed(),
+            });
+        }
+    }
+
+    /// Asks one host, unless it is of no use any more to wait for that.
+    async fn ask(
+        &self,
+        host: &Host,
+        step: &Step,
+        order: Order,
+        priority: Priority,
+    ) -> Result<http::Response<Stored>, Reason> {
+        let _here = host.counts.come();
+        let tally = order.tally.clone();
+        let request = step.request(order, priority)?;
+        let mut answered = pin!(host.stack.service.clone().oneshot(request));
+        let mut futile = pin!(async {
+            tokio::select! {
+                biased;
+                () = self.ending.closed() => Reason::Closed,
+                wait = host.stack.blocked.until_beyond(self.max_wait) => Reason::wait_too_long(wait),
+            }
+        });
+        poll_fn(|cx| {
+            // What is on its way is awaited, and it says itself that it has become futile to go on. The same task polls both, so the end
+            // of an attempt is noticed here.
+            if !tally.is_at_work()
+                && let Poll::Ready(reason) = futile.as_mut().poll(cx)
+            {
+                return Poll::Ready(Err(reason));
+            }
+            let poll = answered.as_mut().poll(cx);
+            if poll.is_pending()
+                && !tally.is_at_work()
+                && let Poll::Ready(reason) = futile.as_mut().poll(cx)
+            {
+                return Poll::Ready(Err(reason));
+            }
+            poll
+        })
+        .await
+    }
 }
 
 // === impl RequestBuilder ===

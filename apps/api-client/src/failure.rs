@@ -120,7 +120,18 @@ pub enum RedirectRefused {
     Url,
 }
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+// === impl Reason ===
+
+impl Reason {
+    pub(crate) fn wait_too_long(wait: Duration) -> Self {
+        // Whoever is told to wait for longer than clocks go waits as long as they do.
+        let until = SystemTime::now().checked_add(wait).unwrap_or_else(SystemTime::now);
+        Self::WaitTooLong { wait, until }
+    }
+}
+
+/// An error that no longer tells its type.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// In seconds, or in what is easier to read.
 fn shown(time: Duration) -> String {

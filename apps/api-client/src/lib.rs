@@ -29,10 +29,25 @@ mod failure;
 mod request;
 mod response;
 
-// The client.
+// The client: a stack for each host.
 mod builder;
 mod client;
+mod ending;
 mod host;
+mod hosts;
+
+// The stack, from the outside to the inside.
+mod exchange;
+mod refusal;
+mod retry;
+mod stack;
+mod store;
+
+// What a request meets on its way.
+mod address;
+mod random;
+mod redirect;
+mod tally;
 
 // The command, but for what it prints: what it is told, and what it tells.
 pub mod config;
@@ -53,9 +68,10 @@ pub mod span;
 
 pub use builder::{BuildError, Builder, ConcurrencyChoice, IntoRate, RateChoice};
 pub use client::{Client, Drained, RequestBuilder};
-pub use failure::{Failure, Reason, RedirectRefused};
+pub use failure::{BoxError, Failure, Reason, RedirectRefused};
 pub use forebay::flow::Rate;
 pub use host::HostStats;
 pub use redacted::redacted;
 pub use request::{Priority, Request, Store};
 pub use response::{Body, Response};
+pub use stack::Stack;

@@ -66,6 +66,24 @@ pub enum Store {
     File(PathBuf),
 }
 
+// === impl Priority ===
+
+impl Priority {
+    /// Of a request that is on its way through a stack, as an extension.
+    pub(crate) fn of<B>(request: &http::Request<B>) -> Self {
+        request.extensions().get().copied().unwrap_or_default()
+    }
+
+    /// As classes are called.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+        }
+    }
+}
+
 // === impl Request ===
 
 impl Request {
