@@ -3,6 +3,7 @@
 //! Contenders run interleaved (A B C A B C …): a machine that slows down for a minute slows all of
 //! them. Each run does a fixed amount of work, in a process of its own.
 
+mod api;
 mod flow;
 mod images;
 mod logs;
@@ -54,6 +55,8 @@ enum Name {
     Logs,
     /// image-pipeline, sharp and vipsthumbnail on photographs.
     Images,
+    /// api-client, p-queue, bottleneck, aiolimiter and curl, against a server with a limit.
+    Api,
 }
 
 /// The outcome of one comparison.
@@ -79,6 +82,7 @@ impl Bench {
             Name::Flow => flow::measure(self.quick)?,
             Name::Logs => logs::measure(self.quick)?,
             Name::Images => images::measure(self.quick)?,
+            Name::Api => api::measure(self.quick)?,
         };
         let command =
             format!("cargo xtask bench {}{}", self.name.word(), if self.quick { " --quick" } else { "" });
@@ -109,6 +113,7 @@ impl Name {
             Self::Flow => "flow",
             Self::Logs => "logs",
             Self::Images => "images",
+            Self::Api => "api",
         }
     }
 }

@@ -71,7 +71,7 @@ impl Demo {
         if let Some(Other::Images(images)) = self.other {
             return images.run();
         }
-        let program = log_processor()?;
+        let program = build("log-processor")?;
         let logs = if self.logs.is_empty() { vec!["tests/data/logs/*/*".to_owned()] } else { self.logs };
         let folder = workspace::target("demo")?;
         let (output, report) = (folder.join("kept.json"), folder.join("report.json"));
@@ -153,10 +153,10 @@ impl Input {
     }
 }
 
-/// Builds log-processor as users run it, and tells where it is.
-pub(crate) fn log_processor() -> Result<PathBuf> {
-    shell::run(shell::cargo().args(["build", "--release", "--package", "log-processor"]))?;
-    Ok(workspace::target("release")?.join("log-processor"))
+/// Builds one of the programs as users run it, and tells where it is.
+pub(crate) fn build(name: &str) -> Result<PathBuf> {
+    shell::run(shell::cargo().args(["build", "--release", "--package", name]))?;
+    Ok(workspace::target("release")?.join(name))
 }
 
 /// The real logs of the repository, in the order of their paths.

@@ -12,6 +12,7 @@ mod fuzz;
 mod lint;
 mod loom;
 mod mutants;
+mod nginx;
 mod sanitize;
 mod sheet;
 mod shell;

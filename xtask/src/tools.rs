@@ -33,10 +33,27 @@ struct Tool {
 /// Grows when a test or a bench needs another one.
 const TOOLS: &[Tool] = &[NGINX, RSYSLOG, VIPS, WALLPAPERS_16, WALLPAPERS_20];
 
-/// From npm, since Debian has none.
-const SHARP: &str = "sharp";
-/// The release that is compared with; a newer one is a decision.
-const SHARP_VERSION: &str = "0.35.5";
+/// A package of a language, which is used by a script of crates/forebay-bench/peers.
+struct Library {
+    name: &'static str,
+    why: &'static str,
+    /// The release that is compared with; a newer one is a decision.
+    version: &'static str,
+}
+
+/// From npm, since Debian has none of them.
+const NPM: &[Library] = &[
+    Library { name: "sharp", why: "a peer of `cargo xtask bench images`", version: "0.35.5" },
+    // The newest that runs on Node.js 20.
+    Library { name: "p-queue", why: "a peer of `cargo xtask bench api`", version: "9.3.5" },
+    Library { name: "bottleneck", why: "another one", version: "2.19.5" },
+];
+
+/// From PyPI.
+const PYPI: &[Library] = &[
+    Library { name: "aiolimiter", why: "a peer of `cargo xtask bench api`", version: "1.3.0" },
+    Library { name: "aiohttp", why: "its HTTP", version: "3.14.5" },
+];
 
 /// `nginx-light` and its like are empty and bring this one.
 const NGINX: Tool = Tool {
@@ -79,24 +96,28 @@ const WALLPAPERS_20: Tool = Tool {
 impl Tools {
     pub(crate) fn run(self) -> Result<()> {
         for name in &self.names {
-            if name != SHARP && !TOOLS.iter().any(|tool| tool.name == name) {
-                let known: Vec<_> = TOOLS.iter().map(|tool| tool.name).chain([SHARP]).collect();
+            let libraries = || NPM.iter().chain(PYPI).map(|library| library.name);
+            let mut known = TOOLS.iter().map(|tool| tool.name).chain(libraries());
+            if !known.any(|known| known == name) {
+                let known: Vec<_> = TOOLS.iter().map(|tool| tool.name).chain(libraries()).collect();
                 bail!("no tool is called {name}; there are: {}", known.join(", "));
             }
         }
         let folder = workspace::target("tools")?;
-        let wanted =
-            TOOLS.iter().filter(|tool| self.names.is_empty() || self.names.iter().any(|n| n == tool.name));
+        let is_wanted = |name| self.names.is_empty() || self.names.iter().any(|wanted| wanted == name);
         let mut missing = Vec::new();
-        for tool in wanted {
+        for tool in TOOLS.iter().filter(|tool| is_wanted(tool.name)) {
             println!("{}: {}", tool.name, tool.why);
             if let Err(error) = tool.fetch(&folder) {
                 println!("  cannot be unpacked here: {error:#}");
                 missing.push(tool.package);
             }
         }
-        if self.names.is_empty() || self.names.iter().any(|name| name == SHARP) {
-            fetch_sharp(&folder)?;
+        for library in NPM.iter().filter(|library| is_wanted(library.name)) {
+            library.fetch_with_npm(&folder)?;
+        }
+        for library in PYPI.iter().filter(|library| is_wanted(library.name)) {
+            library.fetch_with_pip(&folder)?;
         }
         if !missing.is_empty() {
             let packages = missing.join(" ");
@@ -176,35 +197,53 @@ pub(crate) fn rsyslogd() -> Result<Command> {
     Ok(Command::new(installed))
 }
 
-/// sharp and libvips inside it, below target/tools/npm; no script of a package runs.
-fn fetch_sharp(folder: &Path) -> Result<()> {
-    println!("{SHARP}: a peer of `cargo xtask bench images`");
-    let folder = folder.join("npm");
-    if folder.join("node_modules/sharp").exists() {
-        println!("  already there: {}", workspace::shown(&folder));
-        return Ok(());
+// === impl Library ===
+
+impl Library {
+    /// Below target/tools/npm; no script of a package runs.
+    fn fetch_with_npm(&self, folder: &Path) -> Result<()> {
+        println!("{}: {}", self.name, self.why);
+        let folder = folder.join("npm");
+        if folder.join("node_modules").join(self.name).exists() {
+            println!("  already there: {}", workspace::shown(&folder));
+            return Ok(());
+        }
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let mut npm = Command::new("npm");
+        npm.current_dir(&folder).args([
+            "install",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--prefix",
+            ".",
+        ]);
+        shell::run(npm.arg(format!("{}@{}", self.name, self.version)))
     }
-    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let mut npm = Command::new("npm");
-    npm.current_dir(&folder).args([
-        "install",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-        ".",
-    ]);
-    shell::run(npm.arg(format!("{SHARP}@{SHARP_VERSION}")))
+
+    /// Below target/tools/python, with the system's Python.
+    fn fetch_with_pip(&self, folder: &Path) -> Result<()> {
+        println!("{}: {}", self.name, self.why);
+        let folder = folder.join("python");
+        if folder.join(self.name).exists() {
+            println!("  already there: {}", workspace::shown(&folder));
+            return Ok(());
+        }
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]).arg(&folder);
+        shell::run(pip.arg(format!("{}=={}", self.name, self.version)))
+    }
 }
 
-/// A script of crates/forebay-bench/peers that uses sharp; an error names the command that fetches it.
-pub(crate) fn sharp(script: &str) -> Result<Command> {
+/// How to run a script of crates/forebay-bench/peers that uses this package of npm; an error names the command that fetches
+/// it.
+pub(crate) fn node(script: &str, package: &str) -> Result<Command> {
     let folder = workspace::target("tools")?.join("npm");
-    if !folder.join("node_modules/sharp").exists() {
-        bail!("sharp is not there; `cargo xtask tools sharp` fetches it");
+    if !folder.join("node_modules").join(package).exists() {
+        bail!("{package} is not there; `cargo xtask tools {package}` fetches it");
     }
     // Beside its packages: a script's imports are looked up from where it lies.
-    let from = workspace::root().join("crates/forebay-bench/peers").join(script);
+    let from = peer(script);
     let to = folder.join(script);
     fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
     let mut node = Command::new("node");
@@ -212,9 +251,35 @@ pub(crate) fn sharp(script: &str) -> Result<Command> {
     Ok(node)
 }
 
-/// As `npm` has been told to fetch it.
-pub(crate) fn sharp_version() -> String {
-    format!("{SHARP} {SHARP_VERSION}")
+/// How to run a script of crates/forebay-bench/peers that uses this package of PyPI.
+pub(crate) fn python(script: &str, package: &str) -> Result<Command> {
+    let folder = workspace::target("tools")?.join("python");
+    if !folder.join(package).exists() {
+        bail!("{package} is not there; `cargo xtask tools {package}` fetches it");
+    }
+    let mut python = Command::new("python3");
+    python.env("PYTHONPATH", folder).arg(peer(script));
+    Ok(python)
+}
+
+fn peer(script: &str) -> PathBuf {
+    workspace::root().join("crates/forebay-bench/peers").join(script)
+}
+
+/// `name version` of a package, as it is fetched.
+pub(crate) fn library_version(package: &str) -> String {
+    let library = NPM.iter().chain(PYPI).find(|library| library.name == package);
+    library.map_or_else(|| package.to_owned(), |library| format!("{package} {}", library.version))
+}
+
+/// How to start nginx, unpacked or installed; an error names the command that fetches it.
+pub(crate) fn nginx() -> Result<Command> {
+    let unpacked = workspace::target("tools")?.join("root").join(NGINX.program);
+    if unpacked.exists() {
+        return Ok(Command::new(unpacked));
+    }
+    let installed = NGINX.installed().context("nginx is not there; `cargo xtask tools nginx` fetches it")?;
+    Ok(Command::new(installed))
 }
 
 /// How to start vipsthumbnail, unpacked or installed.

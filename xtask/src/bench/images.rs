@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
 use super::{Measurements, machine, statistics::Spread};
-use crate::{shell, tools, workspace};
+use crate::{demo, shell, tools, workspace};
 
 const OURS: &str = "image-pipeline";
 const SHARP: &str = "sharp";
@@ -101,8 +101,7 @@ fn photos() -> Result<Vec<PathBuf>> {
 
 /// Ours, and those peers that are there.
 fn contenders() -> Result<Vec<Contender>> {
-    shell::run(shell::cargo().args(["build", "--release", "--package", OURS]))?;
-    let program = workspace::target("release")?.join(OURS);
+    let program = demo::build(OURS)?;
     let mut contenders = vec![Contender {
         name: OURS,
         version: machine::version(Command::new(&program).arg("--version"))?,
@@ -123,12 +122,12 @@ fn contenders() -> Result<Vec<Contender>> {
 }
 
 fn sharp() -> Result<Contender> {
-    tools::sharp("sharp.mjs")?;
+    tools::node("sharp.mjs", "sharp")?;
     Ok(Contender {
         name: SHARP,
-        version: tools::sharp_version(),
+        version: tools::library_version("sharp"),
         command: Box::new(|photos, size, output| {
-            let mut command = tools::sharp("sharp.mjs")?;
+            let mut command = tools::node("sharp.mjs", "sharp")?;
             command.arg(size.to_string()).arg(output).args(photos);
             Ok(command)
         }),
@@ -217,7 +216,7 @@ impl Outcome {
             let metadata = fs::metadata(&result).with_context(|| format!("no {}", result.display()))?;
             self.bytes += metadata.len();
         }
-        if let Ok(mut ssim) = tools::sharp("ssim.mjs") {
+        if let Ok(mut ssim) = tools::node("ssim.mjs", "sharp") {
             let said = shell::capture(ssim.arg(output).args(photos))?;
             self.similarity = Some(said.trim().parse().context("ssim.mjs prints a number")?);
         }

@@ -87,7 +87,7 @@ pub(super) fn measure(quick: bool) -> Result<Measurements> {
 
 /// Ours, and those peers that are there.
 fn contenders(files: &Files) -> Result<Vec<Contender>> {
-    let program = demo::log_processor()?;
+    let program = demo::build("log-processor")?;
     let mut contenders = vec![
         Contender {
             name: "cat",

@@ -37,8 +37,7 @@ const PHOTOS: [&str; 8] = [
 
 impl Images {
     pub(crate) fn run(self) -> Result<()> {
-        shell::run(shell::cargo().args(["build", "--release", "--package", "image-pipeline"]))?;
-        let program = workspace::target("release")?.join("image-pipeline");
+        let program = super::build("image-pipeline")?;
         let output = workspace::target("demo")?.join("small");
         // What an earlier demo made must not be taken for this one's.
         if output.exists() {
