@@ -126,10 +126,15 @@ impl Strict {
 
     /// The class of the one that is next, and whether it is promoted.
     fn choose(&self, now: Tick) -> Option<(usize, bool)> {
-        let (oldest, _) = self.oldest.lowest()?;
         let word = self.filled.iter().position(|word| *word != 0)?;
         let first = 64 * word + self.filled[word].trailing_zeros() as usize;
-        let promoted = oldest != first && (self.was_overtaken() || self.was_patient(oldest, now));
+        // Most of the time nobody is to be promoted, and who the oldest is need not be known.
+        if self.oldest.get(first) == self.oldest.number() || !self.was_overtaken() && self.patience.is_none()
+        {
+            return Some((first, false));
+        }
+        let (oldest, _) = self.oldest.lowest()?;
+        let promoted = self.was_overtaken() || self.was_patient(oldest, now);
         Some((if promoted { oldest } else { first }, promoted))
     }
 
@@ -147,7 +152,9 @@ impl Strict {
         let class = self.classes.index(entry.rank);
         self.lanes[class].insert(entry.seq, entry.id, entry.since);
         self.filled[class / 64] |= 1 << (class % 64);
-        self.see_oldest(class);
+        if entry.seq < self.oldest.get(class) {
+            self.oldest.set(class, entry.seq);
+        }
     }
 
     /// Somebody has left this class.
@@ -155,16 +162,12 @@ impl Strict {
         if self.lanes[class].is_empty() {
             self.filled[class / 64] &= !(1 << (class % 64));
         }
-        self.see_oldest(class);
+        self.oldest.set(class, self.lanes[class].first().map_or(NONE, |slot| slot.seq));
         // Who is older than all that wait has overtaken none of them.
-        let oldest = self.oldest.lowest().map_or(NONE, |(_, seq)| seq);
+        let oldest = self.oldest.number();
         while self.overtakers.first().is_some_and(|slot| slot.seq < oldest) {
             self.overtakers.pop_first();
         }
-    }
-
-    fn see_oldest(&mut self, class: usize) {
-        self.oldest.set(class, self.lanes[class].first().map_or(NONE, |slot| slot.seq));
     }
 }
 
@@ -180,7 +183,7 @@ impl Discipline for Strict {
         let slot = self.lanes[class].pop_first()?;
         self.left(class);
         self.promoted[class] += u64::from(promoted);
-        if self.promote_after.is_some() && self.oldest.lowest().is_some_and(|(_, oldest)| oldest < slot.seq) {
+        if self.promote_after.is_some() && self.oldest.number() < slot.seq {
             self.overtakers.insert(slot.seq, 0, ());
         }
         Some(slot.id)

@@ -108,10 +108,12 @@ impl<T, D: Discipline> Ordered<T, D> {
     /// Lays an item into the slab. The discipline is not told.
     fn lay_in(&mut self, item: Taken<T, D::Rank>) -> u32 {
         let Place { seq, rank, ref tag, .. } = item.place;
-        let (expires, tracked) = (tag.expires(), tag.is_tracked());
+        let more = (!tag.is_light()).then(|| (tag.expires(), tag.is_tracked()));
         let id = as_id(self.items.insert(item));
-        self.mortal.extend(expires.map(|expires| (expires, id)));
-        self.tracked.extend(tracked.then_some((seq, id)));
+        if let Some((expires, tracked)) = more {
+            self.mortal.extend(expires.map(|expires| (expires, id)));
+            self.tracked.extend(tracked.then_some((seq, id)));
+        }
         self.tally(rank).waiting += 1;
         id
     }
@@ -119,14 +121,22 @@ impl<T, D: Discipline> Ordered<T, D> {
     /// Takes an item out of the slab. The discipline knows already.
     fn take_out(&mut self, id: u32) -> Taken<T, D::Rank> {
         let taken = self.items.remove(id as usize);
-        if let Some(expires) = taken.place.tag.expires() {
-            self.mortal.remove(&(expires, id));
-        }
-        if taken.place.tag.is_tracked() {
-            self.tracked.remove(&taken.place.seq);
-        }
+        self.forget(id, &taken.place);
         self.tally(taken.place.rank).waiting -= 1;
         taken
+    }
+
+    /// What goes with the item that had this id, if anything does.
+    fn forget(&mut self, id: u32, place: &Place<D::Rank>) {
+        if place.tag.is_light() {
+            return;
+        }
+        if let Some(expires) = place.tag.expires() {
+            self.mortal.remove(&(expires, id));
+        }
+        if place.tag.is_tracked() {
+            self.tracked.remove(&place.seq);
+        }
     }
 
     /// Takes out an item that the discipline did not choose.
@@ -165,8 +175,11 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
 
     fn pop(&mut self) -> Option<Taken<T, D::Rank>> {
         let id = self.discipline.next(self.clock.now())?;
-        let taken = self.take_out(id);
-        self.tally(taken.place.rank).served += 1;
+        let taken = self.items.remove(id as usize);
+        self.forget(id, &taken.place);
+        let tally = self.tally(taken.place.rank);
+        tally.waiting -= 1;
+        tally.served += 1;
         Some(taken)
     }
 

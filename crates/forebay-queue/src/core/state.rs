@@ -789,11 +789,7 @@ impl<T, L: Line<T>> State<T, L> {
     /// Rule 9.
     fn find_quiet(&mut self) {
         let rare = self.held.has_put_off() || self.held.has_mortal() || self.options.max_weight.is_some();
-        self.plain = !rare
-            && !self.closed
-            && self.watchers.is_empty()
-            && L::ONLY_RANK.is_some()
-            && self.options.is_plain();
+        self.plain = !rare && !self.closed && self.watchers.is_empty() && self.options.is_plain();
         if rare {
             self.expect_senders_waiting();
         } else {

@@ -12,6 +12,20 @@ fn permit_keeps_its_place() {
 }
 
 #[test]
+fn reserved_place_is_not_reserved_again() {
+    let (tx, _rx) = bounded::<u8>(2);
+    let one = Driver::new(tx.reserve()).assert_ready().expect("there is room");
+    let other = tx.try_reserve().expect("there is room for another");
+    assert_eq!(tx.try_reserve().unwrap_err(), TryReserveError::Full);
+    let mut waiting = Driver::new(tx.reserve_many(2));
+    waiting.assert_pending();
+    drop(one);
+    waiting.assert_pending();
+    drop(other);
+    assert_eq!(waiting.assert_ready().expect("open").len(), 2);
+}
+
+#[test]
 fn places_of_a_roomy_queue_are_nobody_elses_either() {
     let (tx, _rx) = bounded(100);
     let permits = Driver::new(tx.reserve_many(60)).assert_ready().expect("there is room");

@@ -1,7 +1,7 @@
 //! One item in, one item out: what the rules come to where nothing is out of the ordinary.
 //!
-//! Nearly all queues are *plain* nearly all the time: first in, first out, senders wait for room and for nothing else, it
-//! is open, nobody watches, nothing is put off and nothing will expire. What one item changes there is known beforehand:
+//! Nearly all queues are *plain* nearly all the time: senders wait for room and for nothing else, it is open, nobody
+//! watches, nothing is put off and nothing will expire. What one item changes there is known beforehand:
 //! one is woken on the other side at the most. So this does just that, rather than apply all the rules to the
 //! whole state. It keeps the same rules, and whatever is unusual goes the long way.
 
@@ -126,7 +126,8 @@ impl<T, L: Line<T>> State<T, L> {
             && self.has_place()
         {
             match self.tx.what(first).one_place() {
-                Some((each, got)) if self.next_sender.is_none() => {
+                // Where the line has an order, it says who is next.
+                Some((each, got)) if L::ONLY_RANK.is_some() && self.next_sender.is_none() => {
                     *got = 1;
                     self.promise(1, each);
                     let waker = self.tx.serve_at(first);
