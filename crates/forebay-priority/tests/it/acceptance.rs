@@ -24,6 +24,10 @@ struct Drr {
     #[serde(default)]
     expect_order: Vec<String>,
     #[serde(default)]
+    expect_round: Vec<usize>,
+    #[serde(default)]
+    expect_deficit_at_round_end: Vec<Vec<u64>>,
+    #[serde(default)]
     expect_count_after_30: Vec<usize>,
     #[serde(default)]
     rounds: u64,
@@ -33,6 +37,8 @@ struct Drr {
     expect_cost_served: Vec<u64>,
     #[serde(default)]
     fairness_measure_bound: f64,
+    #[serde(default)]
+    fairness_measure_reached: f64,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +63,9 @@ struct Stride {
     #[serde(default)]
     expect_order: String,
     pair_error_bound: Option<f64>,
+    pair_error_reached: Option<f64>,
+    absolute_error_reached: Option<f64>,
+    absolute_error_of_first_reached: Option<f64>,
     #[serde(default)]
     phases: Vec<Phase>,
     #[serde(default)]
@@ -112,6 +121,36 @@ fn drr(quantum: &[u32]) -> Run<WeightedFair> {
     Run::new(WeightedFair::new(shares).expect("in range"))
 }
 
+impl Drr {
+    /// What a flow has to send at first.
+    fn costs(&self, flow: usize) -> Vec<u32> {
+        match self.costs.get(flow) {
+            Some(costs) => costs.clone(),
+            None => vec![self.costs_each[flow]; self.items[flow]],
+        }
+    }
+
+    /// The flows, and before them one that sends one item in each round and so shows where it begins: flows do not
+    /// concern each other, but for when it is whose turn. Tells in which round each of the others' items is sent.
+    fn rounds(&self, costs: &[Vec<u32>], items: usize) -> Vec<(usize, (usize, u32))> {
+        let mut run = drr(&[&[1], self.quantum.as_slice()].concat());
+        // Nobody takes more rounds than the largest item of all needs.
+        (0..10 * items).for_each(|_| run.send(0, 1, share(0, 1)));
+        for (flow, costs) in costs.iter().enumerate() {
+            costs.iter().for_each(|cost| run.send(flow + 1, *cost, share(flow + 1, *cost)));
+        }
+        let mut begun = 0;
+        let mut rounds = Vec::new();
+        while rounds.len() < items {
+            match run.next().expect("somebody waits") {
+                (0, _) => begun += 1,
+                (flow, cost) => rounds.push((begun - 1, (flow - 1, cost))),
+            }
+        }
+        rounds
+    }
+}
+
 fn share(flow: usize, cost: u32) -> Share {
     Share::new(Class::new(flow as u16), cost)
 }
@@ -122,11 +161,7 @@ fn deficit_round_robin_sends_in_the_order_of_the_table() {
     for case in tables().drr.into_iter().filter(|case| !case.expect_order.is_empty()) {
         let mut run = drr(&case.quantum);
         for flow in 0..case.quantum.len() {
-            let costs = match case.costs.get(flow) {
-                Some(costs) => costs.clone(),
-                None => vec![case.costs_each[flow]; case.items[flow]],
-            };
-            costs.into_iter().for_each(|cost| run.send(flow, cost, share(flow, cost)));
+            case.costs(flow).into_iter().for_each(|cost| run.send(flow, cost, share(flow, cost)));
         }
         let with_cost = case.expect_order[0].len() > 1;
         let shown = |(flow, cost): (usize, u32)| match with_cost {
@@ -141,6 +176,53 @@ fn deficit_round_robin_sends_in_the_order_of_the_table() {
         seen += 1;
     }
     assert_eq!(seen, 4);
+}
+
+#[test]
+fn deficit_round_robin_sends_in_the_rounds_of_the_table() {
+    let mut seen = 0;
+    for case in tables().drr.into_iter().filter(|case| !case.expect_round.is_empty()) {
+        let costs: Vec<_> = (0..case.quantum.len()).map(|flow| case.costs(flow)).collect();
+        let sent = case.rounds(&costs, case.expect_round.len());
+        let rounds: Vec<_> = sent.iter().map(|(round, _)| *round).collect();
+        assert_eq!(rounds, case.expect_round, "{}", case.name);
+        for (round, expected) in case.expect_deficit_at_round_end.iter().enumerate() {
+            let deficits = (0..case.quantum.len()).map(|flow| {
+                let so_far = sent.iter().filter(|(at, (whose, _))| *at <= round && *whose == flow);
+                let served: Vec<_> = so_far.map(|(_, (_, cost))| u64::from(*cost)).collect();
+                let given = (round as u64 + 1) * u64::from(case.quantum[flow]);
+                // Who has nothing left to send saves up nothing.
+                if served.len() == costs[flow].len() { 0 } else { given - served.iter().sum::<u64>() }
+            });
+            assert_eq!(deficits.collect::<Vec<_>>(), *expected, "{}, round {round}", case.name);
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
+}
+
+#[test]
+fn flow_is_served_its_quantum_in_each_round_give_or_take_an_item() {
+    for case in tables().drr.into_iter().filter(|case| case.rounds > 0) {
+        let costs: Vec<Vec<_>> = case
+            .cost_pattern
+            .iter()
+            .map(|pattern| pattern.iter().copied().cycle().take(4000).collect())
+            .collect();
+        let mut served = vec![0; costs.len()];
+        let mut last = 0;
+        for (round, (flow, cost)) in case.rounds(&costs, 2000) {
+            while last < round {
+                last += 1;
+                for (served, quantum) in served.iter().zip(&case.quantum) {
+                    let fair = last as u64 * u64::from(*quantum);
+                    assert!(fair.abs_diff(*served) <= case.max_cost, "{}, {last} rounds", case.name);
+                }
+            }
+            served[flow] += u64::from(cost);
+        }
+        assert!(last as u64 >= case.rounds, "{}: {last}", case.name);
+    }
 }
 
 /// What the flows were served, in the order of the schedule.
@@ -194,6 +276,7 @@ fn deficit_round_robin_keeps_the_bounds_of_the_table() {
         }
         let worst = ranges.iter().map(|(low, high)| high - low).fold(0.0, f64::max);
         assert!(worst <= case.fairness_measure_bound, "{}: {worst}", case.name);
+        assert!((worst - case.fairness_measure_reached).abs() < 1e-6, "{}: {worst}", case.name);
         seen += 1;
     }
     assert_eq!(seen, 3);
@@ -223,8 +306,14 @@ fn fair_by_key_picks_as_stride_scheduling_does() {
         };
         let picked = picks(&tickets, case.picks);
         let mut counts = vec![0_usize; tickets.len()];
-        for flow in &picked {
+        let all: f64 = tickets.iter().copied().map(f64::from).sum();
+        let (mut pair_error, mut errors) = (0.0_f64, vec![0.0_f64; tickets.len()]);
+        for (before, flow) in picked.iter().enumerate() {
             counts[*flow] += 1;
+            for (error, (count, tickets)) in errors.iter_mut().zip(counts.iter().zip(&tickets)) {
+                let fair = (before + 1) as f64 * f64::from(*tickets) / all;
+                *error = error.max((*count as f64 - fair).abs());
+            }
             // Of a hundred that are alike, the pairs with the first say it all.
             let others = 0..counts.len();
             for other in others.filter(|other| counts.len() < 10 || *flow == 0 || *other == 0) {
@@ -232,8 +321,16 @@ fn fair_by_key_picks_as_stride_scheduling_does() {
                 let fair = both * f64::from(tickets[*flow]) / f64::from(tickets[*flow] + tickets[other]);
                 let error = if *flow == other { 0.0 } else { (counts[*flow] as f64 - fair).abs() };
                 assert!(error <= bound, "{}: {flow} against {other}: {error}", case.name);
+                pair_error = pair_error.max(error);
             }
         }
+        // The table has them rounded.
+        let reached = |what: f64, expected: Option<f64>| {
+            assert!(expected.is_none_or(|expected| (what - expected).abs() < 1e-6), "{}: {what}", case.name);
+        };
+        reached(pair_error, case.pair_error_reached);
+        reached(errors.iter().copied().fold(0.0, f64::max), case.absolute_error_reached);
+        reached(errors[0], case.absolute_error_of_first_reached);
         if !case.expect_order.is_empty() {
             let order: String = picked.iter().map(|flow| letter(*flow)).collect();
             assert_eq!(order, case.expect_order, "{}", case.name);
