@@ -221,8 +221,12 @@ impl Run {
                 self.start(client);
             }
             Event::Asks(client) => {
-                self.clients[client].asks_at = None;
-                self.start(client);
+                // Else it has been told an earlier time since. Were it to ask all the same, it would plan to ask once more each
+                // time, and in the end do nothing else.
+                if self.clients[client].asks_at == Some(self.now) {
+                    self.clients[client].asks_at = None;
+                    self.start(client);
+                }
             }
             Event::Arrives(call) => match self.server.arrive(call, self.now, &mut self.chance[0]) {
                 Verdict::Served(takes) => self.plan(self.now + ticks(takes), Event::Served(call)),

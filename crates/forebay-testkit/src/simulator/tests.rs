@@ -165,3 +165,36 @@ fn a_loop_in_which_no_time_passes_is_given_up() {
     let client = || Client::limited(Sawtooth(1));
     Simulation::new(server, 1).client(client()).client(client()).run(SECOND);
 }
+
+/// One each second, until answers say that it may be sooner.
+struct Sooner {
+    next: Tick,
+    asked: std::rc::Rc<std::cell::Cell<usize>>,
+}
+
+impl Pace for Sooner {
+    fn start(&mut self, now: Tick) -> Result<(), Tick> {
+        self.asked.set(self.asked.get() + 1);
+        if now < self.next {
+            return Err(self.next);
+        }
+        self.next = now + super::ticks(SECOND);
+        Ok(())
+    }
+
+    fn ended(&mut self, _: &Answer, now: Tick) {
+        self.next = self.next.min(now + super::ticks(500 * MS));
+    }
+}
+
+#[test]
+fn a_client_that_is_told_an_earlier_time_does_not_ask_more_and_more_often() {
+    let asked = std::rc::Rc::default();
+    let pace = Sooner { next: 0, asked: std::rc::Rc::clone(&asked) };
+    let server = Server::new(Takes::Fixed(10 * MS));
+    let record = Simulation::new(server, 1).client(Client::paced(pace)).run(600 * SECOND);
+    let calls = record.clients[0].wanted;
+    assert!(calls > 1000);
+    // When it starts, since it wants more; when that ended; and when the time has come.
+    assert!(asked.get() <= 4 * calls, "{} times for {calls} calls", asked.get());
+}
