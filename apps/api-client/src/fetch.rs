@@ -20,6 +20,15 @@ pub(crate) struct Desk {
     pub(crate) folder: Option<Arc<Folder>>,
 }
 
+/// How a request ended, and what stands in the way of all others.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) end: End,
+    /// How often it was refused.
+    pub(crate) refused: u32,
+    pub(crate) fatal: Option<Fatal>,
+}
+
 /// How a request ended.
 #[derive(Debug)]
 pub(crate) enum End {
@@ -41,20 +50,23 @@ pub(crate) enum Fatal {
 
 impl Desk {
     /// Sends the request, as often as it takes, and writes down what comes of it.
-    pub(crate) async fn fetch(&self, job: &Job, mut request: Request) -> (End, Option<Fatal>) {
+    pub(crate) async fn fetch(&self, job: &Job, mut request: Request) -> Ended {
         match self.begin(job).await {
             Ok(()) => {}
             // Nothing was sent, and nothing else is written after this.
-            Err(error) => return (End::NotStarted, Some(Fatal::Scribe(error))),
+            Err(error) => {
+                return Ended { end: End::NotStarted, refused: 0, fatal: Some(Fatal::Scribe(error)) };
+            }
         }
         fault::point("after-start");
         if let Some(folder) = &self.folder {
             request.store = Store::File(folder.parts().to_owned());
         }
-        match self.client.request(request).await {
-            Ok(response) => self.answered(job, response).await,
-            Err(failure) => self.failed(job, &failure).await,
-        }
+        let (refused, (end, fatal)) = match self.client.request(request).await {
+            Ok(response) => (response.refused, self.answered(job, response).await),
+            Err(failure) => (failure.refused, self.failed(job, &failure).await),
+        };
+        Ended { end, refused, fatal }
     }
 
     async fn begin(&self, job: &Job) -> Result<(), ScribeError> {

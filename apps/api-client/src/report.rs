@@ -137,7 +137,6 @@ impl Report {
             .iter()
             .map(|host| HostReport { host: host.host.clone(), limit: host.limit, refused: host.refused })
             .collect();
-        self.refused = hosts.iter().map(|host| host.refused).sum();
         self.failures.sort_by_key(|failure| failure.request.line);
         self.repeated.sort_by_key(|repeated| repeated.line);
         self.seconds = took;

@@ -23,7 +23,7 @@ use tokio::task::{self, JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{Config, LinesTo};
-use crate::fetch::{Desk, End, Fatal};
+use crate::fetch::{self, Desk, End, Fatal};
 use crate::headers::{Headers, host_of};
 use crate::input::{self, Job, Line, ReadError};
 use crate::journal::{Journal, JournalError, Past, Record};
@@ -114,7 +114,7 @@ struct Run<'a> {
     desk: Arc<Desk>,
     headers: Headers,
     past: Past,
-    tasks: JoinSet<(End, Option<Fatal>)>,
+    tasks: JoinSet<fetch::Ended>,
     named: HashMap<task::Id, Named>,
     report: Report,
     observer: &'a dyn Observer,
@@ -321,16 +321,17 @@ impl Run<'_> {
         self.named.insert(task.id(), named);
     }
 
-    fn end(&mut self, ended: Result<(task::Id, (End, Option<Fatal>)), task::JoinError>) {
+    fn end(&mut self, ended: Result<(task::Id, fetch::Ended), task::JoinError>) {
         let id = ended.as_ref().map_or_else(task::JoinError::id, |(id, _)| *id);
         let named = self.named.remove(&id).expect("every task was named when it was spawned");
-        let (end, fatal) = match ended {
-            Ok((_, end)) => end,
+        let fetch::Ended { end, refused, fatal } = match ended {
+            Ok((_, ended)) => ended,
             Err(error) => {
                 let why = format!("{error}; this is a fault in api-client, please report it");
-                (End::Failed { kind: "panic", why }, None)
+                fetch::Ended { end: End::Failed { kind: "panic", why }, refused: 0, fatal: None }
             }
         };
+        self.report.refused += u64::from(refused);
         match end {
             End::Answered { status, replaced } => {
                 self.report.answered += 1;

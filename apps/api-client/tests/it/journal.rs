@@ -1,0 +1,201 @@
+//! kill -9 and what the next run does.
+
+use std::collections::HashSet;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::place::{Place, until};
+use crate::server::Server;
+
+const ARGUMENTS: &str =
+    "fetch --urls urls --jsonl results --journal journal --rate 2000/s --concurrency 8 --report json";
+
+/// The lines of requests that have a result.
+fn answered(place: &Place) -> Vec<u64> {
+    let results = place.results("results");
+    let mut lines: Vec<_> = results.iter().map(|result| result["line"].as_u64().unwrap()).collect();
+    lines.sort_unstable();
+    lines
+}
+
+fn repeated(report: &Value) -> HashSet<u64> {
+    let repeated = report["repeated"].as_array().unwrap();
+    repeated.iter().map(|repeated| repeated["line"].as_u64().unwrap()).collect()
+}
+
+/// Every request has a result; twice have only those whose repetition a report named.
+#[track_caller]
+fn assert_whole(place: &Place, count: u64, named: &HashSet<u64>) {
+    let lines = answered(place);
+    assert_eq!(lines.iter().collect::<HashSet<_>>().len() as u64, count);
+    for twice in lines.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]) {
+        assert!(named.contains(&twice), "line {twice} has two results and was not named");
+    }
+}
+
+#[test]
+fn after_kill_9_the_next_run_goes_on_and_names_what_was_in_flight() {
+    const COUNT: u64 = 400;
+    let server = Server::free();
+    let place = Place::with_items(&server.url(), COUNT as usize);
+    let (mut kills, mut named) = (0, HashSet::new());
+    for so_far in [20, 120, 250, 330] {
+        let mut running = place.start(ARGUMENTS);
+        let is_there = || place.path("results").exists();
+        until("something more was answered", || {
+            (is_there() && place.read("results").lines().count() > so_far) || running.has_ended()
+        });
+        if !running.has_ended() {
+            running.signal(Signal::KILL);
+            kills += 1;
+        }
+        until("it is gone", || running.has_ended());
+    }
+    let report = place.done(ARGUMENTS).report();
+    named.extend(repeated(&report));
+    assert!(kills >= 2, "{kills} kills");
+    assert_eq!(report["requests"], COUNT, "{report}");
+    // What earlier runs repeated is known from the journal: begun more than once.
+    let mut begun = HashSet::new();
+    for record in place.read("journal").lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        if let Some(line) = record["start"]["line"].as_u64()
+            && !begun.insert(line)
+        {
+            named.insert(line);
+        }
+    }
+    assert_whole(&place, COUNT, &named);
+    let twice = server.counts().paths.values().filter(|&&times| times > 1).count();
+    assert!(twice <= 8 * kills, "{twice} were sent twice after {kills} kills with 8 in flight");
+
+    let report = place.done(ARGUMENTS).report();
+    assert_eq!((&report["answered"], &report["answered_before"]), (&0.into(), &COUNT.into()), "{report}");
+}
+
+#[cfg(feature = "fault-points")]
+#[test]
+fn a_crash_at_each_point_loses_nothing_and_repeats_only_what_is_named() {
+    for point in ["after-start", "after-result", "after-record"] {
+        for passing in [1, 7, 30] {
+            let server = Server::free();
+            let place = Place::with_items(&server.url(), 60);
+            let mut command = place.command(ARGUMENTS);
+            command.env("FAULT_POINT", format!("{point}:{passing}"));
+            assert_eq!(command.output().unwrap().status.code(), None, "{point}:{passing}");
+            let before: HashSet<_> = if place.path("results").exists() {
+                // The last line may be cut off.
+                let text = place.read("results");
+                text.lines()
+                    .filter_map(|line| serde_json::from_str::<Value>(line).ok()?["line"].as_u64())
+                    .collect()
+            } else {
+                HashSet::new()
+            };
+            let report = place.done(ARGUMENTS).report();
+            let named = repeated(&report);
+            assert!(named.len() <= 60, "{point}:{passing}: {report}");
+            assert_whole(&place, 60, &named);
+            let skipped = report["answered_before"].as_u64().unwrap();
+            assert!(skipped <= before.len() as u64, "a record without a result: {point}:{passing}: {report}");
+            for (path, times) in &server.counts().paths {
+                let line = path.rsplit('/').next().unwrap().parse().unwrap();
+                assert!(
+                    *times == 1 || named.contains(&line),
+                    "{point}:{passing}: {path} was sent {times} times"
+                );
+            }
+        }
+    }
+}
+
+#[cfg(feature = "fault-points")]
+#[test]
+fn a_crash_before_the_renaming_leaves_no_file_and_no_leftover_stays() {
+    let server = Server::free();
+    let place = Place::with_items(&server.url(), 5);
+    let arguments =
+        "fetch --urls urls --out out --journal journal --concurrency 1 --rate 1000/s --report json";
+    let mut command = place.command(arguments);
+    command.env("FAULT_POINT", "before-rename:3");
+    assert_eq!(command.output().unwrap().status.code(), None);
+    assert!(!place.files("out/.api-client-parts").is_empty(), "what was not renamed is there");
+    let report = place.done(arguments).report();
+    assert!(report["answered"].as_u64().unwrap() >= 3, "{report}");
+    assert_eq!(place.files("out").len(), 5);
+}
+
+#[cfg(feature = "fault-points")]
+#[test]
+fn a_full_disk_stops_the_run_and_with_room_it_goes_on() {
+    for point in ["full-results", "full-journal"] {
+        let server = Server::free();
+        let place = Place::with_items(&server.url(), 60);
+        let mut command = place.command(ARGUMENTS);
+        command.env("FAULT_POINT", format!("{point}:20"));
+        let ended: crate::place::Ended = command.output().unwrap().into();
+        assert_eq!(ended.code(), Some(1), "{point}: {ended:#?}");
+        let report = ended.report();
+        assert_eq!((&report["ended"], &report["requests"]), (&"failed".into(), &60.into()), "{report}");
+        assert!(report["error"].as_str().unwrap().contains("No space left on device"), "{report}");
+        let report = place.done(ARGUMENTS).report();
+        assert_whole(&place, 60, &repeated(&report));
+    }
+}
+
+#[test]
+fn failures_are_tried_again_and_answers_are_not() {
+    let server = Server::free();
+    let place = Place::new();
+    place.write("urls", format!("{0}/item/1\nhttp://127.0.0.1:1/item/2\n{0}/status/404\n", server.url()));
+    let arguments = "fetch --urls urls --jsonl results --journal journal --retries 0 --report json";
+    for (answered, before) in [(2, 0), (0, 2)] {
+        let ended = place.run(arguments);
+        assert_eq!(ended.code(), Some(1), "{ended:#?}");
+        let report = ended.report();
+        assert_eq!(
+            [&report["answered"], &report["answered_before"], &report["failed"]],
+            [answered, before, 1]
+        );
+        assert_eq!(report["by_reason"]["connect"], 1, "{report}");
+    }
+}
+
+#[test]
+fn what_was_learnt_of_a_host_is_where_the_next_run_begins() {
+    let nginx = crate::nginx::Nginx::limited(100, 5);
+    let place = Place::with_items(&nginx.url(), 200);
+    let arguments = "fetch --urls urls --jsonl results --journal journal --report json";
+    place.done(arguments);
+    let journal = place.read("journal");
+    let rates: Vec<_> = journal
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["rate"]["per_second"].as_f64())
+        .collect();
+    assert!(rates.last().is_some_and(|rate| (60.0..140.0).contains(rate)), "{rates:?}");
+    let more: String = (201..=400).map(|n| format!("{}/item/{n}\n", nginx.url())).collect();
+    place.write("urls", more);
+    let (_, before) = nginx.counts();
+    let report = place.done(arguments).report();
+    let (_, after) = nginx.counts();
+    assert!(
+        after - before <= before.max(3),
+        "{} refusals with what is known, {before} without",
+        after - before
+    );
+    assert!(report["seconds"].as_f64().unwrap() < 4.0, "{report}");
+}
+
+#[test]
+fn a_journal_belongs_to_one_run_at_a_time() {
+    let server = Server::free();
+    let place = Place::new();
+    place.write("urls", format!("{}/held/1\n", server.url()));
+    let running = place.start("fetch --urls urls --jsonl results --journal journal");
+    until("it is in flight", || server.counts().in_flight == 1);
+    let ended = place.run("fetch --urls urls --jsonl other --journal journal");
+    assert_eq!(ended.code(), Some(2), "{ended:#?}");
+    assert!(ended.stderr.contains("the journal journal is in use by another run"), "{ended:#?}");
+    server.release(1);
+    assert_eq!(running.wait().code(), Some(0));
+}

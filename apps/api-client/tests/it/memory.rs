@@ -1,0 +1,54 @@
+//! Peaks of memory, as Linux counts them.
+
+use std::io::{BufWriter, Write as _};
+use std::process::Stdio;
+use std::thread;
+
+use rustix::process::Signal;
+
+use crate::place::{Place, until};
+use crate::server::Server;
+
+fn peak(report: &serde_json::Value) -> u64 {
+    report["peak_memory"].as_u64().unwrap_or_else(|| panic!("no peak in {report}"))
+}
+
+#[test]
+fn ten_times_the_requests_take_no_more_memory() {
+    let server = Server::free();
+    let peak_of = |count| {
+        let place = Place::with_items(&server.url(), count);
+        let report = place.done("fetch --urls urls --jsonl results --rate 100000/s --report json").report();
+        assert_eq!(report["answered"], count, "{report}");
+        peak(&report)
+    };
+    let (few, many) = (peak_of(1000), peak_of(10_000));
+    assert!(many < few + (8 << 20), "{few} bytes at the most for 1000 requests, {many} for 10 000");
+}
+
+#[test]
+fn an_endless_pipe_is_read_as_fast_as_it_is_requested() {
+    let server = Server::free();
+    let place = Place::new();
+    let mut command = place.command("fetch --urls - --jsonl results --rate 20/s --report json");
+    let mut running = place.start_command({
+        command.stdin(Stdio::piped());
+        command
+    });
+    let mut stdin = BufWriter::new(running.child.stdin.take().unwrap());
+    let url = format!("{}/item/", server.url());
+    let writer = thread::spawn(move || {
+        let mut written = 0_u64;
+        // Ends when nobody reads any more.
+        while writeln!(stdin, "{url}{written}?{}", "x".repeat(4000)).is_ok() {
+            written += 1;
+        }
+        written
+    });
+    until("some are answered", || server.counts().answered >= 20);
+    running.signal(Signal::INT);
+    let report = running.wait().report();
+    let written = writer.join().unwrap();
+    assert!(peak(&report) < 64 << 20, "{report}");
+    assert!(written < 20_000, "{written} lines of 4 kB were taken for 20 requests");
+}

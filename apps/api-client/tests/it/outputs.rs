@@ -1,0 +1,131 @@
+//! Files and lines of results.
+
+use std::fs;
+use std::process::Stdio;
+
+use crate::place::Place;
+use crate::server::Server;
+
+#[test]
+fn each_body_has_a_file_and_nothing_lies_beside_them() {
+    let (server, place) = (Server::free(), Place::new());
+    let base = server.url();
+    let port = base.rsplit(':').next().unwrap();
+    place.write(
+        "urls",
+        format!(
+            "{base}/item/1\n{base}/status/404\n{base}/bytes\n{{\"url\": \"{base}/item/2\", \"id\": \"../two\"}}\n{{\"url\": \"{base}/slow\", \"id\": \"slow\"}}\n"
+        ),
+    );
+    let ended = place.done("fetch --urls urls --out out --jsonl results --report json");
+    let here = format!("http~127.0.0.1%3A{port}");
+    let item = format!("{here}_item_1");
+    assert_eq!(
+        place.files("out"),
+        [
+            "%2E._two".to_owned(),
+            format!("{here}_bytes"),
+            item.clone(),
+            format!("{here}_status_404~404"),
+            "slow".to_owned()
+        ]
+    );
+    assert_eq!(place.read(&format!("out/{item}")), "item 1\n");
+    assert_eq!(fs::read(place.path(&format!("out/{here}_bytes"))).unwrap(), [0, 0xff, 0xfe]);
+    assert_eq!(place.read("out/slow"), "0123456789");
+    assert_eq!(ended.report()["by_status"], serde_json::json!({ "200": 4, "404": 1 }));
+    let results = place.results("results");
+    let of = |file: &str| {
+        results.iter().find(|result| result["file"] == file).unwrap_or_else(|| panic!("no {file}"))
+    };
+    assert_eq!((&of(&item)["bytes"], &of(&item)["headers"]["etag"]), (&7.into(), &"\"1\"".into()));
+    assert_eq!(of(&item)["body"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_line_has_all_of_a_result() {
+    let (server, place) = (Server::free(), Place::new());
+    let base = server.url();
+    place.write(
+        "urls",
+        format!("{{\"url\": \"{base}/item/1\", \"id\": \"a\"}}\n{base}/bytes\n{base}/to/{base}/item/3\n{base}/status/500\n"),
+    );
+    let ended = place.done("fetch --urls urls --concurrency 1 --rate 1000/s");
+    let mut lines: Vec<_> = ended.stdout.lines().map(|line| line.replace(&base, "BASE")).collect();
+    lines.sort_by_key(|line| line.split("\"line\":").nth(1).map(ToOwned::to_owned));
+    insta::with_settings!({ filters => vec![(r#"seconds":[0-9.]+"#, r#"seconds":N"#)] }, {
+        insta::assert_snapshot!(lines.join("\n"));
+    });
+}
+
+#[test]
+fn the_same_request_twice_replaces_its_file_and_is_counted() {
+    let (server, place) = (Server::free(), Place::new());
+    place.write("urls", format!("{0}/item/1\n{0}/item/1\n", server.url()));
+    let report = place.done("fetch --urls urls --out out --report json").report();
+    assert_eq!((&report["answered"], &report["replaced"]), (&2.into(), &1.into()));
+    assert_eq!(place.files("out").len(), 1);
+}
+
+#[test]
+fn results_of_another_run_are_not_touched() {
+    let (server, place) = (Server::free(), Place::with_items("http://127.0.0.1:1", 1));
+    place.write("results", "precious\n");
+    let ended = place.run("fetch --urls urls --jsonl results");
+    assert_eq!(ended.code(), Some(2), "{ended:#?}");
+    assert!(ended.stderr.starts_with("error: results has content already"), "{ended:#?}");
+    assert_eq!(place.read("results"), "precious\n");
+    assert_eq!(server.counts().answered, 0);
+}
+
+#[test]
+fn a_folder_belongs_to_one_run_at_a_time_and_leftovers_are_removed() {
+    let (server, place) = (Server::free(), Place::new());
+    place.write("urls", format!("{}/held/1\n", server.url()));
+    place.write("out/.api-client-parts/left", "half");
+    let running = place.start("fetch --urls urls --out out");
+    crate::place::until("it is in flight", || server.counts().in_flight == 1);
+    assert!(!place.path("out/.api-client-parts/left").exists());
+    let ended = place.run("fetch --urls urls --out out");
+    assert_eq!(ended.code(), Some(2), "{ended:#?}");
+    assert!(ended.stderr.contains("the folder out is in use by another run"), "{ended:#?}");
+    server.release(1);
+    assert_eq!(running.wait().code(), Some(0));
+    assert_eq!(place.files("out").len(), 1);
+}
+
+#[test]
+fn parts_are_not_written_through_a_link() {
+    let (server, place) = (Server::free(), Place::new());
+    place.write("urls", format!("{}/item/1\n", server.url()));
+    place.write("elsewhere/precious", "precious");
+    fs::create_dir(place.path("out")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", place.path("out/.api-client-parts")).unwrap();
+    assert_eq!(place.run("fetch --urls urls --out out").code(), Some(2));
+    assert_eq!(place.files("elsewhere"), ["precious"]);
+}
+
+#[test]
+fn a_reader_that_has_had_enough_ends_the_run_without_complaint() {
+    let (server, place) = (Server::free(), Place::with_items("http://127.0.0.1:1", 0));
+    let urls: String = (0..2000).map(|n| format!("{}/item/{n}\n", server.url())).collect();
+    place.write("urls", urls);
+    let mut command = place.command("fetch --urls urls --report json");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended: crate::place::Ended = child.wait_with_output().unwrap().into();
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert!(!ended.stderr.contains("error: cannot"), "{ended:#?}");
+    let report = ended.report();
+    assert!(report["not_started"].as_u64().unwrap() > 0, "{report}");
+}
+
+#[test]
+fn an_answer_that_has_no_end_is_a_failure_and_leaves_nothing() {
+    let (server, place) = (Server::free(), Place::new());
+    place.write("urls", format!("{0}/endless\n{0}/item/1\n", server.url()));
+    let ended = place.run("fetch --urls urls --out out --max-body 1MB --retries 0 --report json");
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert_eq!(ended.report()["by_reason"]["too_large"], 1);
+    assert_eq!(place.files("out").len(), 1, "{:?}", place.files("out"));
+}

@@ -1,0 +1,76 @@
+//! Signals: drain, count, report; the second one aborts.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use rustix::process::Signal;
+
+use crate::place::{Place, until};
+use crate::server::Server;
+
+#[test]
+fn a_signal_finishes_what_is_in_flight_and_counts_the_rest() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let server = Server::free();
+        let place = Place::new();
+        let urls: String = (0..100).map(|n| format!("{}/held/{n}\n", server.url())).collect();
+        place.write("urls", urls);
+        let arguments =
+            "fetch --urls urls --jsonl results --journal journal --concurrency 4 --rate 1000/s --report json";
+        let running = place.start(arguments);
+        until("four are in flight", || server.counts().in_flight == 4);
+        running.signal(signal);
+        until("it has heard", || place.read(".stderr").contains("note: stopping"));
+        server.release(4);
+        let ended = running.wait();
+        assert_eq!(ended.code(), Some(1), "{ended:#?}");
+        let report = ended.report();
+        assert_eq!(report["ended"], "stopped");
+        assert_eq!(
+            [&report["requests"], &report["answered"], &report["failed"], &report["not_started"]],
+            [100, 4, 0, 96],
+            "{report}"
+        );
+        assert_eq!((place.results("results").len(), server.counts().paths.len()), (4, 4));
+
+        server.release(1000);
+        let report = place.done(arguments).report();
+        assert_eq!((&report["answered"], &report["answered_before"]), (&96.into(), &4.into()), "{report}");
+        assert_eq!(report["repeated"].as_array().unwrap().len(), 0, "{report}");
+        assert_eq!(place.results("results").len(), 100);
+        assert!(server.counts().paths.values().all(|&times| times == 1));
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_process_at_once() {
+    let server = Server::free();
+    let place = Place::new();
+    place.write("urls", format!("{}/held/1\n", server.url()));
+    let mut running = place.start("fetch --urls urls --jsonl results --journal journal");
+    until("it is in flight", || server.counts().in_flight == 1);
+    until("the process ended", || {
+        running.signal(Signal::INT);
+        running.has_ended()
+    });
+    assert_eq!(running.wait().code(), Some(130));
+    server.release(2);
+    let ended = place.done("fetch --urls urls --jsonl results --journal journal --report json");
+    assert_eq!(ended.report()["repeated"].as_array().unwrap().len(), 1, "{ended:#?}");
+}
+
+#[test]
+fn a_signal_ends_a_run_that_waits_for_its_input() {
+    let server = Server::free();
+    let place = Place::new();
+    let mut command = place.command("fetch --urls - --jsonl results --report json");
+    command.stdin(Stdio::piped());
+    let mut running = place.start_command(command);
+    let mut stdin = running.child.stdin.take().unwrap();
+    writeln!(stdin, "{}/item/1", server.url()).unwrap();
+    until("it is answered", || server.counts().answered == 1);
+    running.signal(Signal::INT);
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(0), "all that was asked for is answered: {ended:#?}");
+    assert_eq!((&ended.report()["ended"], &ended.report()["requests"]), (&"stopped".into(), &1.into()));
+}
