@@ -2,7 +2,7 @@
 //!
 //! - `scenario NAME SEED [FILE]`: one scenario with each policy, as a table, and as a plot in a file.
 //! - `plots FOLDER`: the plots of the docs.
-//! - `goals`: what was aimed at and what came of it, as Markdown.
+//! - `goals [WORD..]`: what was aimed at and what came of it, as Markdown; of goals and policies with these words only.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -45,8 +45,8 @@ fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
                 std::fs::write(format!("{folder}/{name}"), svg)?;
             }
         }
-        ["goals"] => print!("{}", docs::goals()),
-        _ => return Err("scenario NAME SEED [FILE], plots FOLDER or goals".into()),
+        ["goals", words @ ..] => print!("{}", docs::goals(words)),
+        _ => return Err("scenario NAME SEED [FILE], plots FOLDER or goals [WORD..]".into()),
     }
     Ok(())
 }

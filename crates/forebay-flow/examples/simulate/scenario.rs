@@ -9,7 +9,7 @@ use crate::policies::Policy;
 
 /// What was seen with each policy.
 pub(crate) fn run(scenario: Scenario, seed: u64) -> Vec<(Policy, Record)> {
-    Policy::ALL.map(|policy| (policy, scenario.run(seed, &mut || policy.limit()))).into()
+    Policy::ALL.map(|policy| (policy, scenario.run(seed, &mut policy.clients(seed)))).into()
 }
 
 /// For a plot.
@@ -20,22 +20,26 @@ pub(crate) fn labelled(records: &[(Policy, Record)]) -> Vec<(&'static str, &Reco
 /// Over all of the time.
 pub(crate) fn table(records: &[(Policy, Record)]) -> String {
     let mut table = format!(
-        "{:10} {:>9} {:>11} {:>7} {:>8} {:>10} {:>9}\n",
-        "policy", "goodput/s", "latency, ms", "limit", "refused", "timed out", "fairness"
+        "{:12} {:>9} {:>11} {:>7} {:>8} {:>10} {:>9} {:>7}\n",
+        "policy", "goodput/s", "latency, ms", "limit", "refused", "timed out", "fairness", "took, s"
     );
     for (policy, record) in records {
         let (from, to) = (Duration::ZERO, record.ended);
+        let limit = match policy {
+            Policy::FeedbackRate => "none".to_owned(),
+            _ => format!("{:.1}", record.limit(from, to)),
+        };
         // Writing into a string cannot fail.
         let _ = writeln!(
             table,
-            "{:10} {:9.1} {:11.1} {:7.1} {:8} {:10} {:9.3}",
+            "{:12} {:9.1} {:11.1} {limit:>7} {:8} {:10} {:9.3} {:7.1}",
             policy.name(),
             record.goodput(from, to),
             record.latency(from, to).as_secs_f64() * 1e3,
-            record.limit(from, to),
             record.refused(),
             record.timed_out(),
             record.fairness(from, to),
+            to.as_secs_f64(),
         );
     }
     table

@@ -36,7 +36,7 @@
 //! let goodput = record.goodput(Duration::from_secs(10), Duration::from_secs(60));
 //! assert!((150.0..200.0).contains(&goodput), "of 200 a second, {goodput}");
 //!
-//! let record = Scenario::StepDown.run(1, &mut || Box::new(Sawtooth(1)));
+//! let record = Scenario::StepDown.run(1, &mut || Client::limited(Sawtooth(1)));
 //! assert!(record.refused() > 0);
 //! ```
 

@@ -5,11 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use forebay_queue::Limit;
+use super::{Client, Demand, Record, Rule, Server, Simulation, Takes};
 
-use super::{Client, Record, Server, Simulation, Takes};
-
-/// A situation that limits are compared in.
+/// A situation that policies are compared in.
 ///
 /// If nothing else is said, one client wants as much as it may of a server with 48 slots that is 10 ms away; each call
 /// takes 90 ms, exponentially distributed, as many again may wait, and the rest is refused; for a minute.
@@ -42,6 +40,13 @@ pub enum Scenario {
     /// The line is endless, so nothing is ever refused; calls are given up after half a second; and for ten seconds, from the
     /// 20th on, each takes longer than that.
     TimeoutsOnly,
+    /// A server without a bound on calls at once that serves each in 10 ms, and allows 50 a second, ten at once; of which one
+    /// client wants 600, and tries again what is refused.
+    UnknownRate,
+    /// The same with 60 a second, and 20 after five seconds.
+    RateCut,
+    /// The same with 100 a second, and ten clients that want more for ever, for 90 seconds.
+    SharedRate,
 }
 
 /// There is no such scenario. Says which there are.
@@ -61,7 +66,7 @@ const MEAN: Duration = Duration::from_millis(90);
 
 impl Scenario {
     /// All there are.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Constant,
         Self::StepUp,
         Self::StepDown,
@@ -71,6 +76,9 @@ impl Scenario {
         Self::TenClients,
         Self::ThousandClients,
         Self::TimeoutsOnly,
+        Self::UnknownRate,
+        Self::RateCut,
+        Self::SharedRate,
     ];
 
     /// As one types it.
@@ -85,18 +93,23 @@ impl Scenario {
             Self::TenClients => "10-clients",
             Self::ThousandClients => "1000-clients",
             Self::TimeoutsOnly => "timeouts-only",
+            Self::UnknownRate => "unknown-rate",
+            Self::RateCut => "rate-cut",
+            Self::SharedRate => "shared-rate",
         }
     }
 
-    /// Lets it happen to clients whose limits `limit` makes.
-    pub fn run(self, seed: u64, limit: &mut dyn FnMut() -> Box<dyn Limit>) -> Record {
+    /// Lets it happen to clients that `client` makes, with a policy each.
+    pub fn run(self, seed: u64, client: &mut dyn FnMut() -> Client) -> Record {
         let second = Duration::from_secs(1);
         let takes = |factor: f64| Takes::Exponential(MEAN.mul_f64(factor));
         let usual = Server::new(takes(1.0)).away(AWAY).slots(48).line(48);
         let mut clients = |number: usize, server: Server| {
-            (0..number).fold(Simulation::new(server, seed), |simulation, _| {
-                simulation.client(Client::boxed(limit()))
-            })
+            (0..number).fold(Simulation::new(server, seed), |simulation, _| simulation.client(client()))
+        };
+        let allows = |per_second: f64| {
+            let rule = Rule::TokenBucket { per_second, burst: 10 };
+            Server::new(Takes::Exponential(AWAY)).away(AWAY).rule(rule)
         };
         let simulation = match self {
             Self::Constant => clients(1, usual),
@@ -120,12 +133,24 @@ impl Scenario {
                 return clients(1000, usual.slots(2000).line(2000)).run(10 * second);
             }
             Self::TimeoutsOnly => {
-                let client = Client::boxed(limit()).timeout(second / 2);
+                let client = client().timeout(second / 2);
                 Simulation::new(usual.line(usize::MAX), seed)
                     .client(client)
                     .change(20 * second, move |server| server.takes(Takes::Fixed(second)))
                     .change(30 * second, move |server| server.takes(takes(1.0)))
             }
+            Self::UnknownRate => {
+                let client = client().demand(Demand::Calls(600)).tries_again(true);
+                Simulation::new(allows(50.0), seed).client(client)
+            }
+            Self::RateCut => {
+                let rule = Rule::TokenBucket { per_second: 20.0, burst: 10 };
+                let client = client().demand(Demand::Calls(600)).tries_again(true);
+                Simulation::new(allows(60.0), seed)
+                    .client(client)
+                    .change(5 * second, move |server| server.rule(rule))
+            }
+            Self::SharedRate => return clients(10, allows(100.0)).run(90 * second),
         };
         simulation.run(60 * second)
     }

@@ -151,7 +151,7 @@ fn every_scenario_is_found_by_its_name_and_runs() {
         let mut limits = 0;
         let record = scenario.run(1, &mut || {
             limits += 1;
-            Box::new(Sawtooth(20))
+            Client::limited(Sawtooth(20))
         });
         assert_eq!(record.clients.len(), limits);
         assert!(record.goodput(Duration::ZERO, record.ended) > 0.0, "{scenario}");
