@@ -18,6 +18,8 @@
 //! - **Order** is that of reading.
 //! - **After `kill -9`** a run with a state goes on at its last checkpoint: positions in the inputs and the
 //!   length of the output are one file, replaced as a whole ([`commit`]).
+//! - **A program that logs** need not wait for its log: [`logger`] writes the most urgent lines first and sheds the least
+//!   urgent.
 //! - **Nothing is lost quietly**: lines read = written + filtered + not written, in every report.
 //!
 //! The library does not print, and reads neither the environment nor the command line. It blocks only on
@@ -79,3 +81,6 @@ pub mod parse;
 pub mod process;
 pub mod record;
 mod render;
+
+// For programs that log themselves: the levels as classes of a queue.
+pub mod logger;
