@@ -138,8 +138,9 @@ impl Cell {
 fn body(contenders: &[Contender], cells: &[Cell], turns: usize, rounds: usize) -> String {
     let [alone, shared] = cells else { unreachable!("one cell for each number of tasks") };
     let mut body = format!(
-        "A turn asks for a permit or for a start, gets it, and is done; there is always room. Tasks of a tokio runtime with two \
-         threads take turns as fast as they can, one task alone, and four that share one limit, each by a handle of its own.\n\
+        "A turn asks for a permit or for a start, gets it, and is done; there is always room. Tasks of a tokio runtime \
+         take turns as fast as they can: one alone on one thread, and four on two threads that share one limit, each by a \
+         handle of its own.\n\
          {turns} turns a run, each run in a process of its own, {rounds} rounds, contenders interleaved; median (min-max).\n\
          A call is a whole one: `ready`, `call` and the answer of a service that answers at once, which alone is `{BARE}`; what \
          a layer adds is the difference to that. A decision is the mere asking.\n\n\

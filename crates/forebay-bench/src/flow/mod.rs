@@ -1,4 +1,4 @@
-//! The scenario: tasks of a runtime with two threads that ask whether they may, are let, and say that they are done.
+//! The scenario: tasks that ask whether they may, are let, and say that they are done; one alone, or some on two threads.
 //!
 //! There is always room, so what is measured is the price of asking. Every contender goes through the same loop and
 //! brings no more than one such turn.
@@ -108,8 +108,10 @@ impl Load {
     /// Has the tasks take their turns, each with what `make` makes.
     fn drive<T: Turn>(&self, mut make: impl FnMut() -> T) -> Measured {
         let share = (self.turns / self.tasks) as u64;
+        // With a second thread that has nothing to do, a task that gives way would pay for waking it.
+        let threads = THREADS.min(self.tasks);
         let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_time().build();
+            tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_time().build();
         let spans = runtime.expect("threads can be started").block_on(async {
             let ready = Arc::new(Barrier::new(self.tasks));
             let mut tasks = JoinSet::new();
