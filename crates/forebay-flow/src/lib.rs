@@ -62,8 +62,12 @@ mod config;
 pub mod layer;
 mod level_bucket;
 mod level_rate;
+#[cfg(feature = "tower")]
+mod permits;
 #[cfg(feature = "stream")]
 mod produce;
+#[cfg(feature = "tower")]
+mod sync;
 mod turns;
 
 pub use backpressure::Backpressure;

@@ -5,6 +5,7 @@
 use std::task::{Context, Poll, ready};
 
 /// Spends one unit, once. Pending while there is none, and woken by the runtime.
+#[inline]
 pub(super) fn charge_once(charged: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
     if !*charged {
         ready!(tokio::task::coop::poll_proceed(cx)).made_progress();

@@ -52,6 +52,7 @@ pub struct ByResult;
 // === impl Weigh ===
 
 impl<R> Weigh<R> for One {
+    #[inline]
     fn weigh(&self, _: &R) -> usize {
         1
     }
@@ -66,6 +67,7 @@ impl<R, F: Fn(&R) -> usize> Weigh<R> for F {
 // === impl Classify ===
 
 impl<T, E> Classify<T, E> for ByResult {
+    #[inline]
     fn classify(&self, result: Result<&T, &E>) -> CallEnd {
         match result {
             Ok(_) => CallEnd::Success,

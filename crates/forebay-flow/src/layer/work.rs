@@ -38,6 +38,7 @@ pin_project! {
 impl<F: Future> Future for Called<F> {
     type Output = F::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         self.project().future.poll(cx)
     }
@@ -52,6 +53,7 @@ impl<F: Future, R> Work<R> for Called<F> {
 // === impl Oneshot ===
 
 impl<S, R, F> Oneshot<S, R, F> {
+    #[inline]
     pub(super) fn new(service: S, request: R) -> Self {
         Self { unsent: Some((service, request)), future: None }
     }
@@ -60,6 +62,7 @@ impl<S, R, F> Oneshot<S, R, F> {
 impl<S: Service<R>, R> Future for Oneshot<S, R, S::Future> {
     type Output = Result<S::Response, S::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let Some((service, _)) = this.unsent {

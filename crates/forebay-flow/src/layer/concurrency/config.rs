@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_queue::Limit;
 use tower_layer::Layer;
 
 use super::gate::Gate;
+use super::permit::Readiness;
+use super::share::Shares;
 use super::{ConcurrencyLimit, LimitHandle, QueuedConcurrencyLimit, UntilResponse};
 use crate::layer::{ByResult, One};
 
@@ -49,7 +50,7 @@ use crate::layer::{ByResult, One};
 /// # }
 /// ```
 pub struct ConcurrencyLimitLayer<P, M = Reserve, W = One, C = ByResult, H = UntilResponse> {
-    gate: Arc<Gate<P>>,
+    gate: Shares<P>,
     rules: Rules<W, C, H>,
     mode: PhantomData<fn() -> M>,
 }
@@ -76,7 +77,7 @@ impl<P: Limit> ConcurrencyLimitLayer<P> {
     /// At most as many calls at once as `policy` says.
     pub fn new(policy: P) -> Self {
         let rules = Rules { weigh: One, classify: ByResult, hold: UntilResponse };
-        Self { gate: Arc::new(Gate::new(policy)), rules, mode: PhantomData }
+        Self { gate: Shares::new(Gate::new(policy)), rules, mode: PhantomData }
     }
 }
 
@@ -86,7 +87,7 @@ impl<P: Limit, M, W, C, H> ConcurrencyLimitLayer<P, M, W, C, H> {
     /// counted, each takes one place. Default: 1024.
     #[must_use]
     pub fn max_waiting(self, max_waiting: usize) -> Self {
-        self.gate.set_waiting(Some(max_waiting), None);
+        self.gate.permits.set_waiting(Some(max_waiting), None);
         self
     }
 
@@ -99,7 +100,7 @@ impl<P: Limit, M, W, C, H> ConcurrencyLimitLayer<P, M, W, C, H> {
     /// A response future that waits panics outside of a tokio runtime with time enabled.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
-        self.gate.set_waiting(None, Some(Some(max_wait)));
+        self.gate.permits.set_waiting(None, Some(Some(max_wait)));
         self
     }
 
@@ -166,7 +167,7 @@ impl<S, P: Limit, W: Clone, C: Clone, H: Clone> Layer<S> for ConcurrencyLimitLay
     type Service = ConcurrencyLimit<S, P, W, C, H>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ConcurrencyLimit { inner, gate: self.gate.clone(), rules: self.rules.clone(), ticket: None }
+        ConcurrencyLimit { inner, rules: self.rules.clone(), readiness: Readiness::new(self.gate.clone()) }
     }
 }
 
@@ -186,6 +187,6 @@ impl<P, M, W: Clone, C: Clone, H: Clone> Clone for ConcurrencyLimitLayer<P, M, W
 
 impl<P, M, W, C, H> fmt::Debug for ConcurrencyLimitLayer<P, M, W, C, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConcurrencyLimitLayer").field("gate", &self.gate).finish_non_exhaustive()
+        f.debug_struct("ConcurrencyLimitLayer").field("gate", &*self.gate).finish_non_exhaustive()
     }
 }

@@ -9,9 +9,8 @@ use forebay_queue::Limit;
 use pin_project_lite::pin_project;
 
 use super::config::Rules;
-use super::permit::Ticket;
+use super::permit::{Place, Ticket};
 use super::{Hold, Permit};
-use crate::layer::alarm::Alarm;
 use crate::layer::work::Work;
 use crate::layer::{Classify, FlowError, Why, coop};
 
@@ -37,7 +36,8 @@ pin_project! {
 
 enum Seat<R, P> {
     Refused(Why, R),
-    Waiting(Ticket<P>, Alarm),
+    Waiting(Box<Place<P>>),
+    /// It may run, or does. At the end its permit has gone.
     Running(Permit<P>),
     Done,
 }
@@ -45,14 +45,25 @@ enum Seat<R, P> {
 // === impl ResponseFuture ===
 
 impl<W, R, P, C: Clone, H: Clone> ResponseFuture<W, R, P, C, H> {
+    #[inline]
     pub(super) fn refused<V>(why: Why, request: R, rules: &Rules<V, C, H>) -> Self {
         Self::new(Seat::Refused(why, request), None, rules)
     }
 
-    pub(super) fn waiting<V>(ticket: Ticket<P>, work: W, rules: &Rules<V, C, H>) -> Self {
-        Self::new(Seat::Waiting(ticket, Alarm::default()), Some(work), rules)
+    #[inline]
+    pub(super) fn granted<V>(permit: Permit<P>, work: W, rules: &Rules<V, C, H>) -> Self {
+        Self::new(Seat::Running(permit), Some(work), rules)
     }
 
+    #[inline]
+    pub(super) fn ticket<V>(ticket: Ticket<P>, work: W, rules: &Rules<V, C, H>) -> Self {
+        match ticket {
+            Ticket::Granted(permit) => Self::granted(permit, work, rules),
+            Ticket::Waiting(place) => Self::new(Seat::Waiting(place), Some(work), rules),
+        }
+    }
+
+    #[inline]
     fn new<V>(seat: Seat<R, P>, work: Option<W>, rules: &Rules<V, C, H>) -> Self {
         Self { work, seat, classify: rules.classify.clone(), hold: rules.hold.clone(), charged: false }
     }
@@ -67,40 +78,30 @@ where
 {
     type Output = Result<H::Held, FlowError<E, R>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         ready!(coop::charge_once(this.charged, cx));
-        if let Seat::Waiting(ticket, alarm) = this.seat {
-            let turn = match ticket.poll(cx) {
-                Poll::Ready(turn) => turn,
-                Poll::Pending => {
-                    let Some(until) = ticket.until else { return Poll::Pending };
-                    ready!(alarm.poll(until, cx));
-                    Err(Why::TimedOut)
+        if let Seat::Waiting(place) = this.seat {
+            match ready!(place.poll(cx)) {
+                Ok(permit) => *this.seat = Seat::Running(permit),
+                Err(why) => {
+                    // It leaves the line, and counts there, before its caller learns of it.
+                    *this.seat = Seat::Done;
+                    let request = this.work.as_mut().as_pin_mut().and_then(Work::unsent);
+                    this.work.set(None);
+                    return Poll::Ready(Err(FlowError::refused(why, request)));
                 }
-            };
-            let Seat::Waiting(ticket, _) = std::mem::replace(this.seat, Seat::Done) else {
-                unreachable!("it waits")
-            };
-            if let Err(why) = turn {
-                if why == Why::TimedOut {
-                    ticket.time_out();
-                }
-                let request = this.work.as_mut().as_pin_mut().and_then(Work::unsent);
-                this.work.set(None);
-                return Poll::Ready(Err(FlowError::refused(why, request)));
             }
-            *this.seat = Seat::Running(ticket.into_permit());
         }
-        if let Seat::Running(_) = this.seat {
-            let work = this.work.as_mut().as_pin_mut().expect("it runs");
+        if let Seat::Running(permit) = this.seat {
+            let work = this.work.as_mut().as_pin_mut().expect("polled after completion");
+            permit.begin();
             let result = ready!(work.poll(cx));
             // What the call held inside goes before its permit does.
             this.work.set(None);
             let end = this.classify.classify(result.as_ref());
-            let Seat::Running(permit) = std::mem::replace(this.seat, Seat::Done) else {
-                unreachable!("it runs")
-            };
+            let permit = permit.take();
             return Poll::Ready(match result {
                 Ok(response) => Ok(this.hold.hold(response, permit, end)),
                 Err(error) => {
@@ -120,7 +121,7 @@ impl<W, R, P, C, H> fmt::Debug for ResponseFuture<W, R, P, C, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seat = match self.seat {
             Seat::Refused(..) => "Refused",
-            Seat::Waiting(..) => "Waiting",
+            Seat::Waiting(_) => "Waiting",
             Seat::Running(_) => "Running",
             Seat::Done => "Done",
         };

@@ -1,12 +1,11 @@
 //! To look at a limit and to change it while it is in use.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_queue::{Level, Limit, Stats, Visitor};
 
-use super::gate::Gate;
+use super::share::Shares;
 
 /// Looks at a limit, and changes it while it is in use.
 ///
@@ -20,7 +19,7 @@ use super::gate::Gate;
 /// assert_eq!(handle.limit(), 20);
 /// ```
 pub struct LimitHandle<P> {
-    pub(super) gate: Arc<Gate<P>>,
+    pub(super) gate: Shares<P>,
 }
 
 /// What a limit has done so far, taken together under its lock.
@@ -51,12 +50,12 @@ pub struct LimitStats {
 impl<P> LimitHandle<P> {
     /// How many permits there are.
     pub fn limit(&self) -> usize {
-        self.gate.limit()
+        self.gate.permits.limit()
     }
 
     /// How many permits are out.
     pub fn in_use(&self) -> usize {
-        self.gate.in_use()
+        self.gate.permits.in_use()
     }
 
     /// Counts.
@@ -71,24 +70,24 @@ impl<P> LimitHandle<P> {
 
     /// As [`max_waiting`](super::ConcurrencyLimitLayer::max_waiting). Who waits already stays.
     pub fn set_max_waiting(&self, max_waiting: usize) {
-        self.gate.set_waiting(Some(max_waiting), None);
+        self.gate.permits.set_waiting(Some(max_waiting), None);
     }
 
     /// As [`max_wait`](super::ConcurrencyLimitLayer::max_wait), for those who come from now on; none is for as long as it
     /// takes.
     pub fn set_max_wait(&self, max_wait: Option<Duration>) {
-        self.gate.set_waiting(None, Some(max_wait));
+        self.gate.permits.set_waiting(None, Some(max_wait));
     }
 
     /// Lets nobody in any more: whoever waits or comes is refused as [closed](crate::layer::Why::Closed). What is at work goes
     /// on.
     pub fn close(&self) {
-        self.gate.close();
+        self.gate.permits.close();
     }
 
     /// Has it been closed?
     pub fn is_closed(&self) -> bool {
-        self.gate.is_closed()
+        self.gate.permits.is_closed()
     }
 }
 

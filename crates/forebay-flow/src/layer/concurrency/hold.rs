@@ -38,6 +38,7 @@ pub struct UntilResponse;
 impl<T, P: Limit> Hold<T, P> for UntilResponse {
     type Held = T;
 
+    #[inline]
     fn hold(&self, response: T, permit: Permit<P>, end: CallEnd) -> T {
         permit.end(end);
         response

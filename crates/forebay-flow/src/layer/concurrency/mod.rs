@@ -70,6 +70,7 @@ mod handle;
 mod hold;
 mod permit;
 mod service;
+mod share;
 
 #[cfg(feature = "http-body")]
 pub use self::body::{HeldBody, UntilBody};

@@ -1,104 +1,236 @@
 //! A permit, from the line to its end.
+//!
+//! These are what a call carries around. They are kept small, and of whole words, and what is done with them most of the
+//! time is inlined: a processor that writes something in parts and reads it at once as a whole waits for that longer
+//! than a permit takes.
 
 use std::fmt;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use forebay_queue::{CallEnd, Limit};
 use tokio::time::Instant;
 
-use super::gate::{Gate, Joined, Start, Who};
+use super::gate::Start;
+use super::share::{Share, Shares};
 use crate::layer::Why;
+use crate::layer::alarm::Alarm;
+use crate::permits::{Joined, Who};
 
-/// A place in the line, or what was granted there and is not used yet. Dropped, it leaves no trace.
-pub(super) struct Ticket<P> {
-    /// None once it is used.
-    gate: Option<Arc<Gate<P>>>,
-    /// The number in the line; none if nobody had to wait.
-    number: Option<u64>,
+/// A handle's readiness. Dropped, it leaves no trace.
+pub(super) struct Readiness<P> {
+    gate: Shares<P>,
+    state: Ready,
+}
+
+enum Ready {
+    /// It has not asked.
+    Not,
+    /// It waits under that number.
+    Waiting(u64),
+    /// It has a permit.
+    Granted,
+}
+
+/// A call's place in the line, on the heap: most calls never have one. Dropped, it leaves no trace.
+pub(super) struct Place<P> {
+    /// None once it has left the line.
+    gate: Option<Share<P>>,
+    number: u64,
     weight: u32,
     timed_out: bool,
     /// Until when it may wait.
-    pub(super) until: Option<Instant>,
+    until: Option<Instant>,
+    alarm: Alarm,
+}
+
+/// What a call that asks for permits gets.
+pub(super) enum Ticket<P> {
+    Granted(Permit<P>),
+    Waiting(Box<Place<P>>),
 }
 
 /// The right to be at work. It goes back when it is dropped; what a [`Hold`](super::Hold) keeps it for has ended then,
 /// and if that was not by [`end`](Self::end), it was cancelled, and the limit learns nothing from it.
 pub struct Permit<P> {
     /// None once it has gone back.
-    gate: Option<Arc<Gate<P>>>,
-    start: Option<Start>,
+    gate: Option<Share<P>>,
+    /// Before the call begins nobody has been told of it; dropped then, the permit was never used.
+    start: Start,
     weight: u32,
+}
+
+// === impl Readiness ===
+
+impl<P> Readiness<P> {
+    pub(super) fn new(gate: Shares<P>) -> Self {
+        Self { gate, state: Ready::Not }
+    }
+
+    pub(super) fn gate(&self) -> &Shares<P> {
+        &self.gate
+    }
+
+    pub(super) fn is_granted(&self) -> bool {
+        matches!(self.state, Ready::Granted)
+    }
+
+    /// Waits for a permit, and keeps it.
+    #[inline]
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Why>> {
+        if matches!(self.state, Ready::Not) && self.gate.permits.try_take(1) {
+            self.state = Ready::Granted;
+        }
+        if self.is_granted() { Poll::Ready(Ok(())) } else { self.poll_line(cx) }
+    }
+
+    #[cold]
+    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Why>> {
+        let number = match self.state {
+            Ready::Not => match self.gate.join(1, Who::Handle)? {
+                Joined::Granted => {
+                    self.state = Ready::Granted;
+                    return Poll::Ready(Ok(()));
+                }
+                Joined::Waiting(number, _) => {
+                    self.state = Ready::Waiting(number);
+                    number
+                }
+            },
+            Ready::Waiting(number) => number,
+            Ready::Granted => return Poll::Ready(Ok(())),
+        };
+        let turn = ready!(self.gate.poll_turn(number, cx));
+        self.state = if turn.is_ok() { Ready::Granted } else { Ready::Not };
+        Poll::Ready(turn)
+    }
+
+    /// Hands the permit that it has to a call.
+    #[inline]
+    pub(super) fn take(&mut self) -> Permit<P> {
+        debug_assert!(self.is_granted());
+        self.state = Ready::Not;
+        Permit { gate: Some(self.gate.share()), start: Start::TO_COME, weight: 1 }
+    }
+
+    /// It is not ready any more, and waits for nothing.
+    pub(super) fn give_back(&mut self) {
+        match std::mem::replace(&mut self.state, Ready::Not) {
+            Ready::Not => {}
+            Ready::Waiting(number) => self.gate.permits.leave(Some(number), 1, false),
+            Ready::Granted => self.gate.permits.leave(None, 1, false),
+        }
+    }
+}
+
+impl<P> Drop for Readiness<P> {
+    #[inline]
+    fn drop(&mut self) {
+        if !matches!(self.state, Ready::Not) {
+            self.give_back();
+        }
+    }
 }
 
 // === impl Ticket ===
 
 impl<P> Ticket<P> {
-    pub(super) fn join(gate: &Arc<Gate<P>>, weight: u32, who: Who) -> Result<Self, Why> {
-        let (number, until) = match gate.join(weight, who)? {
-            Joined::Granted => (None, None),
-            Joined::Waiting(number, until) => (Some(number), until),
-        };
-        Ok(Self { gate: Some(gate.clone()), number, weight, timed_out: false, until })
-    }
-
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Why>> {
-        match (&self.gate, self.number) {
-            (Some(gate), Some(number)) => {
-                let poll = gate.poll_turn(number, cx);
-                if poll.is_ready() {
-                    self.number = None;
-                }
-                if let Poll::Ready(Err(_)) = poll {
-                    self.gate = None;
-                }
-                poll
-            }
-            _ => Poll::Ready(Ok(())),
+    /// Asks for a call.
+    #[inline]
+    pub(super) fn join(gate: &Shares<P>, weight: u32) -> Result<Self, Why> {
+        if gate.permits.try_take(weight) {
+            return Ok(Self::Granted(Permit::granted(gate.share(), weight)));
         }
+        Self::join_line(gate, weight)
     }
 
-    /// Was it served, as far as this ticket has been told?
-    pub(super) fn is_granted(&self) -> bool {
-        self.number.is_none()
+    #[cold]
+    fn join_line(gate: &Shares<P>, weight: u32) -> Result<Self, Why> {
+        let joined = gate.join(weight, Who::Call)?;
+        let gate = gate.share();
+        Ok(match joined {
+            Joined::Granted => Self::Granted(Permit::granted(gate, weight)),
+            Joined::Waiting(number, max_wait) => {
+                let until = max_wait.and_then(|wait| Instant::now().checked_add(wait));
+                let place = Place {
+                    gate: Some(gate),
+                    number,
+                    weight,
+                    timed_out: false,
+                    until,
+                    alarm: Alarm::default(),
+                };
+                Self::Waiting(Box::new(place))
+            }
+        })
     }
+}
 
-    /// It has waited for as long as it may.
-    pub(super) fn time_out(mut self) {
+// === impl Place ===
+
+impl<P> Place<P> {
+    /// Waits for its turn, for as long as it may.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit<P>, Why>> {
+        let Some(gate) = self.gate.take() else { return Poll::Ready(Err(Why::Closed)) };
+        match gate.poll_turn(self.number, cx) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(Permit::granted(gate, self.weight))),
+            Poll::Ready(Err(why)) => return Poll::Ready(Err(why)),
+            Poll::Pending => self.gate = Some(gate),
+        }
+        let Some(until) = self.until else { return Poll::Pending };
+        ready!(self.alarm.poll(until, cx));
         self.timed_out = true;
+        Poll::Ready(Err(Why::TimedOut))
     }
 }
 
-impl<P: Limit> Ticket<P> {
-    /// Begins what it was for.
-    pub(super) fn into_permit(mut self) -> Permit<P> {
-        let start = self.gate.as_ref().and_then(|gate| gate.begin(self.weight));
-        Permit { gate: self.gate.take(), start, weight: self.weight }
-    }
-}
-
-impl<P> Drop for Ticket<P> {
+impl<P> Drop for Place<P> {
     fn drop(&mut self) {
         if let Some(gate) = self.gate.take() {
-            gate.leave(self.number, self.weight, self.timed_out);
+            gate.permits.leave(Some(self.number), self.weight, self.timed_out);
         }
     }
 }
 
 // === impl Permit ===
 
+impl<P> Permit<P> {
+    #[inline]
+    fn granted(gate: Share<P>, weight: u32) -> Self {
+        Self { gate: Some(gate), start: Start::TO_COME, weight }
+    }
+
+    /// What is here goes on there; here nothing is left.
+    #[inline]
+    pub(super) fn take(&mut self) -> Self {
+        Self { gate: self.gate.take(), start: self.start, weight: self.weight }
+    }
+}
+
 impl<P: Limit> Permit<P> {
+    /// The call begins, if it has not.
+    #[inline]
+    pub(super) fn begin(&mut self) {
+        if let Some(gate) = &self.gate
+            && self.start.is_to_come()
+        {
+            self.start = gate.begin(self.weight);
+        }
+    }
+
     /// What it was for has ended in this way: the limit learns of it, and the permit goes back.
+    #[inline]
     pub fn end(mut self, end: CallEnd) {
-        match (self.gate.take(), self.start) {
-            (Some(gate), Some(start)) => gate.end(start, self.weight, end),
-            (Some(gate), None) => gate.release(self.weight),
-            (None, _) => {}
+        let (gate, start, weight) = (self.gate.take(), self.start, self.weight);
+        // Nothing is left in it.
+        std::mem::forget(self);
+        if let Some(gate) = gate {
+            gate.end(start, weight, end);
         }
     }
 }
 
 impl<P> Drop for Permit<P> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(gate) = self.gate.take() {
             gate.cancel(self.start, self.weight);

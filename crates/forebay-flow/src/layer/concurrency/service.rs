@@ -1,15 +1,15 @@
 //! The limited service, in both modes.
 
 use std::fmt;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use forebay_queue::Limit;
 use tower_service::Service;
 
 use super::config::Rules;
-use super::gate::{Gate, Who};
-use super::permit::Ticket;
+use super::gate::Gate;
+use super::permit::{Readiness, Ticket};
+use super::share::Shares;
 use super::{Hold, LimitHandle, ResponseFuture};
 use crate::layer::work::{Called, Oneshot};
 use crate::layer::{ByResult, Classify, FlowError, One, UntilResponse, Weigh, Why};
@@ -19,25 +19,24 @@ use crate::layer::{ByResult, Classify, FlowError, One, UntilResponse, Weigh, Why
 /// A clone starts without the permit. A handle that is dropped gives it back.
 pub struct ConcurrencyLimit<S, P, W = One, C = ByResult, H = UntilResponse> {
     pub(super) inner: S,
-    pub(super) gate: Arc<Gate<P>>,
     pub(super) rules: Rules<W, C, H>,
-    /// Readiness, or what is on the way to it.
-    pub(super) ticket: Option<Ticket<P>>,
+    pub(super) readiness: Readiness<P>,
 }
 
 /// A service of which at most so many calls are at work at once. Queues: `poll_ready` takes nothing, and a call waits for
 /// its permit inside of its response future.
 pub struct QueuedConcurrencyLimit<S, P, W = One, C = ByResult, H = UntilResponse> {
     pub(super) inner: S,
-    pub(super) gate: Arc<Gate<P>>,
+    pub(super) gate: Shares<P>,
     pub(super) rules: Rules<W, C, H>,
 }
 
 /// What a request weighs in permits, or why it never may.
+#[inline]
 fn weight_of<P, R>(weigh: &impl Weigh<R>, request: &R, gate: &Gate<P>) -> Result<u32, Why> {
     let weight = weigh.weigh(request).max(1);
-    if weight > gate.limit() {
-        gate.refuse();
+    if weight > gate.permits.limit() {
+        gate.permits.refuse();
         return Err(Why::TooHeavy);
     }
     // A limit is below 2^31.
@@ -49,7 +48,7 @@ fn weight_of<P, R>(weigh: &impl Weigh<R>, request: &R, gate: &Gate<P>) -> Result
 impl<S, P, W, C, H> ConcurrencyLimit<S, P, W, C, H> {
     /// To look at the limit and to change it.
     pub fn handle(&self) -> LimitHandle<P> {
-        LimitHandle { gate: self.gate.clone() }
+        LimitHandle { gate: self.readiness.gate().clone() }
     }
 
     /// The service inside.
@@ -80,51 +79,52 @@ where
     type Error = FlowError<S::Error, R>;
     type Future = ResponseFuture<Called<S::Future>, R, P, C, H>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         ready!(self.inner.poll_ready(cx)).map_err(FlowError::Inner)?;
-        let ticket = match &mut self.ticket {
-            Some(ticket) => ticket,
-            none => {
-                let joined = Ticket::join(&self.gate, 1, Who::Handle);
-                none.insert(joined.map_err(|why| FlowError::refused(why, None))?)
-            }
-        };
-        let turn = ready!(ticket.poll(cx));
-        if turn.is_err() {
-            self.ticket = None;
-        }
-        Poll::Ready(turn.map_err(|why| FlowError::refused(why, None)))
+        self.readiness.poll(cx).map_err(|why| FlowError::refused(why, None))
     }
 
     /// # Panics
     ///
     /// If `poll_ready` has not said that it is ready.
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        let mut ticket = self.ticket.take().expect("poll_ready must be called first");
-        assert!(ticket.is_granted(), "poll_ready must be called first");
-        let weight = match weight_of(&self.rules.weigh, &request, &self.gate) {
+        assert!(self.readiness.is_granted(), "poll_ready must be called first");
+        let weight = match weight_of(&self.rules.weigh, &request, self.readiness.gate()) {
             Ok(weight) => weight,
-            Err(why) => return ResponseFuture::refused(why, request, &self.rules),
-        };
-        if weight > 1 {
-            // All of it at once: if each kept the one that it has, two could wait for each other's for ever. Asked for
-            // before the one goes back, so that nobody slips in between who comes later.
-            match Ticket::join(&self.gate, weight, Who::Call) {
-                Ok(heavy) => drop(std::mem::replace(&mut ticket, heavy)),
-                Err(why) => return ResponseFuture::refused(why, request, &self.rules),
+            Err(why) => {
+                self.readiness.give_back();
+                return ResponseFuture::refused(why, request, &self.rules);
             }
-        }
+        };
         // Begun, since readiness cannot be handed to another; polled when it may.
-        let work = Called { future: self.inner.call(request) };
-        ResponseFuture::waiting(ticket, work, &self.rules)
+        if weight == 1 {
+            let work = Called { future: self.inner.call(request) };
+            return ResponseFuture::granted(self.readiness.take(), work, &self.rules);
+        }
+        // All of it at once: if each kept the one that it has, two could wait for each other's for ever. Asked for
+        // before the one goes back, so that nobody slips in between who comes later.
+        let ticket = Ticket::join(self.readiness.gate(), weight);
+        self.readiness.give_back();
+        match ticket {
+            Ok(ticket) => {
+                ResponseFuture::ticket(ticket, Called { future: self.inner.call(request) }, &self.rules)
+            }
+            Err(why) => ResponseFuture::refused(why, request, &self.rules),
+        }
     }
 }
 
 /// The clone has to become ready by itself.
 impl<S: Clone, P, W: Clone, C: Clone, H: Clone> Clone for ConcurrencyLimit<S, P, W, C, H> {
     fn clone(&self) -> Self {
-        let Self { inner, gate, rules, ticket: _ } = self;
-        Self { inner: inner.clone(), gate: gate.clone(), rules: rules.clone(), ticket: None }
+        let Self { inner, rules, readiness } = self;
+        Self {
+            inner: inner.clone(),
+            rules: rules.clone(),
+            readiness: Readiness::new(readiness.gate().clone()),
+        }
     }
 }
 
@@ -132,8 +132,8 @@ impl<S: fmt::Debug, P, W, C, H> fmt::Debug for ConcurrencyLimit<S, P, W, C, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConcurrencyLimit")
             .field("inner", &self.inner)
-            .field("gate", &self.gate)
-            .field("holds", &self.ticket.as_ref().is_some_and(Ticket::is_granted))
+            .field("gate", &**self.readiness.gate())
+            .field("holds", &self.readiness.is_granted())
             .finish_non_exhaustive()
     }
 }
@@ -174,16 +174,22 @@ where
     type Error = FlowError<S::Error, R>;
     type Future = ResponseFuture<Oneshot<S, R, S::Future>, R, P, C, H>;
 
+    #[inline]
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(if self.gate.is_closed() { Err(FlowError::refused(Why::Closed, None)) } else { Ok(()) })
+        Poll::Ready(if self.gate.permits.is_closed() {
+            Err(FlowError::refused(Why::Closed, None))
+        } else {
+            Ok(())
+        })
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         let joined = weight_of(&self.rules.weigh, &request, &self.gate)
-            .and_then(|weight| Ticket::join(&self.gate, weight, Who::Call));
+            .and_then(|weight| Ticket::join(&self.gate, weight));
         match joined {
             Ok(ticket) => {
-                ResponseFuture::waiting(ticket, Oneshot::new(self.inner.clone(), request), &self.rules)
+                ResponseFuture::ticket(ticket, Oneshot::new(self.inner.clone(), request), &self.rules)
             }
             Err(why) => ResponseFuture::refused(why, request, &self.rules),
         }
@@ -201,7 +207,7 @@ impl<S: fmt::Debug, P, W, C, H> fmt::Debug for QueuedConcurrencyLimit<S, P, W, C
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QueuedConcurrencyLimit")
             .field("inner", &self.inner)
-            .field("gate", &self.gate)
+            .field("gate", &*self.gate)
             .finish_non_exhaustive()
     }
 }

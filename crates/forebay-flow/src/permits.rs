@@ -1,0 +1,363 @@
+//! Who has a permit, and who waits for one.
+//!
+//! # The rules
+//!
+//! 1. One word holds how many permits are out, whether anybody waits, and how many grants there were. While nobody
+//!    waits, and there is room, a permit is one compare-and-swap on it, and giving one back is one subtraction.
+//! 2. Who finds no room takes the lock, says in the word that somebody waits, and looks once more. Both happen on the same
+//!    word, so whoever gives something back either did so before that look, or sees that somebody waits and comes
+//!    through the lock as well. No wake-up is lost between the two.
+//! 3. While somebody waits, nobody passes by: newcomers go through the lock and join the end of the line.
+//! 4. Under the lock, and nowhere else, those at the front are given permits while they fit. The front keeps its turn
+//!    until it fits, even where one behind it would fit now; and it is served alone if the limit has become smaller than
+//!    what it needs.
+//! 5. Who was served is not in the line any more, and so knows. One that leaves takes itself out, or gives back what it
+//!    was given; either way the next ones are looked at.
+//! 6. Wakers run, and are dropped, after the lock.
+//!
+//! It knows neither time nor policies nor runtimes, so the model checker can go through it (`tests/loom.rs`).
+
+use std::collections::BTreeMap;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock, stand_off};
+
+/// In the word: how many permits are out.
+const IN_USE: u64 = (1 << 31) - 1;
+/// In the word: somebody waits, or nobody is served any more, so the lock must be taken.
+const ASK: u64 = 1 << 31;
+/// In the word: one grant. Their count fills the upper half, and what runs over is counted by `rounds`.
+const GRANT: u64 = 1 << 32;
+
+pub(crate) struct Permits {
+    /// Written by whoever takes or gives back (rule 1). Taking acquires what giving back released.
+    word: Word,
+    /// At most `IN_USE`. Read without the lock, since one that comes while it changes may as well have come before.
+    limit: AtomicU64,
+    /// How often the grants in the word ran over.
+    rounds: AtomicU64,
+    line: Mutex<Line>,
+}
+
+/// On lines of the cache of its own (processors fetch them in pairs), as what is beside it is read by all and hardly ever
+/// written.
+#[repr(align(128))]
+struct Word(AtomicU64);
+
+struct Line {
+    /// By the order in which they came. Whoever was served is not in here.
+    waiting: BTreeMap<u64, Waiter>,
+    next: u64,
+    /// How many of those are calls, and not handles that wait to become ready.
+    calls: usize,
+    max_waiting: usize,
+    max_wait: Option<Duration>,
+    closed: bool,
+    given_back: u64,
+    refused: u64,
+    timed_out: u64,
+    left: u64,
+}
+
+struct Waiter {
+    weight: u32,
+    who: Who,
+    /// None until it is polled.
+    waker: Option<Waker>,
+}
+
+/// Who asks for permits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// A handle, before it has a request: it may wait for as long as it likes.
+    Handle,
+    /// A call: its waiting is bounded.
+    Call,
+}
+
+/// What became of one that asked for permits.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Joined {
+    Granted,
+    /// Under that number in the line, and at most for so long.
+    Waiting(u64, Option<Duration>),
+}
+
+/// Why somebody gets no permit and does not wait either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoPermit {
+    Closed,
+    Full,
+}
+
+/// What has happened so far, taken together under the lock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counts {
+    pub(crate) in_use: usize,
+    pub(crate) waiting: usize,
+    pub(crate) admitted: u64,
+    pub(crate) refused: u64,
+    pub(crate) timed_out: u64,
+    pub(crate) left: u64,
+}
+
+// === impl Permits: taking and giving back ===
+
+impl Permits {
+    /// With so many. At least 1.
+    pub(crate) fn new(limit: usize) -> Self {
+        let line = Line {
+            waiting: BTreeMap::new(),
+            next: 0,
+            calls: 0,
+            max_waiting: 1024,
+            max_wait: None,
+            closed: false,
+            given_back: 0,
+            refused: 0,
+            timed_out: 0,
+            left: 0,
+        };
+        Self {
+            word: Word(AtomicU64::new(0)),
+            limit: AtomicU64::new(bounded(limit)),
+            rounds: AtomicU64::new(0),
+            line: Mutex::new(line),
+        }
+    }
+
+    /// Permits without waiting, if nobody waits and there are as many (rules 1 and 3).
+    #[inline]
+    pub(crate) fn try_take(&self, weight: u32) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let mut word = self.word.0.load(Ordering::Relaxed);
+        loop {
+            if word & ASK != 0 || (word & IN_USE) + u64::from(weight) > limit {
+                return false;
+            }
+            let next = word.wrapping_add(GRANT + u64::from(weight));
+            match self.word.0.compare_exchange(word, next, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => {
+                    self.count_round(next);
+                    return true;
+                }
+                Err(_) => {
+                    stand_off();
+                    word = self.word.0.load(Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// The same for whoever is at the front, with the lock (rule 4).
+    fn take_in_turn(&self, weight: u32) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let mut word = self.word.0.load(Ordering::Relaxed);
+        loop {
+            let in_use = word & IN_USE;
+            if in_use != 0 && in_use + u64::from(weight) > limit {
+                return false;
+            }
+            let next = word.wrapping_add(GRANT + u64::from(weight));
+            match self.word.0.compare_exchange(word, next, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => {
+                    self.count_round(next);
+                    return true;
+                }
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    #[inline]
+    fn count_round(&self, word: u64) {
+        if word < GRANT {
+            self.rounds.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes permits, or joins the line for them.
+    pub(crate) fn join(&self, weight: u32, who: Who) -> Result<Joined, NoPermit> {
+        if self.try_take(weight) {
+            return Ok(Joined::Granted);
+        }
+        let line = &mut *self.lock();
+        if line.closed {
+            return Err(NoPermit::Closed);
+        }
+        self.word.0.fetch_or(ASK, Ordering::Relaxed);
+        if line.waiting.is_empty() && self.take_in_turn(weight) {
+            self.word.0.fetch_and(!ASK, Ordering::Relaxed);
+            return Ok(Joined::Granted);
+        }
+        if who == Who::Call && line.calls >= line.max_waiting {
+            line.refused += 1;
+            self.open_if_nobody_waits(line);
+            return Err(NoPermit::Full);
+        }
+        let number = line.next;
+        line.next += 1;
+        line.calls += usize::from(who == Who::Call);
+        line.waiting.insert(number, Waiter { weight, who, waker: None });
+        Ok(Joined::Waiting(number, line.max_wait.filter(|_| who == Who::Call)))
+    }
+
+    /// Waits for what was [joined](Self::join) for.
+    pub(crate) fn poll_turn(&self, number: u64, cx: &mut Context<'_>) -> Poll<Result<(), NoPermit>> {
+        let waker = cx.waker().clone();
+        let mut guard = self.lock();
+        let line = &mut *guard;
+        let Some(waiter) = line.waiting.get_mut(&number) else {
+            return Poll::Ready(Ok(()));
+        };
+        if line.closed {
+            let waiter = line.remove(number);
+            drop(guard);
+            drop(waiter);
+            return Poll::Ready(Err(NoPermit::Closed));
+        }
+        let old = waiter.waker.replace(waker);
+        drop(guard);
+        drop(old);
+        Poll::Pending
+    }
+
+    /// One that waited, or was served and did not use it, goes away (rule 5).
+    pub(crate) fn leave(&self, number: Option<u64>, weight: u32, timed_out: bool) {
+        let mut guard = self.lock();
+        let line = &mut *guard;
+        let waiter = number.and_then(|number| line.remove(number));
+        match &waiter {
+            Some(waiter) => line.left += u64::from(waiter.who == Who::Call && !timed_out),
+            None => {
+                line.given_back += 1;
+                self.word.0.fetch_sub(u64::from(weight), Ordering::Release);
+            }
+        }
+        line.timed_out += u64::from(timed_out);
+        self.serve(guard);
+        drop(waiter);
+    }
+
+    /// Permits come back.
+    #[inline]
+    pub(crate) fn release(&self, weight: u32) {
+        let before = self.word.0.fetch_sub(u64::from(weight), Ordering::Release);
+        if before & ASK != 0 {
+            self.serve_now();
+        }
+    }
+
+    #[cold]
+    fn serve_now(&self) {
+        self.serve(self.lock());
+    }
+
+    /// Gives permits to those at the front while they fit (rule 4), and wakes them.
+    fn serve(&self, mut guard: MutexGuard<'_, Line>) {
+        let mut wakers = Vec::new();
+        let line = &mut *guard;
+        while !line.closed
+            && let Some((&number, waiter)) = line.waiting.first_key_value()
+            && self.take_in_turn(waiter.weight)
+        {
+            wakers.extend(line.remove(number).and_then(|waiter| waiter.waker));
+        }
+        self.open_if_nobody_waits(line);
+        drop(guard);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn open_if_nobody_waits(&self, line: &Line) {
+        if line.waiting.is_empty() && !line.closed {
+            self.word.0.fetch_and(!ASK, Ordering::Relaxed);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        lock(&self.line)
+    }
+}
+
+// === impl Permits: settings and counts ===
+
+impl Permits {
+    /// There are so many from now on, at least 1. Whether that is something new; those who wait are to be
+    /// [served](Self::serve_all) then.
+    pub(crate) fn set_limit(&self, limit: usize) -> bool {
+        let limit = bounded(limit);
+        // Most of the time it is the same, and then the others need not learn of it.
+        limit != self.limit.load(Ordering::Relaxed) && limit != self.limit.swap(limit, Ordering::Relaxed)
+    }
+
+    /// Looks at the line, after the limit was changed.
+    pub(crate) fn serve_all(&self) {
+        self.serve(self.lock());
+    }
+
+    pub(crate) fn set_waiting(&self, max_waiting: Option<usize>, max_wait: Option<Option<Duration>>) {
+        let line = &mut *self.lock();
+        line.max_waiting = max_waiting.unwrap_or(line.max_waiting);
+        line.max_wait = max_wait.unwrap_or(line.max_wait);
+    }
+
+    /// Lets nobody in any more. Those who wait learn of it.
+    pub(crate) fn close(&self) {
+        let wakers: Vec<_> = {
+            let line = &mut *self.lock();
+            line.closed = true;
+            self.word.0.fetch_or(ASK, Ordering::Relaxed);
+            line.waiting.values_mut().filter_map(|waiter| waiter.waker.take()).collect()
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        // Most of the time nobody waits, and then the word says all.
+        self.word.0.load(Ordering::Relaxed) & ASK != 0 && self.lock().closed
+    }
+
+    /// Somebody was refused before it came here.
+    pub(crate) fn refuse(&self) {
+        self.lock().refused += 1;
+    }
+
+    #[inline]
+    pub(crate) fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed) as usize
+    }
+
+    pub(crate) fn in_use(&self) -> usize {
+        (self.word.0.load(Ordering::Relaxed) & IN_USE) as usize
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let line = self.lock();
+        let word = self.word.0.load(Ordering::Relaxed);
+        let grants = (self.rounds.load(Ordering::Relaxed) << 32) + (word >> 32);
+        Counts {
+            in_use: (word & IN_USE) as usize,
+            waiting: line.waiting.len(),
+            admitted: grants.saturating_sub(line.given_back),
+            refused: line.refused,
+            timed_out: line.timed_out,
+            left: line.left,
+        }
+    }
+}
+
+fn bounded(limit: usize) -> u64 {
+    (limit as u64).clamp(1, IN_USE)
+}
+
+// === impl Line ===
+
+impl Line {
+    fn remove(&mut self, number: u64) -> Option<Waiter> {
+        let waiter = self.waiting.remove(&number)?;
+        self.calls -= usize::from(waiter.who == Who::Call);
+        Some(waiter)
+    }
+}
