@@ -1,4 +1,4 @@
-//! `cargo xtask loom`: the model checker over the queue's core.
+//! `cargo xtask loom`: the model checker over the queue's core, and over the permits of a limit.
 
 use std::time::Duration;
 
@@ -12,7 +12,10 @@ const MAX_PREEMPTIONS: &str = "2";
 /// All models together; one that explodes must not hold CI for ever.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// Runs the loom models of forebay-queue: every interleaving of small programs of two or three threads.
+/// Where the models are: the package, and the test target that has them.
+const MODELS: [(&str, &[&str]); 2] = [("forebay-queue", &["--lib"]), ("forebay-flow", &["--test", "loom"])];
+
+/// Runs the loom models of forebay-queue and forebay-flow: every interleaving of small programs of two or three threads.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "LOOM_MAX_PREEMPTIONS is 2 unless it is set; LOOM_LOG=1 prints what each thread does."
@@ -31,19 +34,21 @@ impl Loom {
     }
 
     pub(crate) fn run(self) -> Result<()> {
-        let mut models = shell::cargo();
-        models
-            .env("RUSTFLAGS", "--cfg loom")
-            // Other flags rebuild everything, so these builds keep a folder of their own.
-            .env("CARGO_TARGET_DIR", workspace::target("loom")?)
-            // Without tokio, which would have to be built for the model checker too.
-            .args(["test", "-p", "forebay-queue", "--no-default-features", "--release", "--lib", "loom"]);
-        if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
-            models.env("LOOM_MAX_PREEMPTIONS", MAX_PREEMPTIONS);
+        for (package, target) in MODELS {
+            let mut models = shell::cargo();
+            models
+                .env("RUSTFLAGS", "--cfg loom")
+                // Other flags rebuild everything, so these builds keep a folder of their own.
+                .env("CARGO_TARGET_DIR", workspace::target("loom")?)
+                // Without tokio, which would have to be built for the model checker too.
+                .args(["test", "-p", package, "--no-default-features", "--release"])
+                .args(target);
+            if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
+                models.env("LOOM_MAX_PREEMPTIONS", MAX_PREEMPTIONS);
+            }
+            models.args(["--", self.filter.as_deref().unwrap_or("loom")]);
+            shell::run_within(LIMIT, &mut models)?;
         }
-        if let Some(filter) = &self.filter {
-            models.args(["--", filter]);
-        }
-        shell::run_within(LIMIT, &mut models)
+        Ok(())
     }
 }
