@@ -33,6 +33,10 @@ pub struct FeedbackConfig {
     pub pause: Duration,
     /// The longest such pause, after many in a row; 30 s.
     pub longest_pause: Duration,
+    /// Until the first refusal a start need not wait for the rate while few are on their way: one, and one more for each 32 that were
+    /// served; no. For calls that are answered fast and may not be limited at all, at the price of one refusal, or a few where the
+    /// server allows a large burst. Each start must be told of when it [ends](super::FeedbackRate::update).
+    pub eager: bool,
 }
 
 // === impl FeedbackConfig ===
@@ -60,6 +64,7 @@ impl Default for FeedbackConfig {
             regrowth: Duration::from_secs(4),
             pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(30),
+            eager: false,
         }
     }
 }

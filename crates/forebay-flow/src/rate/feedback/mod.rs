@@ -6,6 +6,8 @@ mod answer;
 mod config;
 /// What headers say.
 mod header;
+/// How it begins.
+mod opening;
 /// What an answer says.
 mod outcome;
 #[cfg(test)]
@@ -20,6 +22,7 @@ pub use config::FeedbackConfig;
 pub use header::retry_after;
 pub use outcome::{Outcome, Quota};
 
+use self::opening::{Opened, Opening};
 use super::{Book, Booked, RatePolicy, Refusal, TokenBucket};
 use crate::ConfigError;
 
@@ -30,7 +33,8 @@ use crate::ConfigError;
 ///
 /// # Source
 ///
-/// - **At first** the rate doubles each `doubling`, while starts wait for it.
+/// - **At first** the rate doubles each `doubling`, while starts wait for it. With `eager`, starts need not wait for it as long as few calls
+///   are on their way, until the first refusal; see [`FeedbackConfig::eager`].
 /// - **A refusal** pauses everything: for as long as it says, and at least for `pause`, which is twice as long for each further one in a row.
 ///   Pauses are lengthened by up to a half, at random, so that clients do not come back together. What had started before the
 ///   pause says nothing new.
@@ -90,6 +94,11 @@ pub struct FeedbackRate {
     rate: f64,
     bucket: TokenBucket,
     growth: Growth,
+    /// While nothing is known, if it is eager.
+    opening: Option<Opening>,
+    /// What that has found, until the next refusal.
+    opened: Option<Opened>,
+    found: Option<f64>,
     /// Nothing starts before this.
     resumes: Tick,
     /// Refused in a row.
@@ -144,6 +153,9 @@ impl FeedbackRate {
             rate: config.start,
             bucket: TokenBucket::new(to_rate(config.start)),
             growth: Growth::Doubling(None),
+            opening: config.eager.then(Opening::default),
+            opened: None,
+            found: None,
             resumes: 0,
             refused: 0,
             admitted: None,
@@ -157,6 +169,11 @@ impl FeedbackRate {
     /// The rate, per second.
     pub const fn per_second(&self) -> f64 {
         self.rate
+    }
+
+    /// The limit that was found last, per second, or told by the server; none before the first refusal. The rate moves around it.
+    pub const fn found(&self) -> Option<f64> {
+        self.found
     }
 
     /// The time before which nothing starts, after a refusal.
@@ -175,8 +192,9 @@ impl FeedbackRate {
             self.waited = true;
             return Err(Refusal::Until(at));
         }
+        let is_charged = self.bucket.next_available(cost, now)? <= now;
         self.starts(at);
-        self.bucket.take(cost, now)
+        if is_charged { self.bucket.take(cost, now) } else { Ok(()) }
     }
 
     /// The first time at which something of that cost may start, if nobody else starts meanwhile and nothing is
@@ -186,11 +204,20 @@ impl FeedbackRate {
     ///
     /// [`Refusal::TooHeavy`] if it costs more than 1.
     pub fn next_available(&self, cost: u64, now: Tick) -> Result<Tick, Refusal> {
-        self.bucket.next_available(cost, now.max(self.resumes))
+        let at = self.bucket.next_available(cost, now.max(self.resumes))?;
+        Ok(if self.is_free(now) { now } else { at })
+    }
+
+    /// Whether the rate need not be asked.
+    fn is_free(&self, now: Tick) -> bool {
+        self.resumes <= now && self.opening.as_ref().is_some_and(Opening::is_free)
     }
 
     /// A call has ended.
     pub fn update(&mut self, outcome: &Outcome, now: Tick) {
+        if let Some(opening) = &mut self.opening {
+            opening.ended();
+        }
         let rtt = nanos(outcome.rtt);
         let started = now.saturating_sub(rtt);
         match outcome.end {
@@ -238,6 +265,8 @@ impl FeedbackRate {
     fn know(&mut self, rate: f64, now: Tick) {
         if rate.is_finite() && rate > 0.0 {
             self.growth = Growth::Cubic { found: rate / (1.0 - SET_BACK), since: now };
+            self.found = Some(rate);
+            (self.opening, self.opened) = (None, None);
             self.set(rate, now);
         }
     }
@@ -254,6 +283,9 @@ impl FeedbackRate {
         self.refused = 0;
         // It creeps up, so that a path that has become longer is believed in the end.
         self.shortest = (self.shortest * 1.001).min(rtt.max(1.0));
+        if let Some(opening) = &mut self.opening {
+            opening.served();
+        }
         if !std::mem::take(&mut self.waited) || rtt > 2.0 * self.shortest {
             if let Growth::Doubling(grew) = &mut self.growth {
                 *grew = Some(now);
@@ -280,12 +312,19 @@ impl FeedbackRate {
             self.resumes = self.resumes.max(told.unwrap_or_default());
             return;
         }
-        let backed_off = self.rate * self.config.backoff;
+        let opened = self.opening.take().map(|opening| opening.end(started));
+        let faster = opened.map_or(0.0, |opened| opened.rate());
+        let opened = opened.filter(|_| faster > 2.0 * self.rate);
+        let backed_off = self.rate.max(faster) * self.config.backoff;
         let admitted = self.admitted.and_then(|(since, admitted)| {
             let seconds = started.saturating_sub(since) as f64 / 1e9;
             (seconds > 0.0).then(|| (admitted, admitted as f64 / seconds))
         });
         let found = match admitted {
+            // At less than the limit some of the server's burst was not used, so what was admitted is the least.
+            Some((_, least)) if let Some(opened) = self.opened.take() => {
+                opened.limit(self.rate, self.config.doubling.as_secs_f64()).max(least).min(self.rate)
+            }
             Some((ENOUGH.., rate)) => rate.min(self.rate),
             Some((_, rate)) => rate.clamp(self.rate / 2.0, backed_off),
             None => backed_off,
@@ -297,12 +336,24 @@ impl FeedbackRate {
         let jitter = (pause as f64 * 0.5 * self.uniform()) as u64;
         self.resumes = now.saturating_add(pause).saturating_add(jitter).max(now.saturating_add(1));
         self.admitted = Some((started, 0));
+        if let Some(opened) = opened {
+            // The rate was hardly asked, so the refusal says nothing about it, only that nothing is left now.
+            self.opened = Some(opened);
+            self.growth = Growth::Doubling(Some(self.resumes));
+            // What is sent one at a time takes another time on its way than what is sent without a pause.
+            self.shortest = f64::INFINITY;
+            return self.set(self.config.start, now);
+        }
+        self.found = Some(found);
         self.growth = Growth::Cubic { found, since: self.resumes };
         self.set(found * (1.0 - SET_BACK), now);
     }
 
     /// Notes a start.
     fn starts(&mut self, at: Tick) {
+        if let Some(opening) = &mut self.opening {
+            opening.started(at);
+        }
         // Whoever does not use its rate for a while saves up at the server, and what is admitted is less than what is
         // allowed.
         let idle = at.saturating_sub(self.started.max(self.resumes)) as f64;
@@ -330,14 +381,22 @@ impl FeedbackRate {
 impl Book for FeedbackRate {
     /// What is booked keeps its time, also when a refusal is learnt of afterwards.
     fn book(&mut self, cost: u64, now: Tick) -> Result<Booked, Refusal> {
-        let booked = self.bucket.book_from(cost, now.max(self.resumes), now)?;
+        let booked = match self.is_free(now) {
+            true if self.bucket.next_available(cost, now)? > now => {
+                Opening::booked(cost, now, self.bucket.rate())
+            }
+            _ => self.bucket.book_from(cost, now.max(self.resumes), now)?,
+        };
         self.waited |= booked.at() > now;
         self.starts(booked.at());
         Ok(booked)
     }
 
     fn unbook(&mut self, booked: Booked) -> bool {
-        self.bucket.unbook(booked)
+        if let Some(opening) = &mut self.opening {
+            opening.ended();
+        }
+        Opening::has_booked(&booked) || self.bucket.unbook(booked)
     }
 
     fn charge(&mut self, cost: u64, now: Tick) {

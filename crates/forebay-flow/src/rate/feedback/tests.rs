@@ -213,3 +213,60 @@ fn a_quota_is_spread_over_its_time() {
     rate.told(&Quota { remaining: Some(90), reset: Some(SECOND), ..quota }, 0);
     assert_eq!(rate.per_second(), 10.0, "not more than the policy");
 }
+
+/// Refusals, and the time in seconds, of calls that are started as soon as they may, also when an answer comes; the simulator asks for a
+/// time once.
+fn starts_at_once(eager: bool, rtt: Duration, mut server: Option<TokenBucket>, seed: u64) -> (usize, f64) {
+    const STEP: usize = 100_000;
+    let config = FeedbackConfig { eager, ..FeedbackConfig::default() };
+    let mut rate = FeedbackRate::try_new(config, seed).expect("in range");
+    let (mut open, mut served, mut refused) = (Vec::new(), 0, 0);
+    for now in (0..).step_by(STEP) {
+        for (_, end) in open.extract_if(.., |&mut (ends, _)| ends <= now) {
+            served += usize::from(end == CallEnd::Success);
+            refused += usize::from(end != CallEnd::Success);
+            rate.update(&Outcome { rtt, end, retry_after: None }, now);
+        }
+        if served == CALLS {
+            return (refused, now as f64 / 1e9);
+        }
+        while served + open.len() < CALLS && rate.take(1, now).is_ok() {
+            let is_taken = server.as_mut().is_none_or(|server| server.take(1, now).is_ok());
+            let end = if is_taken { CallEnd::Success } else { CallEnd::Overload };
+            open.push((now + nanos(rtt), end));
+        }
+    }
+    unreachable!("it has no end before")
+}
+
+#[test]
+fn whoever_is_eager_needs_no_seconds_where_there_is_no_limit() {
+    let [plain, eager] = [false, true].map(|eager| starts_at_once(eager, MS, None, 1).1);
+    assert!(plain > 3.0 && eager < 0.2, "{plain}, {eager}");
+}
+
+#[test]
+fn whoever_is_eager_finds_a_limit_with_as_few_refusals() {
+    for (rtt, allowed, seed) in [1, 5, 20, 50]
+        .into_iter()
+        .flat_map(|rtt| [(rtt, 35), (rtt, 50), (rtt, 65)])
+        .flat_map(|(rtt, allowed)| (0..5).map(move |seed| (rtt, allowed, seed)))
+    {
+        let server = TokenBucket::new(Rate::per_second(allowed)).with_burst(10);
+        let (refused, time) = starts_at_once(true, MS * rtt, Some(server), seed);
+        let ideal = (CALLS - 10) as f64 / allowed as f64;
+        assert!(
+            refused <= 4 && time <= 1.15 * ideal,
+            "{allowed}/s, {rtt} ms, {seed}: {refused} refused, {:.3}",
+            time / ideal
+        );
+    }
+}
+
+#[test]
+fn calls_whose_end_is_never_told_do_not_open_it_for_ever() {
+    let config = FeedbackConfig { eager: true, ..FeedbackConfig::default() };
+    let mut rate = FeedbackRate::try_new(config, 1).expect("in range");
+    let starts = (0..1000).filter(|&ms| rate.take(1, ms * 1_000_000).is_ok()).count();
+    assert!((25..=27).contains(&starts), "{starts} starts in a second");
+}
