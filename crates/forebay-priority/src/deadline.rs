@@ -78,8 +78,9 @@ pub enum Missed {
     First,
     /// It goes behind all that can still be met.
     Last,
-    /// It is given up: a queue drops it, counts it as expired, and tells
-    /// [`on_expired`](forebay_queue::Builder::on_expired).
+    /// It is given up. A queue drops it, counts it as expired, and tells [`on_expired`](forebay_queue::Builder::on_expired),
+    /// when somebody next looks at what waits. Before a service (`PriorityLayer`, feature `tower`)
+    /// it ends as `Expired` at that moment, though no seat is free.
     GiveUp,
 }
 
@@ -164,6 +165,12 @@ impl Discipline for Deadline {
         let late = self.first_late(now).filter(|_| self.gives_up())?;
         self.due.remove(&late);
         Some(late.2)
+    }
+
+    fn overdue_from(&self) -> Option<Tick> {
+        let &(deadline, ..) = self.due.first().filter(|_| self.gives_up())?;
+        // In time is who is served at the last moment, and not behind it.
+        Some(deadline.saturating_add(1).saturating_sub(self.lead))
     }
 
     fn relabel(&self, rank: Within, label: &Label<'_>) -> Result<Within, UnknownClass> {

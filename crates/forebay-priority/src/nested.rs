@@ -171,6 +171,10 @@ impl<I: Discipline + Clone> Discipline for Nested<I> {
         Some(id)
     }
 
+    fn overdue_from(&self) -> Option<Tick> {
+        self.inner.iter().filter_map(I::overdue_from).min()
+    }
+
     fn gives_up(&self) -> bool {
         self.inner[0].gives_up()
     }

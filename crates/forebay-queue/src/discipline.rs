@@ -154,6 +154,12 @@ pub trait Discipline: Send + Sync {
         None
     }
 
+    /// From when on [`overdue`](Self::overdue) gives one, if nothing changes before; so that whoever waits for an answer can be
+    /// told in time. `None` if nobody ever will be too late, or where it is not known.
+    fn overdue_from(&self) -> Option<Tick> {
+        None
+    }
+
     /// Does it give up what is too late? Then [`overdue`](Self::overdue) is asked before each `next`.
     fn gives_up(&self) -> bool {
         false

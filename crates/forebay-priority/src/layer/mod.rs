@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `poll_ready` | `Err` if the line is closed, else `Ready`; never pending because it is full; never asks the service |
 //! | `call` | its class is found, and it joins the line; as many wait as may: [`Full(request)`](forebay_queue::QueueError::Full), or the last in the order ends as [`Displaced(request)`](forebay_queue::QueueError::Displaced), as chosen; of an unknown class: [`Unclassified(request, ..)`](forebay_queue::QueueError::Unclassified) |
+//! | it can no longer meet its deadline, under [`Missed::GiveUp`](crate::Missed::GiveUp) | [`Expired(request)`](forebay_queue::QueueError::Expired) at once |
 //! | a seat comes free | who is next in the line has it, until its response is there |
 //! | drop while it waits | leaves the line at once; the service never sees the request |
 //! | drop while it runs | the call ends, and its seat is free |

@@ -50,7 +50,9 @@ where
     let mut new_id = |free: &mut Vec<u32>| free.pop().or_else(|| ids.next()).expect("enough ids");
     for step in steps {
         while discipline.gives_up() {
+            let from = discipline.overdue_from();
             let late = discipline.overdue(now);
+            assert_eq!(late.is_some(), from.is_some_and(|from| from <= now), "{from:?} before {step:?}");
             assert_eq!(late, model.overdue(now), "overdue before {step:?}");
             let Some(id) = late else { break };
             waiting.retain(|entry| entry.id != id);

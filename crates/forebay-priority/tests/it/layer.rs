@@ -19,7 +19,8 @@ fn by_name(call: &Call) -> Result<Class, UnknownClass> {
 /// Takes 100 ms for each call, and notes in which order they began.
 fn slow(
     log: &Log,
-) -> impl Service<Call, Response = u32, Error = String, Future: Send + 'static> + Clone + Send + 'static {
+) -> impl Service<Call, Response = u32, Error = String, Future: Send + 'static> + Clone + Send + use<> + 'static
+{
     let log = log.clone();
     service_fn(move |(_, n): Call| {
         log.lock().expect("nobody panics").push(n);
@@ -196,6 +197,54 @@ async fn call_that_is_too_late_ends_as_expired() {
         (service.class_stats()[0].expired, service.stats().expired, service.stats().dropped),
         (1, 1, 1)
     );
+}
+
+/// The line of one seat, which a call has for 100 ms from the beginning; those that wait say how many milliseconds they may.
+async fn one_seat_and_deadlines(
+    log: &Log,
+    lead: u64,
+) -> impl Service<Call, Response = u32, Error = QueueError<String, Call>, Future: Send + 'static> + use<> {
+    let within = |call: &Call| Ok(Within::of(Duration::from_millis(call.1.into())));
+    let line = Deadline::new(Duration::from_secs(1)).missed(Missed::GiveUp).lead(Duration::from_millis(lead));
+    let mut service = PriorityLayer::new(1, line, within).expect("there is a seat").layer(slow(log));
+    tokio::spawn(service.call(("x", 900)));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    service
+}
+
+/// After how many milliseconds a call has ended as expired.
+async fn expires(call: impl Future<Output = Result<u32, QueueError<String, Call>>>) -> u128 {
+    let began = tokio::time::Instant::now();
+    assert!(matches!(call.await, Err(QueueError::Expired(_))));
+    began.elapsed().as_millis()
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_that_becomes_too_late_is_told_at_once_and_not_when_a_seat_comes_free() {
+    let log = Log::default();
+    let mut service = one_seat_and_deadlines(&log, 0).await;
+    let later = tokio::spawn(expires(service.call(("x", 60))));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    // It comes later, and is too late sooner.
+    let sooner = tokio::spawn(expires(service.call(("x", 20))));
+    let waits = tokio::spawn(service.call(("x", 300)));
+    assert!((20..=22).contains(&sooner.await.expect("no panic")));
+    assert!((60..=62).contains(&later.await.expect("no panic")));
+    assert!(waits.await.expect("no panic").is_ok());
+    assert_eq!(*log.lock().expect("nobody panics"), [900, 300]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_whose_deadline_cannot_be_met_from_the_first_fails_at_once() {
+    let log = Log::default();
+    let mut service = one_seat_and_deadlines(&log, 50).await;
+    let waits = Driver::new(service.call(("x", 500)));
+    assert!(expires(service.call(("x", 30))).await <= 2, "it takes 50 ms to serve one");
+    drop(waits);
+    assert!((10..=12).contains(&expires(service.call(("x", 60))).await));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(expires(service.call(("x", 30))).await == 0, "also with a seat free");
+    assert_eq!(*log.lock().expect("nobody panics"), [900]);
 }
 
 /// Two seats, and what it was told.

@@ -57,6 +57,10 @@ impl Discipline for InTicks {
         self.0.overdue(now)
     }
 
+    fn overdue_from(&self) -> Option<Tick> {
+        self.0.overdue_from()
+    }
+
     fn gives_up(&self) -> bool {
         self.0.gives_up()
     }

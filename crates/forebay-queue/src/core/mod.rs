@@ -30,6 +30,8 @@ pub(crate) use self::ask::{AskPlaces, Asked, Asking, Demand};
 use self::few::Few;
 pub(crate) use self::held::Items;
 pub(crate) use self::held::Taken;
+#[cfg(feature = "tower")]
+pub(crate) use self::moment::{Moment, Timer};
 #[cfg(any(feature = "tower", feature = "stream"))]
 pub(crate) use self::offer::Offer;
 pub(crate) use self::offer::Offering;

@@ -100,6 +100,11 @@ impl Clock {
             Tick::try_from(clock().saturating_duration_since(start).as_nanos()).unwrap_or(Tick::MAX)
         })
     }
+
+    /// When that is; `None` if it is never, or nobody looks at the clock.
+    pub(crate) fn moment(&self, tick: Tick) -> Option<Moment> {
+        self.0?.checked_add(std::time::Duration::from_nanos(tick))
+    }
 }
 
 /// What time it is, wherever one asks.

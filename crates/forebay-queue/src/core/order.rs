@@ -1,6 +1,6 @@
 //! Which of those who wait for room is next.
 
-use super::moment::Clock;
+use super::moment::{Clock, Moment};
 use super::waiters::Key;
 use crate::{Discipline, Entry, Tick};
 
@@ -14,6 +14,11 @@ pub trait Waiting<R> {
 
     /// Takes out one who is too late to be served at all, if there is any.
     fn overdue(&mut self) -> Option<Key> {
+        None
+    }
+
+    /// When the first of them will be too late, as far as that is known.
+    fn overdue_from(&self) -> Option<Moment> {
         None
     }
 
@@ -91,6 +96,10 @@ impl<D: Discipline> Waiting<D::Rank> for ByDiscipline<D> {
             return None;
         }
         self.discipline.overdue(self.clock.now()).map(|id| id as Key)
+    }
+
+    fn overdue_from(&self) -> Option<Moment> {
+        self.clock.moment(self.discipline.overdue_from()?)
     }
 
     fn last(&self, _: Key) -> Option<Key> {

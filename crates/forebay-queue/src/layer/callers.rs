@@ -28,7 +28,7 @@ use tracing::Span;
 use self::state::{Call, State, Tally};
 use super::config::Options;
 use super::{QueueError, WhenDropped};
-use crate::core::{ByDiscipline, Key, Turn, Waiters, Waiting};
+use crate::core::{ByDiscipline, Key, Timer, Turn, Waiters, Waiting, moment};
 use crate::sync::{self, Mutex};
 use crate::{By, ClassStats, Discipline, Fifo, Line, Pressure, QueueStats, UnknownClass, WhenFull, hooks};
 
@@ -92,6 +92,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             handles: 1,
             closed: false,
             alone: false,
+            alarm: None,
             pressure: Pressure::Normal,
         };
         Arc::new(Self { options, classifier, closed: AtomicBool::new(false), state: Mutex::new(state) })
@@ -192,7 +193,8 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             let mut state = sync::lock(&self.state);
             let joined = self.place(&mut state, request, rank);
             state.measure(&self.options);
-            let worker = if joined.is_ok() && state.idle { state.worker.take() } else { None };
+            let concerns_worker = joined.is_ok() && (state.idle || state.is_late_before_alarm());
+            let worker = if concerns_worker { state.worker.take() } else { None };
             match joined {
                 Ok((key, displaced)) => (Ok(key), [worker, displaced]),
                 Err(error) => (Err(error), [worker, None]),
@@ -397,30 +399,33 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
     }
 
     /// The service is not ready: the worker is woken by it, and by whatever else may be to do for it. Says whether
-    /// there is something already.
-    pub(super) fn wait_for_service(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// there is something already. Those for whom it is too late meanwhile are told so at once, by `timer`.
+    pub(super) fn wait_for_service(&self, timer: &mut Timer, cx: &mut Context<'_>) -> Poll<()> {
         let waker = cx.waker().clone();
         let mut state = sync::lock(&self.state);
-        if state.line.is_empty() || !state.left.is_empty() {
-            drop(state);
-            return Poll::Ready(());
+        let late = state.turn_late_away();
+        if !late.is_empty() {
+            state.measure(&self.options);
         }
-        let old = state.worker.replace(waker);
+        let is_over = state.line.is_empty() || !state.left.is_empty();
+        // Without a runtime nobody rings, and they are told when it is their turn.
+        let alarm = state.order.overdue_from().filter(|_| moment::now().is_some());
+        let rest = if is_over { Some(waker) } else { state.worker.replace(waker) };
+        state.alarm = alarm;
         drop(state);
-        drop(old);
-        Poll::Pending
+        late.into_iter().for_each(Waker::wake);
+        drop(rest);
+        match alarm {
+            _ if is_over => Poll::Ready(()),
+            Some(due) => timer.poll(due, cx),
+            None => Poll::Pending,
+        }
     }
 
     /// The request that is next in the line, if there still is one. Those for which it is too late are turned away first.
     pub(super) fn take(&self) -> Option<InHand<'_, R, F, E, L>> {
-        let mut late = Vec::new();
         let mut state = sync::lock(&self.state);
-        while let Some(key) = state.order.overdue() {
-            state.left_order(key);
-            late.extend(state.turn_away(key, QueueError::Expired, |tally| &mut tally.expired));
-            state.tally.dropped += 1;
-            state.tally.expired += 1;
-        }
+        let late = state.turn_late_away();
         let next = state.next().map(|key| {
             let waker = state.line.serve_at(key);
             let Call::Waiting(request, spot) = mem::replace(state.line.what(key), Call::Taken) else {

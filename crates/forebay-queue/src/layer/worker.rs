@@ -30,6 +30,7 @@ use tower_service::Service;
 
 use super::QueueError;
 use super::callers::{Callers, Front};
+use crate::core::Timer;
 use crate::{Fifo, Line, coop, hooks};
 
 /// Calls the service behind a [`Queue`](super::Queue); made by [`QueueLayer::pair`](super::QueueLayer::pair), and to
@@ -56,6 +57,8 @@ pub struct Worker<S: Service<R>, R, L: Line<R> = Fifo> {
     service: Option<S>,
     /// The service was asked whether it is ready, and has not been called since: it may keep something for us.
     asked: bool,
+    /// Rings when a call that waits for the service will be too late.
+    timer: Timer,
     make: Box<dyn FnMut() -> Option<S> + Send>,
     /// What callers left behind.
     left: JoinSet<()>,
@@ -77,7 +80,7 @@ impl<S: Service<R>, R, L: Line<R>> Worker<S, R, L> {
         callers: Arc<Callers<R, S::Future, S::Error, L>>,
         make: Box<dyn FnMut() -> Option<S> + Send>,
     ) -> Self {
-        Self { callers, service: None, asked: false, make, left: JoinSet::new() }
+        Self { callers, service: None, asked: false, timer: Timer::default(), make, left: JoinSet::new() }
     }
 
     fn poll_service(&mut self, cx: &mut Context<'_>) -> Poll<Readiness<S::Error>> {
@@ -183,7 +186,7 @@ where
                     Poll::Ready(Readiness::Failed(error)) => this.fail(QueueError::Inner(error)),
                     Poll::Ready(Readiness::Panicked(message)) => this.fail(QueueError::Panicked(message)),
                     Poll::Ready(Readiness::Gone) => this.callers.dismiss(),
-                    Poll::Pending => ready!(this.callers.wait_for_service(cx)),
+                    Poll::Pending => ready!(this.callers.wait_for_service(&mut this.timer, cx)),
                 },
             }
             charge.made_progress();

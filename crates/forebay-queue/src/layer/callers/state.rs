@@ -7,7 +7,7 @@ use std::task::Waker;
 use super::super::QueueError;
 use super::super::config::Options;
 use super::{Answer, Request};
-use crate::core::{Key, Turn, Waiters, Waiting};
+use crate::core::{Key, Moment, Turn, Waiters, Waiting};
 use crate::{Line, Pressure, QueueStats, Tick};
 
 pub(super) struct State<R, F, E, L: Line<R>> {
@@ -33,6 +33,8 @@ pub(super) struct State<R, F, E, L: Line<R>> {
     pub(super) closed: bool,
     /// There is no worker any more, and nobody takes over what callers leave.
     pub(super) alone: bool,
+    /// When the worker, while it waits for the service, will look for calls that are too late.
+    pub(super) alarm: Option<Moment>,
     pub(super) pressure: Pressure,
 }
 
@@ -121,6 +123,24 @@ impl<R, F, E, L: Line<R>> State<R, F, E, L> {
         let class = self.order.class(spot.rank);
         *count(&mut self.classes[class]) += 1;
         waker
+    }
+
+    /// Turns away those for whom it is too late, and gives their wakers.
+    pub(super) fn turn_late_away(&mut self) -> Vec<Waker> {
+        let mut late = Vec::new();
+        while let Some(key) = self.order.overdue() {
+            self.left_order(key);
+            late.extend(self.turn_away(key, QueueError::Expired, |tally| &mut tally.expired));
+            self.tally.dropped += 1;
+            self.tally.expired += 1;
+        }
+        late
+    }
+
+    /// Will somebody be too late before the worker looks?
+    pub(super) fn is_late_before_alarm(&self) -> bool {
+        let due = self.order.overdue_from();
+        due.is_some_and(|due| self.alarm.is_none_or(|alarm| due < alarm))
     }
 
     /// Has the call no answer yet?
