@@ -1,7 +1,7 @@
 //! Vector's tables for its adaptive concurrency, by a simulation of the service that they describe.
 //!
-//! Not run are the three cases in which answers are refused: their numbers hang on how the client tries again, which
-//! is no part of a limit, and the table says that they were not reproduced.
+//! As there, the limit is around what tries again: a request that is refused keeps its permit, the limit learns of its end only,
+//! and its round trip has the pauses in it.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -35,7 +35,7 @@ struct Params {
     concurrency: Option<usize>,
     #[serde(default)]
     concurrency_limit_params: Load,
-    rate: Option<toml::Value>,
+    rate: Option<RateLimit>,
     /// So many attempts fail after so many successes; the client makes them again at once.
     #[serde(default)]
     failures: usize,
@@ -50,7 +50,23 @@ struct Load {
     scale: f64,
     knee_start: Option<f64>,
     knee_exp: Option<f64>,
-    action: Option<String>,
+    limit: Option<usize>,
+    action: Option<Action>,
+}
+
+/// How many may start in a second.
+#[derive(Deserialize)]
+struct RateLimit {
+    limit: usize,
+    action: Action,
+}
+
+/// What becomes of a call that is too much.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Defer,
+    Drop,
 }
 
 #[derive(Deserialize)]
@@ -71,6 +87,48 @@ struct Weighted(BTreeMap<i64, f64>);
 struct Seen {
     values: BTreeMap<(&'static str, &'static str), Weighted>,
     noted: BTreeMap<(&'static str, &'static str), Tick>,
+}
+
+/// What is going on between one client and the service.
+struct Link<'a> {
+    params: &'a Params,
+    seen: Seen,
+    band: RttBand,
+    fixed: Option<Fixed>,
+    now: Tick,
+    seed: u64,
+    /// Requests with a permit.
+    at_client: usize,
+    /// Attempts that the service is at.
+    at_server: usize,
+    /// Of the last second.
+    starts: Vec<Tick>,
+    attempts: usize,
+    /// When, and in which order they were planned.
+    events: BinaryHeap<Reverse<(Tick, usize, End, Request)>>,
+    /// Since the limit moved.
+    rtts: Vec<f64>,
+    succeeded: usize,
+    failed: usize,
+}
+
+/// What ends.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Answer,
+    Refusal,
+    Silence,
+    /// Between two attempts.
+    Pause,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Request {
+    began: Tick,
+    /// How many had a permit then.
+    among: usize,
+    /// The pause before the last one, and the next, in seconds.
+    backoff: (Tick, Tick),
 }
 
 const SECOND: f64 = 1e9;
@@ -109,9 +167,16 @@ impl Seen {
 // === impl Params ===
 
 impl Params {
-    /// Whether answers are refused: then it hangs on how the client tries again.
-    fn refuses(&self) -> bool {
-        self.concurrency_limit_params.action.is_some() || self.rate.is_some()
+    /// Whether a call is too much that is the last of so many at the service, and of so many that started in a second.
+    fn refusal(&self, at_once: usize, in_a_second: usize) -> Option<Action> {
+        let Load { limit, action, .. } = self.concurrency_limit_params;
+        let of_rate = self.rate.as_ref().filter(|rate| in_a_second > rate.limit).map(|rate| rate.action);
+        limit.filter(|&limit| at_once > limit).and(action).or(of_rate)
+    }
+
+    /// How long a call takes without any load.
+    fn plain(&self) -> Tick {
+        to_millisecond(self.delay)
     }
 
     /// How long a call takes that starts as the last of so many, to the millisecond.
@@ -128,82 +193,149 @@ impl Params {
             let uniform = ((*seed >> 33) as f64 + 1.0) / (1_u64 << 31) as f64;
             seconds += self.delay * self.jitter * -uniform.ln();
         }
-        ((seconds * 1000.0 + 1e-6).floor() as Tick + 1) * 1_000_000
+        to_millisecond(seconds)
     }
 
     fn run(&self) -> Seen {
-        let mut seen = Seen::default();
-        let mut band = RttBand::default();
-        let mut fixed = self.concurrency.map(Fixed);
-        let (mut seed, mut arrived, mut started, mut in_flight, mut now) = (1, 0, 0, 0, 0);
+        let mut link = Link {
+            params: self,
+            seen: Seen::default(),
+            band: RttBand::default(),
+            fixed: self.concurrency.map(Fixed),
+            now: 0,
+            seed: 1,
+            at_client: 0,
+            at_server: 0,
+            starts: Vec::new(),
+            attempts: 0,
+            events: BinaryHeap::new(),
+            rtts: Vec::new(),
+            succeeded: 0,
+            failed: 0,
+        };
         let arrival = |number: usize| (self.interval * number as f64 * SECOND) as Tick;
-        let (mut succeeded, mut failed) = (0, 0);
-        // Since the limit moved.
-        let mut rtts = Vec::new();
-        // Of the last second.
-        let mut starts = Vec::new();
-        // Ends of calls: when, in which order they began, when they began, how many there were then.
-        let mut calls: BinaryHeap<Reverse<(Tick, usize, Tick, usize)>> = BinaryHeap::new();
+        let (mut arrived, mut started) = (0, 0);
         loop {
-            while arrived < self.requests && arrival(arrived) <= now {
+            while arrived < self.requests && arrival(arrived) <= link.now {
                 arrived += 1;
             }
-            let limit = fixed.as_ref().map_or(band.seats(), Limit::seats);
-            // All that ends in an instant ends before anything starts in it.
-            let is_ending = calls.peek().is_some_and(|Reverse(call)| call.0 == now);
-            while !is_ending && started < arrived && in_flight < limit {
-                seen.note("server", "in_flight", in_flight as f64, now);
-                seen.note("limiter", "in_flight", in_flight as f64, now);
-                starts.retain(|&start: &Tick| now - start < SECOND as Tick);
-                seen.note("server", "rate", starts.len() as f64, now);
-                starts.push(now);
+            // All that happens in an instant does before anything starts in it.
+            while !link.is_happening() && started < arrived && link.at_client < link.limit() {
                 started += 1;
-                in_flight += 1;
-                band.started(in_flight);
-                calls.push(Reverse((now + self.takes(in_flight, &mut seed), started, now, in_flight)));
+                link.start();
             }
-            let ends = calls.peek().map(|Reverse(call)| call.0);
+            let next = link.events.peek().map(|Reverse(event)| event.0);
             let next_arrival = (arrived < self.requests).then(|| arrival(arrived));
-            match (ends, next_arrival) {
-                (Some(end), Some(arrival)) if arrival < end => now = arrival,
-                (None, Some(arrival)) => now = arrival,
-                (None, None) => return seen,
-                (Some(_), _) => {
-                    let Some(Reverse((end, _, began, among))) = calls.pop() else { return seen };
-                    now = end;
-                    seen.note("server", "in_flight", in_flight as f64, now);
-                    seen.note("limiter", "in_flight", in_flight as f64, now);
-                    in_flight -= 1;
-                    let rtt = Duration::from_nanos(end - began);
-                    if succeeded == self.failures_after && failed < self.failures {
-                        failed += 1;
-                        started -= 1;
-                        let sample = Sample { rtt, in_flight: among, end: CallEnd::Overload };
-                        match &mut fixed {
-                            Some(fixed) => fixed.update(&sample, now),
-                            None => band.update(&sample, now),
-                        }
-                        continue;
-                    }
-                    succeeded += 1;
-                    seen.note("limiter", "observed_rtt", rtt.as_secs_f64(), now);
-                    let limit = fixed.as_ref().map_or(band.seats(), Limit::seats);
-                    rtts.push(rtt.as_secs_f64());
-                    if fixed.is_some() || band.is_due(now) {
-                        seen.note("limiter", "concurrency_limit", limit as f64, now);
-                        let mean = rtts.iter().sum::<f64>() / rtts.len() as f64;
-                        seen.note("limiter", "averaged_rtt", mean, now);
-                        rtts.clear();
-                    }
-                    let sample = Sample { rtt, in_flight: among, end: CallEnd::Success };
-                    match &mut fixed {
-                        Some(fixed) => fixed.update(&sample, now),
-                        None => band.update(&sample, now),
-                    }
-                }
+            match (next, next_arrival) {
+                (Some(next), Some(arrival)) if arrival < next => link.now = arrival,
+                (None, Some(arrival)) => link.now = arrival,
+                (None, None) => return link.seen,
+                (Some(_), _) => started -= usize::from(link.happen()),
             }
         }
     }
+}
+
+// === impl Link ===
+
+impl Link<'_> {
+    fn limit(&self) -> usize {
+        self.fixed.as_ref().map_or(self.band.seats(), Limit::seats)
+    }
+
+    fn is_happening(&self) -> bool {
+        self.events.peek().is_some_and(|Reverse(event)| event.0 == self.now)
+    }
+
+    /// A request gets its permit.
+    fn start(&mut self) {
+        self.seen.note("limiter", "in_flight", self.at_client as f64, self.now);
+        self.at_client += 1;
+        self.band.started(self.at_client);
+        self.attempt(Request { began: self.now, among: self.at_client, backoff: (0, 1) });
+    }
+
+    /// It is sent, perhaps not for the first time.
+    fn attempt(&mut self, request: Request) {
+        self.seen.note("server", "in_flight", self.at_server as f64, self.now);
+        let now = self.now;
+        self.starts.retain(|&start| now - start < SECOND as Tick);
+        self.seen.note("server", "rate", self.starts.len() as f64, now);
+        self.starts.push(now);
+        self.at_server += 1;
+        let refusal = self.params.refusal(self.at_server, self.starts.len());
+        let (takes, end) = match refusal {
+            None => (self.params.takes(self.at_server, &mut self.seed), End::Answer),
+            Some(Action::Defer) => (self.params.plain(), End::Refusal),
+            // Nobody answers, and after a second nobody waits for that.
+            Some(Action::Drop) => {
+                self.at_server -= 1;
+                (SECOND as Tick, End::Silence)
+            }
+        };
+        self.plan(takes, end, request);
+    }
+
+    fn plan(&mut self, after: Tick, end: End, request: Request) {
+        self.attempts += 1;
+        self.events.push(Reverse((self.now + after, self.attempts, end, request)));
+    }
+
+    /// The next thing happens. Whether a request has to be made again from its start.
+    fn happen(&mut self) -> bool {
+        let Some(Reverse((at, _, end, request))) = self.events.pop() else { return false };
+        self.now = at;
+        match end {
+            End::Answer => return self.answer(request),
+            End::Pause => self.attempt(request),
+            End::Refusal | End::Silence => {
+                if end == End::Refusal {
+                    self.seen.note("server", "in_flight", self.at_server as f64, self.now);
+                    self.at_server -= 1;
+                }
+                // It keeps its permit, and is sent again after 1, 1, 2, 3, 5, .. seconds.
+                let (before, pause) = request.backoff;
+                let backoff = (pause, before + pause);
+                self.plan(pause * SECOND as Tick, End::Pause, Request { backoff, ..request });
+            }
+        }
+        false
+    }
+
+    fn answer(&mut self, request: Request) -> bool {
+        let now = self.now;
+        self.seen.note("server", "in_flight", self.at_server as f64, now);
+        self.seen.note("limiter", "in_flight", self.at_client as f64, now);
+        self.at_server -= 1;
+        self.at_client -= 1;
+        let rtt = Duration::from_nanos(now - request.began);
+        let mut sample = Sample { rtt, in_flight: request.among, end: CallEnd::Success };
+        let fails = self.succeeded == self.params.failures_after && self.failed < self.params.failures;
+        if fails {
+            self.failed += 1;
+            sample.end = CallEnd::Overload;
+        } else {
+            self.succeeded += 1;
+            self.seen.note("limiter", "observed_rtt", rtt.as_secs_f64(), now);
+            self.rtts.push(rtt.as_secs_f64());
+            if self.fixed.is_some() || self.band.is_due(now) {
+                self.seen.note("limiter", "concurrency_limit", self.limit() as f64, now);
+                let mean = self.rtts.iter().sum::<f64>() / self.rtts.len() as f64;
+                self.seen.note("limiter", "averaged_rtt", mean, now);
+                self.rtts.clear();
+            }
+        }
+        match &mut self.fixed {
+            Some(fixed) => fixed.update(&sample, now),
+            None => self.band.update(&sample, now),
+        }
+        fails
+    }
+}
+
+/// As timers go.
+fn to_millisecond(seconds: f64) -> Tick {
+    ((seconds * 1000.0 + 1e-6).floor() as Tick + 1) * 1_000_000
 }
 
 #[test]
@@ -213,9 +345,6 @@ fn rtt_band() {
     let mut misses = Vec::new();
     let mut ran = 0;
     for Case { name, params, expect } in cases {
-        if params.refuses() {
-            continue;
-        }
         ran += 1;
         let seen = params.run();
         for Expect { side, stat, min, max, mode, mean } in expect {
@@ -231,17 +360,12 @@ fn rtt_band() {
             }
         }
     }
-    assert_eq!(ran, 10);
-    // The simulation with which the table was checked reaches 14 calls there too: it hangs on the order of what happens
-    // at once.
+    assert_eq!(ran, 13);
+    // Of the four cases that the table's own check did not reproduce, two are within all ranges. In the other two one number is not,
+    // of those that hang on when who is refused tries again: the pauses are of whole seconds, so many come back at once.
     let known = [
-        "shallow-knee: server in_flight max 14.000, not in Some((12.0, 12.0))",
-        "shallow-knee: server in_flight mean 11.068, not in Some((9.0, 11.0))",
-        "shallow-knee: limiter concurrency_limit max 14.000, not in Some((12.0, 12.0))",
-        "shallow-knee: limiter in_flight max 14.000, not in Some((12.0, 12.0))",
-        "shallow-knee: limiter in_flight mean 11.068, not in Some((9.0, 11.0))",
-        "shallow-knee: limiter observed_rtt max 0.147, not in Some((0.1, 0.123))",
-        "shallow-knee: limiter averaged_rtt max 0.147, not in Some((0.1, 0.123))",
+        "defers-at-high-concurrency: limiter observed_rtt mean 5.864, not in Some((0.1, 5.7))",
+        "defers-at-high-rate: server rate mean 24.441, not in Some((31.0, 75.0))",
     ];
     assert_eq!(misses, known, "{}", misses.join("\n"));
 }

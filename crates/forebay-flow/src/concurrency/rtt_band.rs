@@ -19,6 +19,11 @@ use crate::ConfigError;
 /// - else `max(1, floor(limit * backoff))` if something was overloaded or `rtt >= mean + deviations * deviation`;
 /// - then `d = rtt - mean`, `mean += alpha d`, `variance = (1 - alpha) (variance + alpha d d)`, and the next interval is one `mean` long.
 ///
+/// In the simulation of the service that Vector tests its own with, 11 of its 13 cases are within all ranges. Of the other two one number
+/// each is not: in `defers-at-high-concurrency` the mean round trip of the requests (5.864 s, at most 5.7), and in `defers-at-high-rate` the mean
+/// number of starts in a second (24.4, at least 31). Both hang on when what is refused is tried again, which is no part of a
+/// limit.
+///
 /// On a link so steady that there is no deviation, a limit that is not reached falls for that, and grows again when it is
 /// needed. It differs in one thing: no interval is longer than ten seconds, so that a single call that took an hour does not
 /// hold it up for an hour. It is told of [starts](forebay_queue::Limit::started) too: what ends in an interval mostly started before it, and
@@ -127,8 +132,9 @@ impl RttBand {
         let Interval { overload, reached, .. } = self.interval;
         let rtt = self.interval.rtt();
         let before = self.limit;
-        // To the nanosecond: an average comes ever nearer to what is always the same, and never reaches it.
-        if before < max && reached && !overload && rtt.is_some_and(|rtt| rtt.round() <= mean.round()) {
+        // But for the last digits: an average comes ever nearer to what is always the same, and never reaches it. With a coarser
+        // comparison the limit of a link that has become slower grows before the average says so.
+        if before < max && reached && !overload && rtt.is_some_and(|rtt| rtt <= mean * (1.0 + 1e-15)) {
             self.limit = before + 1;
         } else if overload || rtt.is_some_and(|rtt| rtt >= mean + deviations * variance.sqrt()) {
             self.limit = ((before as f64 * backoff) as usize).max(1);
@@ -244,5 +250,23 @@ mod tests {
         call(&mut limit, 100, CallEnd::Success, 3_600_000);
         assert_eq!(call(&mut limit, 100, CallEnd::Success, 100), 2);
         assert_eq!(call(&mut limit, 100, CallEnd::Success, 200), 3);
+    }
+
+    /// The average of what has become slower never quite reaches it, whatever that is.
+    #[test]
+    fn on_a_link_that_has_become_slower_for_good_it_grows_again() {
+        for slow in [101, 103, 107, 130, 170, 333] {
+            let mut limit = RttBand::default();
+            let mut now = 0;
+            for _ in 0..10 {
+                now += 1000;
+                call(&mut limit, 100, CallEnd::Success, now);
+            }
+            for _ in 0..120 {
+                now += 1000;
+                call(&mut limit, slow, CallEnd::Success, now);
+            }
+            assert!(limit.seats() > 40, "{slow} ms: stuck at {}", limit.seats());
+        }
     }
 }
