@@ -1,6 +1,6 @@
 //! Locks and atomics, replaced by the model checker's under `--cfg loom`.
 
-use std::sync::PoisonError;
+use std::sync::{PoisonError, TryLockError};
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,30 @@ pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// The same for a lock that is held for a moment only: whoever holds it is at work on another core and needs far less than
+/// parking this thread and waking it would take, so it stands off some times before that.
+#[inline]
+pub(crate) fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    match mutex.try_lock() {
+        Ok(guard) => guard,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => lock_later(mutex),
+    }
+}
+
+#[cold]
+fn lock_later<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    for _ in 0..TRIES {
+        stand_off();
+        if let Ok(guard) = mutex.try_lock() {
+            return guard;
+        }
+    }
+    lock(mutex)
+}
+
+const TRIES: u32 = 64;
 
 /// Another thread was faster. It is at work on the same word now, and gets further while this one stands off for a moment than
 /// if both pulled at it.

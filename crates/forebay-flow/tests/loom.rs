@@ -8,6 +8,7 @@
 #[expect(dead_code, reason = "settings that no race is about")]
 mod permits;
 #[path = "../src/sync.rs"]
+#[expect(dead_code, reason = "locks that the permits do not take")]
 mod sync;
 
 use std::future::Future;

@@ -57,6 +57,7 @@ mod coop;
 mod error;
 mod passed;
 mod rules;
+mod share;
 mod work;
 
 #[cfg(feature = "http")]

@@ -25,6 +25,7 @@ pin_project! {
 // === impl Passed ===
 
 impl<F, R> Passed<F, R> {
+    #[inline]
     pub(super) fn new(future: F) -> Self {
         Self { future: Some(future), refused: None, charged: false }
     }
@@ -37,6 +38,7 @@ impl<F, R> Passed<F, R> {
 impl<F: Future<Output = Result<T, E>>, R, T, E> Future for Passed<F, R> {
     type Output = Result<T, FlowError<E, R>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         ready!(coop::charge_once(this.charged, cx));

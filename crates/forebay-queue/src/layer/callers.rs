@@ -152,14 +152,13 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
     }
 
     pub(super) fn class_stats(&self) -> Vec<ClassStats> {
-        let mut state = sync::lock(&self.state);
-        let oldest = state.oldest_of_classes();
+        let state = sync::lock(&self.state);
         let names = state.order.classes();
-        let each = state.classes.iter().zip(oldest).enumerate();
-        each.map(|(class, (&Tally { waiting, served, shed, displaced, expired }, oldest))| ClassStats {
+        let each = state.classes.iter().enumerate();
+        each.map(|(class, &Tally { waiting, served, shed, displaced, expired })| ClassStats {
             class: names.get(class).cloned().unwrap_or_default(),
             waiting,
-            oldest: oldest.map(|since| since.elapsed()),
+            oldest: None,
             served,
             promoted: state.order.promoted(class),
             shed,

@@ -9,8 +9,8 @@ use tower_layer::Layer;
 
 use super::gate::Gate;
 use super::permit::Readiness;
-use super::share::Shares;
 use super::{ConcurrencyLimit, LimitHandle, QueuedConcurrencyLimit, UntilResponse};
+use crate::layer::share::Shares;
 use crate::layer::{ByResult, One};
 
 /// Bounds how many calls are at work at once; see the [module](super) for what it does.
@@ -50,7 +50,7 @@ use crate::layer::{ByResult, One};
 /// # }
 /// ```
 pub struct ConcurrencyLimitLayer<P, M = Reserve, W = One, C = ByResult, H = UntilResponse> {
-    gate: Shares<P>,
+    gate: Shares<Gate<P>>,
     rules: Rules<W, C, H>,
     mode: PhantomData<fn() -> M>,
 }

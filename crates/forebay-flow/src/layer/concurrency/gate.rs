@@ -4,7 +4,7 @@
 //! who wait (`permits.rs`). With a policy that learns nothing a call takes neither.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use forebay_queue::{CallEnd, Limit, Sample, Tick};
@@ -13,6 +13,7 @@ use super::LimitStats;
 use crate::layer::Why;
 use crate::layer::clock::Clock;
 use crate::permits::{Joined, NoPermit, Permits, Who};
+use crate::sync::lock_soon;
 
 pub(super) struct Gate<P> {
     pub(super) permits: Permits,
@@ -79,8 +80,7 @@ impl<P> Gate<P> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<P>> {
-        // Nothing is half done where a policy may panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_soon(&self.state)
     }
 }
 

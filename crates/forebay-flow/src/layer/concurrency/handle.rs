@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use forebay_queue::{Level, Limit, Stats, Visitor};
 
-use super::share::Shares;
+use super::gate::Gate;
+use crate::layer::share::Shares;
 
 /// Looks at a limit, and changes it while it is in use.
 ///
@@ -19,7 +20,7 @@ use super::share::Shares;
 /// assert_eq!(handle.limit(), 20);
 /// ```
 pub struct LimitHandle<P> {
-    pub(super) gate: Shares<P>,
+    pub(super) gate: Shares<Gate<P>>,
 }
 
 /// What a limit has done so far, taken together under its lock.

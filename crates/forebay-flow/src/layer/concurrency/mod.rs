@@ -70,7 +70,6 @@ mod handle;
 mod hold;
 mod permit;
 mod service;
-mod share;
 
 #[cfg(feature = "http-body")]
 pub use self::body::{HeldBody, UntilBody};

@@ -10,15 +10,15 @@ use std::task::{Context, Poll, ready};
 use forebay_queue::{CallEnd, Limit};
 use tokio::time::Instant;
 
-use super::gate::Start;
-use super::share::{Share, Shares};
+use super::gate::{Gate, Start};
 use crate::layer::Why;
 use crate::layer::alarm::Alarm;
+use crate::layer::share::{Share, Shares};
 use crate::permits::{Joined, Who};
 
 /// A handle's readiness. Dropped, it leaves no trace.
 pub(super) struct Readiness<P> {
-    gate: Shares<P>,
+    gate: Shares<Gate<P>>,
     state: Ready,
 }
 
@@ -34,7 +34,7 @@ enum Ready {
 /// A call's place in the line, on the heap: most calls never have one. Dropped, it leaves no trace.
 pub(super) struct Place<P> {
     /// None once it has left the line.
-    gate: Option<Share<P>>,
+    gate: Option<Share<Gate<P>>>,
     number: u64,
     weight: u32,
     timed_out: bool,
@@ -53,7 +53,7 @@ pub(super) enum Ticket<P> {
 /// and if that was not by [`end`](Self::end), it was cancelled, and the limit learns nothing from it.
 pub struct Permit<P> {
     /// None once it has gone back.
-    gate: Option<Share<P>>,
+    gate: Option<Share<Gate<P>>>,
     /// Before the call begins nobody has been told of it; dropped then, the permit was never used.
     start: Start,
     weight: u32,
@@ -62,11 +62,11 @@ pub struct Permit<P> {
 // === impl Readiness ===
 
 impl<P> Readiness<P> {
-    pub(super) fn new(gate: Shares<P>) -> Self {
+    pub(super) fn new(gate: Shares<Gate<P>>) -> Self {
         Self { gate, state: Ready::Not }
     }
 
-    pub(super) fn gate(&self) -> &Shares<P> {
+    pub(super) fn gate(&self) -> &Shares<Gate<P>> {
         &self.gate
     }
 
@@ -136,7 +136,7 @@ impl<P> Drop for Readiness<P> {
 impl<P> Ticket<P> {
     /// Asks for a call.
     #[inline]
-    pub(super) fn join(gate: &Shares<P>, weight: u32) -> Result<Self, Why> {
+    pub(super) fn join(gate: &Shares<Gate<P>>, weight: u32) -> Result<Self, Why> {
         if gate.permits.try_take(weight) {
             return Ok(Self::Granted(Permit::granted(gate.share(), weight)));
         }
@@ -144,7 +144,7 @@ impl<P> Ticket<P> {
     }
 
     #[cold]
-    fn join_line(gate: &Shares<P>, weight: u32) -> Result<Self, Why> {
+    fn join_line(gate: &Shares<Gate<P>>, weight: u32) -> Result<Self, Why> {
         let joined = gate.join(weight, Who::Call)?;
         let gate = gate.share();
         Ok(match joined {
@@ -195,7 +195,7 @@ impl<P> Drop for Place<P> {
 
 impl<P> Permit<P> {
     #[inline]
-    fn granted(gate: Share<P>, weight: u32) -> Self {
+    fn granted(gate: Share<Gate<P>>, weight: u32) -> Self {
         Self { gate: Some(gate), start: Start::TO_COME, weight }
     }
 

@@ -9,8 +9,8 @@ use tower_service::Service;
 use super::config::Rules;
 use super::gate::Gate;
 use super::permit::{Readiness, Ticket};
-use super::share::Shares;
 use super::{Hold, LimitHandle, ResponseFuture};
+use crate::layer::share::Shares;
 use crate::layer::work::{Called, Oneshot};
 use crate::layer::{ByResult, Classify, FlowError, One, UntilResponse, Weigh, Why};
 
@@ -27,7 +27,7 @@ pub struct ConcurrencyLimit<S, P, W = One, C = ByResult, H = UntilResponse> {
 /// its permit inside of its response future.
 pub struct QueuedConcurrencyLimit<S, P, W = One, C = ByResult, H = UntilResponse> {
     pub(super) inner: S,
-    pub(super) gate: Shares<P>,
+    pub(super) gate: Shares<Gate<P>>,
     pub(super) rules: Rules<W, C, H>,
 }
 

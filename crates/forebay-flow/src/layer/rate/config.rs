@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tower_layer::Layer;
 
-use super::account::Account;
+use super::account::{Account, Readiness};
 use super::{QueuedRateLimit, RateHandle, RateLimit};
 use crate::layer::One;
 use crate::layer::concurrency::{Queued, Reserve};
+use crate::layer::share::Shares;
 use crate::rate::Book;
 
 /// Bounds how often calls start; see the [module](super) for what it does.
@@ -43,7 +43,7 @@ use crate::rate::Book;
 /// # }
 /// ```
 pub struct RateLimitLayer<P, M = Reserve, W = One> {
-    account: Arc<Account<P>>,
+    account: Shares<Account<P>>,
     weigh: W,
     mode: PhantomData<fn() -> M>,
 }
@@ -53,7 +53,7 @@ pub struct RateLimitLayer<P, M = Reserve, W = One> {
 impl<P: Book> RateLimitLayer<P> {
     /// As many starts as `policy` lets through.
     pub fn new(policy: P) -> Self {
-        Self { account: Arc::new(Account::new(policy)), weigh: One, mode: PhantomData }
+        Self { account: Shares::new(Account::new(policy)), weigh: One, mode: PhantomData }
     }
 }
 
@@ -101,7 +101,7 @@ impl<S, P: Book, W: Clone> Layer<S> for RateLimitLayer<P, Reserve, W> {
     type Service = RateLimit<S, P, W>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RateLimit { inner, account: self.account.clone(), weigh: self.weigh.clone(), slot: None }
+        RateLimit { inner, weigh: self.weigh.clone(), readiness: Readiness::new(self.account.clone()) }
     }
 }
 
@@ -121,6 +121,6 @@ impl<P, M, W: Clone> Clone for RateLimitLayer<P, M, W> {
 
 impl<P, M, W> fmt::Debug for RateLimitLayer<P, M, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RateLimitLayer").field("account", &self.account).finish_non_exhaustive()
+        f.debug_struct("RateLimitLayer").field("account", &*self.account).finish_non_exhaustive()
     }
 }

@@ -51,6 +51,7 @@ where
 {
     type Output = Result<T, FlowError<E, R>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         ready!(coop::charge_once(this.charged, cx));
@@ -59,9 +60,7 @@ where
         }
         if let Some(slot) = this.slot {
             ready!(slot.poll(cx));
-            if let Some(slot) = this.slot.take() {
-                slot.spend(0);
-            }
+            *this.slot = None;
         }
         let work = this.work.as_mut().as_pin_mut().expect("polled after completion");
         let result = ready!(work.poll(cx));

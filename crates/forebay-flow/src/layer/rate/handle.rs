@@ -1,12 +1,12 @@
 //! To look at a rate and to change it while it is in use.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_queue::{Stats, Tick, Visitor};
 
 use super::account::Account;
+use crate::layer::share::Shares;
 
 /// Looks at a rate, and changes it while it is in use.
 ///
@@ -18,10 +18,10 @@ use super::account::Account;
 /// layer.handle().update(|bucket, now| bucket.set_rate(Rate::per_second(20), 1, now));
 /// ```
 pub struct RateHandle<P> {
-    pub(super) account: Arc<Account<P>>,
+    pub(super) account: Shares<Account<P>>,
 }
 
-/// What a rate has done so far, taken together under its lock.
+/// What a rate has done so far, taken together under its lock, but for the calls that start meanwhile.
 ///
 /// Each start that was booked is in one of `admitted`, `given_back` and `lost`, or is still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

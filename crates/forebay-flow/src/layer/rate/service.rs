@@ -1,15 +1,15 @@
 //! The service whose starts are spaced, in both modes.
 
 use std::fmt;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tower_service::Service;
 
 use super::RateHandle;
 use super::ResponseFuture;
-use super::account::{Account, Slot};
+use super::account::{Account, Readiness, Slot};
 use crate::layer::passed::Passed;
+use crate::layer::share::Shares;
 use crate::layer::work::Oneshot;
 use crate::layer::{FlowError, One, Weigh, Why};
 use crate::rate::Book;
@@ -19,17 +19,15 @@ use crate::rate::Book;
 /// A clone starts without. A handle that is dropped gives its start back, if nobody booked after it.
 pub struct RateLimit<S, P: Book, W = One> {
     pub(super) inner: S,
-    pub(super) account: Arc<Account<P>>,
     pub(super) weigh: W,
-    /// Readiness, or what is on the way to it.
-    pub(super) slot: Option<Slot<P>>,
+    pub(super) readiness: Readiness<P>,
 }
 
 /// A service whose calls start only so often. Queues: `poll_ready` takes nothing, and a call sleeps until its start inside of
 /// its response future.
 pub struct QueuedRateLimit<S, P: Book, W = One> {
     pub(super) inner: S,
-    pub(super) account: Arc<Account<P>>,
+    pub(super) account: Shares<Account<P>>,
     pub(super) weigh: W,
 }
 
@@ -42,7 +40,7 @@ fn cost_of<R>(weigh: &impl Weigh<R>, request: &R) -> u64 {
 impl<S, P: Book, W> RateLimit<S, P, W> {
     /// To look at the rate and to change it.
     pub fn handle(&self) -> RateHandle<P> {
-        RateHandle { account: self.account.clone() }
+        RateHandle { account: self.readiness.account().clone() }
     }
 
     /// The service inside.
@@ -71,22 +69,19 @@ where
     type Error = FlowError<S::Error, R>;
     type Future = Passed<S::Future, R>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         ready!(self.inner.poll_ready(cx)).map_err(FlowError::Inner)?;
-        let slot = match &mut self.slot {
-            Some(slot) => slot,
-            none => none.insert(self.account.book_for_handle().map_err(|refused| refused.with(None))?),
-        };
-        ready!(slot.poll(cx));
-        Poll::Ready(Ok(()))
+        self.readiness.poll(cx).map_err(|refused| refused.with(None))
     }
 
     /// # Panics
     ///
     /// If `poll_ready` has not said that it is ready.
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        let slot = self.slot.take().filter(Slot::is_due).expect("poll_ready must be called first");
-        slot.spend(cost_of(&self.weigh, &request));
+        assert!(self.readiness.is_due(), "poll_ready must be called first");
+        self.readiness.spend(cost_of(&self.weigh, &request));
         Passed::new(self.inner.call(request))
     }
 }
@@ -94,8 +89,12 @@ where
 /// The clone has to become ready by itself.
 impl<S: Clone, P: Book, W: Clone> Clone for RateLimit<S, P, W> {
     fn clone(&self) -> Self {
-        let Self { inner, account, weigh, slot: _ } = self;
-        Self { inner: inner.clone(), account: account.clone(), weigh: weigh.clone(), slot: None }
+        let Self { inner, weigh, readiness } = self;
+        Self {
+            inner: inner.clone(),
+            weigh: weigh.clone(),
+            readiness: Readiness::new(readiness.account().clone()),
+        }
     }
 }
 
@@ -103,8 +102,8 @@ impl<S: fmt::Debug, P: Book, W> fmt::Debug for RateLimit<S, P, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimit")
             .field("inner", &self.inner)
-            .field("account", &self.account)
-            .field("ready", &self.slot.as_ref().is_some_and(Slot::is_due))
+            .field("account", &**self.readiness.account())
+            .field("ready", &self.readiness.is_due())
             .finish_non_exhaustive()
     }
 }
@@ -143,13 +142,15 @@ where
     type Error = FlowError<S::Error, R>;
     type Future = ResponseFuture<Oneshot<S, R, S::Future>, R, P>;
 
+    #[inline]
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let closed = self.account.is_closed();
         Poll::Ready(if closed { Err(FlowError::refused(Why::Closed, None)) } else { Ok(()) })
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        match self.account.book_for_call(cost_of(&self.weigh, &request)) {
+        match Slot::book(&self.account, cost_of(&self.weigh, &request)) {
             Ok(slot) => ResponseFuture::waiting(slot, Oneshot::new(self.inner.clone(), request)),
             Err(refused) => ResponseFuture::refused(refused, request),
         }
@@ -167,7 +168,7 @@ impl<S: fmt::Debug, P: Book, W> fmt::Debug for QueuedRateLimit<S, P, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QueuedRateLimit")
             .field("inner", &self.inner)
-            .field("account", &self.account)
+            .field("account", &*self.account)
             .finish_non_exhaustive()
     }
 }

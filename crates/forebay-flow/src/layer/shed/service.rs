@@ -1,7 +1,7 @@
 //! The layer and the service that sheds.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::CoDel;
 use crate::layer::clock::Clock;
 use crate::layer::passed::Passed;
 use crate::layer::{FlowError, Refused, Why};
+use crate::sync::lock_soon;
 
 /// A time that a request carries: a closure `Fn(&Request) -> Option<Instant>`.
 ///
@@ -253,7 +254,7 @@ impl ShedHandle {
     }
 
     fn lock(&self) -> MutexGuard<'_, (CoDel, ShedStats)> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_soon(&self.shared.state)
     }
 }
 
