@@ -55,6 +55,11 @@ use crate::{ConfigError, Discipline};
 /// the line behind it in the discipline's order: under overload an urgent call waits as long as it takes until the
 /// first of the running calls ends.
 ///
+/// How long that is depends on the service. Where the times that calls take vary as exponentially distributed ones do and
+/// urgent calls are few, the 99th percentile of an urgent call's wait is that of the service divided by the seats: with 8 seats a
+/// test measures 1.01 of it. Where all calls take the same time all seats may come free together, and nothing but
+/// ending a call before its time could keep an urgent one from waiting as long as one call takes.
+///
 /// ```
 /// use forebay_priority::{PriorityLayer, Seats, WeightedFair};
 /// use forebay_queue::UnknownClass;

@@ -78,6 +78,86 @@ async fn urgent_calls_wait_for_no_less_urgent_one_to_begin() {
     flood.iter().for_each(|call| call.abort());
 }
 
+/// Numbers that look random, and are the same in each run.
+struct Chance(u64);
+
+impl Chance {
+    /// Above 0, and up to 1.
+    fn part(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 11) + 1) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Exponentially distributed, with this mean.
+    fn exponential(&mut self, mean: f64) -> f64 {
+        -mean * self.part().ln()
+    }
+}
+
+fn p99(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() * 99 / 100]
+}
+
+/// How long urgent calls wait, and how long all take to serve, in milliseconds: the 99th percentiles under saturation by calls
+/// that are less urgent, where `takes` says how long the next call does.
+async fn p99_of_waits_and_of_service(seats: usize, mut takes: impl FnMut(&mut Chance) -> f64) -> (f64, f64) {
+    const URGENT: usize = 4000;
+    type Timed = (Class, f64, tokio::time::Instant);
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let service = service_fn({
+        let waits = waits.clone();
+        move |(class, takes, called): Timed| {
+            if class == Class::HIGH {
+                waits.lock().expect("nobody panics").push(called.elapsed().as_secs_f64() * 1000.0);
+            }
+            async move {
+                tokio::time::sleep(Duration::from_secs_f64(takes / 1000.0)).await;
+                Ok::<_, String>(())
+            }
+        }
+    });
+    let classifier = |call: &Timed| Ok(call.0);
+    let line = PriorityLayer::new(seats, Strict::levels().promote_nobody(), classifier).expect("seats");
+    let line = line.max_waiting_in_all(2000);
+    let mut service = line.layer(service);
+    let mut chance = Chance(7);
+    let (mut served, mut urgent) = (Vec::new(), 0);
+    let mut calls = tokio::task::JoinSet::new();
+    while urgent < URGENT {
+        // The less urgent are never all served.
+        while service.len() < 100 {
+            served.push(takes(&mut chance));
+            calls.spawn(service.call((Class::LOW, served[served.len() - 1], tokio::time::Instant::now())));
+        }
+        let until_next = chance.exponential(2000.0);
+        tokio::time::sleep(Duration::from_secs_f64(until_next / 1000.0)).await;
+        if chance.part() < 0.5 {
+            served.push(takes(&mut chance));
+            calls.spawn(service.call((Class::HIGH, served[served.len() - 1], tokio::time::Instant::now())));
+            urgent += 1;
+        }
+        while calls.try_join_next().is_some() {}
+    }
+    let waits = std::mem::take(&mut *waits.lock().expect("nobody panics"));
+    (p99(waits), p99(served))
+}
+
+/// The shortest of `n` exponentially distributed times is exponentially distributed, with an `n`-th of the mean; and now
+/// and then an urgent call waits for another one.
+#[tokio::test(start_paused = true)]
+async fn few_urgent_calls_wait_as_long_as_the_service_takes_divided_by_the_seats() {
+    let (wait, service) = p99_of_waits_and_of_service(8, |chance| chance.exponential(1000.0)).await;
+    assert!(wait <= 1.05 * service / 8.0, "{wait} ms, and {service} ms are served by 8 seats");
+}
+
+/// Where all take the same time the seats may come free together, and then that is what an urgent call waits for.
+#[tokio::test(start_paused = true)]
+async fn few_urgent_calls_wait_no_longer_than_one_takes_if_all_take_the_same_time() {
+    let (wait, service) = p99_of_waits_and_of_service(8, |_| 1000.0).await;
+    assert!(wait <= service, "{wait} ms, and {service} ms are served");
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_class_has_its_own_bound_on_those_that_wait() {
     let line = PriorityLayer::new(1, Strict::levels(), by_name).expect("there is a seat");
