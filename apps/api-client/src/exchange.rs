@@ -6,6 +6,7 @@ use std::error::Error as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -50,6 +51,9 @@ pub(crate) struct Order {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct From(pub(crate) IpAddr);
 
+/// For how long a connection is kept that nobody uses. With many hosts it is what bounds their number.
+const IDLE: Duration = Duration::from_secs(30);
+
 /// What is read of a body that nobody wants, so that its connection can be used again.
 const REST: u64 = 64 << 10;
 
@@ -74,7 +78,7 @@ impl Exchange {
         // Fails where the program has chosen one, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = |guards| {
-            let http = reqwest::Client::builder().user_agent(AGENT).no_proxy();
+            let http = reqwest::Client::builder().user_agent(AGENT).no_proxy().pool_idle_timeout(IDLE);
             connections(http)
                 .redirect(Policy::none())
                 .dns_resolver(Resolver { places: places.clone(), guards })
@@ -145,7 +149,7 @@ fn unsent(error: reqwest::Error, order: &Order) -> Reason {
     let mut cause = error.source();
     while let Some(at) = cause {
         if at.is::<PrivateAddress>() {
-            return Reason::Redirect { to: redirect::shown(&order.url), why: RedirectRefused::Private };
+            return Reason::Redirect { to: crate::redacted(&order.url), why: RedirectRefused::Private };
         }
         cause = at.source();
     }

@@ -77,7 +77,7 @@ pub enum Reason {
     /// The answer led to where it must not be followed.
     #[error("a redirect to {to} is not followed: {why}")]
     Redirect {
-        /// Where it led, without credentials.
+        /// Where it led, without what looks like a secret.
         to: String,
         /// Why it is not followed.
         why: RedirectRefused,
@@ -124,8 +124,8 @@ pub enum RedirectRefused {
 
 impl Reason {
     pub(crate) fn wait_too_long(wait: Duration) -> Self {
-        // Whoever is told to wait for longer than clocks go waits as long as they do.
-        let until = SystemTime::now().checked_add(wait).unwrap_or_else(SystemTime::now);
+        // Clocks do not go further than that everywhere, and nobody looks further ahead.
+        let until = SystemTime::now() + wait.min(Duration::from_secs(u32::MAX.into()));
         Self::WaitTooLong { wait, until }
     }
 }

@@ -69,8 +69,7 @@ impl Host {
 
     /// The limit that was found, or told.
     pub(crate) fn limit(&self) -> Option<f64> {
-        let pace = self.stack.pace.stats();
-        let found = (pace.overloads > 0).then_some(pace.per_second);
+        let found = self.stack.pace.update(|policy, _| policy.found());
         match (found, self.told) {
             (Some(found), Some(told)) => Some(found.min(told)),
             (found, told) => found.or(told),

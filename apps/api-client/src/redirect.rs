@@ -100,7 +100,7 @@ impl Step {
         let mut next = self.clone();
         next.url = url;
         next.forget_credentials_in_url();
-        let to = shown(&next.url);
+        let to = crate::redacted(&next.url);
         if self.redirects >= rules.most {
             return refuse(&to, RedirectRefused::TooMany);
         }
@@ -189,4 +189,53 @@ fn becomes_get(status: StatusCode, method: &Method) -> bool {
 fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(from: &str, to: &str) -> Result<Option<Step>, Reason> {
+        let headers = [(header::LOCATION, to.parse().expect("it is a header"))].into_iter().collect();
+        let step = Step {
+            method: Method::GET,
+            url: Url::parse(from).expect("it is a url"),
+            headers: [(header::AUTHORIZATION, "secret".parse().expect("it is a header"))]
+                .into_iter()
+                .collect(),
+            body: Bytes::new(),
+            guarded: false,
+            redirects: 0,
+        };
+        let rules = Redirects { most: 10, allow_private: false };
+        let public = Some([1, 1, 1, 1].into());
+        step.next(StatusCode::FOUND, &headers, public, &rules, &Places::default())
+    }
+
+    #[test]
+    fn what_is_encrypted_stays_so() {
+        let refused = next("https://example.com/", "http://example.com/").expect_err("it is not followed");
+        assert!(matches!(refused, Reason::Redirect { why: RedirectRefused::Unencrypted, .. }));
+        assert!(next("https://example.com/", "//example.org/").expect("it is followed").is_some());
+    }
+
+    #[test]
+    fn another_host_is_another_scheme_name_or_port() {
+        let keeps = |from, to| {
+            let step = next(from, to).expect("it is followed").expect("it is a redirect");
+            step.headers.contains_key(header::AUTHORIZATION)
+        };
+        assert!(keeps("https://example.com/", "https://example.com:443/there"));
+        assert!(!keeps("http://example.com/", "https://example.com/"));
+        assert!(!keeps("https://example.com/", "https://www.example.com/"));
+        assert!(!keeps("https://example.com/", "https://example.com:8443/"));
+    }
+
+    #[test]
+    fn credentials_that_a_redirect_brings_are_not_used() {
+        let step =
+            next("https://example.com/", "https://name:word@example.org/").expect("followed").expect("one");
+        assert_eq!(step.url.as_str(), "https://example.org/");
+        assert!(step.headers.is_empty());
+    }
 }

@@ -1,5 +1,6 @@
 //! What is asked for.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,15 +13,16 @@ use http::{HeaderMap, Method};
 /// use api_client::{Priority, Request, Store};
 /// use std::time::Duration;
 ///
-/// let request = Request::get("https://example.com/report.pdf")
+/// let request = Request::get("https://name:word@example.com/report.pdf")
 ///     .header("accept", "application/pdf")
 ///     .secret_header("x-api-key", "k-123")
 ///     .deadline(Duration::from_secs(600))
 ///     .priority(Priority::High)
 ///     .store(Store::File("downloads".into()));
-/// assert!(!format!("{request:?}").contains("k-123"));
+/// let shown = format!("{request:?}");
+/// assert!(!shown.contains("k-123") && !shown.contains("word"));
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Request {
     /// What is to be done.
@@ -170,5 +172,21 @@ impl Request {
         value.set_sensitive(is_secret || known.contains(&name));
         self.headers.append(name, value);
         self
+    }
+}
+
+/// Without secrets: neither those in headers, nor those in the URL.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &reqwest::Url::parse(&self.url).map(|url| crate::redacted(&url)))
+            .field("headers", &self.headers)
+            .field("body", &self.body.len())
+            .field("idempotency_key", &self.idempotency_key)
+            .field("deadline", &self.deadline)
+            .field("priority", &self.priority)
+            .field("store", &self.store)
+            .finish_non_exhaustive()
     }
 }

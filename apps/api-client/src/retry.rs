@@ -104,7 +104,7 @@ impl<B: Clone, R> Policy<http::Request<B>, http::Response<R>, Reason> for Retrie
     ) -> Option<Sleep> {
         let answer = self.rules.refusals.judge(result.as_ref());
         if let Some(wait) = wait(&answer).filter(|&wait| wait > self.rules.max_wait) {
-            self.blocked.set(Instant::now() + wait);
+            self.blocked.set(wait);
         }
         let pause = match result {
             Ok(response) if answer.end == CallEnd::Overload => {
@@ -146,7 +146,9 @@ impl<B: Clone, R> Policy<http::Request<B>, http::Response<R>, Reason> for Retrie
 // === impl Blocked ===
 
 impl Blocked {
-    pub(crate) fn set(&self, until: Instant) {
+    pub(crate) fn set(&self, wait: Duration) {
+        // Further ahead than clocks go is as far as anybody looks.
+        let until = Instant::now() + wait.min(Duration::from_secs(u32::MAX.into()));
         self.0.send_if_modified(|blocked| {
             let is_longer = blocked.is_none_or(|blocked| blocked < until);
             *blocked = Some(until).filter(|_| is_longer).or(*blocked);

@@ -118,7 +118,8 @@ fn policy(settings: &Settings, known: Option<f64>) -> FeedbackRate {
         RateChoice::Fixed(_) => defaults.max,
         RateChoice::Auto => defaults.start,
     };
-    let config = FeedbackConfig { start, ..defaults };
+    let eager = settings.rate == RateChoice::Auto;
+    let config = FeedbackConfig { start, eager, ..defaults };
     let mut policy = FeedbackRate::try_new(config, crate::random::seed()).expect("its start is in its range");
     if let Some(known) = known.filter(|known| (0.001..1e9).contains(known)) {
         // A little below it, and from there on as after a refusal.

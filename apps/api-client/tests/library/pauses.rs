@@ -59,6 +59,14 @@ async fn a_wait_that_is_too_long_fails_and_says_until_when() {
 }
 
 #[tokio::test]
+async fn a_wait_beyond_all_clocks_is_too_long_like_any_other() {
+    let server = Server::start(|_| with_header(503, "retry-after", "999999999999999")).await;
+    let client = Client::builder().rate("200/s").build().expect("it is valid");
+    let failure = client.get(server.url("/")).send().await.expect_err("it is too long");
+    assert!(matches!(failure.reason, Reason::WaitTooLong { .. }), "{failure}");
+}
+
+#[tokio::test]
 async fn who_waits_already_need_not_wait_for_what_is_too_long() {
     let server = Server::start(|hit| match hit.number {
         0..3 => ok("x"),
@@ -68,7 +76,8 @@ async fn who_waits_already_need_not_wait_for_what_is_too_long() {
     let client =
         Client::builder().rate("20/s").max_wait(Duration::from_secs(60)).build().expect("it is valid");
     let began = Instant::now();
-    let answers = join_all((0..200).map(|_| client.get(server.url("/")).send())).await;
+    let send = || client.get(server.url("/")).deadline(Duration::from_secs(20)).send();
+    let answers = join_all((0..200).map(|_| send())).await;
     assert!(began.elapsed() < Duration::from_secs(5));
     let failed = answers.iter().filter_map(|answer| answer.as_ref().err());
     assert_eq!(failed.filter(|failure| matches!(failure.reason, Reason::WaitTooLong { .. })).count(), 197);
