@@ -79,7 +79,10 @@ impl<T, L: Line<T>> Sender<T, L> {
             match policy {
                 _ if items.is_empty() => Asked::Done(Ok(())),
                 WhenFull::Wait => Asked::Wait { want: items.len(), each: 1, rank },
-                WhenFull::Refuse => Asked::Done(Err(SendManyError::Full)),
+                WhenFull::Refuse => {
+                    items.iter().for_each(|_| state.held.refused(rank));
+                    Asked::Done(Err(SendManyError::Full))
+                }
                 WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest => {
                     displaced
                         .extend(items.drain(..).flat_map(|item| state.displace(plain(item)).displaced()));
@@ -122,7 +125,10 @@ impl<T, L: Line<T>> Sender<T, L> {
             match (policy, labels.front()) {
                 (_, None) => Asked::Done(Ok(())),
                 (WhenFull::Wait, Some(&(rank, each))) => Asked::Wait { want: 1, each, rank },
-                (WhenFull::Refuse, _) => Asked::Done(Err(SendManyError::Full)),
+                (WhenFull::Refuse, _) => {
+                    labels.iter().for_each(|(rank, _)| state.held.refused(*rank));
+                    Asked::Done(Err(SendManyError::Full))
+                }
                 (WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest, _) => {
                     let rest = items.drain(..).zip(labels.drain(..)).map(parcel);
                     displaced.extend(rest.flat_map(|parcel| state.displace(parcel).displaced()));

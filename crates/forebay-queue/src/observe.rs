@@ -142,8 +142,9 @@ macro_rules! observe {
 
         impl<T: Send, L: SendLine<T>> Stats for $Half<T, L> {
             fn observe(&self, visitor: &mut dyn Visitor) {
-                let (stats, len, weight) =
-                    self.shared.read(|state| (state.stats(), state.held.waiting(), state.held.weight()));
+                let (stats, classes, len, weight) = self.shared.read(|state| {
+                    (state.stats(), state.held.class_stats(), state.held.waiting(), state.held.weight())
+                });
                 visitor.gauge("forebay_queue_length", &[], len as f64);
                 if let Some(capacity) = self.capacity() {
                     visitor.gauge("forebay_queue_capacity", &[], capacity as f64);
@@ -153,6 +154,7 @@ macro_rules! observe {
                     visitor.gauge("forebay_queue_max_weight", &[], max_weight as f64);
                 }
                 stats.observe(visitor);
+                ClassStats::observe_all(&classes, visitor);
             }
         }
 

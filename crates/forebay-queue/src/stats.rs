@@ -78,13 +78,15 @@ pub struct ClassStats {
     pub class: String,
     /// Items that can be taken now.
     pub waiting: usize,
-    /// How long ago the oldest of those came. `None` without any, and unless the discipline uses the time.
+    /// How long ago the oldest of those came. `None` without any, and where nobody looks at the clock: the discipline, or a
+    /// line before a service that is [timed](crate::layer::QueueLayer::timed).
     pub oldest: Option<Duration>,
     /// Items handed out. One that came back counts anew.
     pub served: u64,
     /// How many of those served out of their turn, so that they would not starve.
     pub promoted: u64,
-    /// Calls refused because as many waited as may; before a service only.
+    /// Refused because as many waited as may: calls before a service, and items of a queue that
+    /// [refuses](crate::WhenFull::Refuse). One that is tried again and refused again counts twice.
     pub shed: u64,
     /// Items dropped from a full queue.
     pub displaced: u64,
@@ -153,6 +155,26 @@ pub trait Visitor {
 
     /// A number that goes up and down.
     fn gauge(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: f64);
+}
+
+// === impl ClassStats ===
+
+impl ClassStats {
+    /// Shows the counts of these classes, as far as they have names.
+    pub(crate) fn observe_all(classes: &[Self], visitor: &mut dyn Visitor) {
+        for class in classes.iter().filter(|class| !class.class.is_empty()) {
+            let label = [("class", class.class.as_str())];
+            visitor.gauge("forebay_queue_class_length", &label, class.waiting as f64);
+            if let Some(oldest) = class.oldest {
+                visitor.gauge("forebay_queue_class_oldest_seconds", &label, oldest.as_secs_f64());
+            }
+            visitor.counter("forebay_queue_class_served_total", &label, class.served);
+            visitor.counter("forebay_queue_class_promoted_total", &label, class.promoted);
+            visitor.counter("forebay_queue_class_shed_total", &label, class.shed);
+            visitor.counter("forebay_queue_class_displaced_total", &label, class.displaced);
+            visitor.counter("forebay_queue_class_expired_total", &label, class.expired);
+        }
+    }
 }
 
 // === impl QueueStats ===

@@ -147,6 +147,14 @@ impl<R, D, C, J> PriorityLayer<R, D, C, J> {
         Ok(self)
     }
 
+    /// Reads the clock when a call joins the line, so that [`class_stats`](forebay_queue::Queue::class_stats) can tell how long the
+    /// oldest of each class has waited. Default: it does not.
+    #[must_use]
+    pub fn timed(mut self) -> Self {
+        self.queue = self.queue.timed();
+        self
+    }
+
     /// Says how a call ended, for a limit that learns from it. Default: [`ByResult`].
     #[must_use]
     pub fn judge<K>(self, judge: K) -> PriorityLayer<R, D, C, K> {

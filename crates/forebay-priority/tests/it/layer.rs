@@ -177,6 +177,19 @@ async fn each_class_has_its_own_bound_on_those_that_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn oldest_of_a_class_is_known_where_the_line_is_timed() {
+    let line = PriorityLayer::new(1, Strict::levels(), by_name).expect("there is a seat").timed();
+    let mut service = line.layer(slow(&Log::default()));
+    let mut calls = Vec::new();
+    for class in ["low", "low", "high", "low"] {
+        calls.push(Driver::new(service.call((class, 1))));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let oldest = service.class_stats().into_iter().map(|class| class.oldest.map(|oldest| oldest.as_millis()));
+    assert_eq!(oldest.collect::<Vec<_>>(), [Some(20), None, Some(30)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn last_in_the_order_goes_when_as_many_wait_as_may() {
     let log = Log::default();
     let line = PriorityLayer::new(1, Strict::levels(), by_name).expect("there is a seat");

@@ -11,7 +11,8 @@ use forebay_priority::{
     UnknownClass, WeightedFair, Within,
 };
 use forebay_queue::{
-    By, Delivery, Receiver, SendError, Sender, Sent, Source, Ticket, TryRecvError, WhenFull, builder,
+    By, Delivery, Receiver, SendError, Sender, Sent, Source, Stats, Ticket, TryRecvError, Visitor, WhenFull,
+    builder,
 };
 use forebay_testkit::Driver;
 use proptest::prelude::*;
@@ -409,6 +410,57 @@ async fn item_that_cannot_meet_its_deadline_is_given_up() {
     let stats = tx.stats();
     assert_eq!((stats.dropped, stats.expired, stats.held), (1, 1, 0));
     assert_eq!(tx.class_stats()[0].expired, 1);
+}
+
+#[test]
+fn item_that_a_full_queue_refuses_counts_in_its_class() {
+    let (tx, _rx) = levels(1, WhenFull::Refuse);
+    tx.item(1).class("low").try_send().expect("there is room");
+    assert!(tx.item(2).class("low").try_send().is_err());
+    assert!(tx.item(3).class("high").try_send().is_err());
+    let mut rest = vec![4, 5];
+    assert!(Driver::new(tx.send_many(&mut rest)).assert_ready().is_err());
+    assert_eq!(tx.class_stats().iter().map(|class| class.shed).collect::<Vec<_>>(), [1, 2, 1]);
+}
+
+/// Writes a line for each number.
+#[derive(Default)]
+struct Lines(Vec<String>);
+
+impl Visitor for Lines {
+    fn counter(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: u64) {
+        self.0.push(format!("{name}{labels:?} {value}"));
+    }
+
+    fn gauge(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
+        self.0.push(format!("{name}{labels:?} {value}"));
+    }
+}
+
+#[test]
+fn counts_of_each_class_are_shown_to_who_watches() {
+    let (tx, mut rx) = levels(2, WhenFull::DropYoungest);
+    for (item, class) in [(1, "low"), (2, "low"), (3, "high")] {
+        tx.item(item).class(class).try_send().expect("it takes all");
+    }
+    rx.try_recv().expect("there are two");
+    let (mut seen, mut of_receiver) = (Lines::default(), Lines::default());
+    tx.observe(&mut seen);
+    rx.observe(&mut of_receiver);
+    assert_eq!(seen.0, of_receiver.0);
+    for line in [
+        r#"forebay_queue_class_length[("class", "low")] 1"#,
+        r#"forebay_queue_class_served_total[("class", "high")] 1"#,
+        r#"forebay_queue_class_displaced_total[("class", "low")] 1"#,
+        r#"forebay_queue_class_promoted_total[("class", "low")] 0"#,
+        r#"forebay_queue_class_expired_total[("class", "medium")] 0"#,
+    ] {
+        assert!(seen.0.iter().any(|one| one == line), "{line} is not in {:#?}", seen.0);
+    }
+    let (tx, _rx) = builder::<u8>().build();
+    let mut without = Lines::default();
+    tx.observe(&mut without);
+    assert!(without.0.iter().all(|line| !line.contains("class")), "there are no classes");
 }
 
 #[tokio::test(start_paused = true)]

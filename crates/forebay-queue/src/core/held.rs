@@ -51,6 +51,14 @@ pub trait Items<T, R> {
     /// One that was taken out was displaced.
     fn displaced(&mut self, _rank: R) {}
 
+    /// One that came was refused, since the queue was full.
+    fn refused(&mut self, _rank: R) {}
+
+    /// What has become of the items of each class, where the line has an order.
+    fn class_stats(&self) -> Vec<ClassStats> {
+        Vec::new()
+    }
+
     /// One that was taken out by `pop` is not served.
     fn unserved(&mut self, _rank: R) {}
 }
@@ -125,6 +133,16 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     /// Items that wait, whether they can be taken now or later.
     pub(crate) fn waiting(&self) -> usize {
         self.ready() + self.put_off.len()
+    }
+
+    /// What has become of the items of each class, where the line has an order.
+    pub(crate) fn class_stats(&self) -> Vec<ClassStats> {
+        self.items.class_stats()
+    }
+
+    /// One that came was refused, since the queue was full.
+    pub(crate) fn refused(&mut self, rank: R) {
+        self.items.refused(rank);
     }
 
     pub(crate) fn in_hand(&self) -> usize {
@@ -303,10 +321,6 @@ impl<T, D: Discipline> Held<T, Ordered<T, D>, D::Rank> {
             self.put_off.remove(&(due, seq))
         });
         self.lighten(taken)
-    }
-
-    pub(crate) fn class_stats(&self) -> Vec<ClassStats> {
-        self.items.class_stats()
     }
 
     /// The rank of the tracked item with this number, wherever it is.

@@ -145,7 +145,10 @@ pub(crate) fn place<T, L: Line<T>>(
                 *slot = Some(parcel);
                 return Asked::Wait { want: 1, each, rank };
             }
-            WhenFull::Refuse => Err(SendError::Full(parcel.item)),
+            WhenFull::Refuse => {
+                state.held.refused(rank);
+                Err(SendError::Full(parcel.item))
+            }
             WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest => {
                 Ok(state.displace(parcel))
             }

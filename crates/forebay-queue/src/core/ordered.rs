@@ -32,6 +32,7 @@ struct Tally {
     served: u64,
     displaced: u64,
     expired: u64,
+    shed: u64,
 }
 
 // === impl Ordered ===
@@ -52,32 +53,6 @@ impl<T, D: Discipline> Ordered<T, D> {
     /// For a change of its settings.
     pub(crate) fn discipline(&mut self) -> &mut D {
         &mut self.discipline
-    }
-
-    /// What has become of the items of each class. Looks at every item if the discipline uses the time, to find the
-    /// oldest ones.
-    pub(crate) fn class_stats(&self) -> Vec<ClassStats> {
-        let mut oldest = vec![None; self.tallies.len()];
-        if self.discipline.uses_time() {
-            for (_, Taken { place, .. }) in &self.items {
-                let oldest = &mut oldest[self.discipline.class(place.rank)];
-                *oldest = Some(oldest.map_or(place.since, |since| place.since.min(since)));
-            }
-        }
-        let now = self.clock.now();
-        let names = self.discipline.classes();
-        let each = self.tallies.iter().zip(oldest).enumerate();
-        each.map(|(class, (&Tally { waiting, served, displaced, expired }, oldest))| ClassStats {
-            class: names.get(class).cloned().unwrap_or_default(),
-            waiting,
-            oldest: oldest.map(|since| Duration::from_nanos(now.saturating_sub(since))),
-            served,
-            promoted: self.discipline.promoted(class),
-            displaced,
-            expired,
-            ..ClassStats::default()
-        })
-        .collect()
     }
 
     /// Takes out the tracked item with this number, if it can be taken.
@@ -218,6 +193,36 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     fn pass_through(&mut self, rank: D::Rank, tag: Tag) -> Place<D::Rank> {
         self.tally(rank).served += 1;
         Place { seq: self.next_number(), since: self.clock.now(), attempt: 1, rank, tag }
+    }
+
+    /// Looks at every item if the discipline uses the time, to find the
+    /// oldest ones.
+    fn class_stats(&self) -> Vec<ClassStats> {
+        let mut oldest = vec![None; self.tallies.len()];
+        if self.discipline.uses_time() {
+            for (_, Taken { place, .. }) in &self.items {
+                let oldest = &mut oldest[self.discipline.class(place.rank)];
+                *oldest = Some(oldest.map_or(place.since, |since| place.since.min(since)));
+            }
+        }
+        let now = self.clock.now();
+        let names = self.discipline.classes();
+        let each = self.tallies.iter().zip(oldest).enumerate();
+        each.map(|(class, (&Tally { waiting, served, displaced, expired, shed }, oldest))| ClassStats {
+            class: names.get(class).cloned().unwrap_or_default(),
+            waiting,
+            oldest: oldest.map(|since| Duration::from_nanos(now.saturating_sub(since))),
+            served,
+            promoted: self.discipline.promoted(class),
+            displaced,
+            expired,
+            shed,
+        })
+        .collect()
+    }
+
+    fn refused(&mut self, rank: D::Rank) {
+        self.tally(rank).shed += 1;
     }
 
     fn displaced(&mut self, rank: D::Rank) {

@@ -152,13 +152,14 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
     }
 
     pub(super) fn class_stats(&self) -> Vec<ClassStats> {
-        let state = sync::lock(&self.state);
+        let mut state = sync::lock(&self.state);
+        let oldest = state.oldest_of_classes();
         let names = state.order.classes();
-        let each = state.classes.iter().enumerate();
-        each.map(|(class, &Tally { waiting, served, shed, displaced, expired })| ClassStats {
+        let each = state.classes.iter().zip(oldest).enumerate();
+        each.map(|(class, (&Tally { waiting, served, shed, displaced, expired }, oldest))| ClassStats {
             class: names.get(class).cloned().unwrap_or_default(),
             waiting,
-            oldest: None,
+            oldest: oldest.map(|since| since.elapsed()),
             served,
             promoted: state.order.promoted(class),
             shed,

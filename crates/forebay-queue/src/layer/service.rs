@@ -163,6 +163,7 @@ where
             visitor.gauge("forebay_queue_oldest_seconds", &[], oldest.as_secs_f64());
         }
         self.stats().observe(visitor);
+        ClassStats::observe_all(&self.class_stats(), visitor);
     }
 }
 

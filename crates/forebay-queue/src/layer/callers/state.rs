@@ -4,6 +4,8 @@ use std::mem;
 use std::pin::Pin;
 use std::task::Waker;
 
+use tokio::time::Instant;
+
 use super::super::QueueError;
 use super::super::config::Options;
 use super::{Answer, Request};
@@ -123,6 +125,25 @@ impl<R, F, E, L: Line<R>> State<R, F, E, L> {
         let class = self.order.class(spot.rank);
         *count(&mut self.classes[class]) += 1;
         waker
+    }
+
+    /// When the oldest of each class joined, in a line that is timed.
+    pub(super) fn oldest_of_classes(&mut self) -> Vec<Option<Instant>> {
+        let mut oldest = vec![None; self.classes.len()];
+        let mut missing = self.classes.iter().filter(|tally| tally.waiting > 0).count();
+        // The line itself is in the order of arrival.
+        let mut next = self.line.first();
+        while let Some(key) = next.filter(|_| missing > 0) {
+            next = self.line.behind(key);
+            let Call::Waiting(Request { since: Some(since), .. }, Spot { rank, .. }) = self.line.what(key)
+            else {
+                break;
+            };
+            let oldest = &mut oldest[self.order.class(*rank)];
+            missing -= usize::from(oldest.is_none());
+            oldest.get_or_insert(*since);
+        }
+        oldest
     }
 
     /// Turns away those for whom it is too late, and gives their wakers.
