@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: the main job, on the real logs in the repository.
 
+mod api;
 mod images;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,8 @@ const FILTER: &str = "level >= warn or status >= 400";
 #[command(after_help = "Examples:\n  \
     cargo xtask demo                      the logs in tests/data/logs\n  \
     cargo xtask demo /var/log/*.log       your own; they are only read\n  \
-    cargo xtask demo images               image-pipeline, on photographs")]
+    cargo xtask demo images               image-pipeline, on photographs\n  \
+    cargo xtask demo api                  api-client, against a limited server")]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Demo {
     #[command(subcommand)]
@@ -37,6 +39,7 @@ pub(crate) struct Demo {
 #[derive(Debug, clap::Subcommand)]
 enum Other {
     Images(images::Images),
+    Api(api::Api),
 }
 
 /// The part of log-processor's JSON report that is shown.
@@ -68,8 +71,10 @@ struct Totals {
 
 impl Demo {
     pub(crate) fn run(self) -> Result<()> {
-        if let Some(Other::Images(images)) = self.other {
-            return images.run();
+        match self.other {
+            Some(Other::Images(images)) => return images.run(),
+            Some(Other::Api(api)) => return api.run(),
+            None => {}
         }
         let program = build("log-processor")?;
         let logs = if self.logs.is_empty() { vec!["tests/data/logs/*/*".to_owned()] } else { self.logs };

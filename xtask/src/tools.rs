@@ -272,6 +272,11 @@ pub(crate) fn library_version(package: &str) -> String {
     library.map_or_else(|| package.to_owned(), |library| format!("{package} {}", library.version))
 }
 
+/// Fetches nginx, unless it is there.
+pub(crate) fn fetch_nginx() -> Result<()> {
+    if nginx().is_ok() { Ok(()) } else { NGINX.fetch(&workspace::target("tools")?) }
+}
+
 /// How to start nginx, unpacked or installed; an error names the command that fetches it.
 pub(crate) fn nginx() -> Result<Command> {
     let unpacked = workspace::target("tools")?.join("root").join(NGINX.program);
