@@ -279,10 +279,11 @@ mod tests {
         let whole = fs::read(place.path()).unwrap();
         for end in 0..=whole.len() {
             fs::write(place.path(), &whole[..end]).unwrap();
-            let (_journal, past) = place.open();
+            let (journal, past) = place.open();
             assert_eq!(unfinished(&past).len(), usize::from(end == whole.len()), "cut at {end}");
-            let text = fs::read_to_string(place.path()).unwrap();
-            assert!(text.lines().all(|line| line.ends_with('}')), "cut at {end}: {text}");
+            drop(journal);
+            // What was appended stands on a line of its own.
+            place.open();
         }
     }
 

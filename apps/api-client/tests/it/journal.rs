@@ -193,7 +193,7 @@ fn a_journal_belongs_to_one_run_at_a_time() {
     place.write("urls", format!("{}/held/1\n", server.url()));
     let running = place.start("fetch --urls urls --jsonl results --journal journal");
     until("it is in flight", || server.counts().in_flight == 1);
-    let ended = place.run("fetch --urls urls --jsonl other --journal journal");
+    let ended = place.run("fetch --urls urls --jsonl other --journal journal --timeout 1s --retries 0");
     assert_eq!(ended.code(), Some(2), "{ended:#?}");
     assert!(ended.stderr.contains("the journal journal is in use by another run"), "{ended:#?}");
     server.release(1);

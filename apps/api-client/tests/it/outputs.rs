@@ -86,7 +86,8 @@ fn a_folder_belongs_to_one_run_at_a_time_and_leftovers_are_removed() {
     let running = place.start("fetch --urls urls --out out");
     crate::place::until("it is in flight", || server.counts().in_flight == 1);
     assert!(!place.path("out/.api-client-parts/left").exists());
-    let ended = place.run("fetch --urls urls --out out");
+    // Were it not refused, it would end, too.
+    let ended = place.run("fetch --urls urls --out out --timeout 1s --retries 0");
     assert_eq!(ended.code(), Some(2), "{ended:#?}");
     assert!(ended.stderr.contains("the folder out is in use by another run"), "{ended:#?}");
     server.release(1);
