@@ -75,3 +75,7 @@ pub use redacted::redacted;
 pub use request::{Priority, Request, Store};
 pub use response::{Body, Response};
 pub use stack::Stack;
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

@@ -25,3 +25,5 @@ mod signals;
 mod secrets;
 // Peaks of memory.
 mod memory;
+// The README's transcript.
+mod readme;
