@@ -47,6 +47,7 @@
 //! | the queue to see it by itself | a classifier, [`By::new`](forebay_queue::By::new) |
 //! | to take an item out, or to change its class while it waits | [`tracked()`](forebay_queue::Outgoing::tracked), [`Ticket`](forebay_queue::Ticket) |
 //! | a full queue to give up the least urgent | [`WhenFull::DropYoungest`](forebay_queue::WhenFull) |
+//! | a bound for a class besides that of the queue | [`class_capacity`](forebay_queue::By::class_capacity) |
 //! | to see who waits, and who was promoted | [`class_stats`](forebay_queue::Sender::class_stats) |
 //! | other weights while it runs | [`retune`](forebay_queue::Sender::retune) |
 //!

@@ -25,7 +25,8 @@ pub enum SendError<T> {
     /// The queue accepts nothing any more.
     #[error("queue closed")]
     Closed(T),
-    /// The queue is full, and was built to refuse rather than wait ([`WhenFull::Refuse`](crate::WhenFull::Refuse)).
+    /// The queue is full, and was built to refuse rather than wait ([`WhenFull::Refuse`](crate::WhenFull::Refuse)); or as many
+    /// of this class wait as may ([`By::class_capacity`](crate::By::class_capacity)).
     #[error("queue full")]
     Full(T),
     /// The item alone weighs more than the queue may hold ([`Builder::max_weight`](crate::Builder::max_weight)): it would

@@ -64,6 +64,8 @@ pub struct Fifo;
 pub struct By<D, C> {
     discipline: D,
     classifier: C,
+    /// Most items of each class; none if no class is bounded.
+    most: Vec<usize>,
 }
 
 /// The classifier of [`By::label`], which gives every item the default rank.
@@ -201,7 +203,56 @@ impl<D, C> By<D, C> {
         D: Discipline + Clone,
         C: Fn(&T) -> Result<D::Rank, UnknownClass>,
     {
-        Self { discipline, classifier }
+        Self { discipline, classifier, most: Vec::new() }
+    }
+}
+
+impl<D: Discipline, C> By<D, C> {
+    /// Most items of this class that may wait, besides the capacity of the queue. 0 refuses all of them.
+    ///
+    /// One more is not sent, whatever room there is: a queue that waits or refuses when it is full gives it back as
+    /// [`SendError::Full`](crate::SendError::Full) at once, so that nobody of a class that has its share holds up
+    /// those who wait; one that drops drops it. A permit is a place whatever its class holds, what comes back or changes its
+    /// class while it waits has its place, too, and at a rendezvous nothing waits.
+    ///
+    /// ```
+    /// # use std::collections::BTreeSet;
+    /// # use forebay_queue::{By, Discipline, Entry, Label, Tick, TrySendError, UnknownClass, builder};
+    /// # #[derive(Clone)]
+    /// # struct Levels(BTreeSet<(u8, u64, u32)>, [String; 2]);
+    /// # impl Discipline for Levels {
+    /// #     type Rank = u8;
+    /// #     fn insert(&mut self, entry: Entry<u8>) { self.0.insert((entry.rank, entry.seq, entry.id)); }
+    /// #     fn next(&mut self, _: Tick) -> Option<u32> { self.0.pop_first().map(|(_, _, id)| id) }
+    /// #     fn put_back(&mut self, entry: Entry<u8>) { self.insert(entry); }
+    /// #     fn remove(&mut self, entry: Entry<u8>) -> bool { self.0.remove(&(entry.rank, entry.seq, entry.id)) }
+    /// #     fn last(&self) -> Option<u32> { self.0.last().map(|&(_, _, id)| id) }
+    /// #     fn classes(&self) -> &[String] { &self.1 }
+    /// #     fn class(&self, rank: u8) -> usize { rank.into() }
+    /// #     fn relabel(&self, rank: u8, label: &Label<'_>) -> Result<u8, UnknownClass> {
+    /// #         Ok(label.class.map_or(rank, |class| u8::from(class == "bulk")))
+    /// #     }
+    /// # }
+    /// # let levels = Levels(BTreeSet::new(), ["urgent", "bulk"].map(str::to_owned));
+    /// // A discipline with the classes `urgent` and `bulk`.
+    /// let line = By::label(levels).class_capacity("bulk", 1)?;
+    /// let (tx, _rx) = builder().capacity(10).line(line).build();
+    /// tx.item("report").class("bulk").try_send().expect("there is room");
+    /// assert_eq!(tx.item("index").class("bulk").try_send(), Err(TrySendError::Full("index")));
+    /// tx.item("alarm").class("urgent").try_send().expect("there is room for others");
+    /// # Ok::<_, forebay_queue::UnknownClass>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The discipline has no class of that name.
+    pub fn class_capacity(mut self, class: &str, capacity: usize) -> Result<Self, UnknownClass> {
+        let names = self.discipline.classes();
+        let at = names.iter().position(|name| name == class);
+        let at = at.ok_or_else(|| UnknownClass::new(class, names.iter().map(String::as_str)))?;
+        self.most.resize(names.len(), usize::MAX);
+        self.most[at] = capacity;
+        Ok(self)
     }
 }
 
@@ -214,7 +265,7 @@ where
     ///
     /// What is said of [`new`](Self::new) holds here, too.
     pub fn label(discipline: D) -> Self {
-        Self { discipline, classifier: |_| Ok(D::Rank::default()) }
+        Self { discipline, classifier: |_| Ok(D::Rank::default()), most: Vec::new() }
     }
 }
 
@@ -230,7 +281,8 @@ where
     const ONLY_RANK: Option<D::Rank> = None;
 
     fn open(self) -> (Ordered<T, D>, ByDiscipline<D>, Self) {
-        (Ordered::new(self.discipline.clone()), ByDiscipline::new(self.discipline.clone()), self)
+        let items = Ordered::new(self.discipline.clone(), self.most.clone());
+        (items, ByDiscipline::new(self.discipline.clone()), self)
     }
 
     fn rank(by: &Self, item: &T) -> Result<D::Rank, UnknownClass> {

@@ -110,10 +110,16 @@ impl<T, L: Line<T>> Sender<T, L> {
             match answer {
                 Places::Closed => return Asked::Done(Err(SendManyError::Closed)),
                 Places::Granted(_) => {
-                    let further = labels.iter().skip(1);
-                    let fit = 1 + further.take_while(|(_, weight)| state.ask_on(*weight, manners)).count();
-                    for (item, label) in items.drain(..fit).zip(labels.drain(..fit)) {
-                        state.store(parcel((item, label)), label.1);
+                    while let Some(&(rank, weight)) = labels.front() {
+                        if state.held.is_class_full(rank) {
+                            state.release(1, weight);
+                            break;
+                        }
+                        let first = items.pop_front().zip(labels.pop_front());
+                        first.into_iter().for_each(|first| state.store(parcel(first), weight));
+                        if !labels.front().is_some_and(|(_, weight)| state.ask_on(*weight, manners)) {
+                            break;
+                        }
                     }
                 }
                 Places::Full | Places::TooMany(_) | Places::TooHeavy(_) => {
@@ -124,6 +130,10 @@ impl<T, L: Line<T>> Sender<T, L> {
             }
             match (policy, labels.front()) {
                 (_, None) => Asked::Done(Ok(())),
+                (WhenFull::Wait, Some(&(rank, _))) if state.held.is_class_full(rank) => {
+                    state.held.refused(rank);
+                    Asked::Done(Err(SendManyError::Full))
+                }
                 (WhenFull::Wait, Some(&(rank, each))) => Asked::Wait { want: 1, each, rank },
                 (WhenFull::Refuse, _) => {
                     labels.iter().for_each(|(rank, _)| state.held.refused(*rank));

@@ -11,8 +11,8 @@ use forebay_priority::{
     UnknownClass, WeightedFair, Within,
 };
 use forebay_queue::{
-    By, Delivery, Receiver, SendError, Sender, Sent, Source, Stats, Ticket, TryRecvError, Visitor, WhenFull,
-    builder,
+    By, Delivery, Receiver, SendError, SendManyError, Sender, Sent, Source, Stats, Ticket, TryRecvError,
+    TrySendError, Visitor, WhenFull, builder,
 };
 use forebay_testkit::Driver;
 use proptest::prelude::*;
@@ -80,7 +80,12 @@ struct Run<D: Discipline + Clone + 'static> {
 impl<D: Discipline + Clone + 'static> Run<D> {
     fn new(discipline: D, rank: fn(u32) -> D::Rank, capacity: usize, when_full: WhenFull) -> Self {
         let classify = move |item: &Item| Ok(rank(item.1));
-        let line: Line<D> = By::new(discipline, Box::new(classify));
+        let last = discipline.classes().last().cloned();
+        let mut line: Line<D> = By::new(discipline, Box::new(classify));
+        // Where there are classes, one has a bound of its own.
+        if let Some(class) = last {
+            line = line.class_capacity(&class, 2).expect("it is one of them");
+        }
         let (tx, rx) = builder().capacity(capacity).when_full(when_full).line(line).build();
         Self {
             tx,
@@ -253,7 +258,7 @@ proptest! {
         play(Nested::new(Classes::levels(), FairByKey::new()), |n| (class(n), tenant(n / 3)), &ops, capacity, drops);
         play(Aging::by_arrivals(Classes::levels(), 3).expect("not 0"), class, &ops, capacity, drops);
         play(Aging::by_time(Classes::levels(), Duration::from_nanos(900)), class, &ops, capacity, drops);
-        for missed in [Missed::First, Missed::Last] {
+        for missed in [Missed::First, Missed::Last, Missed::GiveUp] {
             let deadline = Deadline::new(Duration::from_micros(5)).missed(missed);
             play(deadline, |n| Within::of(Duration::from_nanos(u64::from(n % 20_000))), &ops, capacity, drops);
         }
@@ -421,6 +426,80 @@ fn item_that_a_full_queue_refuses_counts_in_its_class() {
     let mut rest = vec![4, 5];
     assert!(Driver::new(tx.send_many(&mut rest)).assert_ready().is_err());
     assert_eq!(tx.class_stats().iter().map(|class| class.shed).collect::<Vec<_>>(), [1, 2, 1]);
+}
+
+/// Room for one that is `low`, and for so many in all.
+fn one_low(capacity: usize, when_full: WhenFull) -> (Sender<u32, LevelLine>, Receiver<u32, LevelLine>) {
+    let line = By::label(Strict::levels()).class_capacity("low", 1).expect("a level");
+    builder().capacity(capacity).when_full(when_full).line(line).build()
+}
+
+#[test]
+fn class_that_is_full_is_refused_whatever_room_there_is_for_others() {
+    assert!(
+        By::<_, forebay_queue::Unclassified<u32, Strict>>::label(Strict::levels())
+            .class_capacity("urgent", 1)
+            .is_err()
+    );
+    for when_full in [WhenFull::Wait, WhenFull::Refuse] {
+        let (tx, mut rx) = one_low(10, when_full);
+        tx.item(1).class("low").try_send().expect("there is room for one");
+        assert_eq!(tx.item(2).class("low").try_send(), Err(TrySendError::Full(2)));
+        let sent = Driver::new(tx.item(3).class("low").send()).assert_ready();
+        assert_eq!(sent, Err(SendError::Full(3)), "it does not wait");
+        tx.try_send(4).expect("there is room for others");
+        assert_eq!((tx.class_stats()[2].shed, tx.stats().accepted), (2, 2));
+        assert_eq!(drain(&mut rx), [4, 1]);
+        tx.item(5).class("low").try_send().expect("there is room again");
+    }
+}
+
+#[test]
+fn class_that_is_full_gives_up_its_own_where_items_are_dropped() {
+    for when_full in [WhenFull::DropIncoming, WhenFull::DropYoungest, WhenFull::DropOldest] {
+        let (tx, mut rx) = one_low(2, when_full);
+        tx.item(1).class("low").try_send().expect("there is room");
+        assert_eq!(tx.item(2).class("low").try_send(), Ok(Sent::Displaced(2)));
+        tx.item(3).class("high").try_send().expect("there is room");
+        assert_eq!(tx.item(4).class("low").try_send(), Ok(Sent::Displaced(4)), "nobody else goes for it");
+        let stats = tx.class_stats();
+        assert_eq!((stats[2].displaced, tx.stats().accepted, tx.stats().dropped), (2, 4, 2));
+        assert_eq!(drain(&mut rx), [3, 1]);
+    }
+}
+
+#[test]
+fn place_of_a_sender_whose_class_is_full_meanwhile_goes_to_the_next() {
+    let (tx, mut rx) = one_low(2, WhenFull::Wait);
+    tx.try_send(1).expect("there is room");
+    tx.try_send(2).expect("there is room");
+    let mut first = Driver::new(tx.item(3).class("low").send());
+    let mut second = Driver::new(tx.item(4).class("low").send());
+    first.assert_pending();
+    second.assert_pending();
+    assert_eq!(rx.try_recv(), Ok(1));
+    assert!(first.assert_ready().is_ok());
+    assert_eq!(rx.try_recv(), Ok(2));
+    let mut third = Driver::new(tx.send(5));
+    third.assert_pending();
+    assert_eq!(second.assert_ready(), Err(SendError::Full(4)));
+    assert!(third.assert_ready().is_ok(), "it has the place");
+    assert_eq!(drain(&mut rx), [5, 3]);
+}
+
+#[test]
+fn batch_stops_at_an_item_whose_class_is_full() {
+    let line = By::new(Strict::levels(), |item: &u32| Ok(Class::new((item % 3) as u16)));
+    let line = line.class_capacity("low", 1).expect("a level");
+    let (tx, mut rx) = builder().capacity(10).line(line).build();
+    let mut batch = vec![2, 3, 5, 6];
+    let sent = Driver::new(tx.send_many(&mut batch)).assert_ready();
+    assert_eq!(sent, Err(SendManyError::Full));
+    assert_eq!(batch, [5, 6]);
+    assert_eq!((rx.try_recv(), rx.try_recv()), (Ok(3), Ok(2)));
+    let mut rest: Vec<_> = (0..10).map(|n| 3 * n).collect();
+    let sent = Driver::new(tx.send_many(&mut rest)).assert_ready();
+    assert_eq!(sent, Ok(()), "no place is kept for what was refused");
 }
 
 /// Writes a line for each number.

@@ -51,6 +51,11 @@ pub trait Items<T, R> {
     /// One that was taken out was displaced.
     fn displaced(&mut self, _rank: R) {}
 
+    /// Do as many of its class wait as may, where that is bounded?
+    fn is_class_full(&self, _rank: R) -> bool {
+        false
+    }
+
     /// One that came was refused, since the queue was full.
     fn refused(&mut self, _rank: R) {}
 
@@ -138,6 +143,12 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     /// What has become of the items of each class, where the line has an order.
     pub(crate) fn class_stats(&self) -> Vec<ClassStats> {
         self.items.class_stats()
+    }
+
+    /// Do as many of its class wait as may, where that is bounded?
+    #[inline]
+    pub(crate) fn is_class_full(&self, rank: R) -> bool {
+        self.items.is_class_full(rank)
     }
 
     /// One that came was refused, since the queue was full.

@@ -129,6 +129,21 @@ pub(crate) fn place<T, L: Line<T>>(
     let Some(parcel) = slot.take() else { unreachable!("polled after completion") };
     let (each, rank) = (parcel.tag.weight(), parcel.rank);
     Asked::Done(match answer {
+        // Whatever room there is for others.
+        Places::Granted(_) | Places::Full if state.held.is_class_full(rank) => {
+            if let Places::Granted(_) = answer {
+                state.release(1, each);
+            }
+            match state.options.when_full {
+                WhenFull::Wait | WhenFull::Refuse => {
+                    state.held.refused(rank);
+                    Err(SendError::Full(parcel.item))
+                }
+                WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest => {
+                    Ok(state.displace(parcel))
+                }
+            }
+        }
         Places::Granted(_) => {
             state.store(parcel, each);
             Ok(Sent::Stored)

@@ -23,6 +23,8 @@ pub struct Ordered<T, D: Discipline> {
     tracked: BTreeMap<u64, u32>,
     /// Of each class of the discipline; one if it has none.
     tallies: Vec<Tally>,
+    /// Most items of each class; none if no class is bounded.
+    most: Vec<usize>,
 }
 
 /// What has become of the items of a class.
@@ -38,7 +40,7 @@ struct Tally {
 // === impl Ordered ===
 
 impl<T, D: Discipline> Ordered<T, D> {
-    pub(crate) fn new(discipline: D) -> Self {
+    pub(crate) fn new(discipline: D, most: Vec<usize>) -> Self {
         Self {
             items: Slab::new(),
             clock: Clock::new(discipline.uses_time()),
@@ -47,6 +49,7 @@ impl<T, D: Discipline> Ordered<T, D> {
             next: 0,
             mortal: BTreeSet::new(),
             tracked: BTreeMap::new(),
+            most,
         }
     }
 
@@ -219,6 +222,14 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
             shed,
         })
         .collect()
+    }
+
+    fn is_class_full(&self, rank: D::Rank) -> bool {
+        // Most of the time no class is bounded.
+        !self.most.is_empty() && {
+            let class = self.discipline.class(rank);
+            self.tallies[class].waiting >= self.most[class]
+        }
     }
 
     fn refused(&mut self, rank: D::Rank) {

@@ -456,6 +456,12 @@ impl<T, L: Line<T>> State<T, L> {
     /// Accepts an item into a full queue that drops, and gives what was dropped for it, which may be itself.
     pub(crate) fn displace(&mut self, parcel: Parcel<T, L::Rank>) -> Sent<T> {
         self.tally.accepted += 1;
+        if self.held.is_class_full(parcel.rank) {
+            // Nobody of another class goes for it.
+            self.held.items().displaced(parcel.rank);
+            self.tally.dropped += 1;
+            return Sent::Displaced(parcel.item);
+        }
         let weight = parcel.tag.weight();
         // What others have been promised cannot be displaced, and what they wait for is not for a newcomer: where
         // somebody is in the line, it may take no more than it displaces.

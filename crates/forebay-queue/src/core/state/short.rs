@@ -40,6 +40,7 @@ impl<T, L: Line<T>> State<T, L> {
         match *key {
             // A time to live, headers, a ticket.
             _ if !parcel.tag.is_light() => return Short::Long,
+            _ if self.held.is_class_full(parcel.rank) => return Short::Long,
             // Rule 9: nobody has to be woken or told.
             None if self.is_quiet_to_add() => {
                 self.promise(1, each);
