@@ -42,9 +42,10 @@ use crate::ConfigError;
 ///   the allowance, so that is the allowance itself, whatever its burst. With too few admitted to tell, the rate is cut to
 ///   `backoff` of it, or to what was admitted if that is less, but not below half.
 /// - **Regrowth** is cubic, as in RFC 9438: from a little below the rate that was found, slowly near it, and faster the longer
-///   nothing is refused. With `d` the part it was set back and `K` the time `regrowth`, after a time `t` it is
-///   `W (1 + d ((t - K) / K)³)`, and one per second more after each `K`.
-///   The time does not depend on the rate, as it would by the RFC, whose windows are all counted in the same packets.
+///   nothing is refused. With `W` the rate that was found, `d` the part it was set back and `K` the time until it is tried again, after a
+///   time `t` it is `W (1 + d ((t - K) / K)³)`, and one per second more after each `K`. As there, `K` goes by the cube root of `W`, so
+///   beyond what was found everybody gains as much, however much it has, and clients of one limit come to have as much as each
+///   other.
 ///
 /// It grows only while starts wait for it, by an eighth with each success at the most, and not while answers take more than twice as
 /// long as the shortest did: a server that queues what it could refuse.
@@ -55,11 +56,11 @@ use crate::ConfigError;
 ///
 /// # What it reaches
 ///
-/// In the simulator, at the worst of 20 seeds and of 30 % more or less of each of the server's parameters: a bucket of 50 a second
-/// with a burst of 10 costs at most 3 refusals in 600 calls, and 1.15 of the ideal time; one that falls from 60 to 20 a
-/// second at most 10, and 1.25. Of 5 seeds, a sliding window costs at most 4, and 1.25 of the
-/// time. Against a fixed window it is careful: up to twice the ideal time. Ten clients of one limit share it at a fairness (Jain's index) of 0.95 in the median, and of 0.85 at the
-/// worst: a client with few calls between two refusals estimates badly.
+/// In the simulator (`docs/goals.md`), at the worst of 20 seeds and of 30 % more or less of each of the server's parameters: a bucket of
+/// 50 a second with a burst of 10 costs at most 3 refusals in 600 calls, and 1.12 of the ideal time; one that falls from 60 to 20 a second
+/// at most 10, and 1.27 (1.10 in the median). Of 5 seeds, a sliding window costs at most 4, and 1.25 of the time. Against a fixed
+/// window it is careful: up to twice the ideal time. Ten clients of one limit share it at a fairness (Jain's index) of 0.96 in the median,
+/// and of 0.87 at the worst: a client with few calls between two refusals estimates badly.
 ///
 /// # When not to use it
 ///
@@ -122,11 +123,14 @@ enum Growth {
 }
 
 /// Fewer than so many admitted do not tell the rate.
-const ENOUGH: u64 = 8;
+const ENOUGH: u64 = 20;
+/// What is left of what was served in a second while it opened: nearer to the limit than a rate that was guessed.
+const OF_OPENING: f64 = 0.85;
 /// How much below the rate that was found it begins again.
-const SET_BACK: f64 = 0.15;
-/// What it gains beside that in the same time, per second: as much for whoever has little as for whoever has much, so that
-/// clients of one limit come to have as much as each other.
+const SET_BACK: f64 = 0.1;
+/// The rate, per second, that is tried again after just `regrowth`.
+const USUAL: f64 = 20.0;
+/// What it gains beside the cubic in the same time, per second: as much for whoever has little as for whoever has much.
 const GAIN: f64 = 1.0;
 
 // === impl FeedbackRate ===
@@ -298,7 +302,8 @@ impl FeedbackRate {
                 self.rate * (since as f64 / self.config.doubling.as_nanos().max(1) as f64).exp2()
             }
             Growth::Cubic { found, since } => {
-                let time = now.saturating_sub(*since) as f64 / self.config.regrowth.as_nanos().max(1) as f64;
+                let regrowth = self.config.regrowth.as_nanos().max(1) as f64 * (*found / USUAL).cbrt();
+                let time = now.saturating_sub(*since) as f64 / regrowth;
                 *found * (1.0 + SET_BACK * (time - 1.0).powi(3)) + GAIN * time
             }
         };
@@ -315,7 +320,7 @@ impl FeedbackRate {
         let opened = self.opening.take().map(|opening| opening.end(started));
         let faster = opened.map_or(0.0, |opened| opened.rate());
         let opened = opened.filter(|_| faster > 2.0 * self.rate);
-        let backed_off = self.rate.max(faster) * self.config.backoff;
+        let backed_off = (self.rate * self.config.backoff).max(faster * OF_OPENING);
         let admitted = self.admitted.and_then(|(since, admitted)| {
             let seconds = started.saturating_sub(since) as f64 / 1e9;
             (seconds > 0.0).then(|| (admitted, admitted as f64 / seconds))

@@ -133,7 +133,7 @@ fn ten_clients_share_a_limit() {
     fairness.sort_by(f64::total_cmp);
     // What is aimed at is 0.95 as the worst. A client with few calls between two refusals estimates badly.
     let (worst, median) = (fairness[0], fairness[10]);
-    assert!(worst >= 0.84 && median >= 0.94, "worst {worst:.3}, median {median:.3}");
+    assert!(worst >= 0.86 && median >= 0.95, "worst {worst:.3}, median {median:.3}");
 }
 
 fn refused(retry_after: Option<Duration>) -> Outcome {
