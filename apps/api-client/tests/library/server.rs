@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 
 /// It goes on until the runtime of the test ends.
 pub(crate) struct Server {
@@ -115,8 +115,13 @@ pub(crate) fn ok(body: impl Into<Body>) -> Answer {
 
 /// Half of a body, and then the end of the connection.
 pub(crate) fn broken() -> Answer {
-    let parts = [Ok(Bytes::from_static(b"half of ")), Err(std::io::Error::other("that is all"))];
-    ok(Body::from_stream(stream::iter(parts)))
+    let half = stream::iter([Ok(Bytes::from_static(b"half of "))]);
+    let end = stream::once(async {
+        // What has come so far is sent while there is nothing more.
+        tokio::task::yield_now().await;
+        Err(std::io::Error::other("that is all"))
+    });
+    ok(Body::from_stream(half.chain(end)))
 }
 
 /// Nothing, for ever.
