@@ -1,4 +1,4 @@
-//! `cargo xtask loom`: the model checker over the queue's core, and over the permits of a limit.
+//! `cargo xtask loom`: the model checker over the queue's core, also under each discipline, and over the permits of a limit.
 
 use std::time::Duration;
 
@@ -13,9 +13,14 @@ const MAX_PREEMPTIONS: &str = "2";
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Where the models are: the package, and the test target that has them.
-const MODELS: [(&str, &[&str]); 2] = [("forebay-queue", &["--lib"]), ("forebay-flow", &["--test", "loom"])];
+const MODELS: [(&str, &[&str]); 3] = [
+    ("forebay-queue", &["--lib"]),
+    ("forebay-flow", &["--test", "loom"]),
+    ("forebay-priority", &["--test", "loom"]),
+];
 
-/// Runs the loom models of forebay-queue and forebay-flow: every interleaving of small programs of two or three threads.
+/// Runs the loom models of forebay-queue, forebay-flow and forebay-priority: every interleaving of small programs of two or
+/// three threads.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "LOOM_MAX_PREEMPTIONS is 2 unless it is set; LOOM_LOG=1 prints what each thread does."
