@@ -66,7 +66,7 @@ mod level_rate;
 mod permits;
 #[cfg(feature = "stream")]
 mod produce;
-#[cfg(feature = "tower")]
+#[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "only layers lock anything"))]
 mod sync;
 mod turns;
 

@@ -1,12 +1,15 @@
-//! The permits, in every order of the steps of small programs.
+//! The permits, and the bucket that threads share, in every order of the steps of small programs.
 //!
-//! Run with `cargo xtask loom`. The very file is included here, since the layers around it need a runtime, which the model
-//! checker cannot go through. Nobody spins in it, so a lost wake-up shows as a deadlock.
+//! Run with `cargo xtask loom`. The very files are included here, since the layers around the permits need a runtime, which
+//! the model checker cannot go through. Nobody spins in them, so a lost wake-up shows as a deadlock.
 #![cfg(loom)]
 
 #[path = "../src/permits.rs"]
 #[expect(dead_code, reason = "settings that no race is about")]
 mod permits;
+#[path = "../src/rate/shared_bucket.rs"]
+#[expect(dead_code, unreachable_pub, reason = "public in the crate, where there is more than the race")]
+mod shared_bucket;
 #[path = "../src/sync.rs"]
 #[expect(dead_code, reason = "locks that the permits do not take")]
 mod sync;
@@ -15,6 +18,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use forebay_flow::{Rate, Refusal};
 use loom::cell::UnsafeCell;
 use loom::future::block_on;
 use loom::sync::Arc;
@@ -22,6 +26,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use permits::{Joined, NoPermit, Permits, Who};
+use shared_bucket::SharedBucket;
 
 /// One that asks, as the layers do: it waits, and leaves no trace if it is dropped before it has its permits.
 struct Ask<'a> {
@@ -195,6 +200,20 @@ fn loom_closed_while_somebody_comes() {
         assert_eq!(comes.join().expect("no panic"), Err(NoPermit::Closed));
         permits.release(1);
         assert_eq!((permits.in_use(), permits.counts().waiting, permits.is_closed()), (0, 0, true));
+    });
+}
+
+#[test]
+fn loom_two_get_a_burst_of_two_between_them() {
+    loom::model(|| {
+        let bucket = Arc::new(SharedBucket::new(Rate::per_second(1), 2));
+        let take = |bucket: &SharedBucket| [(), ()].map(|()| bucket.take(1, 0).is_ok());
+        let other = thread::spawn({
+            let bucket = bucket.clone();
+            move || take(&bucket)
+        });
+        let taken = [take(&bucket), other.join().expect("no panic")];
+        assert_eq!(taken.as_flattened().iter().filter(|taken| **taken).count(), 2);
     });
 }
 

@@ -1,9 +1,10 @@
 //! forebay-flow: its layers, and the token bucket alone.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_flow::layer::{BackpressureLayer, ConcurrencyLimitLayer, RateLimitLayer, ShedLayer};
+use forebay_flow::rate::SharedBucket;
 use forebay_flow::{Aimd, AimdConfig, Fixed, Rate, TokenBucket};
 use governor::clock::{Clock, QuantaClock, QuantaInstant, Reference};
 use tower::Layer;
@@ -59,7 +60,8 @@ pub(super) const BUCKET: Contender = Contender {
     shared: true,
     measure: |load| {
         let clock = QuantaClock::default();
-        let (origin, bucket) = (clock.now(), Arc::new(Mutex::new(plenty())));
+        let bucket = SharedBucket::new(plenty().rate(), plenty().burst());
+        let (origin, bucket) = (clock.now(), Arc::new(bucket));
         load.drive(|| Bucket { clock: clock.clone(), origin, bucket: bucket.clone() })
     },
 };
@@ -67,14 +69,13 @@ pub(super) const BUCKET: Contender = Contender {
 struct Bucket {
     clock: QuantaClock,
     origin: QuantaInstant,
-    bucket: Arc<Mutex<TokenBucket>>,
+    bucket: Arc<SharedBucket>,
 }
 
 impl Turn for Bucket {
     async fn turn(&mut self, n: u64) -> u64 {
         let now = self.clock.now().duration_since(self.origin).as_u64();
-        let taken = self.bucket.lock().expect("nobody panics with it").take(1, now);
-        taken.expect("there is always room");
+        self.bucket.take(1, now).expect("there is always room");
         n
     }
 }

@@ -8,7 +8,8 @@
 //! | against a server that counts in fixed windows of `n` | never refused if `num + burst - 1 <= n` | never refused |
 //!
 //! [`Both`] is two of them that must agree, and [`Keyed`] one for each key. What they have in common is a [`RatePolicy`].
-//! [`FeedbackRate`] is for a limit that nobody has told: it learns from answers.
+//! [`FeedbackRate`] is for a limit that nobody has told: it learns from answers. [`SharedBucket`] is a token bucket that threads
+//! share without a lock; it can `take`, and nothing else.
 //!
 //! All are pure: the time comes in with each call. All weigh: a start may cost more than 1. All know four ways to
 //! pay:
@@ -81,6 +82,8 @@ mod policy;
 mod refusal;
 /// What was reserved.
 mod reserved;
+/// Shared by threads without a lock.
+mod shared_bucket;
 /// Spaced evenly, with bursts.
 mod token_bucket;
 /// So many in any period.
@@ -95,5 +98,6 @@ pub use keyed::Keyed;
 pub use policy::RatePolicy;
 pub use refusal::Refusal;
 pub use reserved::Reserved;
+pub use shared_bucket::SharedBucket;
 pub use token_bucket::TokenBucket;
 pub use window::Window;
