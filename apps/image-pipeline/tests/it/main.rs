@@ -9,6 +9,8 @@ mod place;
 mod usage;
 // Names, what is there already, and the report.
 mod outputs;
+// The progress that a terminal shows.
+mod terminal;
 // Inputs that cannot be processed, beside others that can.
 mod failures;
 // Signals: drain, list, report; the second one aborts. And kill -9.
