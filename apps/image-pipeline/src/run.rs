@@ -174,7 +174,11 @@ pub async fn run(
 pub fn check(config: &Config, observer: &dyn Observer) -> Result<Vec<input::File>, StartError> {
     let prepared = prepare(config)?;
     match &config.output {
-        Output::Folder { path, .. } => drop(Folder::look(path)?),
+        Output::Folder { path, .. } => {
+            if Folder::look(path)?.is_none() {
+                Folder::could_be_made(path)?;
+            }
+        }
         Output::Bucket(options) => drop(Bucket::open(options)?),
     }
     for (path, error) in prepared.failed {

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use forebay_program::fault;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::{Present, StoreError, Stored};
@@ -86,6 +86,19 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(source) => Err(at_root(path, source)),
         }
+    }
+
+    /// Whether a folder that is not there could be made, as far as that can be told without making it.
+    pub(crate) fn could_be_made(path: &Path) -> Result<(), StoreError> {
+        let above = path.ancestors().find(|above| above.symlink_metadata().is_ok());
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        match above {
+            // A link that leads nowhere.
+            Some(above) if above == path => Err(Errno::EXIST),
+            Some(above) => rustix::fs::access(above, access),
+            None => rustix::fs::access(".", access),
+        }
+        .map_err(|errno| at_root(path, errno.into()))
     }
 
     /// Which folder it is.

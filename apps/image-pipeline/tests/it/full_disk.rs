@@ -1,4 +1,4 @@
-//! A full disk: the run stops with a remedy, nothing is half-written, and with room it goes on.
+//! A full disk: the run stops with a remedy, nothing is half-written, and with room it goes on. And one that is read only.
 
 use std::process::Command;
 
@@ -39,6 +39,42 @@ fn a_full_disk_stops_the_run_and_with_room_it_goes_on() {
     assert_eq!(report["ended"], "failed");
     assert!(report["not_started"].as_u64() > Some(0), "it does not go on in vain: {report}");
     assert_eq!(place.files("out").len(), 30);
+}
+
+/// In a mount namespace of its own: `out` cannot be written, then it can. Prints the exit codes, as above.
+const READ_ONLY: &str = r#"
+mount --bind out out && mount -o remount,bind,ro out || exit 77
+"$1" check in --output out/new >/dev/null 2>check.stderr
+echo "check: $?"
+"$@" >locked.stdout 2>locked.stderr
+echo "locked: $?"
+mount -o remount,bind,rw out
+"$@" >open.stdout 2>open.stderr
+echo "open: $?"
+"#;
+
+#[test]
+fn an_output_that_is_read_only_stops_the_run_and_once_it_is_not_it_goes_on() {
+    let place = Place::with_photos(30);
+    place.write("out/.keep", "");
+    let program = place.command("run in --output out --width 100 --workers 2 --report json");
+    let mut script = Command::new("unshare");
+    script.args(["--user", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, "sh"]);
+    script.arg(program.get_program()).args(program.get_args()).current_dir(place.path(""));
+    let script = script.output().expect("util-linux is on every Linux");
+    if script.stdout.is_empty() {
+        println!("NOTICE: nothing can be mounted here; an output that is read only was not tested");
+        return;
+    }
+    assert_eq!(String::from_utf8_lossy(&script.stdout), "check: 2\nlocked: 1\nopen: 0\n", "{script:?}");
+    let said = |name: &str| String::from_utf8(place.read(name)).unwrap();
+    assert!(said("check.stderr").contains("Read-only file system"), "{}", said("check.stderr"));
+    let locked = said("locked.stderr");
+    assert!(locked.contains(".jpg cannot be written: Read-only file system"), "{locked}");
+    let report: serde_json::Value = serde_json::from_slice(&place.read("locked.stdout")).unwrap();
+    assert_eq!((&report["ended"], &report["written"]), (&"failed".into(), &0.into()), "{report}");
+    assert!(report["not_started"].as_u64() > Some(0), "it does not go on in vain: {report}");
+    assert_eq!(place.files("out").len(), 31);
 }
 
 #[test]

@@ -118,6 +118,27 @@ fn check_shows_what_a_run_would_do() {
 }
 
 #[test]
+fn check_fails_where_the_output_cannot_be_made() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/hopper.jpg");
+    std::os::unix::fs::symlink("nowhere", place.path("link")).unwrap();
+    // Below a file, and in the place of a link that leads nowhere; what is read only is tested with full disks.
+    for output in ["in/hopper.jpg/small", "link"] {
+        let arguments = format!("in --output {output}");
+        let (checked, run) =
+            (place.run(&format!("check {arguments}")), place.run(&format!("run {arguments}")));
+        assert_eq!((checked.code(), run.code()), (Some(2), Some(2)), "{checked:#?} {run:#?}");
+        assert!(
+            checked.stderr.contains(&format!("the output folder {output} cannot be used")),
+            "{checked:#?}"
+        );
+        assert_eq!(checked.stdout, "");
+    }
+    place.done("check in --output new/small");
+    assert!(!place.path("new").exists(), "check makes nothing");
+}
+
+#[test]
 fn a_list_with_nul_takes_every_name() {
     let place = Place::new();
     place.copy("hopper.jpg", "in/a/two\nlines.jpg");
