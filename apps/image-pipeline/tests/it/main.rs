@@ -11,6 +11,8 @@ mod usage;
 mod outputs;
 // The progress that a terminal shows.
 mod terminal;
+// The README shows what the program prints.
+mod readme;
 // Inputs that cannot be processed, beside others that can.
 mod failures;
 // Signals: drain, list, report; the second one aborts. And kill -9.
