@@ -8,10 +8,17 @@ use super::pixels::{Layout, Pixels};
 const INTENTS: [RenderingIntent; 3] =
     [RenderingIntent::RelativeColorimetric, RenderingIntent::Perceptual, RenderingIntent::Saturation];
 
+/// Tables from a device's colours, in the order of these intents.
+const TABLES: [&[u8; 4]; 3] = [b"A2B1", b"A2B0", b"A2B2"];
+
+/// What else of a profile a conversion from its colours needs.
+const NEEDED: [&[u8; 4]; 10] =
+    [b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC", b"kTRC", b"wtpt", b"chad", b"cicp"];
+
 /// Converts by the embedded profile, and takes it away. Where there is none, or one that is damaged or
 /// meant for other channels, colours count as sRGB and inks as ideal ones.
 pub(super) fn to_srgb(mut pixels: Pixels) -> Pixels {
-    let converted = pixels.icc.take().and_then(|profile| by_profile(&pixels, &profile));
+    let converted = pixels.icc.take().and_then(|profile| by_profile(&pixels, profile));
     match converted {
         Some((layout, data)) => Pixels { layout, data, ..pixels },
         None if pixels.layout == Layout::Cmyk => {
@@ -22,8 +29,11 @@ pub(super) fn to_srgb(mut pixels: Pixels) -> Pixels {
     }
 }
 
-fn by_profile(pixels: &Pixels, profile: &[u8]) -> Option<(Layout, Vec<u8>)> {
-    let profile = ColorProfile::new_from_slice(profile).ok()?;
+fn by_profile(pixels: &Pixels, mut profile: Vec<u8>) -> Option<(Layout, Vec<u8>)> {
+    leave_what_is_needed(&mut profile);
+    let parsed = ColorProfile::new_from_slice(&profile).ok()?;
+    drop(profile);
+    let profile = parsed;
     let (needed, from, to, layout) = match pixels.layout {
         Layout::Gray => (DataColorSpace::Gray, Channels::Gray, Channels::Rgb, Layout::Rgb),
         Layout::Rgb => (DataColorSpace::Rgb, Channels::Rgb, Channels::Rgb, Layout::Rgb),
@@ -49,6 +59,26 @@ fn by_profile(pixels: &Pixels, profile: &[u8]) -> Option<(Layout, Vec<u8>)> {
         return Some((Layout::Gray, colours.iter().map(|[_, green, _]| *green).collect()));
     }
     Some((layout, data))
+}
+
+/// Makes all other entries of a profile unknown ones, which are passed over, and leaves each once: many may share one
+/// table, and each would become one of its own, of four times the size.
+fn leave_what_is_needed(profile: &mut [u8]) {
+    let name = |profile: &[u8], at: usize| profile.get(at..)?.first_chunk::<4>().copied();
+    let count = name(profile, 128).map_or(0, u32::from_be_bytes) as usize;
+    let entries = (0..count).map_while(|index| {
+        let at = 132 + 12 * index;
+        Some((at, name(profile, at)?))
+    });
+    let entries: Vec<_> = entries.collect();
+    let table = TABLES.into_iter().find(|table| entries.iter().any(|(_, name)| name == *table));
+    let mut needed: Vec<_> = NEEDED.into_iter().chain(table).collect();
+    for (at, name) in entries {
+        match needed.iter().position(|needed| **needed == name) {
+            Some(index) => drop(needed.swap_remove(index)),
+            None => profile[at..at + 4].fill(0),
+        }
+    }
 }
 
 /// Each ink takes its part of the light.

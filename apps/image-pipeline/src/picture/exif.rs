@@ -9,8 +9,10 @@ const ORIENTATION: u16 = 0x0112;
 const EXIF_DIRECTORY: u16 = 0x8769;
 const COLOUR_SPACE: u16 = 0xA001;
 
-/// Of how a field says what it holds.
+/// How a field says what it holds.
+const BYTE: u16 = 1;
 const SHORT: u16 = 3;
+const UNDEFINED: u16 = 7;
 
 #[derive(Debug, Clone, Copy)]
 struct Order {
@@ -55,6 +57,18 @@ pub(super) fn short(tiff: &[u8], tag: u16) -> Option<u16> {
     let order = Order::of(tiff)?;
     let entry = entry(tiff, order, order.u32(tiff, 4)?, tag)?;
     (order.u16(tiff, entry + 2)? == SHORT).then(|| order.u16(tiff, entry + 8))?
+}
+
+/// What a field of the first directory of a TIFF holds, where that is bytes.
+pub(super) fn bytes(tiff: &[u8], tag: u16) -> Option<&[u8]> {
+    let order = Order::of(tiff)?;
+    let entry = entry(tiff, order, order.u32(tiff, 4)?, tag)?;
+    let (kind, length) = (order.u16(tiff, entry + 2)?, order.u32(tiff, entry + 4)? as usize);
+    // Up to four would lie in the field itself.
+    if !matches!(kind, BYTE | UNDEFINED) || length <= 4 {
+        return None;
+    }
+    tiff.get(order.u32(tiff, entry + 8)? as usize..)?.get(..length)
 }
 
 /// Where in `exif` the directory at `start` has a field.

@@ -70,8 +70,11 @@ pub struct Header {
     pub is_progressive: bool,
     /// Passes of a JPEG, 1 for everything else.
     pub scans: u32,
-    /// Of a JPEG, of all channels as they are stored: subsampled, and in whole blocks.
-    pub(super) samples: u64,
+    /// What the decoder holds beside the pixels that it hands over, in bytes. Of a JPEG these are all channels as they
+    /// are stored, subsampled and in whole blocks, and less at a reduced scale.
+    pub(super) beside: u64,
+    /// The most bytes that the colour profile may have.
+    pub(super) profile: u64,
 }
 
 /// Reads the header, and nothing else, of a picture.
@@ -125,6 +128,19 @@ impl fmt::Display for Format {
             Self::Gif => "GIF",
             Self::Tiff => "TIFF",
         })
+    }
+}
+
+// === impl Colour ===
+
+impl Colour {
+    /// Bytes of a pixel once it is decoded, at the most: a palette may have colours that are transparent.
+    pub(super) fn channels(self) -> u64 {
+        match self {
+            Self::Gray => 1,
+            Self::Rgb => 3,
+            Self::GrayAlpha | Self::Rgba | Self::Palette | Self::Cmyk => 4,
+        }
     }
 }
 

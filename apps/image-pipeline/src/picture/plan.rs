@@ -1,4 +1,5 @@
-use super::{Colour, Filter, Format, Header, Limits, Refused, Settings, Size, Target};
+use super::codec::FULL_COLOUR_FROM;
+use super::{Filter, Format, Header, Limits, Refused, Settings, Size, Target};
 
 /// A picture is decoded at one in so many of its size only if it becomes smaller by this much, so that some
 /// pixels more than wanted are left for the better filter.
@@ -9,6 +10,9 @@ const SCALES: [(u32, f64); 3] = [(8, 14.5), (4, 6.0), (2, 2.8)];
 
 /// What codecs hold beside pixels: tables, windows, and a page for every small thing. In bytes.
 const FIXED: u64 = 3 << 20;
+
+/// How much of a colour profile is held at once: it, and its table in numbers of four bytes.
+const PROFILE: u64 = 6;
 
 /// What the allocator keeps of what was given back: one in so many bytes.
 const SLACK: u64 = 16;
@@ -37,6 +41,8 @@ pub struct Plan {
     format: Format,
     /// How many copies of the result's pixels filters and orientation need beside it.
     copies: u64,
+    /// What a JPEG has for each pixel while it is written, in bytes.
+    jpeg_bytes: u64,
     weight: u64,
 }
 
@@ -76,6 +82,9 @@ pub fn plan(header: &Header, settings: &Settings, limits: &Limits) -> Result<Pla
         is_cut: matches!(settings.size, Size::Fill(..)),
         format,
         copies: if is_blurred { 3 } else { 1 },
+        // Blocks of two bytes a channel, two of them at a quarter of the size or not, and the file, which is allocated in
+        // leaps: noise of quality 100 has four bytes a pixel.
+        jpeg_bytes: if settings.quality >= FULL_COLOUR_FROM { 6 + 8 } else { 3 + 2 },
         weight: 0,
     };
     plan.denominator = plan.best_denominator();
@@ -223,25 +232,16 @@ impl Plan {
         let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
         let (header, decoded, stored) = (&self.header, area(self.decoded()), area(self.stored()));
         let wide = u64::from(header.depth > 8);
-        let channels = match header.colour {
-            Colour::Gray => 1,
-            Colour::Rgb => 3,
-            // A palette may have colours that are transparent.
-            Colour::GrayAlpha | Colour::Rgba | Colour::Palette | Colour::Cmyk => 4,
-        };
+        let channels = header.colour.channels();
         let pixels = decoded * channels;
         let decoding = match header.format {
             // Planes, then all of them in one; and of a progressive one every coefficient in two bytes.
             Format::Jpeg => {
-                let planes = header.samples / u64::from(self.denominator * self.denominator);
-                let coefficients = if header.is_progressive { 2 * header.samples } else { 0 };
+                let planes = header.beside / u64::from(self.denominator * self.denominator);
+                let coefficients = if header.is_progressive { 2 * header.beside } else { 0 };
                 pixels + planes + coefficients
             }
-            // An interlaced picture is held once as it is stored, and some rows while they are unfiltered.
-            Format::Png => pixels * (2 + wide) + 4 * u64::from(header.width) * channels * (1 + wide),
-            // Planes or the pixels of a lossless one, and a second copy with alpha.
-            Format::WebP => pixels + 8 * decoded,
-            Format::Gif => 2 * pixels + decoded,
+            Format::Png | Format::WebP | Format::Gif => pixels + header.beside,
             // All of it as it is stored, the strip that is being read, and what they become.
             Format::Tiff => pixels * (3 + 2 * wide),
         };
@@ -252,12 +252,13 @@ impl Plan {
         } else {
             pixels + halfway + stored * channels
         };
+        let profile = PROFILE * header.profile;
         // Converted colours, filters and the upright picture: each is a copy.
         let finishing = stored * channels.max(3) * (1 + self.copies);
         let encoding = stored
             * match self.format {
                 // On white, all blocks before their tables are known, and the file.
-                Format::Jpeg => channels + 3 + 6 + 2,
+                Format::Jpeg => channels + 3 + self.jpeg_bytes,
                 // libwebp's own planes, what it knows of each block, and the file; alpha is compressed
                 // without loss, for which it searches all of it for what it has seen before.
                 Format::WebP => {
@@ -270,7 +271,7 @@ impl Plan {
                 // What is filtered, compressed and written, each as large as the pixels at worst.
                 Format::Png | Format::Gif | Format::Tiff => channels * 4,
             };
-        let most = decoding.max(resizing).max(finishing).max(encoding);
+        let most = decoding.max(resizing + profile).max(finishing + profile).max(encoding);
         most + most / SLACK + FIXED
     }
 }

@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
@@ -92,7 +91,7 @@ pub fn decode(bytes: &[u8], plan: &Plan, settings: &Settings, limits: &Limits) -
         return Err(Refused::TooManyPixels { pixels, limit });
     }
     let mut pixels = contained(Stage::Decode, || codec::decode(&container, plan))?;
-    pixels.icc = container.icc().map(Cow::into_owned);
+    pixels.icc = container.icc();
     if settings.keep_metadata {
         pixels.exif = container.exif.and_then(exif::upright);
     }

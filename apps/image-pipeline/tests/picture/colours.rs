@@ -33,6 +33,25 @@ fn a_profile_of_tables_for_one_intent_is_used_for_all() {
 }
 
 #[test]
+fn every_container_s_profile_is_used() {
+    let profile = profile(&photo("rocket.jpg"));
+    let rgb: Vec<u8> = (0..16 * 16 * 3).map(|index| (index * 7 % 256) as u8).collect();
+    let png = Settings { format: Target::Png, ..Settings::default() };
+    let seen = |file: Vec<u8>| Look::at(&rendered(&file, &png).expect("a good file"));
+    let from_png = seen(forge::png_with_profile(16, 16, &rgb, &profile));
+    let from_tiff = seen(forge::tiff(16, 16, &rgb, &profile));
+    assert_eq!(from_png, from_tiff);
+    assert_ne!(from_png.data, rgb);
+}
+
+/// The one segment of a small profile.
+fn profile(jpeg: &[u8]) -> Vec<u8> {
+    let at = jpeg.windows(12).position(|bytes| bytes == b"ICC_PROFILE\0").expect("a profile");
+    let length = usize::from(u16::from_be_bytes([jpeg[at - 2], jpeg[at - 1]]));
+    jpeg[at + 14..at - 2 + length].to_vec()
+}
+
+#[test]
 fn a_damaged_profile_is_worth_less_than_the_picture() {
     let mut file = photo("rocket.jpg");
     let at = file.windows(12).position(|bytes| bytes == b"ICC_PROFILE\0").expect("a profile");

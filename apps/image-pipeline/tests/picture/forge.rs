@@ -79,6 +79,14 @@ pub(crate) fn png(
     png_of(width, height, depth, kind, &[], &deflated((0..height as usize).map(row)))
 }
 
+/// The same with a colour profile.
+pub(crate) fn png_with_profile(width: u32, height: u32, rgb: &[u8], profile: &[u8]) -> Vec<u8> {
+    let profile = deflated([profile.to_vec()].into_iter());
+    let extra = chunk(b"iCCP", &[b"profile\0\0", profile.as_slice()].concat());
+    let rows = rgb.chunks_exact(width as usize * 3).map(|row| [&[0], row].concat());
+    png_of(width, height, 8, 2, &extra, &deflated(rows))
+}
+
 /// A PNG whose pixels are all zero, at this many bytes a row.
 pub(crate) fn empty_png(width: u32, height: u32, depth: u8, kind: u8, row: usize) -> Vec<u8> {
     png_of(width, height, depth, kind, &[], &deflated((0..height).map(|_| vec![0; row + 1])))
@@ -89,6 +97,102 @@ pub(crate) fn png_with_bomb(name: &[u8; 4], intro: &[u8]) -> Vec<u8> {
     let bomb = deflated((0..200).map(|_| vec![b'A'; 1 << 20]));
     let extra = chunk(name, &[intro, &bomb].concat());
     png_of(8, 8, 8, 2, &extra, &deflated((0..8).map(|_| vec![0; 25])))
+}
+
+/// A TIFF of one strip, uncompressed, with a colour profile.
+pub(crate) fn tiff(width: u32, height: u32, rgb: &[u8], profile: &[u8]) -> Vec<u8> {
+    let long = |bytes: &[u8]| u32::try_from(bytes.len()).expect("a file of test size");
+    // Behind the header and nine fields.
+    let start = 8 + 2 + 9 * 12 + 4;
+    let fields = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 1, 8),
+        (262, 3, 1, 2),
+        (273, 4, 1, start),
+        (277, 3, 1, 3),
+        (278, 4, 1, height),
+        (279, 4, 1, long(rgb)),
+        (34_675, 7, long(profile), start + long(rgb)),
+    ];
+    tiff_of(&fields, &[rgb, profile].concat())
+}
+
+/// A TIFF of these fields, each a name, a type, a count and a value, with something behind them.
+pub(crate) fn tiff_of(fields: &[(u16, u16, u32, u32)], behind: &[u8]) -> Vec<u8> {
+    let mut tiff = b"II*\0\x08\0\0\0".to_vec();
+    tiff.extend(u16::try_from(fields.len()).expect("a few fields").to_le_bytes());
+    for (name, kind, count, value) in fields {
+        tiff.extend(name.to_le_bytes());
+        tiff.extend(kind.to_le_bytes());
+        tiff.extend(count.to_le_bytes());
+        tiff.extend(value.to_le_bytes());
+    }
+    tiff.extend([0; 4]);
+    tiff.extend(behind);
+    tiff
+}
+
+/// A TIFF of a hundred rows that names so many strips.
+pub(crate) fn tiff_of_strips(count: u32) -> Vec<u8> {
+    let start = 8 + 2 + 8 * 12 + 4;
+    let fields = [
+        (256, 4, 1, 100),
+        (257, 4, 1, 100),
+        (258, 3, 1, 8),
+        (262, 3, 1, 1),
+        (273, 4, count, start),
+        (277, 3, 1, 1),
+        (278, 4, 1, 1),
+        (279, 4, count, start),
+    ];
+    tiff_of(&fields, &1u32.to_le_bytes().repeat(count as usize))
+}
+
+/// A picture of 144 megapixels on a screen of a hundred pixels.
+pub(crate) fn gif_over_screen() -> Vec<u8> {
+    let mut gif = b"GIF89a\x0A\0\x0A\0\x80\0\0\0\0\0\xFF\xFF\xFF".to_vec();
+    gif.extend(b",\0\0\0\0\xE0\x2E\xE0\x2E\0\x02\x02D\x01\0;");
+    gif
+}
+
+/// The same WebP on a canvas of a hundred pixels.
+pub(crate) fn webp_over_canvas(webp: &[u8]) -> Vec<u8> {
+    let mut patched = webp.to_vec();
+    let at = webp.windows(4).position(|bytes| bytes == b"VP8X").expect("an extended WebP");
+    patched[at + 12..at + 18].copy_from_slice(&[9, 0, 0, 9, 0, 0]);
+    patched
+}
+
+/// A profile of which all entries share one table, of `grid` levels for each of three colours.
+pub(crate) fn profile_of_one_table(grid: u8) -> Vec<u8> {
+    let mut table = b"mft1\0\0\0\0\x03\x03".to_vec();
+    table.extend([grid, 0]);
+    for index in 0..9 {
+        table.extend(if index % 4 == 0 { [0, 1, 0, 0] } else { [0; 4] });
+    }
+    let straight = || (0..3).flat_map(|_| 0..=255u8);
+    table.extend(straight());
+    table.extend((0..usize::from(grid).pow(3) * 3).map(|index| (index % 251) as u8));
+    table.extend(straight());
+    let names = [b"A2B0", b"A2B1", b"A2B2", b"B2A0", b"B2A1", b"B2A2", b"gamt", b"A2B1"];
+    let mut profile = vec![0; 128];
+    for (at, text) in [(8, b"\x02\x40\0\0"), (12, b"mntr"), (16, b"RGB "), (20, b"Lab "), (36, b"acsp")] {
+        profile[at..at + 4].copy_from_slice(text);
+    }
+    // D50, which the profile's colours are relative to.
+    profile[68..80].copy_from_slice(&[0, 0, 0xF6, 0xD6, 0, 1, 0, 0, 0, 0, 0xD3, 0x2D]);
+    profile.extend((names.len() as u32).to_be_bytes());
+    let start = 128 + 4 + 12 * names.len() as u32;
+    for name in names {
+        profile.extend(name);
+        profile.extend(start.to_be_bytes());
+        profile.extend((table.len() as u32).to_be_bytes());
+    }
+    profile.extend(table);
+    let length = u32::try_from(profile.len()).expect("a few megabytes");
+    profile[..4].copy_from_slice(&length.to_be_bytes());
+    profile
 }
 
 /// 20,000 frames of one pixel on a screen of 16 megapixels, for ever.

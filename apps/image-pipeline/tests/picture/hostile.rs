@@ -59,6 +59,9 @@ fn files() -> Vec<(&'static str, Vec<u8>, Right)> {
         ("bomb_ztxt_200MB", forge::png_with_bomb(b"zTXt", b"Comment\0\0"), Process),
         ("bomb_sof_65000", forge::with_sides(&retina, 65_000), Refuse),
         ("empty", Vec::new(), Refuse),
+        ("frame_over_screen", forge::gif_over_screen(), Refuse),
+        ("picture_over_canvas", forge::webp_over_canvas(&photo("flower2.webp")), Refuse),
+        ("strips_without_end", forge::tiff_of_strips(8_000_000), Refuse),
         ("frames_20000", forge::frames_gif(), Either),
         ("jpeg and png under other names", photo("camera.png"), Process),
         ("no_eoi", good[..good.len() - 2].to_vec(), Either),
@@ -108,6 +111,16 @@ fn the_reason_is_named() {
     let refused = |bytes: &[u8]| thumbnail(bytes).expect_err("a hostile file").to_string();
     let retina = photo("retina.jpg");
     assert_eq!(refused(&retina[..retina.len() / 2]), "truncated: the file ends before the picture does");
+    // Each would otherwise take memory that its header says nothing of, many times the file.
+    assert_eq!(refused(&forge::gif_over_screen()), "damaged: a GIF whose picture is larger than its screen");
+    assert_eq!(
+        refused(&forge::webp_over_canvas(&photo("flower2.webp"))),
+        "damaged: a WebP whose picture has another size than the place for it"
+    );
+    assert_eq!(
+        refused(&forge::tiff_of_strips(40_000)),
+        "damaged: a TIFF with more numbers in a field than a picture has a use for"
+    );
     assert_eq!(refused(b"<html>"), "not a picture: the first bytes belong to no known format");
     assert_eq!(refused(&photo("hopper.avif")), "AVIF is not supported");
     assert_eq!(

@@ -7,7 +7,7 @@ use std::process::Command;
 use image_pipeline::picture::{Filter, Limits, Settings, Size, Target, plan, probe, render};
 
 use crate::forge;
-use crate::look::photo;
+use crate::look::{photo, rendered};
 
 /// Says to the child which case it is.
 const CASE: &str = "FOREBAY_PICTURE_CASE";
@@ -30,7 +30,11 @@ fn noise(x: usize, y: usize) -> u8 {
     (x * 7 + y * 13 + x * y) as u8
 }
 
-const INPUTS: [Input; 7] = [
+const INPUTS: [Input; 13] = [
+    ("profile", || photo("icc_profile_big.jpg")),
+    ("profile of a table that is shared", || {
+        forge::tiff(100, 100, &[9; 30_000], &forge::profile_of_one_table(120))
+    }),
     ("progressive", || photo("friends_by_Aitzol_Berasategi.jpg")),
     ("baseline", || photo("retina.jpg")),
     ("rgba", || forge::png(2000, 1500, 8, 6, |x, y| vec![noise(x, y), noise(y, x), 9, noise(x, x)])),
@@ -38,7 +42,18 @@ const INPUTS: [Input; 7] = [
     ("gray", || forge::png(2000, 1500, 8, 0, |x, y| vec![noise(x, y)])),
     ("wide", || forge::empty_png(20_000_000, 1, 8, 0, 20_000_000)),
     ("gif", forge::frames_gif),
+    ("gif in its place", || photo("hopper.gif")),
+    ("lossy webp", || webp(&photo("retina.jpg"))),
+    ("lossy webp with alpha", || {
+        webp(&forge::png(1000, 800, 8, 6, |x, y| vec![noise(x, y), noise(y, x), 9, noise(x, x)]))
+    }),
+    ("palette", || photo("pil123p.png")),
 ];
+
+fn webp(bytes: &[u8]) -> Vec<u8> {
+    let settings = Settings { format: Target::WebP, ..Settings::default() };
+    rendered(bytes, &settings).expect("a good file").bytes
+}
 
 fn settings() -> Vec<Settings> {
     let of = |size, format, filters| Settings { size, format, filters, ..Settings::default() };
@@ -47,6 +62,8 @@ fn settings() -> Vec<Settings> {
         of(Size::Fit(1400, 1400), Target::Jpeg, vec![Filter::Blur(2.0), Filter::Sharpen]),
         of(Size::Fit(1400, 1400), Target::Png, vec![]),
         of(Size::Fit(1400, 1400), Target::WebP, vec![]),
+        Settings { quality: 100, ..of(Size::Fit(1900, 1900), Target::Jpeg, vec![]) },
+        Settings { quality: 89, ..of(Size::Fit(1900, 1900), Target::Jpeg, vec![]) },
     ]
 }
 

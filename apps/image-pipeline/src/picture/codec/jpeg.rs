@@ -8,7 +8,7 @@ use crate::picture::pixels::{Layout, Pixels};
 use crate::picture::{Plan, Refused, Stage};
 
 /// Below this quality colours are stored at half the size: what it saves is seen, what it loses is not.
-const FULL_COLOUR_FROM: u8 = 90;
+pub(in crate::picture) const FULL_COLOUR_FROM: u8 = 90;
 
 /// At the plan's scale.
 pub(super) fn decode(container: &Container<'_>, plan: &Plan) -> Result<Pixels, Refused> {

@@ -7,6 +7,7 @@ mod sixteen;
 mod tiff;
 mod webp;
 
+pub(super) use self::jpeg::FULL_COLOUR_FROM;
 use super::container::Container;
 use super::pixels::Pixels;
 use super::{Format, Plan, Refused, Settings};

@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use super::{Container, Cursor, Profile, sides};
 use crate::picture::{Colour, Format, Header, Orientation, Refused};
 
@@ -80,7 +78,8 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
         has_icc: false,
         is_progressive: frame.is_progressive,
         scans,
-        samples: frame.samples,
+        beside: frame.samples,
+        profile: 0,
     };
     let mut container = Container::new(header, &bytes[..cursor.at]).with_icc(profile.join()).with_exif(exif);
     container.is_whole = is_whole;
@@ -205,9 +204,6 @@ impl<'a> ProfileParts<'a> {
         if !is_whole {
             return None;
         }
-        Some(Profile::Plain(match self.parts.as_slice() {
-            [(_, only)] => Cow::Borrowed(only),
-            parts => Cow::Owned(parts.iter().flat_map(|(_, part)| part.iter().copied()).collect()),
-        }))
+        Some(Profile::Plain(self.parts.into_iter().map(|(_, part)| part).collect()))
     }
 }

@@ -9,13 +9,15 @@ mod riff;
 pub(super) mod tiff;
 mod unread;
 
-use std::borrow::Cow;
 use std::io::Read as _;
 
 use super::{Header, Refused};
 
-/// A profile that inflates to more than this is no profile: the largest in use have about 4 MB.
+/// What is larger than this is no profile: the largest in use have about 4 MB.
 const MOST_PROFILE: u64 = 8 << 20;
+
+/// EXIF that is larger is not kept: what it says fits into a segment of a JPEG, which has 64 KB.
+const MOST_EXIF: usize = 256 << 10;
 
 /// A file taken apart.
 #[derive(Debug)]
@@ -32,9 +34,11 @@ pub(super) struct Container<'a> {
     icc: Option<Profile<'a>>,
 }
 
+/// Where the colour profile lies in the file.
 #[derive(Debug)]
 enum Profile<'a> {
-    Plain(Cow<'a, [u8]>),
+    /// In one or more pieces.
+    Plain(Vec<&'a [u8]>),
     /// As PNG has it.
     Deflated(&'a [u8]),
 }
@@ -59,8 +63,9 @@ impl<'a> Container<'a> {
     }
 
     fn with_icc(mut self, icc: Option<Profile<'a>>) -> Self {
-        self.header.has_icc = icc.is_some();
-        self.icc = icc;
+        self.icc = icc.filter(|icc| icc.most() <= MOST_PROFILE);
+        self.header.has_icc = self.icc.is_some();
+        self.header.profile = self.icc.as_ref().map_or(0, Profile::most);
         self
     }
 
@@ -68,21 +73,33 @@ impl<'a> Container<'a> {
         if let Some(orientation) = exif.and_then(super::exif::orientation) {
             self.header.orientation = orientation;
         }
-        self.exif = exif;
+        self.exif = exif.filter(|exif| exif.len() <= MOST_EXIF);
         self
     }
 
     /// The colour profile; `None` also for one that does not inflate, or inflates without end: the picture
     /// is worth more than its profile.
-    pub(super) fn icc(&self) -> Option<Cow<'a, [u8]>> {
+    pub(super) fn icc(&self) -> Option<Vec<u8>> {
         match self.icc.as_ref()? {
-            Profile::Plain(bytes) => Some(bytes.clone()),
+            Profile::Plain(parts) => Some(parts.concat()),
             Profile::Deflated(bytes) => {
-                let mut profile = Vec::new();
-                let mut inflated = flate2::read::ZlibDecoder::new(*bytes).take(MOST_PROFILE + 1);
+                let (mut profile, most) = (Vec::new(), self.header.profile);
+                let mut inflated = flate2::read::ZlibDecoder::new(*bytes).take(most + 1);
                 inflated.read_to_end(&mut profile).ok()?;
-                (profile.len() as u64 <= MOST_PROFILE).then_some(Cow::Owned(profile))
+                (profile.len() as u64 <= most).then_some(profile)
             }
+        }
+    }
+}
+
+// === impl Profile ===
+
+impl Profile<'_> {
+    /// The most bytes that it may have. Tables of numbers shrink to a twentieth at the best, bombs to a thousandth.
+    fn most(&self) -> u64 {
+        match self {
+            Self::Plain(parts) => parts.iter().map(|part| part.len() as u64).sum(),
+            Self::Deflated(bytes) => (64 << 10) + 32 * bytes.len() as u64,
         }
     }
 }

@@ -10,8 +10,10 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
     }
     let (width, height) = sides(cursor.u32_be()?, cursor.u32_be()?)?;
     let (depth, kind) = (cursor.u8()?, cursor.u8()?);
-    // Compression, filter, interlacing and checksum are the decoder's to judge.
-    cursor.take(3 + 4)?;
+    // Compression, filter and checksum are the decoder's to judge.
+    cursor.take(2)?;
+    let is_interlaced = cursor.u8()? != 0;
+    cursor.take(4)?;
 
     let (mut exif, mut profile) = (None, None);
     let (mut is_transparent, mut has_more_frames) = (false, false);
@@ -36,6 +38,10 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
         (3, _) => Colour::Palette,
         _ => return Err(Refused::Damaged { reason: format!("a PNG of colour type {kind}") }),
     };
+    // Rows as they come, while they are unfiltered; one that is interlaced is held as it is stored.
+    let wide = u64::from(depth > 8);
+    let rows = if is_interlaced { u64::from(height).max(4) } else { 4 };
+    let beside = u64::from(width).saturating_mul(rows).saturating_mul(colour.channels() * (1 + wide));
     let header = Header {
         format: Format::Png,
         width,
@@ -47,7 +53,8 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
         has_icc: false,
         is_progressive: false,
         scans: 1,
-        samples: 0,
+        beside,
+        profile: 0,
     };
     Ok(Container::new(header, bytes).with_icc(profile).with_exif(exif))
 }

@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use super::{Container, Cursor, Profile, sides};
 use crate::picture::{Colour, Format, Header, Orientation, Refused};
 
@@ -9,7 +7,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
     let claimed = cursor.u32_le()? as usize;
     cursor.take(4)?;
     let mut canvas = None;
-    let (mut exif, mut profile, mut has_more_frames) = (None, None, false);
+    let (mut exif, mut profile, mut has_more_frames, mut is_lossy) = (None, None, false, true);
     while let Ok((name, mut chunk)) = chunk(&mut cursor) {
         match name {
             b"VP8X" if canvas.is_none() => {
@@ -19,26 +17,30 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
                 canvas = Some((width, height, flags & 0x10 != 0));
                 has_more_frames = flags & 0x02 != 0;
             }
-            b"VP8 " if canvas.is_none() => {
-                chunk.take(3)?;
-                if chunk.take(3)? != [0x9D, 0x01, 0x2A] {
-                    return Err(Refused::damaged("a WebP whose picture is no key frame"));
-                }
-                let (width, height) = (chunk.u16_le()? & 0x3FFF, chunk.u16_le()? & 0x3FFF);
-                canvas = Some((width.into(), height.into(), false));
+            b"VP8 " | b"VP8L" => {
+                let (width, height, has_alpha) = picture(name, chunk)?;
+                let (canvas_width, canvas_height, _) = *canvas.get_or_insert((width, height, has_alpha));
+                is_in(width, height, (canvas_width, canvas_height))?;
+                is_lossy &= name == b"VP8 ";
             }
-            b"VP8L" if canvas.is_none() => {
-                if chunk.u8()? != 0x2F {
-                    return Err(Refused::damaged("a lossless WebP without its signature"));
+            b"ANMF" => {
+                // Where on the canvas.
+                chunk.take(6)?;
+                let sides = (chunk.u24_le()? + 1, chunk.u24_le()? + 1);
+                // How long, and how it is laid over the last one.
+                chunk.take(4)?;
+                while let Ok((name, chunk)) = self::chunk(&mut chunk) {
+                    if matches!(name, b"VP8 " | b"VP8L") {
+                        let (width, height, _) = picture(name, chunk)?;
+                        is_in(width, height, sides)?;
+                    }
                 }
-                let bits = chunk.u32_le()?;
-                canvas = Some(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bits >> 28 & 1 != 0));
             }
             b"EXIF" if exif.is_none() => {
                 let bytes = chunk.bytes;
                 exif = Some(bytes.strip_prefix(b"Exif\0\0").unwrap_or(bytes));
             }
-            b"ICCP" if profile.is_none() => profile = Some(Profile::Plain(Cow::Borrowed(chunk.bytes))),
+            b"ICCP" if profile.is_none() => profile = Some(Profile::Plain(vec![chunk.bytes])),
             _ => {}
         }
     }
@@ -55,11 +57,42 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
         has_icc: false,
         is_progressive: false,
         scans: 1,
-        samples: 0,
+        beside: match (is_lossy, has_more_frames || has_alpha) {
+            // Luminance, and two planes of a quarter.
+            (true, false) => 2 * u64::from(width) * u64::from(height),
+            // The canvas and a frame, or the pixels and an alpha that is stored like four channels.
+            _ => 8 * u64::from(width) * u64::from(height),
+        },
+        profile: 0,
     };
     let mut container = Container::new(header, bytes).with_icc(profile).with_exif(exif);
     container.is_whole = claimed.saturating_add(8) <= bytes.len().saturating_add(1);
     Ok(container)
+}
+
+/// Width, height, and whether there is alpha, of the pixels themselves.
+fn picture(name: &[u8], mut chunk: Cursor<'_>) -> Result<(u32, u32, bool), Refused> {
+    if name == b"VP8L" {
+        if chunk.u8()? != 0x2F {
+            return Err(Refused::damaged("a lossless WebP without its signature"));
+        }
+        let bits = chunk.u32_le()?;
+        return Ok(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bits >> 28 & 1 != 0));
+    }
+    chunk.take(3)?;
+    if chunk.take(3)? != [0x9D, 0x01, 0x2A] {
+        return Err(Refused::damaged("a WebP whose picture is no key frame"));
+    }
+    let (width, height) = (chunk.u16_le()? & 0x3FFF, chunk.u16_le()? & 0x3FFF);
+    Ok((width.into(), height.into(), false))
+}
+
+/// The decoder would find out once it has decoded all of it.
+fn is_in(width: u32, height: u32, sides: (u32, u32)) -> Result<(), Refused> {
+    if (width, height) == sides {
+        return Ok(());
+    }
+    Err(Refused::damaged("a WebP whose picture has another size than the place for it"))
 }
 
 /// The next chunk; the last may be cut off, since its header may be whole.

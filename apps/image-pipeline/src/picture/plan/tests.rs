@@ -1,5 +1,5 @@
 use super::*;
-use crate::picture::Orientation;
+use crate::picture::{Colour, Orientation};
 
 fn header(width: u32, height: u32) -> Header {
     Header {
@@ -13,7 +13,8 @@ fn header(width: u32, height: u32) -> Header {
         has_icc: false,
         is_progressive: false,
         scans: 1,
-        samples: u64::from(width) * u64::from(height) * 3 / 2,
+        beside: u64::from(width) * u64::from(height) * 3 / 2,
+        profile: 0,
     }
 }
 
