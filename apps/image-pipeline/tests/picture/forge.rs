@@ -149,6 +149,22 @@ pub(crate) fn tiff_of_strips(count: u32) -> Vec<u8> {
     tiff_of(&fields, &1u32.to_le_bytes().repeat(count as usize))
 }
 
+/// A TIFF of one pixel of so many bits.
+pub(crate) fn tiff_of_depth(depth: u32) -> Vec<u8> {
+    let start = 8 + 2 + 8 * 12 + 4;
+    let fields = [
+        (256, 4, 1, 1),
+        (257, 4, 1, 1),
+        (258, 3, 1, depth),
+        (262, 3, 1, 1),
+        (273, 4, 1, start),
+        (277, 3, 1, 1),
+        (278, 4, 1, 1),
+        (279, 4, 1, depth / 8),
+    ];
+    tiff_of(&fields, &[0; 8])
+}
+
 /// A picture of 144 megapixels on a screen of a hundred pixels.
 pub(crate) fn gif_over_screen() -> Vec<u8> {
     let mut gif = b"GIF89a\x0A\0\x0A\0\x80\0\0\0\0\0\xFF\xFF\xFF".to_vec();

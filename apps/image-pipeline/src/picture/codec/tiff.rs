@@ -10,11 +10,16 @@ use crate::picture::pixels::{Layout, Pixels};
 /// Of `ExtraSamples`: alpha that has been multiplied into the colours.
 const PREMULTIPLIED: u16 = 1;
 
+/// Beside pixels there are maps of colours, and the headers of a JPEG.
+const TABLES: u64 = 64 << 10;
+
 /// The first page.
 pub(super) fn decode(container: &Container<'_>) -> Result<Pixels, Refused> {
     let header = &container.header;
-    // Four channels of eight bytes are the most there can be.
-    let mut reader = directory::reader(container.body, header.pixels().saturating_mul(32))?;
+    // All pixels, and what is compressed is no larger, but for tables.
+    let bytes = header.colour.channels() * if header.depth > 8 { 2 } else { 1 };
+    let most = header.pixels().saturating_mul(bytes).saturating_add(TABLES);
+    let mut reader = directory::reader(container.body, most)?;
     let colour = reader.colortype().map_err(directory::refused)?;
     if reader.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).map_err(directory::refused)? == Some(2) {
         return Err(Refused::unsupported("a TIFF with a plane for each channel"));
@@ -28,7 +33,7 @@ pub(super) fn decode(container: &Container<'_>) -> Result<Pixels, Refused> {
     let values = match reader.read_image().map_err(directory::refused)? {
         DecodingResult::U8(values) => values,
         DecodingResult::U16(values) => values.into_iter().map(sixteen::level).collect(),
-        _ => return Err(Refused::unsupported("a TIFF whose channels are no integers of 1 to 16 bits")),
+        _ => return Err(Refused::unsupported(directory::NO_SHORT_INTEGERS)),
     };
     let (width, height) = (header.width as usize, header.height as usize);
     let (layout, mut data) = match (colour, &colours) {

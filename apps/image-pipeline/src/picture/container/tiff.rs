@@ -16,6 +16,10 @@ const READ_AT_ONCE: [u64; 21] =
     [256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 347, 530];
 const MOST_NUMBERS: u64 = 1 << 15;
 
+/// What is not read, for people.
+pub(in crate::picture) const NO_SHORT_INTEGERS: &str =
+    "a TIFF whose channels are no integers of 1 to 16 bits";
+
 type Reader<'a> = Decoder<io::Cursor<Cow<'a, [u8]>>>;
 
 const PHOTOMETRIC: u16 = 262;
@@ -55,6 +59,10 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
         ColorType::CMYK(depth) => (Colour::Cmyk, depth),
         other => return Err(Refused::Unsupported { what: format!("a TIFF of {other:?}") }),
     };
+    if depth > 16 {
+        // Said before it is held at eight bytes a channel.
+        return Err(Refused::unsupported(NO_SHORT_INTEGERS));
+    }
     if has_palette(bytes) {
         colour = Colour::Palette;
     }
