@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_flow::layer::{BackpressureLayer, ConcurrencyLimitLayer, RateLimitLayer, ShedLayer};
+use forebay_flow::layer::{BackpressureLayer, ConcurrencyLimitLayer, LimitHandle, RateLimitLayer, ShedLayer};
 use forebay_flow::rate::SharedBucket;
-use forebay_flow::{Aimd, AimdConfig, Fixed, Rate, TokenBucket};
+use forebay_flow::{Aimd, AimdConfig, CallEnd, Fixed, Rate, TokenBucket};
 use governor::clock::{Clock, QuantaClock, QuantaInstant, Reference};
 use tower::Layer;
 
@@ -28,6 +28,19 @@ pub(super) const CONCURRENCY_QUEUED: Contender = layer("concurrency-queued", "pe
     let service = ConcurrencyLimitLayer::new(Fixed(PERMITS)).queued().layer(Immediate);
     load.drive(|| Call(service.clone()))
 });
+
+/// The decision alone.
+pub(super) const PERMIT: Contender = Contender {
+    name: "permit",
+    package: "forebay-flow",
+    about: "permit",
+    call: false,
+    shared: true,
+    measure: |load| {
+        let limit = ConcurrencyLimitLayer::new(Fixed(PERMITS));
+        load.drive(|| Permit(limit.handle()))
+    },
+};
 
 pub(super) const AIMD: Contender = layer("concurrency-aimd", "learnt permit", |load| {
     let policy = Aimd::try_new(AimdConfig { initial: PERMITS, max: PERMITS, ..AimdConfig::default() });
@@ -70,6 +83,15 @@ struct Bucket {
     clock: QuantaClock,
     origin: QuantaInstant,
     bucket: Arc<SharedBucket>,
+}
+
+struct Permit(LimitHandle<Fixed>);
+
+impl Turn for Permit {
+    async fn turn(&mut self, n: u64) -> u64 {
+        self.0.try_permit().expect("there is always room").end(CallEnd::Success);
+        n
+    }
 }
 
 impl Turn for Bucket {

@@ -26,11 +26,12 @@ const THREADS: usize = 2;
 const PERMITS: usize = 1 << 20;
 
 /// Every contender: what there is without any, then limits for calls at once, rates, and the rest.
-pub(crate) const CONTENDERS: [Contender; 17] = [
+pub(crate) const CONTENDERS: [Contender; 18] = [
     none::CONTENDER,
     forebay::CONCURRENCY,
     forebay::CONCURRENCY_QUEUED,
     forebay::AIMD,
+    forebay::PERMIT,
     tokio_semaphore::ACQUIRE,
     tokio_semaphore::TRY,
     tower_limit::CONCURRENCY,

@@ -67,8 +67,8 @@ pub use adaptive_rate::{
 };
 pub use backpressure::{BackpressureLayer, Backpressured, PressureHandle, PressureStats};
 pub use concurrency::{
-    ConcurrencyLimit, ConcurrencyLimitLayer, Hold, LimitHandle, LimitStats, Permit, QueuedConcurrencyLimit,
-    UntilResponse,
+    ConcurrencyLimit, ConcurrencyLimitLayer, Hold, LimitHandle, LimitStats, Permit, PermitRef,
+    QueuedConcurrencyLimit, UntilResponse,
 };
 #[cfg(feature = "http-body")]
 pub use concurrency::{HeldBody, UntilBody};

@@ -226,3 +226,30 @@ fn level_and_numbers_can_be_read() {
         ]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn work_that_is_no_call_takes_permits_and_tells_the_policy() {
+    let recorder = Recorder::new(1);
+    let layer = ConcurrencyLimitLayer::new(recorder.clone()).queued();
+    let (mut rig, handle) = (Rig::new(&layer), layer.handle());
+    let permit = handle.try_permit().expect("nobody is at work");
+    assert!(handle.try_permit().is_none(), "there is one");
+    tokio::time::advance(Duration::from_millis(5)).await;
+    permit.end(CallEnd::Overload);
+    let sample = Sample { rtt: Duration::from_millis(5), in_flight: 1, end: CallEnd::Overload };
+    assert_eq!(recorder.heard().ended.iter().map(|(sample, _)| *sample).collect::<Vec<_>>(), [sample]);
+
+    let permit = handle.try_permit().expect("it is back");
+    let mut call = rig.call("waits");
+    call.assert_pending();
+    drop(permit);
+    assert!(handle.try_permit().is_none(), "who waits comes first");
+    call.assert_pending();
+    rig.answer("answer");
+    call.assert_ready().expect("it got the permit");
+    assert_eq!(recorder.heard().ended.len(), 2, "one that was dropped tells nothing");
+    assert_eq!((handle.in_use(), handle.stats().admitted, handle.stats().refused), (0, 3, 2));
+    handle.close();
+    assert!(handle.try_permit().is_none());
+    assert_eq!(handle.stats().refused, 2);
+}

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use forebay_queue::{Level, Limit, Stats, Visitor};
+use forebay_queue::{CallEnd, Level, Limit, Stats, Visitor};
 
-use super::gate::Gate;
+use super::gate::{Gate, Start};
 use crate::layer::share::Shares;
 
 /// Looks at a limit, and changes it while it is in use.
@@ -21,6 +21,15 @@ use crate::layer::share::Shares;
 /// ```
 pub struct LimitHandle<P> {
     pub(super) gate: Shares<Gate<P>>,
+}
+
+/// A permit for work that is no call of a service; see [`LimitHandle::try_permit`]. It goes back when it is dropped; if that was
+/// not by [`end`](Self::end), the limit learns nothing from it.
+#[must_use = "a permit goes back when it is dropped"]
+pub struct PermitRef<'a, P> {
+    /// None once it has gone back.
+    gate: Option<&'a Gate<P>>,
+    start: Start,
 }
 
 /// What a limit has done so far, taken together under its lock.
@@ -97,6 +106,56 @@ impl<P: Limit> LimitHandle<P> {
     /// woken as fit; if there are fewer than are out, nobody gets one until enough have come back.
     pub fn update<T>(&self, change: impl FnOnce(&mut P) -> T) -> T {
         self.gate.update(change)
+    }
+
+    /// A permit for work that is no call of a service: none if all are out, if anybody waits for one, or if it is closed. That
+    /// is counted as refused, unless it is closed.
+    ///
+    /// ```
+    /// use forebay_flow::layer::ConcurrencyLimitLayer;
+    /// use forebay_flow::{CallEnd, Fixed};
+    ///
+    /// let handle = ConcurrencyLimitLayer::new(Fixed(1)).handle();
+    /// let permit = handle.try_permit().expect("nobody is at work");
+    /// assert!(handle.try_permit().is_none());
+    /// permit.end(CallEnd::Success);
+    /// assert!(handle.try_permit().is_some());
+    /// ```
+    #[inline]
+    pub fn try_permit(&self) -> Option<PermitRef<'_, P>> {
+        let gate: &Gate<P> = &self.gate;
+        if gate.permits.try_take(1) {
+            return Some(PermitRef { gate: Some(gate), start: gate.begin(1) });
+        }
+        if !gate.permits.is_closed() {
+            gate.permits.refuse();
+        }
+        None
+    }
+}
+
+impl<P: Limit> PermitRef<'_, P> {
+    /// What it was for has ended in this way: the limit learns of it, and the permit goes back.
+    #[inline]
+    pub fn end(mut self, end: CallEnd) {
+        if let Some(gate) = self.gate.take() {
+            gate.end(self.start, 1, end);
+        }
+    }
+}
+
+impl<P> Drop for PermitRef<'_, P> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(gate) = self.gate.take() {
+            gate.cancel(self.start, 1);
+        }
+    }
+}
+
+impl<P> fmt::Debug for PermitRef<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PermitRef").field("gate", &self.gate).finish_non_exhaustive()
     }
 }
 

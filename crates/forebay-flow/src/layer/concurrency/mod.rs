@@ -75,7 +75,7 @@ mod service;
 pub use self::body::{HeldBody, UntilBody};
 pub use self::config::{ConcurrencyLimitLayer, Queued, Reserve};
 pub use self::future::ResponseFuture;
-pub use self::handle::{LimitHandle, LimitStats};
+pub use self::handle::{LimitHandle, LimitStats, PermitRef};
 pub use self::hold::{Hold, UntilResponse};
 pub use self::permit::Permit;
 pub use self::service::{ConcurrencyLimit, QueuedConcurrencyLimit};
