@@ -39,6 +39,8 @@ pub(crate) struct Host {
     pub(crate) counts: Arc<Counts>,
     /// The rate that was told; it holds beside what is learnt.
     told: Option<f64>,
+    /// The limit that was found before.
+    known: Option<f64>,
 }
 
 // === impl Host ===
@@ -49,7 +51,7 @@ impl Host {
             crate::RateChoice::Fixed(rate) => Some(rate.num() as f64 / rate.per().as_secs_f64()),
             crate::RateChoice::Auto => None,
         };
-        Self { stack: stack(exchange, settings, known), counts: Arc::default(), told }
+        Self { stack: stack(exchange, settings, known), counts: Arc::default(), told, known }
     }
 
     pub(crate) fn stats(&self, host: &str) -> HostStats {
@@ -70,6 +72,8 @@ impl Host {
     /// The limit that was found, or told.
     pub(crate) fn limit(&self) -> Option<f64> {
         let found = self.stack.pace.update(|policy, _| policy.found());
+        // It begins a little below what is known, which nobody has found yet.
+        let found = self.known.filter(|_| self.stack.pace.stats().overloads == 0).or(found);
         match (found, self.told) {
             (Some(found), Some(told)) => Some(found.min(told)),
             (found, told) => found.or(told),

@@ -124,7 +124,7 @@ fn policy(settings: &Settings, known: Option<f64>) -> FeedbackRate {
     if let Some(known) = known.filter(|known| (0.001..1e9).contains(known)) {
         // A little below it, and from there on as after a refusal.
         let quota = Quota {
-            limit: Some((known * 850.0) as u64),
+            limit: Some((known * 900.0) as u64),
             window: Some(Duration::from_secs(1000)),
             ..Quota::default()
         };

@@ -20,14 +20,15 @@ async fn limited(rate: u64, burst: u64) -> Server {
 
 #[tokio::test]
 async fn a_known_limit_is_used_up_and_never_exceeded() {
-    let server = limited(100, 10).await;
-    let client = Client::builder().rate("100/s").burst(10).build().expect("it is valid");
+    // So few that what is late on a busy machine is not late by more than the one that is kept in reserve.
+    let server = limited(10, 10).await;
+    let client = Client::builder().rate("10/s").burst(10).build().expect("it is valid");
     let began = Instant::now();
-    let answers = join_all((0..210).map(|_| client.get(server.url("/")).send())).await;
+    let answers = join_all((0..25).map(|_| client.get(server.url("/")).send())).await;
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(server.refused(), 0);
-    // Ideal are two seconds.
-    assert!(began.elapsed() < Duration::from_millis(2100), "{:?}", began.elapsed());
+    // Ideal are 1.5 seconds, and the reserve costs a tenth.
+    assert!(began.elapsed() < Duration::from_millis(1800), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -40,7 +41,8 @@ async fn an_unknown_limit_is_found() {
     assert!(server.refused() <= 3, "{} refused", server.refused());
     assert!(began.elapsed().as_secs_f64() < 1.3 * 290.0 / 50.0, "{:?}", began.elapsed());
     let found = client.hosts()[0].limit.expect("it was refused");
-    assert!((45.0..55.0).contains(&found), "{found}");
+    // After two or three refusals, on a machine that may be busy.
+    assert!((42.0..58.0).contains(&found), "{found}");
 }
 
 #[tokio::test]
@@ -59,8 +61,9 @@ async fn what_was_learnt_before_is_where_it_begins() {
     let client =
         Client::builder().auto().seed_rate(server.address.to_string(), 200.0).build().expect("it is valid");
     client.get(server.url("/")).send().await.expect("it is answered");
-    let rate = client.hosts()[0].per_second;
-    assert!((150.0..=200.0).contains(&rate), "{rate}");
+    let host = &client.hosts()[0];
+    assert!((170.0..=200.0).contains(&host.per_second), "{host:?}");
+    assert_eq!(host.limit, Some(200.0), "nothing else was found");
 }
 
 #[test]
