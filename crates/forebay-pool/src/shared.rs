@@ -306,6 +306,7 @@ impl<T: Send + 'static> Shared<T> {
             let (tally, held, busy) = hands.account();
             stats.add(&tally, held, busy, index >= workers);
             stats.failing += usize::from(hands.is_failing());
+            stats.idle += usize::from(hands.is_waiting());
             stats.add_presence(hands.presence().read());
         }
         if let Some(order) = self.terms.order.as_ref().filter(|order| order.is_held_up()) {

@@ -36,7 +36,8 @@ pub struct Timings {
     /// ([`enqueued_at`](forebay_queue::Delivery::enqueued_at)).
     pub queue_wait: Spread,
     /// From a worker's being given an item until its handler was called: the wait for the worker's task, or its
-    /// [thread](crate::Builder::cpu), to run.
+    /// [thread](crate::Builder::cpu), to run. Workers that take values from a queue themselves, as they do by default,
+    /// are given nothing, so there it has no samples.
     pub handover: Spread,
     /// From the handler's call until its future was gone, for each attempt, however it ended.
     pub service: Spread,

@@ -19,15 +19,16 @@
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
+use forebay_queue::{Tap, Tapped};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Span;
 
 use crate::contain::{Contained, contain};
 use crate::desk::Desk;
-use crate::handler::{Handle, Make};
+use crate::handler::{Handle, Make, Start};
 use crate::hands::RunEnd;
 use crate::outcome::{BoxError, chain};
 use crate::timings::Sampler;
@@ -42,14 +43,18 @@ pub(crate) trait Crew<T>: Send + Sync {
 
     /// Whether the handlers take batches.
     fn batches(&self) -> bool;
+
+    /// Whether all that the handlers want of an item is its value.
+    fn by_value(&self) -> bool;
 }
 
 /// A crew whose handlers `M` makes.
 pub(crate) struct CrewOf<M>(Arc<Contained<M>>);
 
 /// What came of waiting for an item.
-enum Next {
-    Item,
+enum Next<T> {
+    /// There is one: in the hands, or this, which the worker took itself.
+    Item(Option<T>),
     End,
     /// The handler failed, or panicked, while it was asked whether it is ready.
     Unready(String),
@@ -60,6 +65,8 @@ enum Next {
 /// A worker's place in the intake. Dropped with the task, however that ends.
 struct Seated<'a, T: Send + 'static> {
     desk: &'a Desk<T>,
+    /// Where workers take items themselves.
+    tap: Option<Box<dyn Tap<Item = T>>>,
 }
 
 /// What a worker works with: its handler, and the place of the future that this is running.
@@ -101,16 +108,21 @@ impl<T: Send + 'static, M: Make<T>> Crew<T> for CrewOf<M> {
     fn batches(&self) -> bool {
         M::Handle::BATCHES
     }
+
+    fn by_value(&self) -> bool {
+        M::Handle::BY_VALUE
+    }
 }
 
 // === impl Seated ===
 
 impl<T: Send + 'static> Seated<'_, T> {
     /// Waits until the item in hand may be tried again: after so long, when the handler is ready, and not in a pause.
-    async fn again<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>, after: Duration) -> Next {
+    async fn again<H: Handle<T>>(&mut self, bench: &mut Bench<'_, T, H>, after: Duration) -> Next<T> {
+        let desk = self.desk;
         tokio::select! {
             biased;
-            run_end = self.unwanted() => Next::Unwanted(run_end),
+            run_end = Self::unwanted(desk) => Next::Unwanted(run_end),
             next = async {
                 sleep(after).await;
                 self.next(bench, true).await
@@ -119,15 +131,15 @@ impl<T: Send + 'static> Seated<'_, T> {
     }
 
     /// Waits until the item in hand is not to be tried again: it was cancelled or lost, or its own time is over.
-    async fn unwanted(&self) -> RunEnd {
-        let expires = match contain(|| self.desk.expires()) {
+    async fn unwanted(desk: &Desk<T>) -> RunEnd {
+        let expires = match contain(|| desk.expires()) {
             Ok(expires) => expires,
             // As when the item is tried: it counts as an attempt.
             Err(panic) => return RunEnd::Panicked(panic),
         };
         tokio::select! {
             biased;
-            run_end = poll_fn(|cx| self.desk.hands.poll_unwanted(cx)) => run_end,
+            run_end = poll_fn(|cx| desk.hands.poll_unwanted(cx)) => run_end,
             () = async {
                 match expires {
                     Some(expires) => sleep_until(expires).await,
@@ -140,7 +152,7 @@ impl<T: Send + 'static> Seated<'_, T> {
     /// Waits until the handler is ready, and only then for an item: one that is taken can be started at once.
     ///
     /// `in_hand`: there is one already, which is tried again.
-    async fn next<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>, in_hand: bool) -> Next {
+    async fn next<H: Handle<T>>(&mut self, bench: &mut Bench<'_, T, H>, in_hand: bool) -> Next<T> {
         let intake = &self.desk.shared.intake;
         let seat = self.desk.seat();
         let handler = bench.handler.as_mut().expect("it stays until the bench goes");
@@ -151,21 +163,33 @@ impl<T: Send + 'static> Seated<'_, T> {
                 match contain(|| handler.poll_ready(cx).map_err(|error| chain(&error))) {
                     Ok(Poll::Ready(Ok(()))) => ready = true,
                     Ok(Poll::Pending) if in_hand => return Poll::Pending,
-                    Ok(Poll::Pending) => return intake.poll_over(seat, cx).map(|()| Next::End),
+                    Ok(Poll::Pending) => {
+                        tell(self.desk, &mut self.tap);
+                        return intake.poll_over(seat, cx).map(|()| Next::End);
+                    }
                     Ok(Poll::Ready(Err(error))) => return Poll::Ready(Next::Unready(error)),
                     Err(panic) => return Poll::Ready(Next::Unready(format!("panicked: {panic}"))),
                 }
             }
             if in_hand {
-                return intake.poll_resumed(seat, cx).map(|()| Next::Item);
+                return intake.poll_resumed(seat, cx).map(|()| Next::Item(None));
             }
-            intake.poll_take(seat, cx).map(|taken| if taken { Next::Item } else { Next::End })
+            if let Some(tap) = &mut self.tap {
+                return poll_tap(self.desk, tap, cx)
+                    .map(|item| item.map_or(Next::End, |item| Next::Item(Some(item))));
+            }
+            intake.poll_take(seat, cx).map(|taken| if taken { Next::Item(None) } else { Next::End })
         })
         .await
     }
 
-    /// Runs the handler on the item in hand, in a span that is left in `span` if there is one.
-    async fn run<H: Handle<T>>(&self, bench: &mut Bench<'_, T, H>, span: &mut Option<Span>) -> RunEnd {
+    /// Runs the handler on the item in hand, or on `taken`, in a span that is left in `span` if there is one.
+    async fn run<H: Handle<T>>(
+        &mut self,
+        bench: &mut Bench<'_, T, H>,
+        taken: Option<T>,
+        span: &mut Option<Span>,
+    ) -> RunEnd {
         let hands = &self.desk.hands;
         let handler = bench.handler.as_mut().expect("it stays until the bench goes");
         let keyed = self.desk.shared.rules.key_of.is_some();
@@ -193,9 +217,10 @@ impl<T: Send + 'static> Seated<'_, T> {
             };
         }
         let deadline = cut.as_ref().map(|cut| cut.at);
-        *span = self.desk.span();
+        // Of what the worker took itself there is no delivery to find one by.
+        *span = if taken.is_none() { self.desk.span() } else { None };
         let span = span.as_ref();
-        match within(span, || contain(|| handler.call(self.desk, deadline))) {
+        match within(span, || contain(|| handler.call(self.desk, Start { deadline, taken }))) {
             Ok(future) => bench.running.set(Some(future)),
             Err(panic) => return RunEnd::Panicked(panic),
         }
@@ -247,15 +272,30 @@ impl<T: Send + 'static> Seated<'_, T> {
         }
     }
 
+    /// The run of an item that the worker took itself ended.
+    fn finish_taken(&mut self, run_end: &RunEnd) {
+        let hands = &self.desk.hands;
+        if matches!(run_end, RunEnd::Done) {
+            // The source is told when it is asked for the next one.
+            hands.quick().done();
+            return;
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.empty(false);
+        }
+        hands.fail_quick(run_end);
+        self.desk.shared.intake.ring_idle();
+    }
+
     /// Waits after `setbacks` failures in a row, so that a worker that cannot be built does not spin. `Some`: the item
     /// that is in hand meanwhile is not to be tried again, because of that.
-    async fn rest(&self, setbacks: u32, in_hand: bool) -> Option<RunEnd> {
-        let pause = self.desk.shared.backoff.after_failures(setbacks);
+    async fn rest(desk: &Desk<T>, setbacks: u32, in_hand: bool) -> Option<RunEnd> {
+        let pause = desk.shared.backoff.after_failures(setbacks);
         tokio::select! {
             biased;
-            run_end = self.unwanted(), if in_hand => Some(run_end),
+            run_end = Self::unwanted(desk), if in_hand => Some(run_end),
             () = sleep(pause) => None,
-            () = poll_fn(|cx| self.desk.shared.intake.poll_over(self.desk.seat(), cx)) => None,
+            () = poll_fn(|cx| desk.shared.intake.poll_over(desk.seat(), cx)) => None,
         }
     }
 
@@ -274,6 +314,10 @@ impl<T: Send + 'static> Drop for Seated<'_, T> {
         self.desk.hands.presence().go();
         self.desk.shared.intake.leave(self.desk.seat());
         self.desk.hands.set_failing(false);
+        if self.desk.hands.quick().is_busy() {
+            self.finish_taken(&RunEnd::Aborted);
+        }
+        tell(self.desk, &mut self.tap);
         self.desk.hands.abandon();
     }
 }
@@ -318,7 +362,7 @@ impl<T: Send + 'static, H: Handle<T>> Drop for Bench<'_, T, H> {
 
 /// The life of one worker.
 async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk<T>) {
-    let seated = Seated { desk: &desk };
+    let mut seated = Seated { desk: &desk, tap: desk.shared.intake.tap() };
     let Desk { shared, hands } = &desk;
     hands.presence().come();
     let id = hands.id();
@@ -331,7 +375,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
     while again.is_some() || !shared.intake.is_over_for(desk.seat()) {
         if setbacks > 0 {
             hands.set_failing(true);
-            let rest = seated.rest(setbacks, again.is_some());
+            let rest = Seated::rest(&desk, setbacks, again.is_some());
             let unwanted = match again {
                 Some(_) => rest.await,
                 None => hands.presence().rest(rest).await,
@@ -355,20 +399,25 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
         };
         let ended = loop {
             // A source may always have an item ready, and a handler may never wait: others must get their turn.
-            tokio::task::coop::consume_budget().await;
+            // A tap spends the budget itself.
+            if seated.tap.is_none() {
+                tokio::task::coop::consume_budget().await;
+            }
             let next = match again {
                 Some(after) => seated.again(&mut bench, after).await,
                 None => hands.presence().rest(seated.next(&mut bench, false)).await,
             };
-            match next {
+            let taken = match next {
                 Next::Unwanted(run_end) => {
                     again = seated.give_up(&run_end);
                     continue;
                 }
-                Next::Item if setbacks == 0 => {}
-                Next::Item => {
-                    setbacks = 0;
-                    hands.set_failing(false);
+                Next::Item(taken) => {
+                    if setbacks > 0 {
+                        setbacks = 0;
+                        hands.set_failing(false);
+                    }
+                    taken
                 }
                 Next::End => break true,
                 Next::Unready(error) => {
@@ -376,12 +425,18 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
                     tracing::warn!(worker = id.index(), setbacks, %error, "service failed before it was ready");
                     break false;
                 }
-            }
+            };
+            let taps = taken.is_some();
             let watch = Watch::start(&desk, &mut sampler);
             let mut span = None;
-            let run_end = seated.run(&mut bench, &mut span).await;
+            let run_end = seated.run(&mut bench, taken, &mut span).await;
             watch.stop(&desk, &mut sampler);
-            again = within(span.as_ref(), || hands.finish(&run_end));
+            again = if taps {
+                seated.finish_taken(&run_end);
+                None
+            } else {
+                within(span.as_ref(), || hands.finish(&run_end))
+            };
             drop(span);
             if matches!(run_end, RunEnd::Panicked(_)) {
                 break false;
@@ -391,6 +446,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
         if ended {
             break;
         }
+        tell(&desk, &mut seated.tap);
         shared.count_restart();
     }
 }
@@ -401,6 +457,66 @@ fn within<R>(span: Option<&Span>, what: impl FnOnce() -> R) -> R {
         Some(span) => span.in_scope(what),
         None => what(),
     }
+}
+
+/// A worker that took items itself asks for no other for now: the source hears of the last one all the same.
+fn tell<T: Send + 'static>(desk: &Desk<T>, tap: &mut Option<Box<dyn Tap<Item = T>>>) {
+    if let Some(tap) = tap {
+        tap.empty(true);
+        desk.hands.quick().leave();
+        desk.shared.intake.ring_idle();
+    }
+}
+
+/// Waits for an item to take ourselves. `None`: there will be none for us.
+fn poll_tap<T: Send + 'static>(
+    desk: &Desk<T>,
+    tap: &mut Box<dyn Tap<Item = T>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<T>> {
+    let Desk { shared, hands } = desk;
+    let quick = hands.quick();
+    loop {
+        if !quick.is_open() {
+            tap.empty(true);
+            tap.step_back();
+            match shared.intake.poll_admitted(desk.seat(), cx) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => break,
+                Poll::Pending => {
+                    quick.wait();
+                    shared.intake.ring_idle();
+                    return Poll::Pending;
+                }
+            }
+        }
+        quick.ask();
+        match contain(|| tap.poll_take(cx, quick.gate())) {
+            Ok(Poll::Ready(Tapped::Item { item, attempt, .. })) => {
+                quick.take(attempt);
+                return Poll::Ready(Some(item));
+            }
+            Ok(Poll::Ready(Tapped::Shut)) => {}
+            Ok(Poll::Pending) => {
+                // It may have been the budget, and then the source was not told of the last item.
+                tap.empty(true);
+                quick.wait();
+                shared.intake.ring_idle();
+                return Poll::Pending;
+            }
+            Ok(Poll::Ready(Tapped::Ended)) => {
+                shared.intake.source_ended(None);
+                break;
+            }
+            Err(panic) => {
+                shared.intake.source_ended(Some(panic));
+                break;
+            }
+        }
+    }
+    quick.leave();
+    shared.intake.ring_idle();
+    Poll::Ready(None)
 }
 
 fn run_end_of(outcome: Result<(), BoxError>) -> RunEnd {

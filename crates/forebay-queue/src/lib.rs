@@ -134,6 +134,7 @@ mod stats;
 #[cfg(feature = "stream")]
 mod stream;
 mod sync;
+mod tap;
 #[cfg(feature = "tokio")]
 mod timed;
 #[cfg(any(feature = "tower", feature = "stream"))]
@@ -163,6 +164,7 @@ pub use service::Sending;
 pub use sink::{ItemSink, SinkError};
 pub use source::{Source, SourceError};
 pub use stats::{ClassStats, QueueStats, Stats, Visitor};
+pub use tap::{Tap, Tapped};
 
 /// A queue that holds at most `capacity` items; a full one makes `send` wait.
 ///

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 
 use crate::core::{Claim, Shared, State, Taken, Taking};
 use crate::park::block_on;
-use crate::{Delivery, Fifo, Line, SendLine, Settle, Source, SourceError, TryRecvError};
+use crate::tap::ReceiverTap;
+use crate::{Delivery, Fifo, Line, SendLine, Settle, Source, SourceError, Tap, TryRecvError};
 
 /// The consumers' half of a queue. Clones take from the same queue, each item once; when the last one is dropped,
 /// the queue is closed and what is left goes to `on_undelivered`.
@@ -129,6 +130,11 @@ impl<T, L: Line<T>> Receiver<T, L> {
         block_on(self.recv())
     }
 
+    /// What they share, and our place in the line.
+    pub(crate) fn parts(&mut self) -> (&Shared<T, L>, &mut Taking) {
+        (&self.shared, &mut self.taking)
+    }
+
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.taking.poll(&self.shared, cx, 1, |state, _| take_one(state))
     }
@@ -192,6 +198,10 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
     /// Memory keeps no copy of what it handed out.
     fn redelivers(&self) -> bool {
         false
+    }
+
+    fn tap(&self) -> Option<Box<dyn Tap<Item = T>>> {
+        Some(Box::new(ReceiverTap::new(self.clone())))
     }
 }
 

@@ -19,10 +19,10 @@ fn measure(load: &Load) -> Measured {
         let (tx, rx) = async_channel::bounded::<Item>(CAPACITY);
         let mut workers = JoinSet::new();
         for _ in 0..load.workers {
-            let (rx, done) = (rx.clone(), done.clone());
+            let rx = rx.clone();
             workers.spawn(async move {
                 while rx.recv().await.is_ok() {
-                    work.run(&done).await;
+                    work.run(done).await;
                 }
             });
         }

@@ -17,7 +17,7 @@ fn measure(load: &Load) -> Measured {
     load.drive(async move |done| {
         let (work, workers) = (load.work, load.workers);
         load.produce(done, move |done, share| async move {
-            let futures = stream::iter(0..share).map(|_| work.run(&done));
+            let futures = stream::iter(0..share).map(|_| work.run(done));
             futures.buffer_unordered(workers).for_each(async |()| ()).await;
         })
         .await;

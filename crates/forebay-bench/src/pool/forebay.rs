@@ -19,10 +19,7 @@ fn measure(load: &Load) -> Measured {
         let pool = Pool::builder()
             .workers(load.workers)
             .queue(CAPACITY)
-            .handler(move |_: Item| {
-                let done = done.clone();
-                async move { work.run(&done).await }
-            })
+            .handler(move |_: Item| work.run(done))
             .start()
             .expect("a runtime is there");
         load.produce(pool.producer(), async |tx, share| {

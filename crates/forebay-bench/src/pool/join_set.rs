@@ -23,8 +23,7 @@ fn measure(load: &Load) -> Measured {
                 if tasks.len() >= workers {
                     tasks.join_next().await;
                 }
-                let done = done.clone();
-                tasks.spawn(async move { work.run(&done).await });
+                tasks.spawn(work.run(done));
             }
             tasks.join_all().await;
         })

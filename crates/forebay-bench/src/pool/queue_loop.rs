@@ -19,10 +19,10 @@ fn measure(load: &Load) -> Measured {
         let (tx, rx) = forebay_queue::bounded::<Item>(CAPACITY);
         let mut workers = JoinSet::new();
         for _ in 0..load.workers {
-            let (mut rx, done) = (rx.clone(), done.clone());
+            let mut rx = rx.clone();
             workers.spawn(async move {
                 while rx.recv().await.is_some() {
-                    work.run(&done).await;
+                    work.run(done).await;
                 }
             });
         }

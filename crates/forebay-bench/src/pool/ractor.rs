@@ -41,7 +41,7 @@ impl Worker for Labourer {
         job: Job<(), usize>,
         (work, done): &mut (Work, Done),
     ) -> Result<(), ActorProcessingErr> {
-        work.run(done).await;
+        work.run(*done).await;
         Ok(job.key)
     }
 }
@@ -58,7 +58,7 @@ fn measure(load: &Load) -> Measured {
             DefaultQueue<(), usize>,
         >::default();
         let arguments = FactoryArguments::builder()
-            .worker_builder(Box::new(worker_builder(move |_| (Labourer, (work, done.clone())))))
+            .worker_builder(Box::new(worker_builder(move |_| (Labourer, (work, done)))))
             .queue(DefaultQueue::default())
             .router(QueuerRouting::default())
             .num_initial_workers(load.workers)

@@ -18,7 +18,7 @@ fn measure(load: &Load) -> Measured {
         let (work, share) = (load.work, load.share());
         threads.scope(|scope| {
             for _ in 0..share {
-                scope.spawn(|_| work.compute(&done));
+                scope.spawn(|_| work.compute(done));
             }
         });
     })

@@ -19,12 +19,11 @@ fn measure(load: &Load) -> Measured {
     load.drive(async move |done| {
         let work = load.work;
         let seats = Arc::new(Semaphore::new(load.workers));
-        load.produce((seats.clone(), done), move |(seats, done), share| async move {
+        load.produce(seats.clone(), move |seats, share| async move {
             for _ in 0..share {
                 let seat = seats.clone().acquire_owned().await.expect("nobody closes it");
-                let done = done.clone();
                 tokio::spawn(async move {
-                    work.run(&done).await;
+                    work.run(done).await;
                     drop(seat);
                 });
             }

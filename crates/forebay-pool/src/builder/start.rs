@@ -211,8 +211,20 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             prefetch,
             order: places.clone().map(|places| (places, window)),
         };
+        // Where an item is nothing but its value, and nothing stands between source and worker, each worker takes
+        // for itself. Not on threads of their own: how long a thread is waited for is measured from the giving.
+        let takes_itself = crew.by_value()
+            && rules.copy.is_none()
+            && rules.deadline_of.is_none()
+            && rules.span_of.is_none()
+            && plan.is_empty()
+            && !redelivers
+            && !cpu;
         let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements), plan);
         let intake = intake.with_letters(letters.clone());
+        if takes_itself {
+            intake.open_taps();
+        }
         let shared = Shared::new(intake, hands, terms, rules, resubmit, settlements, undelivered);
         let shared = Arc::new(shared.with_leases(leases).with_letters(letters));
 

@@ -1,8 +1,6 @@
 //! Functions that take the item: the value moves into the future, so an item that fails is gone.
 
-use tokio::time::Instant;
-
-use super::{Handle, Make, WorkerId};
+use super::{Handle, Make, Start, WorkerId};
 use crate::desk::Desk;
 use crate::outcome::sealed::Sealed as _;
 use crate::outcome::{BoxError, IntoOutcome};
@@ -35,9 +33,10 @@ where
     type Future = Fut;
 
     const LENDS: bool = false;
+    const BY_VALUE: bool = true;
 
-    fn call(&mut self, desk: &Desk<T>, _: Option<Instant>) -> Fut {
-        (self.0)(desk.keep())
+    fn call(&mut self, desk: &Desk<T>, start: Start<T>) -> Fut {
+        (self.0)(start.item(desk))
     }
 
     fn outcome(output: Fut::Output) -> Result<(), BoxError> {

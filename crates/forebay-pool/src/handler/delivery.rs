@@ -1,12 +1,10 @@
 //! Functions that take the delivery: whatever ends them, unwinding gives the item back.
 
-use forebay_queue::Delivery;
-use tokio::time::Instant;
-
-use super::{Handle, Make, WorkerId};
+use super::{Handle, Make, Start, WorkerId};
 use crate::desk::Desk;
 use crate::outcome::sealed::Sealed as _;
 use crate::outcome::{BoxError, IntoOutcome};
+use forebay_queue::Delivery;
 
 /// `Fn(WorkerId) -> FnMut(Delivery<T>) -> Future`, as a maker and as what it makes.
 pub(crate) struct ByDelivery<F>(pub(crate) F);
@@ -37,7 +35,7 @@ where
 
     const LENDS: bool = true;
 
-    fn call(&mut self, desk: &Desk<T>, _: Option<Instant>) -> Fut {
+    fn call(&mut self, desk: &Desk<T>, _: Start<T>) -> Fut {
         (self.0)(desk.hands.lend())
     }
 

@@ -1,13 +1,11 @@
 //! Functions that want to know more than the item.
 
-use forebay_queue::Delivery;
-use tokio::time::Instant;
-
-use super::{Handle, Make, WorkerId};
+use super::{Handle, Make, Start, WorkerId};
 use crate::WorkContext;
 use crate::desk::Desk;
 use crate::outcome::sealed::Sealed as _;
 use crate::outcome::{BoxError, IntoOutcome};
+use forebay_queue::Delivery;
 
 /// `Fn(WorkerId) -> FnMut(WorkContext<T>, T) -> Future`, as a maker and as what it makes.
 pub(crate) struct ByValueIn<F>(pub(crate) F);
@@ -40,10 +38,12 @@ where
     type Future = Fut;
 
     const LENDS: bool = false;
+    const BY_VALUE: bool = true;
     const IN_CONTEXT: bool = true;
 
-    fn call(&mut self, desk: &Desk<T>, deadline: Option<Instant>) -> Fut {
-        let item = desk.keep();
+    fn call(&mut self, desk: &Desk<T>, start: Start<T>) -> Fut {
+        let deadline = start.deadline;
+        let item = start.item(desk);
         (self.0)(desk.context(deadline), item)
     }
 
@@ -79,9 +79,9 @@ where
     const LENDS: bool = true;
     const IN_CONTEXT: bool = true;
 
-    fn call(&mut self, desk: &Desk<T>, deadline: Option<Instant>) -> Fut {
+    fn call(&mut self, desk: &Desk<T>, start: Start<T>) -> Fut {
         let delivery = desk.hands.lend();
-        (self.0)(desk.context(deadline), delivery)
+        (self.0)(desk.context(start.deadline), delivery)
     }
 
     fn outcome(output: Fut::Output) -> Result<(), BoxError> {

@@ -58,6 +58,14 @@ pub(crate) use service::ByService;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub(crate) usize);
 
+/// What a handler starts with.
+pub(crate) struct Start<T> {
+    /// When its run will be cut short.
+    pub(crate) deadline: Option<Instant>,
+    /// The item, where the worker took it itself; otherwise it lies in the worker's hands.
+    pub(crate) taken: Option<T>,
+}
+
 /// One worker's handler.
 pub(crate) trait Handle<T>: Send + 'static {
     /// Works on one item.
@@ -65,6 +73,9 @@ pub(crate) trait Handle<T>: Send + 'static {
 
     /// Whether the handler is lent the delivery and may settle it itself, from anywhere and at any time.
     const LENDS: bool;
+
+    /// Whether all it wants of its item is the value.
+    const BY_VALUE: bool = false;
 
     /// Whether the handler is given the context of its run.
     const IN_CONTEXT: bool = false;
@@ -77,8 +88,8 @@ pub(crate) trait Handle<T>: Send + 'static {
         Poll::Ready(Ok(()))
     }
 
-    /// Starts on the item that is in the worker's hands, and will be cut short at `deadline`.
-    fn call(&mut self, desk: &Desk<T>, deadline: Option<Instant>) -> Self::Future;
+    /// Starts on an item.
+    fn call(&mut self, desk: &Desk<T>, start: Start<T>) -> Self::Future;
 
     /// What the future's output means.
     fn outcome(output: <Self::Future as Future>::Output) -> Result<(), BoxError>;
@@ -89,6 +100,18 @@ pub(crate) trait Make<T>: Send + Sync + 'static {
     type Handle: Handle<T>;
 
     fn make(&self, id: WorkerId) -> Self::Handle;
+}
+
+// === impl Start ===
+
+impl<T: Send + 'static> Start<T> {
+    /// The item by value, or a copy of it.
+    pub(crate) fn item(self, desk: &Desk<T>) -> T {
+        match self.taken {
+            Some(item) => item,
+            None => desk.keep(),
+        }
+    }
 }
 
 // === impl WorkerId ===

@@ -1,8 +1,6 @@
 //! Functions whose results have a place in the order of their items.
 
-use tokio::time::Instant;
-
-use super::{Handle, Make, WorkerId};
+use super::{Handle, Make, Start, WorkerId};
 use crate::desk::Desk;
 use crate::outcome::sealed::Sealed as _;
 use crate::outcome::{BoxError, IntoOutcome};
@@ -36,7 +34,7 @@ where
 
     const LENDS: bool = false;
 
-    fn call(&mut self, desk: &Desk<T>, _: Option<Instant>) -> Fut {
+    fn call(&mut self, desk: &Desk<T>, _: Start<T>) -> Fut {
         let item = desk.keep();
         (self.0)(item, desk.hands.place())
     }

@@ -2,10 +2,9 @@
 
 use std::task::{Context, Poll};
 
-use tokio::time::Instant;
 use tower_service::Service;
 
-use super::{Handle, Make, WorkerId};
+use super::{Handle, Make, Start, WorkerId};
 use crate::desk::Desk;
 use crate::outcome::BoxError;
 
@@ -35,13 +34,14 @@ where
     type Future = S::Future;
 
     const LENDS: bool = false;
+    const BY_VALUE: bool = true;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.0.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, desk: &Desk<T>, _: Option<Instant>) -> S::Future {
-        self.0.call(desk.keep())
+    fn call(&mut self, desk: &Desk<T>, start: Start<T>) -> S::Future {
+        self.0.call(start.item(desk))
     }
 
     fn outcome(output: Result<S::Response, S::Error>) -> Result<(), BoxError> {

@@ -316,14 +316,28 @@ impl<T> Ledger<T> {
         Some(delivery)
     }
 
-    /// The run ended. `may_retry`: a budget allows another attempt, or there is none.
-    pub(super) fn finish(&mut self, terms: &Terms, run_end: &RunEnd, may_retry: bool) -> Finish<T> {
-        self.polling = false;
+    /// An item that the worker took itself failed. Until now it was counted elsewhere.
+    pub(super) fn fail_taken(&mut self, run_end: &RunEnd) {
+        self.tally.taken += 1;
+        self.tally.failed += 1;
+        if matches!(run_end, RunEnd::Aborted) {
+            self.tally.aborted += 1;
+        }
+        self.count_end(run_end);
+    }
+
+    fn count_end(&mut self, run_end: &RunEnd) {
         match run_end {
             RunEnd::Panicked(_) => self.tally.panics += 1,
             RunEnd::TimedOut | RunEnd::Expired => self.tally.timed_out += 1,
             RunEnd::Done | RunEnd::Failed(_) | RunEnd::Aborted | RunEnd::Cancelled | RunEnd::Lost => {}
         }
+    }
+
+    /// The run ended. `may_retry`: a budget allows another attempt, or there is none.
+    pub(super) fn finish(&mut self, terms: &Terms, run_end: &RunEnd, may_retry: bool) -> Finish<T> {
+        self.polling = false;
+        self.count_end(run_end);
         let finish = self.finish_more(terms, run_end, may_retry);
         if !matches!(finish, Finish::Again(_)) {
             self.cancelled = false;

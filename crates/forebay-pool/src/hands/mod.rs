@@ -15,6 +15,8 @@
 mod back;
 /// The account.
 mod ledger;
+/// The account of what a worker takes itself.
+mod quick;
 /// Which runs are over.
 mod runs;
 /// The bell between settlements and the supervisor.
@@ -41,6 +43,7 @@ use self::back::Settlement;
 use self::ledger::{Ended, Finish, Ledger};
 
 pub(crate) use self::ledger::{Became, Given, Tally};
+pub(crate) use self::quick::Quick;
 pub(crate) use self::runs::Runs;
 pub(crate) use self::settlements::Settlements;
 pub(crate) use self::terms::{RunEnd, Terms};
@@ -58,6 +61,8 @@ pub(crate) struct Hands<T> {
     /// Where dead letters go, if not to the source.
     letters: Option<Arc<Letters<T>>>,
     presence: Presence,
+    /// What the worker takes itself.
+    quick: Quick,
     ledger: Mutex<Ledger<T>>,
 }
 
@@ -80,6 +85,7 @@ impl<T> Hands<T> {
             timed: AtomicBool::new(true),
             letters: None,
             presence: Presence::new(),
+            quick: Quick::default(),
             ledger: Mutex::new(Ledger::new()),
         }
     }
@@ -118,7 +124,19 @@ impl<T> Hands<T> {
 
     /// The attempt number of the present run.
     pub(crate) fn attempt(&self) -> u32 {
-        self.lock().attempt()
+        if self.quick.is_busy() { self.quick.attempt() } else { self.lock().attempt() }
+    }
+
+    pub(crate) fn quick(&self) -> &Quick {
+        &self.quick
+    }
+
+    /// The item that the worker took itself failed: its value is gone, whatever the rules say.
+    pub(crate) fn fail_quick(&self, run_end: &RunEnd) {
+        self.report(self.quick.attempt(), run_end, Became::Failed.as_str());
+        let mut ledger = self.lock();
+        ledger.fail_taken(run_end);
+        self.quick.leave();
     }
 
     /// Puts a delivery into the inbox. The worker must be free: what it was given before is started on.
@@ -398,6 +416,7 @@ impl<T> Hands<T> {
         if self.is_running() {
             self.finish(&RunEnd::Aborted);
         }
+        self.quick.leave();
         // The lock is released before the source is told.
         let next = || self.lock().return_inbox();
         while let Some(Ended { became, settlement, key, place, .. }) = next() {
@@ -425,12 +444,30 @@ impl<T> Hands<T> {
     /// are of one moment.
     pub(crate) fn account(&self) -> (Tally, usize, bool) {
         let ledger = self.lock();
-        (ledger.tally(), ledger.held(), ledger.is_served() || ledger.is_running())
+        let (mut tally, quick) = (ledger.tally(), self.quick.account());
+        let busy = quick.is_busy();
+        tally.completed += quick.done();
+        tally.taken += quick.done() + u64::from(busy);
+        let held = ledger.held() + usize::from(busy);
+        (tally, held, busy || ledger.is_served() || ledger.is_running())
+    }
+
+    /// Does the worker wait for an item to take itself?
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.quick.account().is_waiting()
     }
 
     /// Is nothing in these hands, and has the source been told of all that was?
     pub(crate) fn is_at_rest(&self) -> bool {
-        self.lock().is_at_rest()
+        self.done_at_rest().is_some()
+    }
+
+    /// If nothing is in hand: how many items the worker took itself and is done with. The same number again means that
+    /// nothing was in hand meanwhile.
+    pub(crate) fn done_at_rest(&self) -> Option<u64> {
+        let ledger = self.lock();
+        let quick = self.quick.account();
+        (quick.is_at_rest() && ledger.is_at_rest()).then(|| quick.done() + ledger.tally().failed)
     }
 
     /// Nothing of ours panics under the lock, and were it so, the account would still be the best there is.

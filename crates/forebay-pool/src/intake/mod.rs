@@ -40,13 +40,15 @@ mod gate;
 mod state;
 /// What is held between source and workers.
 mod stock;
+/// Workers that take items themselves.
+mod taps;
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use forebay_queue::{Source, SourceError};
+use forebay_queue::{Source, SourceError, Tap};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -139,7 +141,7 @@ impl<T: Send + 'static> Intake<T> {
             rung.as_mut().enable();
             // Asked from inside a poll it is not idle, and will be told so when that is over.
             let idle = |state: &mut State<T>, afterwards: &mut Afterwards<T>| {
-                state.is_idle(afterwards) && nothing_waits() && self.is_posted()
+                state.is_idle(&|| nothing_waits() && self.is_posted(), afterwards)
             };
             if !self.is_held_here() && self.with(idle) {
                 return;
@@ -149,7 +151,7 @@ impl<T: Send + 'static> Intake<T> {
     }
 
     /// The pool may have become idle.
-    fn ring_idle(&self) {
+    pub(crate) fn ring_idle(&self) {
         if self.idle_watchers.load(Ordering::SeqCst) > 0 {
             self.idle_bell.notify_waiters();
         }
@@ -179,6 +181,28 @@ impl<T: Send + 'static> Intake<T> {
             self.ring_idle();
         }
         taken
+    }
+
+    /// Has each worker take items itself, if the source can be asked at several places.
+    pub(crate) fn open_taps(&self) {
+        self.with(|state, _| state.open_taps());
+    }
+
+    /// A tap for one worker, where they [take items themselves](Self::open_taps).
+    pub(crate) fn tap(&self) -> Option<Box<dyn Tap<Item = T>>> {
+        self.with(State::tap)
+    }
+
+    /// The worker of `seat` may not take for now. Waits until it may, which is true until its gate is shut again;
+    /// `false`: there will be nothing for it.
+    pub(crate) fn poll_admitted(&self, seat: usize, cx: &mut Context<'_>) -> Poll<bool> {
+        self.with(|state, afterwards| state.poll_admitted(seat, cx.waker(), afterwards))
+    }
+
+    /// A tap said that the source has ended, or panicked.
+    pub(crate) fn source_ended(&self, panic: Option<String>) {
+        self.with(|state, afterwards| state.source_ended(panic, afterwards));
+        self.ring_idle();
     }
 
     /// Waits, without taking anything, until there will be nothing to take for `seat`.

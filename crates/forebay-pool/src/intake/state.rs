@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use forebay_queue::{Delivery, End, Source, SourceError};
+use forebay_queue::{Delivery, End, Source, SourceError, Tap};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -30,7 +30,9 @@ pub(crate) struct Outage {
 
 pub(super) struct State<T> {
     /// Gone once the pool has stopped.
-    source: Option<Box<dyn Source<Item = T>>>,
+    pub(super) source: Option<Box<dyn Source<Item = T>>>,
+    /// Ours, where each worker has one and takes items itself. Then nobody is in the line.
+    pub(super) tap: Option<Box<dyn Tap<Item = T>>>,
     /// Nothing more is handed out, for ever: the source ended, broke, or the pool stopped.
     ended: bool,
     /// The source has nothing more, and the pool ends with what is in stock.
@@ -137,6 +139,7 @@ impl<T: Send + 'static> State<T> {
     ) -> Self {
         let mut state = Self {
             source: Some(source),
+            tap: None,
             ended: false,
             exhausted: false,
             closed: false,
@@ -180,7 +183,10 @@ impl<T: Send + 'static> State<T> {
             }
             // What is closed is to come to an end.
             Command::Pause(_) if self.closed => {}
-            Command::Pause(until) => self.set_pause(until.map_or(Pause::Open, Pause::Until)),
+            Command::Pause(until) => {
+                self.set_pause(until.map_or(Pause::Open, Pause::Until));
+                self.shut_taps(0);
+            }
             Command::Resume => {
                 self.end_pause(afterwards);
                 self.ask(None, afterwards);
@@ -217,6 +223,7 @@ impl<T: Send + 'static> State<T> {
     fn resize(&mut self, open: usize, afterwards: &mut Afterwards<T>) {
         self.set_open(open);
         let beyond = open.min(self.seats.len());
+        self.shut_taps(beyond);
         for seat in beyond..self.seats.len() {
             // One that was served has not left the line's care: it finds its item before it finds out.
             if self.seats[seat].place != Place::Served {
@@ -233,6 +240,8 @@ impl<T: Send + 'static> State<T> {
         let was_lead = self.waiting.first() == Some(&seat);
         self.leave_line(seat);
         afterwards.replaced.extend(self.seats[seat].waker.take());
+        // Who comes after it leaves a waker of its own before it takes anything.
+        self.hands(seat).quick().set_open(false);
         // The source has the waker of somebody who is no longer there. We may be inside a destructor, where the
         // source should not be polled, so the next one is woken to ask.
         if was_lead && let Some(&lead) = self.waiting.first() {
@@ -316,6 +325,7 @@ impl<T: Send + 'static> State<T> {
     ) -> Option<Box<dyn Source<Item = T>>> {
         self.settling |= settlements.take_open();
         self.poll_settled(settlements, afterwards);
+        self.tap = None;
         self.source.take()
     }
 
@@ -476,15 +486,22 @@ impl<T: Send + 'static> State<T> {
     ///
     /// While the lock is held nobody is given anything. So if nothing is in hand, no handler runs, and what handlers
     /// left with the source is found by asking it after that.
-    pub(super) fn is_idle(&mut self, afterwards: &mut Afterwards<T>) -> bool {
+    pub(super) fn is_idle(
+        &mut self,
+        nothing_waits: &impl Fn() -> bool,
+        afterwards: &mut Afterwards<T>,
+    ) -> bool {
         if self.ended {
-            return self.is_at_rest();
+            return self.is_at_rest() && nothing_waits();
+        }
+        if self.tap.is_some() {
+            return self.is_idle_by_taps(nothing_waits);
         }
         if self.pause != Pause::No || self.unavailable || self.waiting.is_empty() || !self.is_at_rest() {
             return false;
         }
         self.ask(None, afterwards);
-        self.is_at_rest()
+        self.is_at_rest() && nothing_waits()
     }
 
     fn is_at_rest(&self) -> bool {
@@ -615,7 +632,7 @@ impl<T: Send + 'static> State<T> {
     }
 
     /// The source will not work again.
-    fn break_off(&mut self, error: SourceError, afterwards: &mut Afterwards<T>) {
+    pub(super) fn break_off(&mut self, error: SourceError, afterwards: &mut Afterwards<T>) {
         self.broken = Some(Arc::new(error));
         self.end(afterwards);
     }
@@ -623,6 +640,7 @@ impl<T: Send + 'static> State<T> {
     /// Nothing more is handed out: everybody who waits for anything learns it.
     pub(super) fn end(&mut self, afterwards: &mut Afterwards<T>) {
         self.ended = true;
+        self.shut_taps(0);
         if let Some(stock) = &mut self.stock {
             let end = End::Nack { after: Duration::ZERO };
             afterwards.ended.extend(stock.drain().into_iter().map(|delivery| (delivery, end.clone())));
@@ -633,6 +651,14 @@ impl<T: Send + 'static> State<T> {
 
     pub(super) fn leave_waker(&mut self, seat: usize, waker: &Waker, afterwards: &mut Afterwards<T>) {
         leave(&mut self.seats[seat].waker, waker, afterwards);
+    }
+
+    pub(super) fn hands(&self, seat: usize) -> &Hands<T> {
+        &self.seats[seat].hands
+    }
+
+    pub(super) fn each_hands(&self) -> impl Iterator<Item = &Hands<T>> {
+        self.seats.iter().map(|seat| &*seat.hands)
     }
 
     /// Joins the line, unless it is in there, was served, or has no business there.
@@ -727,6 +753,6 @@ fn leave<T>(place: &mut Option<Waker>, waker: &Waker, afterwards: &mut Afterward
     }
 }
 
-fn panicked(message: String) -> SourceError {
+pub(super) fn panicked(message: String) -> SourceError {
     SourceError::Broken(format!("it panicked: {message}").into())
 }

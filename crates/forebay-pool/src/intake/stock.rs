@@ -66,8 +66,13 @@ pub(crate) struct StockAccount(Mutex<StockTally>);
 // === impl StockPlan ===
 
 impl<T> StockPlan<T> {
+    /// Is nothing to be held?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.key_of.is_none() && self.batch.is_none() && self.prefetch == 0 && self.order.is_none()
+    }
+
     pub(super) fn into_stock(self, account: Arc<StockAccount>) -> Option<Stock<T>> {
-        if self.key_of.is_none() && self.batch.is_none() && self.prefetch == 0 && self.order.is_none() {
+        if self.is_empty() {
             return None;
         }
         Some(Stock {

@@ -29,13 +29,22 @@ async fn halve(cx: WorkContext<u32>, number: u32) -> Result<(), BoxError> {
     Ok(())
 }
 
+/// The same where the intake takes the items, for handlers that may give them back.
+async fn halve_lent(cx: WorkContext<u32>, lent: Delivery<u32>) -> Result<Delivery<u32>, BoxError> {
+    halve(cx, *lent.item().expect("it was just taken")).await.map(|()| lent)
+}
+
 #[tokio::test]
 async fn work_that_makes_work_ends_by_itself() {
-    let pool = Pool::builder().workers(4).queue(1000).handler_in(halve).start().unwrap();
-    pool.produce(100).await.unwrap();
-    let report = pool.finish_when_idle().await;
-    // A tree with 100 leaves.
-    assert_eq!(report.to_string(), "shut down: took 199, completed 199");
+    let of = || Pool::builder().workers(4).queue(1000);
+    let by_value = of().handler_in(halve).start().unwrap();
+    let lent = of().handler_delivery_in(|cx, lent| async { halve_lent(cx, lent).await.map(Delivery::ack) });
+    for pool in [by_value, lent.start().unwrap()] {
+        pool.produce(100).await.unwrap();
+        let report = pool.finish_when_idle().await;
+        // A tree with 100 leaves.
+        assert_eq!(report.to_string(), "shut down: took 199, completed 199");
+    }
 }
 
 /// Between a handler's last look and the end of its run nothing is overlooked.
@@ -158,13 +167,17 @@ async fn a_pool_that_ended_is_idle() {
 /// The queue is not the pool's own, so only the source itself can say that it has something.
 #[tokio::test]
 async fn what_nobody_has_taken_yet_keeps_it_from_being_idle() {
-    let (tx, rx) = bounded(1);
-    let pool = Pool::builder().workers(1).source(rx).handler(|_: u32| async {}).start().unwrap();
-    pool.idle().await;
-    tx.try_send(1).unwrap();
-    Driver::new(pool.idle()).assert_pending();
-    pool.idle().await;
-    assert_eq!(pool.stats().completed, 1);
+    let of = |rx| Pool::builder().workers(1).source(rx);
+    let ((first, by_value), (second, lent)) = (bounded(1), bounded(1));
+    let by_value = of(by_value).handler(|_: u32| async {}).start().unwrap();
+    let lent = of(lent).handler_delivery(async |lent: Delivery<u32>| lent.ack()).start().unwrap();
+    for (tx, pool) in [(first, by_value), (second, lent)] {
+        pool.idle().await;
+        tx.try_send(1).unwrap();
+        Driver::new(pool.idle()).assert_pending();
+        pool.idle().await;
+        assert_eq!(pool.stats().completed, 1);
+    }
 }
 
 /// Nobody waits for room in the queue, so no two handlers wait for each other.
@@ -372,4 +385,18 @@ async fn what_is_put_off_is_seen_after_the_last_sender_has_gone() {
     assert_eq!(handle.stats().unwrap().backlog, Some(1));
     assert_eq!(finish.await.unwrap().completed, 1);
     assert_eq!(begun.elapsed().as_secs(), 60);
+}
+
+/// Also where a worker had to let others have their turn after its last item, before it could tell of it.
+#[tokio::test]
+async fn is_idle_only_when_the_source_was_told_of_all_items() {
+    for items in 100..150 {
+        let (tx, rx) = bounded(200);
+        (0..items).for_each(|item| assert!(tx.try_send(item).is_ok()));
+        let pool = Pool::builder().workers(1).source(rx).handler(|_: u32| async {}).start().unwrap();
+        pool.idle().await;
+        let stats = tx.stats();
+        assert_eq!((stats.held, stats.completed, pool.stats().completed), (0, items.into(), items.into()));
+        drop(pool);
+    }
 }

@@ -14,6 +14,9 @@ mod running;
 /// Takes no more than its workers can start on.
 mod demand;
 
+/// Workers that take items themselves.
+mod taps;
+
 /// The number of workers is changed while they work.
 mod resizing;
 

@@ -74,6 +74,8 @@ pub(crate) struct Held<T, I, R> {
     /// Came back and cannot be taken before they are due.
     put_off: BTreeMap<(Moment, u64), Taken<T, R>>,
     in_hand: Slab<InHand<R>>,
+    /// How many were taken by value and are not done: of those nothing can come back.
+    tapped: usize,
     /// Where those are that somebody has a ticket for and that cannot be taken now, by their number.
     away: BTreeMap<u64, Away>,
     /// How many deliveries were made: tells apart those that had the same slot in `in_hand`.
@@ -120,6 +122,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
             items,
             put_off: BTreeMap::new(),
             in_hand: Slab::new(),
+            tapped: 0,
             away: BTreeMap::new(),
             handed_out: 0,
             weight: 0,
@@ -157,7 +160,17 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     }
 
     pub(crate) fn in_hand(&self) -> usize {
-        self.in_hand.len()
+        self.in_hand.len() + self.tapped
+    }
+
+    /// Notes that a consumer has an item by value.
+    pub(crate) fn tap(&mut self) {
+        self.tapped += 1;
+    }
+
+    /// Ends what `tap` began.
+    pub(crate) fn untap(&mut self) {
+        self.tapped -= 1;
     }
 
     /// What all that wait weigh together.

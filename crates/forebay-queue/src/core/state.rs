@@ -51,7 +51,9 @@ use super::watch::Change;
 use super::{After, moment};
 use crate::builder::{Options, WhenFull};
 use crate::pressure::Marks;
-use crate::{By, Discipline, Line, Pressure, QueueStats, Sent, SetCapacityError, Tick, UnknownClass};
+use crate::{
+    By, Discipline, Headers, Line, Pressure, QueueStats, Sent, SetCapacityError, Tick, UnknownClass,
+};
 
 /// Everything that the queue's lock guards.
 pub(crate) struct State<T, L: Line<T>> {
@@ -689,6 +691,16 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
+    /// What was taken by value is done, or it failed.
+    pub(crate) fn end_tapped(&mut self, done: bool) {
+        self.held.untap();
+        if done {
+            self.tally.completed += 1;
+        } else {
+            self.tally.failed += 1;
+        }
+    }
+
     /// Takes one more, after [`take`](Self::take); `None` if what was left has expired meanwhile, or is promised to others.
     pub(crate) fn take_another(&mut self) -> Option<Taken<T, L::Rank>> {
         (self.available() > self.rx.served()).then(|| self.take())
@@ -716,6 +728,21 @@ impl<T, L: Line<T>> State<T, L> {
                 item
             }
             None => self.take().item,
+        }
+    }
+
+    /// The same with its attempt number and its headers.
+    #[inline]
+    pub(crate) fn take_with_facts(&mut self) -> (T, u32, Headers) {
+        match self.held.pop_plain() {
+            Some(item) => {
+                self.rx.pass(1);
+                (item, 1, Headers::default())
+            }
+            None => {
+                let Taken { item, place } = self.take();
+                (item, place.attempt, place.tag.headers())
+            }
         }
     }
 

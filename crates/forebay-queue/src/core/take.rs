@@ -31,6 +31,18 @@ impl Taking {
         shared: &Shared<T, L>,
         cx: &mut Context<'_>,
         max: usize,
+        using: impl FnMut(&mut State<T, L>, usize) -> R,
+    ) -> Poll<Option<R>> {
+        self.poll_after(shared, cx, max, |_| {}, using)
+    }
+
+    /// The same, and changes something else first, in that same lock section.
+    pub(crate) fn poll_after<T, L: Line<T>, R>(
+        &mut self,
+        shared: &Shared<T, L>,
+        cx: &mut Context<'_>,
+        max: usize,
+        before: impl FnOnce(&mut State<T, L>),
         mut using: impl FnMut(&mut State<T, L>, usize) -> R,
     ) -> Poll<Option<R>> {
         let charge = ready!(coop::charge(cx));
@@ -38,6 +50,7 @@ impl Taking {
         // Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
         let mut waker = if self.key.is_none() { shared.waker_to_take(cx) } else { None };
         let mut state = shared.lock();
+        before(&mut state);
         let quiet = self.may_take_quietly(&state, max);
         let n = loop {
             if let Some(n) = quiet {
@@ -63,9 +76,14 @@ impl Taking {
                 }
             }
         };
+        let ready = state.held.ready();
         let result = using(&mut state, n);
         shared.expectation.to_take.store(state.held.ready() == 0, Ordering::Relaxed);
-        if quiet.is_some() {
+        if quiet.is_none() && state.held.ready() == ready {
+            // It was not taken: somebody else is to be called for it, and that is not what the short way does.
+            shared.update_locked(state, |_| ());
+            self.timer.stop();
+        } else if quiet.is_some() {
             shared.expectation.to_send.store(false, Ordering::Relaxed);
             drop(state);
         } else {

@@ -25,6 +25,7 @@ mod resizing; // capacity that changes
 mod sink; // the queue as an ItemSink
 #[cfg(feature = "stream")]
 mod streams; // the halves as a Stream and a Sink
+mod taps; // many consumers that take by value, each by itself
 mod timed; // patience that ends
 mod waking; // contract 9: exactly who can go on is woken
 mod weights; // contract 4: bounded by weight, too

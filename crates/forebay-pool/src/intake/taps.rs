@@ -1,0 +1,89 @@
+//! Workers that take items themselves.
+//!
+//! Where the source can be asked at several places and nothing is to be held between it and the workers, each worker
+//! has a [`Tap`] and there is no line: the source's own order is the order of those who wait. The intake's lock is
+//! not taken for an item. What remains here is to say who may take:
+//!
+//! 1. Each worker has a gate in its hands, which is shut to begin with. Who finds it shut comes here, leaves its waker,
+//!    and is admitted, which opens the gate, or waits, or is told that it is over.
+//! 2. Gates are opened and shut under the intake's lock, and looked at under that of the source. So whoever knows that
+//!    one was shut, and then looks at the source, finds that nothing is taken through it any more. Who shuts some wakes
+//!    whom that concerns.
+//! 3. A waker that was left is good until its gate is shut: a task has one waker all its life.
+
+use std::task::{Poll, Waker};
+
+use forebay_queue::Tap;
+
+use super::state::{Afterwards, Pause, State, panicked};
+use crate::contain::contain;
+
+// === impl State ===
+
+impl<T: Send + 'static> State<T> {
+    pub(super) fn open_taps(&mut self) {
+        self.tap = self.new_tap();
+    }
+
+    /// A tap for one worker, if they have any.
+    pub(super) fn tap(&mut self, _: &mut Afterwards<T>) -> Option<Box<dyn Tap<Item = T>>> {
+        self.tap.as_ref()?;
+        self.new_tap()
+    }
+
+    fn new_tap(&self) -> Option<Box<dyn Tap<Item = T>>> {
+        let source = self.source.as_ref()?;
+        contain(|| source.tap()).unwrap_or_else(|panic| {
+            tracing::error!(%panic, "source panicked when it was asked for a tap");
+            None
+        })
+    }
+
+    /// Rule 1.
+    pub(super) fn poll_admitted(
+        &mut self,
+        seat: usize,
+        waker: &Waker,
+        afterwards: &mut Afterwards<T>,
+    ) -> Poll<bool> {
+        if self.is_over_for(seat) {
+            return Poll::Ready(false);
+        }
+        self.leave_waker(seat, waker, afterwards);
+        if self.pause != Pause::No {
+            return Poll::Pending;
+        }
+        self.hands(seat).quick().set_open(true);
+        Poll::Ready(true)
+    }
+
+    /// Rule 2, for the seats from this one on. The caller wakes their workers, or will.
+    pub(super) fn shut_taps(&mut self, from: usize) {
+        self.each_hands().skip(from).for_each(|hands| hands.quick().set_open(false));
+    }
+
+    /// A tap said so.
+    pub(super) fn source_ended(&mut self, panic: Option<String>, afterwards: &mut Afterwards<T>) {
+        match panic {
+            Some(panic) => self.break_off(panicked(panic), afterwards),
+            None if !self.has_ended() => self.end(afterwards),
+            None => {}
+        }
+    }
+
+    /// Is there nothing to do? Nobody is kept from taking meanwhile, so this looks twice: who took what the source had
+    /// before it was looked at is not at rest after that, or is done with more.
+    pub(super) fn is_idle_by_taps(&self, nothing_waits: &impl Fn() -> bool) -> bool {
+        if self.pause != Pause::No {
+            return false;
+        }
+        let Some(before) = self.done_at_rest() else { return false };
+        let nothing = self.tap.as_ref().is_none_or(|tap| tap.waiting() == 0) && nothing_waits();
+        nothing && self.done_at_rest() == Some(before)
+    }
+
+    /// If nothing is in hand: how many items are done.
+    fn done_at_rest(&self) -> Option<u64> {
+        self.each_hands().map(|hands| hands.done_at_rest()).sum()
+    }
+}

@@ -1,0 +1,155 @@
+//! Taking from a source at several places at once, by value.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use crate::core::State;
+use crate::{Headers, Receiver, SendLine};
+
+/// One consumer's own way to take items from a [`Source`](crate::Source), by value and one at a time.
+///
+/// A source has one caller. Where many consumers share one, they share that caller's lock as well, and for items that
+/// take less than a microsecond it is the lock that decides how many are done. A source whose items can be taken at
+/// several places at once gives each consumer a tap ([`Source::tap`](crate::Source::tap)); what it hands out through
+/// its taps and through `poll_next` is the same stream of items, each of them once.
+///
+/// What was taken is *in hand* until the next item is asked for, which says that it is done: so that both cost one
+/// look at the source. A consumer that does not ask for another says so by [`empty`](Self::empty). There is no way to
+/// give an item back: who needs that takes deliveries.
+///
+/// ```
+/// use std::sync::atomic::AtomicBool;
+/// use std::task::{Context, Poll, Waker};
+/// use forebay_queue::{Source, Tap, Tapped, bounded};
+///
+/// let (tx, rx) = bounded(4);
+/// let mut tap = rx.tap().expect("a queue in memory has taps");
+/// tx.try_send("item").expect("there is room");
+///
+/// let (mut cx, open) = (Context::from_waker(Waker::noop()), AtomicBool::new(true));
+/// assert!(matches!(tap.poll_take(&mut cx, &open), Poll::Ready(Tapped::Item { item: "item", attempt: 1, .. })));
+/// assert_eq!((tx.stats().completed, tx.stats().held), (0, 1));
+/// tap.empty(true);
+/// assert_eq!((tx.stats().completed, tx.stats().held), (1, 0));
+/// ```
+pub trait Tap: Send + 'static {
+    /// The value that is taken.
+    type Item: Send + 'static;
+
+    /// Takes one item, waiting for one. What was in hand is done.
+    ///
+    /// `open` is looked at under the lock under which items are taken: while it is `false` none is. Spends a unit of
+    /// the cooperative budget.
+    ///
+    /// # Cancel safety
+    ///
+    /// A caller that stops polling loses nothing, but it keeps its place among those who wait, and may have been
+    /// called for an item: see [`step_back`](Self::step_back).
+    fn poll_take(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<Self::Item>>;
+
+    /// Says what became of the item in hand, if there is one: it is done, or it failed and its value is gone. A tap that
+    /// is dropped says that it is done.
+    fn empty(&mut self, done: bool);
+
+    /// Waits no longer: somebody else gets what this one was called for.
+    fn step_back(&mut self);
+
+    /// How many items there are to be taken: a look under the lock under which they are.
+    fn waiting(&self) -> usize;
+}
+
+/// What came of asking a [`Tap`].
+///
+/// ```
+/// use forebay_queue::{Headers, Tapped};
+///
+/// fn in_words(tapped: &Tapped<&str>) -> String {
+///     match tapped {
+///         Tapped::Item { item, attempt, .. } => format!("{item}, attempt {attempt}"),
+///         Tapped::Shut => "not now".to_owned(),
+///         Tapped::Ended => "never more".to_owned(),
+///     }
+/// }
+/// assert_eq!(in_words(&Tapped::Item { item: "parcel", attempt: 1, headers: Headers::default() }), "parcel, attempt 1");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tapped<T> {
+    /// An item, and which attempt at it this is.
+    Item {
+        /// The value.
+        item: T,
+        /// 1 the first time.
+        attempt: u32,
+        /// What its sender said about it.
+        headers: Headers,
+    },
+    /// There is one, but the tap is not open.
+    Shut,
+    /// Nothing is held, nothing is in anybody's hands, nothing will come.
+    Ended,
+}
+
+/// A receiver that counts what it took as in hand.
+pub(crate) struct ReceiverTap<T, L: SendLine<T>> {
+    receiver: Receiver<T, L>,
+    /// Something is in hand.
+    holds: Cell<bool>,
+}
+
+// === impl ReceiverTap ===
+
+impl<T, L: SendLine<T>> ReceiverTap<T, L> {
+    pub(crate) fn new(receiver: Receiver<T, L>) -> Self {
+        Self { receiver, holds: Cell::new(false) }
+    }
+
+    fn let_go(&self, done: bool) {
+        if self.holds.take() {
+            self.receiver.shared.update(|state| state.end_tapped(done));
+        }
+    }
+}
+
+impl<T: Send + 'static, L: SendLine<T>> Tap for ReceiverTap<T, L> {
+    type Item = T;
+
+    fn poll_take(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<T>> {
+        let Self { receiver, holds } = self;
+        let (shared, taking) = receiver.parts();
+        let end = |state: &mut State<T, L>| {
+            if holds.take() {
+                state.end_tapped(true);
+            }
+        };
+        let taken = taking.poll_after(shared, cx, 1, end, |state, _| {
+            if !open.load(Ordering::Relaxed) {
+                return Tapped::Shut;
+            }
+            let (item, attempt, headers) = state.take_with_facts();
+            state.held.tap();
+            holds.set(true);
+            Tapped::Item { item, attempt, headers }
+        });
+        taken.map(|tapped| tapped.unwrap_or(Tapped::Ended))
+    }
+
+    fn empty(&mut self, done: bool) {
+        self.let_go(done);
+    }
+
+    fn step_back(&mut self) {
+        let (shared, taking) = self.receiver.parts();
+        taking.leave(shared);
+    }
+
+    fn waiting(&self) -> usize {
+        self.receiver.shared.read(|state| state.held.ready())
+    }
+}
+
+impl<T, L: SendLine<T>> Drop for ReceiverTap<T, L> {
+    fn drop(&mut self) {
+        self.let_go(true);
+    }
+}

@@ -1,0 +1,132 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use forebay_queue::{Headers, Receiver, Source, Tap, Tapped, bounded, builder};
+use forebay_testkit::{CountingWaker, Driver};
+
+type BoxTap = Box<dyn Tap<Item = u32>>;
+
+fn tap(rx: &Receiver<u32>) -> BoxTap {
+    rx.tap().expect("a queue in memory has taps")
+}
+
+fn take_with(tap: &mut BoxTap, waker: &Waker, open: bool) -> Poll<Tapped<u32>> {
+    tap.poll_take(&mut Context::from_waker(waker), &AtomicBool::new(open))
+}
+
+fn take(tap: &mut BoxTap) -> Poll<Tapped<u32>> {
+    take_with(tap, Waker::noop(), true)
+}
+
+fn first(item: u32) -> Poll<Tapped<u32>> {
+    Poll::Ready(Tapped::Item { item, attempt: 1, headers: Headers::default() })
+}
+
+#[test]
+fn each_item_is_taken_once_through_taps_and_receivers() {
+    let (tx, mut rx) = bounded(10);
+    let (mut one, mut other) = (tap(&rx), tap(&rx));
+    (0..4).for_each(|item| assert!(tx.try_send(item).is_ok()));
+    assert_eq!((take(&mut one), take(&mut other)), (first(0), first(1)));
+    assert_eq!(rx.try_recv(), Ok(2));
+    assert_eq!((take(&mut one), take(&mut other)), (first(3), Poll::Pending));
+}
+
+#[test]
+fn what_is_in_hand_is_done_when_the_next_is_asked_for() {
+    let (tx, rx) = bounded(10);
+    let mut tap = tap(&rx);
+    let counts = || {
+        let stats = tx.stats();
+        (stats.completed, stats.failed, stats.held)
+    };
+    (0..5).for_each(|item| assert!(tx.try_send(item).is_ok()));
+    assert_eq!((take(&mut tap), counts()), (first(0), (0, 0, 5)));
+    assert_eq!((take(&mut tap), counts()), (first(1), (1, 0, 4)));
+    tap.empty(false);
+    assert_eq!(counts(), (1, 1, 3));
+    tap.empty(false);
+    assert_eq!(counts(), (1, 1, 3), "it ends once");
+    assert_eq!((take(&mut tap), take(&mut tap)), (first(2), first(3)));
+    assert_eq!(take_with(&mut tap, Waker::noop(), false), Poll::Ready(Tapped::Shut));
+    assert_eq!(counts(), (3, 1, 1), "done although nothing was taken in its place");
+    assert_eq!((take(&mut tap), take(&mut tap)), (first(4), Poll::Pending));
+    assert_eq!(counts(), (4, 1, 0));
+    assert!(tx.try_send(5).is_ok());
+    assert_eq!(take(&mut tap), first(5));
+    drop(tap);
+    assert_eq!(counts(), (5, 1, 0));
+}
+
+#[test]
+fn a_shut_tap_takes_nothing_and_passes_its_call_on() {
+    let (tx, rx) = bounded(10);
+    let (mut one, mut other) = (tap(&rx), tap(&rx));
+    let (waker, second) = (CountingWaker::new(), CountingWaker::new());
+    assert!(take_with(&mut one, &waker.waker(), true).is_pending());
+    assert!(take_with(&mut other, &second.waker(), true).is_pending());
+    assert!(tx.try_send(1).is_ok());
+    assert_eq!((waker.wakes(), second.wakes()), (1, 0));
+    assert_eq!(take_with(&mut one, &waker.waker(), false), Poll::Ready(Tapped::Shut));
+    assert_eq!(second.wakes(), 1);
+    assert_eq!(take(&mut other), first(1));
+}
+
+#[test]
+fn who_steps_back_passes_its_call_on() {
+    let (tx, rx) = bounded(10);
+    let (mut one, mut other) = (tap(&rx), tap(&rx));
+    let second = CountingWaker::new();
+    assert!(take(&mut one).is_pending());
+    assert!(take_with(&mut other, &second.waker(), true).is_pending());
+    assert!(tx.try_send(1).is_ok());
+    assert_eq!((one.waiting(), second.wakes()), (1, 0));
+    one.step_back();
+    assert_eq!(second.wakes(), 1);
+    assert_eq!(take(&mut other), first(1));
+}
+
+#[test]
+fn the_end_waits_for_what_is_in_hand() {
+    let (tx, rx) = bounded(10);
+    let (mut one, mut other) = (tap(&rx), tap(&rx));
+    assert!(tx.try_send(1).is_ok());
+    drop(tx);
+    assert_eq!(take(&mut one), first(1));
+    let told = CountingWaker::new();
+    assert!(take_with(&mut other, &told.waker(), true).is_pending());
+    one.empty(true);
+    assert_eq!(told.wakes(), 1);
+    assert_eq!((take(&mut one), take(&mut other)), (Poll::Ready(Tapped::Ended), Poll::Ready(Tapped::Ended)));
+}
+
+#[test]
+fn a_sender_at_a_rendezvous_is_done_when_a_tap_has_taken() {
+    let (tx, rx) = bounded(0);
+    let mut tap = tap(&rx);
+    let mut send = Driver::new(tx.send(7));
+    send.assert_pending();
+    assert_eq!(take(&mut tap), first(7));
+    assert!(send.assert_ready().is_ok());
+}
+
+/// Who has looked after shutting may rely on it, whatever the other thread was doing.
+#[test]
+fn after_a_look_nothing_is_taken_through_what_was_shut_before() {
+    for _ in 0..200 {
+        let (tx, rx) = builder().unbounded().build();
+        (0..100).for_each(|item| assert!(tx.try_send(item).is_ok()));
+        let (mut taking, looking) = (tap(&rx), tap(&rx));
+        let open = Arc::new(AtomicBool::new(true));
+        let gate = Arc::clone(&open);
+        let taker = std::thread::spawn(move || {
+            let mut cx = Context::from_waker(Waker::noop());
+            while matches!(taking.poll_take(&mut cx, &gate), Poll::Ready(Tapped::Item { .. })) {}
+        });
+        open.store(false, Ordering::Relaxed);
+        let left = looking.waiting();
+        taker.join().expect("it does not panic");
+        assert_eq!(looking.waiting(), left);
+    }
+}
