@@ -14,10 +14,12 @@
 //! 5. Who was served is not in the line any more, and so knows. One that leaves takes itself out, or gives back what it
 //!    was given; either way the next ones are looked at.
 //! 6. Wakers run, and are dropped, after the lock.
+//! 7. If the newest is to be first, the front is the one that came last, and a newcomer passes those who wait. Where no more may
+//!    wait, the call that came first is shed for it: it is out of the line, and among those who are to learn that.
 //!
 //! It knows neither time nor policies nor runtimes, so the model checker can go through it (`tests/loom.rs`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -48,6 +50,9 @@ struct Word(AtomicU64);
 struct Line {
     /// By the order in which they came. Whoever was served is not in here.
     waiting: BTreeMap<u64, Waiter>,
+    /// Those that were shed and have not learnt of it (rule 7).
+    gone: BTreeSet<u64>,
+    newest_first: bool,
     next: u64,
     /// How many of those are calls, and not handles that wait to become ready.
     calls: usize,
@@ -58,6 +63,7 @@ struct Line {
     refused: u64,
     timed_out: u64,
     left: u64,
+    shed: u64,
 }
 
 struct Waiter {
@@ -89,6 +95,7 @@ pub(crate) enum Joined {
 pub(crate) enum NoPermit {
     Closed,
     Full,
+    Shed,
 }
 
 /// What has happened so far, taken together under the lock.
@@ -100,6 +107,7 @@ pub(crate) struct Counts {
     pub(crate) refused: u64,
     pub(crate) timed_out: u64,
     pub(crate) left: u64,
+    pub(crate) shed: u64,
 }
 
 // === impl Permits: taking and giving back ===
@@ -109,6 +117,8 @@ impl Permits {
     pub(crate) fn new(limit: usize) -> Self {
         let line = Line {
             waiting: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            newest_first: false,
             next: 0,
             calls: 0,
             max_waiting: 1024,
@@ -118,6 +128,7 @@ impl Permits {
             refused: 0,
             timed_out: 0,
             left: 0,
+            shed: 0,
         };
         Self {
             word: Word(AtomicU64::new(0)),
@@ -182,25 +193,35 @@ impl Permits {
         if self.try_take(weight) {
             return Ok(Joined::Granted);
         }
-        let line = &mut *self.lock();
+        let mut guard = self.lock();
+        let line = &mut *guard;
         if line.closed {
             return Err(NoPermit::Closed);
         }
         self.word.0.fetch_or(ASK, Ordering::Relaxed);
-        if line.waiting.is_empty() && self.take_in_turn(weight) {
-            self.word.0.fetch_and(!ASK, Ordering::Relaxed);
+        if (line.waiting.is_empty() || line.newest_first) && self.take_in_turn(weight) {
+            self.open_if_nobody_waits(line);
             return Ok(Joined::Granted);
         }
+        let mut shed = None;
         if who == Who::Call && line.calls >= line.max_waiting {
-            line.refused += 1;
-            self.open_if_nobody_waits(line);
-            return Err(NoPermit::Full);
+            shed = line.shed_oldest();
+            if shed.is_none() {
+                line.refused += 1;
+                self.open_if_nobody_waits(line);
+                return Err(NoPermit::Full);
+            }
         }
         let number = line.next;
         line.next += 1;
         line.calls += usize::from(who == Who::Call);
         line.waiting.insert(number, Waiter { weight, who, waker: None });
-        Ok(Joined::Waiting(number, line.max_wait.filter(|_| who == Who::Call)))
+        let joined = Joined::Waiting(number, line.max_wait.filter(|_| who == Who::Call));
+        drop(guard);
+        if let Some(waker) = shed.and_then(|waiter| waiter.waker) {
+            waker.wake();
+        }
+        Ok(joined)
     }
 
     /// Waits for what was [joined](Self::join) for.
@@ -209,7 +230,8 @@ impl Permits {
         let mut guard = self.lock();
         let line = &mut *guard;
         let Some(waiter) = line.waiting.get_mut(&number) else {
-            return Poll::Ready(Ok(()));
+            let is_shed = line.gone.remove(&number);
+            return Poll::Ready(if is_shed { Err(NoPermit::Shed) } else { Ok(()) });
         };
         if line.closed {
             let waiter = line.remove(number);
@@ -227,6 +249,9 @@ impl Permits {
     pub(crate) fn leave(&self, number: Option<u64>, weight: u32, timed_out: bool) {
         let mut guard = self.lock();
         let line = &mut *guard;
+        if number.is_some_and(|number| line.gone.remove(&number)) {
+            return;
+        }
         let waiter = number.and_then(|number| line.remove(number));
         match &waiter {
             Some(waiter) => line.left += u64::from(waiter.who == Who::Call && !timed_out),
@@ -259,7 +284,7 @@ impl Permits {
         let mut wakers = Vec::new();
         let line = &mut *guard;
         while !line.closed
-            && let Some((&number, waiter)) = line.waiting.first_key_value()
+            && let Some((&number, waiter)) = line.front()
             && self.take_in_turn(waiter.weight)
         {
             wakers.extend(line.remove(number).and_then(|waiter| waiter.waker));
@@ -300,6 +325,11 @@ impl Permits {
         let line = &mut *self.lock();
         line.max_waiting = max_waiting.unwrap_or(line.max_waiting);
         line.max_wait = max_wait.unwrap_or(line.max_wait);
+    }
+
+    /// Who came last is first from now on (rule 7).
+    pub(crate) fn set_newest_first(&self) {
+        self.lock().newest_first = true;
     }
 
     /// Lets nobody in any more. Those who wait learn of it.
@@ -344,6 +374,7 @@ impl Permits {
             refused: line.refused,
             timed_out: line.timed_out,
             left: line.left,
+            shed: line.shed,
         }
     }
 }
@@ -355,6 +386,21 @@ fn bounded(limit: usize) -> u64 {
 // === impl Line ===
 
 impl Line {
+    /// Whose turn it is.
+    fn front(&self) -> Option<(&u64, &Waiter)> {
+        if self.newest_first { self.waiting.last_key_value() } else { self.waiting.first_key_value() }
+    }
+
+    /// The call that came first has to go, if that is the rule and there is one that waits.
+    fn shed_oldest(&mut self) -> Option<Waiter> {
+        let is_rule = self.newest_first && self.max_waiting > 0;
+        let oldest = self.waiting.iter().find(|(_, waiter)| is_rule && waiter.who == Who::Call);
+        let number = *oldest?.0;
+        self.gone.insert(number);
+        self.shed += 1;
+        self.remove(number)
+    }
+
     fn remove(&mut self, number: u64) -> Option<Waiter> {
         let waiter = self.waiting.remove(&number)?;
         self.calls -= usize::from(waiter.who == Who::Call);

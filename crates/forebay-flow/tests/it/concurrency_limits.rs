@@ -223,6 +223,7 @@ fn level_and_numbers_can_be_read() {
             r#"forebay_admission_total[("result", "refused")] 0"#,
             r#"forebay_admission_total[("result", "timed_out")] 0"#,
             r#"forebay_admission_total[("result", "left")] 0"#,
+            r#"forebay_admission_total[("result", "shed")] 0"#,
         ]
     );
 }

@@ -6,6 +6,7 @@ mod backpressure; // the row of the table: held up, or refused
 mod concurrency; // the rows of the table: calls at once, reserved and queued
 mod concurrency_body; // permits that are held until a body has ended
 mod concurrency_limits; // limits that move, and what they learn
+mod concurrency_newest; // last come, first served while calls wait
 mod concurrency_races; // many threads: no permit too many, no wake-up and no sample lost
 mod faults; // what others' layers are known to do wrong
 mod produce; // a whole stream, at the pace of its consumer

@@ -163,6 +163,36 @@ impl<P: Limit, M, W, C, H> ConcurrencyLimitLayer<P, M, W, C, H> {
     }
 }
 
+impl<P: Limit, W, C, H> ConcurrencyLimitLayer<P, Queued, W, C, H> {
+    /// Serves the newest first while calls wait, which is while there is an overload, and sheds the oldest.
+    ///
+    /// Whoever has waited for long in an overload is likely to be late, and everybody would be if they were served in their
+    /// order. So who came last has the next turn, and where [`max_waiting`](Self::max_waiting) calls wait, the one that came first is
+    /// [shed](crate::layer::Why::Overload) for the next, with its request. The oldest may starve until then; bound that by
+    /// [`max_wait`](Self::max_wait). Without an overload nobody waits, and there is no order. It is as [`Turns`](crate::Turns) decide,
+    /// with calls counted instead of their permits.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use forebay_flow::Fixed;
+    /// use forebay_flow::layer::{ConcurrencyLimitLayer, FlowError, Why};
+    /// use tower::{Service, ServiceBuilder, service_fn};
+    ///
+    /// let limit = ConcurrencyLimitLayer::new(Fixed(1)).queued().newest_first().max_waiting(2);
+    /// let mut desk = ServiceBuilder::new().layer(limit).service(service_fn(async |n: u32| Ok::<_, ()>(n)));
+    /// let [served, oldest, _older, _newest] = [1, 2, 3, 4].map(|n| desk.call(n));
+    /// let Err(FlowError::Refused(shed)) = oldest.await else { panic!("two newer ones wait") };
+    /// assert_eq!((shed.why, shed.request), (Why::Overload, Some(2)));
+    /// assert_eq!(served.await.unwrap(), 1);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn newest_first(self) -> Self {
+        self.gate.permits.set_newest_first();
+        self
+    }
+}
+
 impl<S, P: Limit, W: Clone, C: Clone, H: Clone> Layer<S> for ConcurrencyLimitLayer<P, Reserve, W, C, H> {
     type Service = ConcurrencyLimit<S, P, W, C, H>;
 

@@ -76,6 +76,7 @@ impl<P> Gate<P> {
             refused: counts.refused,
             timed_out: counts.timed_out,
             left: counts.left,
+            shed: counts.shed,
         }
     }
 
@@ -181,6 +182,7 @@ impl From<NoPermit> for Why {
         match why {
             NoPermit::Closed => Self::Closed,
             NoPermit::Full => Self::Full,
+            NoPermit::Shed => Self::Overload,
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct PermitRef<'a, P> {
 
 /// What a limit has done so far, taken together under its lock.
 ///
-/// Whoever asked for a permit is in one of `admitted`, `refused`, `timed_out`, `left` and `waiting`; handles that went away
+/// Whoever asked for a permit is in one of `admitted`, `refused`, `timed_out`, `left`, `shed` and `waiting`; handles that went away
 /// before they were called count nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -53,6 +53,8 @@ pub struct LimitStats {
     pub timed_out: u64,
     /// Calls whose caller left while they waited.
     pub left: u64,
+    /// Calls that were shed for newer ones.
+    pub shed: u64,
 }
 
 // === impl LimitHandle ===
@@ -168,12 +170,17 @@ impl<P: Send> Level for LimitHandle<P> {
 
 impl<P: Send> Stats for LimitHandle<P> {
     fn observe(&self, visitor: &mut dyn Visitor) {
-        let LimitStats { limit, in_use, waiting, admitted, refused, timed_out, left } = self.stats();
+        let LimitStats { limit, in_use, waiting, admitted, refused, timed_out, left, shed } = self.stats();
         visitor.gauge("forebay_limit_current", &[], limit as f64);
         visitor.gauge("forebay_limit_in_flight", &[], in_use as f64);
         visitor.gauge("forebay_limit_waiting", &[], waiting as f64);
-        let results =
-            [("admitted", admitted), ("refused", refused), ("timed_out", timed_out), ("left", left)];
+        let results = [
+            ("admitted", admitted),
+            ("refused", refused),
+            ("timed_out", timed_out),
+            ("left", left),
+            ("shed", shed),
+        ];
         for (result, count) in results {
             visitor.counter("forebay_admission_total", &[("result", result)], count);
         }

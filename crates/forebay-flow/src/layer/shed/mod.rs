@@ -28,6 +28,11 @@
 //! # }
 //! ```
 //!
+//! # Newest first
+//!
+//! To shed the oldest and serve the newest first while there is an overload is a matter of the line that they wait in, and this layer
+//! has none: see [`newest_first`](crate::layer::ConcurrencyLimitLayer::newest_first) of a limit that queues.
+//!
 //! # When not to use it
 //!
 //! Where calls must not be lost. Where nothing waits: there a limit and a `load_shed` above it refuse before anything has waited.
