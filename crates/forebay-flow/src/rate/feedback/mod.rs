@@ -328,7 +328,8 @@ impl FeedbackRate {
         let found = match admitted {
             // At less than the limit some of the server's burst was not used, so what was admitted is the least.
             Some((_, least)) if let Some(opened) = self.opened.take() => {
-                opened.limit(self.rate, self.config.doubling.as_secs_f64()).max(least).min(self.rate)
+                let doubling = self.config.doubling.as_secs_f64();
+                opened.limit(self.config.start, self.rate, doubling).max(least).min(self.rate)
             }
             Some((ENOUGH.., rate)) => rate.min(self.rate),
             Some((_, rate)) => rate.clamp(self.rate / 2.0, backed_off),

@@ -81,8 +81,11 @@ impl Opened {
     /// The server's burst was there as a whole when the rate passed the limit, `x` doublings ago, and has been used up since. With `L` the
     /// limit, `R = L 2^x` the rate, `D` the time of a doubling, and a burst of what was served before less what was allowed
     /// meanwhile, that is `L D ((2^x - 1) / ln 2 - x) = served - L took`, which has one solution for `x`.
-    pub(super) fn limit(&self, rate: f64, doubling: f64) -> f64 {
-        let (mut low, mut high) = (0.0_f64, 8.0_f64);
+    ///
+    /// It has doubled since `start` at the most: one that is refused at once, as by a window that is used up for the rest of its
+    /// time, says nothing of a limit far below.
+    pub(super) fn limit(&self, start: f64, rate: f64, doubling: f64) -> f64 {
+        let (mut low, mut high) = (0.0_f64, (rate / start).log2().clamp(0.0, 8.0));
         for _ in 0..40 {
             let x = f64::midpoint(low, high);
             let limit = rate / x.exp2();

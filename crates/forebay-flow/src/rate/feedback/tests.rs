@@ -216,7 +216,12 @@ fn a_quota_is_spread_over_its_time() {
 
 /// Refusals, and the time in seconds, of calls that are started as soon as they may, also when an answer comes; the simulator asks for a
 /// time once.
-fn starts_at_once(eager: bool, rtt: Duration, mut server: Option<TokenBucket>, seed: u64) -> (usize, f64) {
+fn starts_at_once(
+    eager: bool,
+    rtt: Duration,
+    mut takes: impl FnMut(Tick) -> bool,
+    seed: u64,
+) -> (usize, f64) {
     const STEP: usize = 100_000;
     let config = FeedbackConfig { eager, ..FeedbackConfig::default() };
     let mut rate = FeedbackRate::try_new(config, seed).expect("in range");
@@ -231,8 +236,7 @@ fn starts_at_once(eager: bool, rtt: Duration, mut server: Option<TokenBucket>, s
             return (refused, now as f64 / 1e9);
         }
         while served + open.len() < CALLS && rate.take(1, now).is_ok() {
-            let is_taken = server.as_mut().is_none_or(|server| server.take(1, now).is_ok());
-            let end = if is_taken { CallEnd::Success } else { CallEnd::Overload };
+            let end = if takes(now) { CallEnd::Success } else { CallEnd::Overload };
             open.push((now + nanos(rtt), end));
         }
     }
@@ -241,7 +245,7 @@ fn starts_at_once(eager: bool, rtt: Duration, mut server: Option<TokenBucket>, s
 
 #[test]
 fn whoever_is_eager_needs_no_seconds_where_there_is_no_limit() {
-    let [plain, eager] = [false, true].map(|eager| starts_at_once(eager, MS, None, 1).1);
+    let [plain, eager] = [false, true].map(|eager| starts_at_once(eager, MS, |_| true, 1).1);
     assert!(plain > 3.0 && eager < 0.2, "{plain}, {eager}");
 }
 
@@ -252,14 +256,26 @@ fn whoever_is_eager_finds_a_limit_with_as_few_refusals() {
         .flat_map(|rtt| [(rtt, 35), (rtt, 50), (rtt, 65)])
         .flat_map(|(rtt, allowed)| (0..5).map(move |seed| (rtt, allowed, seed)))
     {
-        let server = TokenBucket::new(Rate::per_second(allowed)).with_burst(10);
-        let (refused, time) = starts_at_once(true, MS * rtt, Some(server), seed);
+        let mut server = TokenBucket::new(Rate::per_second(allowed)).with_burst(10);
+        let (refused, time) = starts_at_once(true, MS * rtt, |now| server.take(1, now).is_ok(), seed);
         let ideal = (CALLS - 10) as f64 / allowed as f64;
         assert!(
             refused <= 4 && time <= 1.15 * ideal,
             "{allowed}/s, {rtt} ms, {seed}: {refused} refused, {:.3}",
             time / ideal
         );
+    }
+}
+
+// The window is used up in a moment, and the refusals that follow until it is over said nothing of a limit far below; they
+// were taken for one of 0.1 a second.
+#[test]
+fn whoever_is_eager_is_not_stopped_by_a_window_that_is_used_up() {
+    for seed in 0..5 {
+        let mut server = crate::Window::new(Rate::per_second(40));
+        let (refused, time) = starts_at_once(true, MS, |now| server.take(1, now).is_ok(), seed);
+        let ideal = (CALLS - 40) as f64 / 40.0;
+        assert!(refused <= 20 && time <= 3.0 * ideal, "{seed}: {refused} refused, {:.3}", time / ideal);
     }
 }
 
