@@ -175,9 +175,16 @@ impl FeedbackRate {
         self.rate
     }
 
-    /// The limit that was found last, per second, or told by the server; none before the first refusal. The rate moves around it.
-    pub const fn found(&self) -> Option<f64> {
-        self.found
+    /// The limit that was found last, per second, or told by the server; none before the first refusal. It is as much as was admitted
+    /// since then, if that is more. The rate moves around it.
+    pub fn found(&self) -> Option<f64> {
+        let admitted = match self.admitted {
+            Some((since, admitted @ ENOUGH..)) if self.started > since => {
+                admitted as f64 * 1e9 / (self.started - since) as f64
+            }
+            _ => 0.0,
+        };
+        self.found.map(|found| found.max(admitted.min(self.rate)))
     }
 
     /// The time before which nothing starts, after a refusal.

@@ -117,6 +117,27 @@ fn a_fixed_window_is_found() {
 }
 
 #[test]
+fn what_is_admitted_is_within_the_limit() {
+    let mut rate = FeedbackRate::new(1);
+    let mut ended = |end, now| {
+        let at = rate.book(1, now).expect("one is not too heavy").at();
+        rate.update(&Outcome { rtt: MS, end, retry_after: None }, at + nanos(MS));
+        (at, rate.per_second(), rate.found())
+    };
+    let (mut at, _, found) = ended(CallEnd::Overload, 0);
+    let found = found.expect("it was refused");
+    let since = at;
+    for admitted in 1..400_u64 {
+        let (next, per_second, limit) = ended(CallEnd::Success, at);
+        at = next;
+        let mean = admitted as f64 * 1e9 / (at - since) as f64;
+        let expected = if admitted < ENOUGH { found } else { mean.min(per_second).max(found) };
+        assert_eq!(limit, Some(expected), "after {admitted}");
+    }
+    assert!(rate.found() > Some(1.25 * found), "{:?} after {found}", rate.found());
+}
+
+#[test]
 fn ten_clients_share_a_limit() {
     let off = off();
     let mut fairness: Vec<f64> = (0..20)
