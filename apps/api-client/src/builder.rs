@@ -13,7 +13,7 @@ use crate::redirect::Redirects;
 use crate::refusal::Refusals;
 use crate::retry;
 use crate::stack::Settings;
-use crate::{BoxError, Client, Stack};
+use crate::{BoxError, Classes, Client, Stack};
 
 /// How a [`Client`] is configured. Everything has a default that does for most.
 ///
@@ -37,6 +37,7 @@ pub struct Builder {
     pub(crate) concurrency: ConcurrencyChoice,
     pub(crate) per_host: bool,
     pub(crate) queue: usize,
+    pub(crate) classes: Classes,
     pub(crate) retries: u32,
     pub(crate) retry_budget: f32,
     pub(crate) timeout: Duration,
@@ -78,6 +79,12 @@ pub enum BuildError {
     /// The rate is none.
     #[error("rate {0:?} is not of the form 50/s, 600/m or 1000/h")]
     Rate(String),
+    /// The classes contradict themselves.
+    #[error(transparent)]
+    Classes(#[from] forebay::priority::ConfigError),
+    /// Neither names nor shares.
+    #[error("classes {0:?} are not of the form high,medium,low or high=4,low=1")]
+    ClassList(String),
     /// TLS or the system's certificates.
     #[error("cannot prepare connections")]
     Http(#[source] reqwest::Error),
@@ -93,6 +100,7 @@ impl Builder {
             concurrency: ConcurrencyChoice::Auto,
             per_host: true,
             queue: 100,
+            classes: Classes::default(),
             retries: 8,
             retry_budget: 0.5,
             timeout: Duration::from_secs(30),
@@ -140,6 +148,13 @@ impl Builder {
     /// How many requests may wait in the line for a host. One more waits for room in its own future. Default: 100.
     pub fn queue(mut self, queue: usize) -> Self {
         self.queue = queue;
+        self
+    }
+
+    /// The classes of requests, and who is sent first among those who wait for the same host. Default: `high`, `medium` and `low`, by
+    /// urgency.
+    pub fn classes(mut self, classes: Classes) -> Self {
+        self.classes = classes;
         self
     }
 
@@ -289,6 +304,7 @@ impl Builder {
         };
         Ok(Settings {
             queue: self.queue,
+            classes: self.classes.clone(),
             rate: self.rate.clone().map_err(BuildError::Rate)?,
             burst: self.burst,
             concurrency: self.concurrency,

@@ -53,6 +53,11 @@ Input:
   on one line. A body that is not text is sent as JSON. Blank lines, and lines that begin with #, are passed over.
   A line that is neither is named, the others are requested all the same, and the exit code is 1.
 
+Classes:
+  With --class-field class, {\"url\": …, \"class\": \"high\"} is sent before what waits for the same host and is of a lower
+  class; --classes people=4,robots=1 gives shares instead. A line without a class is medium, or of the last class.
+  Who is first is decided among the requests in hand, which are a thousand, not among the whole input.
+
 Results:
   A line of JSON for each request as it ends: id, line, url, status, some headers, body (or body_base64, or file and
   bytes with --out), attempts; or error and reason. With --out, a file is called like the id, or like the URL without

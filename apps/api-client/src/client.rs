@@ -18,7 +18,7 @@ use crate::hosts::Hosts;
 use crate::redirect::{self, Step};
 use crate::store::Stored;
 use crate::tally::Tally;
-use crate::{BuildError, Builder, Failure, HostStats, Priority, Reason, Request, Response, Store};
+use crate::{BuildError, Builder, Class, Failure, HostStats, Reason, Request, Response, Store};
 
 /// Gets requests answered.
 ///
@@ -144,14 +144,22 @@ impl Client {
 
 impl Shared {
     async fn within_deadline(&self, request: Request, tally: &Arc<Tally>) -> Result<Response, Reason> {
-        let Some(deadline) = request.deadline else { return self.follow(request, tally).await };
-        tokio::time::timeout(deadline, self.follow(request, tally)).await.unwrap_or(Err(Reason::Deadline))
+        // Further ahead than clocks go is no deadline.
+        let deadline = request.deadline.and_then(|deadline| Instant::now().checked_add(deadline));
+        let answered = self.follow(request, deadline, tally);
+        let Some(deadline) = deadline else { return answered.await };
+        tokio::time::timeout_at(deadline, answered).await.unwrap_or(Err(Reason::Deadline))
     }
 
     /// Asks one host after the other, as each redirects to the next.
-    async fn follow(&self, request: Request, tally: &Arc<Tally>) -> Result<Response, Reason> {
+    async fn follow(
+        &self,
+        request: Request,
+        deadline: Option<Instant>,
+        tally: &Arc<Tally>,
+    ) -> Result<Response, Reason> {
         let called = Instant::now();
-        let (priority, store) = (request.priority, request.store.clone());
+        let (class, store) = (request.class.clone(), request.store.clone());
         let exchange = self.hosts.exchange();
         let mut step = Step::first(request, exchange.http())?;
         loop {
@@ -163,7 +171,7 @@ impl Shared {
                 tally: tally.clone(),
                 counts: host.counts.clone(),
             };
-            let answer = self.ask(&host, &step, order, priority).await?;
+            let answer = self.ask(&host, &step, order, class.clone(), deadline).await?;
             let from = answer.extensions().get::<From>().map(|from| from.0);
             let redirects = &exchange.rules().redirects;
             if let Some(next) = step.next(answer.status(), answer.headers(), from, redirects, &self.places)? {
@@ -191,17 +199,18 @@ impl Shared {
         host: &Host,
         step: &Step,
         order: Order,
-        priority: Priority,
+        class: Option<Class>,
+        deadline: Option<Instant>,
     ) -> Result<http::Response<Stored>, Reason> {
         let _here = host.counts.come();
         let tally = order.tally.clone();
-        let request = step.request(order, priority)?;
+        let request = step.request(order, class)?;
         let mut answered = pin!(host.stack.service.clone().oneshot(request));
         let mut futile = pin!(async {
             tokio::select! {
                 biased;
                 () = self.ending.closed() => Reason::Closed,
-                wait = host.stack.blocked.until_beyond(self.max_wait) => Reason::wait_too_long(wait),
+                futile = host.stack.blocked.until_futile(self.max_wait, deadline) => futile,
             }
         });
         poll_fn(|cx| {
@@ -258,9 +267,9 @@ impl RequestBuilder {
         self
     }
 
-    /// As [`Request::priority`].
-    pub fn priority(mut self, priority: Priority) -> Self {
-        self.request = self.request.priority(priority);
+    /// As [`Request::class`].
+    pub fn class(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.request = self.request.class(name);
         self
     }
 

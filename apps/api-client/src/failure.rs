@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use forebay::queue::UnknownClass;
 use http::StatusCode;
 
 /// A request that was not answered, with the reason, and how often it was tried.
@@ -56,6 +57,12 @@ pub enum Reason {
     /// The request's deadline was over before it had an answer.
     #[error("the deadline is over")]
     Deadline,
+    /// It was not worth waiting for: the server lets nothing through before the request's deadline.
+    #[error("the deadline cannot be met: the server lets nothing through for another {}", shown(*wait))]
+    TooLate {
+        /// For how long it lets nothing through, from then on.
+        wait: Duration,
+    },
     /// The last attempt took longer than an attempt may.
     #[error("no answer within {}", shown(*after))]
     Timeout {
@@ -82,6 +89,9 @@ pub enum Reason {
         /// Why it is not followed.
         why: RedirectRefused,
     },
+    /// It is of a class that there is not; the error lists those that there are.
+    #[error(transparent)]
+    Class(UnknownClass),
     /// That is no address to send a request to.
     #[error("no url to ask: {why}")]
     Url {

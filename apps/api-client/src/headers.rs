@@ -54,6 +54,7 @@ impl Headers {
         }
         request.body = job.body.clone().unwrap_or_default();
         request.deadline = job.deadline;
+        request.class = job.class.clone();
         (request, held_back)
     }
 }
@@ -81,7 +82,7 @@ mod tests {
     }
 
     fn sent(headers: &Headers, line: &str) -> (Vec<String>, bool) {
-        let (request, held_back) = headers.request(&parse(1, line.as_bytes()).unwrap().unwrap());
+        let (request, held_back) = headers.request(&parse(1, line.as_bytes(), None).unwrap().unwrap());
         let mut sent: Vec<_> = request
             .headers
             .iter()
@@ -116,7 +117,7 @@ mod tests {
         let headers = headers(&["Accept: a", "X: x"]);
         let line = r#"{"url": "https://h/", "headers": {"accept": "b", "Idempotency-Key": "i"}}"#;
         assert_eq!(sent(&headers, line).0, ["accept: b", "x: x"]);
-        let (request, _) = headers.request(&parse(1, line.as_bytes()).unwrap().unwrap());
+        let (request, _) = headers.request(&parse(1, line.as_bytes(), None).unwrap().unwrap());
         assert_eq!(request.idempotency_key.as_deref(), Some("i"));
     }
 }

@@ -96,7 +96,7 @@ mod tests {
     use crate::input::parse;
 
     fn key(line: &str) -> Key {
-        parse(1, line.as_bytes()).unwrap().unwrap().key()
+        parse(1, line.as_bytes(), None).unwrap().unwrap().key()
     }
 
     #[test]

@@ -45,6 +45,7 @@ mod store;
 
 // What a request meets on its way.
 mod address;
+mod classes;
 mod random;
 mod redirect;
 mod tally;
@@ -67,12 +68,13 @@ mod scribe;
 pub mod span;
 
 pub use builder::{BuildError, Builder, ConcurrencyChoice, IntoRate, RateChoice};
+pub use classes::{Class, Classes};
 pub use client::{Client, Drained, RequestBuilder};
 pub use failure::{BoxError, Failure, Reason, RedirectRefused};
 pub use forebay::flow::Rate;
 pub use host::HostStats;
 pub use redacted::redacted;
-pub use request::{Priority, Request, Store};
+pub use request::{Request, Store};
 pub use response::{Body, Response};
 pub use stack::Stack;
 

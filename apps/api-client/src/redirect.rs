@@ -11,7 +11,7 @@ use reqwest::Url;
 
 use crate::address::Places;
 use crate::exchange::Order;
-use crate::{Priority, Reason, RedirectRefused, Request};
+use crate::{Class, Reason, RedirectRefused, Request};
 
 /// A request to one host.
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ impl Step {
     }
 
     /// As the stack has it.
-    pub(crate) fn request(&self, order: Order, priority: Priority) -> Result<http::Request<Bytes>, Reason> {
+    pub(crate) fn request(&self, order: Order, class: Option<Class>) -> Result<http::Request<Bytes>, Reason> {
         let uri =
             http::Uri::try_from(self.url.as_str()).map_err(|error| Reason::Url { why: error.to_string() })?;
         let mut request = http::Request::new(self.body.clone());
@@ -79,7 +79,9 @@ impl Step {
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers.clone();
         request.extensions_mut().insert(order);
-        request.extensions_mut().insert(priority);
+        if let Some(class) = class {
+            request.extensions_mut().insert(class);
+        }
         Ok(request)
     }
 

@@ -2,22 +2,25 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
+use crate::Class;
+
 /// A request, as often as it has to be sent.
 ///
 /// ```
-/// use api_client::{Priority, Request, Store};
+/// use api_client::{Request, Store};
 /// use std::time::Duration;
 ///
 /// let request = Request::get("https://name:word@example.com/report.pdf")
 ///     .header("accept", "application/pdf")
 ///     .secret_header("x-api-key", "k-123")
 ///     .deadline(Duration::from_secs(600))
-///     .priority(Priority::High)
+///     .class("high")
 ///     .store(Store::File("downloads".into()));
 /// let shown = format!("{request:?}");
 /// assert!(!shown.contains("k-123") && !shown.contains("word"));
@@ -37,24 +40,13 @@ pub struct Request {
     pub idempotency_key: Option<String>,
     /// In how long there must be an answer, from the call on; waiting, attempts and all. None: as long as it takes.
     pub deadline: Option<Duration>,
-    /// Who is sent first among those who wait for the same host.
-    pub priority: Priority,
+    /// Its class, which decides who is sent first among those who wait for the same host; one of
+    /// [`classes`](crate::Builder::classes). None: their default.
+    pub class: Option<Class>,
     /// Where the body of the answer goes.
     pub store: Store,
     /// What could not be made a header, told when it is sent.
     pub(crate) wrong: Option<String>,
-}
-
-/// Who is sent first among those who wait for the same host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Priority {
-    /// Before the others.
-    High,
-    /// As they come.
-    #[default]
-    Medium,
-    /// After the others, but for one that was overtaken often.
-    Low,
 }
 
 /// Where the body of an answer goes.
@@ -66,24 +58,6 @@ pub enum Store {
     /// Into a new file in this folder, which must be there, with a name that is nobody's; see [`Body::File`](crate::Body::File).
     /// Answers that are no success (statuses outside of 200 to 299) go to memory, since nobody wants them in place of the file.
     File(PathBuf),
-}
-
-// === impl Priority ===
-
-impl Priority {
-    /// Of a request that is on its way through a stack, as an extension.
-    pub(crate) fn of<B>(request: &http::Request<B>) -> Self {
-        request.extensions().get().copied().unwrap_or_default()
-    }
-
-    /// As classes are called.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::High => "high",
-            Self::Medium => "medium",
-            Self::Low => "low",
-        }
-    }
 }
 
 // === impl Request ===
@@ -98,7 +72,7 @@ impl Request {
             body: Bytes::new(),
             idempotency_key: None,
             deadline: None,
-            priority: Priority::default(),
+            class: None,
             store: Store::default(),
             wrong: None,
         }
@@ -148,10 +122,10 @@ impl Request {
         self
     }
 
-    /// Sets the [`priority`](Self::priority).
+    /// Sets the [`class`](Self::class). One that there is not fails the request, as [`Reason::Class`](crate::Reason::Class).
     #[must_use]
-    pub fn priority(mut self, priority: Priority) -> Self {
-        self.priority = priority;
+    pub fn class(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.class = Some(Class(name.into()));
         self
     }
 
@@ -185,7 +159,7 @@ impl fmt::Debug for Request {
             .field("body", &self.body.len())
             .field("idempotency_key", &self.idempotency_key)
             .field("deadline", &self.deadline)
-            .field("priority", &self.priority)
+            .field("class", &self.class)
             .field("store", &self.store)
             .finish_non_exhaustive()
     }

@@ -45,7 +45,7 @@ pub(crate) struct Rules {
     pub(crate) budget: f32,
 }
 
-/// Until when the host lets nothing through, where that is longer than anybody waits.
+/// Until when the host has said that it lets nothing through.
 #[derive(Debug, Default)]
 pub(crate) struct Blocked(watch::Sender<Option<Instant>>);
 
@@ -103,7 +103,7 @@ impl<B: Clone, R> Policy<http::Request<B>, http::Response<R>, Reason> for Retrie
         result: &mut Result<http::Response<R>, Reason>,
     ) -> Option<Sleep> {
         let answer = self.rules.refusals.judge(result.as_ref());
-        if let Some(wait) = wait(&answer).filter(|&wait| wait > self.rules.max_wait) {
+        if let Some(wait) = wait(&answer) {
             self.blocked.set(wait);
         }
         let pause = match result {
@@ -162,12 +162,16 @@ impl Blocked {
         (left > max_wait).then_some(left)
     }
 
-    /// Waits until that is so.
-    pub(crate) async fn until_beyond(&self, max_wait: Duration) -> Duration {
+    /// Waits until nobody would wait so long: longer than `max_wait`, or until after the deadline.
+    pub(crate) async fn until_futile(&self, max_wait: Duration, deadline: Option<Instant>) -> Reason {
         let mut changes = self.0.subscribe();
         loop {
-            if let Some(left) = self.beyond(max_wait) {
-                return left;
+            if let Some(wait) = self.beyond(max_wait) {
+                return Reason::wait_too_long(wait);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if let Some(wait) = left.and_then(|left| self.beyond(left)) {
+                return Reason::TooLate { wait };
             }
             if changes.changed().await.is_err() {
                 std::future::pending::<()>().await;

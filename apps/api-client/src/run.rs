@@ -148,7 +148,7 @@ pub async fn run(
     let Opened { input, journal, past, folder, lines } = opening.await.expect("opening does not panic")?;
     let client = client(config, &past)?;
     let scribe = Scribe::start(lines, journal, folder.clone()).map_err(StartError::Thread)?;
-    let (lines, reading) = read(input);
+    let (lines, reading) = read(input, config.class_field.clone());
     let total = count(config, &*observer);
 
     let mut run = Run {
@@ -217,6 +217,7 @@ fn client(config: &Config, past: &Past) -> Result<Client, BuildError> {
         .max_wait(config.max_wait)
         .refused_when(config.refused_when.iter().copied())
         .max_body(config.max_body)
+        .classes(config.classes.clone())
         .allow_private_redirects(config.allow_private);
     if let Some(retries) = config.retries {
         builder = builder.retries(retries);
@@ -225,10 +226,13 @@ fn client(config: &Config, past: &Past) -> Result<Client, BuildError> {
 }
 
 /// Reads on a thread of its own, which nobody waits for if it waits for standard input.
-fn read(input: Box<dyn BufRead + Send>) -> (Receiver<Line>, JoinHandle<Result<(), ReadError>>) {
+fn read(
+    input: Box<dyn BufRead + Send>,
+    class_field: Option<String>,
+) -> (Receiver<Line>, JoinHandle<Result<(), ReadError>>) {
     let (tx, rx) =
         forebay::queue::builder().capacity(1024).max_weight(MOST_WAITING).weigher(Line::weight).build();
-    (rx, spawn_blocking(move || input::read(input, &tx)))
+    (rx, spawn_blocking(move || input::read(input, class_field.as_deref(), &tx)))
 }
 
 /// Counts the lines of a file beside its reading, if somebody wants to know.
@@ -251,7 +255,9 @@ impl Run<'_> {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut meter = Meter::new();
-        let (mut most, mut is_read, mut is_counted) = (AHEAD, false, false);
+        // Who is first is decided among those in hand, so where there are classes there are many.
+        let least = if self.config.class_field.is_some() { MOST_IN_HAND } else { AHEAD };
+        let (mut most, mut is_read, mut is_counted) = (least, false, false);
         while !(is_read && self.tasks.is_empty()) {
             select! {
                 () = &mut stop, if !self.is_stopping => {
@@ -274,7 +280,7 @@ impl Run<'_> {
                 _ = look.tick() => {
                     let hosts = self.desk.client.hosts();
                     let in_flight: usize = hosts.iter().map(|host| host.in_flight).sum();
-                    most = (2 * in_flight + AHEAD * hosts.len().max(1)).min(MOST_IN_HAND);
+                    most = (2 * in_flight + AHEAD * hosts.len().max(1)).clamp(least, MOST_IN_HAND);
                     self.learn(&hosts).await;
                     if let Some(progress) = meter.look(&self.report, &hosts) {
                         self.observer.progress(&progress);

@@ -10,21 +10,20 @@ use forebay::flow::layer::{
 };
 use forebay::flow::rate::{FeedbackConfig, FeedbackRate, Quota};
 use forebay::flow::{Aimd, Fixed, Limit, Rate, Sample, Tick, TokenBucket};
-use forebay::priority::Strict;
-use forebay::queue::layer::QueueLayer;
-use forebay::queue::{By, QueueError};
 use futures_util::future::BoxFuture;
+use tower::layer::layer_fn;
 use tower::timeout::TimeoutLayer;
-use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
 
+use crate::classes::Lined;
 use crate::retry::{Blocked, Retries};
-use crate::{BoxError, ConcurrencyChoice, Priority, RateChoice, Reason};
+use crate::{BoxError, Classes, ConcurrencyChoice, RateChoice, Reason};
 
 /// What a stack is made of.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) queue: usize,
+    pub(crate) classes: Classes,
     pub(crate) rate: RateChoice,
     pub(crate) burst: u64,
     pub(crate) concurrency: ConcurrencyChoice,
@@ -35,13 +34,13 @@ pub(crate) struct Settings {
 /// The stack of one host as a service; made by [`Builder::stack`](crate::Builder::stack). Queues: it is always ready, and what waits waits
 /// in its response future. Clones share one line, one rate and one limit.
 pub struct Stack<B, R> {
-    pub(crate) service: BoxCloneSyncService<http::Request<B>, http::Response<R>, Reason>,
+    pub(crate) service: Lined<B, R>,
 }
 
 /// A stack, and what can be seen of it.
 #[derive(Debug)]
 pub(crate) struct Seen<B, R> {
-    pub(crate) service: BoxCloneSyncService<http::Request<B>, http::Response<R>, Reason>,
+    pub(crate) service: Lined<B, R>,
     pub(crate) pace: AdaptiveRateHandle,
     pub(crate) calls: LimitHandle<AtOnce>,
     pub(crate) blocked: Arc<Blocked>,
@@ -66,15 +65,10 @@ where
     B: Clone + Send + 'static,
     R: Send + 'static,
 {
-    let Settings { queue, timeout, ref retries, .. } = *settings;
+    let Settings { queue, timeout, ref classes, ref retries, .. } = *settings;
     let (judges, classifies) = (retries.clone(), retries.clone());
     let blocked = Arc::new(Blocked::default());
 
-    let levels = Strict::levels();
-    let names = levels.class_names().clone();
-    let by_priority =
-        By::new(levels, move |request: &http::Request<B>| names.named(Priority::of(request).name()));
-    let line = QueueLayer::new(queue).max_waiting(usize::MAX).line(by_priority);
     let again = Retries::new(retries.clone(), blocked.clone());
     let spaced = RateLimitLayer::new(bucket(settings));
     let adaptive = AdaptiveRateLayer::new(policy(settings, known))
@@ -84,9 +78,7 @@ where
     let (pace, calls) = (adaptive.handle(), at_once.handle());
 
     let service = ServiceBuilder::new()
-        .layer(BoxCloneSyncService::layer())
-        .map_err(of_queue)
-        .layer(line) //             who waits does so here, the urgent first, and can leave at any time
+        .layer(layer_fn(|service| classes.line(queue, service))) //             who waits does so here, the urgent first, and can leave at any time
         .retry(again) //            below the line, so that what was begun is not behind what was not
         .map_err(of_flow)
         .layer(spaced) //           each attempt costs a start, also one that is tried again
@@ -131,14 +123,6 @@ fn policy(settings: &Settings, known: Option<f64>) -> FeedbackRate {
         policy.told(&quota, 0);
     }
     policy
-}
-
-fn of_queue<B>(error: QueueError<Reason, B>) -> Reason {
-    match error {
-        QueueError::Inner(reason) => reason,
-        QueueError::Closed(_) => Reason::Closed,
-        other => Reason::Service(other.into_box()),
-    }
 }
 
 fn of_flow<B>(error: FlowError<Reason, B>) -> Reason {

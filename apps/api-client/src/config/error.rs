@@ -33,6 +33,17 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// Classes that no request can be of.
+    #[error("classes mean nothing unless lines say theirs: name the field with --class-field")]
+    ClassesWithoutField,
+    /// The field says something else already.
+    #[error(
+        "class-field cannot be {field}, which says something else of a request; call it class, for example"
+    )]
+    FieldTaken {
+        /// The field.
+        field: String,
+    },
     /// A journal cannot be read back from there.
     #[error("the journal cannot be standard output: name a file")]
     JournalToStdout,
@@ -49,6 +60,8 @@ impl ConfigError {
             Self::Zero { key } => Some(key),
             Self::BurstWithoutRate => Some("burst"),
             Self::SameFile { keys, .. } => Some(keys[1]),
+            Self::ClassesWithoutField => Some("classes"),
+            Self::FieldTaken { .. } => Some("class-field"),
             Self::JournalToStdout => Some("journal"),
         }
     }

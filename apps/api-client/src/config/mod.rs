@@ -16,7 +16,7 @@ use http::StatusCode;
 
 pub(crate) use self::names::is_secret;
 pub use self::{error::ConfigError, names::Header, settings::Settings};
-use crate::{ConcurrencyChoice, RateChoice};
+use crate::{Classes, ConcurrencyChoice, RateChoice, input};
 
 /// A complete and consistent set of [`Settings`].
 #[derive(Debug, Clone)]
@@ -50,6 +50,10 @@ pub struct Config {
     pub max_body: u64,
     /// Whether redirects from public to private addresses are followed.
     pub allow_private: bool,
+    /// The field of a JSON line that says the class of its request.
+    pub class_field: Option<String>,
+    /// The classes, and who is sent first.
+    pub classes: Classes,
     /// How the report is written.
     pub report: ReportFormat,
 }
@@ -126,6 +130,13 @@ impl Config {
         if settings.burst.is_some() && rate == RateChoice::Auto {
             return Err(ConfigError::BurstWithoutRate);
         }
+        if settings.classes.is_some() && settings.class_field.is_none() {
+            return Err(ConfigError::ClassesWithoutField);
+        }
+        if let Some(field) = settings.class_field.as_ref().filter(|field| input::FIELDS.contains(&&***field))
+        {
+            return Err(ConfigError::FieldTaken { field: field.clone() });
+        }
         let max_body = settings.max_body.map_or(64 << 20, |size| size.as_u64());
         let concurrency = settings.concurrency.unwrap_or(ConcurrencyChoice::Auto);
         let timeout = settings.timeout.unwrap_or(Duration::from_secs(30));
@@ -154,6 +165,8 @@ impl Config {
             headers: settings.header,
             max_body,
             allow_private: settings.allow_private.unwrap_or_default(),
+            class_field: settings.class_field,
+            classes: settings.classes.unwrap_or_default(),
             report: settings.report.unwrap_or_default(),
         })
     }

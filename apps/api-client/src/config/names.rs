@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 
 use super::ReportFormat;
-use crate::{ConcurrencyChoice, RateChoice};
+use crate::{BuildError, Classes, ConcurrencyChoice, RateChoice};
 
 /// A header for all requests.
 ///
@@ -78,6 +78,10 @@ pub(super) fn parse_concurrency(text: &str) -> Result<ConcurrencyChoice, String>
         return Ok(ConcurrencyChoice::Auto);
     }
     text.parse().map(ConcurrencyChoice::Fixed).map_err(|_| format!("{text:?} is no number, and not auto"))
+}
+
+pub(super) fn parse_classes(text: &str) -> Result<Classes, String> {
+    text.parse().map_err(|error: BuildError| error.to_string())
 }
 
 pub(super) fn parse_status(text: &str) -> Result<StatusCode, String> {

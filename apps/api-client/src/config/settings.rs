@@ -9,8 +9,10 @@ use http::StatusCode;
 use serde::{Deserialize, Deserializer, de};
 
 use super::ReportFormat;
-use super::names::{Header, parse_concurrency, parse_header, parse_rate, parse_size, parse_status};
-use crate::{ConcurrencyChoice, RateChoice, span};
+use super::names::{
+    Header, parse_classes, parse_concurrency, parse_header, parse_rate, parse_size, parse_status,
+};
+use crate::{Classes, ConcurrencyChoice, RateChoice, span};
 
 /// The keys of a run, each of them optional: flags of the command line and keys of a file.
 ///
@@ -91,6 +93,15 @@ pub struct Settings {
     #[serde(deserialize_with = "size")]
     pub max_body: Option<ByteSize>,
 
+    /// The field of a JSON line that says the class of its request: high, medium or low, or one of --classes
+    #[arg(long, value_name = "NAME")]
+    pub class_field: Option<String>,
+
+    /// The classes: the most urgent first, or with their shares of what a host is sent [default: high,medium,low]
+    #[arg(long, value_name = "A,B,…|A=N,B=N,…", value_parser = parse_classes)]
+    #[serde(deserialize_with = "classes")]
+    pub classes: Option<Classes>,
+
     /// Follow redirects from public to private addresses
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     #[arg(hide_possible_values = true)]
@@ -122,6 +133,8 @@ impl Settings {
             journal: self.journal.or(base.journal),
             header: if self.header.is_empty() { base.header } else { self.header },
             max_body: self.max_body.or(base.max_body),
+            class_field: self.class_field.or(base.class_field),
+            classes: self.classes.or(base.classes),
             allow_private: self.allow_private.or(base.allow_private),
             report: self.report.or(base.report),
         }
@@ -138,6 +151,8 @@ impl Settings {
             "concurrency" => self.concurrency.is_some(),
             "timeout" => self.timeout.is_some(),
             "journal" => self.journal.is_some(),
+            "class-field" => self.class_field.is_some(),
+            "classes" => self.classes.is_some(),
             "max-body" => self.max_body.is_some(),
             _ => false,
         }
@@ -195,6 +210,10 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, 
 
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, D::Error> {
     parsed(deserializer, parse_size)
+}
+
+fn classes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Classes>, D::Error> {
+    parsed(deserializer, parse_classes)
 }
 
 fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StatusCode>, D::Error> {

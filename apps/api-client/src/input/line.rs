@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Job;
+use crate::Class;
 use crate::span::{self, SpanError};
 
 /// Why a line is no request.
@@ -55,6 +56,9 @@ pub enum LineError {
     /// No span of time.
     #[error("deadline: {0}")]
     Deadline(SpanError),
+    /// A class that is none, in the field of this name.
+    #[error("{0} is a class: text or a number")]
+    Class(String),
     /// An id that is none.
     #[error("id is empty: leave it out")]
     EmptyId,
@@ -73,6 +77,9 @@ struct Object {
     deadline: Option<Span>,
 }
 
+/// The fields that have a meaning of their own.
+pub(crate) const FIELDS: [&str; 6] = ["url", "method", "headers", "body", "id", "deadline"];
+
 /// Ids are names to us, and numbers to many.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -89,17 +96,17 @@ enum Span {
     Seconds(serde_json::Number),
 }
 
-/// Reads a line; `None` if there is nothing in it, or a comment.
+/// Reads a line; `None` if there is nothing in it, or a comment. `class_field` is where an object says its class.
 ///
 /// # Errors
 ///
 /// [`LineError`] says what is wrong with it, without naming the place.
-pub fn parse(number: u64, line: &[u8]) -> Result<Option<Job>, LineError> {
+pub fn parse(number: u64, line: &[u8], class_field: Option<&str>) -> Result<Option<Job>, LineError> {
     let line = str::from_utf8(line).map_err(|_| LineError::NotText)?.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
-    let job = if line.starts_with('{') { object(number, line)? } else { plain(number, line)? };
+    let job = if line.starts_with('{') { object(number, line, class_field)? } else { plain(number, line)? };
     Ok(Some(job))
 }
 
@@ -111,13 +118,28 @@ fn plain(number: u64, line: &str) -> Result<Job, LineError> {
         method: Method::GET,
         headers: HeaderMap::new(),
         body: None,
+        class: None,
         deadline: None,
     })
 }
 
-fn object(number: u64, line: &str) -> Result<Job, LineError> {
-    let object: Object =
-        serde_json::from_str(line).map_err(|error| LineError::Json(in_plain_words(&error)))?;
+fn object(number: u64, line: &str, class_field: Option<&str>) -> Result<Job, LineError> {
+    let json = |error| LineError::Json(in_plain_words(&error));
+    let (object, class): (Object, _) = match class_field {
+        None => (serde_json::from_str(line).map_err(json)?, None),
+        Some(field) => {
+            // Taken out first, since it may be called anything.
+            let mut fields: serde_json::Map<String, Value> = serde_json::from_str(line).map_err(json)?;
+            let class = fields.remove(field);
+            (Object::deserialize(Value::Object(fields)).map_err(json)?, class)
+        }
+    };
+    let class = match class {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) => Some(Class(name.into())),
+        Some(Value::Number(name)) => Some(Class(name.to_string().into())),
+        Some(_) => return Err(LineError::Class(class_field.unwrap_or_default().to_owned())),
+    };
     let mut headers = HeaderMap::with_capacity(object.headers.len());
     for (name, value) in object.headers {
         let name = match name.parse::<HeaderName>() {
@@ -150,7 +172,7 @@ fn object(number: u64, line: &str) -> Result<Job, LineError> {
         Some(Id::Number(id)) => Some(id.to_string()),
     };
     let deadline = object.deadline.map(Span::read).transpose().map_err(LineError::Deadline)?;
-    Ok(Job { line: number, id, url: url(&object.url)?, method, headers, body, deadline })
+    Ok(Job { line: number, id, url: url(&object.url)?, method, headers, body, class, deadline })
 }
 
 fn url(text: &str) -> Result<Url, LineError> {
@@ -189,11 +211,11 @@ mod tests {
     use super::*;
 
     fn job(line: &str) -> Job {
-        parse(7, line.as_bytes()).unwrap().unwrap()
+        parse(7, line.as_bytes(), None).unwrap().unwrap()
     }
 
     fn error(line: &str) -> String {
-        parse(7, line.as_bytes()).unwrap_err().to_string()
+        parse(7, line.as_bytes(), None).unwrap_err().to_string()
     }
 
     #[test]
@@ -230,9 +252,25 @@ mod tests {
     }
 
     #[test]
+    fn a_class_is_in_the_field_that_was_named() {
+        let class = |line: &str| {
+            let job = parse(7, line.as_bytes(), Some("urgency"))?;
+            Ok::<_, LineError>(job.unwrap().class.map(|class| class.0.to_string()))
+        };
+        assert_eq!(class(r#"{"url": "http://h/", "urgency": "high"}"#).unwrap().as_deref(), Some("high"));
+        assert_eq!(class(r#"{"url": "http://h/", "urgency": 3}"#).unwrap().as_deref(), Some("3"));
+        for none in [r#"{"url": "http://h/", "urgency": null}"#, r#"{"url": "http://h/"}"#, "http://h/"] {
+            assert_eq!(class(none).unwrap(), None, "{none}");
+        }
+        let errors = [r#"{"url": "http://h/", "urgency": [1]}"#, r#"{"url": "http://h/", "class": "high"}"#]
+            .map(|line| class(line).unwrap_err().to_string());
+        insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    #[test]
     fn blank_lines_and_comments_are_passed_over() {
         for line in ["", "  \t", "# http://h/", "\r"] {
-            assert!(parse(1, line.as_bytes()).unwrap().is_none(), "{line:?}");
+            assert!(parse(1, line.as_bytes(), None).unwrap().is_none(), "{line:?}");
         }
     }
 
@@ -254,6 +292,6 @@ mod tests {
         .map(error)
         .into();
         insta::assert_snapshot!(errors.join("\n"));
-        assert_eq!(parse(1, b"http://h/\xff").unwrap_err().to_string(), "the line is not UTF-8");
+        assert_eq!(parse(1, b"http://h/\xff", None).unwrap_err().to_string(), "the line is not UTF-8");
     }
 }

@@ -19,10 +19,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use reqwest::Url;
 
+pub(crate) use line::FIELDS;
 pub use line::{LineError, parse};
 pub(crate) use read::count;
 pub use read::{Line, MAX_LINE, ReadError, read};
 
+use crate::Class;
 use crate::identity::Key;
 
 /// One request, as a line asked for it.
@@ -41,6 +43,8 @@ pub struct Job {
     pub headers: HeaderMap,
     /// What is sent.
     pub body: Option<Bytes>,
+    /// Its class, if the line says so.
+    pub class: Option<Class>,
     /// From when its turn comes, all attempts and pauses together.
     pub deadline: Option<Duration>,
 }
@@ -58,6 +62,7 @@ impl Job {
         let headers: usize =
             self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum();
         let id = self.id.as_ref().map_or(0, String::len);
-        256 + self.url.as_str().len() + id + headers + self.body.as_ref().map_or(0, Bytes::len)
+        let class = self.class.as_ref().map_or(0, |class| class.0.len());
+        256 + self.url.as_str().len() + id + class + headers + self.body.as_ref().map_or(0, Bytes::len)
     }
 }

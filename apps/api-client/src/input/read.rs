@@ -43,7 +43,7 @@ pub struct ReadError {
 /// # Errors
 ///
 /// When the source fails. What is wrong with a line is a [`Line::Bad`] in its place.
-pub fn read(mut source: impl BufRead, to: &Sender<Line>) -> Result<(), ReadError> {
+pub fn read(mut source: impl BufRead, class_field: Option<&str>, to: &Sender<Line>) -> Result<(), ReadError> {
     let mut text = Vec::new();
     let mut number = 0;
     loop {
@@ -61,7 +61,7 @@ pub fn read(mut source: impl BufRead, to: &Sender<Line>) -> Result<(), ReadError
             }
         }
         number += 1;
-        let parsed = if is_too_long { Err(LineError::TooLong) } else { parse(number, &text) };
+        let parsed = if is_too_long { Err(LineError::TooLong) } else { parse(number, &text, class_field) };
         let line = match parsed {
             Ok(None) => continue,
             Ok(Some(job)) => Line::Job(Box::new(job)),
@@ -119,7 +119,7 @@ mod tests {
 
     fn lines(text: &[u8]) -> Vec<String> {
         let (tx, mut rx) = forebay::queue::bounded(100);
-        read(text, &tx).unwrap();
+        read(text, None, &tx).unwrap();
         drop(tx);
         let shown = |line| match line {
             Line::Job(job) => format!("{} {}", job.line, job.url),
@@ -157,6 +157,6 @@ mod tests {
     fn nobody_left_to_receive_ends_it() {
         let (tx, rx) = forebay::queue::bounded(1);
         drop(rx);
-        read(&b"http://h/1\nhttp://h/2"[..], &tx).unwrap();
+        read(&b"http://h/1\nhttp://h/2"[..], None, &tx).unwrap();
     }
 }

@@ -70,7 +70,7 @@ mod tests {
     use crate::input::parse;
 
     fn name(line: &str) -> String {
-        file_name(&parse(1, line.as_bytes()).unwrap().unwrap(), StatusCode::OK)
+        file_name(&parse(1, line.as_bytes(), None).unwrap().unwrap(), StatusCode::OK)
     }
 
     #[test]
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(name(r#"{"url": "http://h/", "id": "item-17"}"#), "item-17");
         assert_eq!(name("https://api.example/v1/items?page=2"), "api.example_v1_items%3Fpage=2");
         assert_eq!(name("http://127.0.0.1:8080/a"), "http~127.0.0.1%3A8080_a");
-        let job = parse(1, b"https://h/a").unwrap().unwrap();
+        let job = parse(1, b"https://h/a", None).unwrap().unwrap();
         assert_eq!(file_name(&job, StatusCode::NOT_FOUND), "h_a~404");
     }
 

@@ -57,6 +57,29 @@ fn a_deadline_fails_its_request_alone() {
 }
 
 #[test]
+fn the_urgent_overtake_what_waits_before_them_in_the_input() {
+    let (server, place) = (Server::free(), Place::new());
+    let base = server.url();
+    let low: String =
+        (0..60).map(|n| format!("{{\"url\": \"{base}/item/{n}\", \"urgency\": \"low\"}}\n")).collect();
+    let high = format!("{{\"url\": \"{base}/item/now\", \"urgency\": \"high\"}}\n");
+    let unknown = format!("{{\"url\": \"{base}/item/x\", \"urgency\": \"never\"}}\n");
+    place.write("urls", low + &high + &unknown);
+    let ended = place.run(
+        "fetch --urls urls --jsonl results --class-field urgency --rate 20/s --concurrency 1 --report json",
+    );
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert_eq!(ended.report()["by_reason"]["class"], 1, "{ended:#?}");
+    let unknown = "error: URL/item/x: unknown class \"never\", known are: high, medium, low";
+    assert!(ended.stderr.contains(&unknown.replace("URL", &base)), "{ended:#?}");
+    let results = place.results("results");
+    let urls: Vec<_> = results.iter().filter_map(|result| result["url"].as_str()).collect();
+    let high = urls.iter().position(|url| url.ends_with("/now")).expect("it was answered");
+    // It takes less than a second and a half to read so many lines.
+    assert!(high < 30, "it was the {high}th: {urls:?}");
+}
+
+#[test]
 fn requests_come_from_a_pipe_and_results_leave_by_one() {
     let (server, place) = (Server::free(), Place::new());
     let mut command = place.command("fetch --urls -");

@@ -65,6 +65,9 @@ fn usage_errors_name_the_remedy() {
         "fetch --urls urls --jsonl urls",
         "fetch --urls urls --out urls",
         "fetch --urls urls -H Accept",
+        "fetch --urls urls --classes a,a --class-field class",
+        "fetch --urls urls --classes high,low",
+        "fetch --urls urls --class-field url",
         "fetch -c none.toml",
     ] {
         let ended = place.run(arguments);

@@ -1,21 +1,12 @@
 use std::time::{Duration, Instant};
 
-use api_client::{Client, Priority, Reason};
+use api_client::{Client, Reason};
 use axum::body::{Body, Bytes};
 use futures_util::future::join_all;
 use futures_util::stream;
 use tokio::sync::watch;
 
-use crate::server::{Answer, Server, ok, silent};
-
-/// An answer that ends when it is let go.
-fn held(gate: &watch::Receiver<bool>) -> Answer {
-    let mut gate = gate.clone();
-    ok(Body::from_stream(stream::once(async move {
-        let _ = gate.wait_for(|open| *open).await;
-        Ok::<_, std::io::Error>(Bytes::from_static(b"at last"))
-    })))
-}
+use crate::server::{Server, held, ok, silent};
 
 #[tokio::test]
 async fn a_deadline_ends_waiting_and_attempts() {
@@ -101,26 +92,4 @@ async fn what_failed_is_not_tried_again_after_the_end() {
     open.send(true).expect("it waits");
     let failure = call.await.expect("no panic").expect_err("it broke off");
     assert_eq!((failure.attempts, server.hits().len()), (1, 1));
-}
-
-#[tokio::test]
-async fn the_urgent_are_sent_first() {
-    let (open, gate) = watch::channel(false);
-    let server = Server::start(move |_| held(&gate)).await;
-    let client = Client::builder().rate("1000/s").concurrency(1).build().expect("it is valid");
-    let send = |path: &str, priority| tokio::spawn(client.get(server.url(path)).priority(priority).send());
-    let mut calls = vec![send("/first", Priority::Low)];
-    server.until(1).await;
-    for (path, priority) in
-        [("/low", Priority::Low), ("/medium", Priority::Medium), ("/high", Priority::High)]
-    {
-        calls.push(send(path, priority));
-    }
-    while client.hosts()[0].waiting < 3 {
-        tokio::task::yield_now().await;
-    }
-    open.send(true).expect("it waits");
-    join_all(calls).await;
-    let paths: Vec<_> = server.hits().into_iter().map(|hit| hit.path).collect();
-    assert_eq!(paths, ["/first", "/high", "/medium", "/low"]);
 }

@@ -109,3 +109,25 @@ async fn a_ban_is_a_refusal_where_it_says_until_when() {
     let answer = client.get(server.url("/")).send().await.expect("it is answered");
     assert_eq!((answer.status.as_u16(), answer.refused), (403, 2));
 }
+
+#[tokio::test]
+async fn a_deadline_that_cannot_be_met_any_more_fails_at_once() {
+    let server = Server::start(|hit| match hit.number {
+        0 => with_header(429, "retry-after", "30"),
+        _ => ok("x"),
+    })
+    .await;
+    let client = Client::builder().rate("200/s").build().expect("it is valid");
+    let began = Instant::now();
+    let failure = client.get(server.url("/")).deadline(Duration::from_secs(20)).send().await;
+    let failure = failure.expect_err("it cannot be met");
+    let Reason::TooLate { wait } = failure.reason else { panic!("{failure}") };
+    assert!(wait > Duration::from_secs(20) && wait <= Duration::from_secs(30), "{wait:?}");
+    assert_eq!(failure.attempts, 1);
+
+    let failure = client.get(server.url("/")).deadline(Duration::from_secs(10)).send().await;
+    let failure = failure.expect_err("that is known");
+    assert!(matches!(failure.reason, Reason::TooLate { .. }), "{failure}");
+    assert_eq!((failure.attempts, server.hits().len()), (0, 1), "nobody asks in vain");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}

@@ -9,6 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use futures_util::{StreamExt as _, stream};
+use tokio::sync::watch;
 
 /// It goes on until the runtime of the test ends.
 pub(crate) struct Server {
@@ -111,6 +112,15 @@ pub(crate) fn with_header(status: u16, name: &str, value: &str) -> Answer {
 
 pub(crate) fn ok(body: impl Into<Body>) -> Answer {
     Response::new(body.into())
+}
+
+/// An answer that ends when it is let go.
+pub(crate) fn held(gate: &watch::Receiver<bool>) -> Answer {
+    let mut gate = gate.clone();
+    ok(Body::from_stream(stream::once(async move {
+        let _ = gate.wait_for(|open| *open).await;
+        Ok::<_, std::io::Error>(Bytes::from_static(b"at last"))
+    })))
 }
 
 /// Half of a body, and then the end of the connection.
