@@ -15,6 +15,7 @@
 //! | … and asks | [`handler_delivery_in`](Builder::handler_delivery_in) | a [`WorkContext`], the delivery |
 //! | … and can stay where it is | [`handler_mut`](Builder::handler_mut) | the item, borrowed |
 //! | work that is cheaper together | [`handler_batch`](Builder::handler_batch) | a `Vec` of deliveries |
+//! | … and asks | [`handler_batch_in`](Builder::handler_batch_in) | a [`WorkContext`], the deliveries |
 //! | an async function whose results are wanted in order | [`handler_ordered`](Builder::handler_ordered) | the item |
 //! | a tower stack (limits, timeouts, retries) | [`service`](Builder::service) | the item as the request |
 //! | … that cannot be cloned, or must be new after a panic | [`service_per_worker`](Builder::service_per_worker) | the item as the request |
@@ -153,8 +154,8 @@
 //!   there is a [`timeout`](Builder::timeout). What the source [takes back](forebay_queue::Source::poll_lost) is not begun,
 //!   or its handler is dropped at its next await and its [context](WorkContext::is_cancelled) says so; it is not settled,
 //!   and counts as returned, whatever `on_failure` says. One that was done before it could be stopped counts as
-//!   completed, and as [`maybe_redelivered`](Report::maybe_redelivered). A batch in work is not stopped for one of its
-//!   items.
+//!   completed, and as [`maybe_redelivered`](Report::maybe_redelivered). A batch in work is stopped when all of it that is
+//!   not settled was lost; before that, each of its deliveries [says whether it was](forebay_queue::Delivery::is_lost).
 //! - **Settlements** that take time (a disk, a network) go on while all workers are busy and while draining.
 //! - **Dropping** the handle aborts the pool: its tasks are cancelled, each at its handler's next await.
 //!   [`Pool::finish`] and [`Pool::shutdown`] return when no task is left.

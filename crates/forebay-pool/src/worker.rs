@@ -201,7 +201,7 @@ impl<T: Send + 'static> Seated<'_, T> {
         if leased && H::BATCHES && !hands.shed_lost() {
             return RunEnd::Done;
         }
-        if leased && hands.is_lost() {
+        if leased && !H::BATCHES && hands.is_lost() {
             hands.skip();
             return RunEnd::Lost;
         }
@@ -301,11 +301,18 @@ impl<T: Send + 'static> Seated<'_, T> {
 
     /// Ends the item in hand as if it had been tried. `Some`: it is to be tried again all the same, after so long.
     fn give_up(&self, run_end: &RunEnd) -> Option<Duration> {
-        // What panicked while it was looked at counts as started on.
-        if !matches!(run_end, RunEnd::Panicked(_)) {
-            self.desk.hands.skip();
+        let hands = &self.desk.hands;
+        match run_end {
+            // All that is in hand, which may be a batch.
+            RunEnd::Lost => {
+                hands.shed_lost();
+                return None;
+            }
+            // What panicked while it was looked at counts as started on.
+            RunEnd::Panicked(_) => {}
+            _ => hands.skip(),
         }
-        self.desk.hands.finish(run_end)
+        hands.finish(run_end)
     }
 }
 

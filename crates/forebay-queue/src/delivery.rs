@@ -85,6 +85,13 @@ pub trait Settle<T>: Send + Sync {
     ///
     /// Sources without leases ignore it, and so does every source for a delivery that has ended or was lost.
     fn extend(&self, receipt: Receipt, lease: Duration);
+
+    /// Has the delivery been [lost](crate::Source::poll_lost), as far as is known here? By default no: where there are
+    /// leases it is the consumer who keeps them, such as a pool, that knows.
+    fn is_lost(&self, receipt: Receipt) -> bool {
+        let _ = receipt;
+        false
+    }
 }
 
 /// An item in a consumer's hands, with the duty to say how it ended: [`ack`](Self::ack),
@@ -271,6 +278,16 @@ impl<T> Delivery<T> {
         if let Some(settler) = &self.settler {
             settler.extend(self.receipt, lease);
         }
+    }
+
+    /// Has the source [taken it back](crate::Source::poll_lost)? Work on it is in vain then: somebody else is given the
+    /// item, and nobody hears how this delivery ends.
+    ///
+    /// For those who hold deliveries that a worker pool has lent them: it keeps their leases, and stops a handler that
+    /// has nothing else to do. One that has several asks before each. Always `false` for a delivery that comes straight
+    /// from its source, which tells whoever polls it.
+    pub fn is_lost(&self) -> bool {
+        self.settler.as_ref().is_some_and(|settler| settler.is_lost(self.receipt))
     }
 
     fn end(&mut self, end: End) {

@@ -7,7 +7,7 @@ use forebay_queue::{Delivery, Sender};
 use tower_service::Service;
 
 use super::{Builder, Handled, Input, Missing, Order};
-use crate::handler::{ByBatch, ByDelivery, ByDeliveryIn, ByPlace, ByService, ByValue, ByValueIn};
+use crate::handler::{ByBatch, ByBatchIn, ByDelivery, ByDeliveryIn, ByPlace, ByService, ByValue, ByValueIn};
 use crate::order::{Book, Ordered, Places};
 use crate::outcome::{BoxError, IntoOutcome};
 use crate::rules::Rules;
@@ -325,6 +325,50 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         self.handled(CrewOf::new(ByDeliveryIn(move |_| {
             let handler = Arc::clone(&handler);
             move |context, delivery| handler(context, delivery)
+        })))
+    }
+
+    /// The same with batches, as in [`handler_batch`](Self::handler_batch). The context is that of the whole: it is
+    /// cancelled when nothing of the batch is worth working on. Of a source with leases, which may take back some of it,
+    /// each delivery [says whether it is lost](Delivery::is_lost).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use forebay_pool::{Pool, WorkContext};
+    /// use forebay_queue::Delivery;
+    ///
+    /// let pool = Pool::builder()
+    ///     .batch(50, Duration::ZERO)
+    ///     .queue(1000)
+    ///     .handler_batch_in(|cx: WorkContext<u32>, rows: Vec<Delivery<u32>>| async move {
+    ///         for row in rows {
+    ///             if cx.is_cancelled() {
+    ///                 break; // the rest goes back
+    ///             }
+    ///             if !row.is_lost() {
+    ///                 row.ack(); // …
+    ///             }
+    ///         }
+    ///     })
+    ///     .start()?;
+    /// for row in 0..120 {
+    ///     pool.produce(row).await?;
+    /// }
+    /// assert_eq!(pool.finish().await.completed, 120);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn handler_batch_in<F, Fut>(self, handler: F) -> Builder<I, Handled<T>>
+    where
+        F: Fn(WorkContext<T>, Vec<Delivery<T>>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        self.handled(CrewOf::new(ByBatchIn(move |_| {
+            let handler = Arc::clone(&handler);
+            move |context, batch| handler(context, batch)
         })))
     }
 

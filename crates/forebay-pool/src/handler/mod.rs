@@ -27,7 +27,7 @@ use crate::outcome::BoxError;
 pub(crate) use batch::ByBatch;
 pub(crate) use by_value::ByValue;
 pub(crate) use delivery::ByDelivery;
-pub(crate) use in_context::{ByDeliveryIn, ByValueIn};
+pub(crate) use in_context::{ByBatchIn, ByDeliveryIn, ByValueIn};
 pub(crate) use ordered::ByPlace;
 pub(crate) use service::ByService;
 

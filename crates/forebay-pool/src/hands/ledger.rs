@@ -364,18 +364,21 @@ impl<T> Ledger<T> {
         Some(self.watcher.take())
     }
 
-    /// Which delivery the worker has: the one that its run is about, or that it will start on. `None` if there are
-    /// several, as in a batch, or its handler has settled it.
-    pub(super) fn in_hand(&self) -> Option<Receipt> {
-        match (&self.kept, &self.inbox[..], &self.lent_to_run[..]) {
-            (Some(delivery), [], []) => Some(delivery.receipt()),
-            (None, [given], []) => Some(given.delivery.receipt()),
-            (None, [], [receipt]) => {
-                let lent = self.lent.get(slab_key(*receipt)).filter(|lent| lent.receipt == *receipt);
-                lent.map(|lent| lent.source_receipt)
-            }
-            _ => None,
-        }
+    /// What the source calls the deliveries that the worker has: those that its run is about and that its handler has
+    /// not settled, or that it will start on.
+    pub(super) fn in_hand(&self) -> impl Iterator<Item = Receipt> {
+        let kept = self.kept.iter().chain(self.inbox.iter().map(|given| &given.delivery));
+        let lent = self.lent_to_run.iter().filter_map(|&receipt| {
+            let lent = self.lent.get(slab_key(receipt)).filter(|lent| lent.receipt == receipt)?;
+            Some(lent.source_receipt)
+        });
+        kept.map(Delivery::receipt).chain(lent)
+    }
+
+    /// Has the worker something, of which everything was lost? One item of a batch that was not is work to be done.
+    pub(super) fn is_lost(&self, terms: &Terms) -> bool {
+        let mut in_hand = self.in_hand().peekable();
+        in_hand.peek().is_some() && in_hand.all(|receipt| terms.is_lost(receipt))
     }
 
     /// Who would like to hear that the worker is to stop, if there is somebody.
@@ -507,6 +510,8 @@ impl<T> Ledger<T> {
     pub(super) fn return_lost(&mut self, terms: &Terms) -> Option<Ended<T>> {
         let at = self.inbox.iter().position(|given| terms.is_lost(given.delivery.receipt()))?;
         let Given { delivery, key, place } = self.inbox.remove(at);
+        // As where an inbox is given back.
+        self.cancelled = false;
         let became = Became::Returned;
         self.tally.count(became);
         self.telling += 1;

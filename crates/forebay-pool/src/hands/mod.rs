@@ -269,7 +269,8 @@ impl<T> Hands<T> {
         // The lock is released before anybody is woken.
         let (run, watcher) = {
             let mut ledger = self.lock();
-            if ledger.in_hand() != Some(receipt) {
+            // Of a batch there may be others left, and a handler at work on those.
+            if !ledger.in_hand().any(|in_hand| in_hand == receipt) || !ledger.is_lost(&self.terms) {
                 return;
             }
             // Under the lock: the worker cannot go on to another item meanwhile, whose run is not to end.
@@ -281,10 +282,9 @@ impl<T> Hands<T> {
         }
     }
 
-    /// Has the source taken back what is in hand?
+    /// Has the source taken back what is in hand, all of it?
     pub(crate) fn is_lost(&self) -> bool {
-        self.terms.losses.is_some()
-            && self.lock().in_hand().is_some_and(|receipt| self.terms.is_lost(receipt))
+        self.terms.losses.is_some() && self.lock().is_lost(&self.terms)
     }
 
     /// Puts away what was lost of a batch that lies in the inbox. Is anything left of it?
@@ -486,7 +486,7 @@ impl<T> Hands<T> {
             },
             None => settlement,
         };
-        let is_ack = self.terms.redelivers && settlement.is_ack();
+        let is_ack = self.terms.counts_acks() && settlement.is_ack();
         if let Err(panic) = contain(|| settlement.tell()) {
             self.report_settling(&panic);
         }
@@ -570,6 +570,11 @@ impl<T: Send> Settle<T> for Hands<T> {
         if let Some((source_receipt, source)) = source {
             source.extend(source_receipt, lease);
         }
+    }
+
+    fn is_lost(&self, receipt: Receipt) -> bool {
+        let source = self.lock().source_of(receipt);
+        source.is_some_and(|(source_receipt, _)| self.terms.is_lost(source_receipt))
     }
 }
 

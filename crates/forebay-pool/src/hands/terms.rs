@@ -80,9 +80,15 @@ impl Terms {
         !(self.redelivers || self.keyed || self.order.is_some() || deposits)
     }
 
+    /// Are the acks counted here that the source has to confirm? Where there are leases, who keeps them does: what was
+    /// lost is acked to nobody.
+    pub(super) fn counts_acks(&self) -> bool {
+        self.redelivers && self.losses.is_none()
+    }
+
     /// Was it taken back?
     pub(super) fn is_lost(&self, receipt: Receipt) -> bool {
-        self.losses.as_ref().is_some_and(|losses| losses.is_lost(receipt))
+        self.losses.as_ref().is_some_and(|losses| losses.has_lost(receipt))
     }
 
     pub(super) fn judge(&self, run_end: &RunEnd, rest: Rest) -> Verdict {

@@ -42,22 +42,27 @@ pub(crate) use self::source::Leased;
 pub(crate) struct Leases<T> {
     /// How long one lasts, as the source said in the beginning.
     lease: Duration,
+    /// Whether the source may deliver again what it was not told the end of.
+    redelivers: bool,
     /// To call the supervisor, who extends them.
     settlements: Arc<Settlements>,
     /// Nothing of others runs under this lock, and no other lock is taken.
     book: Mutex<Book<T>>,
 }
 
+/// Dropped, also by a panic of the source, it counts an ack that the source was told.
+struct NoteAck<'a>(&'a Settlements);
+
 /// Whether a delivery was lost. For those who do not care what is in it.
 pub(crate) trait Losses: Send + Sync + fmt::Debug {
-    fn is_lost(&self, receipt: Receipt) -> bool;
+    fn has_lost(&self, receipt: Receipt) -> bool;
 }
 
 // === impl Leases ===
 
 impl<T: Send + 'static> Leases<T> {
-    pub(crate) fn new(lease: Duration, settlements: Arc<Settlements>) -> Self {
-        Self { lease, settlements, book: Mutex::new(Book::new()) }
+    pub(crate) fn new(lease: Duration, redelivers: bool, settlements: Arc<Settlements>) -> Self {
+        Self { lease, redelivers, settlements, book: Mutex::new(Book::new()) }
     }
 
     /// From now on the delivery tells us how it ends, under a receipt of ours. One whose end nobody asks for stays as
@@ -129,9 +134,14 @@ impl<T> Leases<T> {
 
 impl<T: Send + 'static> Settle<T> for Leases<T> {
     fn settle(&self, receipt: Receipt, item: Option<T>, end: End) {
-        let told = self.lock().end(receipt, matches!(end, End::Ack));
+        let is_ack = matches!(end, End::Ack);
+        let told = self.lock().end(receipt, is_ack);
         match told {
-            Some((receipt, source)) => source.settle(receipt, item, end),
+            Some((receipt, source)) => {
+                // Only here is it known whether the source hears of an ack, and has to confirm it.
+                let _heard = (is_ack && self.redelivers).then(|| NoteAck(&self.settlements));
+                source.settle(receipt, item, end);
+            }
             // Lost: the source has its own.
             None => drop(item),
         }
@@ -146,8 +156,14 @@ impl<T: Send + 'static> Settle<T> for Leases<T> {
     }
 }
 
+impl Drop for NoteAck<'_> {
+    fn drop(&mut self) {
+        self.0.note_ack();
+    }
+}
+
 impl<T> Losses for Leases<T> {
-    fn is_lost(&self, receipt: Receipt) -> bool {
+    fn has_lost(&self, receipt: Receipt) -> bool {
         self.lock().is_lost(receipt)
     }
 }
@@ -177,7 +193,7 @@ mod tests {
     #[test]
     fn a_delivery_that_is_told_nothing_is_left_alone() {
         let now = Instant::now();
-        let leases = Arc::new(Leases::new(Duration::from_secs(30), Arc::default()));
+        let leases = Arc::new(Leases::new(Duration::from_secs(30), true, Arc::default()));
         let unsettled = leases.enter(Delivery::unsettled(1), now);
         assert!(!unsettled.has_settler());
         assert_eq!(leases.due(), None);
@@ -185,7 +201,7 @@ mod tests {
         // Nor is it taken for another one, which was lost.
         let lost = leases.enter(Delivery::new(2, Receipt::new(7), Arc::new(Nobody)), now);
         leases.lose(iter::once(Receipt::new(7)));
-        assert_eq!((leases.is_lost(lost.receipt()), leases.is_lost(unsettled.receipt())), (true, false));
+        assert_eq!((leases.has_lost(lost.receipt()), leases.has_lost(unsettled.receipt())), (true, false));
         lost.ack();
     }
 }

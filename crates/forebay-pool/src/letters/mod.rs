@@ -63,6 +63,8 @@ pub struct DeadLetter<T> {
 pub(crate) struct Letters<T> {
     /// Whether the source may deliver again what it was not told the end of.
     redelivers: bool,
+    /// Whether the acks that it has to confirm are counted here.
+    counts_acks: bool,
     settlements: Arc<Settlements>,
     /// Nothing of others runs under this lock, and no other lock is taken.
     outbox: Mutex<Outbox<T>>,
@@ -109,7 +111,7 @@ struct Nobody;
 // === impl Letters ===
 
 impl<T> Letters<T> {
-    pub(crate) fn new(redelivers: bool, settlements: Arc<Settlements>) -> Self {
+    pub(crate) fn new(redelivers: bool, counts_acks: bool, settlements: Arc<Settlements>) -> Self {
         let outbox = Outbox {
             waiting: VecDeque::new(),
             away: 0,
@@ -117,7 +119,7 @@ impl<T> Letters<T> {
             closed: false,
             asker: None,
         };
-        Self { redelivers, settlements, outbox: Mutex::new(outbox), bell: Notify::new() }
+        Self { redelivers, counts_acks, settlements, outbox: Mutex::new(outbox), bell: Notify::new() }
     }
 
     /// Sends a delivery off that was counted as dead-lettered.
@@ -190,7 +192,7 @@ impl<T> Letters<T> {
         if let Err(panic) = contain(|| duty.source.settle(duty.receipt, item, end)) {
             tracing::error!(%panic, "source, or the destructor of the item, panicked while it was settled");
         }
-        if is_ack && self.redelivers {
+        if is_ack && self.counts_acks {
             self.settlements.note_ack();
         }
         self.settlements.note();

@@ -397,7 +397,7 @@ async fn a_batch_goes_without_what_was_lost_of_it() {
     soon(script.until(|record| record.handed_out == 3)).await;
     settle_down().await;
     assert_eq!(*batches.lock().unwrap(), [[0, 1, 2]]);
-    // In work: it ends with its batch. What is waiting for one does not begin.
+    // In work: it ends with its batch, which has others. What is waiting for one does not begin.
     script.lose(receipt(1));
     soon(script.until(|record| record.settlements.len() == 2)).await;
     soon(script.until(|record| record.handed_out == 4)).await;
@@ -483,4 +483,118 @@ async fn a_run_that_begins_after_the_loss_knows_of_it() {
     assert_eq!(sees.recv().await.unwrap(), (2, false));
     let report = pool.finish().await;
     assert_eq!((report.completed, report.maybe_redelivered), (2, 1));
+}
+
+/// A batch in work, and what came of it: a broker with so many items, of which the handler acks the first at once.
+fn batch_in_work(
+    items: u32,
+) -> (Pool<u32>, Script<u32>, mpsc::UnboundedReceiver<(WorkContext<u32>, Vec<Delivery<u32>>)>, Arc<AtomicUsize>)
+{
+    struct Dropped(Arc<AtomicUsize>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let (source, script) =
+        RecordingSource::builder().redelivers().lease(LEASE).items(0..items).never_ending().build();
+    let (begun, begins) = mpsc::unbounded_channel();
+    let dropped = Arc::<AtomicUsize>::default();
+    let counter = Arc::clone(&dropped);
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(items as usize, Duration::from_secs(5))
+        .source(source)
+        .handler_batch_in(move |cx: WorkContext<u32>, mut batch: Vec<Delivery<u32>>| {
+            let guard = Dropped(Arc::clone(&counter));
+            batch.remove(0).ack();
+            begun.send((cx, batch)).unwrap();
+            async move {
+                let _guard = guard;
+                std::future::pending::<()>().await;
+            }
+        })
+        .start()
+        .unwrap();
+    (pool, script, begins, dropped)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_in_work_is_stopped_when_all_of_it_was_lost() {
+    let (pool, script, mut begins, dropped) = batch_in_work(3);
+    let (cx, batch) = soon(begins.recv()).await.unwrap();
+    let lost = || batch.iter().map(Delivery::is_lost).collect::<Vec<_>>();
+    assert_eq!(lost(), [false, false]);
+    script.lose(receipt(1));
+    settle_down().await;
+    assert_eq!((lost(), cx.is_cancelled(), dropped.load(Ordering::SeqCst)), (vec![true, false], false, 0));
+    script.lose(receipt(2));
+    soon(cx.cancelled()).await;
+    settle_down().await;
+    assert_eq!((lost(), dropped.load(Ordering::SeqCst)), (vec![true, true], 1));
+    // They were moved elsewhere, and are still there when the source gives them to somebody else.
+    batch.into_iter().for_each(Delivery::ack);
+    let report = pool.shutdown(Duration::ZERO).await;
+    assert_eq!((report.leases_lost, report.maybe_redelivered), (2, 2));
+    assert!(script.record().late.is_empty() && report.adds_up());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_waits_to_be_tried_again_is_given_up_when_all_of_it_was_lost() {
+    let (source, script) =
+        RecordingSource::builder().redelivers().lease(LEASE).items(0..2).never_ending().build();
+    let tried = Arc::<AtomicUsize>::default();
+    let tries = Arc::clone(&tried);
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(2, Duration::from_secs(5))
+        .on_failure(OnFailure::Retry(Retry::new(Backoff::new(LEASE, LEASE))))
+        .source(source)
+        .handler_batch(move |batch: Vec<Delivery<u32>>| {
+            tries.fetch_add(1, Ordering::SeqCst);
+            let fails = batch.iter().all(|delivery| delivery.attempt() == 1);
+            async move {
+                if fails {
+                    return Err("not now");
+                }
+                batch.into_iter().for_each(Delivery::ack);
+                Ok(())
+            }
+        })
+        .start()
+        .unwrap();
+    while tried.load(Ordering::SeqCst) == 0 {
+        sleep(Duration::from_secs(1)).await;
+    }
+    script.lose(receipt(0));
+    script.lose(receipt(1));
+    // The source gives both away again: to us, who have nothing in hand by then.
+    soon(script.until(|record| record.settlements.len() == 2)).await;
+    let report = pool.shutdown(Duration::from_secs(1)).await;
+    assert_eq!((report.returned, report.completed, report.leases_lost, report.held), (2, 2, 2, 0));
+    assert!(script.record().late.is_empty() && report.adds_up());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ack_of_what_was_lost_counts_once() {
+    let (source, script) = broker([1]);
+    let (elsewhere, mut moved) = mpsc::unbounded_channel();
+    let pool = Pool::builder()
+        .workers(1)
+        .source(source)
+        .handler_delivery(move |delivery: Delivery<u32>| {
+            elsewhere.send(delivery).unwrap();
+            async {}
+        })
+        .start()
+        .unwrap();
+    let delivery = moved.recv().await.unwrap();
+    script.lose(receipt(0));
+    let again = soon(moved.recv()).await.unwrap();
+    // Of the first the source is told nothing; of the second it is, and does not confirm it.
+    script.hold_settlements();
+    delivery.ack();
+    again.ack();
+    let report = pool.shutdown(Duration::from_secs(60)).await;
+    assert_eq!((report.completed, report.settled, report.maybe_redelivered), (2, false, 2));
 }
