@@ -7,7 +7,9 @@ use forebay_queue::{Delivery, Sender};
 use tower_service::Service;
 
 use super::{Builder, Handled, Input, Missing, Order};
-use crate::handler::{ByBatch, ByBatchIn, ByDelivery, ByDeliveryIn, ByPlace, ByService, ByValue, ByValueIn};
+use crate::handler::{
+    ByBatch, ByBatchIn, ByDelivery, ByDeliveryIn, ByPlace, ByService, ByServiceThen, ByValue, ByValueIn,
+};
 use crate::order::{Book, Ordered, Places};
 use crate::outcome::{BoxError, IntoOutcome};
 use crate::rules::Rules;
@@ -431,6 +433,17 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         self.handled(CrewOf::new(ByService(make)))
     }
 
+    /// The same where something is done with the answer.
+    pub(crate) fn service_then<M, S, G, Fut>(self, make: M, then: G) -> Builder<I, Handled<T>>
+    where
+        M: Fn(WorkerId) -> S + Send + Sync + 'static,
+        S: Service<T, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static,
+        G: Fn(S::Future) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        self.handled(CrewOf::new(ByServiceThen(make, then)))
+    }
+
     fn handled(self, crew: impl Crew<T> + 'static) -> Builder<I, Handled<T>> {
         Builder {
             options: self.options,
@@ -446,6 +459,6 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
 }
 
 /// The lock is there so that what is cloned need not be `Sync`. A clone that panicked leaves its original as it was.
-fn clone_of<S: Clone>(prototype: &Mutex<S>) -> S {
+pub(crate) fn clone_of<S: Clone>(prototype: &Mutex<S>) -> S {
     prototype.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

@@ -34,6 +34,7 @@ use crate::worker::Crew;
 
 use self::options::Options;
 
+pub(crate) use self::forms::clone_of;
 pub use self::input::{FromQueue, FromSource, Input};
 pub use self::start::StartError;
 

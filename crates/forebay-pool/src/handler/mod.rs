@@ -29,7 +29,7 @@ pub(crate) use by_value::ByValue;
 pub(crate) use delivery::ByDelivery;
 pub(crate) use in_context::{ByBatchIn, ByDeliveryIn, ByValueIn};
 pub(crate) use ordered::ByPlace;
-pub(crate) use service::ByService;
+pub(crate) use service::{ByService, ByServiceThen};
 
 /// Which worker of a pool: 0, 1, 2, … up to the number of workers.
 ///

@@ -79,6 +79,18 @@ use self::stage::Running;
 /// # }
 /// ```
 ///
+/// # Which form of stage do I want?
+///
+/// | I have | use |
+/// | --- | --- |
+/// | an async function that makes one result of an item | [`stage`](PipelineBuilder::stage) |
+/// | … any number of results, also none | [`stage_many`](PipelineBuilder::stage_many) |
+/// | … that asks who it is, or makes work for itself | [`stage_in`](PipelineBuilder::stage_in) |
+/// | … that needs something of its own for each worker | [`stage_per_worker`](PipelineBuilder::stage_per_worker) |
+/// | work whose item must not be lost when it fails | [`stage_mut`](PipelineBuilder::stage_mut) |
+/// | work that is cheaper together | [`stage_batch`](PipelineBuilder::stage_batch) |
+/// | a tower stack | [`stage_service`](PipelineBuilder::stage_service) |
+///
 /// # What becomes of an item
 ///
 /// An item whose handler fails or panics does not go on, and is counted by its stage; the stage's options say whether

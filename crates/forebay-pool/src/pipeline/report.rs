@@ -107,8 +107,12 @@ pub struct StageReport {
     pub queue: Option<QueueStats>,
     /// Of its workers. What its queue still had is in [`undelivered`](Report::undelivered).
     pub pool: Report,
-    /// Results that it handed on. More than it completed where an item makes [many](super::PipelineBuilder::stage_many).
+    /// Results that it handed on: as many as the queue that comes next accepted. More than it completed where an item makes
+    /// [many](super::PipelineBuilder::stage_many), and where an item was cut short in the moment in which its result was
+    /// taken at a rendezvous: that one has failed, and its result went on.
     pub emitted: u64,
+    /// Results that the handler saw handed on.
+    pub(super) seen: u64,
 }
 
 // === impl PipelineStats ===
@@ -168,7 +172,12 @@ impl fmt::Display for PipelineStats {
 // === impl PipelineReport ===
 
 impl PipelineReport {
-    pub(super) fn new(stages: Vec<StageReport>, results: Option<QueueStats>, elapsed: Duration) -> Self {
+    pub(super) fn new(mut stages: Vec<StageReport>, results: Option<QueueStats>, elapsed: Duration) -> Self {
+        let queues: Vec<_> = stages.iter().skip(1).map(|stage| stage.queue).chain([results]).collect();
+        for (stage, next) in stages.iter_mut().zip(queues) {
+            // It knows best: of what is taken in the moment in which it is cut short, the handler hears nothing.
+            stage.emitted = next.map_or(stage.seen, |next| next.accepted);
+        }
         let sum = |of: fn(&StageReport) -> u64| stages.iter().map(of).sum();
         let accepted = stages.first().map_or(0, |first| match &first.queue {
             Some(queue) => queue.accepted,
@@ -196,16 +205,9 @@ impl PipelineReport {
     /// Is every item accounted for, in each stage and between them?
     ///
     /// What a stage handed on is what the next one's queue accepted, and that is what the next one took and did not
-    /// give back, and what was left. At a rendezvous a result may be taken in the moment in which its item is aborted or
-    /// cancelled; then it counts on both sides, and that is allowed for.
+    /// give back, and what was left. What no handler saw handed on is the result of an item that was cut short.
     pub fn adds_up(&self) -> bool {
-        let inside = self.stages.iter().all(StageReport::adds_up);
-        let queues = self.stages.iter().skip(1).map(|stage| stage.queue).chain([self.results]);
-        let between = self.stages.iter().zip(queues);
-        inside
-            && between
-                .into_iter()
-                .all(|(stage, next)| next.is_none_or(|next| stage.has_emitted(next.accepted)))
+        self.stages.iter().all(|stage| stage.adds_up() && stage.knows_what_it_emitted())
     }
 }
 
@@ -249,13 +251,10 @@ impl fmt::Display for PipelineReport {
 // === impl StageReport ===
 
 impl StageReport {
-    /// Did it hand on what the next queue accepted?
-    ///
-    /// At a rendezvous the taking is the sending: a result can be taken in the moment in which its item is aborted. It
-    /// is with the next stage then, and its item has failed in this one.
-    fn has_emitted(&self, accepted: u64) -> bool {
+    /// Did its handlers see what they handed on, but for what was taken in the moment in which they were cut short?
+    fn knows_what_it_emitted(&self) -> bool {
         let cut_short = self.pool.aborted + self.pool.cancelled;
-        accepted.checked_sub(self.emitted).is_some_and(|taken_meanwhile| taken_meanwhile <= cut_short)
+        self.emitted.checked_sub(self.seen).is_some_and(|unseen| unseen <= cut_short)
     }
 
     /// Is every item that came to the stage accounted for?

@@ -96,7 +96,8 @@ fn report_of(name: Arc<str>, mut pool: Report, tap: Option<Box<dyn Tap>>, tally:
     });
     pool.undelivered = tally.undelivered.load(Ordering::Acquire);
     pool.timed_out += tally.timed_out.load(Ordering::Relaxed);
-    StageReport { name, queue, pool, emitted: tally.emitted.load(Ordering::Acquire) }
+    let seen = tally.emitted.load(Ordering::Acquire);
+    StageReport { name, queue, pool, emitted: seen, seen }
 }
 
 // === impl Pool ===

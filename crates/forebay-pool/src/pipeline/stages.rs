@@ -1,13 +1,17 @@
 //! The forms of a stage: what its handler gets, and what it makes of it.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+use forebay_queue::Delivery;
+use tower_service::Service;
 
 use super::builder::sealed::Opened;
 use super::builder::{Feed, PipelineBuilder, Staged, StartPool};
 use super::outlet::Outlet;
 use super::stage::StagePool;
-use crate::{BoxError, Builder, FromSource, Handled, Missing, Pool, WorkContext};
+use crate::builder::clone_of;
+use crate::{BoxError, Builder, FromSource, Handled, Missing, Pool, WorkContext, WorkerId};
 
 impl<S: Feed, P> PipelineBuilder<S, P> {
     /// A stage: workers that run `handler` on each item, and hand on what it returns.
@@ -213,6 +217,189 @@ impl<S: Feed, P> PipelineBuilder<S, P> {
                     let result = outlet.work(handler(item)).await?;
                     outlet.emit(result).await?;
                     delivery.ack();
+                    Ok::<(), BoxError>(())
+                }
+            });
+            options(pool)
+        })
+    }
+
+    /// A stage whose handler `make` builds for each worker: for what workers must not share, as with
+    /// [`handler_per_worker`](Builder::handler_per_worker).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use forebay_pool::{BoxError, Pipeline, WorkerId};
+    ///
+    /// let pipeline = Pipeline::builder()
+    ///     .queue(10)
+    ///     .stage_per_worker("reverse", |_: WorkerId| {
+    ///         let mut buffer = Vec::new(); // used again for each item
+    ///         move |text: &'static str| {
+    ///             buffer.clear();
+    ///             buffer.extend(text.chars().rev());
+    ///             let text: String = buffer.iter().collect();
+    ///             async move { Ok::<_, BoxError>(text) }
+    ///         }
+    ///     }, |pool| pool.workers(4))
+    ///     .queue(10)
+    ///     .stage("print", async |text: String| Ok::<(), BoxError>(println!("{text}")), |pool| pool)
+    ///     .start()?;
+    /// pipeline.produce("yaberof").await?;
+    /// assert_eq!(pipeline.finish().await.delivered, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stage_per_worker<M, F, Fut, Out, E>(
+        self,
+        name: impl Into<Arc<str>>,
+        make: M,
+        options: impl FnOnce(
+            Builder<FromSource<S::Item>, Handled<S::Item>>,
+        ) -> Builder<FromSource<S::Item>, Handled<S::Item>>
+        + Send
+        + 'static,
+    ) -> PipelineBuilder<Staged<Out>, P>
+    where
+        M: Fn(WorkerId) -> F + Send + Sync + 'static,
+        F: FnMut(S::Item) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Out, E>> + Send + 'static,
+        Out: Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.described(name.into(), |source, outlet: Outlet<Out>| {
+            let outlet = Arc::new(outlet);
+            let pool = source.handler_per_worker(move |worker| {
+                let (mut handler, outlet) = (make(worker), Arc::clone(&outlet));
+                move |item| {
+                    let (run, outlet) = (handler(item), Arc::clone(&outlet));
+                    async move {
+                        let result = outlet.work(run).await?;
+                        outlet.emit(result).await
+                    }
+                }
+            });
+            options(pool)
+        })
+    }
+
+    /// A stage of a clone of `service` for each worker: what it answers is handed on. An item is taken only when the clone
+    /// is ready, as with [`Builder::service`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use forebay_pool::{BoxError, Pipeline};
+    /// use tower::ServiceBuilder;
+    /// use tower::util::service_fn;
+    ///
+    /// let parse = ServiceBuilder::new()
+    ///     .concurrency_limit(3) // shared by all workers
+    ///     .service(service_fn(async |text: &'static str| text.parse::<u32>()));
+    /// let pipeline = Pipeline::builder()
+    ///     .queue(10)
+    ///     .stage_service("parse", parse, |pool| pool.workers(4))
+    ///     .queue(10)
+    ///     .stage("print", async |n: u32| Ok::<(), BoxError>(println!("{n}")), |pool| pool)
+    ///     .start()?;
+    /// pipeline.produce("7").await?;
+    /// pipeline.produce("seven").await?;
+    /// let report = pipeline.finish().await;
+    /// assert_eq!((report.delivered, report.failed), (1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stage_service<V>(
+        self,
+        name: impl Into<Arc<str>>,
+        service: V,
+        options: impl FnOnce(
+            Builder<FromSource<S::Item>, Handled<S::Item>>,
+        ) -> Builder<FromSource<S::Item>, Handled<S::Item>>
+        + Send
+        + 'static,
+    ) -> PipelineBuilder<Staged<V::Response>, P>
+    where
+        V: Service<S::Item, Response: Send + 'static, Error: Into<BoxError>, Future: Send + 'static>
+            + Clone
+            + Send
+            + 'static,
+    {
+        self.described(name.into(), |source, outlet: Outlet<V::Response>| {
+            let (outlet, prototype) = (Arc::new(outlet), Mutex::new(service));
+            let answered = move |answer: V::Future| {
+                let outlet = Arc::clone(&outlet);
+                async move {
+                    let result = outlet.work(answer).await?;
+                    outlet.emit(result).await
+                }
+            };
+            options(source.service_then(move |_| clone_of(&prototype), answered))
+        })
+    }
+
+    /// A stage that works on batches: for what is cheaper together. [`Builder::batch`] says what makes one.
+    ///
+    /// The handler gives back each delivery with its result, in whatever order: the result is handed on, and then the
+    /// delivery is acked. What it keeps from that list it settles itself, or drops, and then it goes back, as with
+    /// [`handler_batch`](Builder::handler_batch); so do all of a batch that fails.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use forebay_pool::{BoxError, Pipeline};
+    /// use forebay_queue::Delivery;
+    ///
+    /// /// Stores rows in one transaction, and says which numbers they got.
+    /// async fn insert(rows: Vec<Delivery<String>>) -> Result<Vec<(Delivery<String>, usize)>, BoxError> {
+    ///     // BEGIN; INSERT …; COMMIT
+    ///     Ok(rows.into_iter().enumerate().map(|(number, row)| (row, number)).collect())
+    /// }
+    ///
+    /// let pipeline = Pipeline::builder()
+    ///     .queue(1000)
+    ///     .stage_batch("insert", insert, |pool| pool.workers(2).batch(50, Duration::from_millis(10)))
+    ///     .queue(10)
+    ///     .stage("print", async |n: usize| Ok::<(), BoxError>(println!("{n}")), |pool| pool)
+    ///     .start()?;
+    /// for row in ["a", "b", "c"] {
+    ///     pipeline.produce(row.to_owned()).await?;
+    /// }
+    /// assert_eq!(pipeline.finish().await.delivered, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stage_batch<F, Fut, Outs, Out, E>(
+        self,
+        name: impl Into<Arc<str>>,
+        handler: F,
+        options: impl FnOnce(
+            Builder<FromSource<S::Item>, Handled<S::Item>>,
+        ) -> Builder<FromSource<S::Item>, Handled<S::Item>>
+        + Send
+        + 'static,
+    ) -> PipelineBuilder<Staged<Out>, P>
+    where
+        F: Fn(Vec<Delivery<S::Item>>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Outs, E>> + Send + 'static,
+        Outs: IntoIterator<Item = (Delivery<S::Item>, Out), IntoIter: Send>,
+        Out: Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.described(name.into(), |source, outlet: Outlet<Out>| {
+            let shared = Arc::new((handler, outlet));
+            let pool = source.handler_batch(move |batch| {
+                let shared = Arc::clone(&shared);
+                async move {
+                    let (handler, outlet) = &*shared;
+                    let done = outlet.work(handler(batch)).await?.into_iter();
+                    for (delivery, result) in done {
+                        outlet.emit(result).await?;
+                        delivery.ack();
+                    }
                     Ok::<(), BoxError>(())
                 }
             });
