@@ -31,6 +31,28 @@ const QUICK_ROUNDS: usize = 3;
 /// What the machines have that the published numbers come from.
 const THREADS: f64 = 2.0;
 
+/// What the pool must reach where an item takes so long, and in how many rows it did.
+const GOALS: [Goal; 5] = [
+    Goal { work: "none", than: Than::TaskPerItem, least: 4.0 },
+    Goal { work: "spin:1us", than: Than::TaskPerItem, least: 1.2 },
+    Goal { work: "none", than: Than::Loop, least: 0.85 },
+    Goal { work: "spin:1us", than: Than::Loop, least: 0.85 },
+    Goal { work: "spin:100us", than: Than::Ideal, least: 1.0 / 1.02 },
+];
+
+struct Goal {
+    work: &'static str,
+    than: Than,
+    /// Of its rate.
+    least: f64,
+}
+
+enum Than {
+    TaskPerItem,
+    Loop,
+    Ideal,
+}
+
 struct Work {
     word: &'static str,
     items: usize,
@@ -92,7 +114,12 @@ pub(super) fn measure(quick: bool) -> Result<Measurements> {
 
     let keys = Keys::measure(&program, quick, rounds)?;
     let timers = Timers::measure(&program, quick, rounds)?;
-    let mut body = body(&contenders, &cells, rounds);
+    let mut body = body(&contenders, &cells, rounds) + "\n";
+    for goal in &GOALS {
+        body += &goal.outcome(&contenders, &cells);
+    }
+    body += "\n- Goal, no allocation for an item once the pool has its size: counted by the test `allocations` of \
+             forebay-pool, for each form of handler.";
     for table in [keys.table(), timers.table()] {
         body += "\n\n";
         body += &table;
@@ -164,6 +191,41 @@ impl Cell {
     }
 }
 
+// === impl Goal ===
+
+impl Goal {
+    fn outcome(&self, contenders: &[Contender], cells: &[Cell]) -> String {
+        let Self { work, than, least } = self;
+        let words = match than {
+            Than::TaskPerItem => format!("at least {least} times the best task per item"),
+            Than::Loop => format!("at least {least} of the loop"),
+            Than::Ideal => format!("at most {:.2} of the ideal makespan", 1.0 / least),
+        };
+        let rows = cells.iter().filter(|cell| cell.work == *work);
+        let ratios = rows.filter_map(|cell| {
+            let ratio = match than {
+                Than::TaskPerItem => cell.best_task_per_item(contenders)?.median,
+                Than::Loop => cell.relative_to(contenders, BARE_LOOP)?.median,
+                Than::Ideal => 1.0 / cell.makespan(contenders)?.median,
+            };
+            Some((ratio, cell))
+        });
+        let ratios: Vec<_> = ratios.collect();
+        let Some((lowest, cell)) = ratios.iter().min_by(|(a, _), (b, _)| a.total_cmp(b)) else {
+            return format!("\n- Goal, {work}: {words}: not measured.");
+        };
+        let met = ratios.iter().filter(|(ratio, _)| ratio >= least).count();
+        let worst = if let Than::Ideal = than { 1.0 / lowest } else { *lowest };
+        format!(
+            "\n- Goal, {work}: {words}: {} in {met} of {} rows, the worst {worst:.2} ({} workers, {} producers).",
+            if met == ratios.len() { "met" } else { "missed; met" },
+            ratios.len(),
+            cell.workers,
+            cell.producers,
+        )
+    }
+}
+
 fn body(contenders: &[Contender], cells: &[Cell], rounds: usize) -> String {
     let mut body = format!(
         "Thousand items a second on a tokio runtime with two threads; each run in a process of its own, {rounds} rounds, \
@@ -224,14 +286,44 @@ fn raw(contenders: &[Contender], cells: &[Cell]) -> serde_json::Value {
 mod tests {
     use super::*;
 
-    #[test]
-    fn ours_is_compared_with_the_loop_and_with_tasks() {
-        let contenders: Vec<Contender> = serde_json::from_str(
+    fn contenders() -> Vec<Contender> {
+        serde_json::from_str(
             r#"[{"name":"forebay","package":"forebay-pool","task_per_item":false,"many_producers":true,"sleeps":true},
                 {"name":"loop","package":"forebay-queue","task_per_item":false,"many_producers":true,"sleeps":true},
                 {"name":"spawn","package":"tokio","task_per_item":true,"many_producers":true,"sleeps":true}]"#,
         )
-        .unwrap();
+        .unwrap()
+    }
+
+    #[test]
+    fn goals_say_in_how_many_rows_they_are_met() {
+        let cell = |work, producers, rates: [f64; 3]| Cell {
+            work,
+            workers: 4,
+            producers,
+            rates: rates.map(|rate| vec![rate]).into(),
+        };
+        let cells = [
+            cell("none", 1, [9.0, 10.0, 2.0]),
+            cell("none", 4, [8.0, 10.0, 2.0]),
+            cell("spin:100us", 1, [19.8, 19.9, 19.0]),
+        ];
+        let outcomes: String = GOALS.iter().map(|goal| goal.outcome(&contenders(), &cells)).collect();
+        assert_eq!(
+            outcomes,
+            "\n- Goal, none: at least 4 times the best task per item: met in 2 of 2 rows, the worst 4.00 (4 workers, 4 \
+             producers).\
+             \n- Goal, spin:1us: at least 1.2 times the best task per item: not measured.\
+             \n- Goal, none: at least 0.85 of the loop: missed; met in 1 of 2 rows, the worst 0.80 (4 workers, 4 producers).\
+             \n- Goal, spin:1us: at least 0.85 of the loop: not measured.\
+             \n- Goal, spin:100us: at most 1.02 of the ideal makespan: met in 1 of 1 rows, the worst 1.01 (4 workers, 1 \
+             producers)."
+        );
+    }
+
+    #[test]
+    fn ours_is_compared_with_the_loop_and_with_tasks() {
+        let contenders = contenders();
         let rates = vec![vec![9.0], vec![10.0], vec![3.0]];
         let cell = Cell { work: "spin:100us", workers: 1, producers: 1, rates };
         let table = body(&contenders, &[cell], 1);

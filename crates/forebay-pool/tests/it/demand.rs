@@ -1,5 +1,6 @@
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use forebay_pool::Pool;
 use forebay_testkit::RecordingSource;
@@ -130,4 +131,33 @@ async fn what_comes_while_all_are_busy_is_fetched_before_its_time() {
     assert_eq!((pool.stats().busy, pool.stats().set_aside, script.remaining()), (1, 3, 2));
     script.end();
     assert_eq!(pool.finish().await.completed, 6);
+}
+
+/// Nor must handlers that compute for long: not each other's, and not the runtime's timers.
+#[tokio::test]
+async fn gives_way_after_an_item_that_computes_for_long() {
+    let turns = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (tx, rx) = forebay_queue::bounded(20);
+    (0..20).for_each(|item| assert!(tx.try_send(item).is_ok()));
+    drop(tx);
+    let pool = Pool::builder()
+        .workers(1)
+        .source(rx)
+        .handler_with((Arc::clone(&turns), Arc::clone(&seen)), |(turns, seen), _: u32| async move {
+            seen.lock().unwrap().push(turns.load(Ordering::SeqCst));
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(2) {
+                std::hint::spin_loop();
+            }
+        })
+        .start()
+        .unwrap();
+    while seen.lock().unwrap().len() < 20 {
+        tokio::task::yield_now().await;
+        turns.fetch_add(1, Ordering::SeqCst);
+    }
+    pool.finish().await;
+    let seen = seen.lock().unwrap();
+    assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:?}");
 }
