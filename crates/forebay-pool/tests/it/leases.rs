@@ -485,11 +485,17 @@ async fn a_run_that_begins_after_the_loss_knows_of_it() {
     assert_eq!((report.completed, report.maybe_redelivered), (2, 1));
 }
 
-/// A batch in work, and what came of it: a broker with so many items, of which the handler acks the first at once.
-fn batch_in_work(
-    items: u32,
-) -> (Pool<u32>, Script<u32>, mpsc::UnboundedReceiver<(WorkContext<u32>, Vec<Delivery<u32>>)>, Arc<AtomicUsize>)
-{
+/// A batch in work, and how often its handler was dropped.
+struct BatchInWork {
+    pool: Pool<u32>,
+    script: Script<u32>,
+    cx: WorkContext<u32>,
+    batch: Vec<Delivery<u32>>,
+    dropped: Arc<AtomicUsize>,
+}
+
+/// From a broker with so many items, of which the handler acks the first at once and moves the others elsewhere.
+async fn batch_in_work(items: u32) -> BatchInWork {
     struct Dropped(Arc<AtomicUsize>);
     impl Drop for Dropped {
         fn drop(&mut self) {
@@ -498,7 +504,7 @@ fn batch_in_work(
     }
     let (source, script) =
         RecordingSource::builder().redelivers().lease(LEASE).items(0..items).never_ending().build();
-    let (begun, begins) = mpsc::unbounded_channel();
+    let (begun, mut begins) = mpsc::unbounded_channel();
     let dropped = Arc::<AtomicUsize>::default();
     let counter = Arc::clone(&dropped);
     let pool = Pool::builder()
@@ -516,13 +522,13 @@ fn batch_in_work(
         })
         .start()
         .unwrap();
-    (pool, script, begins, dropped)
+    let (cx, batch) = soon(begins.recv()).await.unwrap();
+    BatchInWork { pool, script, cx, batch, dropped }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_in_work_is_stopped_when_all_of_it_was_lost() {
-    let (pool, script, mut begins, dropped) = batch_in_work(3);
-    let (cx, batch) = soon(begins.recv()).await.unwrap();
+    let BatchInWork { pool, script, cx, batch, dropped } = batch_in_work(3).await;
     let lost = || batch.iter().map(Delivery::is_lost).collect::<Vec<_>>();
     assert_eq!(lost(), [false, false]);
     script.lose(receipt(1));
