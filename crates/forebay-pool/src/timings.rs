@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
@@ -32,8 +32,9 @@ use hdrhistogram::Histogram;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timings {
-    /// From an item's coming into its source until its handler was called. Only where the source says when it came
-    /// ([`enqueued_at`](forebay_queue::Delivery::enqueued_at)).
+    /// From an item's coming into its source until its handler was called. Where the source says when it came
+    /// ([`enqueued_at`](forebay_queue::Delivery::enqueued_at)): the pool's own queue does of one item in 64 at the most,
+    /// and so does any other that is [timed](forebay_queue::Builder::timed).
     pub queue_wait: Spread,
     /// From a worker's being given an item until its handler was called: the wait for the worker's task, or its
     /// [thread](crate::Builder::cpu), to run. Workers that take values from a queue themselves, as they do by default,
@@ -121,22 +122,22 @@ impl Clockwork {
         Self(Mutex::new(Histograms { queue_wait: histogram(), handover: histogram(), service: histogram() }))
     }
 
-    pub(crate) fn note(
-        &self,
-        enqueued_at: Option<SystemTime>,
-        handover: Option<Duration>,
-        service: Duration,
-    ) {
-        // The clock of the day may have been put back meanwhile.
-        let queue_wait = enqueued_at.and_then(|at| SystemTime::now().duration_since(at).ok());
+    /// How long the item of a run waited in its source and for its worker, as far as that is known, and how long it took.
+    pub(crate) fn note(&self, waited: Option<Duration>, handover: Option<Duration>, service: Duration) {
         let mut histograms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(wait) = queue_wait {
-            histograms.queue_wait.saturating_record(nanos(wait.saturating_sub(service)));
+        if let Some(waited) = waited {
+            histograms.queue_wait.saturating_record(nanos(waited));
         }
         if let Some(handover) = handover {
             histograms.handover.saturating_record(nanos(handover));
         }
         histograms.service.saturating_record(nanos(service));
+    }
+
+    /// The first alone.
+    pub(crate) fn note_wait(&self, waited: Duration) {
+        let mut histograms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        histograms.queue_wait.saturating_record(nanos(waited));
     }
 
     pub(crate) fn read(&self) -> Timings {

@@ -88,8 +88,10 @@ struct Watch(Option<Started>);
 
 struct Started {
     at: Instant,
-    /// When its item was given, and when that came into its source; not where an item is tried again.
-    given: Option<(Instant, Option<SystemTime>)>,
+    /// When its item was given; not where an item is tried again.
+    given: Option<Instant>,
+    /// How long that had been in its source, if that is known.
+    waited: Option<Duration>,
 }
 
 // === impl CrewOf ===
@@ -337,12 +339,19 @@ impl<T: Send + 'static> Drop for Seated<'_, T> {
 
 impl Watch {
     fn start<T: Send + 'static>(desk: &Desk<T>, sampler: &mut Sampler) -> Self {
-        Self(sampler.is_due().then(|| Started { at: Instant::now(), given: desk.hands.take_times() }))
+        // An item of which it is known when it came is one of few.
+        let is_due = sampler.is_due() | desk.hands.take_stamped();
+        Self(is_due.then(|| {
+            let (given, came) = desk.hands.take_times().unzip();
+            // The clock of the day may have been put back meanwhile.
+            let waited = came.flatten().and_then(|came| SystemTime::now().duration_since(came).ok());
+            Started { at: Instant::now(), given, waited }
+        }))
     }
 
     /// Returns how long the run took; nothing if it was not timed.
     fn stop<T: Send + 'static>(self, desk: &Desk<T>, sampler: &mut Sampler) -> Duration {
-        let Some(Started { at, given }) = self.0 else {
+        let Some(Started { at, given, waited }) = self.0 else {
             if sampler.is_next() {
                 desk.hands.set_timed(true);
             }
@@ -350,8 +359,8 @@ impl Watch {
         };
         let service = at.elapsed();
         sampler.learn(service);
-        let handover = given.map(|(given_at, _)| at.duration_since(given_at));
-        desk.shared.clockwork.note(given.and_then(|(_, enqueued_at)| enqueued_at), handover, service);
+        let handover = given.map(|given| at.duration_since(given));
+        desk.shared.clockwork.note(waited, handover, service);
         desk.hands.set_timed(sampler.is_next());
         service
     }
@@ -515,8 +524,11 @@ fn poll_tap<T: Send + 'static>(
         }
         quick.ask();
         match contain(|| tap.poll_take(cx, quick.gate())) {
-            Ok(Poll::Ready(Tapped::Item { item, attempt, .. })) => {
+            Ok(Poll::Ready(Tapped::Item { item, attempt, waited, .. })) => {
                 quick.take(attempt);
+                if let Some(waited) = waited {
+                    shared.clockwork.note_wait(waited);
+                }
                 return Poll::Ready(Some(item));
             }
             Ok(Poll::Ready(Tapped::Shut)) => {}

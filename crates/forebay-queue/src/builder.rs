@@ -74,6 +74,8 @@ pub(crate) struct Options {
     pub(crate) watermarks: Watermarks,
     /// Senders that wait for room wait from high pressure until it is normal again.
     pub(crate) hold_senders: bool,
+    /// Somebody wants to know when items came.
+    pub(crate) timed: bool,
     /// Somebody is to be called at each change of pressure. At a capacity of 1 that is at each item.
     pub(crate) has_pressure_hook: bool,
 }
@@ -99,6 +101,7 @@ pub fn builder<T>() -> Builder<T> {
             when_full: WhenFull::Wait,
             watermarks: Watermarks::default(),
             hold_senders: false,
+            timed: false,
             has_pressure_hook: false,
         },
         hooks: Hooks::new(),
@@ -204,6 +207,29 @@ impl<T, L> Builder<T, L> {
     /// ```
     pub fn hold_senders(mut self) -> Self {
         self.options.hold_senders = true;
+        self
+    }
+
+    /// Notes when items came, of one in 64 at the most where they are first in, first out, and of each where they are
+    /// served [`By`](crate::By) a discipline: a look at the clock costs more than an item. Who takes such an item for the
+    /// first time as a [`Delivery`](crate::Delivery::enqueued_at), or from a [`Tap`](crate::Tapped::Item), is told. By
+    /// default of none.
+    ///
+    /// ```
+    /// # use std::num::NonZeroUsize;
+    /// # use std::task::{Context, Poll, Waker};
+    /// use forebay_queue::{Source, builder};
+    ///
+    /// let (tx, mut rx) = builder().timed().build();
+    /// tx.try_send("first").expect("there is room");
+    /// tx.try_send("second").expect("there is room");
+    /// # let (mut cx, two) = (Context::from_waker(Waker::noop()), NonZeroUsize::new(2).expect("two"));
+    /// let mut out = Vec::new();
+    /// assert!(matches!(rx.poll_next(&mut cx, two, &mut out), Poll::Ready(Ok(2))));
+    /// assert!(out[0].enqueued_at().is_some() && out[1].enqueued_at().is_none());
+    /// ```
+    pub fn timed(mut self) -> Self {
+        self.options.timed = true;
         self
     }
 

@@ -149,8 +149,8 @@ pub(crate) mod sealed {
         /// The rank of all items, where they have only one: then nobody needs to be asked.
         const ONLY_RANK: Option<Self::Rank>;
 
-        /// A new line, empty.
-        fn open(self) -> (Self::Items, Self::Waiting, Self::Classifier);
+        /// A new line, empty. `timed`: somebody wants to know when items came.
+        fn open(self, timed: bool) -> (Self::Items, Self::Waiting, Self::Classifier);
 
         /// Runs code of a user, so never under the lock.
         fn rank(classifier: &Self::Classifier, item: &T) -> Result<Self::Rank, UnknownClass>;
@@ -173,8 +173,8 @@ impl<T> sealed::Lane<T> for Fifo {
     type Classifier = PhantomData<fn(T)>;
     const ONLY_RANK: Option<()> = Some(());
 
-    fn open(self) -> (Ring<T>, Arrival, PhantomData<fn(T)>) {
-        (Ring::new(), Arrival, PhantomData)
+    fn open(self, timed: bool) -> (Ring<T>, Arrival, PhantomData<fn(T)>) {
+        (Ring::new(timed), Arrival, PhantomData)
     }
 
     fn rank(_: &PhantomData<fn(T)>, _: &T) -> Result<(), UnknownClass> {
@@ -280,8 +280,8 @@ where
     type Classifier = Self;
     const ONLY_RANK: Option<D::Rank> = None;
 
-    fn open(self) -> (Ordered<T, D>, ByDiscipline<D>, Self) {
-        let items = Ordered::new(self.discipline.clone(), self.most.clone());
+    fn open(self, timed: bool) -> (Ordered<T, D>, ByDiscipline<D>, Self) {
+        let items = Ordered::new(self.discipline.clone(), self.most.clone(), timed);
         (items, ByDiscipline::new(self.discipline.clone()), self)
     }
 

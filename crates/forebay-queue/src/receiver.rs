@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use crate::core::{Claim, Shared, State, Taken, Taking};
 use crate::park::block_on;
@@ -170,10 +171,16 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
             let mut next = Some(state.take());
             while let Some(Taken { item, place }) = next {
                 let (attempt, weight, headers) = (place.attempt, place.tag.weight(), place.tag.headers());
+                // Rarely known, and then the day's clock is asked too.
+                let came = state.held.waited(&place).and_then(|waited| SystemTime::now().checked_sub(waited));
                 let receipt = state.held.hand_out(place);
                 let settler: Arc<dyn Settle<T>> = shared.clone();
                 let delivery = Delivery::new(item, receipt, settler).with_attempt(attempt);
-                out.push(delivery.with_weight(weight).with_headers(headers));
+                let delivery = delivery.with_weight(weight).with_headers(headers);
+                out.push(match came {
+                    Some(came) => delivery.with_enqueued_at(came),
+                    None => delivery,
+                });
                 let enough = out.len() - before >= n.min(max.get());
                 next = if enough { None } else { state.take_another() };
             }

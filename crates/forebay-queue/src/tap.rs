@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::core::State;
 use crate::{Headers, Receiver, SendLine};
@@ -71,7 +72,7 @@ pub trait Tap: Send + 'static {
 ///         Tapped::Ended => "never more".to_owned(),
 ///     }
 /// }
-/// assert_eq!(in_words(&Tapped::Item { item: "parcel", attempt: 1, headers: Headers::default() }), "parcel, attempt 1");
+/// assert_eq!(in_words(&Tapped::Item { item: "parcel", attempt: 1, headers: Headers::default(), waited: None }), "parcel, attempt 1");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tapped<T> {
@@ -83,6 +84,8 @@ pub enum Tapped<T> {
         attempt: u32,
         /// What its sender said about it.
         headers: Headers,
+        /// How long it was in the source, where that is known.
+        waited: Option<Duration>,
     },
     /// There is one, but the tap is not open.
     Shut,
@@ -126,10 +129,10 @@ impl<T: Send + 'static, L: SendLine<T>> Tap for ReceiverTap<T, L> {
             if !open.load(Ordering::Relaxed) {
                 return Tapped::Shut;
             }
-            let (item, attempt, headers) = state.take_with_facts();
+            let tapped = state.take_tapped();
             state.held.tap();
             holds.set(true);
-            Tapped::Item { item, attempt, headers }
+            tapped
         });
         taken.map(|tapped| tapped.unwrap_or(Tapped::Ended))
     }

@@ -190,17 +190,18 @@ impl<T: Send + 'static> sealed::Input for FromQueue<T> {
 
     fn open(self, undelivered: Arc<AtomicU64>) -> Opened<T, Sender<T>> {
         let hook = Contained::new(self.on_undelivered);
-        let mut queue = forebay_queue::builder().capacity(self.capacity).on_undelivered(move |item| {
-            // Counted first and contained, so that neither the count nor the items after this one hang on the hook.
-            undelivered.fetch_add(1, Ordering::AcqRel);
-            let heard = contain(|| match &*hook {
-                Some(hook) => hook(item),
-                None => drop(item),
+        let mut queue =
+            forebay_queue::builder().capacity(self.capacity).timed().on_undelivered(move |item| {
+                // Counted first and contained, so that neither the count nor the items after this one hang on the hook.
+                undelivered.fetch_add(1, Ordering::AcqRel);
+                let heard = contain(|| match &*hook {
+                    Some(hook) => hook(item),
+                    None => drop(item),
+                });
+                if let Err(panic) = heard {
+                    tracing::error!(%panic, "on_undelivered, or the destructor of its item, panicked");
+                }
             });
-            if let Err(panic) = heard {
-                tracing::error!(%panic, "on_undelivered, or the destructor of its item, panicked");
-            }
-        });
         if let Some(hook) = self.on_dead_letter {
             let hook = Contained::new(hook);
             queue = queue.on_dead_letter(move |item, reason| {

@@ -58,6 +58,8 @@ pub(crate) struct Hands<T> {
     failing: AtomicBool,
     /// The next item is to be timed. Written by the worker, read by who gives to it.
     timed: AtomicBool,
+    /// Of what was given last it is known when it came. Written by who gives, taken by the worker.
+    stamped: AtomicBool,
     /// Where dead letters go, if not to the source.
     letters: Option<Arc<Letters<T>>>,
     presence: Presence,
@@ -83,6 +85,7 @@ impl<T> Hands<T> {
             runs: Arc::default(),
             failing: AtomicBool::new(false),
             timed: AtomicBool::new(true),
+            stamped: AtomicBool::new(false),
             letters: None,
             presence: Presence::new(),
             quick: Quick::default(),
@@ -141,13 +144,14 @@ impl<T> Hands<T> {
 
     /// Puts a delivery into the inbox. The worker must be free: what it was given before is started on.
     pub(crate) fn give(&self, given: Given<T>) {
-        let at = self.clock();
+        let at = self.clock(&given);
         self.lock().give(given, at);
     }
 
     /// The same with what counts as taken already.
     pub(crate) fn give_all(&self, given: impl Iterator<Item = Given<T>>) {
-        let at = self.clock();
+        let mut given = given.peekable();
+        let at = given.peek().and_then(|first| self.clock(first));
         self.lock().give_all(given, at);
     }
 
@@ -156,8 +160,17 @@ impl<T> Hands<T> {
         self.timed.store(timed, Ordering::Relaxed);
     }
 
-    fn clock(&self) -> Option<Instant> {
-        self.timed.load(Ordering::Relaxed).then(Instant::now)
+    /// Is what is given now of those whose times are taken? Says so once.
+    pub(crate) fn take_stamped(&self) -> bool {
+        self.stamped.load(Ordering::Relaxed) && self.stamped.swap(false, Ordering::Relaxed)
+    }
+
+    fn clock(&self, first: &Given<T>) -> Option<Instant> {
+        let stamped = first.delivery.enqueued_at().is_some();
+        if stamped {
+            self.stamped.store(true, Ordering::Relaxed);
+        }
+        (stamped || self.timed.load(Ordering::Relaxed)).then(Instant::now)
     }
 
     /// When what is in the inbox was given, if that was noted, and when it came into its source.

@@ -294,6 +294,7 @@ fn queue<T: Send + 'static>(capacity: usize) -> (Sender<T>, Queued<T>) {
     let (left, counts, dead) = (Arc::clone(&hooks), Arc::clone(&tally), Arc::clone(&hooks));
     let (tx, source) = forebay_queue::builder()
         .capacity(capacity)
+        .timed()
         .on_undelivered(move |item| {
             // Counted first and contained, so that neither the count nor the items after this one hang on the hook.
             counts.undelivered.fetch_add(1, Ordering::AcqRel);

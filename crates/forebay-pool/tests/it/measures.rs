@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use forebay_pool::{LimitedBy, Load, Pool, ScalePolicy, StartError, Steps};
+use forebay_pool::{LimitedBy, Load, Pool, ScalePolicy, StartError, Steps, Timings};
 use forebay_queue::{Delivery, Source, SourceError};
 use tokio::time::sleep;
 
@@ -30,7 +30,41 @@ async fn each_attempt_that_takes_its_time_is_timed() {
     assert_eq!((timings.service.count, timings.handover.count), (6, 6));
     let max = timings.service.max;
     assert!(max.abs_diff(3 * SECOND) < SECOND / 50, "{max:?}");
-    assert_eq!(timings.queue_wait.count, 0, "the queue does not say when items came");
+    assert_eq!(timings.queue_wait.count, 1, "of one in 64 the queue says when it came");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_in_the_pools_own_queue_is_told_whoever_takes_from_it() {
+    let described = || Pool::builder().workers(1).queue(10);
+    let seconds = |pool: Pool<u64, _>| async move {
+        pool.pause();
+        pool.produce(2).await.unwrap();
+        sleep(7 * SECOND).await;
+        pool.resume();
+        // What comes while nobody waits for an item, and while somebody does, at the bound of one in 64.
+        for _ in 0..63 {
+            pool.produce(0).await.unwrap();
+        }
+        pool.idle().await;
+        sleep(SECOND).await;
+        pool.produce(1).await.unwrap();
+        pool.idle().await;
+        let Timings { queue_wait, service, .. } = pool.timings();
+        (
+            queue_wait.count,
+            queue_wait.max.as_secs_f64().round(),
+            queue_wait.median < SECOND,
+            service.max >= 2 * SECOND,
+        )
+    };
+    let work = |seconds| sleep(Duration::from_secs(seconds));
+    // Each takes for itself; is given a delivery.
+    assert_eq!(seconds(described().handler(work).start().unwrap()).await, (2, 7.0, true, true));
+    let given = described().handler_delivery(move |delivery: Delivery<u64>| async move {
+        work(*delivery.item().unwrap()).await;
+        delivery.ack();
+    });
+    assert_eq!(seconds(given.start().unwrap()).await, (2, 7.0, true, true));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What a queue holds: items that can be taken, items put off, items in a consumer's hands.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use slab::Slab;
 
@@ -48,6 +49,9 @@ pub trait Items<T, R> {
     /// The place of an item that passes from hand to hand without being stored.
     fn pass_through(&mut self, rank: R, tag: Tag) -> Place<R>;
 
+    /// How long ago that was, which a place says of its item; `None` where nobody wants to know.
+    fn waited(&self, since: Tick) -> Option<Duration>;
+
     /// One that was taken out was displaced.
     fn displaced(&mut self, _rank: R) {}
 
@@ -93,7 +97,7 @@ pub struct Taken<T, R> {
 /// Where an item belongs, and what goes with it.
 pub struct Place<R> {
     pub(crate) seq: u64,
-    /// When it came, where a discipline needs the time; otherwise 0.
+    /// When it came, where that is known; otherwise 0.
     pub(crate) since: Tick,
     pub(crate) attempt: u32,
     pub(crate) rank: R,
@@ -217,6 +221,11 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     pub(crate) fn pop(&mut self) -> Option<Taken<T, R>> {
         let taken = self.items.pop();
         self.lighten(taken)
+    }
+
+    /// How long an item waited that was taken for the first time, where somebody wants to know.
+    pub(crate) fn waited(&self, place: &Place<R>) -> Option<Duration> {
+        if place.attempt == 1 { self.items.waited(place.since) } else { None }
     }
 
     /// Takes who is next, but not to serve it.

@@ -14,6 +14,7 @@ mod one;
 mod order;
 mod ordered;
 mod ring;
+mod stamp;
 mod state;
 mod tag;
 mod take;
@@ -96,7 +97,7 @@ impl<T> Default for After<T> {
 
 impl<T, L: Line<T>> Shared<T, L> {
     pub(crate) fn new(options: Options, hooks: Hooks<T>, line: L) -> Arc<Self> {
-        let (items, order, classifier) = line.open();
+        let (items, order, classifier) = line.open(options.timed);
         let state = Mutex::new(State::new(options, items, order));
         Arc::new(Self { state, options, hooks, classifier, expectation: Expectation::default() })
     }

@@ -8,13 +8,15 @@ use slab::Slab;
 use super::held::{Items, Place, Taken};
 use super::moment::{Clock, Moment};
 use super::tag::Tag;
-use crate::{ClassStats, Discipline, Entry};
+use crate::{ClassStats, Discipline, Entry, Tick};
 
 /// Items in a slab, and a discipline over their keys.
 pub struct Ordered<T, D: Discipline> {
     items: Slab<Taken<T, D::Rank>>,
     discipline: D,
     clock: Clock,
+    /// Somebody wants to know when items came.
+    timed: bool,
     /// Sequence number of the next item to come.
     next: u64,
     /// Those with a time to live, by the moment at which it ends.
@@ -40,10 +42,12 @@ struct Tally {
 // === impl Ordered ===
 
 impl<T, D: Discipline> Ordered<T, D> {
-    pub(crate) fn new(discipline: D, most: Vec<usize>) -> Self {
+    /// `timed`: somebody wants to know when items came.
+    pub(crate) fn new(discipline: D, most: Vec<usize>, timed: bool) -> Self {
         Self {
             items: Slab::new(),
-            clock: Clock::new(discipline.uses_time()),
+            clock: Clock::new(timed || discipline.uses_time()),
+            timed,
             tallies: vec![Tally::default(); discipline.classes().len().max(1)],
             discipline,
             next: 0,
@@ -198,11 +202,10 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
         Place { seq: self.next_number(), since: self.clock.now(), attempt: 1, rank, tag }
     }
 
-    /// Looks at every item if the discipline uses the time, to find the
-    /// oldest ones.
+    /// Looks at every item if the time is known, to find the oldest ones.
     fn class_stats(&self) -> Vec<ClassStats> {
         let mut oldest = vec![None; self.tallies.len()];
-        if self.discipline.uses_time() {
+        if self.timed || self.discipline.uses_time() {
             for (_, Taken { place, .. }) in &self.items {
                 let oldest = &mut oldest[self.discipline.class(place.rank)];
                 *oldest = Some(oldest.map_or(place.since, |since| place.since.min(since)));
@@ -222,6 +225,10 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
             shed,
         })
         .collect()
+    }
+
+    fn waited(&self, since: Tick) -> Option<Duration> {
+        self.timed.then(|| Duration::from_nanos(self.clock.now().saturating_sub(since)))
     }
 
     fn is_class_full(&self, rank: D::Rank) -> bool {

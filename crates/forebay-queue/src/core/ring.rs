@@ -5,10 +5,13 @@
 //! stores no numbers; they follow from the number of its front.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use super::held::{Items, Place, Taken};
 use super::moment::Moment;
+use super::stamp::Stamp;
 use super::tag::Tag;
+use crate::Tick;
 
 /// A ring of items that may be tagged, and those that came back.
 pub struct Ring<T> {
@@ -22,6 +25,8 @@ pub struct Ring<T> {
     returned: BTreeMap<u64, Taken<T, ()>>,
     /// How many of all have a time to live.
     mortal: usize,
+    /// When one of those in `ring` came, where somebody wants to know.
+    stamp: Stamp,
 }
 
 /// For how many items an empty ring keeps its memory.
@@ -30,14 +35,28 @@ const KEPT: usize = 4096;
 // === impl Ring ===
 
 impl<T> Ring<T> {
-    pub(crate) fn new() -> Self {
-        Self { ring: VecDeque::new(), tags: None, front: 0, returned: BTreeMap::new(), mortal: 0 }
+    /// `timed`: somebody wants to know when items came.
+    pub(crate) fn new(timed: bool) -> Self {
+        Self {
+            ring: VecDeque::new(),
+            tags: None,
+            front: 0,
+            returned: BTreeMap::new(),
+            mortal: 0,
+            stamp: Stamp::new(timed),
+        }
     }
 
     fn taken(&mut self, seq: u64, item: T, tag: Option<Tag>) -> Taken<T, ()> {
         let tag = tag.unwrap_or_default();
         self.mortal -= usize::from(tag.expires().is_some());
-        Taken { item, place: Place { seq, since: 0, attempt: 1, rank: (), tag } }
+        Taken { item, place: Place { seq, since: self.stamp.goes(seq), attempt: 1, rank: (), tag } }
+    }
+
+    /// The number of the last one in `ring`.
+    fn last_number(&self) -> Option<u64> {
+        let others = self.ring.len().checked_sub(1)?;
+        Some(self.front + others as u64)
     }
 
     /// The number of who leaves now.
@@ -83,10 +102,14 @@ impl<T> Items<T, ()> for Ring<T> {
             }
         }
         self.ring.push_back(item);
+        self.stamp.came(self.newest());
     }
 
     fn extend(&mut self, items: impl Iterator<Item = T>, (): ()) {
         self.ring.extend(items);
+        if let Some(newest) = self.last_number() {
+            self.stamp.came(newest);
+        }
         if let Some(tags) = &mut self.tags {
             tags.resize_with(self.ring.len(), Tag::default);
         }
@@ -108,7 +131,7 @@ impl<T> Items<T, ()> for Ring<T> {
 
     #[inline]
     fn pop_plain(&mut self) -> Option<T> {
-        if self.tags.is_some() || !self.returned.is_empty() {
+        if self.tags.is_some() || !self.returned.is_empty() || self.stamp.is_of(self.front) {
             return None;
         }
         let item = self.ring.pop_front()?;
@@ -151,5 +174,8 @@ impl<T> Items<T, ()> for Ring<T> {
 
     fn pass_through(&mut self, (): (), tag: Tag) -> Place<()> {
         Place { seq: self.next_number(), since: 0, attempt: 1, rank: (), tag }
+    }
+    fn waited(&self, since: Tick) -> Option<Duration> {
+        (since > 0).then(|| self.stamp.since(since))
     }
 }

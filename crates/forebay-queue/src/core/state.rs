@@ -52,7 +52,7 @@ use super::{After, moment};
 use crate::builder::{Options, WhenFull};
 use crate::pressure::Marks;
 use crate::{
-    By, Discipline, Headers, Line, Pressure, QueueStats, Sent, SetCapacityError, Tick, UnknownClass,
+    By, Discipline, Headers, Line, Pressure, QueueStats, Sent, SetCapacityError, Tapped, Tick, UnknownClass,
 };
 
 /// Everything that the queue's lock guards.
@@ -731,17 +731,18 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// The same with its attempt number and its headers.
+    /// The same with what is known of it.
     #[inline]
-    pub(crate) fn take_with_facts(&mut self) -> (T, u32, Headers) {
+    pub(crate) fn take_tapped(&mut self) -> Tapped<T> {
         match self.held.pop_plain() {
             Some(item) => {
                 self.rx.pass(1);
-                (item, 1, Headers::default())
+                Tapped::Item { item, attempt: 1, headers: Headers::default(), waited: None }
             }
             None => {
                 let Taken { item, place } = self.take();
-                (item, place.attempt, place.tag.headers())
+                let waited = self.held.waited(&place);
+                Tapped::Item { item, attempt: place.attempt, headers: place.tag.headers(), waited }
             }
         }
     }

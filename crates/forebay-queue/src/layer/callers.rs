@@ -77,7 +77,7 @@ pub(super) enum Front {
 
 impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
     pub(super) fn new(options: Options, line: L) -> Arc<Self> {
-        let (_, order, classifier) = line.open();
+        let (_, order, classifier) = line.open(false);
         let state = State {
             line: Waiters::new(),
             classes: vec![Tally::default(); order.classes().len().max(1)],

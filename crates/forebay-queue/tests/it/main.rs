@@ -1,5 +1,8 @@
 //! The contracts of the queue, one module for each.
 
+/// When items came, where somebody wants to know.
+mod arrival;
+
 mod acceptance; // what .NET's channels are tested with
 mod auto_traits; // which handles and futures cross threads
 mod blocking; // threads without a runtime

@@ -20,7 +20,7 @@ fn take(tap: &mut BoxTap) -> Poll<Tapped<u32>> {
 }
 
 fn first(item: u32) -> Poll<Tapped<u32>> {
-    Poll::Ready(Tapped::Item { item, attempt: 1, headers: Headers::default() })
+    Poll::Ready(Tapped::Item { item, attempt: 1, headers: Headers::default(), waited: None })
 }
 
 #[test]
