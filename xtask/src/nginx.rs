@@ -114,7 +114,10 @@ fn answers(log: &str) -> Answers {
 fn configuration(address: SocketAddr, limit: Option<Limit>) -> String {
     let (zone, rule) = match limit {
         Some(Limit { rate, burst }) => (
-            format!("limit_req_zone $binary_remote_addr zone=one:1m rate={rate}r/s; limit_req_status 429;"),
+            // A refusal is what is wanted here, and no error to be told; the log of answers counts them.
+            format!(
+                "limit_req_zone $binary_remote_addr zone=one:1m rate={rate}r/s; limit_req_status 429; limit_req_log_level info;"
+            ),
             format!("limit_req zone=one burst={burst} nodelay;"),
         ),
         None => Default::default(),
