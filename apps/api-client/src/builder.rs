@@ -48,6 +48,7 @@ pub struct Builder {
     pub(crate) allow_private_redirects: bool,
     pub(crate) seeds: Vec<(String, f64)>,
     pub(crate) places: Places,
+    pub(crate) trusted: Vec<Vec<u8>>,
     pub(crate) connections: Arc<Connections>,
 }
 
@@ -85,6 +86,9 @@ pub enum BuildError {
     /// Neither names nor shares.
     #[error("classes {0:?} are not of the form high,medium,low or high=4,low=1")]
     ClassList(String),
+    /// What is to be [trusted](Builder::trust) is not: no certificate, or one that is broken.
+    #[error("no certificates to trust: {0}")]
+    Trust(String),
     /// TLS or the system's certificates.
     #[error("cannot prepare connections")]
     Http(#[source] reqwest::Error),
@@ -111,6 +115,7 @@ impl Builder {
             allow_private_redirects: false,
             seeds: Vec::new(),
             places: Places::default(),
+            trusted: Vec::new(),
             connections: Arc::new(|http| http),
         }
     }
@@ -227,7 +232,13 @@ impl Builder {
         self
     }
 
-    /// What is not listed here about connections: proxies, certificates, HTTP/2. Redirects and names are this library's own, whatever
+    /// Certificates of authorities in PEM form, one or several, that are trusted beside those of the system.
+    pub fn trust(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.trusted.push(pem.into());
+        self
+    }
+
+    /// What is not listed here about connections: proxies, a certificate of one's own, HTTP/2. Redirects and names are this library's own, whatever
     /// is set.
     pub fn connections(
         mut self,
@@ -311,6 +322,21 @@ impl Builder {
             timeout: self.timeout,
             retries: Arc::new(retries),
         })
+    }
+
+    /// What is to be trusted, one by one.
+    pub(crate) fn certificates(&self) -> Result<Vec<reqwest::Certificate>, BuildError> {
+        let mut all = Vec::new();
+        for pem in &self.trusted {
+            let wrong = |why: &str| BuildError::Trust(why.to_owned());
+            let certificates =
+                reqwest::Certificate::from_pem_bundle(pem).map_err(|_| wrong("that is not PEM"))?;
+            if certificates.is_empty() {
+                return Err(wrong("there is none in PEM form"));
+            }
+            all.extend(certificates);
+        }
+        Ok(all)
     }
 
     pub(crate) fn refusals(&self) -> Refusals {

@@ -67,8 +67,9 @@ impl Client {
             redirects: builder.redirects(),
             max_body: builder.max_body,
         };
+        let certificates = builder.certificates()?;
         let places = Arc::new(builder.places);
-        let exchange = Exchange::new(rules, &places, &*builder.connections)?;
+        let exchange = Exchange::new(rules, &places, certificates, builder.connections)?;
         let hosts = Hosts::new(exchange, settings, builder.per_host, builder.seeds);
         let max_wait = builder.max_wait;
         Ok(Self { shared: Arc::new(Shared { hosts, places, max_wait, ending: Ending::default() }) })
@@ -160,6 +161,7 @@ impl Shared {
     ) -> Result<Response, Reason> {
         let called = Instant::now();
         let (class, store) = (request.class.clone(), request.store.clone());
+        let (first_send, room) = (request.first_send.clone(), request.room.clone());
         let exchange = self.hosts.exchange();
         let mut step = Step::first(request, exchange.http())?;
         loop {
@@ -170,6 +172,8 @@ impl Shared {
                 guarded: step.guarded,
                 tally: tally.clone(),
                 counts: host.counts.clone(),
+                first_send: first_send.clone(),
+                room: room.clone(),
             };
             let answer = self.ask(&host, &step, order, class.clone(), deadline).await?;
             let from = answer.extensions().get::<From>().map(|from| from.0);

@@ -3,8 +3,9 @@
 //! The body belongs to the exchange, so that one that broke off is an attempt that failed, and not an answer.
 
 use std::error::Error as _;
+use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,21 +14,31 @@ use futures_util::future::BoxFuture;
 use reqwest::redirect::Policy;
 use tower::Service;
 
-use crate::address::{Places, PrivateAddress, Resolver};
+use crate::address::{Places, Resolver};
+use crate::builder::Connections;
+use crate::first_send::FirstSend;
 use crate::redirect::{self, Redirects};
 use crate::refusal::Refusals;
+use crate::room::Room;
 use crate::store::{self, Stored};
 use crate::tally::{Counts, Tally};
-use crate::{BuildError, Reason, RedirectRefused, Store};
+use crate::unsent;
+use crate::{BuildError, Reason, Store};
 
 /// Sends requests, each to its end.
 #[derive(Debug, Clone)]
 pub(crate) struct Exchange {
     /// Connects to any address.
     open: reqwest::Client,
-    /// Connects to public addresses only. It has connections of its own, so none of the other's is used by it.
-    guarded: reqwest::Client,
+    guarded: Arc<Guarded>,
     rules: Arc<Rules>,
+}
+
+/// Connects to public addresses only. It has connections of its own, so none of the other's is used by it. Most clients never need it, and
+/// to read the system's certificates takes its time, so it is made when somebody does.
+struct Guarded {
+    client: OnceLock<reqwest::Client>,
+    make: Box<dyn Fn() -> reqwest::Result<reqwest::Client> + Send + Sync>,
 }
 
 #[derive(Debug)]
@@ -45,6 +56,9 @@ pub(crate) struct Order {
     pub(crate) guarded: bool,
     pub(crate) tally: Arc<Tally>,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) first_send: Option<FirstSend>,
+    /// What bodies in memory share, if they do.
+    pub(crate) room: Option<Room>,
 }
 
 /// Who gave an answer, as an extension.
@@ -73,19 +87,30 @@ impl Exchange {
     pub(crate) fn new(
         rules: Rules,
         places: &Arc<Places>,
-        connections: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+        trusted: Vec<reqwest::Certificate>,
+        connections: Arc<Connections>,
     ) -> Result<Self, BuildError> {
         // Fails where the program has chosen one, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = |guards| {
-            let http = reqwest::Client::builder().user_agent(AGENT).no_proxy().pool_idle_timeout(IDLE);
+        let trusts = !trusted.is_empty();
+        let places = places.clone();
+        let client = move |guards| {
+            let mut http = reqwest::Client::builder().user_agent(AGENT).no_proxy().pool_idle_timeout(IDLE);
+            if trusts {
+                http = http.tls_certs_merge(trusted.iter().cloned());
+            }
             connections(http)
                 .redirect(Policy::none())
                 .dns_resolver(Resolver { places: places.clone(), guards })
                 .build()
-                .map_err(BuildError::Http)
         };
-        Ok(Self { open: client(false)?, guarded: client(true)?, rules: Arc::new(rules) })
+        let open = client(false).map_err(|error| match error.source() {
+            // Those of the system that are broken are passed over.
+            Some(why) if trusts => BuildError::Trust(format!("one of them is broken ({why})")),
+            _ => BuildError::Http(error),
+        })?;
+        let guarded = Guarded { client: OnceLock::new(), make: Box::new(move || client(true)) };
+        Ok(Self { open, guarded: Arc::new(guarded), rules: Arc::new(rules) })
     }
 
     pub(crate) const fn http(&self) -> &reqwest::Client {
@@ -100,13 +125,19 @@ impl Exchange {
         let (parts, body) = request.into_parts();
         let order = parts.extensions.get::<Order>().expect("the client sends orders");
         let _attempt = order.tally.attempt(&order.counts);
+        if let Some(first_send) = order.first_send.as_ref().filter(|_| !order.tally.is_prepared()) {
+            if !first_send.prepare().await {
+                return Err(Reason::Closed);
+            }
+            order.tally.set_prepared();
+        }
         let mut request = reqwest::Request::new(parts.method, order.url.clone());
         *request.headers_mut() = parts.headers;
         if !body.is_empty() {
             *request.body_mut() = Some(body.into());
         }
-        let client = if order.guarded { &self.guarded } else { &self.open };
-        let answer = client.execute(request).await.map_err(|error| unsent(error, order))?;
+        let client = if order.guarded { self.guarded.get()? } else { &self.open };
+        let answer = client.execute(request).await.map_err(|error| unsent::reason(error, &order.url))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let from = answer.remote_addr();
         let is_wanted = !self.rules.refusals.is_refusal(status, &headers)
@@ -116,7 +147,7 @@ impl Exchange {
             Store::File(folder) if status.is_success() => {
                 store::to_file(answer, folder, self.rules.max_body).await?
             }
-            _ => store::to_memory(answer, self.rules.max_body).await?,
+            _ => store::to_memory(answer, self.rules.max_body, order).await?,
         };
         let mut response = http::Response::new(body);
         *response.status_mut() = status;
@@ -125,6 +156,24 @@ impl Exchange {
             response.extensions_mut().insert(From(from.ip()));
         }
         Ok(response)
+    }
+}
+
+// === impl Guarded ===
+
+impl Guarded {
+    fn get(&self) -> Result<&reqwest::Client, Reason> {
+        if self.client.get().is_none() {
+            // Of two that make one at the same time the first is kept.
+            let _ = self.client.set((self.make)().map_err(|error| Reason::Connect(error.into()))?);
+        }
+        Ok(self.client.get().expect("it was set"))
+    }
+}
+
+impl fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded").field("client", &self.client).finish_non_exhaustive()
     }
 }
 
@@ -143,21 +192,3 @@ impl Service<http::Request<Bytes>> for Exchange {
 }
 
 const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-
-/// There was no head of an answer.
-fn unsent(error: reqwest::Error, order: &Order) -> Reason {
-    let mut cause = error.source();
-    while let Some(at) = cause {
-        if at.is::<PrivateAddress>() {
-            return Reason::Redirect { to: crate::redacted(&order.url), why: RedirectRefused::Private };
-        }
-        cause = at.source();
-    }
-    // Without its URL, which may hold a secret.
-    let error = error.without_url();
-    match () {
-        () if error.is_builder() => Reason::Url { why: error.to_string() },
-        () if error.is_connect() => Reason::Connect(error.into()),
-        () => Reason::Broken(error.into()),
-    }
-}

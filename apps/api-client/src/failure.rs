@@ -69,7 +69,31 @@ pub enum Reason {
         /// What an attempt may take.
         after: Duration,
     },
-    /// There was no connection: the name, the address, the port, or TLS.
+    /// Nobody has that name. It is not asked for again.
+    #[error("there is no host {host}")]
+    NoHost {
+        /// The name.
+        host: String,
+    },
+    /// The certificate of the host is not trusted; see [`trust`](crate::Builder::trust). It is not asked again.
+    #[error("the certificate of {host} is not trusted: {why}")]
+    Certificate {
+        /// The host.
+        host: String,
+        /// What is wrong with the certificate.
+        why: String,
+        /// All that is wrong is that nobody who is trusted has signed it.
+        is_unknown: bool,
+    },
+    /// The host and this client have no way to encrypt in common. It is not asked again.
+    #[error("cannot encrypt to {host}: {why}")]
+    Tls {
+        /// The host.
+        host: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// There was no connection: the address, the port, a name that cannot be looked up now, or TLS that broke off.
     #[error("cannot connect")]
     Connect(#[source] BoxError),
     /// The connection broke before the whole answer was there.

@@ -1,14 +1,16 @@
 //! One request, from its start in the journal to its end there.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use forebay_program::fault;
 use tokio::task::spawn_blocking;
 
+use crate::first_send::FirstSend;
 use crate::input::Job;
 use crate::journal::Record;
 use crate::output::{Folder, Outcome, kind};
 use crate::report::Named;
+use crate::room::Room;
 use crate::scribe::{Pen, ScribeError};
 use crate::{Client, Failure, Reason, Request, Response, Store, redacted};
 
@@ -18,13 +20,17 @@ pub(crate) struct Desk {
     pub(crate) client: Client,
     pub(crate) pen: Pen,
     pub(crate) folder: Option<Arc<Folder>>,
+    /// For bodies that become lines.
+    pub(crate) room: Room,
 }
 
 /// How a request ended, and what stands in the way of all others.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) end: End,
-    /// How often it was refused.
+    /// How often it was sent.
+    pub(crate) attempts: u32,
+    /// How often it was refused, among these.
     pub(crate) refused: u32,
     pub(crate) fatal: Option<Fatal>,
 }
@@ -51,31 +57,42 @@ pub(crate) enum Fatal {
 impl Desk {
     /// Sends the request, as often as it takes, and writes down what comes of it.
     pub(crate) async fn fetch(&self, job: &Job, mut request: Request) -> Ended {
-        match self.begin(job).await {
-            Ok(()) => {}
-            // Nothing was sent, and nothing else is written after this.
-            Err(error) => {
-                return Ended { end: End::NotStarted, refused: 0, fatal: Some(Fatal::Scribe(error)) };
-            }
+        let unwritten = Arc::new(OnceLock::new());
+        if self.pen.has_journal() {
+            request.first_send = Some(self.start(job, &unwritten));
         }
-        fault::point("after-start");
         if let Some(folder) = &self.folder {
             request.store = Store::File(folder.parts().to_owned());
         }
-        let (refused, (end, fatal)) = match self.client.request(request).await {
-            Ok(response) => (response.refused, self.answered(job, response).await),
-            Err(failure) => (failure.refused, self.failed(job, &failure).await),
+        self.room.some().await;
+        request.room = Some(self.room.clone());
+        let answer = self.client.request(request).await;
+        if let Some(error) = unwritten.get() {
+            // Nothing was sent, and nothing else is written after this.
+            let fatal = Some(Fatal::Scribe(ScribeError::clone(error)));
+            return Ended { end: End::NotStarted, attempts: 0, refused: 0, fatal };
+        }
+        let (attempts, refused, (end, fatal)) = match answer {
+            Ok(response) => (response.attempts, response.refused, self.answered(job, response).await),
+            Err(failure) => (failure.attempts, failure.refused, self.failed(job, &failure).await),
         };
-        Ended { end, refused, fatal }
+        Ended { end, attempts, refused, fatal }
     }
 
-    async fn begin(&self, job: &Job) -> Result<(), ScribeError> {
-        if !self.pen.has_journal() {
-            return Ok(());
-        }
+    /// Its record, once its turn has come: what waits for that need not be told from what was sent, were the process killed.
+    fn start(&self, job: &Job, unwritten: &Arc<OnceLock<ScribeError>>) -> FirstSend {
         let id = job.id.as_deref().map(Into::into);
         let url = redacted(&job.url).into();
-        self.pen.record(&Record::Start { key: job.key(), line: job.line, id, url }).await
+        let line = Record::Start { key: job.key(), line: job.line, id, url }.line();
+        let (pen, unwritten) = (self.pen.clone(), Arc::clone(unwritten));
+        FirstSend::new(move || {
+            let (pen, line, unwritten) = (pen.clone(), line.clone(), Arc::clone(&unwritten));
+            Box::pin(async move {
+                let written = pen.record_line(line).await;
+                fault::point("after-start");
+                written.map_err(|error| unwritten.set(error)).is_ok()
+            })
+        })
     }
 
     async fn answered(&self, job: &Job, response: Response) -> (End, Option<Fatal>) {
@@ -114,7 +131,12 @@ impl Desk {
         }
         // A refused request has not been acted upon, so a stop between attempts leaves it as if it had not begun.
         let written = if matches!(failure.reason, Reason::Closed) && failure.attempts == failure.refused {
-            (End::NotStarted, self.pen.record(&Record::Withdrawn { key: job.key() }).await)
+            let withdrawn = match failure.attempts {
+                // No record says that it was.
+                0 => Ok(()),
+                _ => self.pen.record(&Record::Withdrawn { key: job.key() }).await,
+            };
+            (End::NotStarted, withdrawn)
         } else {
             let line = Outcome::failed(job, failure, &why).to_line();
             let record = Record::Failed { key: job.key(), why: why.as_str().into() };
@@ -146,6 +168,9 @@ fn described(failure: &Failure) -> String {
             text = text + ": " + &why;
         }
         cause = error.source();
+    }
+    if let Reason::Certificate { is_unknown: true, .. } = failure.reason {
+        text += "; if you trust whoever did, name that one's certificate with --cacert";
     }
     if failure.out_of_budget {
         text += "; not tried again, since too many others were";

@@ -38,10 +38,13 @@ mod hosts;
 
 // The stack, from the outside to the inside.
 mod exchange;
+mod first_send;
 mod refusal;
 mod retry;
 mod stack;
 mod store;
+mod time_limit;
+mod unsent;
 
 // What a request meets on its way.
 mod address;
@@ -64,6 +67,7 @@ pub mod input;
 pub mod journal;
 pub mod output;
 mod redacted;
+mod room;
 mod scribe;
 pub mod span;
 

@@ -21,7 +21,7 @@ pub struct Progress {
     pub refused: u64,
     /// Of these requests, how many have no answer.
     pub failed: u64,
-    /// For how long nothing starts, where all hosts pause.
+    /// For how long nothing starts, where all hosts pause of which something is wanted.
     pub paused: Option<Duration>,
     /// How long it will take as it goes now.
     pub remaining: Option<Duration>,
@@ -64,8 +64,12 @@ impl Meter {
         }
         self.last = Some((now, ended));
         let limits: Vec<_> = hosts.iter().filter_map(|host| host.limit).collect();
+        // A host of which nothing is wanted holds up nobody, and says nothing.
+        let wanted = hosts.iter().filter(|host| host.in_flight + host.waiting > 0);
+        let paused = wanted.map(|host| host.paused).min().flatten();
         let remaining = self.total.filter(|_| self.rate > 0.01).map(|total| {
-            Duration::from_secs_f64(total.saturating_sub(done + report.bad_lines) as f64 / self.rate)
+            let left = total.saturating_sub(done + report.bad_lines);
+            Duration::from_secs_f64(left as f64 / self.rate) + paused.unwrap_or_default()
         });
         Some(Progress {
             done,
@@ -74,7 +78,7 @@ impl Meter {
             limit: (!limits.is_empty()).then(|| limits.iter().sum()),
             refused: hosts.iter().map(|host| host.refused).sum(),
             failed: report.failed,
-            paused: hosts.iter().map(|host| host.paused).min().flatten(),
+            paused,
             remaining,
         })
     }

@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use serde::{Serialize, Serializer};
 
 use crate::input::Job;
+use crate::journal::Unfinished;
 use crate::{HostStats, redacted, span};
 
 /// What a run did. `Display` is for people, serializing gives the JSON form.
@@ -43,7 +44,8 @@ pub struct Report {
     pub replaced: u64,
     /// Each host, in the order of their names.
     pub hosts: Vec<HostReport>,
-    /// What was in flight when an earlier run was cut off, and was sent again: it may have been acted upon twice.
+    /// What was in flight when an earlier run was cut off, and was sent again, by this run or by one that was cut off itself: it may have
+    /// been acted upon twice.
     pub repeated: Vec<Named>,
     /// The first [`MOST_FAILURES`] requests without an answer, and why.
     pub failures: Vec<FailureReport>,
@@ -62,7 +64,8 @@ pub struct Report {
 pub const MOST_FAILURES: usize = 1000;
 
 /// What the library is built with.
-pub(crate) const TRANSPORT: &str = "HTTP/1.1 and HTTP/2, TLS by rustls with ring, gzip, brotli and zstd";
+pub(crate) const TRANSPORT: &str =
+    "HTTP/1.1 and HTTP/2, TLS by rustls with ring, gzip, deflate, brotli and zstd";
 
 /// One host.
 #[derive(Debug, Clone, Serialize)]
@@ -206,6 +209,11 @@ impl fmt::Display for Report {
 // === impl Named ===
 
 impl Named {
+    pub(crate) fn again(unfinished: &Unfinished) -> Self {
+        let Unfinished { line, id, url } = unfinished.clone();
+        Self { line, id, url }
+    }
+
     pub(crate) fn of(job: &Job) -> Self {
         Self { line: job.line, id: job.id.clone(), url: redacted(&job.url) }
     }

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use crate::Class;
+use crate::first_send::FirstSend;
+use crate::room::Room;
 
 /// A request, as often as it has to be sent.
 ///
@@ -47,6 +49,10 @@ pub struct Request {
     pub store: Store,
     /// What could not be made a header, told when it is sent.
     pub(crate) wrong: Option<String>,
+    /// What comes before it is sent for the first time.
+    pub(crate) first_send: Option<FirstSend>,
+    /// What its body shares with others in memory; none: the bound on a single one is all.
+    pub(crate) room: Option<Room>,
 }
 
 /// Where the body of an answer goes.
@@ -75,6 +81,8 @@ impl Request {
             class: None,
             store: Store::default(),
             wrong: None,
+            first_send: None,
+            room: None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! | refused | yes, whatever it is: the server has not acted. The rate holds the pause; no budget is asked |
 //! | refused until later than `max_wait` | no |
 //! | no connection | yes, whatever it is: nothing was sent |
+//! | no such host, no certificate that is trusted, no TLS | no |
 //! | broken off, too slow, 408, 500, 502, 504 | if to do it twice is to do it once: by its method, or by an idempotency key |
 //! | anything else | no: the answer would be the same |
 

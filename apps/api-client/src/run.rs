@@ -1,13 +1,12 @@
 //! A run: from lines of requests to a report.
 //!
 //! ```text
-//! reader thread ─▶ queue ─▶ a task for each request in flight ─▶ scribe thread
-//! file or stdin    8 MiB    start in the journal, the client,    results, then
-//!                           the body's file                      the journal
+//! reader thread ─▶ queue ─▶ a task for each request in hand ─▶ scribe thread
+//! file or stdin    8 MiB    the client, which writes a start   results, then
+//!                           when it sends; the body's file     the journal
 //! ```
 //!
-//! So much is in flight as the client makes use of, and a little more: what waits in the client's lines could not be told
-//! from what was sent, were the process killed.
+//! So much is in hand as the client makes use of, and a little more.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -30,6 +29,7 @@ use crate::journal::{Journal, JournalError, Past, Record};
 use crate::output::{Folder, FolderError, Lines, LinesError};
 use crate::progress::{Meter, Progress};
 use crate::report::{Ended, Named, Report};
+use crate::room::Room;
 use crate::scribe::Scribe;
 use crate::{BuildError, Client, HostStats};
 
@@ -82,6 +82,14 @@ pub enum StartError {
     /// Results cannot be written.
     #[error(transparent)]
     Lines(#[from] LinesError),
+    /// The certificates to trust cannot be used.
+    #[error("cannot use the certificates in {}: {why}", path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// There is no client.
     #[error(transparent)]
     Client(#[from] BuildError),
@@ -92,6 +100,8 @@ pub enum StartError {
 
 /// So many bytes of requests may wait.
 const MOST_WAITING: usize = 8 << 20;
+/// So many bytes of bodies that become lines may be in memory, and one body beyond that.
+const MOST_OF_BODIES: u32 = 64 << 20;
 /// How often the run looks at the client.
 const LOOK: Duration = Duration::from_millis(50);
 /// Requests beside those in flight, for each host, so that none ever waits for the next look.
@@ -106,6 +116,7 @@ struct Opened {
     past: Past,
     folder: Option<Arc<Folder>>,
     lines: Lines,
+    client: Client,
 }
 
 /// A run while it goes.
@@ -115,13 +126,20 @@ struct Run<'a> {
     headers: Headers,
     past: Past,
     tasks: JoinSet<fetch::Ended>,
-    named: HashMap<task::Id, Named>,
+    named: HashMap<task::Id, Begun>,
     report: Report,
     observer: &'a dyn Observer,
     is_stopping: bool,
     has_held_back: bool,
     /// What the journal knows of each host.
     recorded: HashMap<String, f64>,
+}
+
+/// A request that has a task.
+struct Begun {
+    named: Named,
+    /// An earlier run was cut off while it was in flight.
+    was_in_flight: bool,
 }
 
 /// Requests all that `config` names, until `stop` completes: then what is in flight is finished.
@@ -145,21 +163,23 @@ pub async fn run(
         let config = config.clone();
         move || open(&config)
     });
-    let Opened { input, journal, past, folder, lines } = opening.await.expect("opening does not panic")?;
-    let client = client(config, &past)?;
+    let Opened { input, journal, past, folder, lines, client } =
+        opening.await.expect("opening does not panic")?;
     let scribe = Scribe::start(lines, journal, folder.clone()).map_err(StartError::Thread)?;
     let (lines, reading) = read(input, config.class_field.clone());
     let total = count(config, &*observer);
 
+    // What runs have repeated that were cut off themselves, so that nobody was told.
+    let repeated = past.repeated().map(Named::again).collect();
     let mut run = Run {
         config,
-        desk: Arc::new(Desk { client, pen: scribe.pen(), folder }),
+        desk: Arc::new(Desk { client, pen: scribe.pen(), folder, room: Room::new(MOST_OF_BODIES) }),
         headers: Headers::new(config.headers.clone()),
         recorded: past.rates().map(|(host, rate)| (host.to_owned(), rate)).collect(),
         past,
         tasks: JoinSet::new(),
         named: HashMap::new(),
-        report: Report::default(),
+        report: Report { repeated, ..Report::default() },
         observer: &*observer,
         is_stopping: false,
         has_held_back: false,
@@ -167,6 +187,8 @@ pub async fn run(
     run.go(lines, reading, stop, total).await;
     let hosts = run.desk.client.hosts();
     run.learn(&hosts).await;
+    // As above.
+    let _ = run.desk.pen.record(&Record::Reported {}).await;
     let Run { desk, mut report, .. } = run;
     drop(desk);
     let finished = spawn_blocking(|| scribe.finish()).await.expect("the scribe does not panic");
@@ -192,23 +214,29 @@ fn open(config: &Config) -> Result<Opened, StartError> {
             Box::new(BufReader::with_capacity(1 << 16, file))
         }
     };
-    let (journal, past) = match &config.journal {
+    let (mut journal, past) = match &config.journal {
         None => (None, Past::default()),
         Some(path) => {
             let (journal, past) = Journal::open(path)?;
             (Some(journal), past)
         }
     };
+    // Reads certificates, and so blocks, too.
+    let client = client(config, &past)?;
     let lines = match &config.lines {
         LinesTo::File(path) => Lines::file(path, past.is_resumed())?,
         LinesTo::Stdout => Lines::stdout(),
         LinesTo::Nowhere => Lines::nowhere(),
     };
     let folder = config.out.as_deref().map(|path| Folder::open(path, journal.is_some())).transpose()?;
-    Ok(Opened { input, journal, past, folder: folder.map(Arc::new), lines })
+    // Last: from here on there was a run, which may be resumed.
+    if let Some(journal) = &mut journal {
+        journal.begin(&past)?;
+    }
+    Ok(Opened { input, journal, past, folder: folder.map(Arc::new), lines, client })
 }
 
-fn client(config: &Config, past: &Past) -> Result<Client, BuildError> {
+fn client(config: &Config, past: &Past) -> Result<Client, StartError> {
     let mut builder = Client::builder()
         .rate(config.rate)
         .burst(config.burst)
@@ -222,7 +250,15 @@ fn client(config: &Config, past: &Past) -> Result<Client, BuildError> {
     if let Some(retries) = config.retries {
         builder = builder.retries(retries);
     }
-    past.rates().fold(builder, |builder, (host, rate)| builder.seed_rate(host, rate)).build()
+    let unusable = |path: &PathBuf, why| StartError::Certificates { path: path.clone(), why };
+    if let Some(path) = &config.cacert {
+        builder = builder.trust(std::fs::read(path).map_err(|error| unusable(path, error.to_string()))?);
+    }
+    let built = past.rates().fold(builder, |builder, (host, rate)| builder.seed_rate(host, rate)).build();
+    built.map_err(|error| match (error, &config.cacert) {
+        (BuildError::Trust(why), Some(path)) => unusable(path, why),
+        (error, _) => error.into(),
+    })
 }
 
 /// Reads on a thread of its own, which nobody waits for if it waits for standard input.
@@ -300,15 +336,14 @@ impl Run<'_> {
 
     fn begin(&mut self, job: Job) {
         self.report.requests += 1;
+        let mut was_in_flight = false;
         if self.desk.pen.has_journal() {
             let key = job.key();
             if self.past.take_answered(key) {
                 self.report.answered_before += 1;
                 return;
             }
-            if !self.is_stopping && self.past.take_unfinished(key) {
-                self.report.repeated.push(Named::of(&job));
-            }
+            was_in_flight = !self.is_stopping && self.past.take_unfinished(key);
         }
         if self.is_stopping {
             self.report.not_started += 1;
@@ -324,20 +359,24 @@ impl Run<'_> {
         }
         let (desk, named) = (Arc::clone(&self.desk), Named::of(&job));
         let task = self.tasks.spawn(async move { desk.fetch(&job, request).await });
-        self.named.insert(task.id(), named);
+        self.named.insert(task.id(), Begun { named, was_in_flight });
     }
 
     fn end(&mut self, ended: Result<(task::Id, fetch::Ended), task::JoinError>) {
         let id = ended.as_ref().map_or_else(task::JoinError::id, |(id, _)| *id);
-        let named = self.named.remove(&id).expect("every task was named when it was spawned");
-        let fetch::Ended { end, refused, fatal } = match ended {
+        let Begun { named, was_in_flight } =
+            self.named.remove(&id).expect("every task was named when it was spawned");
+        let fetch::Ended { end, attempts, refused, fatal } = match ended {
             Ok((_, ended)) => ended,
             Err(error) => {
                 let why = format!("{error}; this is a fault in api-client, please report it");
-                fetch::Ended { end: End::Failed { kind: "panic", why }, refused: 0, fatal: None }
+                fetch::Ended { end: End::Failed { kind: "panic", why }, attempts: 1, refused: 0, fatal: None }
             }
         };
         self.report.refused += u64::from(refused);
+        if was_in_flight && attempts > 0 {
+            self.report.repeated.push(named.clone());
+        }
         match end {
             End::Answered { status, replaced } => {
                 self.report.answered += 1;

@@ -54,10 +54,14 @@ struct Desk {
     journal: Option<Journal>,
     folder: Option<Arc<Folder>>,
     synced: Instant,
+    /// What is written together.
+    buffer: Vec<u8>,
 }
 
 /// Whoever writes waits for its end, so more notes than requests in flight do not come.
 const MOST_NOTES: usize = 1024;
+/// So many bytes are written at once; what is longer is not copied for that.
+const TOGETHER: usize = 64 << 10;
 /// How often what is written is forced to the disk.
 const SYNC: Duration = Duration::from_secs(1);
 
@@ -72,7 +76,8 @@ impl Scribe {
     ) -> std::io::Result<Self> {
         let (tx, rx) = bounded(MOST_NOTES);
         let has_journal = journal.is_some();
-        let desk = Desk { lines, journal, folder, synced: Instant::now() };
+        let desk =
+            Desk { lines, journal, folder, synced: Instant::now(), buffer: Vec::with_capacity(TOGETHER) };
         let thread = thread::Builder::new().name("scribe".to_owned()).spawn(move || desk.work(rx))?;
         Ok(Self { notes: tx, has_journal, thread })
     }
@@ -102,7 +107,12 @@ impl Pen {
         if !self.has_journal {
             return Ok(());
         }
-        self.write(Vec::new(), record.line()).await
+        self.record_line(record.line()).await
+    }
+
+    /// The same of a record that is a line already, where there is a journal.
+    pub(crate) async fn record_line(&self, line: Vec<u8>) -> Result<(), ScribeError> {
+        self.write(Vec::new(), line).await
     }
 
     /// Completes when the result and then the record are with the operating system.
@@ -142,17 +152,18 @@ impl Desk {
     }
 
     fn write(&mut self, batch: &[Note]) -> Result<(), ScribeError> {
-        let results: Vec<_> = batch.iter().flat_map(|note| &note.results).copied().collect();
-        if !results.is_empty() {
+        if batch.iter().any(|note| !note.results.is_empty()) {
             fault::room("full-results").map_err(|source| LinesError::Write { path: None, source })?;
-            self.lines.write(&results)?;
+            let lines = &mut self.lines;
+            together(&mut self.buffer, batch.iter().map(|note| &*note.results), |some| lines.write(some))?;
             fault::point("after-result");
         }
-        let records: Vec<_> = batch.iter().flat_map(|note| &note.records).copied().collect();
         if let Some(journal) = &mut self.journal
-            && !records.is_empty()
+            && batch.iter().any(|note| !note.records.is_empty())
         {
-            let written = fault::room("full-journal").and_then(|()| journal.append(&records));
+            let records = batch.iter().map(|note| &*note.records);
+            let written = fault::room("full-journal")
+                .and_then(|()| together(&mut self.buffer, records, |some| journal.append(some)));
             written.map_err(|source| journal_error(journal, source))?;
             fault::point("after-record");
         }
@@ -170,6 +181,30 @@ impl Desk {
         self.synced = Instant::now();
         Ok(())
     }
+}
+
+/// Writes what is short together, and what is long as it is.
+fn together<'a, E>(
+    buffer: &mut Vec<u8>,
+    parts: impl Iterator<Item = &'a [u8]>,
+    mut write: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let flush = |buffer: &mut Vec<u8>, write: &mut dyn FnMut(&[u8]) -> Result<(), E>| {
+        let written = if buffer.is_empty() { Ok(()) } else { write(buffer) };
+        buffer.clear();
+        written
+    };
+    for part in parts {
+        if buffer.len() + part.len() > TOGETHER {
+            flush(buffer, &mut write)?;
+        }
+        if part.len() > TOGETHER {
+            write(part)?;
+        } else {
+            buffer.extend_from_slice(part);
+        }
+    }
+    flush(buffer, &mut write)
 }
 
 fn journal_error(journal: &Journal, source: std::io::Error) -> ScribeError {

@@ -12,11 +12,11 @@ use forebay::flow::rate::{FeedbackConfig, FeedbackRate, Quota};
 use forebay::flow::{Aimd, Fixed, Limit, Rate, Sample, Tick, TokenBucket};
 use futures_util::future::BoxFuture;
 use tower::layer::layer_fn;
-use tower::timeout::TimeoutLayer;
 use tower::{Service, ServiceBuilder};
 
 use crate::classes::Lined;
 use crate::retry::{Blocked, Retries};
+use crate::time_limit::TimeLimitLayer;
 use crate::{BoxError, Classes, ConcurrencyChoice, RateChoice, Reason};
 
 /// What a stack is made of.
@@ -86,8 +86,7 @@ where
         .layer(adaptive) //         a refusal pauses all of them, and tells how fast to go on
         .map_err(of_flow)
         .layer(at_once) //          few enough that answers come in time
-        .map_err(move |error| of_box(error, timeout))
-        .layer(TimeoutLayer::new(timeout)) // an attempt; it does not count what came before
+        .layer(TimeLimitLayer(timeout)) // an attempt; what came before it does not count
         .service(service); //       a request, and the whole answer
     Seen { service, pace, calls, blocked }
 }
@@ -129,14 +128,6 @@ fn of_flow<B>(error: FlowError<Reason, B>) -> Reason {
     match error {
         FlowError::Inner(reason) => reason,
         refused @ FlowError::Refused(_) => Reason::Service(refused.into_box()),
-    }
-}
-
-fn of_box(error: BoxError, timeout: Duration) -> Reason {
-    match error.downcast::<Reason>() {
-        Ok(reason) => *reason,
-        Err(error) if error.is::<tower::timeout::error::Elapsed>() => Reason::Timeout { after: timeout },
-        Err(error) => Reason::Service(error),
     }
 }
 

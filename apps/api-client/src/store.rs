@@ -9,6 +9,8 @@ use tempfile::TempPath;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
+use crate::exchange::Order;
+use crate::room::Part;
 use crate::{Body, Reason};
 
 /// A body that nobody owns yet: a file vanishes with it.
@@ -33,16 +35,23 @@ impl Stored {
     }
 }
 
-/// All of it, at most that many bytes.
-pub(crate) async fn to_memory(mut answer: Response, most: u64) -> Result<Stored, Reason> {
+/// All of it, at most that many bytes, and within the room that it shares, for which it waits.
+pub(crate) async fn to_memory(mut answer: Response, most: u64, order: &Order) -> Result<Stored, Reason> {
     let expected = expected(&answer, most)?;
+    let mut part = Part::default();
     // What a server says is no reason to reserve all of it.
     let mut body = BytesMut::with_capacity(usize::try_from(expected.min(64 << 10)).unwrap_or_default());
     while let Some(chunk) = chunk(&mut answer).await? {
         within(body.len() as u64 + chunk.len() as u64, most)?;
+        if let Some(room) = &order.room
+            && !room.try_more(&mut part, chunk.len())
+        {
+            order.tally.waits(room.more(&mut part, chunk.len())).await;
+        }
         body.extend_from_slice(&chunk);
     }
-    Ok(Stored::Memory(body.freeze()))
+    let body = body.freeze();
+    Ok(Stored::Memory(if order.room.is_some() { part.keep(body) } else { body }))
 }
 
 /// All of it into a new file, at most that many bytes.

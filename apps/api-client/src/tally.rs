@@ -4,7 +4,8 @@
 //! ordering is needed.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -15,7 +16,10 @@ pub(crate) struct Tally {
     refused: AtomicU32,
     at_work: AtomicBool,
     out_of_budget: AtomicBool,
+    is_prepared: AtomicBool,
     began: Mutex<Option<Instant>>,
+    /// How long its body has waited for room, and since when it does.
+    waits: Mutex<(Duration, Option<Instant>)>,
 }
 
 /// All requests to one host.
@@ -51,6 +55,34 @@ impl Tally {
 
     pub(crate) fn refuse(&self) {
         self.refused.fetch_add(1, R);
+    }
+
+    /// What comes before the first attempt is done.
+    pub(crate) fn set_prepared(&self) {
+        self.is_prepared.store(true, R);
+    }
+
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.is_prepared.load(R)
+    }
+
+    /// Waits for room on this side.
+    pub(crate) async fn waits<T>(&self, room: impl Future<Output = T>) -> T {
+        self.waiting().1 = Some(Instant::now());
+        let has_room = room.await;
+        let (waited, since) = &mut *self.waiting();
+        *waited += since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        has_room
+    }
+
+    /// How long it has done so, until now.
+    pub(crate) fn waited(&self) -> Duration {
+        let (before, since) = *self.waiting();
+        before + since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, (Duration, Option<Instant>)> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_out_of_budget(&self) {

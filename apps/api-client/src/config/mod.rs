@@ -46,6 +46,8 @@ pub struct Config {
     pub journal: Option<PathBuf>,
     /// Headers for all requests, or for those to one host.
     pub headers: Vec<Header>,
+    /// Certificate authorities that are trusted beside the system's.
+    pub cacert: Option<PathBuf>,
     /// The largest answer, in bytes.
     pub max_body: u64,
     /// Whether redirects from public to private addresses are followed.
@@ -163,6 +165,7 @@ impl Config {
             refused_when: settings.refused_when,
             journal: settings.journal,
             headers: settings.header,
+            cacert: settings.cacert,
             max_body,
             allow_private: settings.allow_private.unwrap_or_default(),
             class_field: settings.class_field,

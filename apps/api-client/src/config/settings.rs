@@ -88,6 +88,10 @@ pub struct Settings {
     #[serde(deserialize_with = "headers")]
     pub header: Vec<Header>,
 
+    /// Trust the certificate authorities in this PEM file, too, beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+
     /// The largest answer, decompressed [default: 64MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     #[serde(deserialize_with = "size")]
@@ -132,6 +136,7 @@ impl Settings {
             refused_when: if self.refused_when.is_empty() { base.refused_when } else { self.refused_when },
             journal: self.journal.or(base.journal),
             header: if self.header.is_empty() { base.header } else { self.header },
+            cacert: self.cacert.or(base.cacert),
             max_body: self.max_body.or(base.max_body),
             class_field: self.class_field.or(base.class_field),
             classes: self.classes.or(base.classes),

@@ -1,19 +1,23 @@
 //! The journal's file: opened, locked, read and appended to.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::record::{Header, KIND, VERSION};
-use super::{Past, Record};
+use super::{Past, Record, shorten};
 
 /// A journal that is open for this run. Blocks.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     file: File,
+    /// Where its last whole line ends.
+    end: u64,
+    /// How many bytes of it the next run has to know, about.
+    needed: u64,
 }
 
 /// Why a journal cannot be used.
@@ -71,26 +75,60 @@ pub enum JournalError {
 // === impl Journal ===
 
 impl Journal {
-    /// Opens the journal at `path`, or makes it, and says what earlier runs have done.
+    /// Opens the journal at `path`, or makes an empty one, and says what earlier runs have done. Nothing is changed before
+    /// [`begin`](Self::begin).
     ///
     /// # Errors
     ///
-    /// [`JournalError`]: nothing was changed.
+    /// [`JournalError`].
     pub fn open(path: &Path) -> Result<(Self, Past), JournalError> {
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true).mode(0o600);
-        let file =
-            options.open(path).map_err(|source| JournalError::Open { path: path.to_owned(), source })?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(JournalError::InUse { path: path.to_owned() }),
-            Err(TryLockError::Error(source)) => {
-                return Err(JournalError::Io { path: path.to_owned(), source });
+        let error = |source| JournalError::Open { path: path.to_owned(), source };
+        let file = loop {
+            let mut options = OpenOptions::new();
+            options.read(true).append(true).create(true).mode(0o600);
+            let file = options.open(path).map_err(error)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(JournalError::InUse { path: path.to_owned() }),
+                Err(TryLockError::Error(source)) => {
+                    return Err(JournalError::Io { path: path.to_owned(), source });
+                }
             }
-        }
-        let mut journal = Self { path: path.to_owned(), file };
-        let past = journal.begin()?;
+            // A run that has ended in between may have put a shorter one into its place.
+            if shorten::is_at(&file, path) {
+                break file;
+            }
+        };
+        let mut journal = Self { path: path.to_owned(), file, end: 0, needed: 0 };
+        let past = journal.load()?;
         Ok((journal, past))
+    }
+
+    /// Marks the beginning of this run. Before that, a last line that was cut off is removed, and if most of the journal is of no use to
+    /// anybody any more, so is that. `past` is what [`open`](Self::open) has said.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Io`].
+    pub fn begin(&mut self, past: &Past) -> Result<(), JournalError> {
+        let path = self.path.clone();
+        let io = |source| JournalError::Io { path: path.clone(), source };
+        if 2 * self.needed < self.end
+            && let Ok(Some(shorter)) = shorten::shortened(&self.path, &self.file, self.end, past)
+        {
+            // Where that is not possible the long one is as good.
+            self.file = shorter;
+            self.end = self.file.metadata().map_err(io)?.len();
+        }
+        if self.end < self.file.metadata().map_err(io)?.len() {
+            self.file.set_len(self.end).map_err(io)?;
+        }
+        if self.end == 0 {
+            self.append(&Header::line()).map_err(io)?;
+        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.append(&Record::Run { unix_seconds: now.as_secs() }.line()).map_err(io)?;
+        self.file.sync_all().map_err(io)
     }
 
     /// Where it is.
@@ -108,52 +146,37 @@ impl Journal {
         self.file.sync_data()
     }
 
-    /// Reads it, removes a last line that was cut off, and marks the beginning of this run.
-    fn begin(&mut self) -> Result<Past, JournalError> {
-        let (past, end) = self.load()?;
-        let path = self.path.clone();
-        let io = |source| JournalError::Io { path: path.clone(), source };
-        let length = self.file.metadata().map_err(io)?.len();
-        if end < length {
-            self.file.set_len(end).map_err(io)?;
-        }
-        if end == 0 {
-            let header = Header { journal: KIND.into(), version: VERSION };
-            let mut line = serde_json::to_vec(&header).expect("it is plain data");
-            line.push(b'\n');
-            self.file.write_all(&line).map_err(io)?;
-        }
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.append(&Record::Run { unix_seconds: now.as_secs() }.line()).map_err(io)?;
-        self.file.sync_all().map_err(io)?;
-        Ok(past)
-    }
-
-    /// What it holds, and where its last whole line ends.
-    fn load(&self) -> Result<(Past, u64), JournalError> {
+    /// What it holds.
+    fn load(&mut self) -> Result<Past, JournalError> {
         let io = |source| JournalError::Io { path: self.path.clone(), source };
         let mut past = Past::default();
         let mut file = &self.file;
         file.seek(SeekFrom::Start(0)).map_err(io)?;
         let mut reader = BufReader::with_capacity(1 << 16, file);
-        let (mut text, mut line, mut end) = (Vec::new(), 0, 0);
+        let (mut text, mut line) = (Vec::new(), 0);
         loop {
             text.clear();
-            let read = reader.read_until(b'\n', &mut text).map_err(io)?;
+            let read = reader.read_until(b'\n', &mut text).map_err(io)? as u64;
             line += 1;
             if text.last() != Some(&b'\n') {
                 // A first line that is cut off is not ours to remove unless it is the beginning of ours.
-                if line == 1 && !text.is_empty() && !is_beginning_of_header(&text) {
+                if line == 1 && !text.is_empty() && !Header::line().starts_with(&text) {
                     return Err(JournalError::Foreign { path: self.path.clone() });
                 }
                 past.end_of_run();
-                return Ok((past, end));
+                return Ok(past);
             }
             if line == 1 {
                 self.check_header(&text)?;
+                self.needed += read;
             } else {
                 match serde_json::from_slice::<Record<'_>>(&text) {
-                    Ok(record) => past.add(record),
+                    Ok(record) => {
+                        if record.is_needed() {
+                            self.needed += read;
+                        }
+                        past.add(record);
+                    }
                     Err(error) => {
                         return Err(JournalError::Record {
                             path: self.path.clone(),
@@ -163,7 +186,7 @@ impl Journal {
                     }
                 }
             }
-            end += read as u64;
+            self.end += read;
         }
     }
 
@@ -175,10 +198,6 @@ impl Journal {
             Err(_) => Err(JournalError::Foreign { path: self.path.clone() }),
         }
     }
-}
-
-fn is_beginning_of_header(text: &[u8]) -> bool {
-    format!(r#"{{"journal":"{KIND}","version":{VERSION}}}"#).as_bytes().starts_with(text)
 }
 
 #[cfg(test)]
@@ -200,8 +219,11 @@ mod tests {
             self.0.path().join("journal")
         }
 
+        /// Opened for a run that begins.
         fn open(&self) -> (Journal, Past) {
-            Journal::open(&self.path()).unwrap()
+            let (mut journal, past) = Journal::open(&self.path()).unwrap();
+            journal.begin(&past).unwrap();
+            (journal, past)
         }
 
         fn error(&self, content: &str) -> String {

@@ -15,6 +15,8 @@ pub struct Past {
     begun: HashMap<Key, Vec<Unfinished>>,
     /// Begun by a run that was cut off.
     cut_off: HashMap<Key, Vec<Unfinished>>,
+    /// Begun again after that, by runs that were cut off before they could say so.
+    repeated: Vec<Unfinished>,
     /// Whether there was a run at all.
     has_run: bool,
     /// What was learnt of each host.
@@ -51,6 +53,16 @@ impl Past {
         self.cut_off.values().flatten()
     }
 
+    /// What runs that were cut off have sent again, and could not say so.
+    pub fn repeated(&self) -> impl Iterator<Item = &Unfinished> {
+        self.repeated.iter()
+    }
+
+    /// The same as `unfinished`, with what makes each the same request.
+    pub(super) fn unfinished_by_key(&self) -> impl Iterator<Item = (Key, &Unfinished)> {
+        self.cut_off.iter().flat_map(|(&key, same)| same.iter().map(move |one| (key, one)))
+    }
+
     /// What was learnt: the host, and how many requests a second it takes.
     pub fn rates(&self) -> impl Iterator<Item = (&str, f64)> {
         self.rates.iter().map(|(host, &rate)| (host.as_str(), rate))
@@ -82,11 +94,17 @@ impl Past {
                 self.end_of_run();
             }
             Record::Start { key, line, id, url } => {
+                let unfinished = Unfinished { line, id: id.map(Into::into), url: url.into() };
                 // It is sent again now, so its end is that of this run.
-                take(&mut self.cut_off, key);
-                let id = id.map(Into::into);
-                self.begun.entry(key).or_default().push(Unfinished { line, id, url: url.into() });
+                if take(&mut self.cut_off, key).is_some() {
+                    self.repeated.push(unfinished.clone());
+                }
+                self.begun.entry(key).or_default().push(unfinished);
             }
+            Record::Repeated { line, id, url } => {
+                self.repeated.push(Unfinished { line, id: id.map(Into::into), url: url.into() });
+            }
+            Record::Reported {} => self.repeated.clear(),
             Record::Answered { key, .. } => {
                 take(&mut self.begun, key);
                 *self.answered.entry(key).or_default() += 1;

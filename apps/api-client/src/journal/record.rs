@@ -25,7 +25,7 @@ pub(super) struct Header<'a> {
 pub(crate) enum Record<'a> {
     /// A run begins: what has no end before this was cut off.
     Run { unix_seconds: u64 },
-    /// A request may be sent from now on.
+    /// A request is about to be sent.
     Start {
         key: Key,
         line: u64,
@@ -39,17 +39,44 @@ pub(crate) enum Record<'a> {
     Failed { key: Key, why: Cow<'a, str> },
     /// It was not sent after all.
     Withdrawn { key: Key },
+    /// A request was sent again after a run that was cut off, by a run that was cut off itself.
+    Repeated {
+        line: u64,
+        #[serde(borrow, skip_serializing_if = "Option::is_none")]
+        id: Option<Cow<'a, str>>,
+        url: Cow<'a, str>,
+    },
+    /// A run has come to its end, and its report has named all that was repeated so far.
+    Reported {},
     /// What was learnt of a host.
     Rate { host: Cow<'a, str>, per_second: f64 },
+}
+
+// === impl Header ===
+
+impl Header<'_> {
+    /// The first line of what is written now, with its end.
+    pub(super) fn line() -> Vec<u8> {
+        line_of(&Header { journal: KIND.into(), version: VERSION })
+    }
 }
 
 // === impl Record ===
 
 impl Record<'_> {
+    /// Whether the next run has to know of it, whatever comes after it.
+    pub(super) fn is_needed(&self) -> bool {
+        matches!(self, Self::Answered { .. })
+    }
+
     /// The line, with its end.
     pub(crate) fn line(&self) -> Vec<u8> {
-        let mut line = serde_json::to_vec(self).expect("a record is plain data");
-        line.push(b'\n');
-        line
+        line_of(self)
     }
+}
+
+fn line_of(record: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(record).expect("a record is plain data");
+    line.push(b'\n');
+    line
 }

@@ -4,7 +4,7 @@
 
 // The harness: a folder for each test, the program started in it, conditions awaited.
 mod place;
-// nginx with `limit_req`, unpacked under target/tools.
+// nginx with `limit_req`, or with TLS, unpacked under target/tools.
 mod nginx;
 // A server for what nginx lacks.
 mod server;
@@ -23,6 +23,10 @@ mod journal;
 mod signals;
 // Who gets credentials, and where secrets do not appear.
 mod secrets;
+// Certificates and HTTP/2.
+mod tls;
+// The progress that a terminal shows.
+mod terminal;
 // Peaks of memory.
 mod memory;
 // The README's transcript.

@@ -18,12 +18,28 @@ fn ten_times_the_requests_take_no_more_memory() {
     let server = Server::free();
     let peak_of = |count| {
         let place = Place::with_items(&server.url(), count);
-        let report = place.done("fetch --urls urls --jsonl results --rate 100000/s --report json").report();
+        let report = place
+            .done("fetch --urls urls --jsonl results --rate 100000/s --concurrency 20 --report json")
+            .report();
         assert_eq!(report["answered"], count, "{report}");
         peak(&report)
     };
     let (few, many) = (peak_of(1000), peak_of(10_000));
     assert!(many < few + (8 << 20), "{few} bytes at the most for 1000 requests, {many} for 10 000");
+}
+
+#[test]
+fn bodies_that_become_lines_share_a_bound() {
+    let server = Server::free();
+    let place = Place::new();
+    // 400 MB in all, and all of them at once if that were allowed.
+    place.write("urls", (0..50).map(|n| format!("{}/large/{n}\n", server.url())).collect::<String>());
+    let arguments =
+        "fetch --urls urls --jsonl results --rate 1000/s --burst 50 --concurrency 50 --report json";
+    let report = place.done(arguments).report();
+    assert_eq!(report["answered"], 50, "{report}");
+    // 64 MiB of bodies and one beyond that, each with its line while that is written, and what connections have read.
+    assert!(peak(&report) < 250 << 20, "{report}");
 }
 
 #[test]

@@ -59,17 +59,46 @@ async fn connections_are_used_again() {
 
 #[tokio::test]
 async fn bodies_are_decompressed() {
-    let server = Server::start(|hit| {
-        let accepts = hit.headers["accept-encoding"].to_str().expect("it is text");
-        assert!(["gzip", "br", "zstd"].iter().all(|coding| accepts.contains(coding)), "{accepts}");
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        gzip.write_all(b"a word a word a word").expect("memory takes it");
-        let body = Body::from(gzip.finish().expect("memory takes it"));
-        Response::builder().header("content-encoding", "gzip").body(body).expect("it is valid")
-    })
-    .await;
-    let answer = client().get(server.url("/")).send().await.expect("it is answered");
-    assert_eq!(answer.text(), Some("a word a word a word"));
+    let body = "a word a word a word".repeat(1000);
+    for coding in ["gzip", "deflate", "br", "zstd"] {
+        let compressed = compressed(coding, body.as_bytes());
+        assert!(compressed.len() < body.len() / 10, "{coding}: {} bytes", compressed.len());
+        let server = Server::start(move |hit| {
+            let accepts = hit.headers["accept-encoding"].to_str().expect("it is text");
+            assert!(accepts.split(',').any(|accepted| accepted.trim() == coding), "{coding}: {accepts}");
+            let body = Body::from(compressed.clone());
+            Response::builder().header("content-encoding", coding).body(body).expect("it is valid")
+        })
+        .await;
+        let answer = client().get(server.url("/")).send().await.expect("it is answered");
+        assert_eq!(answer.text(), Some(&*body), "{coding}");
+    }
+}
+
+fn compressed(coding: &str, body: &[u8]) -> Vec<u8> {
+    use flate2::Compression;
+    use flate2::write::{GzEncoder, ZlibEncoder};
+    let memory = "memory takes it";
+    match coding {
+        "gzip" => {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+            gzip.write_all(body).expect(memory);
+            gzip.finish().expect(memory)
+        }
+        // What HTTP calls deflate is zlib.
+        "deflate" => {
+            let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+            zlib.write_all(body).expect(memory);
+            zlib.finish().expect(memory)
+        }
+        "br" => {
+            let mut brotli = brotli::CompressorWriter::new(Vec::new(), 4096, 5, 20);
+            brotli.write_all(body).expect(memory);
+            brotli.into_inner()
+        }
+        "zstd" => zstd::encode_all(body, 0).expect(memory),
+        other => panic!("{other} is not known"),
+    }
 }
 
 #[tokio::test]

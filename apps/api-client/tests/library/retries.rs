@@ -112,6 +112,23 @@ async fn no_connection_is_tried_again_and_then_told() {
 }
 
 #[tokio::test]
+async fn a_name_that_nobody_has_is_asked_for_once() {
+    // No name server is asked, since a name does not begin like this.
+    let failure = client().get("http://-nobody-.example/").send().await.expect_err("nobody is there");
+    assert!(matches!(&failure.reason, Reason::NoHost { host } if host == "-nobody-.example"), "{failure}");
+    assert_eq!((failure.attempts, failure.to_string()), (1, "there is no host -nobody-.example".to_owned()));
+}
+
+#[tokio::test]
+async fn what_is_not_encrypted_is_not_asked_again() {
+    let server = Server::start(|_| ok("x")).await;
+    let failure = client().get(server.url("/").replace("http:", "https:")).send().await.expect_err("no TLS");
+    assert!(matches!(failure.reason, Reason::Tls { .. }), "{failure:?}");
+    assert_eq!(failure.to_string(), "cannot encrypt to 127.0.0.1: what it sends is not TLS");
+    assert_eq!(failure.attempts, 1);
+}
+
+#[tokio::test]
 async fn a_server_that_is_down_is_not_asked_by_everybody_again_and_again() {
     let server = Server::start(|_| status(500)).await;
     let client =

@@ -50,6 +50,9 @@ pub(crate) struct Counts {
     pub(crate) authorizations: HashMap<String, Option<String>>,
 }
 
+/// A body of 8 MB.
+static LARGE: [u8; 8 << 20] = [b'x'; 8 << 20];
+
 // === impl Server ===
 
 impl Server {
@@ -93,6 +96,7 @@ fn routes(shared: &Arc<Shared>) -> Router {
         .route("/held/{n}", get(held))
         .route("/status/{n}", get(|Path(n): Path<u16>| async move { StatusCode::from_u16(n).unwrap() }))
         .route("/bytes", get(|| async { vec![0_u8, 0xff, 0xfe] }))
+        .route("/large/{n}", get(|| async { Bytes::from_static(&LARGE) }))
         .route("/slow", get(|| async { slow() }))
         .route("/broken/{n}", any(broken))
         .route("/reset/{n}", get(reset))
