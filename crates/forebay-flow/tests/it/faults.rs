@@ -111,3 +111,20 @@ async fn a_call_that_panics_gives_back() {
     assert!(tokio::spawn(service.clone().oneshot(true)).await.expect_err("it panics").is_panic());
     service.oneshot(false).await.expect("the permit is back");
 }
+
+/// The same where it panics as it is called, before there is a future: its handle lives on.
+#[test]
+fn a_service_that_panics_as_it_is_called_keeps_no_permit_of_its_handle() {
+    let layer = ConcurrencyLimitLayer::new(Fixed(2)).weigh(|weight: &usize| *weight);
+    let mut service = layer.layer(service_fn(|_: usize| -> std::future::Ready<Result<(), Infallible>> {
+        panic!("as told");
+    }));
+    let mut waits = service.clone();
+    for weight in [1, 2] {
+        assert!(tokio_test::task::spawn(service.ready()).poll().is_ready());
+        let call = std::panic::AssertUnwindSafe(|| drop(service.call(weight)));
+        std::panic::catch_unwind(call).expect_err("it panics");
+        assert_eq!(layer.handle().in_use(), 0);
+    }
+    assert!(tokio_test::task::spawn(waits.ready()).poll().is_ready());
+}

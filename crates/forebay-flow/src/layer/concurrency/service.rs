@@ -98,10 +98,12 @@ where
                 return ResponseFuture::refused(why, request, &self.rules);
             }
         };
-        // Begun, since readiness cannot be handed to another; polled when it may.
+        // Begun, since readiness cannot be handed to another; polled when it may. What it needs is taken from the handle
+        // before, so that it goes back if the service panics.
         if weight == 1 {
+            let permit = self.readiness.take();
             let work = Called { future: self.inner.call(request) };
-            return ResponseFuture::granted(self.readiness.take(), work, &self.rules);
+            return ResponseFuture::granted(permit, work, &self.rules);
         }
         // All of it at once: if each kept the one that it has, two could wait for each other's for ever. Asked for
         // before the one goes back, so that nobody slips in between who comes later.
