@@ -19,13 +19,13 @@ impl Alarm {
     ///
     /// Outside of a tokio runtime with time enabled, if that is in the future.
     pub(super) fn poll(&mut self, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
-        if sleep.deadline() != until {
-            sleep.as_mut().reset(until);
-        }
         // Looked at without the timer, which spends the cooperative budget: a slot that is there is never pending.
         if Instant::now() >= until {
             return Poll::Ready(());
+        }
+        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        if sleep.deadline() != until {
+            sleep.as_mut().reset(until);
         }
         sleep.as_mut().poll(cx)
     }

@@ -19,6 +19,9 @@
 //! Layers that queue end the backpressure above them: what stands there is never told to wait. So put `load_shed` *below* them, or
 //! bound who waits (`max_waiting`).
 //!
+//! Where calls wait, in response futures, their number and their time are bounded (`max_waiting`, `max_wait`). Where `poll_ready` waits, each
+//! handle has one place, and who polls it may stop at any time: a `timeout` around `ready()` bounds that.
+//!
 //! All of them fail with a [`FlowError`]: the service's own error, as it is, or a [`Refused`] with the reason, the request, and
 //! the time after which it is worth trying again where the layer knows that. Each is seen and changed through a handle while it is in use,
 //! and everything that one layer is laid around shares one state: axum lays a layer around each route, and all of them keep one limit.
@@ -74,6 +77,6 @@ pub use concurrency::{
 #[cfg(feature = "http-body")]
 pub use concurrency::{HeldBody, UntilBody};
 pub use error::{BoxError, FlowError, Refused, Why};
-pub use rate::{QueuedRateLimit, RateHandle, RateLimit, RateLimitLayer, RateStats};
+pub use rate::{QueuedRateLimit, RateHandle, RateLimit, RateLimitLayer, RateStats, ReservedRef};
 pub use rules::{ByResult, Classify, One, Weigh};
 pub use shed::{Never, Shed, ShedHandle, ShedLayer, ShedStats, When};

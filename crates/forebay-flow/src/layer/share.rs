@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// More threads than that share a count, which costs time and nothing else.
 const COUNTS: usize = 8;
@@ -20,9 +20,6 @@ struct Parts<T> {
 
 /// What a call has of it.
 pub(super) struct Share<T>(Arc<Apart<Arc<T>>>);
-
-/// How often something happened.
-pub(super) struct Tally([Apart<AtomicU64>; COUNTS]);
 
 /// On lines of the cache of its own; two, since processors fetch them in pairs.
 #[repr(align(128))]
@@ -74,24 +71,6 @@ impl<T> Clone for Share<T> {
     #[inline]
     fn clone(&self) -> Self {
         Self(self.0.clone())
-    }
-}
-
-// === impl Tally ===
-
-impl Tally {
-    pub(super) fn new() -> Self {
-        Self(std::array::from_fn(|_| Apart(AtomicU64::new(0))))
-    }
-
-    /// Once more.
-    #[inline]
-    pub(super) fn count(&self) {
-        self.0[this_thread()].0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn sum(&self) -> u64 {
-        self.0.iter().map(|count| count.0.load(Ordering::Relaxed)).sum()
     }
 }
 

@@ -117,6 +117,7 @@ impl TokenBucket {
     }
 
     /// Charges what was used without asking. Beyond the burst it is a debt: nothing starts until that is paid.
+    #[inline]
     pub fn charge(&mut self, cost: u64, now: Tick) {
         let now = self.at(now);
         self.tat = self.tat.max(self.scaled(now)).saturating_add(self.worth(cost));
@@ -127,6 +128,7 @@ impl TokenBucket {
     /// # Errors
     ///
     /// [`Refusal::TooHeavy`] if it never may.
+    #[inline]
     pub fn next_available(&self, cost: u64, now: Tick) -> Result<Tick, Refusal> {
         let now = now.max(self.latest);
         match self.fits(cost, now) {
@@ -163,6 +165,7 @@ impl TokenBucket {
         self.fits(cost, now)
     }
 
+    #[inline]
     fn fits(&self, cost: u64, now: Tick) -> Result<(), Refusal> {
         if cost == 0 {
             return Ok(());
@@ -181,6 +184,7 @@ impl TokenBucket {
     }
 
     /// The time that counts.
+    #[inline]
     fn at(&mut self, now: Tick) -> Tick {
         self.latest = self.latest.max(now);
         self.latest
@@ -192,17 +196,20 @@ impl TokenBucket {
     }
 
     /// A time in the units of `tat`.
+    #[inline]
     fn scaled(&self, time: Tick) -> u128 {
         u128::from(time) * u128::from(self.rate.num())
     }
 
     /// How long it takes to replenish `cost`, in the units of `tat`.
+    #[inline]
     fn worth(&self, cost: u64) -> u128 {
         u128::from(cost) * u128::from(self.rate.nanos())
     }
 }
 
 impl Book for TokenBucket {
+    #[inline]
     fn book(&mut self, cost: u64, now: Tick) -> Result<Booked, Refusal> {
         self.book_from(cost, now, now)
     }
@@ -245,6 +252,7 @@ impl RatePolicy for TokenBucket {
         Self::available(self, now)
     }
 
+    #[inline]
     fn book_from(&mut self, cost: u64, from: Tick, now: Tick) -> Result<Booked, Refusal> {
         let at = self.next_available(cost, from.max(now))?;
         self.at(now);

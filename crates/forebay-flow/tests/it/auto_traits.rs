@@ -3,7 +3,7 @@
 use forebay_flow::layer::{
     AdaptiveRate, AdaptiveRateHandle, AdaptiveRateLayer, BackpressureLayer, Backpressured, ConcurrencyLimit,
     ConcurrencyLimitLayer, LimitHandle, QueuedAdaptiveRate, QueuedConcurrencyLimit, QueuedRateLimit,
-    RateHandle, RateLimit, RateLimitLayer, Shed, ShedLayer,
+    RateHandle, RateLimit, RateLimitLayer, ReservedRef, Shed, ShedLayer,
 };
 use forebay_flow::{Aimd, Fixed, TokenBucket, Window};
 use tower::Service;
@@ -28,6 +28,7 @@ fn services_handles_and_futures_cross_threads() {
     crosses::<<Shed<Inner> as Service<&'static str>>::Future>();
     is_shared::<RateLimitLayer<TokenBucket>>();
     is_shared::<RateHandle<Window>>();
+    is_shared::<ReservedRef<Window>>();
     crosses::<RateLimit<Inner, TokenBucket>>();
     crosses::<QueuedRateLimit<Inner, Window>>();
     crosses::<<RateLimit<Inner, TokenBucket> as Service<&'static str>>::Future>();

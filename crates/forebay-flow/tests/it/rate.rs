@@ -289,6 +289,44 @@ async fn a_rate_that_changes_counts_for_those_who_come_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_reserved_is_kept_until_it_is_committed_or_dropped() {
+    let (mut rig, handle) = queued(4);
+    let [kept, dropped] = [2, 2].map(|cost| handle.try_reserve(cost).expect("there is room"));
+    let refused = handle.try_reserve(1).expect_err("it is all reserved");
+    assert_eq!((refused.why, refused.retry_after), (Why::Full, Some(SLOT)));
+    assert_eq!(handle.try_reserve(5).expect_err("more than ever").why, Why::TooHeavy);
+    let mut waits = rig.call("a");
+    waits.assert_pending();
+    assert!(rig.requests().is_empty(), "calls keep to it, too");
+    drop((dropped, waits));
+    assert_eq!(handle.update(|bucket, now| bucket.available(now)), 2);
+    kept.commit(7);
+    assert_eq!(handle.update(|bucket, now| bucket.next_available(1, now)), Ok(400_000_000), "a debt");
+    let stats = handle.stats();
+    assert_eq!((stats.admitted, stats.refused, stats.given_back, stats.waiting), (1, 2, 2, 0));
+    handle.close();
+    assert_eq!(handle.try_reserve(1).expect_err("closed").why, Why::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_start_is_counted_once_however_it_ends() {
+    let (mut rig, handle) = reserve(2);
+    let mut handles: Vec<_> = (0..5).map(|_| rig.service.clone()).collect();
+    let ready = handles.iter_mut().filter_map(|handle| is_ready(handle).then_some(())).count();
+    assert_eq!((ready, handle.stats().admitted), (2, 2), "those that wait are still to come");
+    drop(handles.pop());
+    drop(handles.remove(0));
+    advance(SLOT).await;
+    assert!(is_ready(&mut handles[1]));
+    drop(handles.pop());
+    drop(Driver::new(handles[1].call("a")));
+    drop(handles);
+    let stats = handle.stats();
+    assert_eq!((stats.admitted, stats.given_back + stats.lost), (1, 4));
+    assert!(rig.is_ready() || stats.lost > 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_high_rate_is_kept_though_timers_are_coarse() {
     let layer =
         RateLimitLayer::new(TokenBucket::new(Rate::per_second(20_000))).queued().max_waiting(usize::MAX);

@@ -12,16 +12,14 @@ use tokio::time::Instant;
 use super::RateStats;
 use crate::layer::alarm::Alarm;
 use crate::layer::clock::Clock;
-use crate::layer::share::{Share, Shares, Tally};
+use crate::layer::share::{Share, Shares};
 use crate::layer::{Refused, Why};
-use crate::rate::{Book, Booked};
+use crate::rate::{Book, Booked, RatePolicy, Refusal, Reserved};
 use crate::sync::lock_soon;
 
 pub(super) struct Account<P> {
     clock: Clock,
     closed: AtomicBool,
-    /// Calls that have started. They need nothing else of the account then, and so do not take its lock.
-    admitted: Tally,
     state: Mutex<State<P>>,
 }
 
@@ -29,7 +27,6 @@ struct State<P> {
     policy: P,
     max_waiting: usize,
     max_wait: Option<Duration>,
-    /// Without `admitted`.
     stats: RateStats,
 }
 
@@ -43,8 +40,6 @@ pub(super) struct Readiness<P: Book> {
 pub(super) struct Slot<P: Book> {
     account: Share<Account<P>>,
     start: Start,
-    /// It is one of so many that may wait.
-    waits: bool,
 }
 
 /// A start that is booked, and may lie ahead.
@@ -52,9 +47,18 @@ pub(super) struct Slot<P: Book> {
 struct Start {
     /// None before it is booked, and once it is spent.
     booked: Option<Booked>,
-    /// Until then it sleeps.
+    /// Until then it sleeps. None once it may start, from when on it counts as admitted.
     at: Option<Instant>,
     alarm: Alarm,
+}
+
+/// Who has booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// A handle that waits to become ready.
+    Handle,
+    /// A call: one of so many that may wait.
+    Call,
 }
 
 // === impl Account ===
@@ -63,12 +67,7 @@ impl<P> Account<P> {
     pub(super) fn new(policy: P) -> Self {
         let stats = RateStats::default();
         let state = State { policy, max_waiting: 1024, max_wait: None, stats };
-        Self {
-            clock: Clock::new(),
-            closed: AtomicBool::new(false),
-            admitted: Tally::new(),
-            state: Mutex::new(state),
-        }
+        Self { clock: Clock::new(), closed: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     pub(super) fn set_waiting(&self, max_waiting: Option<usize>, max_wait: Option<Option<Duration>>) {
@@ -93,8 +92,7 @@ impl<P> Account<P> {
     }
 
     pub(super) fn stats(&self) -> RateStats {
-        let stats = self.lock().stats;
-        RateStats { admitted: self.admitted.sum(), ..stats }
+        self.lock().stats
     }
 
     #[inline]
@@ -104,9 +102,9 @@ impl<P> Account<P> {
 }
 
 impl<P: Book> Account<P> {
-    /// The next start for a call, if it may wait for that, and whether it has to.
+    /// The next start for a call, if it may wait for that.
     #[inline]
-    fn book_for_call(&self, cost: u64) -> Result<(Start, bool), Refused<()>> {
+    fn book_for_call(&self, cost: u64) -> Result<Start, Refused<()>> {
         if self.is_closed() {
             return Err(refused(Why::Closed, None));
         }
@@ -117,7 +115,9 @@ impl<P: Book> Account<P> {
             return Err(refused(Why::TooHeavy, None));
         };
         if booked.at() <= now {
-            return Ok((Start::new(booked, None), false));
+            state.stats.admitted += 1;
+            drop(state);
+            return Ok(Start::new(booked, None));
         }
         let wait = Duration::from_nanos(booked.at() - now);
         let refusal = match state.max_wait {
@@ -134,19 +134,79 @@ impl<P: Book> Account<P> {
         state.stats.waiting += 1;
         drop(state);
         let at = self.clock.instant(booked.at());
-        Ok((Start::new(booked, Some(at)), true))
+        Ok(Start::new(booked, Some(at)))
     }
 
-    /// It does not take place.
-    #[cold]
-    fn give_back(&self, booked: Booked, waits: bool) {
+    /// The next start for a handle, however far ahead.
+    #[inline]
+    fn book_for_handle(&self) -> Result<Start, Refused<()>> {
+        if self.is_closed() {
+            return Err(refused(Why::Closed, None));
+        }
+        let now = self.clock.now();
         let mut state = self.lock();
-        state.stats.waiting -= usize::from(waits);
+        // A single start is not too heavy for any rate.
+        let booked = state.policy.book(1, now).map_err(|_| refused(Why::TooHeavy, None))?;
+        let waits = booked.at() > now;
+        state.stats.admitted += u64::from(!waits);
+        drop(state);
+        let at = waits.then(|| self.clock.instant(booked.at()));
+        Ok(Start::new(booked, at))
+    }
+
+    /// One that waited may start.
+    #[cold]
+    fn admit(&self, who: Who) {
+        let stats = &mut self.lock().stats;
+        stats.waiting -= usize::from(who == Who::Call);
+        stats.admitted += 1;
+    }
+
+    /// A start does not take place.
+    #[cold]
+    fn give_back(&self, booked: Booked, who: Who, waits: bool) {
+        let mut state = self.lock();
+        match (waits, who) {
+            (false, _) => state.stats.admitted -= 1,
+            (true, Who::Call) => state.stats.waiting -= 1,
+            (true, Who::Handle) => {}
+        }
         if state.policy.unbook(booked) {
             state.stats.given_back += 1;
         } else {
             state.stats.lost += 1;
         }
+    }
+}
+
+impl<P: RatePolicy> Account<P> {
+    /// Keeps room for a start, if it is there now.
+    pub(super) fn reserve(&self, cost: u64) -> Result<Reserved, Refused<()>> {
+        if self.is_closed() {
+            return Err(refused(Why::Closed, None));
+        }
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.policy.reserve(cost, now).map_err(|refusal| {
+            state.stats.refused += 1;
+            match refusal {
+                Refusal::Until(at) => refused(Why::Full, Some(Duration::from_nanos(at.saturating_sub(now)))),
+                Refusal::TooHeavy => refused(Why::TooHeavy, None),
+            }
+        })
+    }
+
+    pub(super) fn commit(&self, reserved: Reserved, actual: u64) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.policy.commit(reserved, actual, now);
+        state.stats.admitted += 1;
+    }
+
+    pub(super) fn cancel(&self, reserved: Reserved) {
+        let mut state = self.lock();
+        state.policy.cancel(reserved);
+        state.stats.given_back += 1;
     }
 }
 
@@ -169,16 +229,9 @@ impl<P: Book> Readiness<P> {
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused<()>>> {
         if self.start.booked.is_none() {
-            if self.account.is_closed() {
-                return Poll::Ready(Err(refused(Why::Closed, None)));
-            }
-            let now = self.account.clock.now();
-            // A single start is not too heavy for any rate.
-            let booked = self.account.lock().policy.book(1, now).map_err(|_| refused(Why::TooHeavy, None))?;
-            self.start.at = (booked.at() > now).then(|| self.account.clock.instant(booked.at()));
-            self.start.booked = Some(booked);
+            self.start = self.account.book_for_handle()?;
         }
-        self.start.poll(cx).map(Ok)
+        self.start.poll(&self.account, Who::Handle, cx).map(Ok)
     }
 
     /// Has it a start that is due, as far as this has been told?
@@ -190,21 +243,18 @@ impl<P: Book> Readiness<P> {
     /// It starts. What it costs more than was booked is charged.
     #[inline]
     pub(super) fn spend(&mut self, cost: u64) {
-        if let Some(booked) = &self.start.booked {
-            if cost > booked.cost() {
-                let now = self.account.clock.now();
-                self.account.lock().policy.charge(cost - booked.cost(), now);
-            }
-            self.account.admitted.count();
+        let Some(booked) = self.start.booked.take() else { return };
+        if cost > booked.cost() {
+            let now = self.account.clock.now();
+            self.account.lock().policy.charge(cost - booked.cost(), now);
         }
-        self.start.booked = None;
     }
 }
 
 impl<P: Book> Drop for Readiness<P> {
     fn drop(&mut self) {
         if let Some(booked) = self.start.booked.take() {
-            self.account.give_back(booked, false);
+            self.account.give_back(booked, Who::Handle, self.start.at.is_some());
         }
     }
 }
@@ -214,20 +264,15 @@ impl<P: Book> Drop for Readiness<P> {
 impl<P: Book> Slot<P> {
     #[inline]
     pub(super) fn book(account: &Shares<Account<P>>, cost: u64) -> Result<Self, Refused<()>> {
-        let (start, waits) = account.book_for_call(cost)?;
-        Ok(Self { account: account.share(), start, waits })
+        let start = account.book_for_call(cost)?;
+        Ok(Self { account: account.share(), start })
     }
 
     /// Sleeps until it may start, and starts.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(self.start.poll(cx));
-        if std::mem::take(&mut self.waits) {
-            self.account.lock().stats.waiting -= 1;
-        }
-        if self.start.booked.take().is_some() {
-            self.account.admitted.count();
-        }
+        ready!(self.start.poll(&self.account, Who::Call, cx));
+        self.start.booked = None;
         Poll::Ready(())
     }
 }
@@ -236,7 +281,7 @@ impl<P: Book> Drop for Slot<P> {
     #[inline]
     fn drop(&mut self) {
         if let Some(booked) = self.start.booked.take() {
-            self.account.give_back(booked, self.waits);
+            self.account.give_back(booked, Who::Call, self.start.at.is_some());
         }
     }
 }
@@ -249,15 +294,14 @@ impl Start {
         Self { booked: Some(booked), at, alarm: Alarm::default() }
     }
 
-    /// Sleeps until then.
+    /// Sleeps until it may start.
     #[inline]
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll<P: Book>(&mut self, account: &Account<P>, who: Who, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Ready(()) };
-        let poll = self.alarm.poll(at, cx);
-        if poll.is_ready() {
-            self.at = None;
-        }
-        poll
+        ready!(self.alarm.poll(at, cx));
+        self.at = None;
+        account.admit(who);
+        Poll::Ready(())
     }
 }
 

@@ -21,9 +21,9 @@ use crate::rate::Book;
 /// | --- | --- | --- |
 /// | policy | | [`TokenBucket`](crate::TokenBucket), evenly spaced, or [`Window`](crate::Window), so many in any period |
 /// | mode | reserve | or [`queued`](Self::queued) |
-/// | `max_waiting` | 1024 | queued: calls that wait; 0 refuses whoever may not start at once |
+/// | `max_waiting` | 1024 | queued: calls that wait, of any number; 0 refuses whoever may not start at once |
 /// | `max_wait` | none | queued: the longest wait; who would have to wait for longer is refused at once |
-/// | `weigh` | 1 each | what a start costs |
+/// | `weigh` | 1 each | what a start costs: from 1 (as 0 counts) to what may ever start at once |
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use forebay_queue::{Stats, Tick, Visitor};
 
 use super::account::Account;
+use crate::layer::Refused;
 use crate::layer::share::Shares;
+use crate::rate::{RatePolicy, Reserved};
 
 /// Looks at a rate, and changes it while it is in use.
 ///
@@ -21,15 +23,24 @@ pub struct RateHandle<P> {
     pub(super) account: Shares<Account<P>>,
 }
 
-/// What a rate has done so far, taken together under its lock, but for the calls that start meanwhile.
+/// Room that is kept for a start whose time or cost is known only later; see [`RateHandle::try_reserve`]. Dropped, it is there for
+/// others again.
+#[must_use = "what is reserved goes back when it is dropped"]
+pub struct ReservedRef<'a, P: RatePolicy> {
+    account: &'a Account<P>,
+    /// None once it is committed.
+    reserved: Option<Reserved>,
+}
+
+/// What a rate has done so far, taken together under its lock.
 ///
-/// Each start that was booked is in one of `admitted`, `given_back` and `lost`, or is still to come.
+/// Each start that was booked or reserved is in one of `admitted`, `given_back` and `lost`, or is still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RateStats {
     /// Calls that wait for their start now.
     pub waiting: usize,
-    /// Calls that have started.
+    /// Calls, and handles that are ready, whose start has come; and what was committed.
     pub admitted: u64,
     /// Calls that were refused: as many waited as may, they would have had to wait for too long, or they cost too much.
     pub refused: u64,
@@ -70,6 +81,59 @@ impl<P> RateHandle<P> {
     /// Has it been closed?
     pub fn is_closed(&self) -> bool {
         self.account.is_closed()
+    }
+}
+
+impl<P: RatePolicy> RateHandle<P> {
+    /// Room for a start that is no call of the service, or whose cost is known only at its end: it is kept until it is committed with
+    /// what it really cost, or dropped. It waits for nothing, and nobody who waits stands in its way: what those have booked is spent.
+    ///
+    /// # Errors
+    ///
+    /// As [closed](crate::layer::Why::Closed); as [full](crate::layer::Why::Full) if there is not so much room now, with the time after
+    /// which there will be; as [too heavy](crate::layer::Why::TooHeavy) if there never is.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use std::time::Duration;
+    /// use forebay_flow::layer::RateLimitLayer;
+    /// use forebay_flow::{Rate, TokenBucket};
+    ///
+    /// let rate = RateLimitLayer::new(TokenBucket::new(Rate::per_second(10)).with_burst(100)).handle();
+    /// let answer = rate.try_reserve(60).expect("as long as it may become");
+    /// let refused = rate.try_reserve(60).err().expect("that is too much together");
+    /// assert_eq!(refused.retry_after, Some(Duration::from_secs(2)));
+    /// answer.commit(25); // it was shorter
+    /// drop(rate.try_reserve(60).expect("now there is room")); // never used
+    /// assert_eq!(rate.update(|bucket, now| bucket.available(now)), 75);
+    /// # }
+    /// ```
+    pub fn try_reserve(&self, cost: u64) -> Result<ReservedRef<'_, P>, Refused<()>> {
+        let reserved = self.account.reserve(cost)?;
+        Ok(ReservedRef { account: &self.account, reserved: Some(reserved) })
+    }
+}
+
+impl<P: RatePolicy> ReservedRef<'_, P> {
+    /// It has started, or ended, and cost that. More than was reserved is charged all the same, and may lead into debt.
+    pub fn commit(mut self, actual: u64) {
+        if let Some(reserved) = self.reserved.take() {
+            self.account.commit(reserved, actual);
+        }
+    }
+}
+
+impl<P: RatePolicy> Drop for ReservedRef<'_, P> {
+    fn drop(&mut self) {
+        if let Some(reserved) = self.reserved.take() {
+            self.account.cancel(reserved);
+        }
+    }
+}
+
+impl<P: RatePolicy> fmt::Debug for ReservedRef<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReservedRef").field("reserved", &self.reserved).finish_non_exhaustive()
     }
 }
 

@@ -41,6 +41,10 @@
 //! # }
 //! ```
 //!
+//! # Source
+//!
+//! That whoever has to wait books its start and sleeps until then is how Go's `x/time/rate` reserves.
+//!
 //! # When not to use it
 //!
 //! Where what counts is how many are at work, and not how many start: [`ConcurrencyLimitLayer`](crate::layer::ConcurrencyLimitLayer). A rate does not
@@ -61,5 +65,5 @@ mod service;
 
 pub use self::config::RateLimitLayer;
 pub use self::future::ResponseFuture;
-pub use self::handle::{RateHandle, RateStats};
+pub use self::handle::{RateHandle, RateStats, ReservedRef};
 pub use self::service::{QueuedRateLimit, RateLimit};
