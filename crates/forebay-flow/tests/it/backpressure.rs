@@ -1,5 +1,7 @@
 //! The row of the table, one test a cell: held up, or refused, while the pressure is high.
 
+use std::time::Duration;
+
 use forebay_flow::layer::{BackpressureLayer, ConcurrencyLimitLayer, FlowError, Why};
 use forebay_flow::{Fixed, Pressure, Watermarks};
 use forebay_testkit::{CountingWaker, Driver};
@@ -89,6 +91,40 @@ fn who_waits_learns_that_calls_are_refused_from_now_on() {
     handle.set_refusing(true);
     assert_eq!(waker.wakes(), 1);
     assert_eq!(refusal(rig.call("a").assert_ready()), (Why::Pressure, Some("a")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_waited_for_as_long_as_it_may_is_ready_and_its_call_is_refused() {
+    let layer = BackpressureLayer::default().max_wait(Duration::from_secs(1));
+    let (handle, mut rig) = (layer.handle(), Rig::new(&layer));
+    handle.set(Pressure::High);
+    let waker = CountingWaker::new();
+    assert!(poll_ready_with(&mut rig.service, &waker).is_pending());
+    tokio::time::advance(Duration::from_millis(999)).await;
+    assert_eq!(waker.wakes(), 0);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(waker.wakes(), 1);
+    assert_eq!(refusal(rig.call("a").assert_ready()), (Why::TimedOut, Some("a")));
+    assert!(!rig.is_ready(), "the next one waits again");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(rig.is_ready());
+    handle.set(Pressure::Normal);
+    rig.call("b").assert_pending();
+    assert_eq!((rig.requests(), handle.stats().refused, handle.stats().waiting), (vec!["b"], 1, 0));
+}
+
+#[test]
+fn who_may_not_wait_is_ready_and_its_call_is_refused() {
+    let layer = BackpressureLayer::default().max_waiting(1);
+    let (handle, mut rig) = (layer.handle(), Rig::new(&layer));
+    handle.set(Pressure::High);
+    let mut waits = rig.service.clone();
+    assert!(!is_ready(&mut waits));
+    assert_eq!(refusal(rig.call("a").assert_ready()), (Why::Full, Some("a")));
+    drop(waits);
+    assert!(!rig.is_ready(), "there is a place now");
+    handle.set_max_waiting(0);
+    assert!(!rig.is_ready(), "who waits already stays");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! | | `poll_ready` | `call` | drop |
 //! | --- | --- | --- | --- |
-//! | waits (default) | `Pending` while the pressure is high, and all who wait are woken when it is not any more; holds nothing, and does not ask the service meanwhile | passes on | leaves |
+//! | waits (default) | `Pending` while the pressure is high, and all who wait are woken when it is not any more; holds nothing, and does not ask the service meanwhile | passes on; refused where its handle has given up waiting | leaves |
 //! | [`refusing`](BackpressureLayer::refusing) | as the service says | refused while the pressure is high, with the request | nothing |
 //!
 //! Whoever knows how full it is tells the layer's [handle](BackpressureLayer::handle): a queue by its hook `on_pressure`, anything else by
@@ -45,8 +45,13 @@
 //!
 //! # Waiting
 //!
-//! Only handles wait, each with one waker, for as long as the pressure is high. Put a timeout around `ready()`, or
-//! refuse, where that may be too long.
+//! Only handles wait, each with one waker, for as long as the pressure is high; or refuse, or bound how
+//! [many](BackpressureLayer::max_waiting) wait and for how [long](BackpressureLayer::max_wait), where that may be too long. A handle that
+//! has given up is ready, and its call is refused.
+//!
+//! # Source
+//!
+//! The textbook's `slow_down` and `resume`; the hysteresis is [`Backpressure`](crate::Backpressure)'s.
 //!
 //! # When not to use it
 //!

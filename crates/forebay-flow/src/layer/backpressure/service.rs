@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use forebay_queue::Watermarks;
 use tower_layer::Layer;
@@ -15,6 +16,13 @@ use crate::layer::{FlowError, Refused, Why};
 /// Holds calls up, or refuses them, while the pressure is high; see the [module](super) for what it does.
 ///
 /// Everything that one layer, or its clones, is laid around shares one pressure.
+///
+/// | | default | |
+/// | --- | --- | --- |
+/// | watermarks | 0.8 and 0.2 | shares of what is full, from 0 to 1: high above the one, normal again below the other |
+/// | mode | waits | or [`refusing`](Self::refusing) |
+/// | [`max_waiting`](Self::max_waiting) | no bound | handles that wait, of any number |
+/// | [`max_wait`](Self::max_wait) | none | for how long a handle waits |
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -40,6 +48,8 @@ pub struct Backpressured<S> {
     inner: S,
     handle: PressureHandle,
     place: Option<Place>,
+    /// It has given up waiting, and is ready to be told.
+    gave_up: Option<Why>,
 }
 
 // === impl BackpressureLayer ===
@@ -54,6 +64,43 @@ impl BackpressureLayer {
     #[must_use]
     pub fn refusing(self) -> Self {
         self.handle.set_refusing(true);
+        self
+    }
+
+    /// Most handles that may wait at once. One more is ready, and its call [refused](Why::Full) if the pressure is high still. Default: as
+    /// many as there are, since each has one place and no call of its own waits.
+    ///
+    /// Under a `balance` leave it, and [`max_wait`](Self::max_wait), as they are: what is ready only to refuse looks good to it.
+    #[must_use]
+    pub fn max_waiting(self, max_waiting: usize) -> Self {
+        self.handle.set_max_waiting(max_waiting);
+        self
+    }
+
+    /// For how long a handle may wait. Then it is ready, and its call [refused](Why::TimedOut) if the pressure is high still. Default: for
+    /// as long as it takes.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use std::time::Duration;
+    /// use forebay_flow::Pressure;
+    /// use forebay_flow::layer::{BackpressureLayer, FlowError, Why};
+    /// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+    ///
+    /// let layer = BackpressureLayer::default().max_wait(Duration::from_secs(1));
+    /// layer.handle().set(Pressure::High);
+    /// let mut disk = ServiceBuilder::new().layer(layer).service(service_fn(async |n: u32| Ok::<_, ()>(n)));
+    /// let Err(FlowError::Refused(refused)) = disk.ready().await.unwrap().call(7).await else { panic!("it is high") };
+    /// assert_eq!((refused.why, refused.request), (Why::TimedOut, Some(7)));
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// A handle that waits panics outside of a tokio runtime with time enabled.
+    #[must_use]
+    pub fn max_wait(self, max_wait: Duration) -> Self {
+        self.handle.set_max_wait(Some(max_wait));
         self
     }
 
@@ -73,7 +120,7 @@ impl<S> Layer<S> for BackpressureLayer {
     type Service = Backpressured<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Backpressured { inner, handle: self.handle(), place: None }
+        Backpressured { inner, handle: self.handle(), place: None, gave_up: None }
     }
 }
 
@@ -108,26 +155,25 @@ impl<S: Service<R>, R> Service<R> for Backpressured<S> {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         // Before the service, which may keep something for whoever is ready.
-        ready!(self.handle.poll_normal(&mut self.place, cx));
+        if self.gave_up.is_none() {
+            self.gave_up = ready!(self.handle.poll_normal(&mut self.place, cx));
+        }
         self.inner.poll_ready(cx).map_err(FlowError::Inner)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        if self.handle.refuses() {
-            return Passed::refused(Refused {
-                why: Why::Pressure,
-                request: Some(request),
-                retry_after: None,
-            });
+        let gave_up = self.gave_up.take();
+        match self.handle.refuses(gave_up) {
+            None => Passed::new(self.inner.call(request)),
+            Some(why) => Passed::refused(Refused { why, request: Some(request), retry_after: None }),
         }
-        Passed::new(self.inner.call(request))
     }
 }
 
 /// The clone waits by itself.
 impl<S: Clone> Clone for Backpressured<S> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), handle: self.handle(), place: None }
+        Self { inner: self.inner.clone(), handle: self.handle(), place: None, gave_up: None }
     }
 }
 

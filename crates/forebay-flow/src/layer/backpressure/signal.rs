@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use forebay_queue::{Pressure, Stats, Visitor, Watermarks};
+use tokio::time::Instant;
+
+use crate::layer::Why;
+use crate::layer::alarm::Alarm;
 
 /// Tells a [`BackpressureLayer`](super::BackpressureLayer) what the pressure is, and shows its counts.
 ///
@@ -39,6 +44,8 @@ struct State {
     waiting: BTreeMap<u64, Waker>,
     next: u64,
     refusing: bool,
+    max_waiting: usize,
+    max_wait: Option<Duration>,
     crossings: u64,
     refused: u64,
 }
@@ -47,6 +54,8 @@ struct State {
 pub(super) struct Place {
     signal: Arc<Signal>,
     number: u64,
+    until: Option<Instant>,
+    alarm: Alarm,
 }
 
 /// What has happened so far.
@@ -59,7 +68,7 @@ pub struct PressureStats {
     pub waiting: usize,
     /// How often it became high.
     pub crossings: u64,
-    /// Calls that were refused meanwhile.
+    /// Calls that were refused meanwhile: by choice, or since their handle may not wait, or not for longer.
     pub refused: u64,
 }
 
@@ -73,6 +82,8 @@ impl PressureHandle {
             waiting: BTreeMap::new(),
             next: 0,
             refusing: false,
+            max_waiting: usize::MAX,
+            max_wait: None,
             crossings: 0,
             refused: 0,
         };
@@ -113,6 +124,16 @@ impl PressureHandle {
         woken.into_values().for_each(Waker::wake);
     }
 
+    /// As [`max_waiting`](super::BackpressureLayer::max_waiting). Who waits already stays.
+    pub fn set_max_waiting(&self, max_waiting: usize) {
+        self.lock().max_waiting = max_waiting;
+    }
+
+    /// As [`max_wait`](super::BackpressureLayer::max_wait), for those who come from now on; none is for as long as it takes.
+    pub fn set_max_wait(&self, max_wait: Option<Duration>) {
+        self.lock().max_wait = max_wait;
+    }
+
     /// What the pressure is.
     pub fn pressure(&self) -> Pressure {
         if self.is_high() { Pressure::High } else { Pressure::Normal }
@@ -147,42 +168,48 @@ impl PressureHandle {
         self.signal.high.load(Ordering::Relaxed)
     }
 
-    /// Whether a call is to be refused, which then counts.
-    pub(super) fn refuses(&self) -> bool {
+    /// Why a call is to be refused, if it is, which then counts; its handle may have given up waiting.
+    pub(super) fn refuses(&self, gave_up: Option<Why>) -> Option<Why> {
         if !self.is_high() {
-            return false;
+            return None;
         }
         let mut state = self.lock();
-        let refuses = state.refusing && state.pressure == Pressure::High;
-        state.refused += u64::from(refuses);
-        refuses
+        let why = if state.refusing { Some(Why::Pressure) } else { gave_up };
+        let why = why.filter(|_| state.pressure == Pressure::High);
+        state.refused += u64::from(why.is_some());
+        why
     }
 
-    /// Waits until the pressure is normal, unless calls are refused rather than held up.
-    pub(super) fn poll_normal(&self, place: &mut Option<Place>, cx: &mut Context<'_>) -> Poll<()> {
+    /// Waits until the pressure is normal, unless calls are refused rather than held up; or gives up, and says why.
+    pub(super) fn poll_normal(&self, place: &mut Option<Place>, cx: &mut Context<'_>) -> Poll<Option<Why>> {
         if !self.is_high() {
             *place = None;
-            return Poll::Ready(());
+            return Poll::Ready(None);
         }
         let waker = cx.waker().clone();
         let mut state = self.lock();
         if state.pressure == Pressure::Normal || state.refusing {
             drop(state);
             *place = None;
-            return Poll::Ready(());
+            return Poll::Ready(None);
         }
-        let number = match place {
-            Some(place) => place.number,
+        let waits = match &mut *place {
+            Some(waits) => waits,
+            None if state.waiting.len() >= state.max_waiting => return Poll::Ready(Some(Why::Full)),
             none => {
                 let number = state.next;
                 state.next += 1;
-                none.insert(Place { signal: self.signal.clone(), number }).number
+                let until = state.max_wait.and_then(|wait| Instant::now().checked_add(wait));
+                none.insert(Place { signal: self.signal.clone(), number, until, alarm: Alarm::default() })
             }
         };
-        let old = state.waiting.insert(number, waker);
+        let old = state.waiting.insert(waits.number, waker);
         drop(state);
         drop(old);
-        Poll::Pending
+        let Some(until) = waits.until else { return Poll::Pending };
+        ready!(waits.alarm.poll(until, cx));
+        *place = None;
+        Poll::Ready(Some(Why::TimedOut))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
