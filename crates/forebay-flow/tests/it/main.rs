@@ -3,6 +3,7 @@
 mod adaptive_rate; // the rows of the table: starts as often as answers allow, reserved and queued
 mod auto_traits; // which services and futures cross threads
 mod backpressure; // the row of the table: held up, or refused
+mod compositions; // each layer in each place that stacks of tower have for it
 mod concurrency; // the rows of the table: calls at once, reserved and queued
 mod concurrency_body; // permits that are held until a body has ended
 mod concurrency_limits; // limits that move, and what they learn
