@@ -19,6 +19,11 @@ use forebay_queue::{Pressure, Watermarks};
 /// [`Watermarks`], and tells [`pressure_changed`](forebay_queue::Sender::pressure_changed); this is for whatever else fills and
 /// drains.
 ///
+/// # When not to use it
+///
+/// On a queue of Forebay: what happens between two looks is not seen, and that one sees everything. To hold up calls of a service,
+/// `layer::BackpressureLayer` has this in it.
+///
 /// ```
 /// use forebay_flow::{Backpressure, Level, Pressure, Watermarks};
 ///

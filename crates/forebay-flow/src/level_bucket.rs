@@ -12,6 +12,10 @@ use crate::{LevelRate, NoLevel, Refusal, TokenBucket};
 /// In a `layer::RateLimitLayer` around whatever fills the level, it is the textbook's adaptive producer. What is
 /// booked keeps its time; the rate counts for those after it.
 ///
+/// # When not to use it
+///
+/// As for [`LevelRate`]. With a sink and a stream, `Producer` does all of it.
+///
 /// ```
 /// use forebay_flow::rate::Book;
 /// use forebay_flow::{LevelBucket, LevelRate, NoLevel};

@@ -47,10 +47,14 @@
 //! Times are [`Tick`]s: nanoseconds since a moment that the caller chose. They should not go
 //! back; if they do, nothing panics, and no more is let through than without that.
 //!
+//! # Moving from `tower::limit` and `governor`
+//!
+#![doc = include_str!("../docs/moving.md")]
+//!
 //! # Features
 //!
-//! `tower` (default): the layers, with tokio's clock. `http`: what responses of HTTP say about a server's limit. `http-body`: permits that are held until the body of a response has
-//! ended. `stream`: a producer that sends a whole stream.
+//! `tower` (default): the layers, with tokio's clock. `http`: what responses of HTTP say about a server's limit.
+//! `http-body`: permits that are held until the body of a response has ended. `stream`: a producer that sends a whole stream.
 
 pub mod concurrency;
 pub mod rate;

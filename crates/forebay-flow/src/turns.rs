@@ -23,6 +23,11 @@ use std::collections::VecDeque;
 ///
 /// Newest first is not fair: someone may wait for ever while others pass.
 ///
+/// # When not to use it
+///
+/// In front of a tower service: a `layer::ConcurrencyLimitLayer` that queues has this line in it (`newest_first`). Where whoever has
+/// waited for too long is to go, and not whoever is one too many: [`CoDel`](crate::CoDel).
+///
 /// ```
 /// use forebay_flow::{Turn, TurnOrder, Turns};
 ///

@@ -37,6 +37,8 @@
 //! | several stages in a row, one item for several readers | `pool::Pipeline`, `pool::Tee` | the same |
 //! | to decide how fast, how many at once, when to refuse | `flow::TokenBucket`, `flow::Aimd`, … | `forebay-flow`, `flow` (default) |
 //! | … and to hold a tower service to it | `flow::layer` | the same, with `tower` |
+//! | … by what responses of HTTP say, or until their bodies have ended | `flow::layer::ByStatus`, `flow::layer::UntilBody` | the same, with `http`, `http-body` |
+//! | … and a stream to the pace of what it fills | `flow::Producer` | the same, with `stream` |
 //!
 //! Parts meet through few traits, all in [`queue`]: a [`Source`](queue::Source) hands out
 //! [`Delivery`](queue::Delivery)s on demand, an [`ItemSink`](queue::ItemSink) takes items, and

@@ -4,6 +4,11 @@ use forebay_queue::{Limit, Sample, Tick};
 
 /// So many, whatever happens. At least 1: 0 counts as 1.
 ///
+/// # When not to use it
+///
+/// Where the other side changes, or nobody has measured what it bears: too many is a queue somewhere, too few is idleness, and
+/// neither shows here.
+///
 /// ```
 /// use forebay_flow::{Fixed, Limit};
 ///

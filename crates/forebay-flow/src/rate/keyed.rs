@@ -22,6 +22,11 @@ use super::{RatePolicy, Refusal, Reserved};
 ///
 /// Each start of a new key forgets two that are due, so the table shrinks by itself while it is used.
 ///
+/// # Source
+///
+/// .NET's `PartitionedRateLimiter`, which forgets a limiter that has been idle for a while; here what may be forgotten is decided by
+/// what it would let through.
+///
 /// # When not to use it
 ///
 /// Where fairness between keys is wanted, not a rate. The neighbour `governor` keeps every key until it is told to

@@ -23,7 +23,7 @@ use crate::rate::FeedbackRate;
 /// | policy | | [`FeedbackRate`], each client with a seed of its own |
 /// | mode | reserve | or [`queued`](Self::queued) |
 /// | [`judge`](Self::judge) | [`ByResult`] | what an answer says |
-/// | [`max_waiting`](Self::max_waiting) | 1024 | queued: calls that wait; 0 refuses whoever may not start at once |
+/// | [`max_waiting`](Self::max_waiting) | 1024 | queued: calls that wait, of any number; 0 refuses whoever may not start at once |
 /// | [`max_wait`](Self::max_wait) | none | queued: the longest wait |
 ///
 /// ```

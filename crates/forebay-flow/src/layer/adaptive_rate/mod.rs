@@ -61,6 +61,10 @@
 //! # }
 //! ```
 //!
+//! # Source
+//!
+//! That of the rate is with [`FeedbackRate`](crate::rate::FeedbackRate). How the line follows it is written as rules in `line.rs`.
+//!
 //! # When not to use it
 //!
 //! Where the rate is known: [`RateLimitLayer`](crate::layer::RateLimitLayer) is never refused. Where a service becomes slow under load

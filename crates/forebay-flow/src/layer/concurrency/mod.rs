@@ -49,6 +49,12 @@
 //! # }
 //! ```
 //!
+//! # Source
+//!
+//! That a policy estimates and something else enforces is Netflix/concurrency-limits'. Permits with a line in the order of coming are
+//! those of tokio's `Semaphore`, and readiness that keeps one is `tower::limit`'s; how they are given here is written as rules in
+//! `permits.rs`.
+//!
 //! # When not to use it
 //!
 //! Where calls per second count, and not calls at once. Where the work is yours and not a service's: a pool of workers

@@ -33,6 +33,11 @@
 //! To shed the oldest and serve the newest first while there is an overload is a matter of the line that they wait in, and this layer
 //! has none: see [`newest_first`](crate::layer::ConcurrencyLimitLayer::newest_first) of a limit that queues.
 //!
+//! # Source
+//!
+//! By the wait: [`CoDel`](crate::CoDel), in folly's form for services. By the deadline: whoever asks no longer wants the answer, as gRPC
+//! passes deadlines on for that.
+//!
 //! # When not to use it
 //!
 //! Where calls must not be lost. Where nothing waits: there a limit and a `load_shed` above it refuse before anything has waited.
