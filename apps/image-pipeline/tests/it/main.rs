@@ -19,6 +19,8 @@ mod failures;
 mod signals;
 // Peaks of memory.
 mod memory;
+// What the program needs of the system.
+mod native;
 // A full disk.
 mod full_disk;
 // The library, from Rust.
