@@ -134,6 +134,7 @@ pub fn codecs() -> Vec<(&'static str, String)> {
 
 /// As Cargo.lock has them; a test compares.
 const CODECS: &[(&str, &str)] = &[
+    ("zune-jpeg", "0.5.15"),
     ("jpeg-decoder", "0.3.2"),
     ("jpeg-encoder", "0.7.1"),
     ("png", "0.18.1"),

@@ -159,6 +159,23 @@ fn no_prefix_of_a_photo_becomes_a_picture() {
 }
 
 #[test]
+fn a_jpeg_is_judged_alike_at_each_scale() {
+    // One decoder for whole pictures, another one at a fraction; bits that are all ones are no code of any table.
+    let mut bytes = photo("retina.jpg");
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 64].as_chunks_mut().0.fill([0xFF, 0]);
+    let header = probe(&bytes).expect("the header is whole");
+    for (width, denominator) in [(header.width, 1), (header.width / 3, 2)] {
+        let (settings, limits) =
+            (Settings { size: Size::Width(width), ..Settings::default() }, Limits::default());
+        let plan = plan(&header, &settings, &limits).expect("a small picture");
+        assert_eq!(plan.denominator(), denominator);
+        let refused = image_pipeline::picture::render(&bytes, &plan, &settings, &limits).map(|_| ());
+        assert!(matches!(refused, Err(Refused::Damaged { .. })), "at one in {denominator}: {refused:?}");
+    }
+}
+
+#[test]
 fn no_flipped_byte_makes_a_codec_panic() {
     let names = [
         "hopper.jpg",

@@ -30,28 +30,33 @@ fn noise(x: usize, y: usize) -> u8 {
     (x * 7 + y * 13 + x * y) as u8
 }
 
-const INPUTS: [Input; 13] = [
+const INPUTS: [Input; 14] = [
     ("profile", || photo("icc_profile_big.jpg")),
     ("profile of a table that is shared", || {
         forge::tiff(100, 100, &[9; 30_000], &forge::profile_of_one_table(120))
     }),
     ("progressive", || photo("friends_by_Aitzol_Berasategi.jpg")),
     ("baseline", || photo("retina.jpg")),
+    // As ours are.
+    ("channels one after the other", || encoded(&photo("friends_by_Aitzol_Berasategi.jpg"), Target::Jpeg)),
     ("rgba", || forge::png(2000, 1500, 8, 6, |x, y| vec![noise(x, y), noise(y, x), 9, noise(x, x)])),
     ("rgb16", || forge::png(2000, 1500, 16, 2, |x, y| vec![noise(x, y), 0, noise(y, x), 0, 9, 9])),
     ("gray", || forge::png(2000, 1500, 8, 0, |x, y| vec![noise(x, y)])),
     ("wide", || forge::empty_png(20_000_000, 1, 8, 0, 20_000_000)),
     ("gif", forge::frames_gif),
     ("gif in its place", || photo("hopper.gif")),
-    ("lossy webp", || webp(&photo("retina.jpg"))),
+    ("lossy webp", || encoded(&photo("retina.jpg"), Target::WebP)),
     ("lossy webp with alpha", || {
-        webp(&forge::png(1000, 800, 8, 6, |x, y| vec![noise(x, y), noise(y, x), 9, noise(x, x)]))
+        encoded(
+            &forge::png(1000, 800, 8, 6, |x, y| vec![noise(x, y), noise(y, x), 9, noise(x, x)]),
+            Target::WebP,
+        )
     }),
     ("palette", || photo("pil123p.png")),
 ];
 
-fn webp(bytes: &[u8]) -> Vec<u8> {
-    let settings = Settings { format: Target::WebP, ..Settings::default() };
+fn encoded(bytes: &[u8], format: Target) -> Vec<u8> {
+    let settings = Settings { format, ..Settings::default() };
     rendered(bytes, &settings).expect("a good file").bytes
 }
 
