@@ -32,6 +32,8 @@
 //! asks would have to be woken, which costs more than to wait out a poll, and who asks would go on asking for
 //! others while its own item lies in its hands.
 
+/// What is done once the lock is released.
+mod afterwards;
 /// When a batch is complete.
 mod batch;
 /// Which items may start, where keys bound them.
@@ -55,7 +57,8 @@ use tokio::time::Instant;
 use crate::hands::{Hands, Settlements};
 use crate::letters::Letters;
 
-use self::state::{Afterwards, Gauges, Pause, State};
+use self::afterwards::Afterwards;
+use self::state::{Gauges, Pause, State};
 
 pub(crate) use self::batch::BatchLimits;
 pub(crate) use self::gate::{GateLimits, KeyHash};

@@ -15,7 +15,8 @@ use std::task::{Poll, Waker};
 
 use forebay_queue::Tap;
 
-use super::state::{Afterwards, Pause, State, panicked};
+use super::afterwards::Afterwards;
+use super::state::{Pause, State, panicked};
 use crate::contain::contain;
 
 // === impl State ===

@@ -65,8 +65,10 @@ mod dead_letters;
 /// Panics in every place where code that is not the pool's own runs.
 mod panics;
 
+/// What a second reading of the code found, in all of its corners.
+mod second_reading;
+
 /// Services are asked whether they are ready before an item is taken.
-mod second_reading; // what a second reading found
 mod service;
 
 /// What Broadway's tests say of a pipeline.
