@@ -137,9 +137,9 @@ impl<P: Book> Account<P> {
         Ok(Start::new(booked, Some(at)))
     }
 
-    /// The next start for a handle, however far ahead.
+    /// The next start for a handle, however far ahead. Into its place, as a start is large to be moved for each call.
     #[inline]
-    fn book_for_handle(&self) -> Result<Start, Refused<()>> {
+    fn book_for_handle(&self, start: &mut Start) -> Result<(), Refused<()>> {
         if self.is_closed() {
             return Err(refused(Why::Closed, None));
         }
@@ -147,11 +147,14 @@ impl<P: Book> Account<P> {
         let mut state = self.lock();
         // A single start is not too heavy for any rate.
         let booked = state.policy.book(1, now).map_err(|_| refused(Why::TooHeavy, None))?;
-        let waits = booked.at() > now;
-        state.stats.admitted += u64::from(!waits);
+        if booked.at() > now {
+            start.at = Some(self.clock.instant(booked.at()));
+        } else {
+            state.stats.admitted += 1;
+        }
         drop(state);
-        let at = waits.then(|| self.clock.instant(booked.at()));
-        Ok(Start::new(booked, at))
+        start.booked = Some(booked);
+        Ok(())
     }
 
     /// One that waited may start.
@@ -229,7 +232,7 @@ impl<P: Book> Readiness<P> {
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused<()>>> {
         if self.start.booked.is_none() {
-            self.start = self.account.book_for_handle()?;
+            self.account.book_for_handle(&mut self.start)?;
         }
         self.start.poll(&self.account, Who::Handle, cx).map(Ok)
     }
