@@ -36,7 +36,8 @@ pub struct FeedbackConfig {
     pub longest_pause: Duration,
     /// Until the first refusal a start need not wait for the rate while few are on their way: one, and one more for each 32 that were
     /// served; no. For calls that are answered fast and may not be limited at all, at the price of one refusal, or a few where the
-    /// server allows a large burst. Each start must be told of when it [ends](super::FeedbackRate::update).
+    /// server allows a large burst. A window of 40 a second is used up in a moment so, and then 600 calls take up to 1.6 of the ideal
+    /// time. Each start must be told of when it [ends](super::FeedbackRate::update).
     pub eager: bool,
 }
 

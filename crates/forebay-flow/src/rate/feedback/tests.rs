@@ -111,9 +111,7 @@ fn a_fixed_window_is_found() {
         let limit = (50.0 * rate) as u32;
         (calls(Rule::FixedWindow { calls: limit, per: SECOND }, takes, seed), CALLS as f64 / f64::from(limit))
     });
-    // What was admitted in a part of a window and the pause after it says less than the window allows, so it is found
-    // from below, in up to twice the time.
-    assert!(refused <= 5 && time <= 2.0, "{refused} refusals, {time:.3} of the ideal time");
+    assert!(refused <= 6 && time <= 1.25, "{refused} refusals, {time:.3} of the ideal time");
 }
 
 #[test]
@@ -138,6 +136,23 @@ fn what_is_admitted_is_within_the_limit() {
 }
 
 #[test]
+fn a_limit_that_falls_far_is_followed() {
+    for (after, most) in [(5.0, 95), (1.0, 70), (0.2, 35)] {
+        for seed in 0..10 {
+            let record = Simulation::new(server(bucket(60.0, 10.0), 1.0, seed % 2 == 1), seed)
+                .client(client(seed))
+                .change(5 * SECOND, move |server| server.rule(bucket(after, 10.0)))
+                .run(305 * SECOND);
+            let (refused, share) = (record.refused(), record.goodput(5 * SECOND, 305 * SECOND) / after);
+            assert!(
+                refused <= most && share >= 0.95,
+                "to {after}/s: {refused} refusals, {share:.3} of it used"
+            );
+        }
+    }
+}
+
+#[test]
 fn ten_clients_share_a_limit() {
     let off = off();
     let mut fairness: Vec<f64> = (0..20)
@@ -154,7 +169,7 @@ fn ten_clients_share_a_limit() {
     fairness.sort_by(f64::total_cmp);
     // What is aimed at is 0.95 as the worst. A client with few calls between two refusals estimates badly.
     let (worst, median) = (fairness[0], fairness[10]);
-    assert!(worst >= 0.86 && median >= 0.95, "worst {worst:.3}, median {median:.3}");
+    assert!(worst >= 0.93 && median >= 0.95, "worst {worst:.3}, median {median:.3}");
 }
 
 fn refused(retry_after: Option<Duration>) -> Outcome {
@@ -188,6 +203,20 @@ fn a_pause_is_as_long_as_told_and_longer_each_time_when_not() {
     let now = rate.resumes_at() + 20_000_000;
     rate.update(&refused(Some(3600 * SECOND)), now);
     assert!(rate.next_available(1, now).is_ok_and(|at| at >= now + 3_600_000_000_000));
+}
+
+#[test]
+fn refused_again_before_anything_is_served_it_waits_and_keeps_its_rate_for_a_while() {
+    let mut rate = FeedbackRate::new(1);
+    let rates: Vec<_> = (0..6)
+        .map(|_| {
+            let now = rate.resumes_at() + 20_000_000;
+            rate.update(&refused(None), now);
+            rate.per_second()
+        })
+        .collect();
+    assert!(rates[0] < 25.0 && rates[1..4].iter().all(|&rate| rate == rates[0]), "{rates:?}");
+    assert!(rates[4] < rates[3] && rates[5] < rates[4], "{rates:?}");
 }
 
 #[test]
@@ -296,7 +325,7 @@ fn whoever_is_eager_is_not_stopped_by_a_window_that_is_used_up() {
         let mut server = crate::Window::new(Rate::per_second(40));
         let (refused, time) = starts_at_once(true, MS, |now| server.take(1, now).is_ok(), seed);
         let ideal = (CALLS - 40) as f64 / 40.0;
-        assert!(refused <= 20 && time <= 3.0 * ideal, "{seed}: {refused} refused, {:.3}", time / ideal);
+        assert!(refused <= 7 && time <= 1.7 * ideal, "{seed}: {refused} refused, {:.3}", time / ideal);
     }
 }
 
