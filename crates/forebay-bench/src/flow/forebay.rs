@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_flow::layer::{BackpressureLayer, ConcurrencyLimitLayer, LimitHandle, RateLimitLayer, ShedLayer};
-use forebay_flow::rate::SharedBucket;
+use forebay_flow::layer::{
+    AdaptiveRateLayer, BackpressureLayer, ConcurrencyLimitLayer, LimitHandle, RateLimitLayer, ShedLayer,
+};
+use forebay_flow::rate::{FeedbackConfig, FeedbackRate, SharedBucket};
 use forebay_flow::{Aimd, AimdConfig, CallEnd, Fixed, Rate, TokenBucket};
 use governor::clock::{Clock, QuantaClock, QuantaInstant, Reference};
 use tower::Layer;
@@ -58,8 +60,21 @@ pub(super) const RATE_QUEUED: Contender = layer("rate-queued", "rate", |load| {
     load.drive(|| Call(service.clone()))
 });
 
-pub(super) const PRESSURE_AND_SHED: Contender = layer("backpressure+shed", "the rest", |load| {
-    let service = BackpressureLayer::default().layer(ShedLayer::new().layer(Immediate));
+/// One each nanosecond, so that the next start is there by when it is asked for.
+pub(super) const ADAPTIVE_RATE: Contender = layer("adaptive-rate", "learnt rate", |load| {
+    let config = FeedbackConfig { start: 1e9, max: 1e9, ..FeedbackConfig::default() };
+    let rate = FeedbackRate::try_new(config, 1).expect("in range");
+    let service = AdaptiveRateLayer::new(rate).layer(Immediate);
+    load.drive(|| Call(service.clone()))
+});
+
+pub(super) const BACKPRESSURE: Contender = layer("backpressure", "the rest", |load| {
+    let service = BackpressureLayer::default().layer(Immediate);
+    load.drive(|| Call(service.clone()))
+});
+
+pub(super) const SHED: Contender = layer("shed", "the rest", |load| {
+    let service = ShedLayer::new().layer(Immediate);
     load.drive(|| Call(service.clone()))
 });
 

@@ -26,7 +26,7 @@ const THREADS: usize = 2;
 const PERMITS: usize = 1 << 20;
 
 /// Every contender: what there is without any, then limits for calls at once, rates, and the rest.
-pub(crate) const CONTENDERS: [Contender; 18] = [
+pub(crate) const CONTENDERS: [Contender; 20] = [
     none::CONTENDER,
     forebay::CONCURRENCY,
     forebay::CONCURRENCY_QUEUED,
@@ -44,7 +44,9 @@ pub(crate) const CONTENDERS: [Contender; 18] = [
     governor::CONTENDER,
     tower_limit::RATE,
     tower_resilience::RATE,
-    forebay::PRESSURE_AND_SHED,
+    forebay::ADAPTIVE_RATE,
+    forebay::BACKPRESSURE,
+    forebay::SHED,
 ];
 
 /// One way to be let.
