@@ -31,6 +31,11 @@ pub trait Items<T, R> {
         None
     }
 
+    /// Takes out who is next where nobody asks for more of it than its value: that, and what it weighed.
+    fn pop_item(&mut self) -> Option<(T, usize)> {
+        self.pop().map(|Taken { item, place }| (item, place.tag.weight()))
+    }
+
     /// Takes out who would be next after all others.
     fn pop_last(&mut self) -> Option<Taken<T, R>>;
 
@@ -213,6 +218,14 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     pub(crate) fn pop_plain(&mut self) -> Option<T> {
         let item = self.items.pop_plain()?;
         self.weight = self.weight.wrapping_sub(1);
+        Some(item)
+    }
+
+    /// Takes who is next, where nobody asks for more of it than its value.
+    #[inline]
+    pub(crate) fn pop_item(&mut self) -> Option<T> {
+        let (item, weight) = self.items.pop_item()?;
+        self.weight = self.weight.wrapping_sub(weight);
         Some(item)
     }
 

@@ -88,6 +88,7 @@ impl<T, D: Discipline> Ordered<T, D> {
     }
 
     /// Lays an item into the slab. The discipline is not told.
+    #[inline]
     fn lay_in(&mut self, item: Taken<T, D::Rank>) -> u32 {
         let Place { seq, rank, ref tag, .. } = item.place;
         let more = (!tag.is_light()).then(|| (tag.expires(), tag.is_tracked()));
@@ -109,10 +110,15 @@ impl<T, D: Discipline> Ordered<T, D> {
     }
 
     /// What goes with the item that had this id, if anything does.
+    #[inline]
     fn forget(&mut self, id: u32, place: &Place<D::Rank>) {
-        if place.tag.is_light() {
-            return;
+        if !place.tag.is_light() {
+            self.forget_more(id, place);
         }
+    }
+
+    #[cold]
+    fn forget_more(&mut self, id: u32, place: &Place<D::Rank>) {
         if let Some(expires) = place.tag.expires() {
             self.mortal.remove(&(expires, id));
         }
@@ -127,6 +133,7 @@ impl<T, D: Discipline> Ordered<T, D> {
         self.take_out(id)
     }
 
+    #[inline]
     fn tally(&mut self, rank: D::Rank) -> &mut Tally {
         &mut self.tallies[self.discipline.class(rank)]
     }
@@ -143,6 +150,7 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
         self.items.len()
     }
 
+    #[inline]
     fn push(&mut self, item: T, rank: D::Rank, tag: Tag) {
         let (seq, since) = (self.next_number(), self.clock.now());
         // Before anything else, since it is code of a user.
@@ -155,6 +163,7 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
         items.for_each(|item| self.push(item, rank, Tag::default()));
     }
 
+    #[inline]
     fn pop(&mut self) -> Option<Taken<T, D::Rank>> {
         let id = self.discipline.next(self.clock.now())?;
         let taken = self.items.remove(id as usize);

@@ -142,6 +142,14 @@ impl<T> Items<T, ()> for Ring<T> {
         Some(item)
     }
 
+    #[inline]
+    fn pop_item(&mut self) -> Option<(T, usize)> {
+        match self.pop_plain() {
+            Some(item) => Some((item, 1)),
+            None => self.pop().map(|Taken { item, place }| (item, place.tag.weight())),
+        }
+    }
+
     fn pop_last(&mut self) -> Option<Taken<T, ()>> {
         if let Some(item) = self.ring.pop_back() {
             let tag = self.tags.as_mut().and_then(VecDeque::pop_back);

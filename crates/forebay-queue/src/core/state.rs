@@ -722,13 +722,14 @@ impl<T, L: Line<T>> State<T, L> {
     /// The same for the item alone.
     #[inline]
     pub(crate) fn take_item(&mut self) -> T {
-        match self.held.pop_plain() {
-            Some(item) => {
-                self.rx.pass(1);
-                item
-            }
-            None => self.take().item,
-        }
+        let item = match self.held.pop_item() {
+            Some(item) => item,
+            None => self.take_offer().item,
+        };
+        self.rx.pass(1);
+        // What comes behind it may be over too.
+        self.expire();
+        item
     }
 
     /// The same with what is known of it.
