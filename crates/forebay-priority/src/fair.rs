@@ -1,6 +1,7 @@
 //! Fair between any number of keys.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use forebay_queue::{Discipline, Entry, Key, Label, Tick, UnknownClass};
 
@@ -57,7 +58,7 @@ pub struct FairByKey {
     flows: Vec<Flow>,
     /// Places in `flows` that nobody has.
     unused: Vec<usize>,
-    by_key: HashMap<Key, usize>,
+    by_key: HashMap<Key, usize, BuildHasherDefault<AsItIs>>,
     /// Each flow by the finish of its first, and among equals by the number of that.
     order: BTreeSet<(u128, u64, usize)>,
     lengths: Longest,
@@ -92,8 +93,19 @@ struct Flow {
     lane: Lane<(u32, u32)>,
 }
 
+/// A key is a hash already, by a seed that nobody knows.
+#[derive(Debug, Clone, Default)]
+struct AsItIs(u64);
+
 /// What a cost of 1 is at a weight of 1: high, so that little is lost by rounding.
 const SCALE: u128 = 1 << 40;
+
+/// What serving one of this cost is to a share of this weight. The division of what has 128 bits is slow, and most need none.
+#[inline]
+fn share(cost: u32, weight: u32) -> u128 {
+    let cost = u128::from(cost) * SCALE;
+    if weight == 1 { cost } else { cost / u128::from(weight) }
+}
 
 // === impl FairByKey ===
 
@@ -111,15 +123,19 @@ impl FairByKey {
     fn join(&mut self, entry: Entry<Tenant>) {
         let Tenant { key, cost, weight } = entry.rank;
         let at = match self.by_key.get(&key) {
-            Some(&at) => {
-                let flow = &self.flows[at];
-                self.order.remove(&(flow.finish.0, flow.finish.1, at));
-                at
-            }
+            Some(&at) => at,
             None => self.open(key),
         };
         let flow = &mut self.flows[at];
+        let first = flow.lane.first().map(|first| first.seq);
         flow.lane.insert(entry.seq, entry.id, (cost.max(1), weight.clamp(1, MAX_WEIGHT)));
+        if first.is_some_and(|first| first < entry.seq) {
+            // The first of its key is who it was.
+            return self.lengths.set(at, flow.lane.len());
+        }
+        if first.is_some() {
+            self.order.remove(&(flow.finish.0, flow.finish.1, at));
+        }
         self.settle(at);
     }
 
@@ -146,7 +162,7 @@ impl FairByKey {
         match flow.lane.first() {
             Some(first) => {
                 let (cost, weight) = first.more;
-                flow.finish = (flow.start + u128::from(cost) * SCALE / u128::from(weight), first.seq);
+                flow.finish = (flow.start + share(cost, weight), first.seq);
                 self.order.insert((flow.finish.0, flow.finish.1, at));
             }
             None => {
@@ -206,6 +222,22 @@ impl Discipline for FairByKey {
         }
         let Tenant { key, cost: known, weight } = rank;
         Ok(Tenant { key: label.key.unwrap_or(key), cost: label.weight.map_or(known, cost), weight })
+    }
+}
+
+// === impl AsItIs ===
+
+impl Hasher for AsItIs {
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a key is one number")
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

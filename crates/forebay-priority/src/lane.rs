@@ -41,10 +41,12 @@ impl<X: Copy> Lane<X> {
         self.ring.len() - self.gaps + self.returned.len()
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.ring.is_empty() && self.returned.is_empty()
     }
 
+    #[inline]
     pub(crate) fn insert(&mut self, seq: u64, id: u32, more: X) {
         if self.ring.back().is_none_or(|last| last.seq < seq) {
             self.ring.push_back(Slot { seq, id, more });
@@ -54,6 +56,7 @@ impl<X: Copy> Lane<X> {
     }
 
     /// The oldest.
+    #[inline]
     pub(crate) fn first(&self) -> Option<Slot<X>> {
         let returned = self.returned.first_key_value().map(slot);
         match (self.ring.front(), returned) {
@@ -73,7 +76,18 @@ impl<X: Copy> Lane<X> {
         }
     }
 
+    #[inline]
     pub(crate) fn pop_first(&mut self) -> Option<Slot<X>> {
+        if self.returned.is_empty() && self.gaps == 0 {
+            let first = self.ring.pop_front()?;
+            self.shrink();
+            return Some(first);
+        }
+        self.pop_first_of_both()
+    }
+
+    /// The same where some came back or were removed.
+    fn pop_first_of_both(&mut self) -> Option<Slot<X>> {
         let first = self.first()?;
         if self.ring.front().is_some_and(|front| front.seq == first.seq) {
             self.ring.pop_front();
@@ -133,6 +147,12 @@ impl<X: Copy> Lane<X> {
             self.ring.retain(|slot| slot.id != GONE);
             self.gaps = 0;
         }
+        self.shrink();
+    }
+
+    /// Empty: gives back what a burst has needed.
+    #[inline]
+    fn shrink(&mut self) {
         if self.ring.is_empty() && self.ring.capacity() > KEPT {
             self.ring.shrink_to(KEPT);
         }

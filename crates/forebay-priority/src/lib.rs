@@ -62,6 +62,7 @@ mod classes;
 mod config;
 mod deadline;
 mod fair;
+mod filled;
 mod lane;
 #[cfg(feature = "tower")]
 pub mod layer;

@@ -3,6 +3,7 @@
 use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
 
 use crate::config::in_range;
+use crate::filled::Filled;
 use crate::tree::{Lowest, NONE};
 use crate::{Class, Classes, ConfigError, FairByKey};
 
@@ -38,6 +39,8 @@ pub struct Nested<I = FairByKey> {
     classes: Classes,
     inner: Vec<I>,
     waiting: Vec<usize>,
+    /// Which classes have somebody.
+    filled: Filled,
     promote_after: Option<u64>,
     /// How many were served by all classes.
     served: u64,
@@ -60,6 +63,7 @@ impl<I: Discipline + Clone> Nested<I> {
             classes,
             inner: vec![inner; len],
             waiting: vec![0; len],
+            filled: Filled::new(len),
             promote_after: Some(Self::PROMOTE_AFTER),
             served: 0,
             turns: Lowest::new(len),
@@ -95,12 +99,8 @@ impl<I: Discipline + Clone> Nested<I> {
         Ok(&mut self.inner[class])
     }
 
-    fn first(&self) -> Option<usize> {
-        self.waiting.iter().position(|waiting| *waiting > 0)
-    }
-
     fn joined(&mut self, class: usize) {
-        if self.waiting[class] == 0 {
+        if self.filled.set(class) {
             self.turns.set(class, self.served);
         }
         self.waiting[class] += 1;
@@ -109,6 +109,7 @@ impl<I: Discipline + Clone> Nested<I> {
     fn left(&mut self, class: usize) {
         self.waiting[class] -= 1;
         if self.waiting[class] == 0 {
+            self.filled.clear(class);
             self.turns.set(class, NONE);
         }
     }
@@ -124,7 +125,7 @@ impl<I: Discipline + Clone> Discipline for Nested<I> {
     }
 
     fn next(&mut self, now: Tick) -> Option<u32> {
-        let first = self.first()?;
+        let first = self.filled.first()?;
         let (longest, turn) = self.turns.lowest()?;
         let due = self.promote_after.is_some_and(|most| self.served - turn >= most);
         let class = if due { longest } else { first };
@@ -153,8 +154,7 @@ impl<I: Discipline + Clone> Discipline for Nested<I> {
 
     /// The last inside the least urgent class.
     fn last(&self) -> Option<u32> {
-        let class = self.waiting.iter().rposition(|waiting| *waiting > 0)?;
-        self.inner[class].last()
+        self.inner[self.filled.last()?].last()
     }
 
     fn uses_time(&self) -> bool {

@@ -5,25 +5,29 @@ use std::time::Duration;
 use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
 
 use crate::config::{in_range, nanos};
+use crate::filled::Filled;
 use crate::lane::Lane;
-use crate::tree::{Lowest, NONE};
 use crate::{Class, Classes, ConfigError};
 
 /// The most urgent class first, first in, first out within a class; whoever was overtaken often enough is promoted: it
 /// goes before all others.
 ///
-/// To be *overtaken* is to see one served that came later. It is counted for each that waits, by looking at the one that has
-/// waited longest alone: whoever overtakes one overtakes all that are older, so that one was overtaken most.
+/// Each has a *turn*: after how many others it would be served if all were equal. Whoever is served later than that was
+/// overtaken, by as many.
 ///
 /// # Bounds
 ///
 /// **Nobody starves.** No item is overtaken more than `k` times ([`promote_after`](Self::promote_after), 1000 unless told
-/// otherwise), so one that finds `n` others waiting is served after `n + k` others at the latest. The price: where the
-/// more urgent alone are more than can be served, the less urgent come through at the rate at which they come, only
-/// later. For shares under lasting overload take [`WeightedFair`](crate::WeightedFair). An item that comes back counts as if
-/// it had waited all the time.
+/// otherwise), so one that finds `n` others waiting is served after `n + k` others at the latest. Where some of those that
+/// were before it are taken out of the line (cancelled, displaced, moved to another class), as many more may overtake it. The
+/// price: where the more urgent alone are more than can be served, the less urgent come through at the rate at which they
+/// come, only later. For shares under lasting overload take [`WeightedFair`](crate::WeightedFair).
 ///
-/// **Time.** O(log classes) for the first and the next, O(log n) to remove, reclass and put back.
+/// An item that comes back, or changes its class, may be overtaken `k` times more; and each time that it is served counts
+/// against those that wait, so that one which comes back again and again holds up nobody for ever.
+///
+/// **Time.** O(1) for the first and the next, up to 64 classes at a time, and O(classes) where one is promoted; O(log n) to
+/// remove, reclass and put back.
 ///
 /// # Source
 ///
@@ -51,18 +55,32 @@ use crate::{Class, Classes, ConfigError};
 #[derive(Debug, Clone)]
 pub struct Strict {
     classes: Classes,
-    /// With when they came.
-    lanes: Vec<Lane<Tick>>,
-    /// Which lanes have somebody, a bit for each.
-    filled: Vec<u64>,
-    /// The number of the oldest of each lane.
-    oldest: Lowest,
+    lanes: Vec<Lane<Came>>,
+    /// Which lanes have somebody.
+    filled: Filled,
+    waiting: u64,
+    served: u64,
     promote_after: Option<u64>,
     patience: Option<u64>,
-    /// The numbers of those who overtook the oldest of all: they were served, and are higher. No more than
-    /// `promote_after`, since then the oldest is next.
-    overtakers: Lane,
+    /// Before that nobody is to be promoted.
+    due: Due,
     promoted: Vec<u64>,
+}
+
+/// What is known of one that waits.
+#[derive(Debug, Clone, Copy)]
+struct Came {
+    /// What `served` would be at its turn, if all were equal.
+    turn: u64,
+    since: Tick,
+}
+
+/// When one is to be promoted, or the first of many: at the earlier of the two.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    /// When so many were served.
+    served: u64,
+    at: Tick,
 }
 
 // === impl Strict ===
@@ -77,11 +95,12 @@ impl Strict {
         Self {
             classes,
             lanes: vec![Lane::new(); len],
-            filled: vec![0; len.div_ceil(64)],
-            oldest: Lowest::new(len),
+            filled: Filled::new(len),
+            waiting: 0,
+            served: 0,
             promote_after: Some(Self::PROMOTE_AFTER),
             patience: None,
-            overtakers: Lane::new(),
+            due: Due::NEVER,
             promoted: vec![0; len],
         }
     }
@@ -105,6 +124,7 @@ impl Strict {
     pub fn promote_after(mut self, overtakings: u64) -> Result<Self, ConfigError> {
         in_range("promote_after", overtakings, 1, u64::MAX)?;
         self.promote_after = Some(overtakings);
+        self.look();
         Ok(self)
     }
 
@@ -113,6 +133,7 @@ impl Strict {
     #[must_use]
     pub fn promote_after_waiting(mut self, patience: Duration) -> Self {
         self.patience = Some(nanos(patience));
+        self.look();
         self
     }
 
@@ -121,52 +142,57 @@ impl Strict {
     #[must_use]
     pub fn promote_nobody(mut self) -> Self {
         self.promote_after = None;
+        self.look();
         self
     }
 
-    /// The class of the one that is next, and whether it is promoted.
-    fn choose(&self, now: Tick) -> Option<(usize, bool)> {
-        let word = self.filled.iter().position(|word| *word != 0)?;
-        let first = 64 * word + self.filled[word].trailing_zeros() as usize;
-        // Most of the time nobody is to be promoted, and who the oldest is need not be known.
-        if self.oldest.get(first) == self.oldest.number() || !self.was_overtaken() && self.patience.is_none()
-        {
-            return Some((first, false));
-        }
-        let (oldest, _) = self.oldest.lowest()?;
-        let promoted = self.was_overtaken() || self.was_patient(oldest, now);
-        Some((if promoted { oldest } else { first }, promoted))
-    }
-
-    fn was_overtaken(&self) -> bool {
-        self.promote_after.is_some_and(|most| self.overtakers.len() as u64 >= most)
-    }
-
-    fn was_patient(&self, class: usize, now: Tick) -> bool {
-        let waited =
-            |since: Tick| self.patience.is_some_and(|patience| now.saturating_sub(since) >= patience);
-        self.patience.is_some() && self.lanes[class].first().is_some_and(|slot| waited(slot.more))
-    }
-
-    fn join(&mut self, entry: Entry<Class>) {
-        let class = self.classes.index(entry.rank);
-        self.lanes[class].insert(entry.seq, entry.id, entry.since);
-        self.filled[class / 64] |= 1 << (class % 64);
-        if entry.seq < self.oldest.get(class) {
-            self.oldest.set(class, entry.seq);
+    fn due(&self, came: Came) -> Due {
+        Due {
+            served: self.promote_after.map_or(u64::MAX, |most| came.turn.saturating_add(most)),
+            at: self.patience.map_or(Tick::MAX, |patience| came.since.saturating_add(patience)),
         }
     }
 
-    /// Somebody has left this class.
+    /// Who is first in a class is not who it was.
+    #[inline]
+    fn expect(&mut self, class: usize) {
+        if let Some(first) = self.lanes[class].first() {
+            self.due = self.due.or(self.due(first.more));
+        }
+    }
+
+    /// Finds out when the next one is to be promoted.
+    fn look(&mut self) {
+        let firsts = self.filled.iter().filter_map(|class| self.lanes[class].first());
+        self.due = firsts.map(|first| self.due(first.more)).fold(Due::NEVER, Due::or);
+    }
+
+    /// The class of the oldest of those that are to be promoted.
+    #[cold]
+    fn promote(&mut self, now: Tick) -> Option<usize> {
+        let firsts = self.filled.iter().filter_map(|class| Some((self.lanes[class].first()?, class)));
+        let late = firsts.filter(|(first, _)| self.due(first.more).is_past(self.served, now));
+        let oldest = late.min_by_key(|(first, _)| first.seq).map(|(_, class)| class);
+        if oldest.is_none() {
+            self.look();
+        }
+        oldest
+    }
+
+    #[inline]
+    fn join(&mut self, entry: Entry<Class>, class: usize, turn: u64) {
+        self.lanes[class].insert(entry.seq, entry.id, Came { turn, since: entry.since });
+        self.waiting += 1;
+    }
+
+    /// One has left this class.
+    #[inline]
     fn left(&mut self, class: usize) {
+        self.waiting -= 1;
         if self.lanes[class].is_empty() {
-            self.filled[class / 64] &= !(1 << (class % 64));
-        }
-        self.oldest.set(class, self.lanes[class].first().map_or(NONE, |slot| slot.seq));
-        // Who is older than all that wait has overtaken none of them.
-        let oldest = self.oldest.number();
-        while self.overtakers.first().is_some_and(|slot| slot.seq < oldest) {
-            self.overtakers.pop_first();
+            self.filled.clear(class);
+        } else {
+            self.expect(class);
         }
     }
 }
@@ -174,39 +200,49 @@ impl Strict {
 impl Discipline for Strict {
     type Rank = Class;
 
+    #[inline]
     fn insert(&mut self, entry: Entry<Class>) {
-        self.join(entry);
+        let class = self.classes.index(entry.rank);
+        self.join(entry, class, self.served + self.waiting);
+        if self.filled.set(class) {
+            self.expect(class);
+        }
     }
 
+    #[inline]
     fn next(&mut self, now: Tick) -> Option<u32> {
-        let (class, promoted) = self.choose(now)?;
+        let first = self.filled.first()?;
+        let late = if self.due.is_past(self.served, now) { self.promote(now) } else { None };
+        let class = late.unwrap_or(first);
         let slot = self.lanes[class].pop_first()?;
+        self.served += 1;
+        self.promoted[class] += u64::from(class != first);
         self.left(class);
-        self.promoted[class] += u64::from(promoted);
-        if self.promote_after.is_some() && self.oldest.number() < slot.seq {
-            self.overtakers.insert(slot.seq, 0, ());
-        }
         Some(slot.id)
     }
 
     fn put_back(&mut self, entry: Entry<Class>) {
-        // It waits again, and has overtaken nobody.
-        self.overtakers.remove(entry.seq);
-        self.join(entry);
+        let class = self.classes.index(entry.rank);
+        // Its turn is now, or it would delay those behind it.
+        let first = self.lanes[class].first();
+        let turn = first.map_or(self.served, |first| first.more.turn.min(self.served));
+        self.join(entry, class, turn);
+        self.filled.set(class);
+        self.expect(class);
     }
 
     fn remove(&mut self, entry: Entry<Class>) -> bool {
         let class = self.classes.index(entry.rank);
         let known = self.lanes[class].remove(entry.seq).is_some();
-        self.left(class);
+        if known {
+            self.left(class);
+        }
         known
     }
 
     /// The youngest of the least urgent.
     fn last(&self) -> Option<u32> {
-        let word = self.filled.iter().rposition(|word| *word != 0)?;
-        let class = 64 * word + 63 - self.filled[word].leading_zeros() as usize;
-        self.lanes[class].last().map(|slot| slot.id)
+        self.lanes[self.filled.last()?].last().map(|slot| slot.id)
     }
 
     fn uses_time(&self) -> bool {
@@ -217,6 +253,7 @@ impl Discipline for Strict {
         self.classes.names()
     }
 
+    #[inline]
     fn class(&self, rank: Class) -> usize {
         self.classes.index(rank)
     }
@@ -227,5 +264,20 @@ impl Discipline for Strict {
 
     fn relabel(&self, rank: Class, label: &Label<'_>) -> Result<Class, UnknownClass> {
         self.classes.relabel(rank, label.class)
+    }
+}
+
+// === impl Due ===
+
+impl Due {
+    const NEVER: Self = Self { served: u64::MAX, at: Tick::MAX };
+
+    /// The earlier of each.
+    fn or(self, other: Self) -> Self {
+        Self { served: self.served.min(other.served), at: self.at.min(other.at) }
+    }
+
+    fn is_past(self, served: u64, now: Tick) -> bool {
+        served >= self.served || now >= self.at
     }
 }

@@ -31,19 +31,9 @@ impl Lowest {
         }
     }
 
-    /// The number of this one.
-    pub(crate) fn get(&self, at: usize) -> u64 {
-        self.nodes[self.nodes.len() / 2 + at]
-    }
-
-    /// The lowest number of all.
-    pub(crate) fn number(&self) -> u64 {
-        self.nodes[1]
-    }
-
     /// Whose is the lowest number, and what it is; the first of those that share it.
     pub(crate) fn lowest(&self) -> Option<(usize, u64)> {
-        let number = self.number();
+        let number = self.nodes[1];
         if number == NONE {
             return None;
         }
@@ -72,8 +62,6 @@ mod tests {
                 let lowest = numbers.iter().copied().enumerate().filter(|&(_, number)| number != NONE);
                 let lowest = lowest.min_by_key(|&(at, number)| (number, at));
                 assert_eq!(tree.lowest(), lowest);
-                assert_eq!(tree.number(), lowest.map_or(NONE, |(_, number)| number));
-                assert_eq!(tree.get(at), number);
             }
         }
     }

@@ -42,52 +42,69 @@ fn index(class: Class, classes: u16, default: u16) -> u16 {
     (0..classes).find(|at| Class::new(*at) == class).unwrap_or(default)
 }
 
-/// [`Strict`](forebay_priority::Strict), of three classes with the second as default.
+/// [`Strict`](forebay_priority::Strict), of three classes with the second as default. Each that waits has its turn beside
+/// it.
 pub(crate) struct Strict {
-    list: Vec<Entry<Class>>,
-    served: Vec<u64>,
-    promote_after: usize,
+    list: Vec<(Entry<Class>, u64)>,
+    served: u64,
+    promote_after: u64,
     patience: Option<Tick>,
 }
 
 impl Strict {
-    pub(crate) fn new(promote_after: usize, patience: Option<Tick>) -> Self {
-        Self { list: Vec::new(), served: Vec::new(), promote_after, patience }
+    pub(crate) fn new(promote_after: u64, patience: Option<Tick>) -> Self {
+        Self { list: Vec::new(), served: 0, promote_after, patience }
     }
 
-    fn join(&mut self, entry: Entry<Class>) {
-        self.served.retain(|seq| *seq != entry.seq);
-        self.list.push(entry);
+    fn class(entry: &Entry<Class>) -> u16 {
+        index(entry.rank, 3, 1)
     }
 
-    fn leave(&mut self, seq: u64) -> Option<Entry<Class>> {
-        let left = take(&mut self.list, seq);
-        self.forget();
-        left
+    /// The oldest of a class.
+    fn first_of(&self, class: u16) -> Option<(Entry<Class>, u64)> {
+        let of_class = self.list.iter().filter(|(entry, _)| Self::class(entry) == class);
+        of_class.min_by_key(|(entry, _)| entry.seq).copied()
     }
 
-    /// Those who overtook nobody that waits.
-    fn forget(&mut self) {
-        let oldest = self.list.iter().map(|entry| entry.seq).min();
-        self.served.retain(|seq| oldest.is_some_and(|oldest| *seq > oldest));
-    }
-
-    fn choose(&mut self, now: Tick) -> Option<Entry<Class>> {
-        let oldest = *self.list.iter().min_by_key(|entry| entry.seq)?;
-        let overtaken = self.served.iter().filter(|seq| **seq > oldest.seq).count();
-        let waited = self.patience.is_some_and(|patience| now - oldest.since >= patience);
-        let first = self.list.iter().min_by_key(|entry| (index(entry.rank, 3, 1), entry.seq))?.seq;
-        let next = if overtaken >= self.promote_after || waited { oldest.seq } else { first };
-        self.served.push(next);
-        self.leave(next)
+    fn is_late(&self, (entry, turn): &(Entry<Class>, u64), now: Tick) -> bool {
+        let waited = self.patience.is_some_and(|patience| now - entry.since >= patience);
+        waited || self.served >= turn + self.promote_after
     }
 }
 
-discipline!(Strict, Class {
-    fn last(&self) -> Option<u32> {
-        self.list.iter().max_by_key(|entry| (index(entry.rank, 3, 1), entry.seq)).map(|entry| entry.id)
+impl Discipline for Strict {
+    type Rank = Class;
+
+    fn insert(&mut self, entry: Entry<Class>) {
+        self.list.push((entry, self.served + self.list.len() as u64));
     }
-});
+
+    fn next(&mut self, now: Tick) -> Option<u32> {
+        let firsts: Vec<_> = (0..3).filter_map(|class| self.first_of(class)).collect();
+        let late = firsts.iter().filter(|first| self.is_late(first, now));
+        let oldest = late.min_by_key(|(entry, _)| entry.seq);
+        let (next, _) = *oldest.or(firsts.first())?;
+        self.served += 1;
+        self.remove(next);
+        Some(next.id)
+    }
+
+    fn put_back(&mut self, entry: Entry<Class>) {
+        let turn = self.first_of(Self::class(&entry)).map_or(self.served, |(_, turn)| turn.min(self.served));
+        self.list.push((entry, turn));
+    }
+
+    fn remove(&mut self, entry: Entry<Class>) -> bool {
+        let at = self.list.iter().position(|(other, _)| other.seq == entry.seq);
+        at.map(|at| self.list.remove(at)).is_some()
+    }
+
+    fn last(&self) -> Option<u32> {
+        let last = self.list.iter().max_by_key(|(entry, _)| (Self::class(entry), entry.seq));
+        last.map(|(entry, _)| entry.id)
+    }
+}
+
 impl Model for Strict {}
 
 /// [`Lifo`](forebay_priority::Lifo).

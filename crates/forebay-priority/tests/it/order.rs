@@ -74,7 +74,7 @@ proptest! {
             Some(patience) => strict.promote_after_waiting(Duration::from_nanos(patience)),
             None => strict,
         };
-        agree(strict, models::Strict::new(after as usize, patience), &steps);
+        agree(strict, models::Strict::new(after, patience), &steps);
     }
 
     #[test]
