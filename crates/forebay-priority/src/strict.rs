@@ -7,6 +7,7 @@ use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
 use crate::config::{in_range, nanos};
 use crate::filled::Filled;
 use crate::lane::Lane;
+use crate::tree::{Lowest, NONE};
 use crate::{Class, Classes, ConfigError};
 
 /// The most urgent class first, first in, first out within a class; whoever was overtaken often enough is promoted: it
@@ -26,8 +27,7 @@ use crate::{Class, Classes, ConfigError};
 /// An item that comes back, or changes its class, may be overtaken `k` times more; and each time that it is served counts
 /// against those that wait, so that one which comes back again and again holds up nobody for ever.
 ///
-/// **Time.** O(1) for the first and the next, up to 64 classes at a time, and O(classes) where one is promoted; O(log n) to
-/// remove, reclass and put back.
+/// **Time.** O(log classes) for the first and the next, and rarely more than O(1); O(log n) to remove, reclass and put back.
 ///
 /// # Source
 ///
@@ -60,10 +60,12 @@ pub struct Strict {
     filled: Filled,
     waiting: u64,
     served: u64,
+    /// The turn of the first of each lane.
+    turns: Lowest,
+    /// When the first of each lane came, where that matters.
+    came: Option<Lowest>,
     promote_after: Option<u64>,
     patience: Option<u64>,
-    /// Before that nobody is to be promoted.
-    due: Due,
     promoted: Vec<u64>,
 }
 
@@ -73,14 +75,6 @@ struct Came {
     /// What `served` would be at its turn, if all were equal.
     turn: u64,
     since: Tick,
-}
-
-/// When one is to be promoted, or the first of many: at the earlier of the two.
-#[derive(Debug, Clone, Copy)]
-struct Due {
-    /// When so many were served.
-    served: u64,
-    at: Tick,
 }
 
 // === impl Strict ===
@@ -98,9 +92,10 @@ impl Strict {
             filled: Filled::new(len),
             waiting: 0,
             served: 0,
+            turns: Lowest::new(len),
+            came: None,
             promote_after: Some(Self::PROMOTE_AFTER),
             patience: None,
-            due: Due::NEVER,
             promoted: vec![0; len],
         }
     }
@@ -124,7 +119,6 @@ impl Strict {
     pub fn promote_after(mut self, overtakings: u64) -> Result<Self, ConfigError> {
         in_range("promote_after", overtakings, 1, u64::MAX)?;
         self.promote_after = Some(overtakings);
-        self.look();
         Ok(self)
     }
 
@@ -133,7 +127,8 @@ impl Strict {
     #[must_use]
     pub fn promote_after_waiting(mut self, patience: Duration) -> Self {
         self.patience = Some(nanos(patience));
-        self.look();
+        self.came = Some(Lowest::new(self.lanes.len()));
+        (0..self.lanes.len()).for_each(|class| self.note_first(class));
         self
     }
 
@@ -142,41 +137,31 @@ impl Strict {
     #[must_use]
     pub fn promote_nobody(mut self) -> Self {
         self.promote_after = None;
-        self.look();
         self
     }
 
-    fn due(&self, came: Came) -> Due {
-        Due {
-            served: self.promote_after.map_or(u64::MAX, |most| came.turn.saturating_add(most)),
-            at: self.patience.map_or(Tick::MAX, |patience| came.since.saturating_add(patience)),
-        }
-    }
-
-    /// Who is first in a class is not who it was.
+    /// Who is first in a class may not be who it was.
     #[inline]
-    fn expect(&mut self, class: usize) {
-        if let Some(first) = self.lanes[class].first() {
-            self.due = self.due.or(self.due(first.more));
+    fn note_first(&mut self, class: usize) {
+        let first = self.lanes[class].first();
+        self.turns.set(class, first.map_or(NONE, |first| first.more.turn));
+        if let Some(came) = &mut self.came {
+            came.set(class, first.map_or(NONE, |first| first.more.since));
         }
     }
 
-    /// Finds out when the next one is to be promoted.
-    fn look(&mut self) {
-        let firsts = self.filled.iter().filter_map(|class| self.lanes[class].first());
-        self.due = firsts.map(|first| self.due(first.more)).fold(Due::NEVER, Due::or);
-    }
-
-    /// The class of the oldest of those that are to be promoted.
-    #[cold]
-    fn promote(&mut self, now: Tick) -> Option<usize> {
-        let firsts = self.filled.iter().filter_map(|class| Some((self.lanes[class].first()?, class)));
-        let late = firsts.filter(|(first, _)| self.due(first.more).is_past(self.served, now));
-        let oldest = late.min_by_key(|(first, _)| first.seq).map(|(_, class)| class);
-        if oldest.is_none() {
-            self.look();
+    /// The class of one that is to be promoted.
+    #[inline]
+    fn late(&self, now: Tick) -> Option<usize> {
+        let overtaken = self.promote_after.is_some_and(|most| {
+            // Nobody's turn is `NONE`, and that is further away than anything.
+            self.served.saturating_sub(self.turns.number()) >= most
+        });
+        if overtaken {
+            return self.turns.lowest().map(|(class, _)| class);
         }
-        oldest
+        let (class, since) = self.came.as_ref()?.lowest()?;
+        self.patience.is_some_and(|patience| now.saturating_sub(since) >= patience).then_some(class)
     }
 
     #[inline]
@@ -191,9 +176,8 @@ impl Strict {
         self.waiting -= 1;
         if self.lanes[class].is_empty() {
             self.filled.clear(class);
-        } else {
-            self.expect(class);
         }
+        self.note_first(class);
     }
 }
 
@@ -205,15 +189,14 @@ impl Discipline for Strict {
         let class = self.classes.index(entry.rank);
         self.join(entry, class, self.served + self.waiting);
         if self.filled.set(class) {
-            self.expect(class);
+            self.note_first(class);
         }
     }
 
     #[inline]
     fn next(&mut self, now: Tick) -> Option<u32> {
         let first = self.filled.first()?;
-        let late = if self.due.is_past(self.served, now) { self.promote(now) } else { None };
-        let class = late.unwrap_or(first);
+        let class = self.late(now).unwrap_or(first);
         let slot = self.lanes[class].pop_first()?;
         self.served += 1;
         self.promoted[class] += u64::from(class != first);
@@ -228,7 +211,7 @@ impl Discipline for Strict {
         let turn = first.map_or(self.served, |first| first.more.turn.min(self.served));
         self.join(entry, class, turn);
         self.filled.set(class);
-        self.expect(class);
+        self.note_first(class);
     }
 
     fn remove(&mut self, entry: Entry<Class>) -> bool {
@@ -264,20 +247,5 @@ impl Discipline for Strict {
 
     fn relabel(&self, rank: Class, label: &Label<'_>) -> Result<Class, UnknownClass> {
         self.classes.relabel(rank, label.class)
-    }
-}
-
-// === impl Due ===
-
-impl Due {
-    const NEVER: Self = Self { served: u64::MAX, at: Tick::MAX };
-
-    /// The earlier of each.
-    fn or(self, other: Self) -> Self {
-        Self { served: self.served.min(other.served), at: self.at.min(other.at) }
-    }
-
-    fn is_past(self, served: u64, now: Tick) -> bool {
-        served >= self.served || now >= self.at
     }
 }

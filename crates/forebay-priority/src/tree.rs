@@ -18,6 +18,7 @@ impl Lowest {
         Self { nodes: vec![NONE; 2 * len.next_power_of_two()] }
     }
 
+    #[inline]
     pub(crate) fn set(&mut self, at: usize, number: u64) {
         let mut node = self.nodes.len() / 2 + at;
         self.nodes[node] = number;
@@ -31,9 +32,15 @@ impl Lowest {
         }
     }
 
+    /// The lowest number of all, [`NONE`] without any.
+    #[inline]
+    pub(crate) fn number(&self) -> u64 {
+        self.nodes[1]
+    }
+
     /// Whose is the lowest number, and what it is; the first of those that share it.
     pub(crate) fn lowest(&self) -> Option<(usize, u64)> {
-        let number = self.nodes[1];
+        let number = self.number();
         if number == NONE {
             return None;
         }

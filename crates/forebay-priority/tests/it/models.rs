@@ -65,11 +65,6 @@ impl Strict {
         let of_class = self.list.iter().filter(|(entry, _)| Self::class(entry) == class);
         of_class.min_by_key(|(entry, _)| entry.seq).copied()
     }
-
-    fn is_late(&self, (entry, turn): &(Entry<Class>, u64), now: Tick) -> bool {
-        let waited = self.patience.is_some_and(|patience| now - entry.since >= patience);
-        waited || self.served >= turn + self.promote_after
-    }
 }
 
 impl Discipline for Strict {
@@ -81,9 +76,12 @@ impl Discipline for Strict {
 
     fn next(&mut self, now: Tick) -> Option<u32> {
         let firsts: Vec<_> = (0..3).filter_map(|class| self.first_of(class)).collect();
-        let late = firsts.iter().filter(|first| self.is_late(first, now));
-        let oldest = late.min_by_key(|(entry, _)| entry.seq);
-        let (next, _) = *oldest.or(firsts.first())?;
+        let overtaken = firsts.iter().min_by_key(|(_, turn)| *turn);
+        let overtaken = overtaken.filter(|(_, turn)| self.served >= turn + self.promote_after);
+        let waited = firsts.iter().min_by_key(|(entry, _)| entry.since);
+        let waited =
+            waited.filter(|(entry, _)| self.patience.is_some_and(|patience| now - entry.since >= patience));
+        let (next, _) = *overtaken.or(waited).or(firsts.first())?;
         self.served += 1;
         self.remove(next);
         Some(next.id)
