@@ -3,6 +3,7 @@
 mod direction;
 mod features;
 mod house;
+mod names;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -23,6 +24,7 @@ impl Lint {
         let metadata = Metadata::load()?;
         refuse("dependency direction", &direction::problems(&metadata))?;
         refuse("house rules", &house::problems(&metadata)?)?;
+        refuse("disciplines named by none but their crate", &names::problems(&metadata)?)?;
         shell::run(shell::cargo().args(["fmt", "--all", "--check"])).context("`cargo fmt --all` mends it")?;
         let mut clippy = shell::cargo();
         clippy.args(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]);

@@ -65,7 +65,7 @@ fn drawer(path: &Path) -> Option<String> {
 }
 
 /// The Rust files below `folder`, in order, without those of other packages inside it.
-fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder_now) = folders.pop() {
