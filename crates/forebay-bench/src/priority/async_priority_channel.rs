@@ -12,6 +12,8 @@ pub(super) const CONTENDER: Contender = Contender {
     package: "async-priority-channel",
     classes: true,
     keys: false,
+    receives: true,
+    slow: false,
     measure: |load| {
         let (tx, rx) = bounded(load.capacity() as u64);
         load.drive(Sending { tx, ranks: load.ranks }, rx)

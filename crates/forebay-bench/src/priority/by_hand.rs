@@ -20,6 +20,8 @@ pub(super) const HEAP: Contender = Contender {
     package: "parking_lot",
     classes: true,
     keys: true,
+    receives: true,
+    slow: false,
     measure: |load| match load.keys {
         false => drive(load, parking_lot::Mutex::new(Line::new(Heap::default()))),
         true => drive(load, parking_lot::Mutex::new(Line::new(FairHeap::default()))),
@@ -31,6 +33,8 @@ pub(super) const ASYNC_HEAP: Contender = Contender {
     package: "tokio",
     classes: true,
     keys: true,
+    receives: true,
+    slow: false,
     measure: |load| match load.keys {
         false => drive(load, tokio::sync::Mutex::new(Line::new(Heap::default()))),
         true => drive(load, tokio::sync::Mutex::new(Line::new(FairHeap::default()))),
@@ -42,6 +46,8 @@ pub(super) const LANES: Contender = Contender {
     package: "parking_lot",
     classes: true,
     keys: false,
+    receives: true,
+    slow: false,
     measure: |load| drive(load, parking_lot::Mutex::new(Line::new(Lanes::new(load.ranks)))),
 };
 

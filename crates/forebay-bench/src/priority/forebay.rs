@@ -1,9 +1,12 @@
 //! forebay-queue as its users get it: with no order but the one of arrival, and in that of a discipline.
 
+use std::hint::black_box;
+
 use forebay_priority::{Class, Classes, FairByKey, Key, Strict, Tenant};
-use forebay_queue::{By, builder};
+use forebay_queue::{By, Sender, builder};
 
 use super::{Contender, Load, Measured, rank};
+use crate::queue::Tx;
 
 /// What a discipline is measured by.
 pub(super) const FIFO: Contender = Contender {
@@ -11,17 +14,28 @@ pub(super) const FIFO: Contender = Contender {
     package: "forebay-queue",
     classes: true,
     keys: true,
+    receives: true,
+    slow: false,
     measure: |load| {
         let (tx, rx) = builder().capacity(load.capacity()).build();
-        load.drive(tx, rx)
+        load.drive(Classifying { tx, ranks: load.ranks }, rx)
     },
 };
+
+/// Finds out for nothing of which class an item is, so that what an order costs is compared and not that.
+#[derive(Clone)]
+struct Classifying {
+    tx: Sender<usize>,
+    ranks: usize,
+}
 
 pub(super) const STRICT: Contender = Contender {
     name: "forebay-strict",
     package: "forebay-priority",
     classes: true,
     keys: false,
+    receives: true,
+    slow: false,
     measure: strict,
 };
 
@@ -30,6 +44,8 @@ pub(super) const FAIR: Contender = Contender {
     package: "forebay-priority",
     classes: false,
     keys: true,
+    receives: true,
+    slow: false,
     measure: fair,
 };
 
@@ -48,4 +64,11 @@ fn fair(load: &Load) -> Measured {
     let line = By::new(FairByKey::new(), move |item: &usize| Ok(Tenant::of(Key::of(&rank(*item, ranks)))));
     let (tx, rx) = builder().capacity(load.capacity()).line(line).build();
     load.drive(tx, rx)
+}
+
+impl Tx for Classifying {
+    async fn put(&mut self, item: usize) {
+        black_box(rank(item, self.ranks));
+        self.tx.put(item).await;
+    }
 }

@@ -6,6 +6,8 @@
 mod async_priority_channel;
 mod by_hand;
 mod forebay;
+mod ractor;
+mod tower_buffer;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,14 +20,16 @@ use tokio::task::JoinSet;
 use crate::queue::{Part, Rx, THREADS, Tx};
 
 /// Every contender, ours first, and before them our queue without an order.
-pub(crate) const CONTENDERS: [Contender; 7] = [
+pub(crate) const CONTENDERS: [Contender; 9] = [
     forebay::FIFO,
     forebay::STRICT,
     forebay::FAIR,
     async_priority_channel::CONTENDER,
     by_hand::HEAP,
     by_hand::ASYNC_HEAP,
+    ractor::CONTENDER,
     by_hand::LANES,
+    tower_buffer::CONTENDER,
 ];
 
 /// When a run is given up: its contender hangs.
@@ -41,6 +45,10 @@ pub(crate) struct Contender {
     classes: bool,
     /// It serves keys fairly.
     keys: bool,
+    /// It has a half that receives. Otherwise it calls, and takes part in streams alone.
+    receives: bool,
+    /// So much slower than the others that a tenth of the items will do.
+    slow: bool,
     #[serde(skip)]
     measure: fn(&Load) -> Measured,
 }
@@ -122,8 +130,7 @@ impl Load {
     ///
     /// If an item got lost or came twice: such a contender has no time.
     fn drive<T: Tx + Clone, R: Rx + Clone>(&self, mut tx: T, mut rx: R) -> Measured {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).build();
-        let runtime = runtime.expect("threads can be started");
+        let runtime = runtime();
         // The queue begins full, so that it is as deep from the first item on.
         let tx = runtime.block_on(runtime.spawn({
             let depth = self.depth;
@@ -200,6 +207,30 @@ impl Load {
         self.total(&tasks.join_all().await)
     }
 
+    /// So many that send their shares, each in a task of its own, to one that has no half that receives.
+    async fn send<S>(&self, mut sending: impl FnMut(std::ops::Range<usize>) -> S) -> Vec<Part>
+    where
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let ready = Arc::new(Barrier::new(self.tasks));
+        let mut tasks = JoinSet::new();
+        for task in 0..self.tasks {
+            let sending = sending(self.share(task));
+            tasks.spawn(Part::of(ready.clone(), async move || {
+                sending.await;
+                0
+            }));
+        }
+        tasks.join_all().await
+    }
+
+    /// From when the first began until now, when all that was sent has been served.
+    fn until_now(&self, parts: &[Part]) -> Measured {
+        let start = parts.iter().map(|part| part.start).min().expect("there are tasks");
+        let items = self.items / self.tasks * self.tasks;
+        Measured { items, seconds: start.elapsed().as_secs_f64(), ..Measured::default() }
+    }
+
     fn total(&self, parts: &[Part]) -> (usize, usize, f64) {
         let start = parts.iter().map(|part| part.start).min().expect("there are tasks");
         let end: Instant = parts.iter().map(|part| part.end).max().expect("there are tasks");
@@ -220,9 +251,26 @@ impl Load {
     }
 }
 
-/// Which of so many ranks an item has.
+// === impl Measured ===
+
+impl Measured {
+    /// # Panics
+    ///
+    /// If what was served does not add up to what was sent.
+    fn check(&self, load: &Load, sum: usize) {
+        let sent: usize = (0..load.tasks).flat_map(|task| load.share(task)).sum();
+        assert_eq!(sum, sent, "{} lost or doubled items", load.contender.name);
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).build();
+    runtime.expect("threads can be started")
+}
+
+/// Which of so many ranks an item has. Without a division, which would take longer than what is measured.
 fn rank(item: usize, ranks: usize) -> usize {
-    (item.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) % ranks
+    ((item.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * ranks) >> 32
 }
 
 fn contender(name: &str) -> Result<&'static Contender, String> {
