@@ -212,8 +212,9 @@ impl<D: Discipline, C> By<D, C> {
     ///
     /// One more is not sent, whatever room there is: a queue that waits or refuses when it is full gives it back as
     /// [`SendError::Full`](crate::SendError::Full) at once, so that nobody of a class that has its share holds up
-    /// those who wait; one that drops drops it. A permit is a place whatever its class holds, what comes back or changes its
-    /// class while it waits has its place, too, and at a rendezvous nothing waits.
+    /// those who wait; one that drops drops it. A permit is a place whatever its class holds, and what comes back or changes its
+    /// class while it waits has its place, too: a class may exceed its bound by those, and by no more than the queue has
+    /// places and had items in hand. At a rendezvous nothing waits.
     ///
     /// ```
     /// # use std::collections::BTreeSet;

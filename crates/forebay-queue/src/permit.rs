@@ -134,7 +134,9 @@ where
     C: Fn(&T) -> Result<D::Rank, UnknownClass>,
 {
     /// Waits for a place as an item of this rank would that weighs `weight` (1 where nobody bounds it), and keeps it until
-    /// there is the item. The item then waits by its own rank.
+    /// there is the item. The item then waits by its own rank, also where as many of its
+    /// [class](By::class_capacity) wait as may: so those that were sent by permits may exceed that bound, up to the
+    /// capacity of the queue.
     ///
     /// # Errors
     ///

@@ -487,6 +487,33 @@ fn place_of_a_sender_whose_class_is_full_meanwhile_goes_to_the_next() {
     assert_eq!(drain(&mut rx), [5, 3]);
 }
 
+/// A permit is a place, and what was in hand has one: neither is held against its class, and both are bounded by the queue.
+#[test]
+fn permits_and_what_comes_back_exceed_a_class_by_no_more_than_the_queue_has_given() {
+    let line = By::new(Strict::levels(), |item: &u32| Ok(Class::new((item % 3) as u16)));
+    let line = line.class_capacity("low", 1).expect("a level");
+    let (tx, mut rx) = builder().capacity(3).line(line).build();
+    let permit = || Driver::new(tx.reserve_as(Class::LOW, 1)).assert_ready().expect("there is a place");
+    let (first, second) = (permit(), permit());
+    tx.try_send(2).expect("its class has nobody yet");
+    assert_eq!(tx.try_send(0), Err(TrySendError::Full(0)), "the other two places are reserved");
+    first.send(5).expect("it is open");
+    second.send(8).expect("it is open");
+    assert_eq!((tx.class_stats()[2].waiting, tx.len()), (3, 3));
+
+    let mut hands = Vec::new();
+    let mut cx = Context::from_waker(Waker::noop());
+    let polled = rx.poll_next(&mut cx, NonZeroUsize::new(3).expect("not 0"), &mut hands);
+    assert!(matches!(polled, Poll::Ready(Ok(3))));
+    tx.try_send(11).expect("its class has nobody now");
+    assert_eq!(tx.try_send(14), Err(TrySendError::Full(14)));
+    hands.into_iter().for_each(|delivery| delivery.nack(Duration::ZERO));
+    assert_eq!((tx.class_stats()[2].waiting, tx.len()), (4, 4), "one more for each that was in hand");
+    assert_eq!(tx.try_send(17), Err(TrySendError::Full(17)));
+    let order: Vec<_> = std::iter::from_fn(|| rx.try_recv().ok()).collect();
+    assert_eq!(order, [2, 5, 8, 11]);
+}
+
 #[test]
 fn batch_stops_at_an_item_whose_class_is_full() {
     let line = By::new(Strict::levels(), |item: &u32| Ok(Class::new((item % 3) as u16)));
