@@ -58,3 +58,28 @@ fn waits<D: Discipline>(mut line: D, rank: fn(u16) -> D::Rank) -> [Vec<u64>; 3] 
     }
     waits
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The longest that one of each class waits.
+    fn worst<D: Discipline>(line: D, rank: fn(u16) -> D::Rank) -> [u64; 3] {
+        waits(line, rank).map(|waits| waits.into_iter().max().expect("some of each class come"))
+    }
+
+    #[test]
+    fn an_order_decides_who_waits_and_never_how_much_in_all() {
+        let in_all = |line: Strict| waits(line, Class::new).into_iter().flatten().sum::<u64>();
+        let fifo = Strict::new(Classes::new(["all"]).expect("one class"));
+        let strict = Strict::levels().promote_nobody();
+        assert_eq!(in_all(fifo.clone()), in_all(strict.clone()));
+        let [high, _, low] = worst(fifo, Class::new);
+        assert!(high.abs_diff(low) < 10, "first in, first out knows no classes: {high}, {low}");
+        let [high, _, unbounded] = worst(strict, Class::new);
+        assert!(high < 5, "the urgent are served at once: {high}");
+        let [_, _, promoted] = worst(Strict::levels().promote_after(100).expect("not 0"), Class::new);
+        let [_, _, aged] = worst(Aging::by_arrivals(Classes::levels(), 50).expect("not 0"), Class::new);
+        assert!(promoted < unbounded && aged < unbounded, "{promoted} and {aged} of {unbounded}");
+    }
+}
