@@ -147,7 +147,8 @@ impl Shared {
     async fn within_deadline(&self, request: Request, tally: &Arc<Tally>) -> Result<Response, Reason> {
         // Further ahead than clocks go is no deadline.
         let deadline = request.deadline.and_then(|deadline| Instant::now().checked_add(deadline));
-        let answered = self.follow(request, deadline, tally);
+        // Large, and it would be copied each time that it is passed on.
+        let answered = Box::pin(self.follow(request, deadline, tally));
         let Some(deadline) = deadline else { return answered.await };
         tokio::time::timeout_at(deadline, answered).await.unwrap_or(Err(Reason::Deadline))
     }

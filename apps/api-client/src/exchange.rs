@@ -123,7 +123,7 @@ impl Exchange {
 
     async fn exchange(self, request: http::Request<Bytes>) -> Result<http::Response<Stored>, Reason> {
         let (parts, body) = request.into_parts();
-        let order = parts.extensions.get::<Order>().expect("the client sends orders");
+        let order = parts.extensions.get::<Arc<Order>>().expect("the client sends orders");
         let _attempt = order.tally.attempt(&order.counts);
         if let Some(first_send) = order.first_send.as_ref().filter(|_| !order.tally.is_prepared()) {
             if !first_send.prepare().await {

@@ -1,4 +1,4 @@
-//! One request, from its start in the journal to its end there.
+//! One request, from its start in the journal to what is to be written of its end.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,13 +6,14 @@ use forebay_program::fault;
 use tokio::task::spawn_blocking;
 
 use crate::first_send::FirstSend;
+use crate::identity::Key;
 use crate::input::Job;
 use crate::journal::Record;
 use crate::output::{Folder, Outcome, kind};
 use crate::report::Named;
 use crate::room::Room;
 use crate::scribe::{Pen, ScribeError};
-use crate::{Client, Failure, Reason, Request, Response, Store, redacted};
+use crate::{Body, Client, Failure, Reason, Request, Response, Store, redacted};
 
 /// What all requests of a run share.
 #[derive(Debug, Clone)]
@@ -33,6 +34,18 @@ pub(crate) struct Ended {
     /// How often it was refused, among these.
     pub(crate) refused: u32,
     pub(crate) fatal: Option<Fatal>,
+    pub(crate) papers: Papers,
+}
+
+/// What is to be written of a request that has ended.
+#[derive(Debug, Default)]
+pub(crate) struct Papers {
+    /// A line of results; may be empty.
+    pub(crate) result: Vec<u8>,
+    /// A line of the journal; may be empty.
+    pub(crate) record: Vec<u8>,
+    /// Has its part of the room until the line is written.
+    _body: Option<Body>,
 }
 
 /// How a request ended.
@@ -55,12 +68,11 @@ pub(crate) enum Fatal {
 // === impl Desk ===
 
 impl Desk {
-    /// Sends the request, as often as it takes, and writes down what comes of it.
-    pub(crate) async fn fetch(&self, job: &Job, mut request: Request) -> Ended {
+    /// Sends the request, as often as it takes, and says what comes of it.
+    /// `key` is there where there is a journal.
+    pub(crate) async fn fetch(&self, job: &Arc<Job>, key: Option<Key>, mut request: Request) -> Ended {
         let unwritten = Arc::new(OnceLock::new());
-        if self.pen.has_journal() {
-            request.first_send = Some(self.start(job, &unwritten));
-        }
+        request.first_send = key.map(|key| self.start(job, key, &unwritten));
         if let Some(folder) = &self.folder {
             request.store = Store::File(folder.parts().to_owned());
         }
@@ -70,20 +82,19 @@ impl Desk {
         if let Some(error) = unwritten.get() {
             // Nothing was sent, and nothing else is written after this.
             let fatal = Some(Fatal::Scribe(ScribeError::clone(error)));
-            return Ended { end: End::NotStarted, attempts: 0, refused: 0, fatal };
+            return Ended { fatal, ..Ended::of(End::NotStarted) };
         }
-        let (attempts, refused, (end, fatal)) = match answer {
-            Ok(response) => (response.attempts, response.refused, self.answered(job, response).await),
-            Err(failure) => (failure.attempts, failure.refused, self.failed(job, &failure).await),
-        };
-        Ended { end, attempts, refused, fatal }
+        match answer {
+            Ok(response) => self.answered(job, key, response).await,
+            Err(failure) => failed(job, key, &failure),
+        }
     }
 
     /// Its record, once its turn has come: what waits for that need not be told from what was sent, were the process killed.
-    fn start(&self, job: &Job, unwritten: &Arc<OnceLock<ScribeError>>) -> FirstSend {
+    fn start(&self, job: &Job, key: Key, unwritten: &Arc<OnceLock<ScribeError>>) -> FirstSend {
         let id = job.id.as_deref().map(Into::into);
         let url = redacted(&job.url).into();
-        let line = Record::Start { key: job.key(), line: job.line, id, url }.line();
+        let line = Record::Start { key, line: job.line, id, url }.line();
         let (pen, unwritten) = (self.pen.clone(), Arc::clone(unwritten));
         FirstSend::new(move || {
             let (pen, line, unwritten) = (pen.clone(), line.clone(), Arc::clone(&unwritten));
@@ -95,67 +106,71 @@ impl Desk {
         })
     }
 
-    async fn answered(&self, job: &Job, response: Response) -> (End, Option<Fatal>) {
+    async fn answered(&self, job: &Arc<Job>, key: Option<Key>, response: Response) -> Ended {
         let status = response.status.as_u16();
+        let (attempts, refused) = (response.attempts, response.refused);
         let (response, placed) = match &self.folder {
             None => (response, None),
             Some(folder) => {
-                let (folder, its_job) = (Arc::clone(folder), job.clone());
+                let (folder, its_job) = (Arc::clone(folder), Arc::clone(job));
                 let placing = spawn_blocking(move || {
                     let placed = folder.place(&its_job, response.status, &response.body);
                     (response, placed)
                 });
                 match placing.await.expect("placing does not panic") {
                     (response, Ok(placed)) => (response, Some(placed)),
-                    (_, Err(error)) => return self.not_kept(job, error.to_string()).await,
+                    (_, Err(error)) => {
+                        let ended = not_kept(job, key, error.to_string());
+                        return Ended { attempts, refused, ..ended };
+                    }
                 }
             }
         };
         let line = Outcome::answered(job, &response, placed.as_ref()).to_line();
-        match self.pen.result(line, &Record::Answered { key: job.key(), status }).await {
-            Ok(()) => {
-                let replaced = placed.is_some_and(|placed| placed.replaced);
-                (End::Answered { status, replaced }, None)
-            }
-            Err(error) => {
-                let why = "it was answered, but the result cannot be written".to_owned();
-                (End::Failed { kind: "store", why }, Some(error.into()))
-            }
-        }
+        let record = key.map(|key| Record::Answered { key, status }.line()).unwrap_or_default();
+        let replaced = placed.is_some_and(|placed| placed.replaced);
+        let papers = Papers { result: line, record, _body: Some(response.body) };
+        Ended { attempts, refused, papers, ..Ended::of(End::Answered { status, replaced }) }
     }
+}
 
-    async fn failed(&self, job: &Job, failure: &Failure) -> (End, Option<Fatal>) {
-        let why = described(failure);
-        if let Reason::Store(_) = &failure.reason {
-            return self.not_kept(job, why).await;
-        }
-        // A refused request has not been acted upon, so a stop between attempts leaves it as if it had not begun.
-        let written = if matches!(failure.reason, Reason::Closed) && failure.attempts == failure.refused {
-            let withdrawn = match failure.attempts {
-                // No record says that it was.
-                0 => Ok(()),
-                _ => self.pen.record(&Record::Withdrawn { key: job.key() }).await,
-            };
-            (End::NotStarted, withdrawn)
-        } else {
-            let line = Outcome::failed(job, failure, &why).to_line();
-            let record = Record::Failed { key: job.key(), why: why.as_str().into() };
-            let written = self.pen.result(line, &record).await;
-            drop(record);
-            (End::Failed { kind: kind(&failure.reason), why }, written)
-        };
-        (written.0, written.1.err().map(Fatal::Scribe))
-    }
+// === impl Ended ===
 
-    /// The answer is there, and no room for it: it has to be asked for again.
-    async fn not_kept(&self, job: &Job, why: String) -> (End, Option<Fatal>) {
-        let record = Record::Failed { key: job.key(), why: why.as_str().into() };
-        let fatal = match self.pen.record(&record).await {
-            Ok(()) => Fatal::Store { request: Named::of(job), why: why.clone() },
-            Err(error) => error.into(),
-        };
-        (End::Failed { kind: "store", why }, Some(fatal))
+impl Ended {
+    /// That, and nothing else is known.
+    pub(crate) fn of(end: End) -> Self {
+        Self { end, attempts: 0, refused: 0, fatal: None, papers: Papers::default() }
     }
+}
+
+fn failed(job: &Job, key: Option<Key>, failure: &Failure) -> Ended {
+    let why = described(failure);
+    let (attempts, refused) = (failure.attempts, failure.refused);
+    let record = |record: fn(Key, &str) -> Vec<u8>| key.map(|key| record(key, &why)).unwrap_or_default();
+    let ended = if let Reason::Store(_) = &failure.reason {
+        not_kept(job, key, why)
+    } else if matches!(failure.reason, Reason::Closed) && attempts == refused {
+        // A refused request has not been acted upon, so a stop between attempts leaves it as if it had not begun; and of one that was
+        // not sent at all no record says that it was.
+        let withdrawn =
+            if attempts > 0 { record(|key, _| Record::Withdrawn { key }.line()) } else { Vec::new() };
+        let papers = Papers { record: withdrawn, ..Papers::default() };
+        Ended { papers, ..Ended::of(End::NotStarted) }
+    } else {
+        let result = Outcome::failed(job, failure, &why).to_line();
+        let record = record(|key, why| Record::Failed { key, why: why.into() }.line());
+        let papers = Papers { result, record, ..Papers::default() };
+        Ended { papers, ..Ended::of(End::Failed { kind: kind(&failure.reason), why }) }
+    };
+    Ended { attempts, refused, ..ended }
+}
+
+/// The answer is there, and no room for it: it has to be asked for again.
+fn not_kept(job: &Job, key: Option<Key>, why: String) -> Ended {
+    let record = key.map(|key| Record::Failed { key, why: why.as_str().into() }.line()).unwrap_or_default();
+    let papers = Papers { record, ..Papers::default() };
+    let fatal = Some(Fatal::Store { request: Named::of(job), why: why.clone() });
+    Ended { fatal, papers, ..Ended::of(End::Failed { kind: "store", why }) }
 }
 
 /// The failure with its causes, so far as it does not say so itself.

@@ -27,6 +27,7 @@ impl Headers {
     /// The request that `job` asks for, and whether a credential was held back from its host.
     pub(crate) fn request(&self, job: &Job) -> (Request, bool) {
         let mut request = Request::new(job.method.clone(), job.url.as_str());
+        request.parsed = Some(job.url.clone());
         let mut held_back = false;
         for header in &self.headers {
             let is_meant = match &header.host {

@@ -65,6 +65,7 @@ mod headers;
 pub mod identity;
 pub mod input;
 pub mod journal;
+mod opening;
 pub mod output;
 mod redacted;
 mod room;

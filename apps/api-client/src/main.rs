@@ -41,7 +41,12 @@ fn fetch(keys: Keys) -> anyhow::Result<u8> {
                 console.stopping();
             }
         };
-        let report = run::run(&config, stop, Arc::clone(&console) as _).await?;
+        let run = {
+            let (config, observer) = (config.clone(), Arc::clone(&console) as _);
+            async move { run::run(&config, stop, observer).await }
+        };
+        // Not on this thread, which a worker would have to wake for each request that has ended.
+        let report = tokio::spawn(run).await??;
         let is_reported = console.report(&config, &report);
         anyhow::Ok(if report.is_success() && is_reported { DONE } else { FAILED })
     })?;

@@ -4,6 +4,7 @@
 //! rate, and since what was given for one host must not reach another.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
@@ -55,7 +56,8 @@ impl Step {
         if let Some(why) = request.wrong {
             return Err(wrong(why));
         }
-        let url = Url::parse(&request.url).map_err(|error| wrong(error.to_string()))?;
+        let parsed = request.parsed.map_or_else(|| Url::parse(&request.url), Ok);
+        let url = parsed.map_err(|error| wrong(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong(format!("{} is not http or https", url.scheme())));
         }
@@ -78,7 +80,7 @@ impl Step {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers.clone();
-        request.extensions_mut().insert(order);
+        request.extensions_mut().insert(Arc::new(order));
         if let Some(class) = class {
             request.extensions_mut().insert(class);
         }

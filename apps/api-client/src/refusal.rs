@@ -44,7 +44,9 @@ impl Refusals {
     }
 
     fn read(&self, status: StatusCode, headers: &HeaderMap) -> Answer {
-        let header = |name: &str| headers.get(name)?.to_str().ok();
+        // Most answers say nothing of limits, and need not be asked for each header that might.
+        let says_something = headers.keys().any(|name| is_about_limits(name.as_str()));
+        let header = |name: &str| if says_something { headers.get(name)?.to_str().ok() } else { None };
         // Any refusal that is known serves for one that was told.
         let code = if self.told.contains(&status) { StatusCode::TOO_MANY_REQUESTS } else { status };
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -55,6 +57,11 @@ impl Refusals {
         });
         answer
     }
+}
+
+/// Whether [`Answer::from_http`] reads that one; names are in lower case.
+fn is_about_limits(name: &str) -> bool {
+    name == "retry-after" || name.strip_prefix("x-").unwrap_or(name).starts_with("ratelimit")
 }
 
 /// For how long that lets nothing through: as long as it says, or until there is something left.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use reqwest::Url;
 
 use crate::Class;
 use crate::first_send::FirstSend;
@@ -47,6 +48,8 @@ pub struct Request {
     pub class: Option<Class>,
     /// Where the body of the answer goes.
     pub store: Store,
+    /// `url`, where somebody has read it already.
+    pub(crate) parsed: Option<Url>,
     /// What could not be made a header, told when it is sent.
     pub(crate) wrong: Option<String>,
     /// What comes before it is sent for the first time.
@@ -80,6 +83,7 @@ impl Request {
             deadline: None,
             class: None,
             store: Store::default(),
+            parsed: None,
             wrong: None,
             first_send: None,
             room: None,
@@ -162,7 +166,7 @@ impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method)
-            .field("url", &reqwest::Url::parse(&self.url).map(|url| crate::redacted(&url)))
+            .field("url", &Url::parse(&self.url).map(|url| crate::redacted(&url)))
             .field("headers", &self.headers)
             .field("body", &self.body.len())
             .field("idempotency_key", &self.idempotency_key)

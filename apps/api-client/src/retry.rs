@@ -85,7 +85,7 @@ impl Retries {
             return None;
         }
         if !self.budget.withdraw() {
-            if let Some(order) = request.extensions().get::<Order>() {
+            if let Some(order) = request.extensions().get::<Arc<Order>>() {
                 order.tally.set_out_of_budget();
             }
             return None;
@@ -109,7 +109,7 @@ impl<B: Clone, R> Policy<http::Request<B>, http::Response<R>, Reason> for Retrie
         }
         let pause = match result {
             Ok(response) if answer.end == CallEnd::Overload => {
-                if let Some(order) = request.extensions().get::<Order>() {
+                if let Some(order) = request.extensions().get::<Arc<Order>>() {
                     order.refuse();
                 }
                 match self.after_refusal(response.status(), &answer) {

@@ -9,8 +9,9 @@
 //! So much is in hand as the client makes use of, and a little more.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::future::pending;
+use std::io;
+use std::mem::take;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,17 +22,18 @@ use tokio::select;
 use tokio::task::{self, JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::config::{Config, LinesTo};
+use crate::config::Config;
 use crate::fetch::{self, Desk, End, Fatal};
 use crate::headers::{Headers, host_of};
-use crate::input::{self, Job, Line, ReadError};
-use crate::journal::{Journal, JournalError, Past, Record};
-use crate::output::{Folder, FolderError, Lines, LinesError};
+use crate::input::{Job, Line, ReadError};
+use crate::journal::{JournalError, Past, Record};
+use crate::opening::{self, Opened};
+use crate::output::{FolderError, LinesError};
 use crate::progress::{Meter, Progress};
 use crate::report::{Ended, Named, Report};
 use crate::room::Room;
-use crate::scribe::Scribe;
-use crate::{BuildError, Client, HostStats};
+use crate::scribe::{self, Scribe, ScribeError, Written};
+use crate::{BuildError, HostStats};
 
 /// What a run tells while it goes, each with nothing to do by default.
 ///
@@ -98,26 +100,16 @@ pub enum StartError {
     Thread(io::Error),
 }
 
-/// So many bytes of requests may wait.
-const MOST_WAITING: usize = 8 << 20;
 /// So many bytes of bodies that become lines may be in memory, and one body beyond that.
 const MOST_OF_BODIES: u32 = 64 << 20;
 /// How often the run looks at the client.
 const LOOK: Duration = Duration::from_millis(50);
 /// Requests beside those in flight, for each host, so that none ever waits for the next look.
-const AHEAD: usize = 16;
+const AHEAD: usize = 64;
+/// So many lines are taken from the queue at once, if they are there.
+const AT_ONCE: usize = 64;
 /// The most tasks.
 const MOST_IN_HAND: usize = 1024;
-
-/// What is opened before anything is sent.
-struct Opened {
-    input: Box<dyn BufRead + Send>,
-    journal: Option<Journal>,
-    past: Past,
-    folder: Option<Arc<Folder>>,
-    lines: Lines,
-    client: Client,
-}
 
 /// A run while it goes.
 struct Run<'a> {
@@ -126,7 +118,12 @@ struct Run<'a> {
     headers: Headers,
     past: Past,
     tasks: JoinSet<fetch::Ended>,
-    named: HashMap<task::Id, Begun>,
+    begun: HashMap<task::Id, Begun>,
+    /// Ended, and not with the scribe yet.
+    ended: Vec<Settled>,
+    /// With the scribe. One batch at a time, and what ends meanwhile is the next one: so nothing waits for others to end, and the
+    /// faster they do, the more are written at once.
+    batch: Option<Batch>,
     report: Report,
     observer: &'a dyn Observer,
     is_stopping: bool,
@@ -137,9 +134,20 @@ struct Run<'a> {
 
 /// A request that has a task.
 struct Begun {
-    named: Named,
+    job: Arc<Job>,
     /// An earlier run was cut off while it was in flight.
     was_in_flight: bool,
+}
+
+/// A request that has ended, and counts when what there is of it is written.
+struct Settled {
+    begun: Begun,
+    ended: fetch::Ended,
+}
+
+struct Batch {
+    settled: Vec<Settled>,
+    written: Written,
 }
 
 /// Requests all that `config` names, until `stop` completes: then what is in flight is finished.
@@ -161,13 +169,13 @@ pub async fn run(
     let started = Instant::now();
     let opening = spawn_blocking({
         let config = config.clone();
-        move || open(&config)
+        move || opening::open(&config)
     });
     let Opened { input, journal, past, folder, lines, client } =
         opening.await.expect("opening does not panic")?;
     let scribe = Scribe::start(lines, journal, folder.clone()).map_err(StartError::Thread)?;
-    let (lines, reading) = read(input, config.class_field.clone());
-    let total = count(config, &*observer);
+    let (lines, reading) = opening::read(input, config.class_field.clone());
+    let total = opening::count(config, &*observer);
 
     // What runs have repeated that were cut off themselves, so that nobody was told.
     let repeated = past.repeated().map(Named::again).collect();
@@ -178,7 +186,9 @@ pub async fn run(
         recorded: past.rates().map(|(host, rate)| (host.to_owned(), rate)).collect(),
         past,
         tasks: JoinSet::new(),
-        named: HashMap::new(),
+        begun: HashMap::new(),
+        ended: Vec::new(),
+        batch: None,
         report: Report { repeated, ..Report::default() },
         observer: &*observer,
         is_stopping: false,
@@ -201,80 +211,12 @@ pub async fn run(
     Ok(report)
 }
 
-/// Opens everything, and changes nothing before all of it could be opened that may be wrong. Blocks.
-fn open(config: &Config) -> Result<Opened, StartError> {
-    let input: Box<dyn BufRead + Send> = match &config.urls {
-        None => Box::new(BufReader::new(io::stdin())),
-        Some(path) => {
-            let error = |source| StartError::Urls { path: path.clone(), source };
-            let file = File::open(path).map_err(error)?;
-            if file.metadata().map_err(error)?.is_dir() {
-                return Err(error(io::ErrorKind::IsADirectory.into()));
-            }
-            Box::new(BufReader::with_capacity(1 << 16, file))
-        }
-    };
-    let (mut journal, past) = match &config.journal {
-        None => (None, Past::default()),
-        Some(path) => {
-            let (journal, past) = Journal::open(path)?;
-            (Some(journal), past)
-        }
-    };
-    // Reads certificates, and so blocks, too.
-    let client = client(config, &past)?;
-    let lines = match &config.lines {
-        LinesTo::File(path) => Lines::file(path, past.is_resumed())?,
-        LinesTo::Stdout => Lines::stdout(),
-        LinesTo::Nowhere => Lines::nowhere(),
-    };
-    let folder = config.out.as_deref().map(|path| Folder::open(path, journal.is_some())).transpose()?;
-    // Last: from here on there was a run, which may be resumed.
-    if let Some(journal) = &mut journal {
-        journal.begin(&past)?;
+/// The scribe's answer to a batch; without one, there never is any.
+async fn written(batch: &mut Option<Batch>) -> Result<(), ScribeError> {
+    match batch {
+        Some(batch) => scribe::answer(&mut batch.written).await,
+        None => pending().await,
     }
-    Ok(Opened { input, journal, past, folder: folder.map(Arc::new), lines, client })
-}
-
-fn client(config: &Config, past: &Past) -> Result<Client, StartError> {
-    let mut builder = Client::builder()
-        .rate(config.rate)
-        .burst(config.burst)
-        .concurrency(config.concurrency)
-        .timeout(config.timeout)
-        .max_wait(config.max_wait)
-        .refused_when(config.refused_when.iter().copied())
-        .max_body(config.max_body)
-        .classes(config.classes.clone())
-        .allow_private_redirects(config.allow_private);
-    if let Some(retries) = config.retries {
-        builder = builder.retries(retries);
-    }
-    let unusable = |path: &PathBuf, why| StartError::Certificates { path: path.clone(), why };
-    if let Some(path) = &config.cacert {
-        builder = builder.trust(std::fs::read(path).map_err(|error| unusable(path, error.to_string()))?);
-    }
-    let built = past.rates().fold(builder, |builder, (host, rate)| builder.seed_rate(host, rate)).build();
-    built.map_err(|error| match (error, &config.cacert) {
-        (BuildError::Trust(why), Some(path)) => unusable(path, why),
-        (error, _) => error.into(),
-    })
-}
-
-/// Reads on a thread of its own, which nobody waits for if it waits for standard input.
-fn read(
-    input: Box<dyn BufRead + Send>,
-    class_field: Option<String>,
-) -> (Receiver<Line>, JoinHandle<Result<(), ReadError>>) {
-    let (tx, rx) =
-        forebay::queue::builder().capacity(1024).max_weight(MOST_WAITING).weigher(Line::weight).build();
-    (rx, spawn_blocking(move || input::read(input, class_field.as_deref(), &tx)))
-}
-
-/// Counts the lines of a file beside its reading, if somebody wants to know.
-fn count(config: &Config, observer: &dyn Observer) -> JoinHandle<Option<u64>> {
-    let path = config.urls.clone().filter(|_| observer.is_watched());
-    spawn_blocking(move || input::count(&path?).ok().flatten())
 }
 
 // === impl Run ===
@@ -294,21 +236,31 @@ impl Run<'_> {
         // Who is first is decided among those in hand, so where there are classes there are many.
         let least = if self.config.class_field.is_some() { MOST_IN_HAND } else { AHEAD };
         let (mut most, mut is_read, mut is_counted) = (least, false, false);
-        while !(is_read && self.tasks.is_empty()) {
+        // As many lines at once as there are: the reader is not woken for each.
+        let (mut coming, mut come) = (Vec::new(), Vec::new().into_iter());
+        loop {
+            while (self.is_stopping || self.in_hand() < most)
+                && let Some(line) = come.next()
+            {
+                self.line(line);
+            }
+            let has_all_come = come.as_slice().is_empty();
+            if is_read && has_all_come && self.in_hand() == 0 {
+                break;
+            }
             select! {
                 () = &mut stop, if !self.is_stopping => {
                     self.report.ended = Ended::Stopped;
                     self.stop();
                 }
-                line = lines.recv(), if !is_read && (self.is_stopping || self.tasks.len() < most) => match line {
-                    Some(Line::Job(job)) => self.begin(*job),
-                    Some(Line::Bad { line, error }) => {
-                        self.report.bad_lines += 1;
-                        self.observer.bad_line(&self.place(line), &error.to_string());
-                    }
-                    None => is_read = true,
-                },
+                count = lines.recv_many(&mut coming, AT_ONCE),
+                    if !is_read && has_all_come && (self.is_stopping || self.in_hand() < most) =>
+                {
+                    is_read = count == 0;
+                    come = take(&mut coming).into_iter();
+                }
                 Some(ended) = self.tasks.join_next_with_id() => self.end(ended),
+                written = written(&mut self.batch) => self.settle(written),
                 counted = &mut total, if !is_counted => {
                     is_counted = true;
                     meter.total(counted.ok().flatten());
@@ -325,6 +277,7 @@ impl Run<'_> {
             }
             // Of standard input nobody knows the rest, and it may never end.
             is_read |= self.is_stopping && self.config.urls.is_none();
+            self.write().await;
         }
         drop(lines);
         if !(self.is_stopping && self.config.urls.is_none())
@@ -334,11 +287,21 @@ impl Run<'_> {
         }
     }
 
-    fn begin(&mut self, job: Job) {
+    fn line(&mut self, line: Line) {
+        match line {
+            Line::Job(job) => self.begin(job.into()),
+            Line::Bad { line, error } => {
+                self.report.bad_lines += 1;
+                self.observer.bad_line(&self.place(line), &error.to_string());
+            }
+        }
+    }
+
+    fn begin(&mut self, job: Arc<Job>) {
         self.report.requests += 1;
         let mut was_in_flight = false;
-        if self.desk.pen.has_journal() {
-            let key = job.key();
+        let key = self.desk.pen.has_journal().then(|| job.key());
+        if let Some(key) = key {
             if self.past.take_answered(key) {
                 self.report.answered_before += 1;
                 return;
@@ -357,38 +320,84 @@ impl Run<'_> {
                 "credentials of --header go to the first request's host only, and not to {host}; name it, as in -H 'Authorization@{host}: …'"
             ));
         }
-        let (desk, named) = (Arc::clone(&self.desk), Named::of(&job));
-        let task = self.tasks.spawn(async move { desk.fetch(&job, request).await });
-        self.named.insert(task.id(), Begun { named, was_in_flight });
+        let desk = Arc::clone(&self.desk);
+        let begun = Begun { job: Arc::clone(&job), was_in_flight };
+        let task = self.tasks.spawn(async move { desk.fetch(&job, key, request).await });
+        self.begun.insert(task.id(), begun);
     }
 
     fn end(&mut self, ended: Result<(task::Id, fetch::Ended), task::JoinError>) {
         let id = ended.as_ref().map_or_else(task::JoinError::id, |(id, _)| *id);
-        let Begun { named, was_in_flight } =
-            self.named.remove(&id).expect("every task was named when it was spawned");
-        let fetch::Ended { end, attempts, refused, fatal } = match ended {
+        let begun = self.begun.remove(&id).expect("every task was noted when it was spawned");
+        let mut ended = match ended {
             Ok((_, ended)) => ended,
             Err(error) => {
                 let why = format!("{error}; this is a fault in api-client, please report it");
-                fetch::Ended { end: End::Failed { kind: "panic", why }, attempts: 1, refused: 0, fatal: None }
+                fetch::Ended { attempts: 1, ..fetch::Ended::of(End::Failed { kind: "panic", why }) }
             }
         };
-        self.report.refused += u64::from(refused);
-        if was_in_flight && attempts > 0 {
-            self.report.repeated.push(named.clone());
+        self.fatal(ended.fatal.take());
+        self.ended.push(Settled { begun, ended });
+    }
+
+    /// Hands what has ended to the scribe, unless it has something.
+    async fn write(&mut self) {
+        // What else has ended comes along.
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            self.end(ended);
         }
-        match end {
-            End::Answered { status, replaced } => {
-                self.report.answered += 1;
-                *self.report.by_status.entry(status).or_default() += 1;
-                self.report.replaced += u64::from(replaced);
+        if self.batch.is_some() || self.ended.is_empty() {
+            return;
+        }
+        let mut settled = take(&mut self.ended);
+        let papers = settled.iter_mut().map(|one| &mut one.ended.papers);
+        let (results, records) =
+            papers.map(|papers| (take(&mut papers.result), take(&mut papers.record))).unzip();
+        let written = self.desk.pen.write(results, records).await;
+        self.batch = Some(Batch { settled, written });
+    }
+
+    /// All of the batch is written, or none of it can be said to be.
+    fn settle(&mut self, written: Result<(), ScribeError>) {
+        let batch = self.batch.take().expect("it was written");
+        for Settled { begun: Begun { job, was_in_flight }, ended } in batch.settled {
+            self.report.refused += u64::from(ended.refused);
+            if was_in_flight && ended.attempts > 0 {
+                self.report.repeated.push(Named::of(&job));
             }
-            End::NotStarted => self.report.not_started += 1,
-            End::Failed { kind, why } => {
-                self.observer.failed(&named, &why);
-                self.report.failed(named, kind, why);
+            match ended.end {
+                End::Answered { status, replaced } if written.is_ok() => {
+                    self.report.answered += 1;
+                    *self.report.by_status.entry(status).or_default() += 1;
+                    self.report.replaced += u64::from(replaced);
+                }
+                End::Answered { .. } => {
+                    self.failed(
+                        &job,
+                        "store",
+                        "it was answered, but the result cannot be written".to_owned(),
+                    );
+                }
+                End::NotStarted => self.report.not_started += 1,
+                End::Failed { kind, why } => self.failed(&job, kind, why),
             }
         }
+        self.fatal(written.err().map(Fatal::Scribe));
+    }
+
+    fn failed(&mut self, job: &Job, kind: &'static str, why: String) {
+        let named = Named::of(job);
+        self.observer.failed(&named, &why);
+        self.report.failed(named, kind, why);
+    }
+
+    /// How many requests have begun and do not count yet.
+    fn in_hand(&self) -> usize {
+        self.tasks.len() + self.ended.len() + self.batch.as_ref().map_or(0, |batch| batch.settled.len())
+    }
+
+    /// What has come in the way of all others.
+    fn fatal(&mut self, fatal: Option<Fatal>) {
         match fatal {
             Some(Fatal::Scribe(error)) if error.is_reader_gone() => {
                 self.report.ended = Ended::Stopped;

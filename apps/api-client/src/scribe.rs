@@ -42,12 +42,15 @@ pub(crate) enum ScribeError {
 
 #[derive(Debug)]
 struct Note {
-    /// Lines of results; may be empty.
-    results: Vec<u8>,
-    /// Lines of the journal; may be empty.
-    records: Vec<u8>,
+    /// Lines of results; may be none.
+    results: Vec<Vec<u8>>,
+    /// Lines of the journal; may be none.
+    records: Vec<Vec<u8>>,
     written: oneshot::Sender<Result<(), ScribeError>>,
 }
+
+/// The scribe's answer to a note; see [`answer`].
+pub(crate) type Written = oneshot::Receiver<Result<(), ScribeError>>;
 
 struct Desk {
     lines: Lines,
@@ -112,23 +115,26 @@ impl Pen {
 
     /// The same of a record that is a line already, where there is a journal.
     pub(crate) async fn record_line(&self, line: Vec<u8>) -> Result<(), ScribeError> {
-        self.write(Vec::new(), line).await
+        answer(self.write(Vec::new(), vec![line]).await).await
     }
 
-    /// Completes when the result and then the record are with the operating system.
-    pub(crate) async fn result(&self, line: Vec<u8>, record: &Record<'_>) -> Result<(), ScribeError> {
-        let record = if self.has_journal { record.line() } else { Vec::new() };
-        self.write(line, record).await
-    }
-
-    async fn write(&self, results: Vec<u8>, records: Vec<u8>) -> Result<(), ScribeError> {
+    /// Hands over lines of results and of the journal. What comes back has the answer when all of the first and then all of the second
+    /// are with the operating system.
+    pub(crate) async fn write(&self, results: Vec<Vec<u8>>, records: Vec<Vec<u8>>) -> Written {
         let (written, end) = oneshot::channel();
         self.notes
             .send(Note { results, records, written })
             .await
             .expect("the scribe works until all who write are done");
-        end.await.expect("the scribe answers every note")
+        end
     }
+}
+
+/// Waits for the scribe's answer.
+pub(crate) async fn answer(
+    written: impl Future<Output = Result<Result<(), ScribeError>, oneshot::error::RecvError>>,
+) -> Result<(), ScribeError> {
+    written.await.expect("the scribe answers every note")
 }
 
 // === impl Desk ===
@@ -155,13 +161,15 @@ impl Desk {
         if batch.iter().any(|note| !note.results.is_empty()) {
             fault::room("full-results").map_err(|source| LinesError::Write { path: None, source })?;
             let lines = &mut self.lines;
-            together(&mut self.buffer, batch.iter().map(|note| &*note.results), |some| lines.write(some))?;
+            together(&mut self.buffer, batch.iter().flat_map(|note| &note.results), |some| {
+                lines.write(some)
+            })?;
             fault::point("after-result");
         }
         if let Some(journal) = &mut self.journal
             && batch.iter().any(|note| !note.records.is_empty())
         {
-            let records = batch.iter().map(|note| &*note.records);
+            let records = batch.iter().flat_map(|note| &note.records);
             let written = fault::room("full-journal")
                 .and_then(|()| together(&mut self.buffer, records, |some| journal.append(some)));
             written.map_err(|source| journal_error(journal, source))?;
@@ -186,7 +194,7 @@ impl Desk {
 /// Writes what is short together, and what is long as it is.
 fn together<'a, E>(
     buffer: &mut Vec<u8>,
-    parts: impl Iterator<Item = &'a [u8]>,
+    parts: impl Iterator<Item = &'a Vec<u8>>,
     mut write: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     let flush = |buffer: &mut Vec<u8>, write: &mut dyn FnMut(&[u8]) -> Result<(), E>| {

@@ -69,7 +69,7 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let tally = request.extensions().get::<Order>().map(|order| Arc::clone(&order.tally));
+        let tally = request.extensions().get::<Arc<Order>>().map(|order| Arc::clone(&order.tally));
         ResponseFuture::new(self.limit, self.inner.call(request), tally)
     }
 }

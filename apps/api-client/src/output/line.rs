@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
 use http::header::{CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LINK, LOCATION};
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
 
 use super::folder::Placed;
 use crate::input::Job;
@@ -36,7 +36,7 @@ enum End<'a> {
         /// Where the answer came from, if that is another place.
         #[serde(skip_serializing_if = "Option::is_none")]
         answered_by: Option<&'a str>,
-        headers: Map<String, Value>,
+        headers: ShownHeaders<'a>,
         #[serde(flatten)]
         body: ShownBody<'a>,
         queued_seconds: f64,
@@ -47,6 +47,10 @@ enum End<'a> {
         reason: &'static str,
     },
 }
+
+/// Those headers of an answer that are [`SHOWN`].
+#[derive(Debug)]
+struct ShownHeaders<'a>(&'a HeaderMap);
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
@@ -61,10 +65,6 @@ enum ShownBody<'a> {
 impl<'a> Outcome<'a> {
     /// Of an answer, whose body has a file if it is `placed`.
     pub(crate) fn answered(job: &'a Job, response: &'a Response, placed: Option<&'a Placed>) -> Self {
-        let headers = SHOWN.iter().filter_map(|name| {
-            let value = response.headers.get(name)?;
-            Some((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into()))
-        });
         let body = match (placed, &response.body) {
             (Some(placed), _) => ShownBody::File { file: &placed.name, bytes: placed.bytes },
             (None, Body::Memory(bytes)) => match str::from_utf8(bytes) {
@@ -82,8 +82,8 @@ impl<'a> Outcome<'a> {
             end: End::Answered {
                 status: response.status.as_u16(),
                 answered_by: Some(response.url.as_str())
-                    .filter(|url| *url != crate::redacted(&job.url) && *url != job.url.as_str()),
-                headers: headers.collect(),
+                    .filter(|url| *url != job.url.as_str() && *url != crate::redacted(&job.url)),
+                headers: ShownHeaders(&response.headers),
                 body,
                 queued_seconds: rounded(response.queued),
                 seconds: rounded(response.took),
@@ -105,11 +105,31 @@ impl<'a> Outcome<'a> {
         }
     }
 
+    /// How long the body is in the line, at least.
+    fn body_len(&self) -> usize {
+        match &self.end {
+            End::Answered { body: ShownBody::Text { body }, .. } => body.len(),
+            End::Answered { body: ShownBody::Bytes { body_base64 }, .. } => body_base64.len(),
+            _ => 0,
+        }
+    }
+
     /// The line, with its end.
     pub(crate) fn to_line(&self) -> Vec<u8> {
-        let mut line = serde_json::to_vec(self).expect("a result is plain data");
+        let mut line = Vec::with_capacity(512 + self.body_len());
+        serde_json::to_writer(&mut line, self).expect("a result is plain data");
         line.push(b'\n');
         line
+    }
+}
+
+impl Serialize for ShownHeaders<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shown = SHOWN.iter().filter_map(|name| {
+            let value = self.0.get(name)?;
+            Some((name.as_str(), String::from_utf8_lossy(value.as_bytes())))
+        });
+        serializer.collect_map(shown)
     }
 }
 

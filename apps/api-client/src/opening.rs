@@ -1,0 +1,105 @@
+//! What is opened before anything is sent.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use forebay::queue::Receiver;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::config::{Config, LinesTo};
+use crate::input::{self, Line, ReadError};
+use crate::journal::{Journal, Past};
+use crate::output::{Folder, Lines};
+use crate::run::{Observer, StartError};
+use crate::{BuildError, Client};
+
+/// So many bytes of requests may wait.
+const MOST_WAITING: usize = 8 << 20;
+
+/// What is opened before anything is sent.
+pub(crate) struct Opened {
+    pub(crate) input: Box<dyn BufRead + Send>,
+    pub(crate) journal: Option<Journal>,
+    pub(crate) past: Past,
+    pub(crate) folder: Option<Arc<Folder>>,
+    pub(crate) lines: Lines,
+    pub(crate) client: Client,
+}
+
+/// Opens everything, and changes nothing before all of it could be opened that may be wrong. Blocks.
+pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
+    let input: Box<dyn BufRead + Send> = match &config.urls {
+        None => Box::new(BufReader::new(io::stdin())),
+        Some(path) => {
+            let error = |source| StartError::Urls { path: path.clone(), source };
+            let file = File::open(path).map_err(error)?;
+            if file.metadata().map_err(error)?.is_dir() {
+                return Err(error(io::ErrorKind::IsADirectory.into()));
+            }
+            Box::new(BufReader::with_capacity(1 << 16, file))
+        }
+    };
+    let (mut journal, past) = match &config.journal {
+        None => (None, Past::default()),
+        Some(path) => {
+            let (journal, past) = Journal::open(path)?;
+            (Some(journal), past)
+        }
+    };
+    // Reads certificates, and so blocks, too.
+    let client = client(config, &past)?;
+    let lines = match &config.lines {
+        LinesTo::File(path) => Lines::file(path, past.is_resumed())?,
+        LinesTo::Stdout => Lines::stdout(),
+        LinesTo::Nowhere => Lines::nowhere(),
+    };
+    let folder = config.out.as_deref().map(|path| Folder::open(path, journal.is_some())).transpose()?;
+    // Last: from here on there was a run, which may be resumed.
+    if let Some(journal) = &mut journal {
+        journal.begin(&past)?;
+    }
+    Ok(Opened { input, journal, past, folder: folder.map(Arc::new), lines, client })
+}
+
+fn client(config: &Config, past: &Past) -> Result<Client, StartError> {
+    let mut builder = Client::builder()
+        .rate(config.rate)
+        .burst(config.burst)
+        .concurrency(config.concurrency)
+        .timeout(config.timeout)
+        .max_wait(config.max_wait)
+        .refused_when(config.refused_when.iter().copied())
+        .max_body(config.max_body)
+        .classes(config.classes.clone())
+        .allow_private_redirects(config.allow_private);
+    if let Some(retries) = config.retries {
+        builder = builder.retries(retries);
+    }
+    let unusable = |path: &PathBuf, why| StartError::Certificates { path: path.clone(), why };
+    if let Some(path) = &config.cacert {
+        builder = builder.trust(std::fs::read(path).map_err(|error| unusable(path, error.to_string()))?);
+    }
+    let built = past.rates().fold(builder, |builder, (host, rate)| builder.seed_rate(host, rate)).build();
+    built.map_err(|error| match (error, &config.cacert) {
+        (BuildError::Trust(why), Some(path)) => unusable(path, why),
+        (error, _) => error.into(),
+    })
+}
+
+/// Reads on a thread of its own, which nobody waits for if it waits for standard input.
+pub(crate) fn read(
+    input: Box<dyn BufRead + Send>,
+    class_field: Option<String>,
+) -> (Receiver<Line>, JoinHandle<Result<(), ReadError>>) {
+    let (tx, rx) =
+        forebay::queue::builder().capacity(1024).max_weight(MOST_WAITING).weigher(Line::weight).build();
+    (rx, spawn_blocking(move || input::read(input, class_field.as_deref(), &tx)))
+}
+
+/// Counts the lines of a file beside its reading, if somebody wants to know.
+pub(crate) fn count(config: &Config, observer: &dyn Observer) -> JoinHandle<Option<u64>> {
+    let path = config.urls.clone().filter(|_| observer.is_watched());
+    spawn_blocking(move || input::count(&path?).ok().flatten())
+}
