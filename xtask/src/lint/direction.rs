@@ -21,6 +21,8 @@ enum Place {
     App,
     /// forebay-program: what programs share towards a person; nothing of the libraries.
     Program,
+    /// forebay-program-testkit: starts programs, and knows nothing of how they are made.
+    ProgramTestkit,
     /// xtask, which must build even when no other crate does.
     Automation,
     /// forebay-tests, which sees whole pipelines.
@@ -38,6 +40,7 @@ impl Place {
             "forebay-testkit" => Self::Testkit,
             "forebay-tests" => Self::Tests,
             "forebay-program" => Self::Program,
+            "forebay-program-testkit" => Self::ProgramTestkit,
             "xtask" => Self::Automation,
             "forebay-pool" | "forebay-flow" | "forebay-priority" | "forebay-store" | "forebay-nats"
             | "forebay-monitor" => Self::Part,
@@ -47,9 +50,9 @@ impl Place {
     }
 
     fn may_use(self, other: Self) -> bool {
-        use Place::{App, Automation, Core, Facade, Part, Program, Testkit, Tests};
+        use Place::{App, Automation, Core, Facade, Part, Program, ProgramTestkit, Testkit, Tests};
         match self {
-            Core | Automation | Program => false,
+            Core | Automation | Program | ProgramTestkit => false,
             Part => other == Core,
             Facade | Testkit => matches!(other, Core | Part),
             App => matches!(other, Facade | Program),
@@ -58,7 +61,12 @@ impl Place {
     }
 
     fn may_use_in_tests(self, other: Self) -> bool {
-        self.may_use(other) || (self != Self::Automation && other == Self::Testkit)
+        let is_testkit = match other {
+            Self::Testkit => self != Self::Automation,
+            Self::ProgramTestkit => self == Self::App,
+            _ => false,
+        };
+        is_testkit || self.may_use(other)
     }
 }
 

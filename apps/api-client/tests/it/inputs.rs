@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use crate::place::{Place, values};
+use crate::place::{Place, Report as _, values};
 use crate::server::Server;
 
 #[test]

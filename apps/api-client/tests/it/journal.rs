@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::place::{Place, until};
+use crate::place::{Place, Report as _, until};
 use crate::server::Server;
 
 const ARGUMENTS: &str =
@@ -44,7 +44,7 @@ fn after_kill_9_the_next_run_goes_on_and_names_what_was_in_flight() {
         let mut running = place.start(ARGUMENTS);
         let is_there = || place.path("results").exists();
         until("something more was answered", || {
-            (is_there() && place.read("results").lines().count() > so_far) || running.has_ended()
+            (is_there() && place.text("results").lines().count() > so_far) || running.has_ended()
         });
         if !running.has_ended() {
             running.signal(Signal::KILL);
@@ -82,7 +82,7 @@ fn a_crash_at_each_point_loses_nothing_and_repeats_only_what_is_named() {
             assert_eq!(command.output().unwrap().status.code(), None, "{point}:{passing}");
             let before: HashSet<_> = if place.path("results").exists() {
                 // The last line may be cut off.
-                let text = place.read("results");
+                let text = place.text("results");
                 text.lines()
                     .filter_map(|line| serde_json::from_str::<Value>(line).ok()?["line"].as_u64())
                     .collect()
@@ -135,7 +135,7 @@ fn a_run_that_could_not_begin_is_none_to_be_resumed() {
     for _ in 0..2 {
         let ended = place.run("fetch --urls urls --jsonl results --journal journal");
         assert_eq!(ended.code(), Some(2), "{ended:#?}");
-        assert_eq!(place.read("results"), "precious");
+        assert_eq!(place.text("results"), "precious");
     }
     assert_eq!(server.counts().answered, 0);
 }
@@ -152,7 +152,7 @@ fn a_journal_does_not_grow_with_the_runs() {
         let ended =
             place.run("fetch --urls urls --jsonl results --journal journal --retries 0 --report json");
         assert_eq!(ended.report()["answered"], if run == 0 { 100 } else { 0 }, "{ended:#?}");
-        lengths.push(place.read("journal").len());
+        lengths.push(place.text("journal").len());
     }
     assert!(lengths[3] <= lengths[0], "{lengths:?}");
 }
@@ -163,14 +163,14 @@ fn a_crash_while_the_journal_is_shortened_leaves_a_whole_one() {
     let server = Server::free();
     let place = Place::with_items(&server.url(), 60);
     place.done(ARGUMENTS);
-    let before = place.read("journal");
+    let before = place.text("journal");
     let mut command = place.command(ARGUMENTS);
     command.env("FAULT_POINT", "before-shorter:1");
     assert_eq!(command.output().unwrap().status.code(), None);
-    assert_eq!(place.read("journal"), before);
+    assert_eq!(place.text("journal"), before);
     let report = place.done(ARGUMENTS).report();
     assert_eq!(report["answered_before"], 60, "{report}");
-    assert!(2 * place.read("journal").len() < before.len());
+    assert!(2 * place.text("journal").len() < before.len());
     assert!(!place.path("journal.new").exists());
 }
 
@@ -234,7 +234,7 @@ fn what_was_learnt_of_a_host_is_where_the_next_run_begins() {
     let place = Place::with_items(&nginx.url(), 200);
     let arguments = "fetch --urls urls --jsonl results --journal journal --report json";
     place.done(arguments);
-    let journal = place.read("journal");
+    let journal = place.text("journal");
     let rates: Vec<_> = journal
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["rate"]["per_second"].as_f64())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::nginx::Nginx;
-use crate::place::Place;
+use crate::place::{Place, Report as _};
 use crate::server::{Allowed, Says, Server};
 
 #[test]

@@ -6,7 +6,7 @@ use std::thread;
 
 use rustix::process::Signal;
 
-use crate::place::{Place, until};
+use crate::place::{Place, Report as _, until};
 use crate::server::Server;
 
 fn peak(report: &serde_json::Value) -> u64 {

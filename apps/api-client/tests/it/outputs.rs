@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use crate::place::Place;
+use crate::place::{Place, Report as _};
 use crate::server::Server;
 
 #[test]
@@ -30,9 +30,9 @@ fn each_body_has_a_file_and_nothing_lies_beside_them() {
             "slow".to_owned()
         ]
     );
-    assert_eq!(place.read(&format!("out/{item}")), "item 1\n");
+    assert_eq!(place.text(&format!("out/{item}")), "item 1\n");
     assert_eq!(fs::read(place.path(&format!("out/{here}_bytes"))).unwrap(), [0, 0xff, 0xfe]);
-    assert_eq!(place.read("out/slow"), "0123456789");
+    assert_eq!(place.text("out/slow"), "0123456789");
     assert_eq!(ended.report()["by_status"], serde_json::json!({ "200": 4, "404": 1 }));
     let results = place.results("results");
     let of = |file: &str| {
@@ -74,7 +74,7 @@ fn results_of_another_run_are_not_touched() {
     let ended = place.run("fetch --urls urls --jsonl results");
     assert_eq!(ended.code(), Some(2), "{ended:#?}");
     assert!(ended.stderr.starts_with("error: results has content already"), "{ended:#?}");
-    assert_eq!(place.read("results"), "precious\n");
+    assert_eq!(place.text("results"), "precious\n");
     assert_eq!(server.counts().answered, 0);
 }
 

@@ -70,7 +70,7 @@ fn secrets_appear_nowhere_but_in_the_results_of_whoever_gave_them() {
         assert_eq!(ended.code(), Some(1), "{ended:#?}");
         assert!(!ended.stderr.contains("s3cret"), "{}", ended.stderr);
         assert!(!ended.stdout.contains("s3cret"), "{}", ended.stdout);
-        assert!(!place.read("journal").contains("s3cret"), "{}", place.read("journal"));
+        assert!(!place.text("journal").contains("s3cret"), "{}", place.text("journal"));
         assert!(place.files("out").iter().all(|name| !name.contains("s3cret")), "{:?}", place.files("out"));
     }
 }

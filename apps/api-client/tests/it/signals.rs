@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 
-use crate::place::{Place, until};
+use crate::place::{Place, Report as _, until};
 use crate::server::Server;
 
 #[test]
@@ -20,7 +20,7 @@ fn a_signal_finishes_what_is_in_flight_and_counts_the_rest() {
         let running = place.start(arguments);
         until("four are in flight", || server.counts().in_flight == 4);
         running.signal(signal);
-        until("it has heard", || place.read(".stderr").contains("note: stopping"));
+        until("it has heard", || place.text(".stderr").contains("note: stopping"));
         server.release(4);
         let ended = running.wait();
         assert_eq!(ended.code(), Some(1), "{ended:#?}");

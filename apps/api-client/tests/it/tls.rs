@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 
 use crate::nginx::Nginx;
-use crate::place::Place;
+use crate::place::{Place, Report as _};
 
 /// An authority that nobody knows.
 struct Authority(CertifiedIssuer<'static, KeyPair>);

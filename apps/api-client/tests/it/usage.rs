@@ -1,6 +1,6 @@
 //! What `--help` says, and what usage and configuration errors look like.
 
-use crate::place::Place;
+use crate::place::{Place, Report as _};
 
 #[test]
 fn help_names_the_command() {
@@ -75,7 +75,7 @@ fn usage_errors_name_the_remedy() {
         errors += &format!("$ api-client {arguments}\n{}", ended.stderr);
     }
     insta::assert_snapshot!(errors);
-    assert_eq!(place.read("foreign"), "precious\n");
+    assert_eq!(place.text("foreign"), "precious\n");
 }
 
 #[test]

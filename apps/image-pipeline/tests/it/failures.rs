@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use crate::place::Place;
+use crate::place::{Place, Report as _};
 
 #[test]
 fn hostile_files_are_refused_by_name_and_reason_and_the_rest_is_processed() {

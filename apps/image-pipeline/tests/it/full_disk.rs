@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::place::Place;
+use crate::place::{Place, Report as _};
 
 /// In a mount namespace of its own: a file system of 256 KB is filled, then made larger. Prints the exit codes; what the
 /// runs say goes to files outside. Ends with 77 if nothing can be mounted.

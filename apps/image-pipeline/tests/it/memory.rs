@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use crate::place::{Place, photos, until};
+use crate::place::{Place, Report as _, photos, until};
 
 /// Runs the program over all photographs of the repository, and says what its peak was, in bytes.
 #[track_caller]

@@ -16,7 +16,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::place::{Ended, Place};
+use crate::place::{Ended, Place, Report as _};
 
 /// A server on a free port, until it is dropped.
 struct Server {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
-use crate::place::{Place, photos};
+use crate::place::{Place, Report as _, photos};
 
 /// All photographs in the repository but the one that no build reads.
 fn all() -> Place {

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::place::{Place, until};
+use crate::place::{Place, Report as _, until};
 
 const PHOTOS: usize = 40;
 const ARGUMENTS: &str = "run in --output out --fit 300x300 --workers 2 --report json";

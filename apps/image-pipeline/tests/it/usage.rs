@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::place::{Ended, Place};
+use crate::place::{Ended, Place, Report as _};
 
 #[test]
 fn help_names_the_commands() {

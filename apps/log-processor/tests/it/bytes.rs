@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::place::{Place, logs};
+use crate::place::{Place, Report as _, logs};
 
 /// Sends `content` through and compares.
 #[track_caller]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::place::{Place, logs, until};
+use crate::place::{Place, Report as _, logs, until};
 
 /// Small checkpoints, so that the input spans many: one a batch.
 pub(crate) fn arguments(output: &str, more: &str) -> String {

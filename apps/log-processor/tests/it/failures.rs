@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use crate::assert_reads;
-use crate::place::Place;
+use crate::place::{Place, Report as _};
 
 #[test]
 fn a_missing_input_is_named() {

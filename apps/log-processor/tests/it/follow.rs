@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 
-use crate::place::{Place, until};
+use crate::place::{Place, Report as _, until};
 
 #[test]
 fn what_is_added_is_passed_on() {

@@ -1,6 +1,6 @@
 //! A worker that panics: an error, never a gap.
 
-use crate::place::Place;
+use crate::place::{Place, Report as _};
 
 #[test]
 fn a_panic_in_a_worker_ends_the_run_with_an_error_and_the_output_has_no_gap() {

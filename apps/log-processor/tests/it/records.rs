@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::assert_reads;
-use crate::place::{Place, logs};
+use crate::place::{Place, Report as _, logs};
 
 /// A place with some of the real logs in it.
 fn place_with(names: &[&str]) -> Place {

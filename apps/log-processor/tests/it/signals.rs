@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::place::{Ended, Place, until};
+use crate::place::{Ended, Place, Report as _, until};
 
 #[test]
 fn a_signal_ends_the_run_in_order_and_the_next_run_goes_on_there() {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::place::{Ended, Place, until};
+use crate::place::{Ended, Place, Report as _, until};
 
 const ARGUMENTS: &str = "run -i in -o out --state state --report json";
 

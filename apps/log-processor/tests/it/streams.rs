@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-use crate::place::{Ended, Place, until};
+use crate::place::{Ended, Place, Report as _, until};
 
 #[test]
 fn standard_input_goes_to_standard_output_and_the_report_to_standard_error() {
