@@ -131,6 +131,8 @@ mod tests {
         "crates/forebay",
         "apps/log-processor",
         "apps/api-client",
+        "apps/forebay-program",
+        "apps/forebay-program-testkit",
         "xtask",
     ];
 
@@ -138,6 +140,8 @@ mod tests {
     fn the_picture_is_allowed() {
         let edges = [
             ("log-processor", "forebay", None),
+            ("log-processor", "forebay-program", None),
+            ("log-processor", "forebay-program-testkit", Some("dev")),
             ("forebay", "forebay-pool", None),
             ("forebay-pool", "forebay-queue", None),
             ("forebay-pool", "forebay-testkit", Some("dev")),
@@ -159,6 +163,8 @@ mod tests {
             ("forebay", "log-processor", Some("dev")),
             ("log-processor", "forebay-queue", None),
             ("log-processor", "api-client", None),
+            ("forebay-pool", "forebay-program-testkit", Some("dev")),
+            ("log-processor", "forebay-program-testkit", None),
             ("xtask", "forebay", None),
             ("xtask", "forebay-testkit", Some("dev")),
         ];
