@@ -51,7 +51,11 @@ pub enum ConfigError {
         most: u64,
     },
     /// A size outside its range.
-    #[error("memory is {given}, which is below {least}: the program itself needs most of that")]
+    #[error(
+        "memory is {}, which is below {} ({least}): the program itself needs most of that",
+        given.display().si(),
+        least.display().si()
+    )]
     Memory {
         /// What was given.
         given: ByteSize,

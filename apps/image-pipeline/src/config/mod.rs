@@ -293,7 +293,7 @@ mod tests {
         .into();
         insta::assert_snapshot!(said.join("\n"), @r"
         quality is 0, which is outside 1 to 100
-        memory is 63.0 MiB, which is below 64.0 MiB: the program itself needs most of that
+        memory is 66.1 MB, which is below 67.1 MB (64.0 MiB): the program itself needs most of that
         workers is 0, which is outside 1 to 256; leave it out for the default
         uploaders is 257, which is outside 1 to 256; leave it out for the default
         max-pixels is 0, which is outside 1 to 18446744073709551615
