@@ -47,7 +47,7 @@ enum Name {
     Queue,
     /// forebay-pool, loops of one's own, tasks for each item, ractor and rayon.
     Pool,
-    /// forebay-priority, its queue without an order, async-priority-channel and what one writes by hand.
+    /// forebay-priority, its queue without an order, async-priority-channel, ractor and what one writes by hand.
     Priority,
     /// forebay-flow's limits and rates, tower::limit, tokio's semaphore, governor and tower-resilience.
     Flow,
