@@ -264,7 +264,8 @@ impl Measured {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).build();
+    // Timers for ractor, whose factory looks at itself now and then; one runtime for all.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_time().build();
     runtime.expect("threads can be started")
 }
 
