@@ -173,16 +173,12 @@ fn not_kept(job: &Job, key: Option<Key>, why: String) -> Ended {
     Ended { fatal, papers, ..Ended::of(End::Failed { kind: "store", why }) }
 }
 
-/// The failure with its causes, so far as it does not say so itself.
+/// The failure with its first cause, unless it says that itself. What lies between is which layer told which.
 fn described(failure: &Failure) -> String {
     let mut text = failure.to_string();
-    let mut cause = std::error::Error::source(&failure.reason);
-    while let Some(error) = cause {
-        let why = error.to_string();
-        if !text.contains(&why) {
-            text = text + ": " + &why;
-        }
-        cause = error.source();
+    let causes = std::iter::successors(std::error::Error::source(&failure.reason), |cause| cause.source());
+    if let Some(why) = causes.last().map(ToString::to_string).filter(|why| !text.contains(why)) {
+        text = text + ": " + &why;
     }
     if let Reason::Certificate { is_unknown: true, .. } = failure.reason {
         text += "; if you trust whoever did, name that one's certificate with --cacert";
