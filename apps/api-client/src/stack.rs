@@ -69,6 +69,7 @@ where
     let (judges, classifies) = (retries.clone(), retries.clone());
     let blocked = Arc::new(Blocked::default());
 
+    let line = layer_fn(|service| classes.line(queue, service));
     let again = Retries::new(retries.clone(), blocked.clone());
     let spaced = RateLimitLayer::new(bucket(settings));
     let adaptive = AdaptiveRateLayer::new(policy(settings, known))
@@ -78,7 +79,7 @@ where
     let (pace, calls) = (adaptive.handle(), at_once.handle());
 
     let service = ServiceBuilder::new()
-        .layer(layer_fn(|service| classes.line(queue, service))) //             who waits does so here, the urgent first, and can leave at any time
+        .layer(line) //             who waits does so here, the urgent first, and can leave at any time
         .retry(again) //            below the line, so that what was begun is not behind what was not
         .map_err(of_flow)
         .layer(spaced) //           each attempt costs a start, also one that is tried again

@@ -82,7 +82,7 @@ pub enum Failure {
     Refused(#[from] Refused),
     /// The file itself needs more memory than there is.
     #[error(
-        "the file of {bytes} bytes alone is over the memory budget of {budget} for pictures; raise the memory budget"
+        "the file of {bytes} bytes alone is over the memory budget of {budget} for pictures; raise the memory budget (memory)"
     )]
     TooLarge {
         /// Of the file.

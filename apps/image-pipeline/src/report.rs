@@ -172,7 +172,8 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pictures, written, kept, failed, not_started, seconds, spent, .. } = self;
-        write!(f, "{pictures} pictures = written {written} + kept {kept} + failed {failed}")?;
+        let noun = if *pictures == 1 { "picture" } else { "pictures" };
+        write!(f, "{pictures} {noun} = written {written} + kept {kept} + failed {failed}")?;
         writeln!(f, " + not started {not_started}")?;
         if self.reduced > 0 {
             writeln!(f, "{} of the written were decoded smaller, for want of memory", self.reduced)?;

@@ -10,9 +10,10 @@ async fn each_host_has_a_rate_of_its_own() {
     let (one, other) = (Server::start(|_| ok("x")).await, Server::start(|_| ok("x")).await);
     let client = Client::builder().rate("20/s").build().expect("it is valid");
     let began = Instant::now();
-    let urls = (0..10).flat_map(|_| [one.url("/"), other.url("/")]);
+    let urls = (0..20).flat_map(|_| [one.url("/"), other.url("/")]);
     join_all(urls.map(|url| client.get(url).send())).await;
-    assert!((440..800).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    // One rate for both would take twice as long.
+    assert!((940..1900).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
     let names: Vec<_> = client.hosts().into_iter().map(|host| host.host).collect();
     let mut expected = [one.address.to_string(), other.address.to_string()];
     expected.sort();
@@ -71,4 +72,19 @@ async fn hosts_that_are_left_alone_are_forgotten_but_no_pause_is() {
     let hosts = client.hosts();
     assert!(hosts.len() <= 1024, "{}", hosts.len());
     assert!(hosts.iter().any(|host| host.host.starts_with("pausing.test") && host.paused.is_some()));
+}
+
+#[tokio::test]
+async fn what_is_started_by_many_at_once_is_started_once() {
+    let server = Server::start(|_| ok("x")).await;
+    let client = Client::builder().rate("1000/s").build().expect("it is valid");
+    assert!(client.hosts().is_empty(), "nothing is there before the first request");
+    // More than the line has room for: 100. The others wait in their own futures.
+    let calls = (0..250).map(|_| tokio::spawn(client.clone().get(server.url("/")).send()));
+    for answer in join_all(calls).await {
+        answer.expect("no panic").expect("it is answered");
+    }
+    assert_eq!((client.hosts().len(), server.hits().len()), (1, 250));
+    client.get(server.url("/")).send().await.expect("it is answered");
+    assert_eq!(client.hosts().len(), 1);
 }

@@ -17,7 +17,7 @@ pub enum Refused {
     },
     /// The header claims more pixels than [`Limits::max_pixels`](super::Limits::max_pixels).
     #[error(
-        "{pixels} pixels are over the limit of {limit}; raise the limit on pixels if the file is trusted"
+        "{pixels} pixels are over the limit of {limit}; raise the limit on pixels (max-pixels) if the file is trusted"
     )]
     TooManyPixels {
         /// Width times height, as the header claims them.
@@ -26,7 +26,7 @@ pub enum Refused {
         limit: u64,
     },
     /// Needs more memory than there is, and cannot be decoded smaller.
-    #[error("needs {needs} bytes of memory, over the budget of {budget}; raise the memory budget")]
+    #[error("needs {needs} bytes of memory, over the budget of {budget}; raise the memory budget (memory)")]
     TooHeavy {
         /// [`Plan::weight`](super::Plan::weight) at the smallest scale, in bytes.
         needs: u64,

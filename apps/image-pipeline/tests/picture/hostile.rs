@@ -141,7 +141,7 @@ fn the_reason_is_named() {
     );
     assert_eq!(
         refused(&forge::with_sides(&retina, 65_000)),
-        "4225000000 pixels are over the limit of 100000000; raise the limit on pixels if the file is trusted"
+        "4225000000 pixels are over the limit of 100000000; raise the limit on pixels (max-pixels) if the file is trusted"
     );
 }
 
