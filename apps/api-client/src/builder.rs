@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use forebay::flow::Rate;
 use http::StatusCode;
+use tokio::runtime::Handle;
 
 use crate::address::Places;
 use crate::redirect::Redirects;
@@ -50,6 +51,7 @@ pub struct Builder {
     pub(crate) places: Places,
     pub(crate) trusted: Vec<Vec<u8>>,
     pub(crate) connections: Arc<Connections>,
+    pub(crate) workers: Option<Handle>,
 }
 
 /// A last word on how connections are made.
@@ -117,6 +119,7 @@ impl Builder {
             places: Places::default(),
             trusted: Vec::new(),
             connections: Arc::new(|http| http),
+            workers: None,
         }
     }
 
@@ -245,6 +248,14 @@ impl Builder {
         set: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
     ) -> Self {
         self.connections = Arc::new(set);
+        self
+    }
+
+    /// A runtime with threads of its own, to which bodies go on that are longer than 64 KiB: to decompress them takes a processor a
+    /// while. On a runtime of a single thread, which is the fastest for short answers, others would have to wait for that. Default: none,
+    /// and the task that asked gathers the body.
+    pub fn workers(mut self, workers: Handle) -> Self {
+        self.workers = Some(workers);
         self
     }
 

@@ -69,7 +69,7 @@ impl Client {
         };
         let certificates = builder.certificates()?;
         let places = Arc::new(builder.places);
-        let exchange = Exchange::new(rules, &places, certificates, builder.connections)?;
+        let exchange = Exchange::new(rules, &places, certificates, builder.connections, builder.workers)?;
         let hosts = Hosts::new(exchange, settings, builder.per_host, builder.seeds);
         let max_wait = builder.max_wait;
         Ok(Self { shared: Arc::new(Shared { hosts, places, max_wait, ending: Ending::default() }) })

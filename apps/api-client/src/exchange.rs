@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use reqwest::redirect::Policy;
+use tokio::runtime::Handle;
 use tower::Service;
 
 use crate::address::{Places, Resolver};
@@ -32,6 +33,8 @@ pub(crate) struct Exchange {
     open: reqwest::Client,
     guarded: Arc<Guarded>,
     rules: Arc<Rules>,
+    /// Where long bodies are gathered.
+    workers: Option<Handle>,
 }
 
 /// Connects to public addresses only. It has connections of its own, so none of the other's is used by it. Most clients never need it, and
@@ -89,6 +92,7 @@ impl Exchange {
         places: &Arc<Places>,
         trusted: Vec<reqwest::Certificate>,
         connections: Arc<Connections>,
+        workers: Option<Handle>,
     ) -> Result<Self, BuildError> {
         // Fails where the program has chosen one, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -110,7 +114,7 @@ impl Exchange {
             _ => BuildError::Http(error),
         })?;
         let guarded = Guarded { client: OnceLock::new(), make: Box::new(move || client(true)) };
-        Ok(Self { open, guarded: Arc::new(guarded), rules: Arc::new(rules) })
+        Ok(Self { open, guarded: Arc::new(guarded), rules: Arc::new(rules), workers })
     }
 
     pub(crate) const fn http(&self) -> &reqwest::Client {
@@ -142,12 +146,13 @@ impl Exchange {
         let from = answer.remote_addr();
         let is_wanted = !self.rules.refusals.is_refusal(status, &headers)
             && redirect::location(status, &headers, &self.rules.redirects).is_none();
+        let workers = self.workers.as_ref();
         let body = match &order.store {
             _ if !is_wanted => store::some(answer, REST).await,
             Store::File(folder) if status.is_success() => {
-                store::to_file(answer, folder, self.rules.max_body).await?
+                store::to_file(answer, folder, self.rules.max_body, workers).await?
             }
-            _ => store::to_memory(answer, self.rules.max_body, order).await?,
+            _ => store::to_memory(answer, self.rules.max_body, order, workers).await?,
         };
         let mut response = http::Response::new(body);
         *response.status_mut() = status;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use api_client::run;
 use clap::Parser;
 use forebay_program::{signals, streams};
+use tokio::runtime::Builder;
 
 use crate::cli::{Cli, Command, Keys};
 use crate::console::Console;
@@ -30,9 +31,14 @@ fn main() -> ExitCode {
 
 fn fetch(keys: Keys) -> anyhow::Result<u8> {
     let config = keys.resolve()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // Listens for signals, and gathers long bodies.
+    let workers = Builder::new_multi_thread().enable_all().build()?;
+    let first = {
+        let _workers = workers.enter();
+        signals::first()?
+    };
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let code = runtime.block_on(async {
-        let first = signals::first()?;
         let console = Arc::new(Console::new());
         let stop = {
             let console = Arc::clone(&console);
@@ -42,15 +48,17 @@ fn fetch(keys: Keys) -> anyhow::Result<u8> {
             }
         };
         let run = {
-            let (config, observer) = (config.clone(), Arc::clone(&console) as _);
-            async move { run::run(&config, stop, observer).await }
+            let (config, workers, observer) =
+                (config.clone(), workers.handle().clone(), Arc::clone(&console) as _);
+            async move { run::run(&config, &workers, stop, observer).await }
         };
-        // Not on this thread, which a worker would have to wake for each request that has ended.
+        // A task has its turn among the others, while what is waited for here would have it when they have nothing to do.
         let report = tokio::spawn(run).await??;
         let is_reported = console.report(&config, &report);
         anyhow::Ok(if report.is_success() && is_reported { DONE } else { FAILED })
     })?;
     // Standard input cannot be told to end: a thread that waits for it must not hold up the exit.
     runtime.shutdown_background();
+    workers.shutdown_background();
     Ok(code)
 }

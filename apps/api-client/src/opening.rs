@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use forebay::queue::Receiver;
+use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::config::{Config, LinesTo};
@@ -29,7 +30,7 @@ pub(crate) struct Opened {
 }
 
 /// Opens everything, and changes nothing before all of it could be opened that may be wrong. Blocks.
-pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
+pub(crate) fn open(config: &Config, workers: Handle) -> Result<Opened, StartError> {
     let input: Box<dyn BufRead + Send> = match &config.urls {
         None => Box::new(BufReader::new(io::stdin())),
         Some(path) => {
@@ -49,7 +50,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         }
     };
     // Reads certificates, and so blocks, too.
-    let client = client(config, &past)?;
+    let client = client(config, &past, workers)?;
     let lines = match &config.lines {
         LinesTo::File(path) => Lines::file(path, past.is_resumed())?,
         LinesTo::Stdout => Lines::stdout(),
@@ -63,7 +64,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
     Ok(Opened { input, journal, past, folder: folder.map(Arc::new), lines, client })
 }
 
-fn client(config: &Config, past: &Past) -> Result<Client, StartError> {
+fn client(config: &Config, past: &Past, workers: Handle) -> Result<Client, StartError> {
     let mut builder = Client::builder()
         .rate(config.rate)
         .burst(config.burst)
@@ -73,7 +74,8 @@ fn client(config: &Config, past: &Past) -> Result<Client, StartError> {
         .refused_when(config.refused_when.iter().copied())
         .max_body(config.max_body)
         .classes(config.classes.clone())
-        .allow_private_redirects(config.allow_private);
+        .allow_private_redirects(config.allow_private)
+        .workers(workers);
     if let Some(retries) = config.retries {
         builder = builder.retries(retries);
     }

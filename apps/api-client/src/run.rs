@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use forebay::queue::Receiver;
+use tokio::runtime::Handle;
 use tokio::select;
 use tokio::task::{self, JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
@@ -152,7 +153,8 @@ struct Batch {
 
 /// Requests all that `config` names, until `stop` completes: then what is in flight is finished.
 ///
-/// Must be called in a multi-thread tokio runtime.
+/// What is short is done by the runtime in which it is called, best one of a single thread: to hand a short answer to another thread takes
+/// longer than to go on with it. Long bodies go on in `workers`, a runtime with threads of its own.
 ///
 /// # Errors
 ///
@@ -163,13 +165,14 @@ struct Batch {
 /// Dropped, it is cut off as by `kill -9`.
 pub async fn run(
     config: &Config,
+    workers: &Handle,
     stop: impl Future<Output = ()>,
     observer: Arc<dyn Observer>,
 ) -> Result<Report, StartError> {
     let started = Instant::now();
     let opening = spawn_blocking({
-        let config = config.clone();
-        move || opening::open(&config)
+        let (config, workers) = (config.clone(), workers.clone());
+        move || opening::open(&config, workers)
     });
     let Opened { input, journal, past, folder, lines, client } =
         opening.await.expect("opening does not panic")?;

@@ -1,13 +1,17 @@
 //! Where bodies go: into memory or into a file, within a bound.
 
 use std::io;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
 use tempfile::TempPath;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 use crate::exchange::Order;
 use crate::room::Part;
@@ -19,6 +23,27 @@ pub(crate) enum Stored {
     Memory(Bytes),
     File(TempPath, u64),
 }
+
+/// A body on its way into memory.
+struct InMemory {
+    answer: Response,
+    body: BytesMut,
+    most: u64,
+    order: Arc<Order>,
+    part: Part,
+}
+
+/// A body on its way into a file.
+struct InFile {
+    answer: Response,
+    file: File,
+    path: TempPath,
+    written: u64,
+    most: u64,
+}
+
+/// What is longer takes a processor a while, above all to decompress it, and goes on elsewhere, where there is such a place.
+const SHORT: u64 = 64 << 10;
 
 // === impl Stored ===
 
@@ -35,36 +60,76 @@ impl Stored {
     }
 }
 
-/// All of it, at most that many bytes, and within the room that it shares, for which it waits.
-pub(crate) async fn to_memory(mut answer: Response, most: u64, order: &Order) -> Result<Stored, Reason> {
-    let expected = expected(&answer, most)?;
-    let mut part = Part::default();
-    // What a server says is no reason to reserve all of it.
-    let mut body = BytesMut::with_capacity(usize::try_from(expected.min(64 << 10)).unwrap_or_default());
-    while let Some(chunk) = chunk(&mut answer).await? {
-        within(body.len() as u64 + chunk.len() as u64, most)?;
-        if let Some(room) = &order.room
-            && !room.try_more(&mut part, chunk.len())
-        {
-            order.tally.waits(room.more(&mut part, chunk.len())).await;
+// === impl InMemory ===
+
+impl InMemory {
+    /// Goes on until there is so much of it, or all; says whether it is all.
+    async fn gather(&mut self, enough: u64) -> Result<bool, Reason> {
+        while (self.body.len() as u64) < enough {
+            let Some(chunk) = chunk(&mut self.answer).await? else { return Ok(true) };
+            within(self.body.len() as u64 + chunk.len() as u64, self.most)?;
+            if let Some(room) = &self.order.room
+                && !room.try_more(&mut self.part, chunk.len())
+            {
+                self.order.tally.waits(room.more(&mut self.part, chunk.len())).await;
+            }
+            self.body.extend_from_slice(&chunk);
         }
-        body.extend_from_slice(&chunk);
+        Ok(false)
     }
-    let body = body.freeze();
-    Ok(Stored::Memory(if order.room.is_some() { part.keep(body) } else { body }))
+
+    fn keep(self) -> Bytes {
+        let body = self.body.freeze();
+        if self.order.room.is_some() { self.part.keep(body) } else { body }
+    }
+}
+
+// === impl InFile ===
+
+impl InFile {
+    /// As [`InMemory::gather`].
+    async fn write(&mut self, enough: u64) -> Result<bool, Reason> {
+        while self.written < enough {
+            let Some(chunk) = chunk(&mut self.answer).await? else { return Ok(true) };
+            self.written = within(self.written + chunk.len() as u64, self.most)?;
+            self.file.write_all(&chunk).await.map_err(Reason::Store)?;
+        }
+        Ok(false)
+    }
+}
+
+/// All of it, at most that many bytes, and within the room that it shares, for which it waits.
+pub(crate) async fn to_memory(
+    answer: Response,
+    most: u64,
+    order: &Arc<Order>,
+    workers: Option<&Handle>,
+) -> Result<Stored, Reason> {
+    let expected = expected(&answer, most)?;
+    // What a server says is no reason to reserve all of it.
+    let body = BytesMut::with_capacity(usize::try_from(expected.min(SHORT)).unwrap_or_default());
+    let mut coming = InMemory { answer, body, most, order: Arc::clone(order), part: Part::default() };
+    if !coming.gather(SHORT).await? {
+        coming = elsewhere(workers, async move { coming.gather(u64::MAX).await.map(|_| coming) }).await?;
+    }
+    Ok(Stored::Memory(coming.keep()))
 }
 
 /// All of it into a new file, at most that many bytes.
-pub(crate) async fn to_file(mut answer: Response, folder: &Path, most: u64) -> Result<Stored, Reason> {
+pub(crate) async fn to_file(
+    answer: Response,
+    folder: &Path,
+    most: u64,
+    workers: Option<&Handle>,
+) -> Result<Stored, Reason> {
     expected(&answer, most)?;
-    let (mut file, path) = create(folder).await.map_err(Reason::Store)?;
-    let mut written = 0;
-    while let Some(chunk) = chunk(&mut answer).await? {
-        written = within(written + chunk.len() as u64, most)?;
-        file.write_all(&chunk).await.map_err(Reason::Store)?;
+    let (file, path) = create(folder).await.map_err(Reason::Store)?;
+    let mut coming = InFile { answer, file, path, written: 0, most };
+    if !coming.write(SHORT).await? {
+        coming = elsewhere(workers, async move { coming.write(u64::MAX).await.map(|_| coming) }).await?;
     }
-    file.flush().await.map_err(Reason::Store)?;
-    Ok(Stored::File(path, written))
+    coming.file.flush().await.map_err(Reason::Store)?;
+    Ok(Stored::File(coming.path, coming.written))
 }
 
 /// What there is of it, up to a bound; a body that nobody wants may break off.
@@ -77,6 +142,21 @@ pub(crate) async fn some(mut answer: Response, most: u64) -> Stored {
         body.extend_from_slice(&chunk);
     }
     Stored::Memory(body.freeze())
+}
+
+/// Does it as a task of the workers, if there are any. Dropped, the task ends.
+async fn elsewhere<T: Send + 'static>(
+    workers: Option<&Handle>,
+    work: impl Future<Output = Result<T, Reason>> + Send + 'static,
+) -> Result<T, Reason> {
+    let Some(workers) = workers else { return work.await };
+    let mut task = JoinSet::new();
+    task.spawn_on(work, workers);
+    match task.join_next().await.expect("it was spawned") {
+        Ok(done) => done,
+        // Their runtime has ended, or else it has panicked, which is its request's affair.
+        Err(error) => error.try_into_panic().map_or(Err(Reason::Closed), |panic| resume_unwind(panic)),
+    }
 }
 
 async fn chunk(answer: &mut Response) -> Result<Option<Bytes>, Reason> {

@@ -1,9 +1,14 @@
 use std::io::Write as _;
+use std::time::Duration;
 
 use api_client::{Body as Stored, Client, Reason, Store};
 use axum::body::{Body, Bytes};
 use axum::http::Response;
 use futures_util::{StreamExt as _, stream};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::server::{Server, broken, ok, status};
 
@@ -128,4 +133,76 @@ async fn a_dropped_request_leaves_no_file() {
     while names_in(folder.path()) > 0 {
         tokio::task::yield_now().await;
     }
+}
+
+/// A runtime for long bodies, beside that of the test.
+fn workers() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("there are threads")
+}
+
+/// Waits until it has that many tasks.
+async fn until_tasks(workers: &Runtime, tasks: usize) {
+    let there = async {
+        while workers.metrics().num_alive_tasks() != tasks {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), there).await.unwrap_or_else(|_| panic!("there are never {tasks} tasks"));
+}
+
+/// A server whose bodies of 200 000 bytes go on in their middle when the gate opens.
+async fn halves(gate: watch::Receiver<bool>) -> Server {
+    let half = || Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 100_000]));
+    Server::start(move |_| {
+        let mut gate = gate.clone();
+        let rest = stream::once(async move {
+            let _ = gate.wait_for(|open| *open).await;
+            half()
+        });
+        ok(Body::from_stream(stream::iter([half()]).chain(rest)))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_long_goes_on_among_the_workers() {
+    let (open, gate) = watch::channel(false);
+    let server = halves(gate).await;
+    let (folder, workers) = (tempfile::tempdir().expect("there is room"), workers());
+    let client =
+        Client::builder().rate("1000/s").workers(workers.handle().clone()).build().expect("it is valid");
+    for store in [Store::Memory, Store::File(folder.path().to_owned())] {
+        open.send_replace(false);
+        let sent = tokio::spawn(client.get(server.url("/")).store(store).send());
+        until_tasks(&workers, 1).await;
+        open.send_replace(true);
+        let answer = sent.await.expect("it does not panic").expect("it is answered");
+        let body = match &answer.body {
+            Stored::File { path, .. } => std::fs::read(path).expect("it is there"),
+            memory => memory.bytes().expect("it is in memory").to_vec(),
+        };
+        assert!(body == [b'x'; 200_000], "{} bytes", body.len());
+        until_tasks(&workers, 0).await;
+    }
+    workers.shutdown_background();
+}
+
+#[tokio::test]
+async fn the_workers_drop_what_is_dropped() {
+    let (_open, gate) = watch::channel(false);
+    let server = halves(gate).await;
+    let (folder, workers) = (tempfile::tempdir().expect("there is room"), workers());
+    let client =
+        Client::builder().rate("1000/s").workers(workers.handle().clone()).build().expect("it is valid");
+    for store in [Store::Memory, Store::File(folder.path().to_owned())] {
+        tokio::select! {
+            _ = client.get(server.url("/")).store(store).send() => panic!("it has no end"),
+            () = until_tasks(&workers, 1) => {}
+        }
+        until_tasks(&workers, 0).await;
+    }
+    while names_in(folder.path()) > 0 {
+        tokio::task::yield_now().await;
+    }
+    workers.shutdown_background();
 }
