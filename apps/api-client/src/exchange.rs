@@ -5,7 +5,7 @@
 use std::error::Error as _;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use reqwest::redirect::Policy;
 use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
 use tower::Service;
 
 use crate::address::{Places, Resolver};
@@ -40,8 +42,8 @@ pub(crate) struct Exchange {
 /// Connects to public addresses only. It has connections of its own, so none of the other's is used by it. Most clients never need it, and
 /// to read the system's certificates takes its time, so it is made when somebody does.
 struct Guarded {
-    client: OnceLock<reqwest::Client>,
-    make: Box<dyn Fn() -> reqwest::Result<reqwest::Client> + Send + Sync>,
+    client: OnceCell<reqwest::Client>,
+    make: Arc<dyn Fn() -> reqwest::Result<reqwest::Client> + Send + Sync>,
 }
 
 #[derive(Debug)]
@@ -113,7 +115,7 @@ impl Exchange {
             Some(why) if trusts => BuildError::Trust(format!("one of them is broken ({why})")),
             _ => BuildError::Http(error),
         })?;
-        let guarded = Guarded { client: OnceLock::new(), make: Box::new(move || client(true)) };
+        let guarded = Guarded { client: OnceCell::new(), make: Arc::new(move || client(true)) };
         Ok(Self { open, guarded: Arc::new(guarded), rules: Arc::new(rules), workers })
     }
 
@@ -140,7 +142,7 @@ impl Exchange {
         if !body.is_empty() {
             *request.body_mut() = Some(body.into());
         }
-        let client = if order.guarded { self.guarded.get()? } else { &self.open };
+        let client = if order.guarded { self.guarded.get().await? } else { &self.open };
         let answer = client.execute(request).await.map_err(|error| unsent::reason(error, &order.url))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let from = answer.remote_addr();
@@ -167,12 +169,12 @@ impl Exchange {
 // === impl Guarded ===
 
 impl Guarded {
-    fn get(&self) -> Result<&reqwest::Client, Reason> {
-        if self.client.get().is_none() {
-            // Of two that make one at the same time the first is kept.
-            let _ = self.client.set((self.make)().map_err(|error| Reason::Connect(error.into()))?);
-        }
-        Ok(self.client.get().expect("it was set"))
+    async fn get(&self) -> Result<&reqwest::Client, Reason> {
+        let make = || async {
+            let make = Arc::clone(&self.make);
+            spawn_blocking(move || make()).await.expect("to read certificates does not panic")
+        };
+        self.client.get_or_try_init(make).await.map_err(|error| Reason::Connect(error.into()))
     }
 }
 
