@@ -15,7 +15,7 @@ use crate::ending::Ending;
 use crate::exchange::{Exchange, From, Order, Rules};
 use crate::host::Host;
 use crate::hosts::Hosts;
-use crate::redirect::{self, Step};
+use crate::redirect::Step;
 use crate::store::Stored;
 use crate::tally::Tally;
 use crate::{BuildError, Builder, Class, Failure, HostStats, Reason, Request, Response, Store};
@@ -188,7 +188,7 @@ impl Shared {
             return Ok(Response {
                 status: head.status,
                 headers: head.headers,
-                url: redirect::shown(&step.url),
+                url: step.url.into(),
                 body: body.keep()?,
                 attempts: tally.attempts(),
                 refused: tally.refused(),

@@ -7,7 +7,9 @@
 //!
 //! Nobody goes back.
 
-use tokio::sync::watch;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{Notify, watch};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 enum Phase {
@@ -21,7 +23,8 @@ enum Phase {
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     phase: watch::Sender<Phase>,
-    requests: watch::Sender<usize>,
+    requests: AtomicUsize,
+    emptied: Notify,
 }
 
 /// A request that is there, until it is dropped.
@@ -32,7 +35,7 @@ pub(crate) struct Present<'a>(&'a Ending);
 
 impl Ending {
     pub(crate) fn enter(&self) -> Present<'_> {
-        self.requests.send_modify(|requests| *requests += 1);
+        self.requests.fetch_add(1, Ordering::Relaxed);
         Present(self)
     }
 
@@ -56,12 +59,18 @@ impl Ending {
 
     /// Waits until no request is there.
     pub(crate) async fn empty(&self) {
-        // The sender is here, so it does not go away.
-        let _ = self.requests.subscribe().wait_for(|requests| *requests == 0).await;
+        loop {
+            // Hears of an end from here on, so none is missed that comes after the look.
+            let emptied = self.emptied.notified();
+            if self.requests() == 0 {
+                return;
+            }
+            emptied.await;
+        }
     }
 
     pub(crate) fn requests(&self) -> usize {
-        *self.requests.borrow()
+        self.requests.load(Ordering::SeqCst)
     }
 
     fn reach(&self, to: Phase) {
@@ -73,13 +82,16 @@ impl Ending {
     }
 
     async fn reached(&self, at_least: Phase) {
-        // As above.
+        // The sender is here, so it does not go away.
         let _ = self.phase.subscribe().wait_for(|phase| *phase >= at_least).await;
     }
 }
 
 impl Drop for Present<'_> {
     fn drop(&mut self) {
-        self.0.requests.send_modify(|requests| *requests -= 1);
+        // SeqCst pairs with the look in `empty`: either that sees it, or the call comes after it listens.
+        if self.0.requests.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.emptied.notify_waiters();
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::mem::take;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -143,8 +144,8 @@ impl Exchange {
             *request.body_mut() = Some(body.into());
         }
         let client = if order.guarded { self.guarded.get().await? } else { &self.open };
-        let answer = client.execute(request).await.map_err(|error| unsent::reason(error, &order.url))?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
+        let mut answer = client.execute(request).await.map_err(|error| unsent::reason(error, &order.url))?;
+        let (status, headers) = (answer.status(), take(answer.headers_mut()));
         let from = answer.remote_addr();
         let is_wanted = !self.rules.refusals.is_refusal(status, &headers)
             && redirect::location(status, &headers, &self.rules.redirects).is_none();

@@ -60,22 +60,22 @@ impl Hosts {
         &self.exchange
     }
 
-    /// The host that a URL names.
+    /// The host that a URL without credentials names, and its port where that is not the usual one.
     pub(crate) fn get(&self, url: &Url) -> Arc<Host> {
-        let name = if self.per_host { name(url) } else { "*".to_owned() };
+        let name = if self.per_host { url.authority() } else { "*" };
         let mut state = self.lock();
         state.uses += 1;
         let used = state.uses;
-        if let Some(known) = state.hosts.get_mut(&name) {
+        if let Some(known) = state.hosts.get_mut(name) {
             known.used = used;
             return known.host.clone();
         }
         if state.hosts.len() >= MOST {
             state.forget_idle();
         }
-        let limit = state.limits.get(&name).copied();
+        let limit = state.limits.get(name).copied();
         let host = Arc::new(Host::new(self.exchange.clone(), &self.settings, limit));
-        state.hosts.insert(name, Known { host: host.clone(), used });
+        state.hosts.insert(name.to_owned(), Known { host: host.clone(), used });
         host
     }
 
@@ -109,10 +109,4 @@ impl State {
             stays
         });
     }
-}
-
-/// Its name, and its port where that is not the usual one.
-fn name(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

@@ -18,6 +18,7 @@ use crate::{Class, Reason, RedirectRefused, Request};
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) method: Method,
+    /// Without credentials, which are a header.
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -171,13 +172,6 @@ pub(crate) fn location<'h>(
 ) -> Option<&'h http::HeaderValue> {
     let leads = rules.most > 0 && matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
     headers.get(header::LOCATION).filter(|_| leads)
-}
-
-/// A URL without what is nobody's business.
-pub(crate) fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    let _ = (url.set_username(""), url.set_password(None));
-    url.into()
 }
 
 /// As browsers do it: 303 asks for something else, and 301 and 302 do for a POST.

@@ -44,11 +44,14 @@ impl Refusals {
     }
 
     fn read(&self, status: StatusCode, headers: &HeaderMap) -> Answer {
-        // Most answers say nothing of limits, and need not be asked for each header that might.
-        let says_something = headers.keys().any(|name| is_about_limits(name.as_str()));
-        let header = |name: &str| if says_something { headers.get(name)?.to_str().ok() } else { None };
+        let is_told = self.told.contains(&status);
+        // Most answers say nothing of limits, and are asked for that several times.
+        if status.as_u16() < 400 && !is_told && !headers.keys().any(|name| is_about_limits(name.as_str())) {
+            return Answer::served();
+        }
+        let header = |name: &str| headers.get(name)?.to_str().ok();
         // Any refusal that is known serves for one that was told.
-        let code = if self.told.contains(&status) { StatusCode::TOO_MANY_REQUESTS } else { status };
+        let code = if is_told { StatusCode::TOO_MANY_REQUESTS } else { status };
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut answer = Answer::from_http(code.as_u16(), header, since_1970);
         answer.quotas.retain(|quota| {
@@ -61,7 +64,12 @@ impl Refusals {
 
 /// Whether [`Answer::from_http`] reads that one; names are in lower case.
 fn is_about_limits(name: &str) -> bool {
-    name == "retry-after" || name.strip_prefix("x-").unwrap_or(name).starts_with("ratelimit")
+    // Most begin with another letter, which is a shorter look.
+    match name.as_bytes() {
+        [b'r', ..] => name == "retry-after" || name.starts_with("ratelimit"),
+        [b'x', ..] => name.starts_with("x-ratelimit"),
+        _ => false,
+    }
 }
 
 /// For how long that lets nothing through: as long as it says, or until there is something left.

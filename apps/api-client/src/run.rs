@@ -325,7 +325,9 @@ impl Run<'_> {
         }
         let desk = Arc::clone(&self.desk);
         let begun = Begun { job: Arc::clone(&job), was_in_flight };
-        let task = self.tasks.spawn(async move { desk.fetch(&job, key, request).await });
+        // Large, and it would be copied several times on its way into a task.
+        let fetch = Box::pin(async move { desk.fetch(&job, key, request).await });
+        let task = self.tasks.spawn(fetch);
         self.begun.insert(task.id(), begun);
     }
 
