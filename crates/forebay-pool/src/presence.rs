@@ -28,7 +28,7 @@ struct Span {
 }
 
 /// A worker that waits. Dropped, it does not any more.
-struct Resting<'a>(&'a Presence);
+pub(crate) struct Resting<'a>(&'a Presence);
 
 // === impl Presence ===
 
@@ -54,12 +54,17 @@ impl Presence {
         poll_fn(|cx| {
             let polled = until.as_mut().poll(cx);
             if polled.is_pending() && resting.is_none() {
-                self.resting.begin(self.now());
-                resting = Some(Resting(self));
+                resting = Some(self.begin_rest());
             }
             polled
         })
         .await
+    }
+
+    /// The worker has nothing in hand, as long as it keeps what this returns.
+    pub(crate) fn begin_rest(&self) -> Resting<'_> {
+        self.resting.begin(self.now());
+        Resting(self)
     }
 
     /// How long it was there so far, and how long of that it had something in hand.

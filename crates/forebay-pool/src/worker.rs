@@ -16,22 +16,31 @@
 //! A task that is aborted drops its locals in reverse: [`Bench`], which drops the future (a delivery in it comes back
 //! to the hands) and then the handler; then [`Seated`], which leaves the line and gives up what is still in hand.
 
+/// Workers that take their items themselves.
+mod alone;
+/// The times of one run.
+mod watch;
+
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::task::Poll;
+use std::time::Duration;
 
-use forebay_queue::{Tap, Tapped};
+use forebay_queue::Tap;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Span;
 
+use crate::WorkerId;
 use crate::contain::{Contained, contain};
 use crate::desk::Desk;
 use crate::handler::{Handle, Make, Start};
 use crate::hands::RunEnd;
 use crate::outcome::{BoxError, chain};
 use crate::timings::Sampler;
+
+use self::alone::{Unusual, poll_tap, tell};
+use self::watch::Watch;
 
 /// Makes the tasks of a pool's workers, whatever the handler's form.
 pub(crate) trait Crew<T>: Send + Sync {
@@ -81,17 +90,6 @@ struct Bench<'a, T: Send + 'static, H: Handle<T>> {
     desk: &'a Desk<T>,
     handler: Option<H>,
     running: Pin<&'a mut Option<H::Future>>,
-}
-
-/// Times one run, if it is its turn.
-struct Watch(Option<Started>);
-
-struct Started {
-    at: Instant,
-    /// When its item was given; not where an item is tried again.
-    given: Option<Instant>,
-    /// How long that had been in its source, if that is known.
-    waited: Option<Duration>,
 }
 
 // === impl CrewOf ===
@@ -266,31 +264,7 @@ impl<T: Send + 'static> Seated<'_, T> {
             // First, so that what the future's destructor reaches knows it.
             hands.runs().end();
         }
-        // A lent delivery may still be in the future; its end is known only once that is gone.
-        match (within(span, || contain(|| bench.running.set(None))), &run_end) {
-            (Ok(()), _) => run_end,
-            // The first panic is the one that explains the other.
-            (Err(panic), RunEnd::Panicked(_)) => {
-                hands.count_panic(&panic, "the handler's future was dropped after a panic");
-                run_end
-            }
-            (Err(panic), _) => RunEnd::Panicked(panic),
-        }
-    }
-
-    /// The run of an item that the worker took itself ended.
-    fn finish_taken(&mut self, run_end: &RunEnd) {
-        let hands = &self.desk.hands;
-        if matches!(run_end, RunEnd::Done) {
-            // The source is told when it is asked for the next one.
-            hands.quick().done();
-            return;
-        }
-        if let Some(tap) = &mut self.tap {
-            tap.empty(false);
-        }
-        hands.fail_quick(run_end);
-        self.desk.shared.intake.ring_idle();
+        within(span, || bench.clear(run_end))
     }
 
     /// Waits after `setbacks` failures in a row, so that a worker that cannot be built does not spin. `Some`: the item
@@ -335,38 +309,22 @@ impl<T: Send + 'static> Drop for Seated<'_, T> {
     }
 }
 
-// === impl Watch ===
+// === impl Bench ===
 
-impl Watch {
-    fn start<T: Send + 'static>(desk: &Desk<T>, sampler: &mut Sampler) -> Self {
-        // An item of which it is known when it came is one of few.
-        let is_due = sampler.is_due() | desk.hands.take_stamped();
-        Self(is_due.then(|| {
-            let (given, came) = desk.hands.take_times().unzip();
-            // The clock of the day may have been put back meanwhile.
-            let waited = came.flatten().and_then(|came| SystemTime::now().duration_since(came).ok());
-            Started { at: Instant::now(), given, waited }
-        }))
-    }
-
-    /// Returns how long the run took; nothing if it was not timed.
-    fn stop<T: Send + 'static>(self, desk: &Desk<T>, sampler: &mut Sampler) -> Duration {
-        let Some(Started { at, given, waited }) = self.0 else {
-            if sampler.is_next() {
-                desk.hands.set_timed(true);
+impl<T: Send + 'static, H: Handle<T>> Bench<'_, T, H> {
+    /// The run is over, and its future goes. A lent delivery may still be in there: how it ends is known only after that.
+    fn clear(&mut self, run_end: RunEnd) -> RunEnd {
+        match (contain(|| self.running.set(None)), &run_end) {
+            (Ok(()), _) => run_end,
+            // The first panic is the one that explains the other.
+            (Err(panic), RunEnd::Panicked(_)) => {
+                self.desk.hands.count_panic(&panic, "the handler's future was dropped after a panic");
+                run_end
             }
-            return Duration::ZERO;
-        };
-        let service = at.elapsed();
-        sampler.learn(service);
-        let handover = given.map(|given| at.duration_since(given));
-        desk.shared.clockwork.note(waited, handover, service);
-        desk.hands.set_timed(sampler.is_next());
-        service
+            (Err(panic), _) => RunEnd::Panicked(panic),
+        }
     }
 }
-
-// === impl Bench ===
 
 impl<T: Send + 'static, H: Handle<T>> Drop for Bench<'_, T, H> {
     fn drop(&mut self) {
@@ -429,6 +387,32 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
             if seated.tap.is_none() {
                 tokio::task::coop::consume_budget().await;
             }
+            if seated.tap.is_some() && !desk.is_limited() {
+                match seated.work_alone(&mut bench, &mut sampler, &mut turn, &mut setbacks).await {
+                    Unusual::End => break true,
+                    Unusual::Turn => {
+                        turn = Duration::ZERO;
+                        tokio::task::yield_now().await;
+                        continue;
+                    }
+                    Unusual::Unready(error) => {
+                        setbacks = setbacks.saturating_add(1);
+                        tell_unready(id, setbacks, &error);
+                        break false;
+                    }
+                    Unusual::Run(run_end) => {
+                        if M::Handle::IN_CONTEXT {
+                            hands.runs().end();
+                        }
+                        let run_end = bench.clear(run_end);
+                        seated.finish_taken(&run_end);
+                        if matches!(run_end, RunEnd::Panicked(_)) {
+                            break false;
+                        }
+                        continue;
+                    }
+                }
+            }
             let next = match again {
                 Some(after) => seated.again(&mut bench, after).await,
                 None => hands.presence().rest(seated.next(&mut bench, false)).await,
@@ -448,12 +432,12 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
                 Next::End => break true,
                 Next::Unready(error) => {
                     setbacks = setbacks.saturating_add(1);
-                    tracing::warn!(worker = id.index(), setbacks, %error, "service failed before it was ready");
+                    tell_unready(id, setbacks, &error);
                     break false;
                 }
             };
             let taps = taken.is_some();
-            let watch = Watch::start(&desk, &mut sampler);
+            let mut watch = Watch::start(&desk, &mut sampler);
             let mut span = None;
             let run_end = seated.run(&mut bench, taken, &mut span).await;
             turn += watch.stop(&desk, &mut sampler);
@@ -491,67 +475,8 @@ fn within<R>(span: Option<&Span>, what: impl FnOnce() -> R) -> R {
     }
 }
 
-/// A worker that took items itself asks for no other for now: the source hears of the last one all the same.
-fn tell<T: Send + 'static>(desk: &Desk<T>, tap: &mut Option<Box<dyn Tap<Item = T>>>) {
-    if let Some(tap) = tap {
-        tap.empty(true);
-        desk.hands.quick().leave();
-        desk.shared.intake.ring_idle();
-    }
-}
-
-/// Waits for an item to take ourselves. `None`: there will be none for us.
-fn poll_tap<T: Send + 'static>(
-    desk: &Desk<T>,
-    tap: &mut Box<dyn Tap<Item = T>>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<T>> {
-    let Desk { shared, hands } = desk;
-    let quick = hands.quick();
-    loop {
-        if !quick.is_open() {
-            tap.empty(true);
-            tap.step_back();
-            match shared.intake.poll_admitted(desk.seat(), cx) {
-                Poll::Ready(true) => {}
-                Poll::Ready(false) => break,
-                Poll::Pending => {
-                    quick.wait();
-                    shared.intake.ring_idle();
-                    return Poll::Pending;
-                }
-            }
-        }
-        quick.ask();
-        match contain(|| tap.poll_take(cx, quick.gate())) {
-            Ok(Poll::Ready(Tapped::Item { item, attempt, waited, .. })) => {
-                quick.take(attempt);
-                if let Some(waited) = waited {
-                    shared.clockwork.note_wait(waited);
-                }
-                return Poll::Ready(Some(item));
-            }
-            Ok(Poll::Ready(Tapped::Shut)) => {}
-            Ok(Poll::Pending) => {
-                // It may have been the budget, and then the source was not told of the last item.
-                tap.empty(true);
-                quick.wait();
-                shared.intake.ring_idle();
-                return Poll::Pending;
-            }
-            Ok(Poll::Ready(Tapped::Ended)) => {
-                shared.intake.source_ended(None);
-                break;
-            }
-            Err(panic) => {
-                shared.intake.source_ended(Some(panic));
-                break;
-            }
-        }
-    }
-    quick.leave();
-    shared.intake.ring_idle();
-    Poll::Ready(None)
+fn tell_unready(worker: WorkerId, setbacks: u32, error: &str) {
+    tracing::warn!(worker = worker.index(), setbacks, %error, "service failed before it was ready");
 }
 
 fn run_end_of(outcome: Result<(), BoxError>) -> RunEnd {

@@ -1,4 +1,4 @@
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,6 +71,37 @@ async fn in_the_first_poll_and_in_a_later_one() {
             .unwrap();
         let report = finish(pool).await;
         assert_eq!((report.completed, report.failed, report.panics), (9, 1, 1));
+    }
+}
+
+/// Workers take from a queue in memory themselves.
+#[tokio::test]
+async fn of_workers_that_take_their_items_themselves() {
+    for place in ["call", "poll", "end"] {
+        let events = Events::keep();
+        let pool = Pool::builder()
+            .workers(2)
+            .queue(10)
+            .handler(move |item| {
+                assert!(item != 0 || place != "call");
+                let at_the_end = Bomb { armed: item == 0 && place == "end" };
+                poll_fn(move |_| {
+                    let _ = &at_the_end;
+                    assert!(item != 0 || place != "poll");
+                    Poll::Ready(())
+                })
+            })
+            .start()
+            .unwrap();
+        for item in 0..10 {
+            pool.produce(item).await.unwrap();
+        }
+        let report = pool.finish().await;
+        assert!(report.adds_up());
+        assert_eq!((report.completed, report.failed, report.panics), (9, 1, 1), "in the {place}");
+        // No worker's task ended by it, which would be told as well.
+        let told = events.at(Level::ERROR);
+        assert!(told.len() == 1 && told[0].starts_with("handler panicked"), "in the {place}: {told:?}");
     }
 }
 
