@@ -62,7 +62,7 @@ pub struct FairByKey {
     /// Each flow by the finish of its first, and among equals by the number of that.
     order: BTreeSet<(u128, u64, usize)>,
     lengths: Longest,
-    /// The finish of the one that was served last.
+    /// The highest finish of those that were served.
     clock: u128,
 }
 
@@ -191,7 +191,8 @@ impl Discipline for FairByKey {
         let flow = &mut self.flows[at];
         let slot = flow.lane.pop_first()?;
         flow.start = finish;
-        self.clock = finish;
+        // One that came back, or behind which a costlier one has left, may finish before what was served since.
+        self.clock = self.clock.max(finish);
         self.settle(at);
         Some(slot.id)
     }

@@ -24,8 +24,9 @@ use crate::{Class, Classes, ConfigError};
 /// price: where the more urgent alone are more than can be served, the less urgent come through at the rate at which they
 /// come, only later. For shares under lasting overload take [`WeightedFair`](crate::WeightedFair).
 ///
-/// An item that comes back, or changes its class, may be overtaken `k` times more; and each time that it is served counts
-/// against those that wait, so that one which comes back again and again holds up nobody for ever.
+/// An item that comes back, or changes its class, may be overtaken `k` times more, and so may those of its class that are
+/// behind it. Each time that it is served counts for those that wait, so one that comes back again and again holds up no
+/// other class.
 ///
 /// **Time.** O(log classes) for the first and the next, and rarely more than O(1); O(log n) to remove, reclass and put back.
 ///
@@ -206,10 +207,8 @@ impl Discipline for Strict {
 
     fn put_back(&mut self, entry: Entry<Class>) {
         let class = self.classes.index(entry.rank);
-        // Its turn is now, or it would delay those behind it.
-        let first = self.lanes[class].first();
-        let turn = first.map_or(self.served, |first| first.more.turn.min(self.served));
-        self.join(entry, class, turn);
+        // Its turn is now, as if it came anew: an older one would win over those who wait each time that it comes back.
+        self.join(entry, class, self.served);
         self.filled.set(class);
         self.note_first(class);
     }

@@ -58,6 +58,41 @@ fn nobody_is_overtaken_more_often_than_strict_allows() {
 }
 
 #[test]
+fn one_that_comes_back_again_and_again_holds_up_no_other_class() {
+    let mut line = Strict::levels().promote_after(10).expect("not 0");
+    let (returned, behind, low) = (Class::HIGH, Class::HIGH, Class::LOW);
+    for (id, class) in [returned, behind, low].into_iter().enumerate() {
+        line.insert(Entry::new(id as u32, class, id as u64, 0));
+    }
+    let rounds = (0..100).take_while(|_| match line.next(0) {
+        Some(0) => {
+            line.put_back(Entry::new(0, returned, 0, 0));
+            true
+        }
+        other => other != Some(2),
+    });
+    // The turn of the last is after the two others.
+    assert_eq!(rounds.count(), 12);
+}
+
+#[test]
+fn cheap_item_in_front_of_a_costly_one_gives_no_head_start_to_a_new_key() {
+    let mut line = FairByKey::new();
+    let tenant = |key: &str, cost| Tenant::of(Key::of(key)).cost(cost);
+    line.insert(Entry::new(0, tenant("a", 1), 0, 0));
+    line.insert(Entry::new(1, tenant("a", 100), 1, 0));
+    (2..300).for_each(|id| line.insert(Entry::new(id, tenant("b", 1), id.into(), 0)));
+    assert_eq!(line.next(0), Some(0));
+    (0..90).for_each(|_| assert!(line.next(0) >= Some(2)));
+    // What comes back goes before what it was in front of, and has its old place among all.
+    line.put_back(Entry::new(0, tenant("a", 1), 0, 0));
+    assert_eq!(line.next(0), Some(0));
+    (300..600).for_each(|id| line.insert(Entry::new(id, tenant("c", 1), id.into(), 0)));
+    let in_a_row = std::iter::from_fn(|| line.next(0)).take_while(|id| *id >= 300).count();
+    assert!(in_a_row <= 2, "{in_a_row} of a new key, while an old one waited");
+}
+
+#[test]
 fn class_has_its_turn_in_each_round_of_weighted_fair() {
     const WEIGHTS: [u32; 3] = [4, 2, 1];
     let names = ["a", "b", "c"];

@@ -88,8 +88,7 @@ impl Discipline for Strict {
     }
 
     fn put_back(&mut self, entry: Entry<Class>) {
-        let turn = self.first_of(Self::class(&entry)).map_or(self.served, |(_, turn)| turn.min(self.served));
-        self.list.push((entry, turn));
+        self.list.push((entry, self.served));
     }
 
     fn remove(&mut self, entry: Entry<Class>) -> bool {
@@ -349,8 +348,9 @@ impl FairByKey {
             (self.starts[&key] + u128::from(cost) * (1 << 40) / u128::from(weight), entry.seq)
         };
         let &next = self.list.iter().filter(is_first).min_by_key(|one| finish(one))?;
-        self.clock = finish(&next).0;
-        self.starts.insert(next.1.0, self.clock);
+        let finish = finish(&next).0;
+        self.clock = self.clock.max(finish);
+        self.starts.insert(next.1.0, finish);
         self.leave(next.0.seq)
     }
 }
