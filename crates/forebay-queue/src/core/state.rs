@@ -35,6 +35,7 @@
 //!    applied. Two numbers say how far that reaches; they follow from everything else, so whoever changes anything else
 //!    applies the rules, which ends with finding them anew.
 
+mod meeting;
 mod short;
 
 use std::mem;
@@ -518,45 +519,6 @@ impl<T, L: Line<T>> State<T, L> {
         }))
     }
 
-    /// At a rendezvous, how many items receivers wait for that nobody is offering (rule 5).
-    pub(crate) fn wanted(&self) -> usize {
-        // Nobody passes those who are offering: the receivers that wait are called for theirs first.
-        if !self.is_rendezvous() || !self.tx.is_empty() {
-            return 0;
-        }
-        (self.rx.len() + self.rx.served()).saturating_sub(self.held.ready())
-    }
-
-    /// Hands over an item that is [`wanted`](Self::wanted).
-    pub(crate) fn hand_over(&mut self, parcel: Parcel<T, L::Rank>) {
-        self.tally.accepted += 1;
-        self.held.push(parcel);
-    }
-
-    /// Offers the item in `slot` until somebody has taken it, which leaves `slot` empty, or the queue is closed.
-    pub(crate) fn offer(
-        &mut self,
-        key: &mut Option<Key>,
-        slot: &mut Option<Parcel<T, L::Rank>>,
-        waker: &mut Option<Waker>,
-    ) -> Step<()> {
-        let Some(waiting) = *key else {
-            if self.closed {
-                return Step::Done(());
-            }
-            let Some(waker) = waker.take() else { return Step::Ask };
-            let Some(parcel) = slot.take() else { unreachable!("polled after completion") };
-            *key = Some(self.join(parcel.rank, What::Offer(Some(Box::new(parcel))), waker));
-            return Step::Parked;
-        };
-        if self.tx.turn(waiting) == Turn::Waiting {
-            return keep_waiting(&mut self.tx, waiting, waker);
-        }
-        *key = None;
-        *slot = self.forget_ask(waiting).1;
-        Step::Done(())
-    }
-
     /// A sender's node goes away (rule 2). Gives what is to be dropped after the lock is released: its waker, and
     /// the item that it offered, if nobody has taken that.
     pub(crate) fn forget_ask(&mut self, key: Key) -> (Option<Waker>, Option<Parcel<T, L::Rank>>) {
@@ -746,21 +708,6 @@ impl<T, L: Line<T>> State<T, L> {
                 Tapped::Item { item, attempt: place.attempt, headers: place.tag.headers(), waited }
             }
         }
-    }
-
-    fn take_offer(&mut self) -> Taken<T, L::Rank> {
-        let key = self.next_ask().expect("a claim is for an item or an offer");
-        let waker = self.tx.serve_at(key);
-        self.after.wakes.extend(waker);
-        self.tally.accepted += 1;
-        let What::Offer(parcel) = &mut self.tx.what(key).what else {
-            unreachable!("a rendezvous has no places to ask for")
-        };
-        let Parcel { item, rank, mut tag } = *parcel.take().expect("an offer in the line has its item");
-        tag.begin();
-        let place = self.held.items().pass_through(rank, tag);
-        place.tag.tell_number(place.seq);
-        Taken { item, place }
     }
 
     /// A receiver's node goes away (rule 3). Gives its waker, to be dropped after the lock is released.
