@@ -83,6 +83,11 @@ pub(crate) struct Options {
 // === impl Options ===
 
 impl Options {
+    /// Do senders wait for receivers, since there are no places?
+    pub(crate) fn meets(&self) -> bool {
+        self.capacity == Some(0) && self.when_full == WhenFull::Wait
+    }
+
     /// Do senders wait for a place, and for nothing else?
     pub(crate) fn is_plain(&self) -> bool {
         self.when_full == WhenFull::Wait

@@ -199,7 +199,7 @@ impl<T, L: Line<T>> Outgoing<'_, T, L> {
             Err(unknown) => return Err(SendError::Unclassified(item, Box::new(unknown))),
         };
         tag.set_weight(weight.unwrap_or_else(|| sender.shared.hooks.weigh(&item)));
-        sender.admit(Parcel { item, rank, tag })
+        sender.shared.admit(Parcel { item, rank, tag })
     }
 }
 

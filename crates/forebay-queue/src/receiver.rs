@@ -2,12 +2,13 @@
 
 use std::future::poll_fn;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use crate::core::{Claim, Shared, State, Taken, Taking};
+use crate::core::{Claim, Shared, Taken, Taking};
 use crate::park::block_on;
 use crate::tap::ReceiverTap;
 use crate::{Delivery, Fifo, Line, SendLine, Settle, Source, SourceError, Tap, TryRecvError};
@@ -75,9 +76,8 @@ impl<T, L: Line<T>> Receiver<T, L> {
     /// # Cancel safety
     ///
     /// A `recv` that is dropped has taken nothing. If an item was meant for it, the next receiver gets that.
-    pub async fn recv(&mut self) -> Option<T> {
-        let mut waiting = LeaveOnDrop(self);
-        poll_fn(|cx| waiting.poll_recv(cx)).await
+    pub fn recv(&mut self) -> impl Future<Output = Option<T>> {
+        LeaveOnDrop(self)
     }
 
     /// Takes the oldest item if one is there and not meant for somebody who has waited longer.
@@ -86,7 +86,7 @@ impl<T, L: Line<T>> Receiver<T, L> {
     ///
     /// [`TryRecvError::Empty`], or [`TryRecvError::Closed`] when nothing will come any more.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        let taken = self.taking.now(&self.shared, |state, _| take_one(state));
+        let taken = self.taking.now(&self.shared, |state, _| state.take_item());
         taken.map_err(|claim| match claim {
             Claim::Ended => TryRecvError::Closed,
             Claim::Empty | Claim::Take(_) => TryRecvError::Empty,
@@ -136,8 +136,9 @@ impl<T, L: Line<T>> Receiver<T, L> {
         (&self.shared, &mut self.taking)
     }
 
+    #[inline]
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.taking.poll(&self.shared, cx, 1, |state, _| take_one(state))
+        self.taking.poll_one(&self.shared, cx)
     }
 }
 
@@ -212,24 +213,21 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
     }
 }
 
-/// The one that was claimed.
-#[inline]
-fn take_one<T, L: Line<T>>(state: &mut State<T, L>) -> T {
-    state.tally.completed += 1;
-    state.take_item()
-}
-
-/// Leaves the line when the future that waits is dropped, or is done.
+/// Receives one; leaves the line when it is dropped.
 pub(crate) struct LeaveOnDrop<'a, T, L: Line<T>>(pub(crate) &'a mut Receiver<T, L>);
 
-impl<T, L: Line<T>> Drop for LeaveOnDrop<'_, T, L> {
-    fn drop(&mut self) {
-        self.0.taking.leave(&self.0.shared);
+impl<T, L: Line<T>> Future for LeaveOnDrop<'_, T, L> {
+    type Output = Option<T>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.0.poll_recv(cx)
     }
 }
 
-impl<T, L: Line<T>> LeaveOnDrop<'_, T, L> {
-    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.0.poll_recv(cx)
+impl<T, L: Line<T>> Drop for LeaveOnDrop<'_, T, L> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.taking.leave(&self.0.shared);
     }
 }

@@ -6,13 +6,13 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
-use crate::core::{Change, Offering, Parcel, SendOne, Shared, Tag, watch};
+use crate::core::{Change, Offering, Parcel, SendItem, SendOne, Shared, watch};
 use crate::many::Labels;
 use crate::park::block_on;
 use crate::poll::Reserving;
 #[cfg(feature = "stream")]
 use crate::way::OnItsWay;
-use crate::{Fifo, ItemSink, Line, SendError, SendLine, SendManyError, SinkError, TrySendError, WhenFull};
+use crate::{Fifo, ItemSink, Line, SendError, SendLine, SendManyError, SinkError, TrySendError};
 
 /// The producers' half of a queue. Clones send into the same queue; it is closed when the last one is dropped.
 ///
@@ -77,7 +77,7 @@ pub enum Sent<T> {
     /// It is stored, or in a receiver's hands.
     Stored,
     /// The queue was full, and this item was dropped for the one that was sent, or it is that one itself,
-    /// as [`WhenFull`] says. It is counted as dropped; the value is the caller's.
+    /// as [`WhenFull`](crate::WhenFull) says. It is counted as dropped; the value is the caller's.
     Displaced(T),
     /// The same, and it took these, two at least, to make room for the weight of the one that was sent.
     DisplacedMany(Vec<T>),
@@ -152,7 +152,7 @@ impl<T, L: Line<T>> Sender<T, L> {
     ///
     /// # Errors
     ///
-    /// The item comes back: [`SendError::Closed`], [`SendError::Full`] under [`WhenFull::Refuse`],
+    /// The item comes back: [`SendError::Closed`], [`SendError::Full`] under [`WhenFull::Refuse`](crate::WhenFull::Refuse),
     /// [`SendError::TooHeavy`] where weight is bounded, [`SendError::Unclassified`] where a classifier is asked.
     ///
     /// # Cancel safety
@@ -163,8 +163,8 @@ impl<T, L: Line<T>> Sender<T, L> {
     /// At a rendezvous the receiver's taking is the sending, and it may come a moment before the `send` is polled
     /// again: a `send` that is dropped in between has sent. `send_timeout` has no such
     /// moment, since it looks once more when it gives up.
-    pub async fn send(&self, item: T) -> Result<Sent<T>, SendError<T>> {
-        self.send_parcel(self.pack(item)?).await
+    pub fn send(&self, item: T) -> impl Future<Output = Result<Sent<T>, SendError<T>>> {
+        SendItem::new(&self.shared, item)
     }
 
     /// Sends an item if that needs no waiting: if there is room and nobody has waited longer for it, or at a
@@ -268,33 +268,17 @@ impl<T, L: Line<T>> Sender<T, L> {
 
     /// Is this a rendezvous that waits?
     pub(crate) fn meets(&self) -> bool {
-        self.shared.options.capacity == Some(0) && self.shared.options.when_full == WhenFull::Wait
+        self.shared.options.meets()
     }
 
-    /// Says what an item is and weighs, which is asked of its owner's code and so never under the lock.
+    /// Says what an item is and weighs.
     pub(crate) fn pack(&self, item: T) -> Result<Parcel<T, L::Rank>, SendError<T>> {
-        match self.shared.rank(&item) {
-            Ok(rank) => {
-                let weight = self.shared.hooks.weigh(&item);
-                self.admit(Parcel { item, rank, tag: Tag::weighing(weight) })
-            }
-            Err(unknown) => Err(SendError::Unclassified(item, Box::new(unknown))),
-        }
+        self.shared.pack(item)
     }
 
-    /// Refuses what is heavier than the queue may hold.
-    pub(crate) fn admit(&self, parcel: Parcel<T, L::Rank>) -> Result<Parcel<T, L::Rank>, SendError<T>> {
-        match self.shared.options.max_weight {
-            Some(max) if parcel.tag.weight() > max => Err(SendError::TooHeavy(parcel.item)),
-            _ => Ok(parcel),
-        }
-    }
-
-    pub(crate) async fn send_parcel(&self, parcel: Parcel<T, L::Rank>) -> Result<Sent<T>, SendError<T>> {
-        if self.meets() {
-            return self.offer(parcel).await.map_or(Ok(Sent::Stored), |item| Err(SendError::Closed(item)));
-        }
-        SendOne::new(&self.shared, parcel).await
+    #[inline]
+    pub(crate) fn send_parcel(&self, parcel: Parcel<T, L::Rank>) -> SendOne<'_, T, L> {
+        SendOne::new(&self.shared, parcel)
     }
 
     pub(crate) fn try_send_parcel(&self, parcel: Parcel<T, L::Rank>) -> Result<Sent<T>, TrySendError<T>> {

@@ -128,7 +128,7 @@ impl<T, L: Line<T>> Receiver<T, L> {
     /// As [`recv`](Self::recv): nothing is taken unless it is returned.
     pub async fn recv_deadline(&mut self, deadline: Instant) -> Result<T, RecvTimeoutError> {
         let mut waiting = LeaveOnDrop(self);
-        match timeout_at(deadline, std::future::poll_fn(|cx| waiting.poll_recv(cx))).await {
+        match timeout_at(deadline, &mut waiting).await {
             Ok(received) => received.ok_or(RecvTimeoutError::Closed),
             // It may have been called since it was polled last.
             Err(_) => waiting.0.try_recv().map_err(|error| match error {

@@ -195,6 +195,13 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         self.items.push(item, rank, tag);
     }
 
+    /// The same for an item that brings nothing but its value.
+    #[inline]
+    pub(crate) fn push_plain(&mut self, item: T, rank: R) {
+        self.weight = self.weight.wrapping_add(1);
+        self.items.push(item, rank, Tag::default());
+    }
+
     /// Tells the number that it has got.
     pub(crate) fn push_numbered(&mut self, parcel: Parcel<T, R>) -> u64 {
         self.push(parcel);

@@ -8,6 +8,7 @@
 mod ask;
 mod few;
 mod held;
+mod item;
 pub(crate) mod moment;
 mod offer;
 mod one;
@@ -31,6 +32,7 @@ pub(crate) use self::ask::{AskPlaces, Asked, Asking, Demand};
 use self::few::Few;
 pub(crate) use self::held::Items;
 pub(crate) use self::held::Taken;
+pub(crate) use self::item::SendItem;
 #[cfg(feature = "tower")]
 pub(crate) use self::moment::{Moment, Timer};
 #[cfg(any(feature = "tower", feature = "stream"))]
@@ -51,7 +53,7 @@ pub(crate) use self::watch::{Change, watch};
 use crate::builder::Options;
 use crate::hooks::{Hooks, contain};
 use crate::sync::{self, Mutex, MutexGuard};
-use crate::{End, Label, Line, Receipt, SendLine, Settle, UnknownClass};
+use crate::{End, Label, Line, Receipt, SendError, SendLine, Settle, UnknownClass};
 
 /// What all handles of a queue share.
 pub(crate) struct Shared<T, L: Line<T>> {
@@ -177,6 +179,27 @@ impl<T, L: Line<T>> Shared<T, L> {
     /// What becomes of a rank by what is said of its item.
     pub(crate) fn relabel(&self, rank: L::Rank, label: &Label<'_>) -> Result<L::Rank, UnknownClass> {
         L::relabel(&self.classifier, rank, label)
+    }
+
+    /// Says what an item is and weighs, which is asked of its owner's code and so never under the lock.
+    #[inline]
+    pub(crate) fn pack(&self, item: T) -> Result<Parcel<T, L::Rank>, SendError<T>> {
+        match self.rank(&item) {
+            Ok(rank) => {
+                let weight = self.hooks.weigh(&item);
+                self.admit(Parcel { item, rank, tag: Tag::weighing(weight) })
+            }
+            Err(unknown) => Err(SendError::Unclassified(item, Box::new(unknown))),
+        }
+    }
+
+    /// Refuses what is heavier than the queue may hold.
+    #[inline]
+    pub(crate) fn admit(&self, parcel: Parcel<T, L::Rank>) -> Result<Parcel<T, L::Rank>, SendError<T>> {
+        match self.options.max_weight {
+            Some(max) if parcel.tag.weight() > max => Err(SendError::TooHeavy(parcel.item)),
+            _ => Ok(parcel),
+        }
     }
 
     pub(crate) fn close(&self) {

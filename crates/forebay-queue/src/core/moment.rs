@@ -47,8 +47,13 @@ mod on_tokio {
         #[inline]
         pub(crate) fn stop(&mut self) {
             if self.0.is_some() {
-                self.0 = None;
+                self.forget();
             }
+        }
+
+        #[cold]
+        fn forget(&mut self) {
+            self.0 = None;
         }
     }
 }

@@ -53,20 +53,29 @@ impl Offer {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let charge = ready!(coop::charge(cx));
-        let mut waker = Some(cx.waker().clone());
-        match shared.update(|state| state.offer(&mut self.key, slot, &mut waker)) {
-            Step::Done(()) => {
-                charge.made_progress();
-                Poll::Ready(())
-            }
-            Step::Parked => Poll::Pending,
-            Step::Ask | Step::GiveWay => unreachable!("offered with a waker"),
-        }
+        ready!(offer(shared, &mut self.key, slot, cx));
+        charge.made_progress();
+        Poll::Ready(())
     }
 
     /// Ends the offer, and gives the item if nobody has taken it.
     pub(crate) fn withdraw<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) -> Option<Parcel<T, L::Rank>> {
         self.key.take().and_then(|key| shared.update(|state| state.forget_ask(key)).1)
+    }
+}
+
+/// Offers the item in `slot`, without the cooperative budget.
+pub(super) fn offer<T, L: Line<T>>(
+    shared: &Shared<T, L>,
+    key: &mut Option<Key>,
+    slot: &mut Option<Parcel<T, L::Rank>>,
+    cx: &Context<'_>,
+) -> Poll<()> {
+    let mut waker = Some(cx.waker().clone());
+    match shared.update(|state| state.offer(key, slot, &mut waker)) {
+        Step::Done(()) => Poll::Ready(()),
+        Step::Parked => Poll::Pending,
+        Step::Ask | Step::GiveWay => unreachable!("offered with a waker"),
     }
 }
 

@@ -7,8 +7,10 @@ use std::task::{Context, Poll, Waker, ready};
 
 use super::Shared;
 use super::ask::{Asked, Asking, Demand};
+use super::offer::offer;
 use super::state::{Manners, Places, Short, State, Step};
 use super::tag::Parcel;
+use crate::sync::MutexGuard;
 use crate::{Line, SendError, Sent, WhenFull, coop};
 
 /// Sends one item to where there are places.
@@ -30,7 +32,7 @@ impl<'a, T, L: Line<T>> SendOne<'a, T, L> {
     /// Asks once more, and waits no longer. `None`: it would have to.
     pub(crate) fn now(&mut self) -> Option<Result<Sent<T>, SendError<T>>> {
         let Self { shared, slot, asking } = self;
-        match asking.put(shared, slot, &mut None) {
+        match asking.put(shared, shared.lock(), slot, &mut None) {
             Short::Done => Some(Ok(Sent::Stored)),
             Short::Ask | Short::Parked => None,
             Short::Long => {
@@ -39,6 +41,36 @@ impl<'a, T, L: Line<T>> SendOne<'a, T, L> {
                 match asking.attempt(shared, &mut demand, &mut None, using) {
                     Step::Done(sent) => Some(sent),
                     Step::Ask | Step::Parked | Step::GiveWay => None,
+                }
+            }
+        }
+    }
+
+    /// Without the cooperative budget. `locked`: the lock, by who has it, and has found that the queue is not quiet.
+    pub(super) fn poll_in_line(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut locked: Option<MutexGuard<'a, State<T, L>>>,
+    ) -> Poll<Result<Sent<T>, SendError<T>>> {
+        let Self { shared, slot, asking } = self;
+        if shared.options.meets() {
+            drop(locked);
+            ready!(offer(shared, &mut asking.key, slot, cx));
+            return Poll::Ready(
+                slot.take().map_or(Ok(Sent::Stored), |parcel| Err(SendError::Closed(parcel.item))),
+            );
+        }
+        // Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
+        let mut waker = if asking.is_waiting() || locked.is_some() { None } else { shared.waker_to_send(cx) };
+        loop {
+            let state = locked.take().unwrap_or_else(|| shared.lock());
+            match asking.put(shared, state, slot, &mut waker) {
+                Short::Done => return Poll::Ready(Ok(Sent::Stored)),
+                Short::Parked => return Poll::Pending,
+                Short::Ask => waker = Some(cx.waker().clone()),
+                Short::Long => {
+                    let mut demand = demand_for(shared, slot);
+                    return asking.poll(shared, &mut demand, cx, |state, answer| place(state, answer, slot));
                 }
             }
         }
@@ -56,24 +88,10 @@ impl<T, L: Line<T>> Unpin for SendOne<'_, T, L> {}
 impl<T, L: Line<T>> Future for SendOne<'_, T, L> {
     type Output = Result<Sent<T>, SendError<T>>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let charge = ready!(coop::charge(cx));
-        let Self { shared, slot, asking } = &mut *self;
-        // Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
-        let mut waker = if asking.is_waiting() { None } else { shared.waker_to_send(cx) };
-        let sent = loop {
-            match asking.put(shared, slot, &mut waker) {
-                Short::Done => break Ok(Sent::Stored),
-                Short::Parked => return Poll::Pending,
-                Short::Ask => waker = Some(cx.waker().clone()),
-                Short::Long => {
-                    let mut demand = demand_for(shared, slot);
-                    break ready!(
-                        asking.poll(shared, &mut demand, cx, |state, answer| place(state, answer, slot))
-                    );
-                }
-            }
-        };
+        let sent = ready!(self.poll_in_line(cx, None));
         charge.made_progress();
         Poll::Ready(sent)
     }
@@ -93,13 +111,13 @@ impl<T, L: Line<T>> Drop for SendOne<'_, T, L> {
 impl Asking {
     /// The short way.
     #[inline]
-    fn put<T, L: Line<T>>(
+    fn put<'s, T, L: Line<T>>(
         &mut self,
-        shared: &Shared<T, L>,
+        shared: &'s Shared<T, L>,
+        mut state: MutexGuard<'s, State<T, L>>,
         slot: &mut Option<Parcel<T, L::Rank>>,
         waker: &mut Option<Waker>,
     ) -> Short {
-        let mut state = shared.lock();
         let short = state.put_one(&mut self.key, slot, waker);
         match short {
             Short::Done => {

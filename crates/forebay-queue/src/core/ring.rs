@@ -53,6 +53,24 @@ impl<T> Ring<T> {
         Taken { item, place: Place { seq, since: self.stamp.goes(seq), attempt: 1, rank: (), tag } }
     }
 
+    /// Takes out who is next, and what it weighed.
+    #[cold]
+    fn pop_tagged(&mut self) -> Option<(T, usize)> {
+        self.pop().map(|Taken { item, place }| (item, place.tag.weight()))
+    }
+
+    /// Keeps the tag of the item that comes next.
+    #[cold]
+    fn push_tag(&mut self, tag: Tag) {
+        self.mortal += usize::from(tag.expires().is_some());
+        let tags = self.tags.get_or_insert_with(|| {
+            let mut tags = VecDeque::new();
+            tags.resize_with(self.ring.len(), Tag::default);
+            tags
+        });
+        tags.push_back(tag);
+    }
+
     /// The number of the last one in `ring`.
     fn last_number(&self) -> Option<u64> {
         let others = self.ring.len().checked_sub(1)?;
@@ -89,17 +107,10 @@ impl<T> Items<T, ()> for Ring<T> {
         self.ring.len() + self.returned.len()
     }
 
+    #[inline]
     fn push(&mut self, item: T, (): (), tag: Tag) {
-        self.mortal += usize::from(tag.expires().is_some());
-        match &mut self.tags {
-            Some(tags) => tags.push_back(tag),
-            None if tag.is_plain() => {}
-            None => {
-                let mut tags = VecDeque::new();
-                tags.resize_with(self.ring.len(), Tag::default);
-                tags.push_back(tag);
-                self.tags = Some(tags);
-            }
+        if self.tags.is_some() || !tag.is_plain() {
+            self.push_tag(tag);
         }
         self.ring.push_back(item);
         self.stamp.came(self.newest());
@@ -146,7 +157,7 @@ impl<T> Items<T, ()> for Ring<T> {
     fn pop_item(&mut self) -> Option<(T, usize)> {
         match self.pop_plain() {
             Some(item) => Some((item, 1)),
-            None => self.pop().map(|Taken { item, place }| (item, place.tag.weight())),
+            None => self.pop_tagged(),
         }
     }
 

@@ -681,12 +681,13 @@ impl<T, L: Line<T>> State<T, L> {
         taken
     }
 
-    /// The same for the item alone.
+    /// The same for the item alone, which is done for the queue by that.
     #[inline]
     pub(crate) fn take_item(&mut self) -> T {
+        self.tally.completed += 1;
         let item = match self.held.pop_item() {
             Some(item) => item,
-            None => self.take_offer().item,
+            None => self.take_offered_item(),
         };
         self.rx.pass(1);
         // What comes behind it may be over too.

@@ -37,6 +37,7 @@ impl Taking {
     }
 
     /// The same, and changes something else first, in that same lock section.
+    #[inline]
     pub(crate) fn poll_after<T, L: Line<T>, R>(
         &mut self,
         shared: &Shared<T, L>,
@@ -46,19 +47,69 @@ impl Taking {
         mut using: impl FnMut(&mut State<T, L>, usize) -> R,
     ) -> Poll<Option<R>> {
         let charge = ready!(coop::charge(cx));
-        let gave_way = std::mem::take(&mut self.gave_way);
         // Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
-        let mut waker = if self.key.is_none() { shared.waker_to_take(cx) } else { None };
+        let waker = if self.key.is_none() { shared.waker_to_take(cx) } else { None };
         let mut state = shared.lock();
         before(&mut state);
-        let quiet = self.may_take_quietly(&state, max);
-        let n = loop {
-            if let Some(n) = quiet {
-                break n;
+        let taken = match self.may_take_quietly(&state, max) {
+            Some(n) => {
+                let result = using(&mut state, n);
+                self.took_quietly(shared, state);
+                Some(result)
             }
+            None => ready!(self.poll_in_line(shared, state, cx, waker, max, using)),
+        };
+        charge.made_progress();
+        Poll::Ready(taken)
+    }
+
+    /// Waits for one item, and takes it by value.
+    #[inline]
+    pub(crate) fn poll_one<T, L: Line<T>>(
+        &mut self,
+        shared: &Shared<T, L>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<T>> {
+        let charge = ready!(coop::charge(cx));
+        // Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
+        let waker = if self.key.is_none() { shared.waker_to_take(cx) } else { None };
+        let mut state = shared.lock();
+        let item = if self.key.is_none() { state.take_quietly() } else { None };
+        let taken = match item {
+            Some(_) => {
+                self.took_quietly(shared, state);
+                item
+            }
+            None => ready!(self.poll_in_line(shared, state, cx, waker, 1, |state, _| state.take_item())),
+        };
+        charge.made_progress();
+        Poll::Ready(taken)
+    }
+
+    /// Something was taken, and nobody else is concerned.
+    #[inline]
+    fn took_quietly<T, L: Line<T>>(&mut self, shared: &Shared<T, L>, state: MutexGuard<'_, State<T, L>>) {
+        self.gave_way = false;
+        shared.expectation.to_take.store(state.held.ready() == 0, Ordering::Relaxed);
+        shared.expectation.to_send.store(false, Ordering::Relaxed);
+    }
+
+    /// The same for one who has to wait, or whom others wait for.
+    #[cold]
+    fn poll_in_line<'a, T, L: Line<T>, R>(
+        &mut self,
+        shared: &'a Shared<T, L>,
+        mut state: MutexGuard<'a, State<T, L>>,
+        cx: &mut Context<'_>,
+        mut waker: Option<Waker>,
+        max: usize,
+        mut using: impl FnMut(&mut State<T, L>, usize) -> R,
+    ) -> Poll<Option<R>> {
+        let gave_way = std::mem::take(&mut self.gave_way);
+        loop {
             let short = if max == 1 { state.claim_one(&mut self.key, &mut waker) } else { Short::Long };
             match short {
-                Short::Done => break 1,
+                Short::Done => break,
                 Short::Ask => {
                     drop(state);
                     waker = Some(cx.waker().clone());
@@ -66,32 +117,27 @@ impl Taking {
                 }
                 Short::Parked => {
                     shared.expectation.to_take.store(true, Ordering::Relaxed);
+                    // Before the waker that was replaced goes, which is code of a user.
+                    drop(state);
                     return Poll::Pending;
                 }
                 Short::Long => {
                     let manners = if gave_way { Manners::Patient } else { Manners::Polite };
-                    let taken = ready!(self.poll_long(shared, state, cx, waker, manners, using));
-                    charge.made_progress();
-                    return Poll::Ready(taken);
+                    return self.poll_long(shared, state, cx, waker, manners, using);
                 }
             }
-        };
+        }
         let ready = state.held.ready();
-        let result = using(&mut state, n);
+        let result = using(&mut state, 1);
         shared.expectation.to_take.store(state.held.ready() == 0, Ordering::Relaxed);
-        if quiet.is_none() && state.held.ready() == ready {
+        if state.held.ready() == ready {
             // It was not taken: somebody else is to be called for it, and that is not what the short way does.
             shared.update_locked(state, |_| ());
-            self.timer.stop();
-        } else if quiet.is_some() {
-            shared.expectation.to_send.store(false, Ordering::Relaxed);
-            drop(state);
         } else {
             state.took_one();
             shared.release(state);
-            self.timer.stop();
         }
-        charge.made_progress();
+        self.timer.stop();
         Poll::Ready(Some(result))
     }
 
@@ -160,15 +206,23 @@ impl Taking {
     }
 
     /// How many, if nobody else is concerned (rule 9 of the state).
+    #[inline]
     fn may_take_quietly<T, L: Line<T>>(&self, state: &State<T, L>, max: usize) -> Option<usize> {
         let n = state.quiet_to_take();
-        (n > 0 && n >= max.min(state.held.ready()) && self.key.is_none()).then_some(n)
+        (n > 0 && (n >= max || n >= state.held.ready()) && self.key.is_none()).then_some(n)
     }
 
     /// Leaves the line.
     #[inline]
     pub(crate) fn leave<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
         self.timer.stop();
+        if self.key.is_some() {
+            self.leave_line(shared);
+        }
+    }
+
+    #[cold]
+    fn leave_line<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
         if let Some(key) = self.key.take() {
             drop(shared.update(|state| state.forget_claim(key)));
         }

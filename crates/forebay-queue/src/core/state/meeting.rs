@@ -63,4 +63,10 @@ impl<T, L: Line<T>> State<T, L> {
         place.tag.tell_number(place.seq);
         Taken { item, place }
     }
+
+    /// The same for the item alone.
+    #[cold]
+    pub(super) fn take_offered_item(&mut self) -> T {
+        self.take_offer().item
+    }
 }

@@ -27,6 +27,29 @@ pub(crate) enum Short {
 // === impl State ===
 
 impl<T, L: Line<T>> State<T, L> {
+    /// Stores a plain item if nobody has to be woken or told for it (rule 9); it comes back otherwise.
+    #[inline]
+    pub(crate) fn put_quietly(&mut self, parcel: Parcel<T, L::Rank>) -> Result<(), Parcel<T, L::Rank>> {
+        let quiet = self.is_quiet_to_add() && parcel.tag.is_plain();
+        if !quiet || self.held.is_class_full(parcel.rank) {
+            return Err(parcel);
+        }
+        self.tally.accepted += 1;
+        self.held.push_plain(parcel.item, parcel.rank);
+        Ok(())
+    }
+
+    /// Takes one item by value if nobody has to be woken or told for it (rule 9).
+    #[inline]
+    pub(crate) fn take_quietly(&mut self) -> Option<T> {
+        if self.quiet_to_take() == 0 {
+            return None;
+        }
+        let item = self.held.pop_item()?;
+        self.tally.completed += 1;
+        Some(item)
+    }
+
     /// Stores the item in `slot` if there is room that nobody else was promised, or joins the line.
     #[inline]
     pub(crate) fn put_one(
