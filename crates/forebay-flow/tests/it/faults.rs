@@ -1,10 +1,11 @@
 //! What others' layers are known to do wrong.
 
 use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use forebay_flow::layer::{AdaptiveRateLayer, ConcurrencyLimitLayer, FlowError, RateLimitLayer};
 use forebay_flow::rate::{FeedbackConfig, FeedbackRate};
-use forebay_flow::{Aimd, Fixed, Rate, TokenBucket};
+use forebay_flow::{Aimd, CallEnd, Fixed, Limit, Rate, Sample, Tick, TokenBucket};
 use forebay_testkit::Driver;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -122,9 +123,62 @@ fn a_service_that_panics_as_it_is_called_keeps_no_permit_of_its_handle() {
     let mut waits = service.clone();
     for weight in [1, 2] {
         assert!(tokio_test::task::spawn(service.ready()).poll().is_ready());
-        let call = std::panic::AssertUnwindSafe(|| drop(service.call(weight)));
-        std::panic::catch_unwind(call).expect_err("it panics");
+        let call = AssertUnwindSafe(|| drop(service.call(weight)));
+        catch_unwind(call).expect_err("it panics");
         assert_eq!(layer.handle().in_use(), 0);
     }
     assert!(tokio_test::task::spawn(waits.ready()).poll().is_ready());
+}
+
+/// A limit of 1 that panics where it is told to.
+#[derive(Default)]
+struct Fragile {
+    fails: Option<Fails>,
+    /// Calls at work, as the last one to begin was told.
+    in_flight: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fails {
+    AtStart,
+    AtEnd,
+}
+
+impl Limit for Fragile {
+    fn seats(&self) -> usize {
+        1
+    }
+
+    fn started(&mut self, in_flight: usize) {
+        assert!(self.fails != Some(Fails::AtStart), "as told");
+        self.in_flight = in_flight;
+    }
+
+    fn update(&mut self, _: &Sample, _: Tick) {
+        assert!(self.fails != Some(Fails::AtEnd), "as told");
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_panics_keeps_no_permit() {
+    for fails in [Fails::AtStart, Fails::AtEnd] {
+        let layer = ConcurrencyLimitLayer::new(Fragile::default()).queued();
+        let (handle, service) = (layer.handle(), layer.layer(Echo));
+        handle.update(|policy| policy.fails = Some(fails));
+        assert!(tokio::spawn(service.clone().oneshot(1)).await.expect_err("it panics").is_panic());
+        handle.update(|policy| policy.fails = None);
+        assert_eq!(handle.in_use(), 0);
+        assert_eq!(service.oneshot(2).await.expect("the permit is back"), 2);
+        assert_eq!(handle.look(|policy| policy.in_flight), 1, "that one alone was at work");
+    }
+}
+
+#[test]
+fn a_policy_that_panics_keeps_no_permit_of_work_that_is_no_call() {
+    for fails in [Fails::AtStart, Fails::AtEnd] {
+        let handle = ConcurrencyLimitLayer::new(Fragile { fails: Some(fails), in_flight: 0 }).handle();
+        let work = AssertUnwindSafe(|| handle.try_permit().expect("nobody is at work").end(CallEnd::Success));
+        catch_unwind(work).expect_err("it panics");
+        assert_eq!(handle.in_use(), 0);
+    }
 }

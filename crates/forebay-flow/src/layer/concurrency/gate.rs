@@ -29,6 +29,12 @@ struct State<P> {
     running: usize,
 }
 
+/// Permits that go back when it is dropped.
+struct GivesBack<'a> {
+    permits: &'a Permits,
+    weight: u32,
+}
+
 /// The begin of a call, if it has begun, and if the policy was told of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Start {
@@ -107,20 +113,23 @@ impl<P: Limit> Gate<P> {
     fn tell_begin(&self, weight: u32) -> Start {
         let at = self.clock.now();
         let mut state = self.lock();
-        state.running += weight as usize;
-        let in_flight = state.running;
+        let in_flight = state.running + weight as usize;
         state.policy.started(in_flight);
-        self.follow(state);
+        let seats = state.policy.seats();
+        // Counted after the policy had its say: if that panics, the call has not begun.
+        state.running = in_flight;
+        self.follow(seats, state);
         Start { at, in_flight: in_flight.min(Start::MOST) as u32 }
     }
 
     /// A call has ended, and gives its permits back.
     #[inline]
     pub(super) fn end(&self, start: Start, weight: u32, end: CallEnd) {
+        // They go back after the policy had its say, since there may be fewer then, and also if it panics.
+        let _back = GivesBack { permits: &self.permits, weight };
         if start.is_told() {
             self.tell_end(start, weight, end);
         }
-        self.permits.release(weight);
     }
 
     #[inline(never)]
@@ -131,7 +140,7 @@ impl<P: Limit> Gate<P> {
         let mut state = self.lock();
         state.running -= weight as usize;
         state.policy.update(&sample, now);
-        self.follow(state);
+        self.follow(state.policy.seats(), state);
     }
 
     /// Changes the policy, and wakes as many as fit now.
@@ -139,17 +148,24 @@ impl<P: Limit> Gate<P> {
         let mut state = self.lock();
         let result = change(&mut state.policy);
         self.samples.store(state.policy.uses_samples(), Ordering::Relaxed);
-        self.follow(state);
+        self.follow(state.policy.seats(), state);
         result
     }
 
     /// Takes over what the policy says, before anybody can change it again.
-    fn follow(&self, state: MutexGuard<'_, State<P>>) {
-        let is_new = self.permits.set_limit(state.policy.seats());
+    fn follow(&self, seats: usize, state: MutexGuard<'_, State<P>>) {
+        let is_new = self.permits.set_limit(seats);
         drop(state);
         if is_new {
             self.permits.serve_all();
         }
+    }
+}
+
+impl Drop for GivesBack<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.permits.release(self.weight);
     }
 }
 

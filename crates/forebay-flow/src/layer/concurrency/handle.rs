@@ -127,7 +127,9 @@ impl<P: Limit> LimitHandle<P> {
     pub fn try_permit(&self) -> Option<PermitRef<'_, P>> {
         let gate: &Gate<P> = &self.gate;
         if gate.permits.try_take(1) {
-            return Some(PermitRef { gate: Some(gate), start: gate.begin(1) });
+            let mut permit = PermitRef { gate: Some(gate), start: Start::TO_COME };
+            permit.start = gate.begin(1);
+            return Some(permit);
         }
         if !gate.permits.is_closed() {
             gate.permits.refuse();

@@ -49,8 +49,10 @@ pub(super) enum Ticket<P> {
     Waiting(Box<Place<P>>),
 }
 
-/// The right to be at work. It goes back when it is dropped; what a [`Hold`](super::Hold) keeps it for has ended then,
-/// and if that was not by [`end`](Self::end), it was cancelled, and the limit learns nothing from it.
+/// The right to be at work.
+///
+/// Released on drop. Call [`end`](Self::end) to report the outcome; dropped without it, the call counts as cancelled, and the
+/// limit learns nothing.
 pub struct Permit<P> {
     /// None once it has gone back.
     gate: Option<Share<Gate<P>>>,
