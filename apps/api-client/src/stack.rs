@@ -111,7 +111,9 @@ fn policy(settings: &Settings, known: Option<f64>) -> FeedbackRate {
         RateChoice::Auto => defaults.start,
     };
     let eager = settings.rate == RateChoice::Auto;
-    let config = FeedbackConfig { start, eager, ..defaults };
+    // Whoever would wait longer than that must not be sent before.
+    let longest_told = defaults.longest_told.max(settings.retries.max_wait);
+    let config = FeedbackConfig { start, eager, longest_told, ..defaults };
     let mut policy = FeedbackRate::try_new(config, crate::random::seed()).expect("its start is in its range");
     if let Some(known) = known.filter(|known| (0.001..1e9).contains(known)) {
         // A little below it, and from there on as after a refusal.

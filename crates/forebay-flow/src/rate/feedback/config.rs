@@ -34,10 +34,14 @@ pub struct FeedbackConfig {
     pub pause: Duration,
     /// The longest such pause, after many in a row; 30 s.
     pub longest_pause: Duration,
-    /// Until the first refusal a start need not wait for the rate while few are on their way: one, and one more for each 32 that were
-    /// served; no. For calls that are answered fast and may not be limited at all, at the price of one refusal, or a few where the
-    /// server allows a large burst. A window of 40 a second is used up in a moment so, and then 600 calls take up to 1.6 of the ideal
-    /// time. Each start must be told of when it [ends](super::FeedbackRate::update).
+    /// The longest that a server is waited for because it said so; 1 h. Quotas of an hour are the longest that are usual; for a
+    /// longer one a call each hour is too few to harm, and a mistaken header (a wrong unit, a wrong clock) does not stop everything
+    /// for good.
+    pub longest_told: Duration,
+    /// Default: no. If so, up to `1 + served / 32` calls may be on their way regardless of the rate, until the first refusal. For calls
+    /// that are answered fast and may not be limited at all, at the price of one refusal, or a few where the server allows a large burst. A
+    /// window of 40 a second is used up in a moment so, and then 600 calls take up to 1.6 of the ideal time. Each start must be told
+    /// of when it [ends](super::FeedbackRate::update).
     pub eager: bool,
 }
 
@@ -66,6 +70,7 @@ impl Default for FeedbackConfig {
             regrowth: Duration::from_secs(4),
             pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(30),
+            longest_told: Duration::from_secs(3600),
             eager: false,
         }
     }

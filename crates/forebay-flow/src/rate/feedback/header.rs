@@ -51,7 +51,7 @@ impl Quota {
     }
 
     /// From the values of `X-RateLimit-Limit`, `-Remaining` and `-Reset`, which nobody has defined. A reset is taken for
-    /// seconds from now, or, from 1 000 000 000 on, for a Unix time, and is then compared with `unix_now`.
+    /// seconds from now, or, from 10⁹ on, for a Unix time, and is then compared with `unix_now`; from 10¹¹ on that is in milliseconds.
     ///
     /// ```
     /// use std::time::Duration;
@@ -63,9 +63,11 @@ impl Quota {
     /// assert_eq!(quota.reset, Some(Duration::from_secs(30)));
     /// ```
     pub fn from_x_rate_limit(limit: &str, remaining: &str, reset: &str, unix_now: Duration) -> Self {
-        let reset = number(reset).map(Duration::from_secs).map(|reset| match reset.as_secs() {
-            1_000_000_000.. => reset.saturating_sub(unix_now),
-            _ => reset,
+        let reset = number(reset).map(|reset| match reset {
+            // In seconds that would be the year 5138, and in milliseconds it is 1973.
+            100_000_000_000.. => Duration::from_millis(reset).saturating_sub(unix_now),
+            1_000_000_000.. => Duration::from_secs(reset).saturating_sub(unix_now),
+            _ => Duration::from_secs(reset),
         });
         Self { limit: number(limit), window: None, remaining: number(remaining), reset }
     }
@@ -143,6 +145,14 @@ mod tests {
             assert_eq!((quota.remaining, quota.limit), (None, Some(7)), "{value}");
             assert_eq!(retry_after(value, Duration::ZERO), None, "{value}");
         }
+    }
+
+    #[test]
+    fn a_unix_time_may_be_in_milliseconds() {
+        let now = Duration::from_secs(1_800_000_000);
+        let reset = |value| Quota::from_x_rate_limit("60", "0", value, now).reset;
+        assert_eq!(reset("1800000030"), Some(Duration::from_secs(30)));
+        assert_eq!(reset("1800000030500"), Some(Duration::from_millis(30_500)));
     }
 
     #[test]

@@ -35,7 +35,8 @@ use crate::ConfigError;
 ///
 /// - **At first** the rate doubles each `doubling`, while starts wait for it. With `eager`, starts need not wait for it as long as few calls
 ///   are on their way, until the first refusal; see [`FeedbackConfig::eager`].
-/// - **A refusal** pauses everything: for as long as it says, and at least for `pause`, which is twice as long for each further one in a row.
+/// - **A refusal** pauses everything: for as long as it says, up to `longest_told`, and at least for `pause`, which is twice as long for each
+///   further one in a row.
 ///   Pauses are lengthened by up to a half, at random, so that clients do not come back together. What had started before the
 ///   pause says nothing new.
 /// - **The new rate** is what was admitted between this refusal and the one before, per second: at both times nothing was left of
@@ -252,7 +253,7 @@ impl FeedbackRate {
 
     /// What the server says about its quota, from the headers of any answer.
     ///
-    /// With nothing left, nothing starts until it is there again. Else what is left is spread over the time until then, within
+    /// With nothing left, nothing starts until it is there again, or for `longest_told`. Else what is left is spread over the time until then, within
     /// what the policy of the server says.
     pub fn told(&mut self, quota: &Quota, now: Tick) {
         self.told_all(std::slice::from_ref(quota), now);
@@ -265,7 +266,7 @@ impl FeedbackRate {
             let allowed = quota.per_second();
             let rate = match (quota.remaining, quota.reset) {
                 (Some(0), Some(reset)) => {
-                    self.resumes = self.resumes.max(now.saturating_add(nanos(reset)));
+                    self.resumes = self.resumes.max(now.saturating_add(self.believed(reset)));
                     allowed
                 }
                 (Some(remaining), Some(reset)) if !reset.is_zero() => {
@@ -324,10 +325,10 @@ impl FeedbackRate {
     }
 
     fn refused(&mut self, started: Tick, retry_after: Option<Duration>, now: Tick) {
-        let told = retry_after.map(|after| now.saturating_add(nanos(after)));
+        let told = retry_after.map(|after| self.believed(after));
         if started < self.resumes {
             // It started before the pause: the same overload.
-            self.resumes = self.resumes.max(told.unwrap_or_default());
+            self.resumes = self.resumes.max(told.map_or(0, |after| now.saturating_add(after)));
             return;
         }
         let opened = self.opening.take().map(|opening| opening.end(started));
@@ -359,7 +360,7 @@ impl FeedbackRate {
         self.refused = self.refused.saturating_add(1);
         let factor = 1_u64.checked_shl(self.refused - 1).unwrap_or(u64::MAX);
         let pause = nanos(self.config.pause).saturating_mul(factor).min(nanos(self.config.longest_pause));
-        let pause = pause.max(retry_after.map_or(0, nanos));
+        let pause = pause.max(told.unwrap_or_default());
         let jitter = (pause as f64 * 0.5 * self.uniform()) as u64;
         self.resumes = now.saturating_add(pause).saturating_add(jitter).max(now.saturating_add(1));
         self.admitted = Some((started, 0));
@@ -374,6 +375,11 @@ impl FeedbackRate {
         self.found = Some(found);
         self.growth = Growth::Cubic { found, since: self.resumes };
         self.set(found * (1.0 - SET_BACK), now);
+    }
+
+    /// How much of a time that a server said it waits, in nanoseconds.
+    fn believed(&self, told: Duration) -> u64 {
+        nanos(told.min(self.config.longest_told))
     }
 
     /// Notes a start.

@@ -206,6 +206,26 @@ fn a_pause_is_as_long_as_told_and_longer_each_time_when_not() {
 }
 
 #[test]
+fn what_a_server_says_stops_it_for_an_hour_at_the_most() {
+    let longest = FeedbackConfig::default().longest_told;
+    let for_ever = Duration::from_secs(999_999_999_999);
+    let refused = Outcome { rtt: MS, end: CallEnd::Overload, retry_after: Some(for_ever) };
+    let quota = Quota { remaining: Some(0), reset: Some(for_ever), ..Quota::default() };
+
+    let mut rate = FeedbackRate::new(1);
+    rate.told(&quota, 0);
+    assert_eq!(rate.resumes_at(), nanos(longest));
+    let mut rate = FeedbackRate::new(1);
+    rate.update(&refused, nanos(MS));
+    // Nobody comes back together.
+    assert!((longest..=longest.mul_f64(1.5) + MS).contains(&Duration::from_nanos(rate.resumes_at())));
+    let until = rate.resumes_at();
+    rate.update(&refused, nanos(MS) + 1);
+    assert!(rate.resumes_at() <= until + 1, "the same overload");
+    assert!(rate.next_available(1, until + nanos(SECOND)).is_ok_and(|at| at <= until + nanos(SECOND)));
+}
+
+#[test]
 fn refused_again_before_anything_is_served_it_waits_and_keeps_its_rate_for_a_while() {
     let mut rate = FeedbackRate::new(1);
     let rates: Vec<_> = (0..6)
