@@ -37,6 +37,16 @@ pub trait Book: Send {
 
     /// Charges what was used without asking; it may lead into debt.
     fn charge(&mut self, cost: u64, now: Tick);
+
+    /// How many starts of cost 1 may take place on credit: at any times from now on, until something else is asked of this
+    /// policy. Before that, those that did are [charged](Self::charge), with the time as it is then.
+    ///
+    /// A start that is charged late counts for longer than it should. So nothing exceeds the rate, but what may start at
+    /// once after a silence is less by as many; a policy that gives credit bounds and states it. By default there is none.
+    fn credit(&self, now: Tick) -> u64 {
+        let _ = now;
+        0
+    }
 }
 
 /// A start that was booked ahead.

@@ -28,6 +28,11 @@ use super::{Book, Booked, Rate, RatePolicy, Refusal, Reserved};
 /// In nanoseconds since whenever the caller began to count. A time before the latest one that was told counts as the
 /// latest, so that a clock that jumps back gives nothing away.
 ///
+/// # Credit
+///
+/// With a burst of 128 or more, a 128th of it, and no more than 128 starts, may be [on credit](Book::credit), for a layer that then need
+/// not look at the clock for each. Nothing exceeds the rate; what may start at once after a silence may be less by as much.
+///
 /// # When not to use it
 ///
 /// Where the other side counts starts in a period and any burst is fine, [`Window`](crate::Window) lets everything start at
@@ -54,6 +59,12 @@ pub struct TokenBucket {
     held: u64,
     latest: Tick,
 }
+
+/// The part of the burst that may start on credit, and be missing from the burst after a silence.
+const CREDIT_SHARE: u64 = 128;
+
+/// With more of it nothing becomes faster: what a look at the clock costs is divided by that.
+const MOST_CREDIT: u64 = 128;
 
 // === impl TokenBucket ===
 
@@ -224,6 +235,20 @@ impl Book for TokenBucket {
 
     fn charge(&mut self, cost: u64, now: Tick) {
         Self::charge(self, cost, now);
+    }
+
+    /// A 128th of the burst, and no more than 128, while at least half of the burst is there.
+    ///
+    /// What is charged late is charged exactly unless the bucket has become full meanwhile; when half of it is spent, somebody
+    /// uses it in bursts, and should find it whole after the next silence.
+    #[inline]
+    fn credit(&self, now: Tick) -> u64 {
+        let most = (self.burst / CREDIT_SHARE).min(MOST_CREDIT);
+        if most == 0 {
+            return 0;
+        }
+        let spent = self.backlog(now.max(self.latest)).saturating_add(self.worth(self.held));
+        if spent.saturating_mul(2) <= self.worth(self.burst) { most } else { 0 }
     }
 }
 

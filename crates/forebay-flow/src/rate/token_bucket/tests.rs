@@ -199,6 +199,47 @@ proptest! {
         }
     }
 
+    /// Starts on credit take place whenever and are charged late. They are within the rate all the same, and never is more missing
+    /// than the credit.
+    #[test]
+    fn on_credit_nothing_exceeds_the_rate_and_little_is_missing(
+        num in 1..7_u64,
+        per in 1..40_u64,
+        burst in 128..1_000_u64,
+        steps in vec((0..1_000_u64, 0..60_u64, 0..8_u64), 1..60),
+    ) {
+        let rate = Rate::new(num, Duration::from_nanos(per));
+        let mut late = TokenBucket::new(rate).with_burst(burst);
+        let mut exact = late.clone();
+        let (mut now, mut spent) = (0, Spent::new());
+        for (later, cost, starts) in steps {
+            // Between the last look at the clock and this one.
+            let (begin, starts) = (now, starts.min(late.credit(now)));
+            now += later;
+            for at in (0..starts).map(|start| begin + later * start / starts) {
+                prop_assert!(conforms(&spent, rate, burst, 1, at));
+                spent.push((at, 1));
+                exact.charge(1, at);
+            }
+            late.charge(starts, now);
+            let missing = exact.available(now).checked_sub(late.available(now));
+            prop_assert!(missing.is_some_and(|missing| missing <= burst / 128), "{missing:?}");
+            if late.take(cost, now).is_ok() {
+                prop_assert!(conforms(&spent, rate, burst, cost, now));
+                spent.push((now, cost));
+                exact.charge(cost, now);
+            }
+        }
+    }
+
+    #[test]
+    fn credit_is_given_while_half_of_the_burst_is_there(num in 1..7_u64, burst in 1..300_000_u64, cost in 0..300_000_u64) {
+        let mut bucket = bucket(num, burst);
+        bucket.charge(cost, 0);
+        let most = (burst / 128).min(128);
+        prop_assert_eq!(bucket.credit(0), if 2 * cost <= burst { most } else { 0 });
+    }
+
     #[test]
     fn whatever_is_given_back_what_is_used_stays_within_the_rate(
         num in 1..7_u64,
