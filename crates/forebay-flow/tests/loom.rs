@@ -1,9 +1,12 @@
-//! The permits, and the bucket that threads share, in every order of the steps of small programs.
+//! The permits, the bucket that threads share, and starts on credit, in every order of the steps of small programs.
 //!
 //! Run with `cargo xtask loom`. The very files are included here, since the layers around the permits need a runtime, which
 //! the model checker cannot go through. Nobody spins in them, so a lost wake-up shows as a deadlock.
 #![cfg(loom)]
 
+#[path = "../src/layer/rate/credit.rs"]
+#[expect(dead_code, reason = "counts that no race is about")]
+mod credit;
 #[path = "../src/permits.rs"]
 #[expect(dead_code, reason = "settings that no race is about")]
 mod permits;
@@ -22,9 +25,11 @@ use forebay_flow::{Rate, Refusal};
 use loom::cell::UnsafeCell;
 use loom::future::block_on;
 use loom::sync::Arc;
+use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
+use credit::{Credit, Round};
 use permits::{Joined, NoPermit, Permits, Who};
 use shared_bucket::SharedBucket;
 
@@ -214,6 +219,69 @@ fn loom_two_get_a_burst_of_two_between_them() {
         });
         let taken = [take(&bucket), other.join().expect("no panic")];
         assert_eq!(taken.as_flattened().iter().filter(|taken| **taken).count(), 2);
+    });
+}
+
+/// A rate's account, whose policy gives credit for so many.
+fn on_credit(starts: u64) -> Arc<(Credit, Mutex<Round>)> {
+    let (credit, mut round) = (Credit::new(), Round::default());
+    credit.begin(&mut round, starts);
+    Arc::new((credit, Mutex::new(round)))
+}
+
+#[test]
+fn loom_each_start_on_credit_is_charged_once() {
+    loom::model(|| {
+        let account = on_credit(1);
+        let take = |account: &(Credit, Mutex<Round>)| [(), ()].map(|()| account.0.take().is_some());
+        let other = thread::spawn({
+            let account = account.clone();
+            move || take(&account)
+        });
+        let mut charged = 0;
+        for _ in 0..2 {
+            let round = &mut *account.1.lock().expect("no panic");
+            charged += account.0.end(round);
+            account.0.begin(round, 1);
+        }
+        let taken = [take(&account), other.join().expect("no panic")];
+        charged += account.0.end(&mut account.1.lock().expect("no panic"));
+        assert_eq!(taken.as_flattened().iter().filter(|taken| **taken).count() as u64, charged);
+        assert!(account.0.take().is_none(), "the round has ended");
+    });
+}
+
+#[test]
+fn loom_no_start_on_credit_is_charged_as_of_a_time_before_it() {
+    loom::model(|| {
+        let (account, clock) = (on_credit(1), Arc::new(AtomicUsize::new(0)));
+        let other = thread::spawn({
+            let (account, clock) = (account.clone(), clock.clone());
+            move || {
+                clock.store(1, Ordering::Relaxed);
+                account.0.take();
+            }
+        });
+        let charged = account.0.end(&mut account.1.lock().expect("no panic"));
+        assert!(clock.load(Ordering::Relaxed) == 1 || charged == 0);
+        other.join().expect("no panic");
+    });
+}
+
+#[test]
+fn loom_start_on_credit_is_given_back_or_charged() {
+    loom::model(|| {
+        let account = on_credit(1);
+        let other = thread::spawn({
+            let account = account.clone();
+            move || {
+                account.0.take().map(|start| account.0.give_back(&account.1.lock().expect("no panic"), start))
+            }
+        });
+        let charged = account.0.end(&mut account.1.lock().expect("no panic"));
+        let is_back = other.join().expect("no panic");
+        assert_eq!(charged, u64::from(is_back == Some(false)));
+        assert!(account.0.take().is_none(), "the round has ended");
     });
 }
 

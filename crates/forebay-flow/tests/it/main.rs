@@ -12,6 +12,7 @@ mod concurrency_races; // many threads: no permit too many, no wake-up and no sa
 mod faults; // what others' layers are known to do wrong
 mod produce; // a whole stream, at the pace of its consumer
 mod rate; // the rows of the table: starts, reserved and queued
+mod rate_credit; // rates whose burst is so large that not every start looks at the clock
 mod rig; // a service under a layer, polled by hand
 mod shed; // the row of the table: decided by how long it took
 mod stacks; // the layers between others of tower's

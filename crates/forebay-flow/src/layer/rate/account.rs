@@ -10,6 +10,7 @@ use forebay_queue::Tick;
 use tokio::time::Instant;
 
 use super::RateStats;
+use super::credit::{Credit, OnCredit, Round};
 use crate::layer::alarm::Alarm;
 use crate::layer::clock::Clock;
 use crate::layer::share::{Share, Shares};
@@ -20,6 +21,7 @@ use crate::sync::lock_soon;
 pub(super) struct Account<P> {
     clock: Clock,
     closed: AtomicBool,
+    credit: Credit,
     state: Mutex<State<P>>,
 }
 
@@ -27,7 +29,9 @@ struct State<P> {
     policy: P,
     max_waiting: usize,
     max_wait: Option<Duration>,
+    /// Without what was taken in the round that is open.
     stats: RateStats,
+    round: Round,
 }
 
 /// A handle's start, booked when it asks for one. Dropped, it is given back if nobody booked after it.
@@ -45,11 +49,20 @@ pub(super) struct Slot<P: Book> {
 /// A start that is booked, and may lie ahead.
 #[derive(Default)]
 struct Start {
-    /// None before it is booked, and once it is spent.
-    booked: Option<Booked>,
+    claim: Claim,
     /// Until then it sleeps. None once it may start, from when on it counts as admitted.
     at: Option<Instant>,
     alarm: Alarm,
+}
+
+/// What there is for a start.
+#[derive(Default)]
+enum Claim {
+    /// Nothing before it is booked, and once it is spent.
+    #[default]
+    None,
+    OnCredit(OnCredit),
+    Booked(Booked),
 }
 
 /// Who has booked.
@@ -66,19 +79,15 @@ enum Who {
 impl<P> Account<P> {
     pub(super) fn new(policy: P) -> Self {
         let stats = RateStats::default();
-        let state = State { policy, max_waiting: 1024, max_wait: None, stats };
-        Self { clock: Clock::new(), closed: AtomicBool::new(false), state: Mutex::new(state) }
+        let state = State { policy, max_waiting: 1024, max_wait: None, stats, round: Round::default() };
+        let (closed, credit) = (AtomicBool::new(false), Credit::new());
+        Self { clock: Clock::new(), closed, credit, state: Mutex::new(state) }
     }
 
     pub(super) fn set_waiting(&self, max_waiting: Option<usize>, max_wait: Option<Option<Duration>>) {
         let mut state = self.lock();
         state.max_waiting = max_waiting.unwrap_or(state.max_waiting);
         state.max_wait = max_wait.unwrap_or(state.max_wait);
-    }
-
-    pub(super) fn update<T>(&self, change: impl FnOnce(&mut P, Tick) -> T) -> T {
-        let now = self.clock.now();
-        change(&mut self.lock().policy, now)
     }
 
     /// Who books at the same time may as well have booked before.
@@ -92,7 +101,9 @@ impl<P> Account<P> {
     }
 
     pub(super) fn stats(&self) -> RateStats {
-        self.lock().stats
+        let state = self.lock();
+        let on_credit = self.credit.taken(&state.round);
+        RateStats { admitted: state.stats.admitted + on_credit, ..state.stats }
     }
 
     #[inline]
@@ -102,22 +113,48 @@ impl<P> Account<P> {
 }
 
 impl<P: Book> Account<P> {
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut P, Tick) -> T) -> T {
+        let (mut state, now) = self.enter();
+        change(&mut state.policy, now)
+    }
+
+    /// To ask something of the policy: what is shared, and the time. What was let through on credit is charged as of then.
+    #[inline]
+    fn enter(&self) -> (MutexGuard<'_, State<P>>, Tick) {
+        let mut now = self.clock.now();
+        let mut state = self.lock();
+        if state.round.is_open() {
+            let taken = self.credit.end(&mut state.round);
+            now = self.clock.now();
+            state.stats.admitted += taken;
+            if taken > 0 {
+                state.policy.charge(taken, now);
+            }
+        }
+        (state, now)
+    }
+
     /// The next start for a call, if it may wait for that.
     #[inline]
     fn book_for_call(&self, cost: u64) -> Result<Start, Refused<()>> {
         if self.is_closed() {
             return Err(refused(Why::Closed, None));
         }
-        let now = self.clock.now();
-        let mut state = self.lock();
+        if cost == 1
+            && let Some(on_credit) = self.credit.take()
+        {
+            return Ok(Start::new(Claim::OnCredit(on_credit), None));
+        }
+        let (mut state, now) = self.enter();
         let Ok(booked) = state.policy.book(cost, now) else {
             state.stats.refused += 1;
             return Err(refused(Why::TooHeavy, None));
         };
         if booked.at() <= now {
             state.stats.admitted += 1;
+            self.give_credit(&mut state, now);
             drop(state);
-            return Ok(Start::new(booked, None));
+            return Ok(Start::new(Claim::Booked(booked), None));
         }
         let wait = Duration::from_nanos(booked.at() - now);
         let refusal = match state.max_wait {
@@ -134,7 +171,7 @@ impl<P: Book> Account<P> {
         state.stats.waiting += 1;
         drop(state);
         let at = self.clock.instant(booked.at());
-        Ok(Start::new(booked, Some(at)))
+        Ok(Start::new(Claim::Booked(booked), Some(at)))
     }
 
     /// The next start for a handle, however far ahead. Into its place, as a start is large to be moved for each call.
@@ -143,18 +180,31 @@ impl<P: Book> Account<P> {
         if self.is_closed() {
             return Err(refused(Why::Closed, None));
         }
-        let now = self.clock.now();
-        let mut state = self.lock();
+        if let Some(on_credit) = self.credit.take() {
+            start.claim = Claim::OnCredit(on_credit);
+            return Ok(());
+        }
+        let (mut state, now) = self.enter();
         // A single start is not too heavy for any rate.
         let booked = state.policy.book(1, now).map_err(|_| refused(Why::TooHeavy, None))?;
         if booked.at() > now {
             start.at = Some(self.clock.instant(booked.at()));
         } else {
             state.stats.admitted += 1;
+            self.give_credit(&mut state, now);
         }
         drop(state);
-        start.booked = Some(booked);
+        start.claim = Claim::Booked(booked);
         Ok(())
+    }
+
+    /// Those who come next need neither lock nor clock, as far as the policy gives credit.
+    #[inline]
+    fn give_credit(&self, state: &mut State<P>, now: Tick) {
+        let starts = state.policy.credit(now);
+        if starts > 0 {
+            self.credit.begin(&mut state.round, starts);
+        }
     }
 
     /// One that waited may start.
@@ -167,17 +217,30 @@ impl<P: Book> Account<P> {
 
     /// A start does not take place.
     #[cold]
-    fn give_back(&self, booked: Booked, who: Who, waits: bool) {
+    fn give_back(&self, claim: Claim, who: Who, waits: bool) {
         let mut state = self.lock();
-        match (waits, who) {
-            (false, _) => state.stats.admitted -= 1,
-            (true, Who::Call) => state.stats.waiting -= 1,
-            (true, Who::Handle) => {}
-        }
-        if state.policy.unbook(booked) {
-            state.stats.given_back += 1;
+        let State { policy, stats, round, .. } = &mut *state;
+        let is_back = match claim {
+            Claim::None => return,
+            Claim::OnCredit(on_credit) => {
+                let is_back = self.credit.give_back(round, on_credit);
+                // It was counted when its round ended, if it has.
+                stats.admitted -= u64::from(!is_back);
+                is_back
+            }
+            Claim::Booked(booked) => {
+                match (waits, who) {
+                    (false, _) => stats.admitted -= 1,
+                    (true, Who::Call) => stats.waiting -= 1,
+                    (true, Who::Handle) => {}
+                }
+                policy.unbook(booked)
+            }
+        };
+        if is_back {
+            stats.given_back += 1;
         } else {
-            state.stats.lost += 1;
+            stats.lost += 1;
         }
     }
 }
@@ -188,8 +251,7 @@ impl<P: RatePolicy> Account<P> {
         if self.is_closed() {
             return Err(refused(Why::Closed, None));
         }
-        let now = self.clock.now();
-        let mut state = self.lock();
+        let (mut state, now) = self.enter();
         state.policy.reserve(cost, now).map_err(|refusal| {
             state.stats.refused += 1;
             match refusal {
@@ -200,8 +262,7 @@ impl<P: RatePolicy> Account<P> {
     }
 
     pub(super) fn commit(&self, reserved: Reserved, actual: u64) {
-        let now = self.clock.now();
-        let mut state = self.lock();
+        let (mut state, now) = self.enter();
         state.policy.commit(reserved, actual, now);
         state.stats.admitted += 1;
     }
@@ -231,7 +292,7 @@ impl<P: Book> Readiness<P> {
     /// Books the next start, however far ahead, and sleeps until then.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused<()>>> {
-        if self.start.booked.is_none() {
+        if self.start.claim.is_none() {
             self.account.book_for_handle(&mut self.start)?;
         }
         self.start.poll(&self.account, Who::Handle, cx).map(Ok)
@@ -240,24 +301,28 @@ impl<P: Book> Readiness<P> {
     /// Has it a start that is due, as far as this has been told?
     #[inline]
     pub(super) fn is_due(&self) -> bool {
-        self.start.booked.is_some() && self.start.at.is_none()
+        !self.start.claim.is_none() && self.start.at.is_none()
     }
 
     /// It starts. What it costs more than was booked is charged.
     #[inline]
     pub(super) fn spend(&mut self, cost: u64) {
-        let Some(booked) = self.start.booked.take() else { return };
-        if cost > booked.cost() {
-            let now = self.account.clock.now();
-            self.account.lock().policy.charge(cost - booked.cost(), now);
+        self.start.claim = Claim::None;
+        if cost > 1 {
+            let (mut state, now) = self.account.enter();
+            state.policy.charge(cost - 1, now);
         }
     }
 }
 
 impl<P: Book> Drop for Readiness<P> {
     fn drop(&mut self) {
-        if let Some(booked) = self.start.booked.take() {
-            self.account.give_back(booked, Who::Handle, self.start.at.is_some());
+        if !self.start.claim.is_none() {
+            self.account.give_back(
+                std::mem::take(&mut self.start.claim),
+                Who::Handle,
+                self.start.at.is_some(),
+            );
         }
     }
 }
@@ -275,7 +340,7 @@ impl<P: Book> Slot<P> {
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.start.poll(&self.account, Who::Call, cx));
-        self.start.booked = None;
+        self.start.claim = Claim::None;
         Poll::Ready(())
     }
 }
@@ -283,8 +348,8 @@ impl<P: Book> Slot<P> {
 impl<P: Book> Drop for Slot<P> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(booked) = self.start.booked.take() {
-            self.account.give_back(booked, Who::Call, self.start.at.is_some());
+        if !self.start.claim.is_none() {
+            self.account.give_back(std::mem::take(&mut self.start.claim), Who::Call, self.start.at.is_some());
         }
     }
 }
@@ -293,8 +358,8 @@ impl<P: Book> Drop for Slot<P> {
 
 impl Start {
     #[inline]
-    fn new(booked: Booked, at: Option<Instant>) -> Self {
-        Self { booked: Some(booked), at, alarm: Alarm::default() }
+    fn new(claim: Claim, at: Option<Instant>) -> Self {
+        Self { claim, at, alarm: Alarm::default() }
     }
 
     /// Sleeps until it may start.
@@ -305,6 +370,15 @@ impl Start {
         self.at = None;
         account.admit(who);
         Poll::Ready(())
+    }
+}
+
+// === impl Claim ===
+
+impl Claim {
+    #[inline]
+    fn is_none(&self) -> bool {
+        matches!(self, Self::None)
     }
 }
 

@@ -8,7 +8,7 @@ use forebay_queue::{Stats, Tick, Visitor};
 use super::account::Account;
 use crate::layer::Refused;
 use crate::layer::share::Shares;
-use crate::rate::{RatePolicy, Reserved};
+use crate::rate::{Book, RatePolicy, Reserved};
 
 /// Looks at a rate, and changes it while it is in use.
 ///
@@ -58,11 +58,6 @@ impl<P> RateHandle<P> {
         self.account.stats()
     }
 
-    /// Looks at the policy or changes it, under the lock of the rate, at this time. Whoever has booked keeps its start.
-    pub fn update<T>(&self, change: impl FnOnce(&mut P, Tick) -> T) -> T {
-        self.account.update(change)
-    }
-
     /// As [`max_waiting`](super::RateLimitLayer::max_waiting). Who waits already stays.
     pub fn set_max_waiting(&self, max_waiting: usize) {
         self.account.set_waiting(Some(max_waiting), None);
@@ -81,6 +76,13 @@ impl<P> RateHandle<P> {
     /// Has it been closed?
     pub fn is_closed(&self) -> bool {
         self.account.is_closed()
+    }
+}
+
+impl<P: Book> RateHandle<P> {
+    /// Looks at the policy or changes it, under the lock of the rate, at this time. Whoever has booked keeps its start.
+    pub fn update<T>(&self, change: impl FnOnce(&mut P, Tick) -> T) -> T {
+        self.account.update(change)
     }
 }
 

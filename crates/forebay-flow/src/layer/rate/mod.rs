@@ -16,6 +16,10 @@
 //! server may see starts somewhat closer together than they were booked. In the reserve mode a start that was kept may be spent
 //! at any time after it: each handle that idles while it is ready may be ahead by one.
 //!
+//! Where a burst of 128 or more is allowed, not every call looks at the clock: while half of the burst is there, a 128th of it, and no
+//! more than 128 calls, start [on credit](crate::rate::Book::credit) and are charged as of the next look. None of that exceeds the
+//! rate. What may start at once after a silence is less by as many, until they are replenished.
+//!
 //! # Policies
 //!
 //! [`TokenBucket`](crate::TokenBucket) spaces starts evenly; [`Window`](crate::Window) lets them start as they come until `n` are used up, and
@@ -59,6 +63,7 @@
 
 mod account;
 mod config;
+mod credit;
 mod future;
 mod handle;
 mod service;
