@@ -35,7 +35,11 @@ async fn of_one_item_in_64_it_is_known_when_it_came() {
     assert_eq!(all.iter().position(Option::is_some), Some(98));
     assert_eq!((all[98], all.iter().flatten().count()), (Some(5), 1));
 
-    // Also where the one that is noted is received by value, comes back, or is dropped.
+    // Also where the one that is noted is received by value, alone or among many.
+    send(64);
+    for _ in 0..64 {
+        assert!(rx.recv().await.is_some());
+    }
     send(64);
     let mut items = vec![];
     assert_eq!(rx.recv_many(&mut items, 64).await, 64);
