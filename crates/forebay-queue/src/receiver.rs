@@ -138,7 +138,12 @@ impl<T, L: Line<T>> Receiver<T, L> {
 
     #[inline]
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.taking.poll_one(&self.shared, cx)
+        self.taking.poll_one(
+            &self.shared,
+            cx,
+            |state, at_once| if at_once { state.take_quietly() } else { None },
+            |state| state.take_item(),
+        )
     }
 }
 

@@ -100,6 +100,15 @@ pub(crate) struct ReceiverTap<T, L: SendLine<T>> {
     holds: Cell<bool>,
 }
 
+// === impl Tapped ===
+
+impl<T> Tapped<T> {
+    /// An item of which nothing is known.
+    pub(crate) fn plain(item: T) -> Self {
+        Self::Item { item, attempt: 1, headers: Headers::default(), waited: None }
+    }
+}
+
 // === impl ReceiverTap ===
 
 impl<T, L: SendLine<T>> ReceiverTap<T, L> {
@@ -120,19 +129,20 @@ impl<T: Send + 'static, L: SendLine<T>> Tap for ReceiverTap<T, L> {
     fn poll_take(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<T>> {
         let Self { receiver, holds } = self;
         let (shared, taking) = receiver.parts();
-        let end = |state: &mut State<T, L>| {
+        let at_once = |state: &mut State<T, L>, at_once| {
             if holds.take() {
                 state.end_tapped(true);
             }
+            let tapped = if at_once && open.load(Ordering::Relaxed) { state.tap_quietly() } else { None };
+            holds.set(tapped.is_some());
+            tapped
         };
-        let taken = taking.poll_after(shared, cx, 1, end, |state, _| {
+        let taken = taking.poll_one(shared, cx, at_once, |state| {
             if !open.load(Ordering::Relaxed) {
                 return Tapped::Shut;
             }
-            let tapped = state.take_tapped();
-            state.held.tap();
             holds.set(true);
-            tapped
+            state.take_tapped()
         });
         taken.map(|tapped| tapped.unwrap_or(Tapped::Ended))
     }

@@ -52,9 +52,7 @@ use super::watch::Change;
 use super::{After, moment};
 use crate::builder::{Options, WhenFull};
 use crate::pressure::Marks;
-use crate::{
-    By, Discipline, Headers, Line, Pressure, QueueStats, Sent, SetCapacityError, Tapped, Tick, UnknownClass,
-};
+use crate::{By, Discipline, Line, Pressure, QueueStats, Sent, SetCapacityError, Tapped, Tick, UnknownClass};
 
 /// Everything that the queue's lock guards.
 pub(crate) struct State<T, L: Line<T>> {
@@ -695,13 +693,13 @@ impl<T, L: Line<T>> State<T, L> {
         item
     }
 
-    /// The same with what is known of it.
-    #[inline]
+    /// The same with what is known of it; it is in hand then.
     pub(crate) fn take_tapped(&mut self) -> Tapped<T> {
+        self.held.tap();
         match self.held.pop_plain() {
             Some(item) => {
                 self.rx.pass(1);
-                Tapped::Item { item, attempt: 1, headers: Headers::default(), waited: None }
+                Tapped::plain(item)
             }
             None => {
                 let Taken { item, place } = self.take();

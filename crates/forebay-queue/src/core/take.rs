@@ -31,26 +31,11 @@ impl Taking {
         shared: &Shared<T, L>,
         cx: &mut Context<'_>,
         max: usize,
-        using: impl FnMut(&mut State<T, L>, usize) -> R,
-    ) -> Poll<Option<R>> {
-        self.poll_after(shared, cx, max, |_| {}, using)
-    }
-
-    /// The same, and changes something else first, in that same lock section.
-    #[inline]
-    pub(crate) fn poll_after<T, L: Line<T>, R>(
-        &mut self,
-        shared: &Shared<T, L>,
-        cx: &mut Context<'_>,
-        max: usize,
-        before: impl FnOnce(&mut State<T, L>),
         mut using: impl FnMut(&mut State<T, L>, usize) -> R,
     ) -> Poll<Option<R>> {
         let charge = ready!(coop::charge(cx));
-        // Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
-        let waker = if self.key.is_none() { shared.waker_to_take(cx) } else { None };
+        let waker = self.waker(shared, cx);
         let mut state = shared.lock();
-        before(&mut state);
         let taken = match self.may_take_quietly(&state, max) {
             Some(n) => {
                 let result = using(&mut state, n);
@@ -63,27 +48,36 @@ impl Taking {
         Poll::Ready(taken)
     }
 
-    /// Waits for one item, and takes it by value.
+    /// The same for one item. `at_once` comes first in the lock section, and takes it if it can do so without anything
+    /// following from it; it is told whether the caller is in no line.
     #[inline]
-    pub(crate) fn poll_one<T, L: Line<T>>(
+    pub(crate) fn poll_one<T, L: Line<T>, R>(
         &mut self,
         shared: &Shared<T, L>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<T>> {
+        at_once: impl FnOnce(&mut State<T, L>, bool) -> Option<R>,
+        mut using: impl FnMut(&mut State<T, L>) -> R,
+    ) -> Poll<Option<R>> {
         let charge = ready!(coop::charge(cx));
-        // Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
-        let waker = if self.key.is_none() { shared.waker_to_take(cx) } else { None };
+        let waker = self.waker(shared, cx);
         let mut state = shared.lock();
-        let item = if self.key.is_none() { state.take_quietly() } else { None };
-        let taken = match item {
-            Some(_) => {
+        let taken = match at_once(&mut state, self.key.is_none()) {
+            Some(result) => {
                 self.took_quietly(shared, state);
-                item
+                Some(result)
             }
-            None => ready!(self.poll_in_line(shared, state, cx, waker, 1, |state, _| state.take_item())),
+            None => ready!(self.poll_in_line(shared, state, cx, waker, 1, |state, _| using(state))),
         };
         charge.made_progress();
         Poll::Ready(taken)
+    }
+
+    /// A waker, if one will probably be needed.
+    ///
+    /// Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
+    #[inline]
+    fn waker<T, L: Line<T>>(&self, shared: &Shared<T, L>, cx: &Context<'_>) -> Option<Waker> {
+        if self.key.is_none() { shared.waker_to_take(cx) } else { None }
     }
 
     /// Something was taken, and nobody else is concerned.

@@ -71,6 +71,10 @@ fn a_shut_tap_takes_nothing_and_passes_its_call_on() {
     assert_eq!(take_with(&mut one, &waker.waker(), false), Poll::Ready(Tapped::Shut));
     assert_eq!(second.wakes(), 1);
     assert_eq!(take(&mut other), first(1));
+    // Nor where nobody waits.
+    assert!(tx.try_send(2).is_ok());
+    assert_eq!(take_with(&mut one, &waker.waker(), false), Poll::Ready(Tapped::Shut));
+    assert_eq!(take(&mut one), first(2));
 }
 
 #[test]
