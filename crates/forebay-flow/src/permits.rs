@@ -141,16 +141,28 @@ impl Permits {
     /// Permits without waiting, if nobody waits and there are as many (rules 1 and 3).
     #[inline]
     pub(crate) fn try_take(&self, weight: u32) -> bool {
+        self.try_add(weight, GRANT)
+    }
+
+    /// More of them without waiting, for one that has some. As it does not wait, two that do so are never in each other's way for ever.
+    pub(crate) fn try_take_more(&self, weight: u32) -> bool {
+        self.try_add(weight, 0)
+    }
+
+    #[inline]
+    fn try_add(&self, weight: u32, grant: u64) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
         let mut word = self.word.0.load(Ordering::Relaxed);
         loop {
             if word & ASK != 0 || (word & IN_USE) + u64::from(weight) > limit {
                 return false;
             }
-            let next = word.wrapping_add(GRANT + u64::from(weight));
+            let next = word.wrapping_add(grant + u64::from(weight));
             match self.word.0.compare_exchange(word, next, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => {
-                    self.count_round(next);
+                    if grant > 0 {
+                        self.count_round(next);
+                    }
                     return true;
                 }
                 Err(_) => {

@@ -343,6 +343,21 @@ fn queued_heavier_than_the_limit_is_refused() {
     assert_eq!(refusal(rig.call("abc").assert_ready()), (Why::TooHeavy, Some("abc")));
 }
 
+#[test]
+fn reserve_a_heavy_call_need_not_wait_while_there_is_room_for_it() {
+    let layer = ConcurrencyLimitLayer::new(Fixed(2)).max_waiting(0).weigh(by_len as Weigher);
+    let mut rig = Rig::new(&layer);
+    let mut heavy = rig.call("ab");
+    heavy.assert_pending();
+    assert_eq!((rig.requests(), layer.handle().in_use()), (vec!["ab"], 2));
+    drop(heavy);
+    let (mut other, _light) = (rig.service.clone(), rig.call("a"));
+    assert!(is_ready(&mut other));
+    assert_eq!(refusal(Driver::new(other.call("ab")).assert_ready()), (Why::Full, Some("ab")));
+    let stats = layer.handle().stats();
+    assert_eq!((stats.in_use, stats.admitted, stats.refused), (1, 2, 1));
+}
+
 // --- queued: drop
 
 #[test]

@@ -22,7 +22,7 @@ use crate::layer::{ByResult, One};
 /// | policy | | any [`Limit`]: [`Fixed`](crate::Fixed), [`Aimd`](crate::Aimd), … of 1 to 2³¹ - 1 permits |
 /// | mode | reserve | or [`queued`](Self::queued) |
 /// | `max_waiting` | 1024 | calls that wait, of any number; 0 refuses who finds no permit |
-/// | `max_wait` | none | for how long a call waits; 0 is until it is looked at for the first time |
+/// | `max_wait` | none | for how long a call waits; 0: a call that finds no permit when it is first polled is refused |
 /// | `weigh` | 1 each | permits that a call needs: from 1 (as 0 counts) to the limit |
 /// | `classify` | [`ByResult`] | what the policy learns from an answer |
 /// | held | until the response | or the end of its body |

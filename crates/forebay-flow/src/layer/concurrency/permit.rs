@@ -114,6 +114,16 @@ impl<P> Readiness<P> {
         Permit { gate: Some(self.gate.share()), start: Start::TO_COME, weight: 1 }
     }
 
+    /// The same with as many more as the call needs, if they are there now.
+    pub(super) fn try_take(&mut self, weight: u32) -> Option<Permit<P>> {
+        let more = weight - 1;
+        (more == 0 || self.gate.permits.try_take_more(more)).then(|| {
+            let mut permit = self.take();
+            permit.weight = weight;
+            permit
+        })
+    }
+
     /// It is not ready any more, and waits for nothing.
     pub(super) fn give_back(&mut self) {
         match std::mem::replace(&mut self.state, Ready::Not) {

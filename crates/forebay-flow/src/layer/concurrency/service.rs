@@ -100,8 +100,7 @@ where
         };
         // Begun, since readiness cannot be handed to another; polled when it may. What it needs is taken from the handle
         // before, so that it goes back if the service panics.
-        if weight == 1 {
-            let permit = self.readiness.take();
+        if let Some(permit) = self.readiness.try_take(weight) {
             let work = Called { future: self.inner.call(request) };
             return ResponseFuture::granted(permit, work, &self.rules);
         }
