@@ -331,6 +331,24 @@ async fn queued_refuses_at_once_while_a_pause_is_longer_than_it_may_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn queued_refuses_who_has_waited_for_as_long_as_it_may_also_if_a_pause_came_before_its_first_poll() {
+    let layer = layer().judge(reads as Reads).queued().max_wait(SLOT);
+    let mut rig = Rig::new(&layer);
+    let mut first = rig.call("a");
+    first.assert_pending();
+    advance(SLOT).await;
+    let mut may_start = rig.call("b");
+    refuse(&mut rig, first, "not for a minute");
+    may_start.assert_pending();
+    advance(SLOT).await;
+    let refused = may_start.assert_ready().expect_err("the pause is long");
+    let stats = layer.handle().stats();
+    assert_eq!(refused.retry_after(), Some(stats.paused_for));
+    assert_eq!(refusal::<()>(Err(refused)), (Why::TimedOut, Some("b")));
+    assert_eq!((stats.timed_out, stats.left, stats.waiting, stats.admitted), (1, 0, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn queued_calls_a_clone_that_is_ready() {
     let (mut rig, _) = queued();
     rig.inner.allow(0);

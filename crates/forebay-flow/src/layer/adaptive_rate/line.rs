@@ -4,7 +4,7 @@
 //!
 //! 1. Who waits stands in a line, in the order of coming. The first one has its start booked with the policy, and so have those
 //!    behind it whose starts come within [`AHEAD`]: timers are no finer, and none of that time shall be lost.
-//! 2. What is booked is no promise. When the policy learns something, bookings of what is not due yet are taken back
+//! 2. What is booked is no promise. When the policy learns something new, bookings of what is not due yet are taken back
 //!    and made again, at the rate that holds then. If it pauses, those that are due go back too, as nothing has started.
 //! 3. Everybody sleeps until its own start, or, with none booked, until its guess of it. Whoever looks books for all
 //!    whose turn has come, so one that is never polled holds up nobody.
@@ -81,7 +81,8 @@ pub(super) enum Turn {
 /// What became of one that asked.
 #[derive(Debug)]
 pub(super) enum Joined {
-    Starts(Booked),
+    /// If a pause comes before that, it waits at most until then.
+    Starts(Booked, Option<Instant>),
     /// Under that number in the line, and at most until then.
     Waits(u64, Option<Instant>),
 }
@@ -143,12 +144,11 @@ impl Line {
         let waiter = Waiter { counts: false, booked: None, sleeps_until: Tick::MAX, waker: None };
         state.waiting.insert(number, waiter);
         let wakers = state.book(now);
+        let max_wait = state.max_wait.filter(|_| who == Who::Call);
+        let until = max_wait.and_then(|wait| self.clock.instant(now).checked_add(wait));
         let joined = match state.turn(number, now) {
-            Turn::Now(booked) => Ok(Joined::Starts(booked)),
-            Turn::At(at) => state.wait(number, who, now, at).map(|()| {
-                let max_wait = state.max_wait.filter(|_| who == Who::Call);
-                Joined::Waits(number, max_wait.and_then(|wait| self.clock.instant(now).checked_add(wait)))
-            }),
+            Turn::Now(booked) => Ok(Joined::Starts(booked, until)),
+            Turn::At(at) => state.wait(number, who, now, at).map(|()| Joined::Waits(number, until)),
         };
         drop(state);
         wakers.wake();
@@ -202,10 +202,11 @@ impl Line {
     }
 
     /// A start that was kept is not used.
-    pub(super) fn give_back(&self, booked: Booked, who: Who) {
+    pub(super) fn give_back(&self, booked: Booked, who: Who, timed_out: bool) {
         let now = self.clock.now();
         let mut state = self.lock();
-        state.stats.left += u64::from(who == Who::Call);
+        let count = if timed_out { &mut state.stats.timed_out } else { &mut state.stats.left };
+        *count += u64::from(who == Who::Call);
         // Those that were booked after it, and are not due, make way for that.
         state.take_back_ahead(now);
         if state.policy.unbook(booked) {
@@ -234,7 +235,7 @@ impl Line {
             CallEnd::Overload => stats.overloads += 1,
             _ => stats.ignored += 1,
         }
-        let ((), wakers) = state.change(now, |policy| policy.learn(rtt, answer, now));
+        let wakers = state.learn(rtt, answer, now);
         drop(state);
         wakers.wake();
     }
@@ -312,7 +313,23 @@ impl State {
         }
     }
 
-    /// The policy learns something (rule 2).
+    /// The policy learns from an answer. If that changes neither rate nor pause, what is booked stays as it is: to make it anew for
+    /// each answer is work that grows with the square of the rate.
+    fn learn(&mut self, rtt: Duration, answer: &Answer, now: Tick) -> Wakers {
+        let mut learnt = self.policy.clone();
+        learnt.learn(rtt, answer, now);
+        if !learnt.starts_as(&self.policy, now) {
+            return self.change(now, |policy| policy.learn(rtt, answer, now)).1;
+        }
+        let last = self.waiting.range(..self.unbooked).next_back();
+        if last.and_then(|(_, waiter)| waiter.booked.as_ref()).is_some_and(|booked| booked.at() > now) {
+            learnt.note_wait();
+        }
+        self.policy = learnt;
+        Wakers(Vec::new())
+    }
+
+    /// The policy changes (rule 2).
     fn change<T>(&mut self, now: Tick, change: impl FnOnce(&mut FeedbackRate) -> T) -> (T, Wakers) {
         self.take_back_ahead(now);
         let result = change(&mut self.policy);

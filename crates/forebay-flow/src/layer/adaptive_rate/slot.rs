@@ -21,7 +21,8 @@ pub(super) struct Slot {
 enum State {
     /// Under that number, and at most until then.
     Waits(u64, Option<Instant>),
-    Kept(Booked),
+    /// Until it is used; a call, if a pause comes before it has begun, at most until then.
+    Kept(Booked, Option<Instant>),
     Gone,
 }
 
@@ -30,7 +31,7 @@ enum State {
 impl Slot {
     pub(super) fn join(line: &Arc<Line>, who: Who) -> Result<Self, Refused<()>> {
         let state = match line.join(who)? {
-            Joined::Starts(booked) => State::Kept(booked),
+            Joined::Starts(booked, until) => State::Kept(booked, until),
             Joined::Waits(number, until) => State::Waits(number, until),
         };
         Ok(Self { line: line.clone(), who, state, alarm: Alarm::default() })
@@ -42,28 +43,28 @@ impl Slot {
             match self.state {
                 State::Waits(number, until) => match self.line.poll(number, cx) {
                     Turn::Now(booked) => {
-                        self.state = State::Kept(booked);
+                        self.state = State::Kept(booked, None);
                         return Poll::Ready(Ok(()));
                     }
                     Turn::At(at) => {
                         let at = self.line.instant(at);
                         ready!(self.alarm.poll(until.map_or(at, |until| until.min(at)), cx));
                         if until.is_some_and(|until| until <= Instant::now()) {
-                            let retry_after = Some(self.line.still(number));
-                            self.state = State::Gone;
-                            self.line.leave(number, true);
-                            return Poll::Ready(Err(Refused {
-                                why: Why::TimedOut,
-                                request: None,
-                                retry_after,
-                            }));
+                            let retry_after = self.line.still(number);
+                            self.give_back(true);
+                            return Poll::Ready(Err(timed_out(retry_after)));
                         }
                     }
                 },
-                State::Kept(_) => match self.line.paused_until() {
-                    Some(resumes) => ready!(self.alarm.poll(resumes, cx)),
-                    None => return Poll::Ready(Ok(())),
-                },
+                State::Kept(_, until) => {
+                    let Some(resumes) = self.line.paused_until() else { return Poll::Ready(Ok(())) };
+                    ready!(self.alarm.poll(until.map_or(resumes, |until| until.min(resumes)), cx));
+                    let now = Instant::now();
+                    if until.is_some_and(|until| until <= now && now < resumes) {
+                        self.give_back(true);
+                        return Poll::Ready(Err(timed_out(resumes - now)));
+                    }
+                }
                 State::Gone => return Poll::Ready(Ok(())),
             }
         }
@@ -71,13 +72,22 @@ impl Slot {
 
     /// May it start, as far as this has been told?
     pub(super) fn is_kept(&self) -> bool {
-        matches!(self.state, State::Kept(_))
+        matches!(self.state, State::Kept(..))
+    }
+
+    /// It does not start.
+    fn give_back(&mut self, timed_out: bool) {
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Waits(number, _) => self.line.leave(number, timed_out),
+            State::Kept(booked, _) => self.line.give_back(booked, self.who, timed_out),
+            State::Gone => {}
+        }
     }
 
     /// It starts.
     pub(super) fn start(mut self) {
         // What was booked stays so.
-        if let State::Kept(_) = std::mem::replace(&mut self.state, State::Gone) {
+        if let State::Kept(..) = std::mem::replace(&mut self.state, State::Gone) {
             self.line.start();
         }
     }
@@ -85,10 +95,10 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.state, State::Gone) {
-            State::Waits(number, _) => self.line.leave(number, false),
-            State::Kept(booked) => self.line.give_back(booked, self.who),
-            State::Gone => {}
-        }
+        self.give_back(false);
     }
+}
+
+fn timed_out(retry_after: std::time::Duration) -> Refused<()> {
+    Refused { why: Why::TimedOut, request: None, retry_after: Some(retry_after) }
 }

@@ -203,7 +203,8 @@ impl FeedbackRate {
     ///
     /// # Errors
     ///
-    /// When it may not, with the time at which it may. Nothing is charged then.
+    /// [`Refusal::Until`] when it may not, with the time at which it may; [`Refusal::TooHeavy`] if it costs more than 1. Nothing is
+    /// charged then.
     pub fn take(&mut self, cost: u64, now: Tick) -> Result<(), Refusal> {
         let at = self.next_available(cost, now)?;
         if at > now {
@@ -229,6 +230,18 @@ impl FeedbackRate {
     /// Whether the rate need not be asked.
     fn is_free(&self, now: Tick) -> bool {
         self.resumes <= now && self.opening.as_ref().is_some_and(Opening::is_free)
+    }
+
+    /// Whether it lets starts through from now on as that one does.
+    #[cfg(feature = "tower")]
+    pub(crate) fn starts_as(&self, other: &Self, now: Tick) -> bool {
+        (self.rate.to_bits(), self.resumes) == (other.rate.to_bits(), other.resumes) && !self.is_free(now)
+    }
+
+    /// A start waits still.
+    #[cfg(feature = "tower")]
+    pub(crate) const fn note_wait(&mut self) {
+        self.waited = true;
     }
 
     /// A call has ended.
