@@ -20,7 +20,9 @@ use super::{RatePolicy, Refusal, Reserved};
 /// keys that still count, until the first of them does not. A flood of keys that nobody has seen before is held
 /// up by that; known keys are not.
 ///
-/// Each start of a new key forgets two that are due, so the table shrinks by itself while it is used.
+/// Each start of a new key forgets two that are due, so the table shrinks by itself while it is used. It looks at 64 for that at
+/// the most: where more have started again since they were due, a table that is full may refuse once more often, and says to ask again
+/// at once.
 ///
 /// # Source
 ///
@@ -73,6 +75,8 @@ struct Due<K> {
 
 /// How many that are due are forgotten with each new key.
 const FORGOTTEN_EACH: usize = 2;
+/// At how many it looks for that.
+const LOOKS_EACH: usize = 64;
 
 // === impl Keyed ===
 
@@ -103,8 +107,8 @@ impl<K: Hash + Eq + Clone, P: RatePolicy + Clone> Keyed<K, P> {
     ///
     /// # Errors
     ///
-    /// When the key may not, or when it is new and there is no room for it, with the time at which it may or at which
-    /// to ask again. Nothing is charged then, and no place taken.
+    /// [`Refusal::Until`] when the key may not, or when it is new and there is no room for it, with the time at which it may or at which
+    /// to ask again; [`Refusal::TooHeavy`] if it never may. Nothing is charged then, and no place taken.
     pub fn take(&mut self, key: &K, cost: u64, now: Tick) -> Result<(), Refusal> {
         let now = self.at(now);
         self.with(key, now, |policy| policy.take(cost, now))
@@ -190,11 +194,12 @@ impl<K: Hash + Eq + Clone, P: RatePolicy + Clone> Keyed<K, P> {
 
     /// Forgets some of the keys that are as good as new. Returns when the next one may be.
     fn forget(&mut self, now: Tick) -> Tick {
-        let mut forgotten = 0;
+        let (mut forgotten, mut looks) = (0, 0);
         while let Some(mut top) = self.due.peek_mut() {
-            if top.0.at > now || forgotten == FORGOTTEN_EACH {
+            if top.0.at > now || forgotten == FORGOTTEN_EACH || looks == LOOKS_EACH {
                 return top.0.at;
             }
+            looks += 1;
             let at = self.table.get(&top.0.key).map_or(now, |entry| entry.policy.forgets_at(now));
             if at > now {
                 // It has started again since.
@@ -285,6 +290,18 @@ mod tests {
         assert_eq!((0..100).filter(|key| keys.take(key, 1, 0).is_ok()).count(), 100);
         assert!((100..150).all(|key| keys.take(&key, 1, 100).is_ok()));
         assert_eq!(keys.len(), 50);
+    }
+
+    #[test]
+    fn a_new_key_looks_at_few_however_many_have_started_again() {
+        let mut keys = Keyed::new(Window::new(Rate::new(2, Duration::from_nanos(100)))).with_max_keys(1000);
+        for now in [0, 50] {
+            assert!((0..1000_u32).all(|key| keys.take(&key, 1, now).is_ok()));
+        }
+        assert_eq!(keys.take(&1000, 1, 120), Err(Refusal::Until(121)));
+        assert_eq!(keys.due.iter().filter(|due| due.0.at > 120).count(), LOOKS_EACH);
+        // All of them are due at 100, as far as was looked: asked again, it goes on from there.
+        assert_eq!((121..).find(|&now| keys.take(&1000, 1, now).is_ok()), Some(150));
     }
 
     proptest! {
