@@ -13,8 +13,8 @@
 //! | [`AdaptiveRateLayer`], reserve (default) | the service is ready, then waits for the next start, and for the end of a pause, and keeps it; clones start without | uses it, and reads the answer | leaves the line, or gives the unused start back, if nobody booked after it |
 //! | …, queued | `Err` if closed, else `Ready` | waits in the future, first come first served, then calls a clone, and reads the answer | leaves the line |
 //! | [`BackpressureLayer`] | `Pending` while the pressure is high, and all who wait are woken after that; holds nothing | passes on | nothing |
-//! | …, refusing | as the service says | refused while the pressure is high, else passes on | nothing |
-//! | [`ShedLayer`] | as the service says | decides: shed, or passed on | nothing; what was shed is counted |
+//! | …, refusing | as the service says | refused while the pressure is high, else passes on; refused, the handle keeps what the service has reserved | nothing |
+//! | [`ShedLayer`] | as the service says | decides: shed, or passed on; shed, the handle keeps what the service has reserved | nothing; what was shed is counted |
 //!
 //! Layers that queue end the backpressure above them: what stands there is never told to wait. So put `load_shed` *below* them, or
 //! bound who waits (`max_waiting`).
@@ -29,8 +29,15 @@
 //! # Which one, and where
 //!
 //! From the outside to the inside, where several are wanted: what refuses for others' sake (`load_shed`), what waits (a
-//! queue, [`BackpressureLayer`]), what sheds what has waited ([`ShedLayer`]), what bounds ([`RateLimitLayer`], then [`ConcurrencyLimitLayer`],
-//! since a permit that waits for its start is of no use to others), and the service.
+//! queue, [`BackpressureLayer`]), what sheds what has waited ([`ShedLayer`]), what bounds (a rate, a limit), and the service.
+//!
+//! Of a rate and a limit, the rate comes first, since a permit that waits for its start is of no use to others. A layer that reserves asks
+//! the service inside before itself, so there the limit stands *outside* of the rate; a layer that queues asks it afterwards, and there
+//! the rate stands outside of the limit. Either way starts that have to wait for a permit come later than they were booked, and may
+//! come together; where the other side counts starts strictly, do it the other way round.
+//!
+//! Below a layer that refuses a call which was ready ([`ShedLayer`], [`BackpressureLayer`]) let layers queue. The handle that was
+//! refused keeps what the service inside has reserved for it until its next call, or until it is dropped, and nobody else gets that.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -41,9 +48,9 @@
 //! let api = ServiceBuilder::new()
 //!     .load_shed()
 //!     .map_err(FlowError::into_box)
-//!     .layer(RateLimitLayer::new(TokenBucket::new(Rate::per_second(100)).with_burst(10)))
-//!     .map_err(FlowError::into_box)
 //!     .layer(ConcurrencyLimitLayer::new(Aimd::default()))
+//!     .map_err(FlowError::into_box)
+//!     .layer(RateLimitLayer::new(TokenBucket::new(Rate::per_second(100)).with_burst(10)))
 //!     .service(service_fn(async |n: u32| Ok::<_, std::io::Error>(n)));
 //! assert_eq!(api.oneshot(7).await.unwrap(), 7);
 //! # }

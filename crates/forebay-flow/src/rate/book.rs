@@ -31,8 +31,8 @@ pub trait Book: Send {
     /// [`Refusal::TooHeavy`] if it never may.
     fn book(&mut self, cost: u64, now: Tick) -> Result<Booked, Refusal>;
 
-    /// Gives a start back that does not take place. Only while nothing was charged since: later times have been given out
-    /// otherwise, and then it stays charged. Whether it was given back.
+    /// Returns an unused booking. Possible only while nothing was booked or charged after it; otherwise it stays charged. Says whether
+    /// it was returned.
     fn unbook(&mut self, booked: Booked) -> bool;
 
     /// Charges what was used without asking; it may lead into debt.

@@ -24,7 +24,7 @@ pub trait RatePolicy: Book {
     ///
     /// # Errors
     ///
-    /// When it may not, with the time at which it may. Nothing is charged then.
+    /// [`Refusal::Until`] when it may not, with the time at which it may; [`Refusal::TooHeavy`] if it never may. Nothing is charged then.
     fn take(&mut self, cost: u64, now: Tick) -> Result<(), Refusal>;
 
     /// Keeps room for a start that comes later, or whose cost is known only later.

@@ -69,7 +69,7 @@ impl Window {
     ///
     /// # Errors
     ///
-    /// When it may not, with the time at which it may. Nothing is charged then.
+    /// [`Refusal::Until`] when it may not, with the time at which it may; [`Refusal::TooHeavy`] if it never may. Nothing is charged then.
     pub fn take(&mut self, cost: u64, now: Tick) -> Result<(), Refusal> {
         let now = self.at(now);
         self.fits(cost, now)?;

@@ -58,6 +58,48 @@ async fn timeout_above_a_limit_takes_the_waiting_along() {
     assert_eq!((stats.in_use, stats.waiting), (0, 0), "both ran out of the same second");
 }
 
+/// One start each 100 ms.
+fn spaced() -> RateLimitLayer<TokenBucket> {
+    RateLimitLayer::new(TokenBucket::new(Rate::per_second(10)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn reserved_a_limit_outside_of_a_rate_keeps_no_permit_for_who_waits_for_its_start() {
+    let limit = ConcurrencyLimitLayer::new(Fixed(1));
+    let handle = limit.handle();
+    let mut service =
+        ServiceBuilder::new().layer(limit).map_err(FlowError::into_box).layer(spaced()).service(echo());
+    service.ready().await.expect("the first start").call(1).await.expect("it is served");
+    let mut waits = tokio_test::task::spawn(service.ready());
+    assert!(waits.poll().is_pending());
+    assert_eq!(handle.in_use(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn queued_a_rate_outside_of_a_limit_keeps_no_permit_for_who_waits_for_its_start() {
+    let limit = ConcurrencyLimitLayer::new(Fixed(1)).queued();
+    let handle = limit.handle();
+    let mut service = ServiceBuilder::new()
+        .layer(spaced().queued())
+        .map_err(FlowError::into_box)
+        .layer(limit)
+        .service(echo());
+    service.call(1).await.expect("it is served");
+    let mut waits = tokio_test::task::spawn(service.call(2));
+    assert!(waits.poll().is_pending());
+    assert_eq!(handle.in_use(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_above_layers_that_queue_a_handle_keeps_nothing() {
+    let limit = ConcurrencyLimitLayer::new(Fixed(1)).queued();
+    let late = ShedLayer::new().deadline(|_: &u32| Some(tokio::time::Instant::now()));
+    let mut service = late.layer(limit.layer(echo()));
+    let shed = service.ready().await.expect("always").call(1).await.expect_err("it is late");
+    assert!(matches!(shed, FlowError::Refused(Refused { why: Why::Late, .. })));
+    assert_eq!(limit.handle().in_use(), 0);
+}
+
 /// Tries whatever failed once more.
 #[derive(Clone)]
 struct OnceMore(bool);

@@ -1,9 +1,12 @@
-//! Waits, or by choice refuses, while what is behind is too full. Reserves nothing.
+//! Waits, or by choice refuses, while what is behind is too full. Reserves nothing of its own.
 //!
 //! | | `poll_ready` | `call` | drop |
 //! | --- | --- | --- | --- |
 //! | waits (default) | `Pending` while the pressure is high, and all who wait are woken when it is not any more; holds nothing, and does not ask the service meanwhile | passes on; refused where its handle has given up waiting | leaves |
-//! | [`refusing`](BackpressureLayer::refusing) | as the service says | refused while the pressure is high, with the request | nothing |
+//! | [`refusing`](BackpressureLayer::refusing) | as the service says | refused while the pressure is high, with the request; what the service has reserved for it stays with the handle | nothing |
+//!
+//! What is below it should queue where calls are refused: a handle keeps the permit or the start that the service has reserved for a
+//! refused call, until its next call or until it is dropped.
 //!
 //! Whoever knows how full it is tells the layer's [handle](BackpressureLayer::handle): a queue by its hook `on_pressure`, anything else by
 //! [`observe`](PressureHandle::observe), between watermarks.

@@ -67,8 +67,8 @@ impl BackpressureLayer {
         self
     }
 
-    /// Most handles that may wait at once. One more is ready, and its call [refused](Why::Full) if the pressure is high still. Default: as
-    /// many as there are, since each has one place and no call of its own waits.
+    /// Most handles that may wait at once. A handle beyond this number does not wait: it is ready, and its call is
+    /// [refused](Why::Full) if the pressure is still high. Default: no bound.
     ///
     /// Under a `balance` leave it, and [`max_wait`](Self::max_wait), as they are: what is ready only to refuse looks good to it.
     #[must_use]

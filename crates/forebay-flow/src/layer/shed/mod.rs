@@ -1,4 +1,4 @@
-//! Refuses what has waited too long, when it is its turn. Holds nothing.
+//! Refuses what has waited too long, when it is its turn. Holds nothing of its own.
 //!
 //! | | `poll_ready` | `call` | drop |
 //! | --- | --- | --- | --- |
@@ -6,6 +6,10 @@
 //!
 //! Put it *below* whatever makes calls wait (a queue, a limit that queues, a pool): it decides when the wait is over, and
 //! asks the request how long that was, or until when its answer is wanted. So requests have to carry a time.
+//!
+//! What is below it should queue. The service is ready when a call is shed, and is not called: whatever it has reserved for that (a
+//! permit, a start) its handle keeps until its next call, or until it is dropped. A handle that is used once, as by `oneshot`, is
+//! dropped at once.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

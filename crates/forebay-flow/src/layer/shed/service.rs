@@ -59,7 +59,8 @@ pub struct ShedLayer<D = Never, A = Never> {
     handle: ShedHandle,
 }
 
-/// A service that sheds what has waited too long. It holds nothing.
+/// A service that sheds what has waited too long. It holds nothing of its own; what the service inside has reserved for a call that was
+/// shed it keeps for the next one.
 #[derive(Debug, Clone)]
 pub struct Shed<S, D = Never, A = Never> {
     inner: S,
