@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | nothing | between rename and create | the open file is read on |
 //! | another file, empty | the writer has not turned to it yet | the open file is read on |
-//! | another file, not empty | rotated | the open file is read to its end, then the other one |
+//! | another file, not empty | rotated, perhaps more than once | the open file is read to its end, then those that were rotated after it, then the other one |
 //! | the same file, shorter, or with other bytes before the position | truncated | a copy beside it is finished, if there is one; then the file from its start |
 //! | a file that no path led to before | appeared | it is read from its start |
 //! | the same, named after an open file and with its bytes so far | being copied | it is passed over until the open file is truncated |
@@ -37,7 +37,7 @@ use super::{
     gzip::is_gzip_at,
     identity::FileKey,
     inputs::{Options, Step},
-    locate::locate_copy,
+    locate::{MOST_LISTINGS, is_copy, locate_copy, rotated_by_now},
     notice::Notice,
     pattern::{STDIN, folder_of, reach, watched_folder},
     plan::Planned,
@@ -124,7 +124,10 @@ impl Changes {
                 continue;
             }
             let older = self.bindings.get(&planned.home).copied();
-            if older.is_some() && fs::metadata(&planned.home).is_ok_and(|metadata| metadata.len() == 0) {
+            if older.is_some()
+                && planned.start == Start::File(planned.home.clone())
+                && fs::metadata(&planned.home).is_ok_and(|metadata| metadata.len() == 0)
+            {
                 // Rotated, and the writer has not turned to the new file: it is left to the looks.
                 table.get_mut(index).state = State::Gone;
                 continue;
@@ -174,10 +177,8 @@ impl Changes {
             entry.reached = reached.contains(&index);
             match &entry.state {
                 State::Open(reader) if !entry.reached && reader.is_deleted() => entry.retiring = true,
-                State::Closed(position) if !entry.reached && !position.absent => {
-                    outbox.extend(table.forget(index).map(Step::Batch))
-                }
-                _ => {}
+                _ if entry.is_unreached() => outbox.extend(table.miss(index).map(Step::Batch)),
+                _ => entry.missed = false,
             }
         }
     }
@@ -192,7 +193,7 @@ impl Changes {
         outbox: &mut VecDeque<Step>,
     ) -> Option<usize> {
         if let Some(index) = table.by_key(key)
-            && let Some(index) = self.look_at_known(path, index, len, table, outbox)
+            && let Some(index) = self.look_at_known(path, key, index, len, table, outbox)
         {
             self.said.remove(path);
             self.bindings.insert(path.to_owned(), index);
@@ -216,7 +217,8 @@ impl Changes {
             }
             return None;
         }
-        let index = self.start(path, older, table, outbox)?;
+        let behind = older.map(|older| self.catch_up(path, key, older, table, outbox));
+        let index = self.start(path, key, path, behind, table, outbox)?;
         outbox.push_back(Step::Notice(match older {
             Some(_) => Notice::Rotated { path: path.to_owned() },
             None => Notice::Appeared { path: path.to_owned() },
@@ -228,6 +230,7 @@ impl Changes {
     fn look_at_known(
         &mut self,
         path: &Path,
+        key: FileKey,
         index: usize,
         len: u64,
         table: &mut Table,
@@ -236,14 +239,19 @@ impl Changes {
         match &table.get(index).state {
             State::Open(reader) if reader.is_truncated() => {
                 let position = reader.peek().clone();
-                self.restart(path, index, &position, table, outbox)
+                self.restart(path, key, index, &position, table, outbox)
             }
             State::Open(_) | State::Waiting(_) => Some(index),
             // A compressed file was finished as a copy of one that was followed; it does not grow.
             State::Closed(_) if is_gzip_at(path) => Some(index),
-            State::Closed(position) => {
+            State::Closed(position) | State::Forgotten(position) => {
                 let reader = Reader::resume(path, position, self.max_line).ok().flatten()?;
-                if len > position.offset {
+                if reader.key() != position.key {
+                    return None;
+                }
+                let offset = position.offset;
+                outbox.extend(table.remember(index).map(Step::Batch));
+                if len > offset {
                     // A late writer added lines behind the end that was seen.
                     table.get_mut(index).state = State::Open(Box::new(reader));
                 }
@@ -257,6 +265,7 @@ impl Changes {
     fn restart(
         &mut self,
         path: &Path,
+        key: FileKey,
         index: usize,
         position: &Position,
         table: &mut Table,
@@ -270,28 +279,73 @@ impl Changes {
         let Some((reader, copy)) = copy else {
             outbox.push_back(Step::Notice(Notice::Truncated { path: path.to_owned(), offset }));
             // Not to be read on: what stands behind the position now belongs to the new content.
-            outbox.extend(table.close(index, &mut Vec::new()).map(Step::Batch));
-            return self.start(path, None, table, outbox);
+            outbox.extend(table.close(index).map(Step::Batch));
+            return self.start(path, key, path, None, table, outbox);
         };
         outbox.push_back(Step::Notice(Notice::CopiedAndTruncated { path: path.to_owned(), copy, offset }));
-        if let Some(key) = reader.key() {
-            table.rekey(key, index);
+        if let Some(of_copy) = reader.key() {
+            table.rekey(of_copy, index);
         }
         // The begin of a line that was kept back is in the copy too.
         table.get_mut(index).state = State::Open(Box::new(reader));
-        self.start(path, Some(index), table, outbox)
+        let behind = self.catch_up(path, key, index, table, outbox);
+        self.start(path, key, path, Some(behind), table, outbox)
     }
 
-    /// Opens the file at `path` at its start, to be read behind `older`.
+    /// Starts what stood at `home` after `older` and was rotated away before anybody looked, oldest first, and gives
+    /// the last of them: the present file comes behind that.
+    fn catch_up(
+        &mut self,
+        home: &Path,
+        present: FileKey,
+        older: usize,
+        table: &mut Table,
+        outbox: &mut VecDeque<Step>,
+    ) -> usize {
+        let State::Open(reader) = &table.get(older).state else { return older };
+        let position = reader.peek().clone();
+        let metadata = reader.metadata();
+        let mut last = older;
+        // One that is renamed before it is opened is there in the next list.
+        for _ in 0..MOST_LISTINGS {
+            let between = metadata.as_ref().map(|metadata| rotated_by_now(home, &position, metadata));
+            let mut is_all = true;
+            for (path, key) in between.unwrap_or_default() {
+                // The older one itself may have been compressed meanwhile.
+                if key == present
+                    || Some(key) == self.except
+                    || table.knows(&path, key)
+                    || is_copy(&path, &position)
+                {
+                    continue;
+                }
+                let Some(index) = self.start(&path, key, home, Some(last), table, outbox) else {
+                    is_all = false;
+                    break;
+                };
+                outbox.push_back(Step::Notice(Notice::CaughtUp { path }));
+                last = index;
+            }
+            if is_all {
+                break;
+            }
+        }
+        last
+    }
+
+    /// Opens the file at `path`, which stood at `home` once, at its start, to be read behind `older`. If it is not the
+    /// one that was seen there, renames are going on: the next look finds out more.
     fn start(
         &mut self,
         path: &Path,
+        seen: FileKey,
+        home: &Path,
         older: Option<usize>,
         table: &mut Table,
         outbox: &mut VecDeque<Step>,
     ) -> Option<usize> {
-        let reader = match Reader::open(path, self.max_line) {
-            Ok(reader) => reader,
+        let reader = match Reader::resume(path, &Position::start(home), self.max_line) {
+            Ok(reader) => reader.expect("every file holds nothing at its start"),
             Err(source) => {
                 // It may be gone again by now; then the next look sees that.
                 if source.kind() != io::ErrorKind::NotFound {
@@ -301,6 +355,10 @@ impl Changes {
             }
         };
         let key = reader.key();
+        if key != Some(seen) {
+            self.signal.look();
+            return None;
+        }
         let entry = Entry { behind: older, ..Entry::new(State::Open(Box::new(reader))) };
         let index = table.push(key, entry);
         if let Some(older) = older {

@@ -293,7 +293,8 @@ impl Inputs {
             return None;
         }
         following.was_idle = true;
-        Some(Step::Idle)
+        // What the last look missed, the next one finds or forgets.
+        (!table.is_unsettled()).then_some(Step::Idle)
     }
 
     fn fail(&mut self, input: usize, rest: Option<Batch>, error: InputError) {

@@ -34,6 +34,9 @@ struct Folder {
     by_key: HashMap<FileKey, Vec<usize>>,
 }
 
+/// How often a folder is listed in the hope that nothing changes meanwhile.
+pub(super) const MOST_LISTINGS: usize = 16;
+
 struct Age {
     number: Option<u64>,
     changed: SystemTime,
@@ -79,23 +82,32 @@ impl Folders {
             .named_after(&origin(&position.path))
             .filter(|(path, metadata)| *path != position.path && !taken.contains(&FileKey::of(metadata)))
             .map(|(path, _)| path)
-            .find(|path| is_copy(path, position))
+            .find(|path| is_copy(path, position) || is_copy_of_unread(path, position))
             .cloned()
     }
 
     /// The files that once stood at `home` and were rotated away after the one that is at `found` now, oldest first.
     ///
-    /// By number where both have one (`.1` is younger than `.2`), else by time of the last change.
+    /// By number where both have one (`.1` is younger than `.2`, unless it was changed earlier: some count upwards),
+    /// else by time of the last change.
     pub(super) fn rotated_after(&mut self, home: &Path, found: &Path) -> Vec<PathBuf> {
         let Ok(last) = fs::metadata(found) else { return Vec::new() };
-        let last_age = Age::of(home, found, &last);
+        self.younger(home, &last, &Age::of(home, found, &last))
+    }
+
+    /// The same for one that has no name in the folder any more: by time.
+    pub(super) fn rotated_since(&mut self, home: &Path, last: &Metadata) -> Vec<PathBuf> {
+        self.younger(home, last, &Age::of(home, home, last))
+    }
+
+    fn younger(&mut self, home: &Path, last: &Metadata, last_age: &Age) -> Vec<PathBuf> {
         let mut younger: Vec<(Age, &PathBuf)> = self
             .beside(home)
             .named_after(home)
-            .filter(|(path, metadata)| path != found && FileKey::of(metadata) != FileKey::of(&last))
+            .filter(|(_, metadata)| FileKey::of(metadata) != FileKey::of(last))
             .filter(|(path, _)| is_rotation(home, path))
             .map(|(path, metadata)| (Age::of(home, path, metadata), path))
-            .filter(|(age, _)| age.is_younger_than(&last_age))
+            .filter(|(age, _)| age.is_younger_than(last_age))
             .collect();
         younger.sort_by_key(|(age, _)| age.oldest_first());
         younger.into_iter().map(|(_, path)| path.clone()).collect()
@@ -154,7 +166,7 @@ impl Age {
 
     fn is_younger_than(&self, other: &Self) -> bool {
         match (self.number, other.number) {
-            (Some(number), Some(other)) => number < other,
+            (Some(number), Some(other_number)) => number < other_number && self.changed >= other.changed,
             _ => self.changed > other.changed,
         }
     }
@@ -170,12 +182,43 @@ pub(crate) fn all_found<'a>(mut positions: impl Iterator<Item = &'a Position>) -
     positions.all(|position| folders.locate(position).is_some())
 }
 
+/// The files that stood at `home` after that of `position`, which is open, and were rotated away since, oldest first.
+pub(super) fn rotated_by_now(
+    home: &Path,
+    position: &Position,
+    metadata: &Metadata,
+) -> Vec<(PathBuf, FileKey)> {
+    let list = || -> Vec<(PathBuf, FileKey)> {
+        let mut folders = Folders::default();
+        let paths = match folders.locate_same(position) {
+            Some(found) => folders.rotated_after(home, &found),
+            None => folders.rotated_since(home, metadata),
+        };
+        let with_key = |path: PathBuf| {
+            let key = FileKey::of(&fs::metadata(&path).ok()?);
+            Some((path, key))
+        };
+        paths.into_iter().filter_map(with_key).collect()
+    };
+    // A rotation that is going on hides files from one listing.
+    let mut listed = list();
+    for _ in 0..MOST_LISTINGS {
+        let again = list();
+        if again == listed {
+            break;
+        }
+        listed = again;
+    }
+    listed
+}
+
 /// Another file beside that of `position`, named after it, that holds what was read of it; in its folder as it is now.
 pub(super) fn locate_copy(position: &Position) -> Option<PathBuf> {
     Folders::default().locate_copy(position, &HashSet::new())
 }
 
-fn is_same(path: &Path, position: &Position) -> bool {
+/// Whether the file at `path` is that of `position`, and still holds what was read of it.
+pub(super) fn is_same(path: &Path, position: &Position) -> bool {
     let same = || -> io::Result<bool> {
         let file = File::open(path)?;
         if Some(FileKey::of(&file.metadata()?)) != position.key || !file::begins_with(&file, position.head)? {
@@ -202,6 +245,14 @@ pub(super) fn is_copy(path: &Path, position: &Position) -> bool {
         Ok(file::Body::of_file(file, position.offset, position.tail)?.is_some())
     };
     copy().unwrap_or(false)
+}
+
+/// Whether `path` is named and begins as a copy of a file of which only the begin is known, because nothing of it was
+/// handed on. Only for a file that is not there itself any more: a header begins many files.
+fn is_copy_of_unread(path: &Path, position: &Position) -> bool {
+    position.is_at_known_start()
+        && is_rotation(position.home(), path)
+        && File::open(path).and_then(|file| file::begins_with(&file, position.head)).unwrap_or(false)
 }
 
 fn name(path: &Path) -> &[u8] {
@@ -279,11 +330,16 @@ mod tests {
     fn younger_rotations_come_oldest_first() {
         let folder = tempfile::tempdir().expect("the tests need a folder to write to");
         let path = |name: &str| folder.path().join(name);
-        for name in ["app.log", "app.log.1", "app.log.2.gz", "app.log.3", "app.log.10", "app.log.bak"] {
+        for name in ["app.log.bak", "app.log.10", "app.log.3", "app.log.2.gz", "app.log.1", "app.log"] {
             fs::write(path(name), name).expect("the folder is ours");
         }
         let after_3 = Folders::default().rotated_after(&path("app.log"), &path("app.log.3"));
         assert_eq!(after_3, [path("app.log.2.gz"), path("app.log.1")]);
+        // Where numbers count upwards, those below are older.
+        let last = File::options().write(true).open(path("app.log.1")).expect("it was just written");
+        last.set_modified(SystemTime::UNIX_EPOCH).expect("the folder is ours");
+        let after_3 = Folders::default().rotated_after(&path("app.log"), &path("app.log.3"));
+        assert_eq!(after_3, [path("app.log.2.gz")]);
     }
 
     #[test]

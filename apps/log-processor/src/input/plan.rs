@@ -117,10 +117,10 @@ impl Plan {
         taken: &mut HashSet<FileKey>,
     ) {
         let is_reached = reached.contains(&key);
-        let home = position.path.clone();
-        if path != home || Some(key) != position.key {
+        let home = position.home().to_owned();
+        if path != position.path || Some(key) != position.key {
             self.said.push(Step::Notice(Notice::Found {
-                was: home.clone(),
+                was: position.path.clone(),
                 is: path.clone(),
                 offset: position.offset,
             }));
@@ -129,8 +129,7 @@ impl Plan {
         let is_at_end =
             position.phase == Phase::Finished && position.key == Some(key) && gzip::is_gzip_at(&path);
         let younger = if path == home { Vec::new() } else { folders.rotated_after(&home, &path) };
-        let position = Position { path, key: Some(key), absent: false, ..position.clone() };
-        let start = Start::Behind(position);
+        let start = Start::Behind(position.found(&path, key));
         self.starts.push(Planned {
             start,
             key: Some(key),
@@ -155,7 +154,7 @@ impl Plan {
         let key = FileKey::of(&metadata);
         if taken.insert(key) {
             self.said.push(Step::Notice(Notice::CaughtUp { path: path.clone() }));
-            let start = Start::File(path);
+            let start = Start::Behind(Position::start(home).found(&path, key));
             let reached = reached.contains(&key);
             let home = home.to_owned();
             self.starts.push(Planned {
@@ -171,8 +170,8 @@ impl Plan {
 
     fn give_up(&mut self, position: &Position) {
         let (path, offset) = (position.path.clone(), position.offset);
-        // Nothing was written of it yet.
-        if offset == 0 {
+        // It was empty, as far as anybody knows.
+        if offset == 0 && !position.is_at_known_start() {
             return;
         }
         // One that is there and cannot be read is reported as that.

@@ -19,6 +19,9 @@ pub struct Position {
     /// Under which name the file was opened. For standard input `-`.
     #[serde(with = "any_path")]
     pub path: PathBuf,
+    /// At which path it stood before it was rotated; empty if that is [`path`](Self::path).
+    #[serde(default, with = "any_path")]
+    pub home: PathBuf,
     /// Its place on disk; none for a pipe, which cannot be found again.
     pub key: Option<FileKey>,
     /// Of its first line.
@@ -68,6 +71,7 @@ impl Position {
     pub(crate) fn start(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            home: PathBuf::new(),
             key: None,
             head: Fingerprint::EMPTY,
             offset: 0,
@@ -78,6 +82,22 @@ impl Position {
             phase: Phase::Reading,
             unended: None,
         }
+    }
+
+    /// At which path it stood before it was rotated.
+    pub(super) fn home(&self) -> &Path {
+        if self.home.as_os_str().is_empty() { &self.path } else { &self.home }
+    }
+
+    /// The same place in the same file, of which it is known now that it is at `path`, under that `key`.
+    pub(super) fn found(&self, path: &Path, key: FileKey) -> Self {
+        let home = if path == self.home() { PathBuf::new() } else { self.home().to_owned() };
+        Self { path: path.to_owned(), home, key: Some(key), absent: false, ..self.clone() }
+    }
+
+    /// Nothing was handed on, but it is known how the file begins.
+    pub(super) fn is_at_known_start(&self) -> bool {
+        self.offset == 0 && self.head.bytes > 0
     }
 
     /// Reads `length` bytes behind this position, the begin of a line at the end of its plain file, and gives the
@@ -152,6 +172,7 @@ mod tests {
 
     fn round_trip(path: PathBuf) {
         let position = Position {
+            home: path.clone(),
             path,
             key: Some(FileKey { device: 1, inode: u64::MAX }),
             head: Fingerprint::of_first_line(b"first\n"),

@@ -1,6 +1,11 @@
 //! One input while it is read: its bytes, its frames, its position.
 
-use std::{fs::File, io, path::Path, sync::Arc};
+use std::{
+    fs::{File, Metadata},
+    io,
+    path::Path,
+    sync::Arc,
+};
 
 use super::{
     error::InputError,
@@ -38,23 +43,20 @@ pub(super) enum Progress {
 impl Reader {
     /// Opens a file at its start.
     pub(super) fn open(path: &Path, max_line: usize) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let key = Some(FileKey::of(&file.metadata()?));
-        let head = file::head(&file)?;
-        let body =
-            Body::of_file(file, 0, Fingerprint::EMPTY)?.expect("every file holds nothing at its start");
-        Ok(Self::new(body, Position { key, head, ..Position::start(path) }, max_line))
+        let opened = Self::resume(path, &Position::start(path), max_line)?;
+        Ok(opened.expect("every file holds nothing at its start"))
     }
 
     /// Opens the file at `path` behind `position`; none if it does not hold what was read up to there.
     pub(super) fn resume(path: &Path, position: &Position, max_line: usize) -> io::Result<Option<Self>> {
         let file = File::open(path)?;
-        let key = Some(FileKey::of(&file.metadata()?));
+        let key = FileKey::of(&file.metadata()?);
         if !file::begins_with(&file, position.head)? {
             return Ok(None);
         }
+        let head = file::grown_head(&file, position.head)?.unwrap_or(position.head);
         let Some(body) = Body::of_file(file, position.offset, position.tail)? else { return Ok(None) };
-        let position = Position { path: path.to_owned(), key, absent: false, ..position.clone() };
+        let position = Position { head, ..position.found(path, key) };
         Ok(Some(Self::new(body, position, max_line)))
     }
 
@@ -151,17 +153,28 @@ impl Reader {
     /// The file was deleted: nobody can open it any more.
     pub(super) fn is_deleted(&self) -> bool {
         use std::os::unix::fs::MetadataExt;
-        self.body.plain().is_some_and(|file| file.metadata().is_ok_and(|metadata| metadata.nlink() == 0))
+        self.metadata().is_some_and(|metadata| metadata.nlink() == 0)
     }
 
     /// The file holds less than was read of it, or something else just before the position.
     ///
-    /// The second finds a file that was truncated and grew past the position before anyone looked.
+    /// The second finds a file that was truncated and grew past the position before anyone looked; at its start, that
+    /// is another first line.
     pub(super) fn is_truncated(&self) -> bool {
         let Some(file) = self.body.plain() else { return false };
         let read = self.position.offset + self.kept_back() as u64;
         let shorter = file.metadata().is_ok_and(|metadata| metadata.len() < read);
-        shorter || file::holds(file, self.position.offset, self.position.tail).is_ok_and(|holds| !holds)
+        let holds = if self.position.is_at_known_start() {
+            file::begins_with(file, self.position.head)
+        } else {
+            file::holds(file, self.position.offset, self.position.tail)
+        };
+        shorter || holds.is_ok_and(|holds| !holds)
+    }
+
+    /// What the system says of the file, if it is a plain one.
+    pub(super) fn metadata(&self) -> Option<Metadata> {
+        self.body.plain()?.metadata().ok()
     }
 
     /// The file at `path` holds what this one does, as far as it goes: perhaps it is still being copied.
@@ -171,8 +184,10 @@ impl Reader {
         let Some(original) = self.body.plain() else { return false };
         let copied = || -> io::Result<bool> {
             let copy = File::open(path)?;
-            let len = copy.metadata()?.len();
-            if len > original.metadata()?.len() {
+            let (of_copy, of_original) = (copy.metadata()?, original.metadata()?);
+            let len = of_copy.len();
+            // It may have been renamed to that path just now.
+            if len > of_original.len() || FileKey::of(&of_copy) == FileKey::of(&of_original) {
                 return Ok(false);
             }
             let last = len.saturating_sub(Fingerprint::LIMIT as u64);

@@ -1,22 +1,24 @@
 //! All files of a run, each with its index and the state of its reading.
 //!
 //! ```text
-//! Waiting ──its turn──▶ Open ──its end──▶ Closed ──no name leads to it──▶ Gone
-//!                        ▲                  │
-//!                        └── it grew again ─┘
+//! Waiting ──its turn──▶ Open ──its end──▶ Closed ──no name leads to it──▶ Forgotten ──many others are──▶ Gone
+//!                        ▲                  │ ▲                               │
+//!                        └── it grew again ─┘ └─────── a name leads to it ────┘
 //! ```
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
     error::InputError,
+    file,
     framing::Frame,
-    identity::FileKey,
-    locate::is_rotation,
+    identity::{FileKey, Fingerprint},
+    locate::{is_rotation, is_same},
     pattern::STDIN,
     position::{Phase, Position},
     reader::{Progress, Reader},
@@ -30,7 +32,12 @@ pub(super) struct Table {
     files: Vec<Entry>,
     /// The youngest entry of each file, for those that have a place on disk.
     by_key: HashMap<FileKey, usize>,
+    /// Those that are forgotten, the longest ago first.
+    forgotten: VecDeque<usize>,
 }
+
+/// How many forgotten files a run knows again. Each takes some 400 bytes of memory.
+const MOST_FORGOTTEN: usize = 256;
 
 /// One file.
 #[derive(Debug)]
@@ -42,6 +49,8 @@ pub(super) struct Entry {
     pub(super) retiring: bool,
     /// Some pattern leads to it: it must be remembered, or it would be taken for a new one.
     pub(super) reached: bool,
+    /// The last look found it under no name, though it is closed.
+    pub(super) missed: bool,
 }
 
 /// How far the reading of a file has come.
@@ -53,6 +62,8 @@ pub(super) enum State {
     Open(Box<Reader>),
     /// Read to its end, or as far as it could be.
     Closed(Position),
+    /// As that, and under no name: no checkpoint speaks of it, but it is not taken for a new one if it comes back.
+    Forgotten(Position),
     /// Of no interest any more.
     Gone,
 }
@@ -132,7 +143,10 @@ impl Table {
         let mut positions: Vec<_> = self.files.iter().map(|entry| entry.position().map(Arc::new)).collect();
         for (key, index) in &self.by_key {
             if let State::Waiting(Start::File(path)) = &self.files[*index].state {
-                positions[*index] = Some(Arc::new(Position { key: Some(*key), ..Position::start(path) }));
+                // How it begins is all by which a copy can be told, should it be truncated before anything is settled.
+                let head = File::open(path).and_then(|file| file::head(&file)).unwrap_or(Fingerprint::EMPTY);
+                let position = Position { head, ..Position::start(path).found(path, *key) };
+                positions[*index] = Some(Arc::new(position));
             }
         }
         positions
@@ -149,7 +163,7 @@ impl Table {
         let path = |entry: &Entry| match &entry.state {
             State::Open(reader) => Some(reader.peek().path.clone()),
             State::Closed(position) => Some(position.path.clone()),
-            State::Waiting(_) | State::Gone => None,
+            State::Waiting(_) | State::Forgotten(_) | State::Gone => None,
         };
         self.files.iter().map(|entry| path(entry).filter(|_| entry.reached)).collect()
     }
@@ -213,7 +227,8 @@ impl Table {
         let stays = at_end == AtEnd::Stay && !*retiring && reader.may_grow();
         match reader.read(buffer) {
             Ok(Progress::Frame(frame)) if frame.is_last && !stays => {
-                Outcome::Batch(self.close_with(index, Some(frame), buffer).expect("a frame makes a batch"))
+                let closed = self.close_with(index, at_end, Some(frame), buffer);
+                Outcome::Batch(closed.expect("a frame makes a batch"))
             }
             Ok(Progress::Frame(frame)) => {
                 let end = reader.position(Phase::Reading);
@@ -228,7 +243,10 @@ impl Table {
                 self.files[index].state = State::Closed(end.clone());
                 Outcome::Left(begun.then(|| Self::batch(index, None, Vec::new(), end)), length)
             }
-            Ok(Progress::Ended) => Outcome::Ended(self.close(index, buffer)),
+            Ok(Progress::Ended) => {
+                let frame = reader.finish(buffer);
+                Outcome::Ended(self.close_with(index, at_end, frame, buffer))
+            }
             Err(error) => {
                 let rest = reader.finish(buffer);
                 let end = reader.position(Phase::Reading);
@@ -245,12 +263,13 @@ impl Table {
         reader.end_stream()
     }
 
-    /// Closes an open file at its end. What was kept back is a last line now; without one the batch is empty and
-    /// only says that the file is finished. None if nothing was ever read of it.
-    pub(super) fn close(&mut self, index: usize, buffer: &mut Vec<u8>) -> Option<Batch> {
+    /// Closes an open file, of which nothing more can be read. What was kept back is a last line now; without one the
+    /// batch is empty and only says that the file is finished. None if nothing was ever read of it.
+    pub(super) fn close(&mut self, index: usize) -> Option<Batch> {
         let State::Open(reader) = &mut self.files[index].state else { return None };
-        let frame = reader.finish(buffer);
-        self.close_with(index, frame, buffer)
+        let mut buffer = Vec::new();
+        let frame = reader.finish(&mut buffer);
+        self.close_with(index, AtEnd::Close, frame, &mut buffer)
     }
 
     /// A last line without a line end that was left, if it is still there: else the next run finds what became of it.
@@ -267,27 +286,71 @@ impl Table {
         Some(Self::batch(index, Some(frame), std::mem::take(buffer), end))
     }
 
-    /// No name leads to a closed file any more: it need not be remembered.
-    pub(super) fn forget(&mut self, index: usize) -> Option<Batch> {
+    /// The look that ends now found closed file `index` under no name. It is forgotten only when the next one does
+    /// not either: a file that is renamed while the names are gone through is in none of them.
+    pub(super) fn miss(&mut self, index: usize) -> Option<Batch> {
+        if std::mem::replace(&mut self.files[index].missed, true) { self.forget(index) } else { None }
+    }
+
+    /// There are closed files that some look is still to find, or to forget.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.files.iter().any(Entry::is_unreached)
+    }
+
+    /// The file at `path`, with that key, is one of the run's.
+    pub(super) fn knows(&self, path: &Path, key: FileKey) -> bool {
+        self.by_key(key).is_some_and(|index| match &self.files[index].state {
+            State::Waiting(_) | State::Open(_) => true,
+            // Its place on disk may be another one's by now.
+            State::Closed(position) | State::Forgotten(position) => is_same(path, position),
+            State::Gone => false,
+        })
+    }
+
+    fn forget(&mut self, index: usize) -> Option<Batch> {
         let State::Closed(position) = std::mem::replace(&mut self.files[index].state, State::Gone) else {
             return None;
         };
-        if let Some(key) = position.key
-            && self.by_key(key) == Some(index)
-        {
-            self.by_key.remove(&key);
+        let end = Position { phase: Phase::Forgotten, ..position.clone() };
+        self.files[index].state = State::Forgotten(position);
+        self.forgotten.push_back(index);
+        if self.forgotten.len() > MOST_FORGOTTEN {
+            self.remove_forgotten();
         }
-        let end = Position { phase: Phase::Forgotten, ..position };
         Some(Self::batch(index, None, Vec::new(), end))
     }
 
-    fn close_with(&mut self, index: usize, frame: Option<Frame>, buffer: &mut Vec<u8>) -> Option<Batch> {
+    fn remove_forgotten(&mut self) {
+        let Some(index) = self.forgotten.pop_front() else { return };
+        self.by_key.retain(|_, other| *other != index);
+        self.files[index].state = State::Gone;
+    }
+
+    /// A name leads to a forgotten file again. With the news of it, if it was one.
+    pub(super) fn remember(&mut self, index: usize) -> Option<Batch> {
+        let entry = &mut self.files[index];
+        let State::Forgotten(position) = &entry.state else { return None };
+        let end = position.clone();
+        entry.state = State::Closed(end.clone());
+        self.forgotten.retain(|other| *other != index);
+        Some(Self::batch(index, None, Vec::new(), end))
+    }
+
+    fn close_with(
+        &mut self,
+        index: usize,
+        at_end: AtEnd,
+        frame: Option<Frame>,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Batch> {
         let entry = &mut self.files[index];
         let State::Open(reader) = &mut entry.state else { return None };
-        let end = reader.position(if entry.reached { Phase::Finished } else { Phase::Forgotten });
+        // Where looks go on, it is for them to say that no name leads to it: one look may have missed it.
+        let is_remembered = entry.reached || at_end == AtEnd::Stay && !reader.is_deleted();
+        let end = reader.position(if is_remembered { Phase::Finished } else { Phase::Forgotten });
         // The last piece of an overlong line promised more: the empty frame takes the promise back.
         let (begun, inside) = (reader.has_begun(), reader.is_inside());
-        entry.state = if entry.reached { State::Closed(end.clone()) } else { State::Gone };
+        entry.state = if is_remembered { State::Closed(end.clone()) } else { State::Gone };
         if frame.is_none() {
             buffer.clear();
         }
@@ -308,7 +371,12 @@ impl Table {
 impl Entry {
     /// A file that some pattern leads to.
     pub(super) fn new(state: State) -> Self {
-        Self { state, behind: None, retiring: false, reached: true }
+        Self { state, behind: None, retiring: false, reached: true, missed: false }
+    }
+
+    /// It is closed, and the last look did not find it.
+    pub(super) fn is_unreached(&self) -> bool {
+        matches!(&self.state, State::Closed(position) if !self.reached && !position.absent)
     }
 
     /// Where it stands; none if it has no place on disk.
@@ -316,7 +384,7 @@ impl Entry {
         match &self.state {
             State::Waiting(Start::Behind(position)) | State::Closed(position) => Some(position.clone()),
             State::Open(reader) => Some(reader.peek().clone()).filter(|position| position.key.is_some()),
-            State::Waiting(_) | State::Gone => None,
+            State::Waiting(_) | State::Forgotten(_) | State::Gone => None,
         }
     }
 }

@@ -60,6 +60,28 @@ fn a_rotated_file_is_read_to_its_end_and_then_the_new_one() {
 }
 
 #[test]
+fn two_rotations_while_the_run_is_held_up_lose_nothing() {
+    for input in ["app.log", "app.log*"] {
+        let place = Place::new();
+        place.write("app.log", "one\n");
+        let running = place.start(&format!("run -i {input} -o out --state state --follow"));
+        until("the first line is there", || place.len("out") == 4);
+        running.signal(Signal::STOP);
+        place.append("app.log", "two\n");
+        fs::rename(place.path("app.log"), place.path("app.log.1")).unwrap();
+        place.write("app.log", "three\n");
+        fs::rename(place.path("app.log.1"), place.path("app.log.2")).unwrap();
+        fs::rename(place.path("app.log"), place.path("app.log.1")).unwrap();
+        place.write("app.log", "four\n");
+        running.signal(Signal::CONT);
+        until("the last line is there", || place.text("out").contains("four\n"));
+        running.signal(Signal::TERM);
+        assert_eq!(running.wait().code(), Some(0));
+        assert_eq!(place.text("out"), "one\ntwo\nthree\nfour\n", "{input}");
+    }
+}
+
+#[test]
 fn a_truncated_file_is_read_again_from_its_start() {
     let place = Place::new();
     place.write("app.log", "one\ntwo\n");

@@ -1,3 +1,8 @@
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
 use insta::assert_snapshot;
 
 use super::*;
@@ -62,6 +67,182 @@ fn every_one_of_several_rotations_is_read() {
     }
     let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with('[')).collect();
     assert_eq!(lines, ["0", "1 late", "1", "2 late", "2", "3 late", "3", "4 late", "4", "5 late", "5"]);
+}
+
+#[test]
+fn files_that_came_and_went_between_two_looks_are_read_in_their_order() {
+    for pattern in ["app.log", "app.log*"] {
+        let logs = Logs::new();
+        logs.write("app.log", "1\n");
+        let mut run = logs.follow(&[pattern]);
+        assert_eq!(run.read(), "1\n");
+        logs.append("app.log", "2\n");
+        for content in ["3\n", "4\n", "5\n"] {
+            logs.rotate(3);
+            logs.write("app.log", content);
+        }
+        assert_eq!(
+            run.read(),
+            "[app.log.2 was rotated in the meantime: reading it from its start]\n\
+             [app.log.1 was rotated in the meantime: reading it from its start]\n\
+             [app.log was rotated: reading the new file from its start]\n\
+             2\n3\n4\n5\n",
+            "{pattern}"
+        );
+        logs.rotate(4);
+        logs.write("app.log", "6\n");
+        assert_eq!(
+            run.read(),
+            "[app.log was rotated: reading the new file from its start]\n6\n",
+            "{pattern}"
+        );
+    }
+}
+
+#[test]
+fn file_in_between_is_found_when_the_one_before_it_is_gone() {
+    for is_compressed in [false, true] {
+        let logs = Logs::new();
+        logs.write("app.log", "1\n");
+        let mut run = logs.follow(&["app.log"]);
+        assert_eq!(run.read(), "1\n");
+        logs.append("app.log", "2\n");
+        logs.age("app.log");
+        logs.rotate(0);
+        logs.write("app.log", "3\n");
+        if is_compressed {
+            // By a program that does not keep the time of the last change.
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(b"1\n2\n").expect("memory takes what is written");
+            logs.write("app.log.2.gz", encoder.finish().expect("memory takes what is written"));
+        }
+        // What was `app.log.1` is overwritten.
+        logs.rotate(0);
+        logs.write("app.log", "4\n");
+        assert_eq!(
+            run.read(),
+            "[app.log.1 was rotated in the meantime: reading it from its start]\n\
+             [app.log was rotated: reading the new file from its start]\n\
+             2\n3\n4\n"
+        );
+    }
+}
+
+#[test]
+fn copies_of_several_truncations_are_read_in_their_order() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    let mut run = logs.follow(&["app.log"]);
+    assert_eq!(run.read(), "1\n");
+    logs.append("app.log", "2\n");
+    logs.copy_and_truncate("app.log", "app.log.1");
+    logs.append("app.log", "3\n");
+    logs.rename("app.log.1", "app.log.2");
+    logs.copy_and_truncate("app.log", "app.log.1");
+    logs.append("app.log", "4\n");
+    assert_eq!(
+        run.read(),
+        "[app.log was truncated: going on from byte 2 in its copy app.log.2]\n\
+         [app.log.1 was rotated in the meantime: reading it from its start]\n\
+         2\n3\n4\n"
+    );
+}
+
+#[test]
+fn closed_file_that_one_look_misses_is_not_read_again() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    let mut run = logs.follow(&["app.log*"]);
+    assert_eq!(run.read(), "1\n");
+    logs.rotate(0);
+    logs.write("app.log", "2\n");
+    assert_eq!(run.read(), "[app.log was rotated: reading the new file from its start]\n2\n");
+    // A look goes through names and then to the files: one that is renamed in between is under none of them.
+    logs.rename("app.log.1", "between");
+    logs.write("app.log.new", "3\n");
+    let steps: Vec<_> = (0..2).map(|_| run.step().unwrap_or_default()).collect();
+    assert_eq!(steps, ["", "[app.log.new appeared: reading it from its start]\n"]);
+    logs.rename("between", "app.log.2");
+    assert_eq!(run.step().as_deref(), Some("3\n"));
+    assert_eq!(run.checkpoint().inputs.len(), 3, "nor would the next run read it again");
+    assert_eq!(run.read(), "");
+}
+
+#[test]
+fn file_that_is_closed_when_a_look_missed_it_is_not_read_again() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    let mut run = logs.follow(&["app.log*"]);
+    assert_eq!(run.read(), "1\n");
+    logs.rename("app.log", "between");
+    logs.write("app.log", "2\n");
+    let steps: Vec<_> = (0..3).map(|_| run.step().unwrap_or_default()).collect();
+    assert_eq!(steps, ["", "[app.log was rotated: reading the new file from its start]\n", ""]);
+    logs.rename("between", "app.log.1");
+    assert_eq!(run.read(), "2\n");
+}
+
+#[test]
+fn forgotten_file_is_known_when_it_comes_back() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    let mut run = logs.follow(&["*.log"]);
+    assert_eq!(run.read(), "1\n");
+    logs.rotate(0);
+    logs.write("app.log", "2\n");
+    assert_eq!(run.read(), "[app.log was rotated: reading the new file from its start]\n2\n");
+    assert_eq!(run.checkpoint().inputs.len(), 1, "a checkpoint forgets what no pattern leads to");
+    logs.rename("app.log.1", "back.log");
+    assert_eq!(run.read(), "");
+    assert_eq!(run.checkpoint().inputs.len(), 2);
+    logs.append("back.log", "late\n");
+    assert_eq!(run.read(), "late\n");
+}
+
+#[test]
+fn looks_in_the_middle_of_renames_double_nothing_and_lose_nothing() {
+    const ROTATIONS: u32 = 100;
+    for pattern in ["app.log", "app.log*"] {
+        let logs = Logs::new();
+        logs.write("app.log", "line 0\n");
+        let mut run = logs.follow(&[pattern]);
+        let mut lines = Vec::new();
+        let read = AtomicUsize::new(0);
+        // A lost line must not hang the test.
+        let end = Instant::now() + Duration::from_secs(60);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for rotation in 1..=ROTATIONS {
+                    logs.rotate(rotation);
+                    logs.write("app.log", format!("line {rotation}\n"));
+                    // Every other time it goes on at once.
+                    while rotation % 2 == 0
+                        && read.load(Ordering::Relaxed) <= rotation as usize
+                        && Instant::now() < end
+                    {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+            while !writer.is_finished() || lines.len() <= ROTATIONS as usize && Instant::now() < end {
+                let said = run.read();
+                lines.extend(said.lines().filter_map(|line| line.strip_prefix("line ")?.parse::<u32>().ok()));
+                read.store(lines.len(), Ordering::Relaxed);
+            }
+        });
+        lines.sort_unstable();
+        assert_eq!(lines, (0..=ROTATIONS).collect::<Vec<_>>(), "{pattern}");
+    }
+}
+
+#[test]
+fn truncated_file_of_which_nothing_was_read_is_read_from_its_copy() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    let mut run = logs.follow(&["app.log"]);
+    logs.copy_and_truncate("app.log", "app.log.1");
+    logs.append("app.log", "2\n");
+    assert_eq!(run.read(), "[app.log was truncated: going on from byte 0 in its copy app.log.1]\n1\n2\n");
 }
 
 #[test]

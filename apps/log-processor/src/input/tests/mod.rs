@@ -16,6 +16,7 @@ use std::{
     io::Write,
     path::PathBuf,
     sync::Arc,
+    time::SystemTime,
 };
 
 use super::{Inputs, Options, Phase, Position, Step};
@@ -54,6 +55,20 @@ impl Logs {
 
     fn rename(&self, from: &str, to: &str) {
         fs::rename(self.path(from), self.path(to)).expect("the folder is ours");
+    }
+
+    /// Renames `app.log` to `app.log.1`, and those that are there already, up to number `last`, to the next one.
+    fn rotate(&self, last: u32) {
+        for number in (1..=last).rev().filter(|number| self.path(&format!("app.log.{number}")).exists()) {
+            self.rename(&format!("app.log.{number}"), &format!("app.log.{}", number + 1));
+        }
+        self.rename("app.log", "app.log.1");
+    }
+
+    /// As if the file had last been written to long ago.
+    fn age(&self, name: &str) {
+        let file = OpenOptions::new().write(true).open(self.path(name)).expect("the file exists");
+        file.set_modified(SystemTime::UNIX_EPOCH).expect("the folder is ours");
     }
 
     /// As `logrotate` with `copytruncate` does.

@@ -213,3 +213,84 @@ fn checkpoint_keeps_inputs_that_the_run_did_not_come_to() {
     let again = logs.resume(&["*.log"], Options::default(), Some(&run.checkpoint()));
     assert_eq!(again.checkpoint(), run.checkpoint());
 }
+
+#[test]
+fn rotated_file_keeps_its_home_over_several_runs() {
+    // With an empty file in its place, and with none.
+    for is_made in [true, false] {
+        let logs = Logs::new();
+        let mut checkpoint = read_and_killed(&logs, "1\n");
+        logs.rotate(0);
+        if is_made {
+            logs.write("app.log", "");
+        }
+        let following = || Options { follow: true, ..Options::default() };
+        let mut run = logs.resume(&["app.log"], following(), Some(&checkpoint));
+        run.read();
+        checkpoint = run.checkpoint();
+        logs.append("app.log", "2\n");
+        logs.rotate(1);
+        logs.write("app.log", "3\n");
+        let said = "[app.log.1 of the run before is now app.log.2: going on there from byte 2]\n\
+                    [app.log.1 was rotated in the meantime: reading it from its start]\n\
+                    2\n3\n";
+        assert_eq!(logs.resume(&["app.log"], following(), Some(&checkpoint)).read(), said);
+        assert_eq!(resumed(&logs, &["app.log"], &checkpoint), said);
+    }
+}
+
+#[test]
+fn file_in_between_keeps_its_home_too() {
+    let logs = Logs::new();
+    let checkpoint = read_and_killed(&logs, "1\n");
+    for content in ["2\n", ""] {
+        logs.rotate(1);
+        logs.write("app.log", content);
+    }
+    let options = || Options { follow: true, ..Options::default() };
+    let mut run = logs.resume(&["app.log"], options(), Some(&checkpoint));
+    assert!(run.read().ends_with("]\n2\n"));
+    let checkpoint = run.checkpoint();
+    assert_eq!(checkpoint.inputs.len(), 1, "only the one in between may still grow");
+    logs.append("app.log", "3\n");
+    logs.rotate(2);
+    logs.write("app.log", "4\n");
+    assert_eq!(
+        logs.resume(&["app.log"], options(), Some(&checkpoint)).read(),
+        "[app.log.1 of the run before is now app.log.2: going on there from byte 2]\n\
+         [app.log.1 was rotated in the meantime: reading it from its start]\n\
+         3\n4\n"
+    );
+}
+
+#[test]
+fn file_of_which_nothing_was_read_is_read_from_its_copy() {
+    for follow in [true, false] {
+        let logs = Logs::new();
+        logs.write("app.log", "1\n2\n");
+        let options = || Options { follow, ..Options::default() };
+        // Killed before the first batch.
+        let checkpoint = logs.run(&["app.log"], options()).checkpoint();
+        logs.write("app.log.2", "older\n");
+        logs.copy_and_truncate("app.log", "app.log.1");
+        logs.append("app.log", "3\n");
+        assert_eq!(
+            logs.resume(&["app.log"], options(), Some(&checkpoint)).read(),
+            "[app.log of the run before is now app.log.1: going on there from byte 0]\n1\n2\n3\n"
+        );
+    }
+}
+
+#[test]
+fn file_of_which_nothing_was_read_may_be_lost() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    let checkpoint = logs.follow(&["app.log"]).checkpoint();
+    logs.truncate("app.log");
+    logs.append("app.log", "2\n");
+    let said = resumed(&logs, &["app.log"], &checkpoint);
+    assert!(
+        said.starts_with("[failed: input app.log was read up to byte 0") && said.ends_with("]\n2\n"),
+        "{said}"
+    );
+}
