@@ -138,8 +138,9 @@ impl Write for Full {
 
 #[test]
 fn each_line_is_written_shed_or_lost_also_when_the_output_fails() {
-    let (logger, writing) = Logger::start(Full(10_000), LoggerOptions { lines: 50, bytes: 1000 })
-        .expect("a thread can be started");
+    // Less than the lines that wait at the end, however slow the thread that writes.
+    let (logger, writing) =
+        Logger::start(Full(500), LoggerOptions { lines: 50, bytes: 1000 }).expect("a thread can be started");
     (0..5000).for_each(|n| logger.log(if n % 10 == 0 { Level::Error } else { Level::Debug }, format!("{n}")));
     logger.log(Level::Error, "x".repeat(1001));
     let report = writing.finish();
