@@ -76,9 +76,9 @@ struct Waiter {
 /// Who asks for permits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
-    /// A handle, before it has a request: it may wait for as long as it likes.
+    /// A handle, before it has a request: not one of so many that may wait.
     Handle,
-    /// A call: its waiting is bounded.
+    /// A call: one of them.
     Call,
 }
 
@@ -228,7 +228,7 @@ impl Permits {
         line.next += 1;
         line.calls += usize::from(who == Who::Call);
         line.waiting.insert(number, Waiter { weight, who, waker: None });
-        let joined = Joined::Waiting(number, line.max_wait.filter(|_| who == Who::Call));
+        let joined = Joined::Waiting(number, line.max_wait);
         drop(guard);
         if let Some(waker) = shed.and_then(|waiter| waiter.waker) {
             waker.wake();
@@ -364,6 +364,11 @@ impl Permits {
     /// Somebody was refused before it came here.
     pub(crate) fn refuse(&self) {
         self.lock().refused += 1;
+    }
+
+    /// Somebody was refused whose handle had given up waiting.
+    pub(crate) fn refuse_late(&self) {
+        self.lock().timed_out += 1;
     }
 
     #[inline]

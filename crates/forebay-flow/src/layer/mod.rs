@@ -20,7 +20,9 @@
 //! bound who waits (`max_waiting`).
 //!
 //! Where calls wait, in response futures, their number and their time are bounded (`max_waiting`, `max_wait`). Where `poll_ready` waits, each
-//! handle has one place, and who polls it may stop at any time: a `timeout` around `ready()` bounds that.
+//! handle has one place, and there are as many as were made; their time is bounded by `max_wait`, too. A handle that has given up is ready, and its
+//! call is refused with its request, unless what it waited for has come by then. Under a `balance` leave it as it is: what is ready only to
+//! refuse looks good to it.
 //!
 //! All of them fail with a [`FlowError`]: the service's own error, as it is, or a [`Refused`] with the reason, the request, and
 //! the time after which it is worth trying again where the layer knows that. Each is seen and changed through a handle while it is in use,

@@ -10,6 +10,7 @@ mod concurrency_limits; // limits that move, and what they learn
 mod concurrency_newest; // last come, first served while calls wait
 mod concurrency_races; // many threads: no permit too many, no wake-up and no sample lost
 mod faults; // what others' layers are known to do wrong
+mod patience; // handles that reserve, and wait for as long as they may
 mod produce; // a whole stream, at the pace of its consumer
 mod rate; // the rows of the table: starts, reserved and queued
 mod rate_credit; // rates whose burst is so large that not every start looks at the clock

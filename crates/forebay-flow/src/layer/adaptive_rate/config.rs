@@ -24,7 +24,7 @@ use crate::rate::FeedbackRate;
 /// | mode | reserve | or [`queued`](Self::queued) |
 /// | [`judge`](Self::judge) | [`ByResult`] | what an answer says |
 /// | [`max_waiting`](Self::max_waiting) | 1024 | queued: calls that wait, of any number; 0 refuses whoever may not start at once |
-/// | [`max_wait`](Self::max_wait) | none | queued: the longest wait |
+/// | [`max_wait`](Self::max_wait) | none | the longest wait |
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -79,8 +79,9 @@ impl<M, J> AdaptiveRateLayer<M, J> {
         self
     }
 
-    /// Queued: for how long a call may wait. It is [refused](crate::layer::Why::TimedOut) then, with the time that is left
-    /// until its start at the rate that holds now; and at once, if a pause is longer than that. Default: for as long as it takes.
+    /// For how long a call may wait. It is [refused](crate::layer::Why::TimedOut) then, with the time that is left
+    /// until its start at the rate that holds now; and at once, if a pause is longer than that. In the reserve mode a handle that has waited
+    /// for so long is ready, and its call is refused, unless there is a start for it by then. Default: for as long as it takes.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
         self.line.set_waiting(None, Some(Some(max_wait)));

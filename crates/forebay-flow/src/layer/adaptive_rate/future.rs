@@ -73,12 +73,11 @@ where
             let State::Waiting(slot) = std::mem::replace(this.state, State::Done) else {
                 unreachable!("it waits")
             };
-            if let Err(refused) = turn {
+            if let Err(refused) = turn.and_then(|()| slot.start()) {
                 let request = this.work.as_mut().as_pin_mut().and_then(Work::unsent);
                 this.work.set(None);
                 return Poll::Ready(Err(refused.with(request)));
             }
-            slot.start();
             *this.state = State::Running(Instant::now());
         }
         if let State::Running(started) = *this.state {

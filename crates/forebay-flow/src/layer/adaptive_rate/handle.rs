@@ -44,7 +44,7 @@ pub struct AdaptiveRateStats {
     pub admitted: u64,
     /// Calls that were refused here: as many waited as may, or a pause was longer than they would have waited.
     pub refused: u64,
-    /// Calls that were refused here after they had waited for as long as they may.
+    /// Calls that were refused here after they, or their handle, had waited for as long as they may.
     pub timed_out: u64,
     /// Calls whose caller left before they started.
     pub left: u64,

@@ -63,7 +63,7 @@ struct Waiter {
 /// Who asks for a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
-    /// A handle, before it has a request: it may wait for as long as it likes.
+    /// A handle, before it has a request: not one of so many that may wait.
     Handle,
     /// A call: its waiting is bounded.
     Call,
@@ -144,8 +144,7 @@ impl Line {
         let waiter = Waiter { counts: false, booked: None, sleeps_until: Tick::MAX, waker: None };
         state.waiting.insert(number, waiter);
         let wakers = state.book(now);
-        let max_wait = state.max_wait.filter(|_| who == Who::Call);
-        let until = max_wait.and_then(|wait| self.clock.instant(now).checked_add(wait));
+        let until = state.max_wait.and_then(|wait| self.clock.instant(now).checked_add(wait));
         let joined = match state.turn(number, now) {
             Turn::Now(booked) => Ok(Joined::Starts(booked, until)),
             Turn::At(at) => state.wait(number, who, now, at).map(|()| Joined::Waits(number, until)),
@@ -199,6 +198,23 @@ impl Line {
     /// A start that was kept is used.
     pub(super) fn start(&self) {
         self.lock().stats.admitted += 1;
+    }
+
+    /// A call whose handle has given up waiting starts now, or not at all.
+    pub(super) fn start_late(&self) -> Result<(), Refused<()>> {
+        match self.join(Who::Handle)? {
+            // What was booked stays so.
+            Joined::Starts(..) => {
+                self.start();
+                Ok(())
+            }
+            Joined::Waits(number, _) => {
+                let retry_after = self.still(number);
+                self.leave(number, false);
+                self.lock().stats.timed_out += 1;
+                Err(refused(Why::TimedOut, Some(retry_after)))
+            }
+        }
     }
 
     /// A start that was kept is not used.

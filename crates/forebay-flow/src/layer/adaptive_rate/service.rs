@@ -77,10 +77,12 @@ where
     ///
     /// If `poll_ready` has not said that it is ready.
     fn call(&mut self, request: R) -> Self::Future {
-        let slot = self.slot.take().filter(Slot::is_kept).expect("poll_ready must be called first");
-        slot.start();
-        let work = Called { future: self.inner.call(request) };
-        ResponseFuture::running(work, self.line.clone(), self.judge.clone())
+        let slot = self.slot.take().filter(Slot::is_ready).expect("poll_ready must be called first");
+        let (line, judge) = (self.line.clone(), self.judge.clone());
+        match slot.start() {
+            Ok(()) => ResponseFuture::running(Called { future: self.inner.call(request) }, line, judge),
+            Err(refused) => ResponseFuture::refused(refused, request, line, judge),
+        }
     }
 }
 
@@ -97,7 +99,7 @@ impl<S: fmt::Debug, J> fmt::Debug for AdaptiveRate<S, J> {
         f.debug_struct("AdaptiveRate")
             .field("inner", &self.inner)
             .field("line", &self.line)
-            .field("ready", &self.slot.as_ref().is_some_and(Slot::is_kept))
+            .field("ready", &self.slot.as_ref().is_some_and(Slot::is_ready))
             .finish_non_exhaustive()
     }
 }

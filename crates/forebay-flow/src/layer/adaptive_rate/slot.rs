@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -21,8 +22,10 @@ pub(super) struct Slot {
 enum State {
     /// Under that number, and at most until then.
     Waits(u64, Option<Instant>),
-    /// Until it is used; a call, if a pause comes before it has begun, at most until then.
+    /// Until it is used; if a pause comes before that, at most until then.
     Kept(Booked, Option<Instant>),
+    /// A handle that has waited for as long as it may, and is ready to be told so.
+    GaveUp,
     Gone,
 }
 
@@ -43,7 +46,7 @@ impl Slot {
             match self.state {
                 State::Waits(number, until) => match self.line.poll(number, cx) {
                     Turn::Now(booked) => {
-                        self.state = State::Kept(booked, None);
+                        self.state = State::Kept(booked, until);
                         return Poll::Ready(Ok(()));
                     }
                     Turn::At(at) => {
@@ -51,8 +54,7 @@ impl Slot {
                         ready!(self.alarm.poll(until.map_or(at, |until| until.min(at)), cx));
                         if until.is_some_and(|until| until <= Instant::now()) {
                             let retry_after = self.line.still(number);
-                            self.give_back(true);
-                            return Poll::Ready(Err(timed_out(retry_after)));
+                            return Poll::Ready(self.give_up(retry_after));
                         }
                     }
                 },
@@ -61,18 +63,27 @@ impl Slot {
                     ready!(self.alarm.poll(until.map_or(resumes, |until| until.min(resumes)), cx));
                     let now = Instant::now();
                     if until.is_some_and(|until| until <= now && now < resumes) {
-                        self.give_back(true);
-                        return Poll::Ready(Err(timed_out(resumes - now)));
+                        return Poll::Ready(self.give_up(resumes - now));
                     }
                 }
-                State::Gone => return Poll::Ready(Ok(())),
+                State::GaveUp | State::Gone => return Poll::Ready(Ok(())),
             }
         }
     }
 
-    /// May it start, as far as this has been told?
-    pub(super) fn is_kept(&self) -> bool {
-        matches!(self.state, State::Kept(..))
+    /// May it start, or has it given up, as far as this has been told?
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.state, State::Kept(..) | State::GaveUp)
+    }
+
+    /// It has waited for as long as it may. A call is refused; a handle is ready, as its call is to be refused.
+    fn give_up(&mut self, retry_after: Duration) -> Result<(), Refused<()>> {
+        self.give_back(true);
+        if self.who == Who::Handle {
+            self.state = State::GaveUp;
+            return Ok(());
+        }
+        Err(Refused { why: Why::TimedOut, request: None, retry_after: Some(retry_after) })
     }
 
     /// It does not start.
@@ -80,16 +91,19 @@ impl Slot {
         match std::mem::replace(&mut self.state, State::Gone) {
             State::Waits(number, _) => self.line.leave(number, timed_out),
             State::Kept(booked, _) => self.line.give_back(booked, self.who, timed_out),
-            State::Gone => {}
+            State::GaveUp | State::Gone => {}
         }
     }
 
-    /// It starts.
-    pub(super) fn start(mut self) {
-        // What was booked stays so.
-        if let State::Kept(..) = std::mem::replace(&mut self.state, State::Gone) {
-            self.line.start();
+    /// It starts, unless it has given up and there is no start still.
+    pub(super) fn start(mut self) -> Result<(), Refused<()>> {
+        match std::mem::replace(&mut self.state, State::Gone) {
+            // What was booked stays so.
+            State::Kept(..) => self.line.start(),
+            State::GaveUp => self.line.start_late()?,
+            State::Waits(..) | State::Gone => {}
         }
+        Ok(())
     }
 }
 
@@ -97,8 +111,4 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.give_back(false);
     }
-}
-
-fn timed_out(retry_after: std::time::Duration) -> Refused<()> {
-    Refused { why: Why::TimedOut, request: None, retry_after: Some(retry_after) }
 }

@@ -22,7 +22,7 @@ use crate::layer::{ByResult, One};
 /// | policy | | any [`Limit`]: [`Fixed`](crate::Fixed), [`Aimd`](crate::Aimd), … of 1 to 2³¹ - 1 permits |
 /// | mode | reserve | or [`queued`](Self::queued) |
 /// | `max_waiting` | 1024 | calls that wait, of any number; 0 refuses who finds no permit |
-/// | `max_wait` | none | for how long a call waits; 0: a call that finds no permit when it is first polled is refused |
+/// | `max_wait` | none | for how long a call waits, or a handle in `poll_ready`; 0: who finds no permit when it is first polled is refused |
 /// | `weigh` | 1 each | permits that a call needs: from 1 (as 0 counts) to the limit |
 /// | `classify` | [`ByResult`] | what the policy learns from an answer |
 /// | held | until the response | or the end of its body |
@@ -92,12 +92,12 @@ impl<P: Limit, M, W, C, H> ConcurrencyLimitLayer<P, M, W, C, H> {
     }
 
     /// For how long a call may wait, from `call` on; then it is [refused](crate::layer::Why::TimedOut). In the reserve mode
-    /// that holds for calls that need more than one permit: `poll_ready` waits for as long as it takes. Default: for as
-    /// long as it takes.
+    /// that holds for calls that need more than one permit, and for handles: one that has waited for so long is ready, and its call is
+    /// refused, unless there is a permit for it by then. Default: for as long as it takes.
     ///
     /// # Panics
     ///
-    /// A response future that waits panics outside of a tokio runtime with time enabled.
+    /// A response future or a handle that waits panics outside of a tokio runtime with time enabled.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
         self.gate.permits.set_waiting(None, Some(Some(max_wait)));

@@ -49,7 +49,7 @@ pub struct LimitStats {
     pub admitted: u64,
     /// Calls that were refused because as many waited as may, or they were too heavy.
     pub refused: u64,
-    /// Calls that were refused after they had waited for as long as they may.
+    /// Calls that were refused after they, or their handle, had waited for as long as they may.
     pub timed_out: u64,
     /// Calls whose caller left while they waited.
     pub left: u64,

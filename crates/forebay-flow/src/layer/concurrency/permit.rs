@@ -20,6 +20,8 @@ use crate::permits::{Joined, Who};
 pub(super) struct Readiness<P> {
     gate: Shares<Gate<P>>,
     state: Ready,
+    /// How long it may wait, while it waits and if that is bounded. On the heap: most handles never wait.
+    patience: Option<Box<Patience>>,
 }
 
 enum Ready {
@@ -29,6 +31,13 @@ enum Ready {
     Waiting(u64),
     /// It has a permit.
     Granted,
+    /// It has waited for as long as it may, and is ready to be told so.
+    GaveUp,
+}
+
+struct Patience {
+    until: Instant,
+    alarm: Alarm,
 }
 
 /// A call's place in the line, on the heap: most calls never have one. Dropped, it leaves no trace.
@@ -65,7 +74,7 @@ pub struct Permit<P> {
 
 impl<P> Readiness<P> {
     pub(super) fn new(gate: Shares<Gate<P>>) -> Self {
-        Self { gate, state: Ready::Not }
+        Self { gate, state: Ready::Not, patience: None }
     }
 
     pub(super) fn gate(&self) -> &Shares<Gate<P>> {
@@ -76,7 +85,21 @@ impl<P> Readiness<P> {
         matches!(self.state, Ready::Granted)
     }
 
-    /// Waits for a permit, and keeps it.
+    /// Has it a permit for its call, or given up and finds none still? Whoever waits is not ready at all.
+    #[inline]
+    pub(super) fn has_permit(&mut self) -> bool {
+        self.is_granted() || self.has_permit_late()
+    }
+
+    #[cold]
+    fn has_permit_late(&mut self) -> bool {
+        assert!(matches!(self.state, Ready::GaveUp), "poll_ready must be called first");
+        let granted = self.gate.permits.try_take(1);
+        self.state = if granted { Ready::Granted } else { Ready::Not };
+        granted
+    }
+
+    /// Waits for a permit and keeps it, or gives up when it has waited for as long as it may.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Why>> {
         if matches!(self.state, Ready::Not) && self.gate.permits.try_take(1) {
@@ -93,17 +116,26 @@ impl<P> Readiness<P> {
                     self.state = Ready::Granted;
                     return Poll::Ready(Ok(()));
                 }
-                Joined::Waiting(number, _) => {
+                Joined::Waiting(number, max_wait) => {
                     self.state = Ready::Waiting(number);
+                    let until = max_wait.and_then(|wait| Instant::now().checked_add(wait));
+                    self.patience = until.map(|until| Box::new(Patience { until, alarm: Alarm::default() }));
                     number
                 }
             },
             Ready::Waiting(number) => number,
-            Ready::Granted => return Poll::Ready(Ok(())),
+            Ready::Granted | Ready::GaveUp => return Poll::Ready(Ok(())),
         };
-        let turn = ready!(self.gate.poll_turn(number, cx));
-        self.state = if turn.is_ok() { Ready::Granted } else { Ready::Not };
-        Poll::Ready(turn)
+        if let Poll::Ready(turn) = self.gate.poll_turn(number, cx) {
+            self.state = if turn.is_ok() { Ready::Granted } else { Ready::Not };
+            self.patience = None;
+            return Poll::Ready(turn);
+        }
+        let Some(patience) = &mut self.patience else { return Poll::Pending };
+        ready!(patience.alarm.poll(patience.until, cx));
+        self.give_back();
+        self.state = Ready::GaveUp;
+        Poll::Ready(Ok(()))
     }
 
     /// Hands the permit that it has to a call.
@@ -126,8 +158,9 @@ impl<P> Readiness<P> {
 
     /// It is not ready any more, and waits for nothing.
     pub(super) fn give_back(&mut self) {
+        self.patience = None;
         match std::mem::replace(&mut self.state, Ready::Not) {
-            Ready::Not => {}
+            Ready::Not | Ready::GaveUp => {}
             Ready::Waiting(number) => self.gate.permits.leave(Some(number), 1, false),
             Ready::Granted => self.gate.permits.leave(None, 1, false),
         }

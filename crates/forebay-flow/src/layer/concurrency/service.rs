@@ -90,7 +90,10 @@ where
     /// If `poll_ready` has not said that it is ready.
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        assert!(self.readiness.is_granted(), "poll_ready must be called first");
+        if !self.readiness.has_permit() {
+            self.readiness.gate().permits.refuse_late();
+            return ResponseFuture::refused(Why::TimedOut, request, &self.rules);
+        }
         let weight = match weight_of(&self.rules.weigh, &request, self.readiness.gate()) {
             Ok(weight) => weight,
             Err(why) => {

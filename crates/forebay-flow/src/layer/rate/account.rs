@@ -63,6 +63,8 @@ enum Claim {
     None,
     OnCredit(OnCredit),
     Booked(Booked),
+    /// It would have had to wait for longer than it may. It is ready to be told so.
+    GaveUp,
 }
 
 /// Who has booked.
@@ -174,7 +176,7 @@ impl<P: Book> Account<P> {
         Ok(Start::new(Claim::Booked(booked), Some(at)))
     }
 
-    /// The next start for a handle, however far ahead. Into its place, as a start is large to be moved for each call.
+    /// The next start for a handle, as far ahead as it may wait for. Into its place, as a start is large to be moved for each call.
     #[inline]
     fn book_for_handle(&self, start: &mut Start) -> Result<(), Refused<()>> {
         if self.is_closed() {
@@ -188,6 +190,11 @@ impl<P: Book> Account<P> {
         // A single start is not too heavy for any rate.
         let booked = state.policy.book(1, now).map_err(|_| refused(Why::TooHeavy, None))?;
         if booked.at() > now {
+            if state.max_wait.is_some_and(|max| Duration::from_nanos(booked.at() - now) > max) {
+                state.policy.unbook(booked);
+                start.claim = Claim::GaveUp;
+                return Ok(());
+            }
             start.at = Some(self.clock.instant(booked.at()));
         } else {
             state.stats.admitted += 1;
@@ -196,6 +203,24 @@ impl<P: Book> Account<P> {
         drop(state);
         start.claim = Claim::Booked(booked);
         Ok(())
+    }
+
+    /// A start for a call whose handle has given up: now, or not at all.
+    #[cold]
+    fn book_late(&self) -> Result<(), Refused<()>> {
+        if self.is_closed() {
+            return Err(refused(Why::Closed, None));
+        }
+        let (mut state, now) = self.enter();
+        let booked = state.policy.book(1, now).map_err(|_| refused(Why::TooHeavy, None))?;
+        if booked.at() <= now {
+            state.stats.admitted += 1;
+            return Ok(());
+        }
+        let wait = Duration::from_nanos(booked.at() - now).saturating_sub(state.max_wait.unwrap_or_default());
+        state.policy.unbook(booked);
+        state.stats.refused += 1;
+        Err(refused(Why::TimedOut, Some(wait)))
     }
 
     /// Those who come next need neither lock nor clock, as far as the policy gives credit.
@@ -221,7 +246,7 @@ impl<P: Book> Account<P> {
         let mut state = self.lock();
         let State { policy, stats, round, .. } = &mut *state;
         let is_back = match claim {
-            Claim::None => return,
+            Claim::None | Claim::GaveUp => return,
             Claim::OnCredit(on_credit) => {
                 let is_back = self.credit.give_back(round, on_credit);
                 // It was counted when its round ended, if it has.
@@ -289,7 +314,7 @@ impl<P: Book> Readiness<P> {
         &self.account
     }
 
-    /// Books the next start, however far ahead, and sleeps until then.
+    /// Books the next start and sleeps until then, or gives up at once if that is further ahead than it may wait for.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused<()>>> {
         if self.start.claim.is_none() {
@@ -298,20 +323,25 @@ impl<P: Book> Readiness<P> {
         self.start.poll(&self.account, Who::Handle, cx).map(Ok)
     }
 
-    /// Has it a start that is due, as far as this has been told?
+    /// Has it a start that is due, or given up, as far as this has been told?
     #[inline]
-    pub(super) fn is_due(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         !self.start.claim.is_none() && self.start.at.is_none()
     }
 
-    /// It starts. What it costs more than was booked is charged.
+    /// It starts, unless it has given up and there is no start still. What it costs more than was booked is charged.
     #[inline]
-    pub(super) fn spend(&mut self, cost: u64) {
+    pub(super) fn spend(&mut self, cost: u64) -> Result<(), Refused<()>> {
+        let gave_up = matches!(self.start.claim, Claim::GaveUp);
         self.start.claim = Claim::None;
+        if gave_up {
+            self.account.book_late()?;
+        }
         if cost > 1 {
             let (mut state, now) = self.account.enter();
             state.policy.charge(cost - 1, now);
         }
+        Ok(())
     }
 }
 

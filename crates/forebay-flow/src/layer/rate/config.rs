@@ -22,7 +22,7 @@ use crate::rate::Book;
 /// | policy | | [`TokenBucket`](crate::TokenBucket), evenly spaced, or [`Window`](crate::Window), so many in any period |
 /// | mode | reserve | or [`queued`](Self::queued) |
 /// | `max_waiting` | 1024 | queued: calls that wait, of any number; 0 refuses whoever may not start at once |
-/// | `max_wait` | none | queued: the longest wait; who would have to wait for longer is refused at once |
+/// | `max_wait` | none | the longest wait; who would have to wait for longer is refused at once |
 /// | `weigh` | 1 each | what a start costs: from 1 (as 0 counts) to what may ever start at once |
 ///
 /// ```
@@ -67,8 +67,9 @@ impl<P: Book, M, W> RateLimitLayer<P, M, W> {
         self
     }
 
-    /// Queued: for how long a call may wait. One that would have to wait for longer is [refused](crate::layer::Why::TimedOut) at
-    /// once, with the time after which it would not. Default: for as long as it takes.
+    /// For how long a call may wait. One that would have to wait for longer is [refused](crate::layer::Why::TimedOut) at
+    /// once, with the time after which it would not. In the reserve mode a handle that would have to is ready at once, and its call is
+    /// refused, unless there is a start for it by then. Default: for as long as it takes.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
         self.account.set_waiting(None, Some(Some(max_wait)));

@@ -11,7 +11,7 @@ use super::account::{Account, Readiness, Slot};
 use crate::layer::passed::Passed;
 use crate::layer::share::Shares;
 use crate::layer::work::Oneshot;
-use crate::layer::{FlowError, One, Weigh, Why};
+use crate::layer::{FlowError, One, Refused, Weigh, Why};
 use crate::rate::Book;
 
 /// A service whose calls start only so often. Reserves: `poll_ready` books the next start, sleeps until then, and keeps it.
@@ -80,9 +80,13 @@ where
     /// If `poll_ready` has not said that it is ready.
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        assert!(self.readiness.is_due(), "poll_ready must be called first");
-        self.readiness.spend(cost_of(&self.weigh, &request));
-        Passed::new(self.inner.call(request))
+        assert!(self.readiness.is_ready(), "poll_ready must be called first");
+        match self.readiness.spend(cost_of(&self.weigh, &request)) {
+            Ok(()) => Passed::new(self.inner.call(request)),
+            Err(Refused { why, retry_after, .. }) => {
+                Passed::refused(Refused { why, request: Some(request), retry_after })
+            }
+        }
     }
 }
 
@@ -103,7 +107,7 @@ impl<S: fmt::Debug, P: Book, W> fmt::Debug for RateLimit<S, P, W> {
         f.debug_struct("RateLimit")
             .field("inner", &self.inner)
             .field("account", &**self.readiness.account())
-            .field("ready", &self.readiness.is_due())
+            .field("ready", &self.readiness.is_ready())
             .finish_non_exhaustive()
     }
 }
