@@ -72,6 +72,13 @@ impl Booked {
         self.at
     }
 
+    /// The same once more, to try whether it can be taken back. Only one of both may be used.
+    #[cfg(feature = "tower")]
+    pub(crate) fn copy(&self) -> Self {
+        let parts = self.parts.as_ref().map(|parts| Box::new((parts.0.copy(), parts.1.copy())));
+        Self { parts, ..*self }
+    }
+
     /// What it costs.
     pub const fn cost(&self) -> u64 {
         self.cost

@@ -87,10 +87,17 @@ impl<A: RatePolicy, B: RatePolicy> Book for Both<A, B> {
     fn unbook(&mut self, booked: Booked) -> bool {
         let Some(parts) = booked.parts else { return false };
         let (first, second) = *parts;
-        // Whoever booked later has booked with both, and either would say so; whoever only charged the one that
-        // remembers it keeps that one, and no more starts for it.
-        let (first, second) = (self.first.unbook(first), self.second.unbook(second));
-        first && second
+        let (at, cost) = (first.at, first.cost);
+        // Whoever booked later has booked with both, so it is both or neither.
+        if !self.first.unbook(first) {
+            return false;
+        }
+        if self.second.unbook(second) {
+            return true;
+        }
+        // Somebody has charged only the second one. The first one has it again, at its time, as it was.
+        let _ = self.first.book_from(cost, at, 0);
+        false
     }
 
     fn charge(&mut self, cost: u64, now: Tick) {

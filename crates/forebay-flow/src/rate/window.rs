@@ -19,8 +19,8 @@ use super::{Book, Booked, Rate, RatePolicy, Refusal, Reserved};
 ///
 /// # Source
 ///
-/// A sliding log: the times of all starts in the last period. It remembers up to `n` of them, 16 bytes each; starts of
-/// the same nanosecond share a place. A counter for each half of a period would take less and be wrong by up to `n`.
+/// A sliding log: the times of all starts in the last period. It remembers up to `n` of them, and those that are booked ahead, 16
+/// bytes each; starts of the same nanosecond share a place. A counter for each half of a period would take less and be wrong by up to `n`.
 ///
 /// # Time
 ///

@@ -14,6 +14,7 @@ mod patience; // handles that reserve, and wait for as long as they may
 mod produce; // a whole stream, at the pace of its consumer
 mod rate; // the rows of the table: starts, reserved and queued
 mod rate_credit; // rates whose burst is so large that not every start looks at the clock
+mod rate_left; // who leaves before its start: the next one gets it
 mod rig; // a service under a layer, polled by hand
 mod shed; // the row of the table: decided by how long it took
 mod stacks; // the layers between others of tower's

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::RateStats;
 use super::credit::{Credit, OnCredit, Round};
+use super::left::Left;
 use crate::layer::alarm::Alarm;
 use crate::layer::clock::Clock;
 use crate::layer::share::{Share, Shares};
@@ -29,18 +30,19 @@ struct State<P> {
     policy: P,
     max_waiting: usize,
     max_wait: Option<Duration>,
-    /// Without what was taken in the round that is open.
+    left: Left,
+    /// Without what was taken in the round that is open, and what `left` counts.
     stats: RateStats,
     round: Round,
 }
 
-/// A handle's start, booked when it asks for one. Dropped, it is given back if nobody booked after it.
+/// A handle's start, booked when it asks for one. Dropped, it is there for others.
 pub(super) struct Readiness<P: Book> {
     account: Shares<Account<P>>,
     start: Start,
 }
 
-/// A call's start. Dropped, it is given back if nobody booked after it.
+/// A call's start. Dropped, it is there for others.
 pub(super) struct Slot<P: Book> {
     account: Share<Account<P>>,
     start: Start,
@@ -80,8 +82,8 @@ enum Who {
 
 impl<P> Account<P> {
     pub(super) fn new(policy: P) -> Self {
-        let stats = RateStats::default();
-        let state = State { policy, max_waiting: 1024, max_wait: None, stats, round: Round::default() };
+        let (left, stats, round) = (Left::default(), RateStats::default(), Round::default());
+        let state = State { policy, max_waiting: 1024, max_wait: None, left, stats, round };
         let (closed, credit) = (AtomicBool::new(false), Credit::new());
         Self { clock: Clock::new(), closed, credit, state: Mutex::new(state) }
     }
@@ -103,9 +105,16 @@ impl<P> Account<P> {
     }
 
     pub(super) fn stats(&self) -> RateStats {
+        let now = self.clock.now();
         let state = self.lock();
         let on_credit = self.credit.taken(&state.round);
-        RateStats { admitted: state.stats.admitted + on_credit, ..state.stats }
+        let (given_back, lost) = state.left.counts(now);
+        RateStats {
+            admitted: state.stats.admitted + on_credit,
+            given_back: state.stats.given_back + given_back,
+            lost: state.stats.lost + lost,
+            ..state.stats
+        }
     }
 
     #[inline]
@@ -147,33 +156,36 @@ impl<P: Book> Account<P> {
         {
             return Ok(Start::new(Claim::OnCredit(on_credit), None));
         }
-        let (mut state, now) = self.enter();
-        let Ok(booked) = state.policy.book(cost, now) else {
+        let (mut guard, now) = self.enter();
+        let state = &mut *guard;
+        let Ok(found) = state.left.book(&mut state.policy, cost, now) else {
             state.stats.refused += 1;
             return Err(refused(Why::TooHeavy, None));
         };
-        if booked.at() <= now {
+        let at = found.start.at();
+        if at <= now {
             state.stats.admitted += 1;
-            self.give_credit(&mut state, now);
-            drop(state);
-            return Ok(Start::new(Claim::Booked(booked), None));
+            self.give_credit(state, now);
+            drop(guard);
+            return Ok(Start::new(Claim::Booked(found.start), None));
         }
-        let wait = Duration::from_nanos(booked.at() - now);
+        let wait = Duration::from_nanos(at - now);
+        // Starts that were left lie ahead as those do that somebody waits for.
+        let ahead = state.stats.waiting + state.left.len();
         let refusal = match state.max_wait {
             // It would have to wait for longer than it may: it is told now, and need not wait for that.
             Some(max) if wait > max => Some(refused(Why::TimedOut, Some(wait - max))),
-            _ if state.stats.waiting >= state.max_waiting => Some(refused(Why::Full, Some(wait))),
+            _ if ahead >= state.max_waiting => Some(refused(Why::Full, Some(wait))),
             _ => None,
         };
         if let Some(refusal) = refusal {
-            state.policy.unbook(booked);
+            state.left.put_back(&mut state.policy, found);
             state.stats.refused += 1;
             return Err(refusal);
         }
         state.stats.waiting += 1;
-        drop(state);
-        let at = self.clock.instant(booked.at());
-        Ok(Start::new(Claim::Booked(booked), Some(at)))
+        drop(guard);
+        Ok(Start::new(Claim::Booked(found.start), Some(self.clock.instant(at))))
     }
 
     /// The next start for a handle, as far ahead as it may wait for. Into its place, as a start is large to be moved for each call.
@@ -186,22 +198,24 @@ impl<P: Book> Account<P> {
             start.claim = Claim::OnCredit(on_credit);
             return Ok(());
         }
-        let (mut state, now) = self.enter();
+        let (mut guard, now) = self.enter();
+        let state = &mut *guard;
         // A single start is not too heavy for any rate.
-        let booked = state.policy.book(1, now).map_err(|_| refused(Why::TooHeavy, None))?;
-        if booked.at() > now {
-            if state.max_wait.is_some_and(|max| Duration::from_nanos(booked.at() - now) > max) {
-                state.policy.unbook(booked);
+        let found = state.left.book(&mut state.policy, 1, now).map_err(|_| refused(Why::TooHeavy, None))?;
+        let at = found.start.at();
+        if at > now {
+            if state.max_wait.is_some_and(|max| Duration::from_nanos(at - now) > max) {
+                state.left.put_back(&mut state.policy, found);
                 start.claim = Claim::GaveUp;
                 return Ok(());
             }
-            start.at = Some(self.clock.instant(booked.at()));
+            start.at = Some(self.clock.instant(at));
         } else {
             state.stats.admitted += 1;
-            self.give_credit(&mut state, now);
+            self.give_credit(state, now);
         }
-        drop(state);
-        start.claim = Claim::Booked(booked);
+        drop(guard);
+        start.claim = Claim::Booked(found.start);
         Ok(())
     }
 
@@ -211,14 +225,16 @@ impl<P: Book> Account<P> {
         if self.is_closed() {
             return Err(refused(Why::Closed, None));
         }
-        let (mut state, now) = self.enter();
-        let booked = state.policy.book(1, now).map_err(|_| refused(Why::TooHeavy, None))?;
-        if booked.at() <= now {
+        let (mut guard, now) = self.enter();
+        let state = &mut *guard;
+        let found = state.left.book(&mut state.policy, 1, now).map_err(|_| refused(Why::TooHeavy, None))?;
+        let at = found.start.at();
+        if at <= now {
             state.stats.admitted += 1;
             return Ok(());
         }
-        let wait = Duration::from_nanos(booked.at() - now).saturating_sub(state.max_wait.unwrap_or_default());
-        state.policy.unbook(booked);
+        let wait = Duration::from_nanos(at - now).saturating_sub(state.max_wait.unwrap_or_default());
+        state.left.put_back(&mut state.policy, found);
         state.stats.refused += 1;
         Err(refused(Why::TimedOut, Some(wait)))
     }
@@ -244,14 +260,17 @@ impl<P: Book> Account<P> {
     #[cold]
     fn give_back(&self, claim: Claim, who: Who, waits: bool) {
         let mut state = self.lock();
-        let State { policy, stats, round, .. } = &mut *state;
-        let is_back = match claim {
-            Claim::None | Claim::GaveUp => return,
+        let State { policy, left, stats, round, .. } = &mut *state;
+        match claim {
+            Claim::None | Claim::GaveUp => {}
             Claim::OnCredit(on_credit) => {
-                let is_back = self.credit.give_back(round, on_credit);
-                // It was counted when its round ended, if it has.
-                stats.admitted -= u64::from(!is_back);
-                is_back
+                if self.credit.give_back(round, on_credit) {
+                    stats.given_back += 1;
+                } else {
+                    // It was counted when its round ended.
+                    stats.admitted -= 1;
+                    stats.lost += 1;
+                }
             }
             Claim::Booked(booked) => {
                 match (waits, who) {
@@ -259,13 +278,8 @@ impl<P: Book> Account<P> {
                     (true, Who::Call) => stats.waiting -= 1,
                     (true, Who::Handle) => {}
                 }
-                policy.unbook(booked)
+                left.give_back(policy, booked);
             }
-        };
-        if is_back {
-            stats.given_back += 1;
-        } else {
-            stats.lost += 1;
         }
     }
 }

@@ -44,9 +44,9 @@ pub struct RateStats {
     pub admitted: u64,
     /// Calls that were refused: as many waited as may, they would have had to wait for too long, or they cost too much.
     pub refused: u64,
-    /// Starts that were given back, since their caller left.
+    /// Starts whose caller left, and that were there for others in time.
     pub given_back: u64,
-    /// Starts whose caller left after somebody else had booked; nobody had them.
+    /// Starts whose caller left, and that nobody else wanted before their time was over.
     pub lost: u64,
 }
 

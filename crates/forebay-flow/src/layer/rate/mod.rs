@@ -2,12 +2,17 @@
 //!
 //! | | `poll_ready` | `call` | drop |
 //! | --- | --- | --- | --- |
-//! | reserve (default) | the service is ready, then books the next start, sleeps until then, and keeps it; clones start without | spends it | gives the unspent start back, if nobody booked after it |
-//! | [`queued`](RateLimitLayer::queued) | `Err` if closed, else `Ready`; never asks the service | books its start and sleeps until then in the response future, then calls a clone of the service | gives the start back, if nobody booked after it |
+//! | reserve (default) | the service is ready, then books the next start, sleeps until then, and keeps it; clones start without | spends it | gives the unspent start back, to whoever comes next |
+//! | [`queued`](RateLimitLayer::queued) | `Err` if closed, else `Ready`; never asks the service | books its start and sleeps until then in the response future, then calls a clone of the service | the same |
 //!
 //! # Order
 //!
 //! Starts are given out in the order of asking. Each has a timer of its own, so one that is not polled holds up nobody.
+//!
+//! Who leaves before its start, as under a `timeout`, leaves it to whoever comes next at the same cost, and that is before those who came
+//! earlier and have later starts; they keep theirs. So all starts are used as long as calls come, however many leave. Whoever would
+//! leave anyhow need not wait in vain: below a `timeout` set [`max_wait`](RateLimitLayer::max_wait) to the same, and it is refused at
+//! once.
 //!
 //! # Precision
 //!
@@ -66,6 +71,7 @@ mod config;
 mod credit;
 mod future;
 mod handle;
+mod left;
 mod service;
 
 pub use self::config::RateLimitLayer;

@@ -16,7 +16,7 @@ use crate::rate::Book;
 
 /// A service whose calls start only so often. Reserves: `poll_ready` books the next start, sleeps until then, and keeps it.
 ///
-/// A clone starts without. A handle that is dropped gives its start back, if nobody booked after it.
+/// A clone starts without. A handle that is dropped gives its start back, to whoever comes next.
 pub struct RateLimit<S, P: Book, W = One> {
     pub(super) inner: S,
     pub(super) weigh: W,
@@ -53,7 +53,7 @@ impl<S, P: Book, W> RateLimit<S, P, W> {
         &mut self.inner
     }
 
-    /// The service inside; a start that was booked is given back, if nobody booked after it.
+    /// The service inside; a start that was booked is given back.
     pub fn into_inner(self) -> S {
         self.inner
     }

@@ -1,0 +1,103 @@
+//! Starts that lie ahead, and whose callers have left.
+//!
+//! A policy takes back only what was booked last, as those who booked after it have their times already. Anything else stays charged as
+//! of its time, so whoever comes next may have just that start. If it were lost, callers that give up would push the starts of
+//! all who come later ahead, until nobody waits for long enough any more.
+
+use std::collections::BTreeMap;
+
+use forebay_queue::Tick;
+
+use crate::rate::{Book, Booked, Refusal};
+
+#[derive(Default)]
+pub(super) struct Left {
+    /// By their time, and a number that tells those of one time apart.
+    starts: BTreeMap<(Tick, u64), Booked>,
+    next: u64,
+    given_back: u64,
+    lost: u64,
+}
+
+/// A start that was booked.
+pub(super) struct Found {
+    pub(super) start: Booked,
+    /// Somebody else had it before.
+    was_left: bool,
+}
+
+/// Only so many are looked at for one of the right cost, as this is done under a lock.
+const LOOKS: usize = 32;
+
+// === impl Left ===
+
+impl Left {
+    /// Books the first start of that cost that is free: one that was left, or the next of the policy.
+    #[inline]
+    pub(super) fn book<P: Book>(&mut self, policy: &mut P, cost: u64, now: Tick) -> Result<Found, Refusal> {
+        let start = policy.book(cost, now)?;
+        Ok(if self.starts.is_empty() {
+            Found { start, was_left: false }
+        } else {
+            self.earliest(policy, start, now)
+        })
+    }
+
+    #[cold]
+    fn earliest<P: Book>(&mut self, policy: &mut P, start: Booked, now: Tick) -> Found {
+        while let Some(first) = self.starts.first_entry()
+            && first.key().0 < now
+        {
+            drop(first.remove());
+            self.lost += 1;
+        }
+        let earlier = self.starts.range(..(start.at(), 0)).take(LOOKS);
+        let same = earlier.filter(|(_, left)| left.cost() == start.cost());
+        let Some(left) = same.map(|(&key, _)| key).next().and_then(|key| self.starts.remove(&key)) else {
+            return Found { start, was_left: false };
+        };
+        self.given_back += 1;
+        self.put_back(policy, Found { start, was_left: false });
+        Found { start: left, was_left: true }
+    }
+
+    /// It is as if that had not been booked.
+    pub(super) fn put_back<P: Book>(&mut self, policy: &mut P, found: Found) {
+        let Found { start, was_left } = found;
+        self.given_back -= u64::from(was_left);
+        if was_left || !policy.unbook(start.copy()) {
+            self.put(start);
+        }
+    }
+
+    /// Whoever has booked that does not want it any more.
+    pub(super) fn give_back<P: Book>(&mut self, policy: &mut P, start: Booked) {
+        if !policy.unbook(start.copy()) {
+            return self.put(start);
+        }
+        self.given_back += 1;
+        // Those before it may be what was booked last, now.
+        while let Some((key, last)) = self.starts.pop_last() {
+            if !policy.unbook(last.copy()) {
+                self.starts.insert(key, last);
+                break;
+            }
+            self.given_back += 1;
+        }
+    }
+
+    fn put(&mut self, start: Booked) {
+        self.next += 1;
+        self.starts.insert((start.at(), self.next), start);
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// How many were given back so far, and how many are lost: it is too late for them.
+    pub(super) fn counts(&self, now: Tick) -> (u64, u64) {
+        (self.given_back, self.lost + self.starts.range(..(now, 0)).count() as u64)
+    }
+}
