@@ -97,16 +97,18 @@ impl SharedBucket {
     ///
     /// # Errors
     ///
-    /// When it may not, with the time at which it may if nobody else starts meanwhile. Nothing is charged then.
+    /// [`Refusal::Until`] when it may not, with the time at which it may if nobody else starts meanwhile; [`Refusal::TooHeavy`] if it
+    /// never may. Nothing is charged then.
     #[inline]
     pub fn take(&self, cost: u64, now: Tick) -> Result<(), Refusal> {
-        if cost == 0 {
-            return Ok(());
-        }
         if cost > self.burst {
             return Err(Refusal::TooHeavy);
         }
         let worth = cost.saturating_mul(self.interval);
+        // Also without a limit: a thread whose clock is behind another's is not to be refused for that.
+        if worth == 0 {
+            return Ok(());
+        }
         // Multiplying would be a good part of what all the rest takes.
         let now = if self.unit == 1 { now } else { scaled(now, self.unit) };
         let mut tat = self.tat.0.load(Ordering::Relaxed);
@@ -187,6 +189,13 @@ mod tests {
         assert_eq!(bucket.take(1, 0), Err(Refusal::Until(11 * SECOND)));
         assert_eq!(bucket.take(1, 10 * SECOND), Err(Refusal::Until(11 * SECOND)));
         assert_eq!(bucket.take(1, 11 * SECOND), Ok(()));
+    }
+
+    #[test]
+    fn without_a_limit_nobody_is_refused_whose_clock_is_behind() {
+        let bucket = SharedBucket::new(Rate::new(1, Duration::ZERO), 1);
+        assert_eq!([100, 99, 0].map(|now| bucket.take(1, now)), [Ok(()); 3]);
+        assert_eq!(bucket.take(2, 0), Err(Refusal::TooHeavy));
     }
 
     #[test]

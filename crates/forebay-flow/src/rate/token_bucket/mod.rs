@@ -94,7 +94,7 @@ impl TokenBucket {
     ///
     /// # Errors
     ///
-    /// When it may not, with the time at which it may. Nothing is charged then.
+    /// [`Refusal::Until`] when it may not, with the time at which it may; [`Refusal::TooHeavy`] if it never may. Nothing is charged then.
     pub fn take(&mut self, cost: u64, now: Tick) -> Result<(), Refusal> {
         self.admit(cost, now)?;
         self.charge(cost, now);
