@@ -143,7 +143,9 @@ fn body(contenders: &[Contender], cells: &[Cell], turns: usize, rounds: usize) -
          handle of its own.\n\
          {turns} turns a run, each run in a process of its own, {rounds} rounds, contenders interleaved; median (min-max).\n\
          A call is a whole one: `ready`, `call` and the answer of a service that answers at once, which alone is `{BARE}`; what \
-         a layer adds is the difference to that. A decision is the mere asking.\n\n\
+         a layer adds is the difference to that. A decision is the mere asking.\n\
+         The burst of `rate` is so large that most starts are on credit; `rate-without-credit` looks at the clock for each, as \
+         where it is below 128.\n\n\
          | contender | crate | decides about | as | alone, ns | added to a call, ns | four tasks, million a second |\n\
          | --- | --- | --- | --- | --- | --- | --- |"
     );

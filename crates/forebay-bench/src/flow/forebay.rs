@@ -6,8 +6,8 @@ use std::time::Duration;
 use forebay_flow::layer::{
     AdaptiveRateLayer, BackpressureLayer, ConcurrencyLimitLayer, LimitHandle, RateLimitLayer, ShedLayer,
 };
-use forebay_flow::rate::{FeedbackConfig, FeedbackRate, SharedBucket};
-use forebay_flow::{Aimd, AimdConfig, CallEnd, Fixed, Rate, TokenBucket};
+use forebay_flow::rate::{Book, Booked, FeedbackConfig, FeedbackRate, SharedBucket};
+use forebay_flow::{Aimd, AimdConfig, CallEnd, Fixed, Rate, Refusal, Tick, TokenBucket};
 use governor::clock::{Clock, QuantaClock, QuantaInstant, Reference};
 use tower::Layer;
 
@@ -52,6 +52,12 @@ pub(super) const AIMD: Contender = layer("concurrency-aimd", "learnt permit", |l
 
 pub(super) const RATE: Contender = layer("rate", "rate", |load| {
     let service = RateLimitLayer::new(plenty()).layer(Immediate);
+    load.drive(|| Call(service.clone()))
+});
+
+/// The same without credit, as where the burst is small: each start takes the lock and looks at the clock.
+pub(super) const RATE_EACH: Contender = layer("rate-without-credit", "rate", |load| {
+    let service = RateLimitLayer::new(WithoutCredit(plenty())).layer(Immediate);
     load.drive(|| Call(service.clone()))
 });
 
@@ -101,6 +107,22 @@ struct Bucket {
 }
 
 struct Permit(LimitHandle<Fixed>);
+
+struct WithoutCredit(TokenBucket);
+
+impl Book for WithoutCredit {
+    fn book(&mut self, cost: u64, now: Tick) -> Result<Booked, Refusal> {
+        self.0.book(cost, now)
+    }
+
+    fn unbook(&mut self, booked: Booked) -> bool {
+        self.0.unbook(booked)
+    }
+
+    fn charge(&mut self, cost: u64, now: Tick) {
+        self.0.charge(cost, now);
+    }
+}
 
 impl Turn for Permit {
     async fn turn(&mut self, n: u64) -> u64 {

@@ -26,7 +26,7 @@ const THREADS: usize = 2;
 const PERMITS: usize = 1 << 20;
 
 /// Every contender: what there is without any, then limits for calls at once, rates, and the rest.
-pub(crate) const CONTENDERS: [Contender; 20] = [
+pub(crate) const CONTENDERS: [Contender; 21] = [
     none::CONTENDER,
     forebay::CONCURRENCY,
     forebay::CONCURRENCY_QUEUED,
@@ -40,6 +40,7 @@ pub(crate) const CONTENDERS: [Contender; 20] = [
     tower_resilience::AIMD,
     forebay::BUCKET,
     forebay::RATE,
+    forebay::RATE_EACH,
     forebay::RATE_QUEUED,
     governor::CONTENDER,
     tower_limit::RATE,
