@@ -282,6 +282,8 @@ impl<T, L: Line<T>> Sender<T, L> {
     }
 
     pub(crate) fn try_send_parcel(&self, parcel: Parcel<T, L::Rank>) -> Result<Sent<T>, TrySendError<T>> {
+        let Err((parcel, locked)) = self.shared.put_quietly(parcel) else { return Ok(Sent::Stored) };
+        drop(locked);
         let mut sending = SendOne::new(&self.shared, parcel);
         match sending.now() {
             Some(sent) => Ok(sent?),

@@ -187,7 +187,9 @@ impl Taking {
     ) -> Result<R, Claim> {
         let mut state = shared.lock();
         if let Some(n) = self.may_take_quietly(&state, 1) {
-            return Ok(using(&mut state, n));
+            let result = using(&mut state, n);
+            self.took_quietly(shared, state);
+            return Ok(result);
         }
         shared.update_locked(state, |state| {
             state.refresh();
