@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use crate::core::{Claim, Shared, Taken, Taking};
+use crate::core::{Claim, Shared, State, Taken, Taking};
 use crate::park::block_on;
 use crate::tap::ReceiverTap;
 use crate::{Delivery, Fifo, Line, SendLine, Settle, Source, SourceError, Tap, TryRecvError};
@@ -96,6 +96,8 @@ impl<T, L: Line<T>> Receiver<T, L> {
     /// Takes what is there, at most `max` items, and appends it to `out`; waits if nothing is. Returns how many, 0
     /// only when the queue is closed and nothing is left.
     ///
+    /// Others are held up for 1024 items at the most; if then somebody waits for what is left, it is theirs.
+    ///
     /// # Panics
     ///
     /// If `max` is 0, since 0 as an answer would mean the end.
@@ -109,18 +111,23 @@ impl<T, L: Line<T>> Receiver<T, L> {
         async move {
             let waiting = LeaveOnDrop(self);
             let Receiver { shared, taking, .. } = &mut *waiting.0;
+            let most = max.min(SECTION);
             let taken = poll_fn(|cx| {
-                taking.poll(shared, cx, max, |state, n| {
-                    let before = out.len();
-                    out.push(state.take().item);
-                    let more = (1..n.min(max)).map_while(|_| state.take_another());
-                    out.extend(more.map(|taken| taken.item));
-                    let n = out.len() - before;
-                    state.tally.completed += n as u64;
-                    n
+                taking.poll(shared, cx, most, |state, n| {
+                    out.push(state.take_item());
+                    1 + take_more(state, n.min(most) - 1, out)
                 })
             });
-            taken.await.unwrap_or(0)
+            let mut last = taken.await.unwrap_or(0);
+            let mut all = last;
+            while last == SECTION && all < max {
+                last = shared.update(|state| {
+                    state.refresh();
+                    take_more(state, state.unclaimed().min(max - all).min(SECTION), out)
+                });
+                all += last;
+            }
+            all
         }
     }
 
@@ -216,6 +223,18 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
     fn tap(&self) -> Option<Box<dyn Tap<Item = T>>> {
         Some(Box::new(ReceiverTap::new(self.clone())))
     }
+}
+
+/// How many items are taken while the lock is held.
+const SECTION: usize = 1024;
+
+/// Takes so many more, or what is left of them.
+fn take_more<T, L: Line<T>>(state: &mut State<T, L>, most: usize, out: &mut Vec<T>) -> usize {
+    let before = out.len();
+    out.extend((0..most).map_while(|_| state.take_another()).map(|taken| taken.item));
+    let taken = out.len() - before;
+    state.tally.completed += taken as u64;
+    taken
 }
 
 /// Receives one; leaves the line when it is dropped.

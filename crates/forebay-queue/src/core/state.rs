@@ -289,6 +289,11 @@ impl<T, L: Line<T>> State<T, L> {
         self.held.ready() + if self.rendezvous { self.tx.len() } else { 0 }
     }
 
+    /// What can be taken while nobody waits for it, nor was called for it.
+    pub(crate) fn unclaimed(&self) -> usize {
+        if self.rx.is_empty() && self.rx.served() == 0 { self.available() } else { 0 }
+    }
+
     fn has_ended(&self) -> bool {
         self.closed && self.held.waiting() == 0 && self.held.in_hand() == 0
     }

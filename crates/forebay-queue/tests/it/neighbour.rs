@@ -1,7 +1,8 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Waker};
 
-use forebay_queue::{bounded, unbounded};
+use forebay_queue::{Pressure, Receiver, Sender, Source, WeakSender, bounded, builder, unbounded};
 
 /// Counts how often it gets its turn on a runtime with one thread.
 fn count_turns() -> Arc<AtomicUsize> {
@@ -56,4 +57,59 @@ async fn timeout_of_zero_sends_where_there_is_room() {
     for n in 0..1000 {
         tx.send_timeout(n, std::time::Duration::ZERO).await.expect("there is room, whatever the budget");
     }
+}
+
+#[tokio::test]
+async fn great_batch_lets_others_at_the_queue_on_its_way() {
+    const ALL: usize = 100_000;
+    let weak: Arc<OnceLock<WeakSender<usize>>> = Arc::default();
+    let left = Arc::new(AtomicUsize::new(0));
+    // Told when the lock is released in which the pressure has fallen.
+    let (seen, queue) = (left.clone(), weak.clone());
+    let (tx, mut rx) = builder()
+        .capacity(ALL)
+        .watermarks(0.8, 0.5)
+        .on_pressure(move |pressure| {
+            if let (Pressure::Normal, Some(tx)) = (pressure, queue.get()) {
+                seen.store(tx.len(), Ordering::Relaxed);
+            }
+        })
+        .build();
+    assert!(weak.set(tx.downgrade()).is_ok());
+    tx.send_many(&mut (0..ALL).collect()).await.expect("there is room");
+    let mut out = Vec::new();
+    assert_eq!(rx.recv_many(&mut out, usize::MAX).await, ALL);
+    assert!(out.into_iter().eq(0..ALL));
+    assert!(left.load(Ordering::Relaxed) > 40_000, "half of them waited when the pressure fell");
+    assert_eq!(rx.stats().completed, ALL as u64);
+}
+
+#[tokio::test]
+async fn great_batch_leaves_to_others_what_they_were_called_for() {
+    type Halves = (Sender<usize>, Receiver<usize>);
+    let halves: Arc<Mutex<Option<Halves>>> = Arc::default();
+    let called = Arc::new(Mutex::new(None));
+    let (mine, theirs) = (halves.clone(), called.clone());
+    // When half of them are gone, others take the rest, wait for more, and more comes.
+    let (tx, mut rx) = builder()
+        .capacity(10_000)
+        .watermarks(0.8, 0.5)
+        .on_pressure(move |pressure| {
+            if pressure == Pressure::Normal
+                && let Some((tx, mut rx)) = mine.lock().expect("nobody panicked").take()
+            {
+                while rx.try_recv().is_ok() {}
+                let mut tap = rx.tap().expect("a queue in memory has taps");
+                let mut cx = Context::from_waker(Waker::noop());
+                assert!(tap.poll_take(&mut cx, &AtomicBool::new(true)).is_pending());
+                (0..5000).for_each(|n| assert!(tx.try_send(n).is_ok()));
+                *theirs.lock().expect("nobody panicked") = Some(tap);
+            }
+        })
+        .build();
+    *halves.lock().expect("nobody panicked") = Some((tx.clone(), rx.clone()));
+    tx.send_many(&mut (0..10_000).collect()).await.expect("there is room");
+    assert_eq!(rx.recv_many(&mut Vec::new(), usize::MAX).await, 5 * 1024);
+    assert!(called.lock().expect("nobody panicked").is_some());
+    assert_eq!(rx.len(), 5000);
 }
