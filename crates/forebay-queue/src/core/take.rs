@@ -89,7 +89,7 @@ impl Taking {
     }
 
     /// The same for one who has to wait, or whom others wait for.
-    #[cold]
+    #[inline(never)]
     fn poll_in_line<'a, T, L: Line<T>, R>(
         &mut self,
         shared: &'a Shared<T, L>,

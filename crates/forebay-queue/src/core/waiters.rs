@@ -264,7 +264,17 @@ impl Ends {
         self.len += 1;
     }
 
+    #[inline]
     fn unlink<W>(&mut self, key: Key, nodes: &mut Slab<Waiter<W>>) {
+        if self.len == 1 {
+            // The only one has no neighbours.
+            *self = Self::EMPTY;
+        } else {
+            self.unlink_between(key, nodes);
+        }
+    }
+
+    fn unlink_between<W>(&mut self, key: Key, nodes: &mut Slab<Waiter<W>>) {
         let node = &mut nodes[key];
         let prev = mem::replace(&mut node.prev, Link::NONE);
         let next = mem::replace(&mut node.next, Link::NONE);
