@@ -298,7 +298,7 @@ impl<I, H> Builder<I, H> {
 
     /// The most that a batch for [`handler_batch`](Self::handler_batch) may [weigh](forebay_queue::Delivery::weight): it
     /// is complete before the item that would make it weigh more. An item that weighs more by itself is a batch by
-    /// itself.
+    /// itself. At least 1: 0 counts as 1.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -327,7 +327,7 @@ impl<I, H> Builder<I, H> {
     /// # }
     /// ```
     pub fn batch_weight(mut self, max: usize) -> Self {
-        self.options.batch_weight = Some(max);
+        self.options.batch_weight = Some(max.max(1));
         self
     }
 

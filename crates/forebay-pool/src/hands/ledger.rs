@@ -61,6 +61,8 @@ pub(super) struct Ledger<T> {
     run: u32,
     /// The receipts of the deliveries that the present run was lent.
     lent_to_run: Vec<Receipt>,
+    /// Those of a run that is over, and of which what came back is being seen to: the last one first.
+    finishing: Vec<Receipt>,
     /// The keys that the present run holds: of items that it has, or that it settled before its end.
     keys: Vec<KeyHash>,
     /// When something was given last, if that is asked for.
@@ -138,6 +140,7 @@ impl<T> Ledger<T> {
             lent_so_far: 0,
             run: 0,
             lent_to_run: Vec::new(),
+            finishing: Vec::new(),
             keys: Vec::new(),
             given_at: None,
             attempt: 0,
@@ -338,6 +341,9 @@ impl<T> Ledger<T> {
     pub(super) fn finish(&mut self, terms: &Terms, run_end: &RunEnd, may_retry: bool) -> Finish<T> {
         self.polling = false;
         self.count_end(run_end);
+        // All at once, although the lock is released between one delivery and the next: what comes back from now on was
+        // not part of the run, and a key that is cancelled from now on is not that of what the worker has.
+        self.finishing.extend(self.lent_to_run.drain(..).rev());
         let finish = self.finish_more(terms, run_end, may_retry);
         if !matches!(finish, Finish::Again(_)) {
             self.cancelled = false;
@@ -353,6 +359,8 @@ impl<T> Ledger<T> {
             lent.and_then(|lent| lent.key)
         };
         let has_it = match (&self.inbox[..], &self.lent_to_run[..]) {
+            // The inbox is being filled with what of a batch is to be tried again.
+            _ if !self.finishing.is_empty() => false,
             ([given], []) => given.key == Some(key),
             ([], [receipt]) => self.keys.contains(&key) || lent_key(*receipt) == Some(key),
             ([], []) => self.kept.is_some() && self.keys.contains(&key),
@@ -453,11 +461,10 @@ impl<T> Ledger<T> {
         self.keys.drain(..)
     }
 
-    /// What the present run was lent and gave back.
+    /// What the run that is over was lent and gave back.
     fn take_come_back(&mut self) -> Option<(Lent<T>, CameBack<T>)> {
         // In their order: what is tried again is the same batch.
-        while !self.lent_to_run.is_empty() {
-            let receipt = self.lent_to_run.remove(0);
+        while let Some(receipt) = self.finishing.pop() {
             if let Some(came_back) = self.lent_mut(receipt).and_then(|lent| lent.came_back.take()) {
                 return Some((self.lent.remove(slab_key(receipt)), came_back));
             }
@@ -552,7 +559,7 @@ impl<T> Ledger<T> {
 
     /// Whether a handler is at work.
     pub(super) fn is_running(&self) -> bool {
-        self.kept.is_some() || !self.lent_to_run.is_empty()
+        self.kept.is_some() || !self.lent_to_run.is_empty() || !self.finishing.is_empty()
     }
 
     /// Whether the worker has an item to start on.

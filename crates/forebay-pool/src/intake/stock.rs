@@ -241,10 +241,11 @@ impl<T> Stock<T> {
             Some(batch) => batch.wants(),
             None => waiting,
         };
+        let in_all = usable.saturating_add(self.prefetch);
         let wanted = match &self.gate {
             // What waits for its key is of no use to who waits now, but it is ready for later.
-            Some(gate) => usable.max((usable + self.prefetch).saturating_sub(gate.len())).min(gate.room()),
-            None => (usable + self.prefetch).saturating_sub(self.ready.len()),
+            Some(gate) => usable.max(in_all.saturating_sub(gate.len())).min(gate.room()),
+            None => in_all.saturating_sub(self.ready.len()),
         };
         match &self.order {
             Some((order, window)) => wanted.min(window.saturating_sub(order.outstanding())),

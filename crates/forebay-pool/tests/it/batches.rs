@@ -1,10 +1,10 @@
 use std::future::pending;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{Backoff, OnFailure, Pool, Retry, StartError};
+use forebay_pool::{Backoff, OnFailure, Pool, PoolHandle, Retry, StartError};
 use forebay_queue::{Delivery, End, Source, SourceError, bounded};
 use forebay_testkit::RecordingSource;
 use tokio::time::{Instant, sleep, timeout};
@@ -504,4 +504,116 @@ async fn that_wait_for_ever_are_handed_over_when_the_pool_is_to_finish_when_idle
     drop(producer);
     let report = timeout(SECOND, finish).await.unwrap().unwrap();
     assert_eq!((report.completed, &*seen.lock().unwrap()), (2, &vec![vec![0, 1]]));
+}
+
+/// Each that fails is told by itself, and meanwhile the one that the handler moved elsewhere is dropped. It was not part of
+/// the run any more, and must go back at once: nobody comes by for it later.
+#[tokio::test(start_paused = true)]
+async fn what_was_moved_out_of_one_comes_back_while_the_rest_is_seen_to() {
+    let moved = Arc::new(Mutex::new(None));
+    let (kept, dropped) = (Arc::clone(&moved), Arc::clone(&moved));
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(3, SECOND)
+        .on_failure(OnFailure::DeadLetter)
+        .queue(10)
+        .on_dead_letter(move |_: u32, _| {
+            let delivery: Option<Delivery<u32>> = dropped.lock().unwrap().take();
+            drop(delivery);
+        })
+        .handler_batch(move |mut batch: Vec<Delivery<u32>>| {
+            let kept = Arc::clone(&kept);
+            async move {
+                if batch[0].attempt() > 1 {
+                    ack_all(batch);
+                    return Ok(());
+                }
+                *kept.lock().unwrap() = Some(batch.remove(0));
+                Err("the others failed")
+            }
+        })
+        .start()
+        .unwrap();
+    for item in 0..3 {
+        pool.produce(item).await.unwrap();
+    }
+    let report = timeout(60 * SECOND, pool.finish()).await.expect("nothing is held for ever");
+    assert_eq!((report.dead_lettered, report.returned, report.completed), (2, 1, 1), "{report}");
+    assert!(report.adds_up());
+}
+
+/// The key is that of an item whose batch is over, and which is about to be told to its source.
+#[tokio::test(start_paused = true)]
+async fn a_cancel_while_one_is_seen_to_does_not_reach_the_next_one() {
+    let handle = Arc::new(OnceLock::new());
+    let in_hook: Arc<OnceLock<PoolHandle<u32>>> = Arc::clone(&handle);
+    let seen = Seen::default();
+    let kept = Arc::clone(&seen);
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(2, SECOND)
+        .per_key(1)
+        .on_failure(OnFailure::DeadLetter)
+        .queue(10)
+        .on_dead_letter(move |item: u32, _| {
+            if item == 0 {
+                assert_eq!(in_hook.get().unwrap().cancel(&1), 0);
+            }
+        })
+        .handler_batch(move |batch: Vec<Delivery<u32>>| {
+            kept.lock().unwrap().push(numbers(&batch));
+            async move {
+                if batch[0].item() == Some(&0) {
+                    return Err("the first one fails");
+                }
+                ack_all(batch);
+                Ok(())
+            }
+        })
+        .key(|item| *item)
+        .start()
+        .unwrap();
+    assert!(handle.set(pool.handle()).is_ok());
+    for item in 0..4 {
+        pool.produce(item).await.unwrap();
+    }
+    let report = timeout(60 * SECOND, pool.finish()).await.expect("no batch is left lying");
+    assert_eq!((report.dead_lettered, report.completed, report.cancelled), (2, 2, 0), "{report}");
+    assert_eq!(*seen.lock().unwrap(), [vec![0, 1], vec![2, 3]]);
+}
+
+/// A limit that no item keeps makes each a batch by itself, as one of 1 does.
+#[tokio::test(start_paused = true)]
+async fn without_any_weight_are_single_items() {
+    let (source, _script) = RecordingSource::new(0..3);
+    let seen = Seen::default();
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(9, SECOND)
+        .batch_weight(0)
+        .source(source)
+        .handler_batch(keeps(&seen))
+        .start()
+        .unwrap();
+    let report = timeout(60 * SECOND, pool.finish()).await.expect("it takes something");
+    assert_eq!((report.completed, &*seen.lock().unwrap()), (3, &vec![vec![0], vec![1], vec![2]]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_end_may_be_fetched_before() {
+    let seen = Seen::default();
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(usize::MAX, SECOND)
+        .prefetch(1)
+        .queue(10)
+        .handler_batch(keeps(&seen))
+        .start()
+        .unwrap();
+    for item in 0..3 {
+        pool.produce(item).await.unwrap();
+    }
+    let report = timeout(60 * SECOND, pool.finish()).await.unwrap();
+    assert_eq!((report.completed, report.restarts), (3, 0));
+    assert_eq!(*seen.lock().unwrap(), [vec![0, 1, 2]]);
 }

@@ -161,3 +161,24 @@ async fn gives_way_after_an_item_that_computes_for_long() {
     let seen = seen.lock().unwrap();
     assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:?}");
 }
+
+/// What is fetched without a bound adds to what workers wait for.
+#[tokio::test]
+async fn all_there_is_may_be_fetched_before() {
+    let (source, script) = RecordingSource::builder().items(0..100).never_ending().build();
+    let gate = Arc::new(Semaphore::new(0));
+    let pool = Pool::builder()
+        .workers(2)
+        .prefetch(usize::MAX)
+        .source(source)
+        .handler_with(Arc::clone(&gate), |gate, _| async move {
+            gate.acquire().await.unwrap().forget();
+        })
+        .start()
+        .unwrap();
+    script.until(|record| record.handed_out == 100).await;
+    gate.add_permits(100);
+    script.end();
+    let report = pool.finish().await;
+    assert_eq!((report.completed, report.restarts), (100, 0));
+}
