@@ -293,7 +293,12 @@ impl<T: Send + 'static, P> Pool<T, P> {
     pub async fn finish(self) -> Report {
         let Self { shared, supervisor, orders: _orders, producer, keeper } = self;
         drop((producer, keeper));
-        supervisor.join(&shared).await
+        tokio::select! {
+            biased;
+            report = supervisor.join(&shared) => report,
+            // Where no worker is ready, it is the supervisor who looks for the end.
+            never = shared.call_at_the_end() => match never {},
+        }
     }
 
     /// Ends the pool: accepts nothing new, works on what is held for at most `deadline` from now, then cancels the

@@ -81,6 +81,11 @@ impl<T: Send + 'static> Resubmit<T> {
     pub(crate) async fn alone(&self) {
         self.0.senders_at_most(1).await;
     }
+
+    /// Waits until nobody at all may put something in.
+    pub(crate) async fn deserted(&self) {
+        self.0.senders_at_most(0).await;
+    }
 }
 
 impl<T: Send + 'static, L: SendLine<T>> WayBack<T> for WeakSender<T, L> {

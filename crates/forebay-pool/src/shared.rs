@@ -1,5 +1,6 @@
 //! What the handle, the supervisor and the workers of a pool share.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -167,6 +168,16 @@ impl<T: Send + 'static> Shared<T> {
     /// Waits until nothing waits, nothing is in anybody's hands, and nobody may send anything but the handle.
     pub(crate) async fn idle(&self) {
         self.unless_closed(self.when_idle()).await;
+    }
+
+    /// Calls the supervisor when nobody may send anything, as far as that is known.
+    pub(crate) async fn call_at_the_end(&self) -> Infallible {
+        self.settlements.ring();
+        if let Some(way) = &self.resubmit {
+            way.deserted().await;
+            self.settlements.ring();
+        }
+        pending().await
     }
 
     /// The same for a handle that will send nothing.

@@ -39,7 +39,7 @@ use crate::hands::RunEnd;
 use crate::outcome::{BoxError, chain};
 use crate::timings::Sampler;
 
-use self::alone::{Unusual, poll_tap, tell};
+use self::alone::{Unusual, poll_end, poll_tap, tell};
 use self::watch::Watch;
 
 /// Makes the tasks of a pool's workers, whatever the handler's form.
@@ -168,8 +168,7 @@ impl<T: Send + 'static> Seated<'_, T> {
                     Ok(Poll::Ready(Ok(()))) => ready = true,
                     Ok(Poll::Pending) if in_hand => return Poll::Pending,
                     Ok(Poll::Pending) => {
-                        tell(self.desk, &mut self.tap);
-                        return intake.poll_over(seat, cx).map(|()| Next::End);
+                        return poll_end(self.desk, &mut self.tap, cx).map(|()| Next::End);
                     }
                     Ok(Poll::Ready(Err(error))) => return Poll::Ready(Next::Unready(error)),
                     Err(panic) => return Poll::Ready(Next::Unready(format!("panicked: {panic}"))),
@@ -269,13 +268,18 @@ impl<T: Send + 'static> Seated<'_, T> {
 
     /// Waits after `setbacks` failures in a row, so that a worker that cannot be built does not spin. `Some`: the item
     /// that is in hand meanwhile is not to be tried again, because of that.
-    async fn rest(desk: &Desk<T>, setbacks: u32, in_hand: bool) -> Option<RunEnd> {
+    async fn rest(
+        desk: &Desk<T>,
+        tap: &mut Option<Box<dyn Tap<Item = T>>>,
+        setbacks: u32,
+        in_hand: bool,
+    ) -> Option<RunEnd> {
         let pause = desk.shared.backoff.after_failures(setbacks);
         tokio::select! {
             biased;
             run_end = Self::unwanted(desk), if in_hand => Some(run_end),
             () = sleep(pause) => None,
-            () = poll_fn(|cx| desk.shared.intake.poll_over(desk.seat(), cx)) => None,
+            () = poll_fn(|cx| poll_end(desk, tap, cx)) => None,
         }
     }
 
@@ -359,7 +363,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
     while again.is_some() || !shared.intake.is_over_for(desk.seat()) {
         if setbacks > 0 {
             hands.set_failing(true);
-            let rest = Seated::rest(&desk, setbacks, again.is_some());
+            let rest = Seated::rest(&desk, &mut seated.tap, setbacks, again.is_some());
             let unwanted = match again {
                 Some(_) => rest.await,
                 None => hands.presence().rest(rest).await,

@@ -27,6 +27,9 @@
 //!    of its senders) runs under the lock, so nothing that it can reach through the pool's handle waits for the
 //!    lock: the counters are read without it, and what the handle wants from inside a poll (a source that is to be
 //!    closed, a key that is to be cancelled) is done by whoever polls, as soon as the source has answered.
+//! 6. Where nobody waits and nothing is in hand, since no worker is ready, nobody asks, and the end of the source would
+//!    go unseen. So once nothing new will come it is asked for one item on behalf of the supervisor. If there is one, it
+//!    lies in the stock, for who is ready first; it is the one exception to rule 4.
 //!
 //! Polling outside of the lock would do without rule 5's exceptions. It was left: a worker that comes while another
 //! asks would have to be woken, which costs more than to wait out a poll, and who asks would go on asking for
@@ -124,7 +127,13 @@ impl<T: Send + 'static> Intake<T> {
             holder: AtomicUsize::new(0),
             owed: Mutex::default(),
             is_owing: AtomicBool::new(false),
-            state: Mutex::new(State::new(source, hands, gauges, plan.into_stock(Arc::clone(&stock)))),
+            state: Mutex::new(State::new(
+                source,
+                hands,
+                gauges,
+                plan.into_stock(Arc::clone(&stock)),
+                Arc::clone(&stock),
+            )),
             stock,
         }
     }
@@ -216,6 +225,8 @@ impl<T: Send + 'static> Intake<T> {
             if state.mind_released(&self.settlements) {
                 state.ask(None, afterwards);
             }
+            // Nobody else may be there to learn of it.
+            state.seek_end(afterwards);
             if state.is_over_for(seat) {
                 return Poll::Ready(());
             }

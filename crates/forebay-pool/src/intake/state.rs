@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::Command;
 use super::afterwards::Afterwards;
 use super::gate::KeyHash;
-use super::stock::Stock;
+use super::stock::{Stock, StockAccount, StockPlan};
 use crate::contain::contain;
 use crate::hands::{Given, Hands, Settlements};
 
@@ -55,6 +55,10 @@ pub(super) struct State<T> {
     seats: Vec<Seat<T>>,
     /// What is held between source and workers, where anything is.
     stock: Option<Box<Stock<T>>>,
+    /// Of the stock, also before there is one.
+    stock_account: Arc<StockAccount>,
+    /// The source is asked whether this is the end, and not on behalf of a worker.
+    seeking: bool,
     /// When the supervisor will look at it.
     armed: Option<u64>,
     /// Room for keys on their way from the hands.
@@ -118,6 +122,7 @@ impl<T: Send + 'static> State<T> {
         hands: impl IntoIterator<Item = Arc<Hands<T>>>,
         gauges: Arc<Gauges>,
         stock: Option<Stock<T>>,
+        stock_account: Arc<StockAccount>,
     ) -> Self {
         let mut state = Self {
             source: Some(source),
@@ -133,6 +138,8 @@ impl<T: Send + 'static> State<T> {
             waiting: Vec::new(),
             gauges,
             stock: stock.map(Box::new),
+            stock_account,
+            seeking: false,
             armed: None,
             released: Vec::new(),
             out: Vec::new(),
@@ -199,6 +206,32 @@ impl<T: Send + 'static> State<T> {
         }
         // It may have ended just now, and need not say so unasked.
         self.ask(None, afterwards);
+        self.seek_end(afterwards);
+    }
+
+    /// Asks whether the source has ended, where no worker does: none is ready, and none is at work.
+    ///
+    /// That takes a demand of 1, and so is done only when nothing new will come. If there is an item still, it is kept
+    /// for who is ready first, and goes back at the deadline like anything in stock.
+    pub(super) fn seek_end(&mut self, afterwards: &mut Afterwards<T>) {
+        // Who takes items himself sees the end through his tap.
+        if self.ended || self.exhausted || self.tap.is_some() || !self.waiting.is_empty() {
+            return;
+        }
+        let Some(source) = &self.source else { return };
+        match contain(|| source.is_closed()) {
+            Ok(closed) if closed || self.closed => {}
+            Ok(_) => return,
+            Err(panic) => return self.break_off(panicked(panic), afterwards),
+        }
+        if self.pause != Pause::No || !self.is_at_rest() {
+            return;
+        }
+        let account = &self.stock_account;
+        self.stock.get_or_insert_with(|| Box::new(StockPlan::of_one(Arc::clone(account))));
+        self.seeking = true;
+        self.ask(None, afterwards);
+        self.seeking = false;
     }
 
     /// Who sits beyond the open seats and waits is told to go. Who has an item finishes it first.
@@ -284,6 +317,7 @@ impl<T: Send + 'static> State<T> {
         {
             self.ask(None, afterwards);
         }
+        self.seek_end(afterwards);
         self.poll_lost(waker, afterwards);
         if self.outage.is_none() {
             // Also when nothing new was settled: the source may have woken us to go on with what it has.
@@ -401,6 +435,7 @@ impl<T: Send + 'static> State<T> {
     /// How many items there is a use for.
     fn demand(&self) -> usize {
         match &self.stock {
+            Some(stock) if self.seeking => stock.demand_of_nobody(),
             Some(stock) => stock.demand(self.waiting.len()),
             None => self.waiting.len(),
         }

@@ -71,6 +71,14 @@ impl<T> StockPlan<T> {
         self.key_of.is_none() && self.batch.is_none() && self.prefetch == 0 && self.order.is_none()
     }
 
+    /// A stock for a single item, where there is none otherwise.
+    pub(super) fn of_one(account: Arc<StockAccount>) -> Stock<T> {
+        let plan = Self { prefetch: 1, ..Self::default() };
+        let mut stock = plan.into_stock(account).expect("something is to be held");
+        stock.prefetch = 0;
+        stock
+    }
+
     pub(super) fn into_stock(self, account: Arc<StockAccount>) -> Option<Stock<T>> {
         if self.is_empty() {
             return None;
@@ -251,6 +259,12 @@ impl<T> Stock<T> {
             Some((order, window)) => wanted.min(window.saturating_sub(order.outstanding())),
             None => wanted,
         }
+    }
+
+    /// The same where nobody waits, and it is only asked whether there is anything.
+    pub(super) fn demand_of_nobody(&self) -> usize {
+        let room = self.order.as_ref().is_none_or(|(order, window)| order.outstanding() < *window);
+        usize::from(self.is_empty() && room)
     }
 
     /// When something that is here may be given although nothing else happens.

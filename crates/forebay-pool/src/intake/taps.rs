@@ -9,7 +9,8 @@
 //! 2. Gates are opened and shut under the intake's lock, and looked at under that of the source. So whoever knows that
 //!    one was shut, and then looks at the source, finds that nothing is taken through it any more. Who shuts some wakes
 //!    whom that concerns.
-//! 3. A waker that was left is good until its gate is shut: a task has one waker all its life.
+//! 3. A worker that is not ready looks through a gate that is always shut: it takes nothing, and learns of the end.
+//! 4. A waker that was left is good until its gate is shut: a task has one waker all its life.
 
 use std::task::{Poll, Waker};
 

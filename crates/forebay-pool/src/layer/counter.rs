@@ -154,6 +154,10 @@ impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Source for Bench<R
         self.0.close();
     }
 
+    fn is_closed(&self) -> bool {
+        self.0.lock().closed
+    }
+
     fn redelivers(&self) -> bool {
         false
     }

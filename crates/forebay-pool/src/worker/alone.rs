@@ -5,6 +5,7 @@
 //! ordinary: the source ended, the handler failed, or it is somebody else's turn.
 
 use std::future::poll_fn;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ impl<T: Send + 'static> Seated<'_, T> {
         setbacks: &mut u32,
     ) -> Unusual {
         let desk = self.desk;
-        let Desk { shared, hands } = desk;
+        let Desk { hands, .. } = desk;
         let handler = bench.handler.as_mut().expect("it stays until the bench goes");
         let running = &mut bench.running;
         let mut ready = false;
@@ -58,9 +59,8 @@ impl<T: Send + 'static> Seated<'_, T> {
                         match contain(|| handler.poll_ready(cx).map_err(|error| chain(&error))) {
                             Ok(Poll::Ready(Ok(()))) => ready = true,
                             Ok(Poll::Pending) => {
-                                tell(desk, &mut self.tap);
                                 resting.get_or_insert_with(|| hands.presence().begin_rest());
-                                return shared.intake.poll_over(desk.seat(), cx).map(|()| Unusual::End);
+                                return poll_end(desk, &mut self.tap, cx).map(|()| Unusual::End);
                             }
                             Ok(Poll::Ready(Err(error))) => return Poll::Ready(Unusual::Unready(error)),
                             Err(panic) => return Poll::Ready(Unusual::Unready(format!("panicked: {panic}"))),
@@ -140,6 +140,29 @@ pub(super) fn tell<T: Send + 'static>(desk: &Desk<T>, tap: &mut Option<Box<dyn T
         desk.hands.quick().leave();
         desk.shared.intake.ring_idle();
     }
+}
+
+/// Waits, without taking anything, until there will be nothing to take.
+pub(super) fn poll_end<T: Send + 'static>(
+    desk: &Desk<T>,
+    tap: &mut Option<Box<dyn Tap<Item = T>>>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let intake = &desk.shared.intake;
+    tell(desk, tap);
+    if let Some(tap) = tap.as_mut().filter(|_| !intake.is_paused()) {
+        // Nothing is taken by a tap that is shut, and it sees the end all the same: maybe nobody else is there to see it.
+        let shut = AtomicBool::new(false);
+        match contain(|| tap.poll_take(cx, &shut)) {
+            Ok(Poll::Ready(Tapped::Ended)) => intake.source_ended(None),
+            Ok(Poll::Ready(Tapped::Item { .. })) => {
+                intake.source_ended(Some("it handed out an item to a tap that was shut".to_owned()));
+            }
+            Ok(Poll::Ready(Tapped::Shut) | Poll::Pending) => {}
+            Err(panic) => intake.source_ended(Some(panic)),
+        }
+    }
+    intake.poll_over(desk.seat(), cx)
 }
 
 /// Waits for an item to take ourselves. `None`: there will be none for us.

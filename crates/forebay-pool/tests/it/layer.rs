@@ -445,3 +445,13 @@ proptest! {
         });
     }
 }
+
+/// So no worker asks for a request, and learns that there will be none.
+#[tokio::test(start_paused = true)]
+async fn ends_with_its_last_handle_though_the_service_is_not_ready() {
+    let Bench { service, worker, inner: _inner } = Bench::stopped(PoolLayer::new(2, 10));
+    settle().await;
+    drop(service);
+    let report = timeout(SECOND, worker).await.expect("nobody is left to call").unwrap();
+    assert_eq!(report.taken, 0);
+}

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::Pool;
+use forebay_pool::{EndedBy, OnFailure, Pool, WorkerId};
 use forebay_testkit::RecordingSource;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
 use tower_service::Service;
 
 /// Is ready while the switch is on, and counts its clones and calls.
@@ -131,4 +132,105 @@ async fn one_whose_readiness_fails_is_built_again_after_a_pause() {
     assert!(report.elapsed >= Duration::from_millis(150), "{:?}", report.elapsed);
     assert!(report.elapsed <= Duration::from_millis(155), "{:?}", report.elapsed);
     assert_eq!(script.record().ends().len(), 10);
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
+struct NeverReady;
+
+impl Service<u32> for NeverReady {
+    type Response = ();
+    type Error = std::convert::Infallible;
+    type Future = Ready<Result<(), Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Pending
+    }
+
+    fn call(&mut self, _: u32) -> Self::Future {
+        unreachable!("it is not ready")
+    }
+}
+
+/// Nobody asks for an item, and all the same somebody must learn that there will be none.
+#[tokio::test(start_paused = true)]
+async fn a_pool_ends_though_no_worker_is_ready() {
+    for copies in [false, true] {
+        let start = || {
+            let builder = Pool::builder().workers(1);
+            if copies {
+                builder.queue(10).service(NeverReady).keep_copies().start().unwrap()
+            } else {
+                builder.queue(10).service(NeverReady).start().unwrap()
+            }
+        };
+        let report = start().shutdown(10 * SECOND).await;
+        assert!(matches!(report.ended_by, EndedBy::Shutdown), "{report}");
+        assert_eq!((report.taken, report.elapsed), (0, Duration::ZERO));
+
+        // The last sender goes later.
+        let pool = start();
+        let producer = pool.producer();
+        let finish = tokio::spawn(pool.finish());
+        sleep(SECOND).await;
+        assert!(!finish.is_finished());
+        drop(producer);
+        let report = timeout(SECOND, finish).await.expect("it learns of that").unwrap();
+        assert!(matches!(report.ended_by, EndedBy::Source), "{report}");
+    }
+    let pool = Pool::builder().workers(1).queue(10).service(NeverReady).start().unwrap();
+    timeout(SECOND, pool.finish_when_idle()).await.expect("there is nothing to do");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_ends_though_no_worker_can_be_built() {
+    let start = || {
+        let make = |_: WorkerId| -> fn(u32) -> Ready<()> { panic!("no worker today") };
+        Pool::builder().workers(2).queue(10).handler_per_worker(make)
+    };
+    for pool in [start().start().unwrap(), start().keep_copies().start().unwrap()] {
+        sleep(SECOND / 2).await;
+        let began = Instant::now();
+        let report = pool.shutdown(10 * SECOND).await;
+        assert!(matches!(report.ended_by, EndedBy::Shutdown), "{report}");
+        assert_eq!((report.taken, began.elapsed()), (0, Duration::ZERO));
+    }
+}
+
+/// Looking for the end may find an item. It is there for who is ready first, or goes back at the deadline.
+#[tokio::test(start_paused = true)]
+async fn what_is_found_instead_of_the_end_is_not_lost() {
+    for gets_ready in [false, true] {
+        let (switch, on) = watch::channel(false);
+        let pool = Pool::builder()
+            .workers(2)
+            .queue(10)
+            .service(Switched::new(&on))
+            .keep_copies()
+            .on_failure(OnFailure::Return)
+            .start()
+            .unwrap();
+        for item in 0..3 {
+            pool.produce(item).await.unwrap();
+        }
+        sleep(SECOND).await;
+        assert_eq!(pool.stats().taken, 0, "it is not closed");
+        let handle = pool.handle();
+        let shutdown = tokio::spawn(pool.shutdown(10 * SECOND));
+        sleep(SECOND).await;
+        let stats = handle.stats().unwrap();
+        assert_eq!((stats.taken, stats.set_aside, stats.held), (1, 1, 1));
+        if gets_ready {
+            switch.send_replace(true);
+        }
+        let report = shutdown.await.unwrap();
+        assert!(report.adds_up());
+        if gets_ready {
+            assert_eq!((report.completed, report.undelivered, report.elapsed.as_secs()), (3, 0, 2));
+        } else {
+            assert!(matches!(report.ended_by, EndedBy::Deadline), "{report}");
+            assert_eq!((report.returned, report.undelivered), (1, 3));
+        }
+    }
 }
