@@ -61,6 +61,12 @@ impl<T> WorkContext<T> {
         Self { pool, worker, attempt, deadline, run, runs }
     }
 
+    /// The same for one who is also cut short at that time, by somebody else than the pool.
+    pub(crate) fn until(mut self, at: Instant) -> Self {
+        self.deadline = Some(self.deadline.map_or(at, |deadline| deadline.min(at)));
+        self
+    }
+
     /// The worker that was given the item.
     pub fn worker(&self) -> WorkerId {
         self.worker

@@ -83,8 +83,9 @@ impl<T: Send + 'static> Desk<T> {
     pub(crate) fn context(&self, deadline: Option<Instant>) -> WorkContext<T> {
         let runs = Arc::clone(self.hands.runs());
         let run = runs.begin();
-        if self.hands.is_lost() {
-            // After the run began: who marks the loss later ends the run.
+        let is_cancelled = self.shared.rules.key_of.is_some() && self.hands.is_cancelled();
+        if is_cancelled || self.hands.is_lost() {
+            // After the run began: who cancels it or marks the loss later ends the run.
             runs.end();
         }
         let pool = PoolHandle::new(&self.shared);

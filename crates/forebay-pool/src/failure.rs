@@ -74,7 +74,7 @@ pub struct Retry {
 // === impl Retry ===
 
 impl Retry {
-    /// Tries again with these pauses, where even the first attempt is followed by one.
+    /// Tries again after these pauses; there is one after the first failure, too.
     pub fn new(backoff: Backoff) -> Self {
         Self { backoff, budget: None }
     }

@@ -1,7 +1,7 @@
 //! A pool of workers that pulls items from a source by demand and runs your code on them.
 //!
-//! It keeps a stated number of items in work, whatever their handlers do: a panic stays inside its item, a slow
-//! handler slows its source down, and the end is a sequence with a report that adds up.
+//! It works on a fixed number of items at a time, even if a handler panics or is slow: a panic stays inside its item, a
+//! slow handler slows its source down, and the end is a sequence with a report that adds up.
 //!
 //! # Which form of handler do I want?
 //!

@@ -131,6 +131,11 @@ impl<T: Send + 'static> Shared<T> {
         self.intake.obey(Command::Resume);
     }
 
+    /// The same, and from now on nothing is paused any more.
+    pub(crate) fn pause_no_more(&self) {
+        self.intake.obey(Command::PauseNoMore);
+    }
+
     /// Ends a pause whose time is over.
     pub(crate) fn end_pause(&self) {
         if self.intake.end_pause(Instant::now()) {

@@ -222,6 +222,11 @@ impl<T: Send + 'static> Seated<'_, T> {
         let deadline = cut.as_ref().map(|cut| cut.at);
         // Of what the worker took itself there is no delivery to find one by.
         *span = if taken.is_none() { self.desk.span() } else { None };
+        // What was looked at could be cancelled meanwhile.
+        if keyed && hands.is_cancelled() {
+            hands.skip();
+            return RunEnd::Cancelled;
+        }
         let span = span.as_ref();
         match within(span, || contain(|| handler.call(self.desk, Start { deadline, taken }))) {
             Ok(future) => bench.running.set(Some(future)),

@@ -57,9 +57,10 @@ impl Options {
 // === impl Builder ===
 
 impl<I, H> Builder<I, H> {
-    /// How many items are worked on at the same time. At least 1, and `start` refuses 0, which
-    /// [`resize`](crate::Pool::resize) cannot and takes for 1; at most 65 536, and more count as that. By default as many as the machine has threads
-    /// ([`available_parallelism`](std::thread::available_parallelism)), which suits handlers that compute. Handlers that wait want more.
+    /// How many items are worked on at the same time. `start` returns an error for 0
+    /// ([`resize(0)`](crate::Pool::resize) means 1). Values above 65 536 count as that. By default as many as the
+    /// machine has threads ([`available_parallelism`](std::thread::available_parallelism)), which suits handlers that
+    /// compute. Handlers that wait want more.
     pub fn workers(mut self, workers: usize) -> Self {
         self.options.workers = Some(workers);
         self
@@ -108,7 +109,7 @@ impl<I, H> Builder<I, H> {
     /// where it begins, by default with the least.
     ///
     /// What [`resize`](crate::Pool::resize) sets meanwhile lasts until the policy is asked again. A lower bound of 0
-    /// counts as 1.
+    /// counts as 1. `start` returns an error if the upper bound is below the lower one.
     ///
     /// ```
     /// use forebay_pool::{Pool, Steps};

@@ -42,6 +42,16 @@ pub enum StartError {
     /// A pool without workers would never do anything.
     #[error("a pool needs at least one worker, and was given 0")]
     NoWorkers,
+    /// No number is within the bounds.
+    #[error(
+        "scale was given the bounds {least}..={most}, between which there is no number: put the lower one first"
+    )]
+    NoScale {
+        /// The lower bound.
+        least: usize,
+        /// The upper one.
+        most: usize,
+    },
     /// An item that may not be tried at all would never be worked on.
     #[error("max_attempts is 0: an item needs at least one attempt")]
     NoAttempts,
@@ -113,7 +123,9 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         let Handled { crew, mut rules, order, dead_letters } = self.handler;
         rules.timeout = timeout;
         let workers = match (&scale, workers) {
-            (Some(ScalePlan { bounds, .. }), _) if bounds.is_empty() => return Err(StartError::NoWorkers),
+            (Some(ScalePlan { bounds, .. }), _) if bounds.is_empty() => {
+                return Err(StartError::NoScale { least: *bounds.start(), most: *bounds.end() });
+            }
             (Some(ScalePlan { bounds, .. }), workers) => {
                 let least = (*bounds.start()).max(1);
                 workers.unwrap_or(least).clamp(least, (*bounds.end()).max(least))

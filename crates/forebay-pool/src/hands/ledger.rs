@@ -77,6 +77,8 @@ pub(super) struct Ledger<T> {
     polling: bool,
     /// Out of the inbox for a moment, to be looked at.
     away: usize,
+    /// The key of what is away, if that is one item.
+    away_key: Option<KeyHash>,
     /// How many settlements of lent deliveries the source is being told of right now.
     telling: usize,
 }
@@ -149,6 +151,7 @@ impl<T> Ledger<T> {
             polling: false,
             telling: 0,
             away: 0,
+            away_key: None,
         }
     }
 
@@ -195,18 +198,23 @@ impl<T> Ledger<T> {
     pub(super) fn take_away(&mut self) -> Given<T> {
         let given = self.take_inbox();
         self.away += 1;
+        self.away_key = given.key;
         given
     }
 
     /// The same for all of it.
     pub(super) fn take_all_away(&mut self) -> Vec<Given<T>> {
         self.away += self.inbox.len();
+        if let [given] = &self.inbox[..] {
+            self.away_key = given.key;
+        }
         std::mem::take(&mut self.inbox)
     }
 
     /// Puts back what was taken away all at once.
     pub(super) fn put_all_inbox(&mut self, all: Vec<Given<T>>) {
         self.away -= all.len();
+        self.away_key = None;
         self.inbox = all;
     }
 
@@ -218,12 +226,14 @@ impl<T> Ledger<T> {
     /// Keeps what was taken away.
     pub(super) fn keep_away(&mut self, given: Given<T>) {
         self.away -= 1;
+        self.away_key = None;
         let _ = self.keep_whole(given);
     }
 
     /// Puts back what was taken away.
     pub(super) fn put_inbox(&mut self, given: Given<T>) {
         self.away -= 1;
+        self.away_key = None;
         self.inbox.push(given);
     }
 
@@ -363,6 +373,7 @@ impl<T> Ledger<T> {
             _ if !self.finishing.is_empty() => false,
             ([given], []) => given.key == Some(key),
             ([], [receipt]) => self.keys.contains(&key) || lent_key(*receipt) == Some(key),
+            ([], []) if self.away > 0 => self.away_key == Some(key),
             ([], []) => self.kept.is_some() && self.keys.contains(&key),
             _ => false,
         };

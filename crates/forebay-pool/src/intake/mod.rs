@@ -98,6 +98,8 @@ pub(crate) enum Command {
     /// Hand out nothing until that time, or until told to resume.
     Pause(Option<Instant>),
     Resume,
+    /// The same, for ever: it is to come to an end.
+    PauseNoMore,
     /// Hand out to so many workers, the first ones.
     Resize(usize),
     /// Set aside what has this key and is not in work, and cancel what is.

@@ -45,6 +45,8 @@ pub(super) struct State<T> {
     /// The source was told of ends that it has not confirmed, as far as it was polled for that.
     settling: bool,
     pub(super) pause: Pause,
+    /// What feeds the source was closed.
+    pauses_no_more: bool,
     /// How many workers there are to be: only seats below this take.
     pub(super) open: usize,
     /// Indices of the seats whose workers wait, the lead first.
@@ -134,6 +136,7 @@ impl<T: Send + 'static> State<T> {
             unavailable: false,
             settling: false,
             pause: Pause::No,
+            pauses_no_more: false,
             open: 0,
             waiting: Vec::new(),
             gauges,
@@ -171,12 +174,17 @@ impl<T: Send + 'static> State<T> {
                 self.ask(None, afterwards);
             }
             // What is closed is to come to an end.
-            Command::Pause(_) if self.closed => {}
+            Command::Pause(_) if self.closed || self.pauses_no_more => {}
             Command::Pause(until) => {
                 self.set_pause(until.map_or(Pause::Open, Pause::Until));
                 self.shut_taps(0);
             }
             Command::Resume => {
+                self.end_pause(afterwards);
+                self.ask(None, afterwards);
+            }
+            Command::PauseNoMore => {
+                self.pauses_no_more = true;
                 self.end_pause(afterwards);
                 self.ask(None, afterwards);
             }

@@ -85,8 +85,8 @@ impl<R> PoolLayer<R> {
         self
     }
 
-    /// Told of each call that is taken out of the line how long it was in there, and is better short. A panic in it
-    /// goes no further than the process's panic hook. Default: the clock is not read.
+    /// Called with the waiting time of each call that leaves the line. Keep it short. A panic in it goes no further than
+    /// the process's panic hook. Default: the clock is not read.
     #[must_use]
     pub fn on_wait(mut self, hook: impl Fn(Duration) + Send + Sync + 'static) -> Self {
         self.line = self.line.on_wait(hook);

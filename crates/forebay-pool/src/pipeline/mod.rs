@@ -132,12 +132,12 @@ impl Pipeline {
 
 impl<P> Pipeline<P> {
     /// Accepts nothing new from now on: closes the first queue, or tells the source. Each stage ends when the one
-    /// before has, and it has worked on what there is.
+    /// before has, and it has worked on what there is. A pause of any stage ends, and later ones are ignored.
     pub fn close(&self) {
         if let Some(first) = self.stages.first() {
             first.pool.close();
         }
-        self.resume();
+        self.stages.iter().for_each(|running| running.pool.pause_no_more());
     }
 
     /// Changes the number of workers of a stage, as [`Pool::resize`](crate::Pool::resize). Says whether there is a

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use forebay_queue::{ItemSink, Sender, SinkError};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::{BoxError, held_up};
+use crate::{BoxError, WorkContext, held_up};
 
 /// Where a stage's results go. The handler owns it, and so it is dropped when the stage has ended and no worker is left:
 /// then nothing more can come, which the next stage is told by the end of its queue.
@@ -52,19 +52,23 @@ impl<T: Send + 'static> Outlet<T> {
         work: impl Future<Output = Result<R, E>>,
     ) -> Result<R, BoxError> {
         let Some(&limit) = self.tally.timeout.get() else { return work.await.map_err(Into::into) };
-        // No time at all is time for nothing, also for a handler that is quick.
-        if limit.is_zero() {
-            return Err(self.too_late(limit));
-        }
         match timeout(limit, work).await {
             Ok(done) => done.map_err(Into::into),
-            Err(_) => Err(self.too_late(limit)),
+            Err(_) => {
+                self.tally.timed_out.fetch_add(1, Ordering::Relaxed);
+                Err(format!("timed out after {limit:?}").into())
+            }
         }
     }
 
-    fn too_late(&self, limit: Duration) -> BoxError {
-        self.tally.timed_out.fetch_add(1, Ordering::Relaxed);
-        format!("timed out after {limit:?}").into()
+    /// The context of a handler that begins now, which knows of its time.
+    pub(super) fn timed<I>(&self, context: WorkContext<I>) -> WorkContext<I> {
+        let limit = self.tally.timeout.get();
+        // A time beyond all time is none.
+        match limit.and_then(|&limit| Instant::now().checked_add(limit)) {
+            Some(at) => context.until(at),
+            None => context,
+        }
     }
 
     /// Hands a result on, waiting while there is no room.

@@ -107,9 +107,9 @@ pub struct StageReport {
     pub queue: Option<QueueStats>,
     /// Of its workers. What its queue still had is in [`undelivered`](Report::undelivered).
     pub pool: Report,
-    /// Results that it handed on: as many as the queue that comes next accepted. More than it completed where an item makes
-    /// [many](super::PipelineBuilder::stage_many), and where an item was cut short in the moment in which its result was
-    /// taken at a rendezvous: that one has failed, and its result went on.
+    /// Results that it handed on: as many as the queue that comes next accepted. It can exceed `completed`: an item may
+    /// give [many](super::PipelineBuilder::stage_many) results, or be aborted just after a rendezvous took its result;
+    /// then the item counts as failed though its result was handed on.
     pub emitted: u64,
     /// Results that the handler saw handed on.
     pub(super) seen: u64,

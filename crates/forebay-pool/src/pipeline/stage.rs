@@ -31,6 +31,8 @@ pub(super) trait StagePool: Send + Sync {
     fn pause(&self);
     fn pause_until(&self, time: Instant);
     fn resume(&self);
+    /// The same, and from now on a pause is ignored.
+    fn pause_no_more(&self);
     /// `hash` of the key, with the seed of this pool.
     fn cancel(&self, hash: &dyn Fn(&RandomState) -> KeyHash) -> usize;
     fn idle(&self) -> Boxed<'_, ()>;
@@ -121,6 +123,10 @@ impl<T: Send + 'static> StagePool for Pool<T> {
 
     fn resume(&self) {
         Pool::resume(self);
+    }
+
+    fn pause_no_more(&self) {
+        self.shared().pause_no_more();
     }
 
     fn cancel(&self, hash: &dyn Fn(&RandomState) -> KeyHash) -> usize {

@@ -51,7 +51,9 @@ impl<S: Feed, P> PipelineBuilder<S, P> {
     /// A stage whose handler makes any number of results of an item, also none: to split, and to filter.
     ///
     /// They are handed on in their order, as the next queue has room. If the stage is aborted in the middle, those
-    /// that were handed on stay so, and the item failed.
+    /// that were handed on stay so, and the item failed. It is the same where the next queue or the sink refuses one of
+    /// them. If the item is then tried again or goes back, with [`keep_copies`](Builder::keep_copies), those that were
+    /// handed on are handed on once more.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -156,7 +158,7 @@ impl<S: Feed, P> PipelineBuilder<S, P> {
                 let shared = Arc::clone(&shared);
                 async move {
                     let (handler, outlet) = &*shared;
-                    let result = outlet.work(handler(context, item)).await?;
+                    let result = outlet.work(handler(outlet.timed(context), item)).await?;
                     outlet.emit(result).await
                 }
             });

@@ -119,8 +119,9 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
     /// # Errors
     ///
     /// [`SinkError::Failed`] with the item and a [`BranchError`], which names the branch that may not lose and did not
-    /// take it: it is closed, it failed, or refused. No queue has got the item then. Sinks may have, see below. A
-    /// branch that may lose never makes the send fail.
+    /// take it: it is closed, it failed, or refused. No queue has got the item then, unless the reader of one that may
+    /// not lose goes away just while the queues get theirs: those before it have got it. Sinks may have, see below.
+    /// Either is counted as [`unconfirmed`](BranchStats::unconfirmed). A branch that may lose never makes the send fail.
     ///
     /// # Cancel safety
     ///

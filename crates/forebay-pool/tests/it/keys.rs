@@ -1,14 +1,17 @@
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use forebay_pool::{Backoff, OnFailure, Pool, Rate, Retry, WorkContext};
+use forebay_pool::{Backoff, OnFailure, Pool, PoolHandle, Rate, Retry, WorkContext};
 use forebay_queue::{Delivery, End, bounded};
 use forebay_testkit::{RecordingSource, Script};
 use proptest::prelude::*;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
+
+use crate::events::Events;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -558,4 +561,55 @@ async fn what_was_acked_before_is_not_counted_as_cancelled() {
     pool.cancel(&1_u8);
     let report = pool.finish().await;
     assert_eq!((report.completed, report.cancelled), (1, 0), "{report}");
+}
+
+/// What is looked at for its deadline or its span, or is copied, is in nobody's hands for that moment.
+#[tokio::test(start_paused = true)]
+async fn cancels_what_is_being_looked_at() {
+    /// Cancels its key when it is cloned.
+    struct Cancels(Arc<OnceLock<PoolHandle<Cancels>>>);
+
+    fn cancel(item: &Cancels) {
+        assert_eq!(item.0.get().unwrap().cancel(&1_u8), 1);
+    }
+
+    impl Clone for Cancels {
+        fn clone(&self) -> Self {
+            cancel(self);
+            Self(Arc::clone(&self.0))
+        }
+    }
+
+    let seen = Arc::new(AtomicU32::new(0));
+    for how in ["deadline", "span", "copy"] {
+        let _events = Events::keep();
+        let called = Arc::clone(&seen);
+        let builder = Pool::builder()
+            .workers(1)
+            .queue(10)
+            .handler_in(move |cx: WorkContext<Cancels>, _| {
+                called.fetch_add(1, Ordering::Relaxed);
+                assert!(cx.is_cancelled());
+                pending::<()>()
+            })
+            .key(|_| 1_u8);
+        let builder = match how {
+            "deadline" => builder.deadline(|item| {
+                cancel(item);
+                None
+            }),
+            "span" => builder.span(|delivery| {
+                cancel(delivery.item().unwrap());
+                tracing::Span::none()
+            }),
+            _ => builder.keep_copies(),
+        };
+        let pool = builder.start().unwrap();
+        let handle = Arc::new(OnceLock::new());
+        assert!(handle.set(pool.handle()).is_ok());
+        assert!(pool.produce(Cancels(handle)).await.is_ok());
+        let report = timeout(SECOND, pool.finish()).await.expect(how);
+        assert_eq!((report.taken, report.cancelled), (1, 1), "{how}: {report}");
+    }
+    assert_eq!(seen.load(Ordering::Relaxed), 1, "only what is copied is on its way to the handler");
 }

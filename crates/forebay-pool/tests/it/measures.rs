@@ -189,5 +189,9 @@ async fn a_policy_is_kept_within_its_bounds_and_its_panics_contained() {
         .handler(|_: u32| async {})
         .start()
         .unwrap_err();
-    assert_eq!(error, StartError::NoWorkers);
+    assert_eq!(error, StartError::NoScale { least: 5, most: 2 });
+    assert_eq!(
+        error.to_string(),
+        "scale was given the bounds 5..=2, between which there is no number: put the lower one first"
+    );
 }
