@@ -132,17 +132,22 @@ impl<P: Book> Account<P> {
     /// To ask something of the policy: what is shared, and the time. What was let through on credit is charged as of then.
     #[inline]
     fn enter(&self) -> (MutexGuard<'_, State<P>>, Tick) {
-        let mut now = self.clock.now();
+        let now = self.clock.now();
         let mut state = self.lock();
-        if state.round.is_open() {
-            let taken = self.credit.end(&mut state.round);
-            now = self.clock.now();
-            state.stats.admitted += taken;
-            if taken > 0 {
-                state.policy.charge(taken, now);
-            }
-        }
+        let now = if state.round.is_open() { self.end_credit(&mut state) } else { now };
         (state, now)
+    }
+
+    /// Charges what was let through on credit, as of the time that it returns.
+    #[cold]
+    fn end_credit(&self, state: &mut State<P>) -> Tick {
+        let taken = self.credit.end(&mut state.round);
+        let now = self.clock.now();
+        state.stats.admitted += taken;
+        if taken > 0 {
+            state.policy.charge(taken, now);
+        }
+        now
     }
 
     /// The next start for a call, if it may wait for that.
@@ -158,16 +163,16 @@ impl<P: Book> Account<P> {
         }
         let (mut guard, now) = self.enter();
         let state = &mut *guard;
-        let Ok(found) = state.left.book(&mut state.policy, cost, now) else {
+        let Ok(booked) = state.left.book(&mut state.policy, cost, now) else {
             state.stats.refused += 1;
             return Err(refused(Why::TooHeavy, None));
         };
-        let at = found.start.at();
+        let at = booked.at();
         if at <= now {
             state.stats.admitted += 1;
             self.give_credit(state, now);
             drop(guard);
-            return Ok(Start::new(Claim::Booked(found.start), None));
+            return Ok(Start::new(Claim::Booked(booked), None));
         }
         let wait = Duration::from_nanos(at - now);
         // Starts that were left lie ahead as those do that somebody waits for.
@@ -179,13 +184,13 @@ impl<P: Book> Account<P> {
             _ => None,
         };
         if let Some(refusal) = refusal {
-            state.left.put_back(&mut state.policy, found);
+            state.left.put_back(&mut state.policy, booked);
             state.stats.refused += 1;
             return Err(refusal);
         }
         state.stats.waiting += 1;
         drop(guard);
-        Ok(Start::new(Claim::Booked(found.start), Some(self.clock.instant(at))))
+        Ok(Start::new(Claim::Booked(booked), Some(self.clock.instant(at))))
     }
 
     /// The next start for a handle, as far ahead as it may wait for. Into its place, as a start is large to be moved for each call.
@@ -201,11 +206,11 @@ impl<P: Book> Account<P> {
         let (mut guard, now) = self.enter();
         let state = &mut *guard;
         // A single start is not too heavy for any rate.
-        let found = state.left.book(&mut state.policy, 1, now).map_err(|_| refused(Why::TooHeavy, None))?;
-        let at = found.start.at();
+        let booked = state.left.book(&mut state.policy, 1, now).map_err(|_| refused(Why::TooHeavy, None))?;
+        let at = booked.at();
         if at > now {
             if state.max_wait.is_some_and(|max| Duration::from_nanos(at - now) > max) {
-                state.left.put_back(&mut state.policy, found);
+                state.left.put_back(&mut state.policy, booked);
                 start.claim = Claim::GaveUp;
                 return Ok(());
             }
@@ -215,7 +220,7 @@ impl<P: Book> Account<P> {
             self.give_credit(state, now);
         }
         drop(guard);
-        start.claim = Claim::Booked(found.start);
+        start.claim = Claim::Booked(booked);
         Ok(())
     }
 
@@ -227,14 +232,14 @@ impl<P: Book> Account<P> {
         }
         let (mut guard, now) = self.enter();
         let state = &mut *guard;
-        let found = state.left.book(&mut state.policy, 1, now).map_err(|_| refused(Why::TooHeavy, None))?;
-        let at = found.start.at();
+        let booked = state.left.book(&mut state.policy, 1, now).map_err(|_| refused(Why::TooHeavy, None))?;
+        let at = booked.at();
         if at <= now {
             state.stats.admitted += 1;
             return Ok(());
         }
         let wait = Duration::from_nanos(at - now).saturating_sub(state.max_wait.unwrap_or_default());
-        state.left.put_back(&mut state.policy, found);
+        state.left.put_back(&mut state.policy, booked);
         state.stats.refused += 1;
         Err(refused(Why::TimedOut, Some(wait)))
     }

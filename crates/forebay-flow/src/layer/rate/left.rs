@@ -15,15 +15,10 @@ pub(super) struct Left {
     /// By their time, and a number that tells those of one time apart.
     starts: BTreeMap<(Tick, u64), Booked>,
     next: u64,
+    /// Somebody else had the last one that was booked before. Here, as a start is large enough without.
+    was_left: bool,
     given_back: u64,
     lost: u64,
-}
-
-/// A start that was booked.
-pub(super) struct Found {
-    pub(super) start: Booked,
-    /// Somebody else had it before.
-    was_left: bool,
 }
 
 /// Only so many are looked at for one of the right cost, as this is done under a lock.
@@ -34,17 +29,14 @@ const LOOKS: usize = 32;
 impl Left {
     /// Books the first start of that cost that is free: one that was left, or the next of the policy.
     #[inline]
-    pub(super) fn book<P: Book>(&mut self, policy: &mut P, cost: u64, now: Tick) -> Result<Found, Refusal> {
-        let start = policy.book(cost, now)?;
-        Ok(if self.starts.is_empty() {
-            Found { start, was_left: false }
-        } else {
-            self.earliest(policy, start, now)
-        })
+    pub(super) fn book<P: Book>(&mut self, policy: &mut P, cost: u64, now: Tick) -> Result<Booked, Refusal> {
+        self.was_left = false;
+        let start = policy.book(cost, now);
+        if self.starts.is_empty() { start } else { start.map(|start| self.earliest(policy, start, now)) }
     }
 
     #[cold]
-    fn earliest<P: Book>(&mut self, policy: &mut P, start: Booked, now: Tick) -> Found {
+    fn earliest<P: Book>(&mut self, policy: &mut P, start: Booked, now: Tick) -> Booked {
         while let Some(first) = self.starts.first_entry()
             && first.key().0 < now
         {
@@ -54,16 +46,17 @@ impl Left {
         let earlier = self.starts.range(..(start.at(), 0)).take(LOOKS);
         let same = earlier.filter(|(_, left)| left.cost() == start.cost());
         let Some(left) = same.map(|(&key, _)| key).next().and_then(|key| self.starts.remove(&key)) else {
-            return Found { start, was_left: false };
+            return start;
         };
         self.given_back += 1;
-        self.put_back(policy, Found { start, was_left: false });
-        Found { start: left, was_left: true }
+        self.put_back(policy, start);
+        self.was_left = true;
+        left
     }
 
-    /// It is as if that had not been booked.
-    pub(super) fn put_back<P: Book>(&mut self, policy: &mut P, found: Found) {
-        let Found { start, was_left } = found;
+    /// It is as if that, the last one that was booked, had not been.
+    pub(super) fn put_back<P: Book>(&mut self, policy: &mut P, start: Booked) {
+        let was_left = std::mem::take(&mut self.was_left);
         self.given_back -= u64::from(was_left);
         if was_left || !policy.unbook(start.copy()) {
             self.put(start);
