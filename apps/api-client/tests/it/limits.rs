@@ -1,5 +1,7 @@
 //! Limits: told, found, changed; and answers that break off. Refusals are counted by the servers.
 
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::nginx::Nginx;
@@ -128,6 +130,16 @@ fn bodies_that_break_off_and_connections_that_are_reset_are_asked_again() {
         place.results("results").iter().all(|result| result["body"].as_str().unwrap().starts_with("item "))
     );
     assert_eq!(server.counts().paths.values().sum::<u64>(), 305 + 5 + 3);
+}
+
+#[test]
+fn a_reset_is_no_end() {
+    let server = Server::free();
+    let mut connection = TcpStream::connect(server.url().trim_start_matches("http://")).unwrap();
+    connection.write_all(b"GET /reset/50 HTTP/1.1\r\nhost: h\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    assert_eq!(connection.read_to_end(&mut answer).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
 }
 
 #[test]

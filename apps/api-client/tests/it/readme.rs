@@ -12,9 +12,10 @@ fn the_readme_shows_what_the_program_prints() {
     let block = readme.split("```console\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let (command, shown) = block.split_once('\n').unwrap();
     let arguments = command.strip_prefix("$ api-client ").unwrap();
-    let nginx = Nginx::limited(100, 10);
+    // A machine with much else to do has to reach the limit, too, and early enough to find it: there is a line that says so.
+    let nginx = Nginx::limited(20, 10);
     let place = Place::new();
-    place.write("urls.txt", (1..=300).map(|n| format!("{}/{n}\n", nginx.url())).collect::<String>());
+    place.write("urls.txt", (1..=150).map(|n| format!("{}/{n}\n", nginx.url())).collect::<String>());
     let printed = place.done(arguments).stdout;
     assert_eq!(without_digits(&printed), without_digits(shown), "{printed}");
 }

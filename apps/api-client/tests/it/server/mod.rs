@@ -2,6 +2,7 @@
 //! what it does.
 
 mod limit;
+mod reset;
 
 use std::collections::HashMap;
 use std::io;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 
 use self::limit::Limit;
 pub(crate) use self::limit::{Allowed, Says};
+use self::reset::{Reset, Resettable};
 
 /// The server, on a free port. Ended when dropped.
 pub(crate) struct Server {
@@ -72,7 +74,8 @@ impl Server {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
         let router = routes(&shared);
-        runtime.spawn(async move { axum::serve(listener, router).await });
+        let service = router.into_make_service_with_connect_info::<Reset>();
+        runtime.spawn(async move { axum::serve(Resettable(listener), service).await });
         Self { shared, port, _runtime: runtime }
     }
 
@@ -168,11 +171,16 @@ async fn broken(State(shared): State<Arc<Shared>>, Path(n): Path<String>) -> Res
     ([(header::CONTENT_LENGTH, "1000")], Body::from_stream(stream::iter(pieces))).into_response()
 }
 
-/// Closes the connection without an answer, for one in a hundred, the first time.
-async fn reset(State(shared): State<Arc<Shared>>, Path(n): Path<u64>) -> Response {
+/// Resets the connection without an answer, for one in a hundred, the first time.
+async fn reset(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(reset): ConnectInfo<Reset>,
+    Path(n): Path<u64>,
+) -> Response {
     let is_first = shared.counts.lock().unwrap().paths[&format!("/reset/{n}")] == 1;
     if n % 100 == 50 && is_first {
-        let cut = stream::iter([Err::<Bytes, _>(io::Error::other("closed"))]);
+        reset.at_the_end();
+        let cut = stream::iter([Err::<Bytes, _>(io::Error::other("the end"))]);
         return ([(header::CONTENT_LENGTH, "10")], Body::from_stream(cut)).into_response();
     }
     item(&n.to_string(), &Bytes::new())
