@@ -9,7 +9,7 @@ use crate::first_send::FirstSend;
 use crate::identity::Key;
 use crate::input::Job;
 use crate::journal::Record;
-use crate::output::{Folder, Outcome, kind};
+use crate::output::{Folder, Outcome, Unwritten, kind};
 use crate::report::Named;
 use crate::room::Room;
 use crate::scribe::{Pen, ScribeError};
@@ -40,8 +40,7 @@ pub(crate) struct Ended {
 /// What is to be written of a request that has ended.
 #[derive(Debug, Default)]
 pub(crate) struct Papers {
-    /// A line of results; may be empty.
-    pub(crate) result: Vec<u8>,
+    pub(crate) result: Option<Unwritten>,
     /// A line of the journal; may be empty.
     pub(crate) record: Vec<u8>,
     /// Has its part of the room until the line is written.
@@ -126,10 +125,10 @@ impl Desk {
                 }
             }
         };
-        let line = Outcome::answered(job, &response, placed.as_ref()).to_line();
         let record = key.map(|key| Record::Answered { key, status }.line()).unwrap_or_default();
-        let replaced = placed.is_some_and(|placed| placed.replaced);
-        let papers = Papers { result: line, record, _body: Some(response.body) };
+        let replaced = placed.as_ref().is_some_and(|placed| placed.replaced);
+        let (result, body) = Unwritten::answered(job, response, placed.as_ref());
+        let papers = Papers { result: Some(result), record, _body: body };
         Ended { attempts, refused, papers, ..Ended::of(End::Answered { status, replaced }) }
     }
 }
@@ -159,7 +158,7 @@ fn failed(job: &Job, key: Option<Key>, failure: &Failure) -> Ended {
     } else {
         let result = Outcome::failed(job, failure, &why).to_line();
         let record = record(|key, why| Record::Failed { key, why: why.into() }.line());
-        let papers = Papers { result, record, ..Papers::default() };
+        let papers = Papers { result: Some(Unwritten::Line(result)), record, _body: None };
         Ended { papers, ..Ended::of(End::Failed { kind: kind(&failure.reason), why }) }
     };
     Ended { attempts, refused, ..ended }

@@ -355,9 +355,8 @@ impl Run<'_> {
             return;
         }
         let mut settled = take(&mut self.ended);
-        let papers = settled.iter_mut().map(|one| &mut one.ended.papers);
-        let (results, records) =
-            papers.map(|papers| (take(&mut papers.result), take(&mut papers.record))).unzip();
+        let results = settled.iter_mut().filter_map(|one| one.ended.papers.result.take()).collect();
+        let records = settled.iter_mut().map(|one| take(&mut one.ended.papers.record)).collect();
         let written = self.desk.pen.write(results, records).await;
         self.batch = Some(Batch { settled, written });
     }

@@ -12,7 +12,7 @@ use forebay_program::fault;
 use tokio::sync::oneshot;
 
 use crate::journal::{Journal, Record};
-use crate::output::{Folder, Lines, LinesError};
+use crate::output::{Folder, Lines, LinesError, Unwritten};
 
 /// The thread, until it is [finished](Scribe::finish).
 #[derive(Debug)]
@@ -42,8 +42,8 @@ pub(crate) enum ScribeError {
 
 #[derive(Debug)]
 struct Note {
-    /// Lines of results; may be none.
-    results: Vec<Vec<u8>>,
+    /// What becomes lines of results; may be none.
+    results: Vec<Unwritten>,
     /// Lines of the journal; may be none.
     records: Vec<Vec<u8>>,
     written: oneshot::Sender<Result<(), ScribeError>>,
@@ -63,7 +63,7 @@ struct Desk {
 
 /// Whoever writes waits for its end, so more notes than requests in flight do not come.
 const MOST_NOTES: usize = 1024;
-/// So many bytes are written at once; what is longer is not copied for that.
+/// So many bytes are written at once, or one line that is longer.
 const TOGETHER: usize = 64 << 10;
 /// How often what is written is forced to the disk.
 const SYNC: Duration = Duration::from_secs(1);
@@ -118,9 +118,9 @@ impl Pen {
         answer(self.write(Vec::new(), vec![line]).await).await
     }
 
-    /// Hands over lines of results and of the journal. What comes back has the answer when all of the first and then all of the second
+    /// Hands over results and lines of the journal. What comes back has the answer when all of the first and then all of the second
     /// are with the operating system.
-    pub(crate) async fn write(&self, results: Vec<Vec<u8>>, records: Vec<Vec<u8>>) -> Written {
+    pub(crate) async fn write(&self, results: Vec<Unwritten>, records: Vec<Vec<u8>>) -> Written {
         let (written, end) = oneshot::channel();
         self.notes
             .send(Note { results, records, written })
@@ -161,17 +161,17 @@ impl Desk {
         if batch.iter().any(|note| !note.results.is_empty()) {
             fault::room("full-results").map_err(|source| LinesError::Write { path: None, source })?;
             let lines = &mut self.lines;
-            together(&mut self.buffer, batch.iter().flat_map(|note| &note.results), |some| {
-                lines.write(some)
-            })?;
+            let results = batch.iter().flat_map(|note| &note.results);
+            together(&mut self.buffer, results, Unwritten::append_to, |some| lines.write(some))?;
             fault::point("after-result");
         }
         if let Some(journal) = &mut self.journal
             && batch.iter().any(|note| !note.records.is_empty())
         {
             let records = batch.iter().flat_map(|note| &note.records);
+            let append = |record: &Vec<u8>, buffer: &mut Vec<u8>| buffer.extend_from_slice(record);
             let written = fault::room("full-journal")
-                .and_then(|()| together(&mut self.buffer, records, |some| journal.append(some)));
+                .and_then(|()| together(&mut self.buffer, records, append, |some| journal.append(some)));
             written.map_err(|source| journal_error(journal, source))?;
             fault::point("after-record");
         }
@@ -191,28 +191,25 @@ impl Desk {
     }
 }
 
-/// Writes what is short together, and what is long as it is.
-fn together<'a, E>(
+/// Writes lines together, as many at once as are there, up to a bound.
+fn together<'a, T: 'a, E>(
     buffer: &mut Vec<u8>,
-    parts: impl Iterator<Item = &'a Vec<u8>>,
+    parts: impl Iterator<Item = &'a T>,
+    append: impl Fn(&T, &mut Vec<u8>),
     mut write: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let flush = |buffer: &mut Vec<u8>, write: &mut dyn FnMut(&[u8]) -> Result<(), E>| {
-        let written = if buffer.is_empty() { Ok(()) } else { write(buffer) };
-        buffer.clear();
-        written
-    };
-    for part in parts {
-        if buffer.len() + part.len() > TOGETHER {
-            flush(buffer, &mut write)?;
-        }
-        if part.len() > TOGETHER {
-            write(part)?;
-        } else {
-            buffer.extend_from_slice(part);
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
+        append(part, buffer);
+        if buffer.len() >= TOGETHER || parts.peek().is_none() {
+            let written = if buffer.is_empty() { Ok(()) } else { write(buffer) };
+            buffer.clear();
+            // What a long line needed is not kept for all that follow.
+            buffer.shrink_to(2 * TOGETHER);
+            written?;
         }
     }
-    flush(buffer, &mut write)
+    Ok(())
 }
 
 fn journal_error(journal: &Journal, source: std::io::Error) -> ScribeError {

@@ -1,5 +1,7 @@
 //! One result as a line of JSON.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
@@ -13,6 +15,17 @@ use crate::{Body, Failure, Reason, Response};
 /// The headers that a result shows: what a body is, whether it has changed, and where to go on. None of them is a
 /// secret by its purpose.
 const SHOWN: [HeaderName; 5] = [CONTENT_TYPE, ETAG, LAST_MODIFIED, LINK, LOCATION];
+
+/// A result that is to be written.
+#[derive(Debug)]
+pub(crate) enum Unwritten {
+    Line(Vec<u8>),
+    /// An answer whose body makes a long line. Whoever writes it makes it, so that nobody else waits for that.
+    Long(Arc<Job>, Response),
+}
+
+/// A longer body makes a long line.
+const SHORT: usize = 64 << 10;
 
 /// A result. Serializing gives the object of its line.
 #[derive(Debug, Serialize)]
@@ -60,11 +73,34 @@ enum ShownBody<'a> {
     Bytes { body_base64: String },
 }
 
+// === impl Unwritten ===
+
+impl Unwritten {
+    /// Of an answer, whose body has a file if it is `placed`. A body that is in the line already comes back beside it.
+    pub(crate) fn answered(
+        job: &Arc<Job>,
+        response: Response,
+        placed: Option<&Placed>,
+    ) -> (Self, Option<Body>) {
+        if response.body.bytes().is_some_and(|body| body.len() > SHORT) && placed.is_none() {
+            return (Self::Long(Arc::clone(job), response), None);
+        }
+        (Self::Line(Outcome::answered(job, &response, placed).to_line()), Some(response.body))
+    }
+
+    pub(crate) fn append_to(&self, lines: &mut Vec<u8>) {
+        match self {
+            Self::Line(line) => lines.extend_from_slice(line),
+            Self::Long(job, response) => Outcome::answered(job, response, None).append_to(lines),
+        }
+    }
+}
+
 // === impl Outcome ===
 
 impl<'a> Outcome<'a> {
     /// Of an answer, whose body has a file if it is `placed`.
-    pub(crate) fn answered(job: &'a Job, response: &'a Response, placed: Option<&'a Placed>) -> Self {
+    fn answered(job: &'a Job, response: &'a Response, placed: Option<&'a Placed>) -> Self {
         let body = match (placed, &response.body) {
             (Some(placed), _) => ShownBody::File { file: &placed.name, bytes: placed.bytes },
             (None, Body::Memory(bytes)) => match str::from_utf8(bytes) {
@@ -116,10 +152,15 @@ impl<'a> Outcome<'a> {
 
     /// The line, with its end.
     pub(crate) fn to_line(&self) -> Vec<u8> {
-        let mut line = Vec::with_capacity(512 + self.body_len());
-        serde_json::to_writer(&mut line, self).expect("a result is plain data");
-        line.push(b'\n');
+        let mut line = Vec::new();
+        self.append_to(&mut line);
         line
+    }
+
+    fn append_to(&self, lines: &mut Vec<u8>) {
+        lines.reserve(512 + self.body_len());
+        serde_json::to_writer(&mut *lines, self).expect("a result is plain data");
+        lines.push(b'\n');
     }
 }
 

@@ -6,6 +6,6 @@ mod lines;
 mod name;
 
 pub use folder::{Folder, FolderError};
-pub(crate) use line::{Outcome, kind};
+pub(crate) use line::{Outcome, Unwritten, kind};
 pub use lines::{Lines, LinesError};
 pub use name::file_name;
