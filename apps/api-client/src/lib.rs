@@ -48,6 +48,7 @@ mod unsent;
 
 // What a request meets on its way.
 mod address;
+mod at_once;
 mod classes;
 mod random;
 mod redirect;

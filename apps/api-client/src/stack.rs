@@ -9,11 +9,12 @@ use forebay::flow::layer::{
     AdaptiveRateHandle, AdaptiveRateLayer, ConcurrencyLimitLayer, FlowError, LimitHandle, RateLimitLayer,
 };
 use forebay::flow::rate::{FeedbackConfig, FeedbackRate, Quota};
-use forebay::flow::{Aimd, Fixed, Limit, Rate, Sample, Tick, TokenBucket};
+use forebay::flow::{Rate, TokenBucket};
 use futures_util::future::BoxFuture;
 use tower::layer::layer_fn;
 use tower::{Service, ServiceBuilder};
 
+use crate::at_once::AtOnce;
 use crate::classes::Lined;
 use crate::retry::{Blocked, Retries};
 use crate::time_limit::TimeLimitLayer;
@@ -44,13 +45,6 @@ pub(crate) struct Seen<B, R> {
     pub(crate) pace: AdaptiveRateHandle,
     pub(crate) calls: LimitHandle<AtOnce>,
     pub(crate) blocked: Arc<Blocked>,
-}
-
-/// How many calls are at work at once.
-#[derive(Debug)]
-pub(crate) enum AtOnce {
-    Fixed(Fixed),
-    Auto(Aimd),
 }
 
 /// The stack of one host, around whatever sends the requests: from the request to the host, outermost first. `known` is a limit that
@@ -159,32 +153,5 @@ impl<B, R> Clone for Stack<B, R> {
 impl<B, R> fmt::Debug for Stack<B, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stack").finish_non_exhaustive()
-    }
-}
-
-// === impl AtOnce ===
-
-impl From<ConcurrencyChoice> for AtOnce {
-    fn from(choice: ConcurrencyChoice) -> Self {
-        match choice {
-            ConcurrencyChoice::Fixed(most) => Self::Fixed(Fixed(most.max(1))),
-            ConcurrencyChoice::Auto => Self::Auto(Aimd::default()),
-        }
-    }
-}
-
-impl Limit for AtOnce {
-    fn seats(&self) -> usize {
-        match self {
-            Self::Fixed(limit) => limit.seats(),
-            Self::Auto(limit) => limit.seats(),
-        }
-    }
-
-    fn update(&mut self, sample: &Sample, now: Tick) {
-        match self {
-            Self::Fixed(limit) => limit.update(sample, now),
-            Self::Auto(limit) => limit.update(sample, now),
-        }
     }
 }

@@ -1,0 +1,256 @@
+//! How many calls are at work at once.
+
+use std::time::Duration;
+
+use forebay::flow::{Aimd, AimdConfig, CallEnd, Fixed, Limit, Sample, Tick};
+
+use crate::ConcurrencyChoice;
+
+/// How many calls are at work at once.
+#[derive(Debug)]
+pub(crate) enum AtOnce {
+    Fixed(Fixed),
+    Auto(Paying),
+}
+
+/// As many as pay: one more after each answer, as long as twice as many at once bring a quarter more answers in a second at least, and
+/// fewer after a refusal or a timeout.
+///
+/// A server that never refuses, and has no more processors, lets calls wait for each other: more of them are no faster then, and cost
+/// both sides connections and memory. So growth is measured in rounds, of as many answers as were at work when the round began. Where two
+/// of them were not worth it, it goes back to what was, and looks again after a while, since the server may have become faster.
+///
+/// It looks at answers in a second and not at how long each takes, as that depends on what is asked for. The rounds, and two of them in
+/// vain, are BBR's way to find that a pipe is full (Cardwell and others 2016), which waits for three.
+#[derive(Debug)]
+pub(crate) struct Paying {
+    /// Grows up to what has paid while that is known, and up to [`MOST`] while it is looked for.
+    limit: Aimd,
+    /// When it looks again; none while it does.
+    looks_again: Option<Tick>,
+    round: Round,
+    /// The last round that has paid.
+    paid: Option<Measured>,
+    /// What it would go back to: that round, or a later one that has brought a little more.
+    enough: Measured,
+    /// Rounds since then that have not paid.
+    in_vain: u32,
+}
+
+/// A round that is going on.
+#[derive(Debug, Default)]
+struct Round {
+    began: Tick,
+    /// How many might be at work when it began.
+    seats: usize,
+    answers: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Measured {
+    seats: usize,
+    per_second: f64,
+}
+
+/// The most calls at once.
+const MOST: usize = 200;
+/// Half as many again at once are compared, or more.
+const COMPARED: f64 = 1.5;
+/// That many times as many answers have to come of it.
+const PAYS: f64 = 1.25;
+/// With that many times as many they are worth to be kept, if not to go on.
+const WORTH: f64 = 1.05;
+/// So many rounds in vain are enough. One may be chance.
+const ENOUGH: u32 = 2;
+/// For how long nothing is tried after that.
+const REST: Duration = Duration::from_secs(5);
+
+// === impl AtOnce ===
+
+impl From<ConcurrencyChoice> for AtOnce {
+    fn from(choice: ConcurrencyChoice) -> Self {
+        match choice {
+            ConcurrencyChoice::Fixed(most) => Self::Fixed(Fixed(most.max(1))),
+            ConcurrencyChoice::Auto => Self::Auto(Paying::new()),
+        }
+    }
+}
+
+impl Limit for AtOnce {
+    fn seats(&self) -> usize {
+        match self {
+            Self::Fixed(limit) => limit.seats(),
+            Self::Auto(limit) => limit.seats(),
+        }
+    }
+
+    fn update(&mut self, sample: &Sample, now: Tick) {
+        match self {
+            Self::Fixed(limit) => limit.update(sample, now),
+            Self::Auto(limit) => limit.update(sample, now),
+        }
+    }
+}
+
+// === impl Paying ===
+
+impl Paying {
+    fn new() -> Self {
+        let limit = up_to(MOST, AimdConfig::default().initial);
+        Self {
+            limit,
+            looks_again: None,
+            round: Round::default(),
+            paid: None,
+            enough: Measured::default(),
+            in_vain: 0,
+        }
+    }
+
+    /// Counts an answer, and judges the round if it is the last one.
+    fn measure(&mut self, sample: &Sample, now: Tick) {
+        if sample.end != CallEnd::Success || self.round.seats == 0 {
+            // With a refusal in it, a round says nothing. Seats that are not used need no look: their number does not grow.
+            self.begin(now);
+            return;
+        }
+        self.round.answers += 1;
+        if self.round.answers < self.round.seats {
+            return;
+        }
+        let nanos = now.saturating_sub(self.round.began).max(1);
+        let seats = self.round.seats;
+        let measured = Measured { seats, per_second: self.round.answers as f64 * 1e9 / nanos as f64 };
+        match self.paid {
+            Some(paid) if (seats as f64) < COMPARED * paid.seats as f64 => {}
+            Some(paid) if measured.per_second < PAYS * paid.per_second => {
+                self.in_vain += 1;
+                if measured.per_second > WORTH * self.enough.per_second {
+                    self.enough = measured;
+                }
+            }
+            _ => (self.paid, self.enough, self.in_vain) = (Some(measured), measured, 0),
+        }
+        if self.in_vain == ENOUGH {
+            self.limit = up_to(self.enough.seats, self.enough.seats);
+            self.looks_again = Some(now.saturating_add(REST.as_nanos() as Tick));
+            (self.paid, self.in_vain) = (None, 0);
+        }
+        self.begin(now);
+    }
+
+    fn begin(&mut self, now: Tick) {
+        self.round = Round { began: now, seats: self.limit.seats(), answers: 0 };
+    }
+}
+
+impl Limit for Paying {
+    fn seats(&self) -> usize {
+        self.limit.seats()
+    }
+
+    fn update(&mut self, sample: &Sample, now: Tick) {
+        self.limit.update(sample, now);
+        match self.looks_again {
+            None => self.measure(sample, now),
+            Some(at) if now >= at => {
+                self.looks_again = None;
+                self.limit = up_to(MOST, self.limit.seats());
+                self.begin(now);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn up_to(max: usize, initial: usize) -> Aimd {
+    Aimd::try_new(AimdConfig { initial, max, ..AimdConfig::default() }).expect("there is one at least")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Tick = 1_000_000;
+
+    /// A server that takes so long for each call, and works at so many at once; others wait.
+    struct Server {
+        millis: u64,
+        at_once: usize,
+    }
+
+    impl Server {
+        /// How many calls there are at once after so many milliseconds, with calls always waiting to begin.
+        fn asked_for(&self, limit: &mut Paying, from: u64, millis: u64) -> usize {
+            self.asked_in_bursts(limit, from, millis, |_| 1)
+        }
+
+        /// The same where that many answers, of so many calls at work, are seen before others begin.
+        fn asked_in_bursts(
+            &self,
+            limit: &mut Paying,
+            from: u64,
+            millis: u64,
+            burst: fn(usize) -> usize,
+        ) -> usize {
+            let mut calls = std::collections::VecDeque::new();
+            let mut busy = vec![from * MS; self.at_once];
+            let mut now = from * MS;
+            while now < (from + millis) * MS {
+                while calls.len() < limit.seats() {
+                    let free = busy.iter_mut().min().expect("it works at something");
+                    *free = now.max(*free) + self.millis * MS;
+                    calls.push_back((now, *free));
+                }
+                for _ in 0..burst(calls.len()) {
+                    let in_flight = calls.len();
+                    let (began, ended) = calls.pop_front().expect("there is one");
+                    now = ended;
+                    let rtt = Duration::from_nanos(ended - began);
+                    limit.update(&Sample { rtt, in_flight, end: CallEnd::Success }, now);
+                }
+            }
+            limit.seats()
+        }
+    }
+
+    #[test]
+    fn it_grows_as_long_as_that_pays() {
+        let mut limit = Paying::new();
+        assert_eq!(Server { millis: 100, at_once: 1000 }.asked_for(&mut limit, 0, 2000), MOST);
+        let mut limit = Paying::new();
+        let found = Server { millis: 100, at_once: 50 }.asked_for(&mut limit, 0, 4000);
+        assert!((50..=100).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn what_only_waits_for_each_other_is_not_asked_for() {
+        let mut limit = Paying::new();
+        let server = Server { millis: 1, at_once: 2 };
+        assert_eq!(server.asked_for(&mut limit, 0, 1000), 21);
+        // A busy client sees all answers together, the last of them with nothing else at work.
+        let mut limit = Paying::new();
+        assert_eq!(server.asked_in_bursts(&mut limit, 0, 1000, |calls| calls), 21);
+    }
+
+    #[test]
+    fn it_looks_again_whether_more_would_pay() {
+        let mut limit = Paying::new();
+        Server { millis: 1, at_once: 1 }.asked_for(&mut limit, 0, 1000);
+        let faster = Server { millis: 100, at_once: 1000 };
+        assert_eq!(faster.asked_for(&mut limit, 1000, 3000), 21);
+        assert_eq!(faster.asked_for(&mut limit, 4000, 4000), MOST);
+    }
+
+    #[test]
+    fn refusals_cut_it_also_while_it_rests() {
+        let mut limit = Paying::new();
+        Server { millis: 1, at_once: 1 }.asked_for(&mut limit, 0, 1000);
+        let refused = Sample { rtt: Duration::from_millis(1), in_flight: 21, end: CallEnd::Overload };
+        limit.update(&refused, 1100 * MS);
+        assert_eq!(limit.seats(), 18);
+        let served = Sample { end: CallEnd::Success, ..refused };
+        (0..10).for_each(|_| limit.update(&served, 1200 * MS));
+        assert_eq!(limit.seats(), 21, "and no more than has paid");
+    }
+}
