@@ -157,6 +157,29 @@ pub enum RedirectRefused {
 // === impl Reason ===
 
 impl Reason {
+    /// Whether the server may have acted upon the last attempt, if there was one.
+    pub(crate) fn may_have_been_done(&self) -> bool {
+        match self {
+            Self::Deadline
+            | Self::Timeout { .. }
+            | Self::Broken(_)
+            | Self::TooLarge { .. }
+            | Self::Redirect { .. }
+            | Self::Store(_)
+            | Self::Closed
+            | Self::Service(_) => true,
+            Self::Refused { .. }
+            | Self::WaitTooLong { .. }
+            | Self::TooLate { .. }
+            | Self::NoHost { .. }
+            | Self::Certificate { .. }
+            | Self::Tls { .. }
+            | Self::Connect(_)
+            | Self::Class(_)
+            | Self::Url { .. } => false,
+        }
+    }
+
     pub(crate) fn wait_too_long(wait: Duration) -> Self {
         // Clocks do not go further than that everywhere, and nobody looks further ahead.
         let until = SystemTime::now() + wait.min(Duration::from_secs(u32::MAX.into()));

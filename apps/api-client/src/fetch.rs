@@ -11,9 +11,10 @@ use crate::input::Job;
 use crate::journal::Record;
 use crate::output::{Folder, Outcome, Unwritten, kind};
 use crate::report::Named;
+use crate::retry::is_idempotent;
 use crate::room::Room;
 use crate::scribe::{Pen, ScribeError};
-use crate::{Body, Client, Failure, Reason, Request, Response, Store, redacted};
+use crate::{Body, Client, Failure, Reason, RedirectRefused, Request, Response, Store, redacted};
 
 /// What all requests of a run share.
 #[derive(Debug, Clone)]
@@ -145,19 +146,21 @@ impl Ended {
 fn failed(job: &Job, key: Option<Key>, failure: &Failure) -> Ended {
     let why = described(failure);
     let (attempts, refused) = (failure.attempts, failure.refused);
-    let record = |record: fn(Key, &str) -> Vec<u8>| key.map(|key| record(key, &why)).unwrap_or_default();
     let ended = if let Reason::Store(_) = &failure.reason {
         not_kept(job, key, why)
     } else if matches!(failure.reason, Reason::Closed) && attempts == refused {
         // A refused request has not been acted upon, so a stop between attempts leaves it as if it had not begun; and of one that was
         // not sent at all no record says that it was.
         let withdrawn =
-            if attempts > 0 { record(|key, _| Record::Withdrawn { key }.line()) } else { Vec::new() };
+            key.filter(|_| attempts > 0).map(|key| Record::Withdrawn { key }.line()).unwrap_or_default();
         let papers = Papers { record: withdrawn, ..Papers::default() };
         Ended { papers, ..Ended::of(End::NotStarted) }
     } else {
         let result = Outcome::failed(job, failure, &why).to_line();
-        let record = record(|key, why| Record::Failed { key, why: why.into() }.line());
+        let is_idempotent = is_idempotent(&job.method, &job.headers);
+        let done = !is_idempotent && attempts > refused && failure.reason.may_have_been_done();
+        let failed = |key| Record::Failed { key, why: why.as_str().into(), done }.line();
+        let record = key.map(failed).unwrap_or_default();
         let papers = Papers { result: Some(Unwritten::Line(result)), record, _body: None };
         Ended { papers, ..Ended::of(End::Failed { kind: kind(&failure.reason), why }) }
     };
@@ -166,7 +169,9 @@ fn failed(job: &Job, key: Option<Key>, failure: &Failure) -> Ended {
 
 /// The answer is there, and no room for it: it has to be asked for again.
 fn not_kept(job: &Job, key: Option<Key>, why: String) -> Ended {
-    let record = key.map(|key| Record::Failed { key, why: why.as_str().into() }.line()).unwrap_or_default();
+    let done = !is_idempotent(&job.method, &job.headers);
+    let failed = |key| Record::Failed { key, why: why.as_str().into(), done }.line();
+    let record = key.map(failed).unwrap_or_default();
     let papers = Papers { record, ..Papers::default() };
     let fatal = Some(Fatal::Store { request: Named::of(job), why: why.clone() });
     Ended { fatal, papers, ..Ended::of(End::Failed { kind: "store", why }) }
@@ -179,9 +184,16 @@ fn described(failure: &Failure) -> String {
     if let Some(why) = causes.last().map(ToString::to_string).filter(|why| !text.contains(why)) {
         text = text + ": " + &why;
     }
-    if let Reason::Certificate { is_unknown: true, .. } = failure.reason {
-        text += "; if you trust whoever did, name that one's certificate with --cacert";
-    }
+    text += match failure.reason {
+        Reason::Certificate { is_unknown: true, .. } => {
+            "; if you trust whoever did, name that one's certificate with --cacert"
+        }
+        Reason::WaitTooLong { .. } => ", longer than --max-wait; give more, or run it again then",
+        Reason::Timeout { .. } => "; give more with --timeout",
+        Reason::TooLarge { .. } => "; give more with --max-body",
+        Reason::Redirect { why: RedirectRefused::Private, .. } => "; allow it with --allow-private",
+        _ => "",
+    };
     if failure.out_of_budget {
         text += "; not tried again, since too many others were";
     }

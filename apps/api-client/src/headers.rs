@@ -1,6 +1,7 @@
 //! Which of the headers for all requests go with which request.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::Url;
 
@@ -12,7 +13,8 @@ use crate::input::Job;
 /// of URLs may lead anywhere, and who gave it had one server in mind.
 #[derive(Debug)]
 pub(crate) struct Headers {
-    headers: Vec<Header>,
+    /// Each with whether a request to its host was met.
+    headers: Vec<(Header, AtomicBool)>,
     /// Scheme, host and port of the first request.
     first: OnceLock<String>,
 }
@@ -21,19 +23,36 @@ pub(crate) struct Headers {
 
 impl Headers {
     pub(crate) fn new(headers: Vec<Header>) -> Self {
+        let headers = headers.into_iter().map(|header| (header, AtomicBool::new(false))).collect();
         Self { headers, first: OnceLock::new() }
     }
 
-    /// The request that `job` asks for, and whether a credential was held back from its host.
+    /// There is this request, whether or not it is sent: the first of a list is the first in each run over it.
+    pub(crate) fn meet(&self, job: &Job) {
+        self.first.get_or_init(|| origin(&job.url));
+        for (header, is_met) in &self.headers {
+            if header.is_for(&job.url) {
+                is_met.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Those that name a host to which there was no request, as `K@HOST`.
+    pub(crate) fn unmet(&self) -> impl Iterator<Item = String> {
+        let unmet = self.headers.iter().filter(|(_, is_met)| !is_met.load(Ordering::Relaxed));
+        unmet.filter_map(|(Header { name, host, .. }, _)| Some(format!("{name}@{}", host.as_ref()?)))
+    }
+
+    /// The request that `job` asks for, which was [met](Self::meet), and whether a credential was held back from its host.
     pub(crate) fn request(&self, job: &Job) -> (Request, bool) {
         let mut request = Request::new(job.method.clone(), job.url.as_str());
         request.parsed = Some(job.url.clone());
         let mut held_back = false;
-        for header in &self.headers {
+        for (header, _) in &self.headers {
             let is_meant = match &header.host {
-                Some(host) => *host == host_of(&job.url),
+                Some(_) => header.is_for(&job.url),
                 None => {
-                    !header.is_secret() || *self.first.get_or_init(|| origin(&job.url)) == origin(&job.url)
+                    !header.is_secret() || self.first.get().is_some_and(|first| *first == origin(&job.url))
                 }
             };
             held_back |= !is_meant && header.host.is_none();
@@ -83,7 +102,9 @@ mod tests {
     }
 
     fn sent(headers: &Headers, line: &str) -> (Vec<String>, bool) {
-        let (request, held_back) = headers.request(&parse(1, line.as_bytes(), None).unwrap().unwrap());
+        let job = parse(1, line.as_bytes(), None).unwrap().unwrap();
+        headers.meet(&job);
+        let (request, held_back) = headers.request(&job);
         let mut sent: Vec<_> = request
             .headers
             .iter()
@@ -111,6 +132,23 @@ mod tests {
         assert_eq!(sent(&headers, "https://two/"), (vec!["x-key: k".to_owned()], false));
         assert_eq!(sent(&headers, "http://three:81/"), (vec!["x-key: l".to_owned()], false));
         assert_eq!(sent(&headers, "http://three/"), (vec![], false));
+    }
+
+    #[test]
+    fn a_host_is_known_however_it_is_spelt() {
+        let to = |host: &str| {
+            let given = format!("X-Key@{host}: a:b");
+            let headers = headers(&[&given]);
+            let urls = ["https://h/", "http://h/", "http://[::1]:8080/", "https://xn--bcher-kva.example/"];
+            let sent_to = urls.map(|url| sent(&headers, url).0 == ["x-key: a:b"]);
+            (sent_to, headers.unmet().count())
+        };
+        assert_eq!(to("H"), ([true, true, false, false], 0));
+        assert_eq!(to("h:443"), ([true, false, false, false], 0));
+        assert_eq!(to("h:80"), ([false, true, false, false], 0));
+        assert_eq!(to("[::1]:8080"), ([false, false, true, false], 0));
+        assert_eq!(to("bücher.example"), ([false, false, false, true], 0));
+        assert_eq!(to("other"), ([false; 4], 1));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct HostStats {
     pub per_second: f64,
     /// The limit that was found, per second, or told; none while nothing is known.
     pub limit: Option<f64>,
+    /// The limit that was found, per second, from refusals and from what the server says.
+    pub found: Option<f64>,
     /// How many may be on their way at once now.
     pub concurrency: usize,
     /// How many are on their way.
@@ -61,6 +63,7 @@ impl Host {
             host: host.to_owned(),
             per_second: self.told.map_or(pace.per_second, |told| told.min(pace.per_second)),
             limit: self.limit(),
+            found: self.found(),
             concurrency: self.stack.calls.limit(),
             in_flight,
             waiting: here.saturating_sub(in_flight),
@@ -71,13 +74,16 @@ impl Host {
 
     /// The limit that was found, or told.
     pub(crate) fn limit(&self) -> Option<f64> {
-        let found = self.stack.pace.update(|policy, _| policy.found());
-        // It begins a little below what is known, which nobody has found yet.
-        let found = self.known.filter(|_| self.stack.pace.stats().overloads == 0).or(found);
-        match (found, self.told) {
+        match (self.found(), self.told) {
             (Some(found), Some(told)) => Some(found.min(told)),
             (found, told) => found.or(told),
         }
+    }
+
+    fn found(&self) -> Option<f64> {
+        let found = self.stack.pace.update(|policy, _| policy.found());
+        // It begins a little below what is known, which nobody has found yet.
+        self.known.filter(|_| self.stack.pace.stats().overloads == 0).or(found)
     }
 
     /// Nothing is lost when it is forgotten: nothing is going on, and no pause holds.

@@ -1,7 +1,8 @@
 //! What is opened before anything is sent.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ const MOST_WAITING: usize = 8 << 20;
 /// What is opened before anything is sent.
 pub(crate) struct Opened {
     pub(crate) input: Box<dyn BufRead + Send>,
+    /// Nobody knows the rest of it, and it may never end.
+    pub(crate) is_stream: bool,
     pub(crate) journal: Option<Journal>,
     pub(crate) past: Past,
     pub(crate) folder: Option<Arc<Folder>>,
@@ -31,15 +34,21 @@ pub(crate) struct Opened {
 
 /// Opens everything, and changes nothing before all of it could be opened that may be wrong. Blocks.
 pub(crate) fn open(config: &Config, workers: Handle) -> Result<Opened, StartError> {
-    let input: Box<dyn BufRead + Send> = match &config.urls {
-        None => Box::new(BufReader::new(io::stdin())),
+    let (input, is_stream): (Box<dyn BufRead + Send>, _) = match &config.urls {
+        None => (Box::new(BufReader::new(io::stdin())), true),
         Some(path) => {
             let error = |source| StartError::Urls { path: path.clone(), source };
             let file = File::open(path).map_err(error)?;
-            if file.metadata().map_err(error)?.is_dir() {
+            let metadata = file.metadata().map_err(error)?;
+            if metadata.is_dir() {
                 return Err(error(io::ErrorKind::IsADirectory.into()));
             }
-            Box::new(BufReader::with_capacity(1 << 16, file))
+            if let LinesTo::File(results) = &config.lines
+                && results.metadata().is_ok_and(|results| is_same(&results, &metadata))
+            {
+                return Err(StartError::SameFile { urls: path.clone(), results: results.clone() });
+            }
+            (Box::new(BufReader::with_capacity(1 << 16, file)), !metadata.is_file())
         }
     };
     let (mut journal, past) = match &config.journal {
@@ -49,6 +58,14 @@ pub(crate) fn open(config: &Config, workers: Handle) -> Result<Opened, StartErro
             (Some(journal), past)
         }
     };
+    let results = results(config);
+    if let (Some(path), Some(before)) = (&config.journal, past.results())
+        && past.answered() > 0
+        && before != results
+    {
+        let (journal, before) = (path.clone(), before.to_owned());
+        return Err(StartError::OtherResults { journal, answered: past.answered(), before, results });
+    }
     // Reads certificates, and so blocks, too.
     let client = client(config, &past, workers)?;
     let lines = match &config.lines {
@@ -59,9 +76,9 @@ pub(crate) fn open(config: &Config, workers: Handle) -> Result<Opened, StartErro
     let folder = config.out.as_deref().map(|path| Folder::open(path, journal.is_some())).transpose()?;
     // Last: from here on there was a run, which may be resumed.
     if let Some(journal) = &mut journal {
-        journal.begin(&past)?;
+        journal.begin(&past, &results)?;
     }
-    Ok(Opened { input, journal, past, folder: folder.map(Arc::new), lines, client })
+    Ok(Opened { input, is_stream, journal, past, folder: folder.map(Arc::new), lines, client })
 }
 
 fn client(config: &Config, past: &Past, workers: Handle) -> Result<Client, StartError> {
@@ -88,6 +105,22 @@ fn client(config: &Config, past: &Past, workers: Handle) -> Result<Client, Start
         (BuildError::Trust(why), Some(path)) => unusable(path, why),
         (error, _) => error.into(),
     })
+}
+
+/// Where results go, as a journal has it. Links stay as they are given: whoever moves one means it.
+fn results(config: &Config) -> String {
+    let whole = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let lines = match &config.lines {
+        LinesTo::File(path) => Some(whole(path).display().to_string()),
+        LinesTo::Stdout => Some("standard output".to_owned()),
+        LinesTo::Nowhere => None,
+    };
+    let folder = config.out.as_ref().map(|path| whole(path).display().to_string());
+    lines.into_iter().chain(folder).collect::<Vec<_>>().join(" and ")
+}
+
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// Reads on a thread of its own, which nobody waits for if it waits for standard input.

@@ -44,8 +44,8 @@ pub struct Report {
     pub replaced: u64,
     /// Each host, in the order of their names.
     pub hosts: Vec<HostReport>,
-    /// What was in flight when an earlier run was cut off, and was sent again, by this run or by one that was cut off itself: it may have
-    /// been acted upon twice.
+    /// What was in flight when an earlier run was cut off, or has failed there after it may have been acted upon, and was sent again, by
+    /// this run or by one that was cut off itself: it may have been acted upon twice.
     pub repeated: Vec<Named>,
     /// The first [`MOST_FAILURES`] requests without an answer, and why.
     pub failures: Vec<FailureReport>,
@@ -191,7 +191,7 @@ impl fmt::Display for Report {
             writeln!(f, "replaced {} files of answers with the same id or the same request", self.replaced)?;
         }
         for repeated in &self.repeated {
-            writeln!(f, "repeated {repeated}, which was in flight when an earlier run was cut off")?;
+            writeln!(f, "repeated {repeated}, which an earlier run may have sent")?;
         }
         for failure in &self.failures {
             writeln!(f, "failed   {}: {}", failure.request, failure.error)?;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use forebay::flow::CallEnd;
 use forebay::flow::rate::Answer;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 use tower::retry::Policy;
@@ -188,7 +188,12 @@ fn is_failure(status: StatusCode) -> bool {
 
 /// Whether to do it twice is to do it once (RFC 9110, section 9.2.2).
 fn may_be_done_twice<B>(request: &http::Request<B>) -> bool {
+    is_idempotent(request.method(), request.headers())
+}
+
+/// To do it twice is to do it once: by its method, or by an idempotency key.
+pub(crate) fn is_idempotent(method: &Method, headers: &HeaderMap) -> bool {
     const IDEMPOTENT: [Method; 6] =
         [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE];
-    IDEMPOTENT.contains(request.method()) || request.headers().contains_key(IDEMPOTENCY_KEY)
+    IDEMPOTENT.contains(method) || headers.contains_key(IDEMPOTENCY_KEY)
 }

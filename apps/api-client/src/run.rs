@@ -76,6 +76,26 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// Results would be written into the list of requests.
+    #[error("{} and {} are the same file: give the results one of their own", urls.display(), results.display())]
+    SameFile {
+        /// The requests.
+        urls: PathBuf,
+        /// The results.
+        results: PathBuf,
+    },
+    /// The journal is that of a run whose results are elsewhere.
+    #[error("by the journal {} the results of {answered} requests are in {before}, and new ones would go to {results}; give the same names, or another journal to begin anew", journal.display())]
+    OtherResults {
+        /// The journal.
+        journal: PathBuf,
+        /// How many were answered.
+        answered: u64,
+        /// Where their results are.
+        before: String,
+        /// Where new ones would go.
+        results: String,
+    },
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -128,6 +148,8 @@ struct Run<'a> {
     report: Report,
     observer: &'a dyn Observer,
     is_stopping: bool,
+    /// Of the input nobody knows the rest, and it may never end.
+    is_stream: bool,
     has_held_back: bool,
     /// What the journal knows of each host.
     recorded: HashMap<String, f64>,
@@ -174,7 +196,7 @@ pub async fn run(
         let (config, workers) = (config.clone(), workers.clone());
         move || opening::open(&config, workers)
     });
-    let Opened { input, journal, past, folder, lines, client } =
+    let Opened { input, is_stream, journal, past, folder, lines, client } =
         opening.await.expect("opening does not panic")?;
     let scribe = Scribe::start(lines, journal, folder.clone()).map_err(StartError::Thread)?;
     let (lines, reading) = opening::read(input, config.class_field.clone());
@@ -195,11 +217,15 @@ pub async fn run(
         report: Report { repeated, ..Report::default() },
         observer: &*observer,
         is_stopping: false,
+        is_stream,
         has_held_back: false,
     };
     run.go(lines, reading, stop, total).await;
     let hosts = run.desk.client.hosts();
     run.learn(&hosts).await;
+    for unmet in run.headers.unmet().filter(|_| run.report.requests > 0) {
+        run.observer.notice(&format!("--header {unmet} was not sent: there was no request to that host"));
+    }
     // As above.
     let _ = run.desk.pen.record(&Record::Reported {}).await;
     let Run { desk, mut report, .. } = run;
@@ -278,12 +304,11 @@ impl Run<'_> {
                     }
                 }
             }
-            // Of standard input nobody knows the rest, and it may never end.
-            is_read |= self.is_stopping && self.config.urls.is_none();
+            is_read |= self.is_stopping && self.is_stream;
             self.write().await;
         }
         drop(lines);
-        if !(self.is_stopping && self.config.urls.is_none())
+        if !(self.is_stopping && self.is_stream)
             && let Err(error) = reading.await.expect("reading does not panic")
         {
             self.report.stopped_by(format!("{}: {error}", self.input()));
@@ -302,6 +327,7 @@ impl Run<'_> {
 
     fn begin(&mut self, job: Arc<Job>) {
         self.report.requests += 1;
+        self.headers.meet(&job);
         let mut was_in_flight = false;
         let key = self.desk.pen.has_journal().then(|| job.key());
         if let Some(key) = key {
@@ -364,6 +390,8 @@ impl Run<'_> {
     /// All of the batch is written, or none of it can be said to be.
     fn settle(&mut self, written: Result<(), ScribeError>) {
         let batch = self.batch.take().expect("it was written");
+        // The reader of the results went away, and is told nothing more about them.
+        let has_reader = !written.as_ref().is_err_and(ScribeError::is_reader_gone);
         for Settled { begun: Begun { job, was_in_flight }, ended } in batch.settled {
             self.report.refused += u64::from(ended.refused);
             if was_in_flight && ended.attempts > 0 {
@@ -376,11 +404,11 @@ impl Run<'_> {
                     self.report.replaced += u64::from(replaced);
                 }
                 End::Answered { .. } => {
-                    self.failed(
-                        &job,
-                        "store",
-                        "it was answered, but the result cannot be written".to_owned(),
-                    );
+                    let why = "it was answered, but the result cannot be written".to_owned();
+                    if has_reader {
+                        self.observer.failed(&Named::of(&job), &why);
+                    }
+                    self.report.failed(Named::of(&job), "store", why);
                 }
                 End::NotStarted => self.report.not_started += 1,
                 End::Failed { kind, why } => self.failed(&job, kind, why),
@@ -423,7 +451,7 @@ impl Run<'_> {
 
     /// Records what was learnt, where it is news.
     async fn learn(&mut self, hosts: &[HostStats]) {
-        for (host, limit) in hosts.iter().filter_map(|host| Some((&host.host, host.limit?))) {
+        for (host, limit) in hosts.iter().filter_map(|host| Some((&host.host, host.found?))) {
             let known = self.recorded.get(host).copied().unwrap_or_default();
             if (limit - known).abs() > 0.02 * known {
                 self.recorded.insert(host.clone(), limit);

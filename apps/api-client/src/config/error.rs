@@ -44,6 +44,14 @@ pub enum ConfigError {
         /// The field.
         field: String,
     },
+    /// A header that is none. What was given may hold a secret, and is not shown.
+    #[error("header {number} of those given cannot be sent: {why}")]
+    Header {
+        /// Which of them, from 1.
+        number: usize,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A journal cannot be read back from there.
     #[error("the journal cannot be standard output: name a file")]
     JournalToStdout,
@@ -55,7 +63,8 @@ impl ConfigError {
     /// The key whose value is at fault.
     pub(super) fn key(&self) -> Option<&'static str> {
         match self {
-            Self::File(_) => None,
+            // Its line is not shown.
+            Self::File(_) | Self::Header { .. } => None,
             Self::NoUrls => Some("urls"),
             Self::Zero { key } => Some(key),
             Self::BurstWithoutRate => Some("burst"),

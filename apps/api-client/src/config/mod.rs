@@ -15,7 +15,11 @@ use forebay_program::config_file::ConfigFile;
 use http::StatusCode;
 
 pub(crate) use self::names::is_secret;
-pub use self::{error::ConfigError, names::Header, settings::Settings};
+pub use self::{
+    error::ConfigError,
+    names::Header,
+    settings::{GivenHeader, Settings},
+};
 use crate::{Classes, ConcurrencyChoice, RateChoice, input};
 
 /// A complete and consistent set of [`Settings`].
@@ -139,6 +143,10 @@ impl Config {
         {
             return Err(ConfigError::FieldTaken { field: field.clone() });
         }
+        let headers = settings.header.into_iter().zip(1..);
+        let headers = headers
+            .map(|(GivenHeader(given), number)| given.map_err(|why| ConfigError::Header { number, why }))
+            .collect::<Result<_, _>>()?;
         let max_body = settings.max_body.map_or(64 << 20, |size| size.as_u64());
         let concurrency = settings.concurrency.unwrap_or(ConcurrencyChoice::Auto);
         let timeout = settings.timeout.unwrap_or(Duration::from_secs(30));
@@ -164,7 +172,7 @@ impl Config {
             max_wait: settings.max_wait.unwrap_or(Duration::from_secs(300)),
             refused_when: settings.refused_when,
             journal: settings.journal,
-            headers: settings.header,
+            headers,
             cacert: settings.cacert,
             max_body,
             allow_private: settings.allow_private.unwrap_or_default(),

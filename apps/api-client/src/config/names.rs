@@ -5,13 +5,14 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
+use reqwest::Url;
 
 use super::ReportFormat;
 use crate::{BuildError, Classes, ConcurrencyChoice, RateChoice};
 
 /// A header for all requests.
 ///
-/// `K: V`, or `K@HOST: V` for the requests to one host only.
+/// `K: V`, or `K@HOST: V` for the requests to one host only, at the usual port of `http` or `https` unless it says another.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
@@ -26,6 +27,18 @@ pub struct Header {
 // === impl Header ===
 
 impl Header {
+    /// Whether it names the host of that.
+    pub(crate) fn is_for(&self, url: &Url) -> bool {
+        self.host.as_deref().is_some_and(|host| {
+            let (name, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default());
+            match host.strip_prefix(name) {
+                Some("") => url.port().is_none(),
+                Some(rest) => rest.strip_prefix(':').is_some_and(|rest| rest.parse().ok() == port),
+                None => false,
+            }
+        })
+    }
+
     /// Whether its value must not be shown, and goes to one host only.
     pub fn is_secret(&self) -> bool {
         self.value.is_sensitive()
@@ -46,27 +59,42 @@ pub(crate) fn is_secret(name: &HeaderName) -> bool {
     name != "idempotency-key" && PARTS.iter().any(|part| name.as_str().contains(part))
 }
 
+/// What is wrong is told without what was given, which may hold a secret anywhere.
 pub(super) fn parse_header(text: &str) -> Result<Header, String> {
-    let (name, value) =
-        text.split_once(':').ok_or("a header is K: V, or K@HOST: V for one host only".to_owned())?;
-    // A port has a colon, too: `K@HOST:80: V`.
-    let (name, host, value) = match name.split_once('@') {
-        None => (name, None, value),
-        Some((name, host)) => match value.split_once(':') {
-            Some((port, rest)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                (name, Some(format!("{host}:{port}")), rest)
-            }
-            _ => (name, Some(host.to_owned()), value),
-        },
+    const FORM: &str = "a header is K: V, or K@HOST: V for one host only";
+    let end = text.find([':', '@']).ok_or(FORM)?;
+    let (name, rest) = text.split_at(end);
+    let (host, value) = match rest.strip_prefix('@') {
+        None => (None, &rest[1..]),
+        Some(rest) => {
+            let (host, port, value) = split_host(rest).ok_or(FORM)?;
+            let host = host_as_in_urls(host).ok_or("what is behind the @ is no host")?;
+            (Some(port.map_or(host.clone(), |port| format!("{host}:{port}"))), value)
+        }
     };
-    if host.as_deref().is_some_and(str::is_empty) {
-        return Err("there is no host behind the @".to_owned());
-    }
-    let name: HeaderName = name.trim().parse().map_err(|_| format!("{name:?} is no name of a header"))?;
+    let name: HeaderName = name.trim().parse().map_err(|_| "its name is no name of a header")?;
     let mut value =
         HeaderValue::from_str(value.trim()).map_err(|_| format!("the value of {name} cannot be sent"))?;
     value.set_sensitive(is_secret(&name));
-    Ok(Header { name, value, host: host.map(|host| host.to_ascii_lowercase()) })
+    Ok(Header { name, value, host })
+}
+
+/// Host, port and value of `HOST: V` or `HOST:80: V`. An address of IPv6 has colons of its own.
+fn split_host(text: &str) -> Option<(&str, Option<u16>, &str)> {
+    let address_ends = if text.starts_with('[') { text.find(']')? } else { 0 };
+    let colon = address_ends + text[address_ends..].find(':')?;
+    let (host, value) = (&text[..colon], &text[colon + 1..]);
+    match value.split_once(':').map(|(port, rest)| (port.parse(), rest)) {
+        Some((Ok(port), rest)) => Some((host, Some(port), rest)),
+        _ => Some((host, None, value)),
+    }
+}
+
+/// In lower case, and what is of another alphabet in ASCII, as a URL has it.
+fn host_as_in_urls(host: &str) -> Option<String> {
+    let url = Url::parse(&format!("http://{host}/")).ok()?;
+    let is_bare = url.path() == "/" && url.port().is_none() && url.username().is_empty();
+    url.host_str().filter(|_| is_bare && !host.contains(['?', '#', '/'])).map(ToOwned::to_owned)
 }
 
 pub(super) fn parse_rate(text: &str) -> Result<RateChoice, String> {
@@ -122,8 +150,13 @@ mod tests {
         assert_eq!(parsed("X-At:a@b: c"), of("x-at", "a@b: c", None));
         assert_eq!(parsed("X-Key@API.example: a:b"), of("x-key", "a:b", Some("api.example")));
         assert_eq!(parsed("X-Key@h:8080: v"), of("x-key", "v", Some("h:8080")));
-        for wrong in ["Accept", "a b: c", "X@: v", ": v", "X: a\nb"] {
-            assert!(parse_header(wrong).is_err(), "{wrong:?}");
+        assert_eq!(parsed("X-Key@[::1]:8080: v"), of("x-key", "v", Some("[::1]:8080")));
+        assert_eq!(parsed("X-Key@[::1]: 8080"), of("x-key", "8080", Some("[::1]")));
+        for wrong in
+            ["s3cret", "a s3cret: c", "X@: s3cret", ": s3cret", "X: s3cret\u{1}", "X@s3cret", "X@/h: s3cret"]
+        {
+            let error = parse_header(wrong).unwrap_err();
+            assert!(!error.contains("s3cret"), "{wrong:?}: {error}");
         }
     }
 

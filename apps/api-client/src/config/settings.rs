@@ -1,5 +1,6 @@
 //! The keys as a person writes them, on the command line or in a file.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -84,9 +85,9 @@ pub struct Settings {
     pub journal: Option<PathBuf>,
 
     /// Send this header with all requests, or with those to one host; may be given several times
-    #[arg(short = 'H', long, value_name = "K[@HOST]: V", value_parser = parse_header)]
+    #[arg(short = 'H', long, value_name = "K[@HOST]: V", value_parser = given_header)]
     #[serde(deserialize_with = "headers")]
-    pub header: Vec<Header>,
+    pub header: Vec<GivenHeader>,
 
     /// Trust the certificate authorities in this PEM file, too, beside the system's
     #[arg(long, value_name = "FILE")]
@@ -116,6 +117,10 @@ pub struct Settings {
     #[serde(deserialize_with = "report")]
     pub report: Option<ReportFormat>,
 }
+
+/// A header, or what is wrong with it, which is told without the value: whoever shows what was given would show a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenHeader(pub(super) Result<Header, String>);
 
 // === impl Settings ===
 
@@ -225,8 +230,12 @@ fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StatusCode
     all_parsed(deserializer, parse_status)
 }
 
-fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Header>, D::Error> {
-    all_parsed(deserializer, parse_header)
+fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<GivenHeader>, D::Error> {
+    all_parsed(deserializer, |text| Ok::<_, String>(GivenHeader(parse_header(text))))
+}
+
+fn given_header(text: &str) -> Result<GivenHeader, Infallible> {
+    Ok(GivenHeader(parse_header(text)))
 }
 
 fn report<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ReportFormat>, D::Error> {

@@ -102,7 +102,9 @@ enum Span {
 ///
 /// [`LineError`] says what is wrong with it, without naming the place.
 pub fn parse(number: u64, line: &[u8], class_field: Option<&str>) -> Result<Option<Job>, LineError> {
-    let line = str::from_utf8(line).map_err(|_| LineError::NotText)?.trim();
+    let line = str::from_utf8(line).map_err(|_| LineError::NotText)?;
+    // What some editors begin a file with.
+    let line = if number == 1 { line.trim_start_matches('\u{feff}') } else { line }.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
@@ -187,12 +189,23 @@ fn url(text: &str) -> Result<Url, LineError> {
 fn in_plain_words(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = message.split(" at line 1").next().unwrap_or_default();
-    let message =
-        message.replace("data did not match any variant of untagged enum Id", "id is text or a number");
-    let message =
-        message.replace("data did not match any variant of untagged enum Span", "deadline is like \"30s\"");
+    let message = without_value(message)
+        .replace("data did not match any variant of untagged enum Id", "id is text or a number")
+        .replace("data did not match any variant of untagged enum Span", "deadline is like \"30s\"");
     let column = error.column();
     if column == 0 { message } else { format!("{message}, in column {column}") }
+}
+
+/// "invalid type: string "s3cret", expected a map" without what was given, which may be a secret.
+fn without_value(message: &str) -> String {
+    let parts = message.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "));
+    parts.map_or_else(
+        || message.to_owned(),
+        |(given, expected)| {
+            let kind = given.split([' ', '`']).next().unwrap_or_default();
+            format!("invalid type: {kind}, expected {expected}")
+        },
+    )
 }
 
 // === impl Span ===
@@ -216,6 +229,13 @@ mod tests {
 
     fn error(line: &str) -> String {
         parse(7, line.as_bytes(), None).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_mark_at_the_beginning_of_the_first_line_is_no_part_of_it() {
+        let parsed = |number| parse(number, "\u{feff}http://h/".as_bytes(), None);
+        assert_eq!(parsed(1).unwrap().unwrap().url.as_str(), "http://h/");
+        assert!(parsed(2).is_err());
     }
 
     #[test]
@@ -285,6 +305,8 @@ mod tests {
             r#"{"url": "http://h/", "method": "GE T"}"#,
             r#"{"url": "http://h/", "headers": {"a b": "c"}}"#,
             r#"{"url": "http://h/", "headers": {"authorization": "secret\n"}}"#,
+            r#"{"url": "http://h/", "headers": "authorization: secret"}"#,
+            r#"{"url": "http://h/", "headers": {"x-key": 5318008}}"#,
             r#"{"url": "http://h/", "id": ["a"]}"#,
             r#"{"url": "http://h/", "id": ""}"#,
             r#"{"url": "http://h/", "deadline": "soon"}"#,

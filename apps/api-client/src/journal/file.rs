@@ -105,12 +105,13 @@ impl Journal {
     }
 
     /// Marks the beginning of this run. Before that, a last line that was cut off is removed, and if most of the journal is of no use to
-    /// anybody any more, so is that. `past` is what [`open`](Self::open) has said.
+    /// anybody any more, so is that. `past` is what [`open`](Self::open) has said, `results` where
+    /// this run's results go.
     ///
     /// # Errors
     ///
     /// [`JournalError::Io`].
-    pub fn begin(&mut self, past: &Past) -> Result<(), JournalError> {
+    pub fn begin(&mut self, past: &Past, results: &str) -> Result<(), JournalError> {
         let path = self.path.clone();
         let io = |source| JournalError::Io { path: path.clone(), source };
         if 2 * self.needed < self.end
@@ -127,7 +128,8 @@ impl Journal {
             self.append(&Header::line()).map_err(io)?;
         }
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.append(&Record::Run { unix_seconds: now.as_secs() }.line()).map_err(io)?;
+        let begun = Record::Run { unix_seconds: now.as_secs(), results: Some(results.into()) };
+        self.append(&begun.line()).map_err(io)?;
         self.file.sync_all().map_err(io)
     }
 
@@ -222,7 +224,7 @@ mod tests {
         /// Opened for a run that begins.
         fn open(&self) -> (Journal, Past) {
             let (mut journal, past) = Journal::open(&self.path()).unwrap();
-            journal.begin(&past).unwrap();
+            journal.begin(&past, "-").unwrap();
             (journal, past)
         }
 
@@ -260,7 +262,7 @@ mod tests {
         for record in [start(1), start(2), start(3), start(4), answered(2)] {
             journal.append(&record).unwrap();
         }
-        journal.append(&Record::Failed { key: key(3), why: "it broke".into() }.line()).unwrap();
+        journal.append(&Record::Failed { key: key(3), why: "it broke".into(), done: false }.line()).unwrap();
         journal.append(&Record::Rate { host: "h".into(), per_second: 49.5 }.line()).unwrap();
         drop(journal);
 

@@ -19,11 +19,13 @@ pub struct Past {
     repeated: Vec<Unfinished>,
     /// Whether there was a run at all.
     has_run: bool,
+    /// Where the results of the last run went that said so.
+    results: Option<String>,
     /// What was learnt of each host.
     rates: HashMap<String, f64>,
 }
 
-/// A request that was in flight when its run was cut off: it may have been acted upon.
+/// A request that was in flight when its run was cut off, or failed there: it may have been acted upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unfinished {
@@ -48,7 +50,12 @@ impl Past {
         self.has_run
     }
 
-    /// What was in flight when a run was cut off, and has not been sent again since.
+    /// Where the results of earlier runs went, if they said so.
+    pub(crate) fn results(&self) -> Option<&str> {
+        self.results.as_deref()
+    }
+
+    /// What was in flight when a run was cut off, or failed and may have been acted upon, and has not been sent again since.
     pub fn unfinished(&self) -> impl Iterator<Item = &Unfinished> {
         self.cut_off.values().flatten()
     }
@@ -89,8 +96,9 @@ impl Past {
     /// Reads one more record.
     pub(super) fn add(&mut self, record: Record<'_>) {
         match record {
-            Record::Run { .. } => {
+            Record::Run { results, .. } => {
                 self.has_run = true;
+                self.results = results.map(Into::into).or(self.results.take());
                 self.end_of_run();
             }
             Record::Start { key, line, id, url } => {
@@ -109,7 +117,13 @@ impl Past {
                 take(&mut self.begun, key);
                 *self.answered.entry(key).or_default() += 1;
             }
-            Record::Failed { key, .. } | Record::Withdrawn { key } => drop(take(&mut self.begun, key)),
+            Record::Failed { key, done, .. } => {
+                let failed = take(&mut self.begun, key);
+                if done {
+                    self.cut_off.entry(key).or_default().extend(failed);
+                }
+            }
+            Record::Withdrawn { key } => drop(take(&mut self.begun, key)),
             Record::Rate { host, per_second } => drop(self.rates.insert(host.into(), per_second)),
         }
     }

@@ -24,7 +24,12 @@ pub(super) struct Header<'a> {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Record<'a> {
     /// A run begins: what has no end before this was cut off.
-    Run { unix_seconds: u64 },
+    Run {
+        unix_seconds: u64,
+        /// Where its results go, if that is known.
+        #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+        results: Option<Cow<'a, str>>,
+    },
     /// A request is about to be sent.
     Start {
         key: Key,
@@ -36,7 +41,13 @@ pub(crate) enum Record<'a> {
     /// There is an answer, and its result is written.
     Answered { key: Key, status: u16 },
     /// There is none.
-    Failed { key: Key, why: Cow<'a, str> },
+    Failed {
+        key: Key,
+        why: Cow<'a, str>,
+        /// It may have been acted upon, and is not one that may be sent twice without harm.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        done: bool,
+    },
     /// It was not sent after all.
     Withdrawn { key: Key },
     /// A request was sent again after a run that was cut off, by a run that was cut off itself.

@@ -80,7 +80,8 @@ fn write(new: &File, mut old: &File, end: u64, past: &Past) -> io::Result<()> {
     let mut to = BufWriter::with_capacity(1 << 16, new);
     to.write_all(&Header::line())?;
     // There was a run, whatever is left of it.
-    to.write_all(&Record::Run { unix_seconds: 0 }.line())?;
+    let results = past.results().map(Into::into);
+    to.write_all(&Record::Run { unix_seconds: 0, results }.line())?;
     old.seek(SeekFrom::Start(0))?;
     let mut from = BufReader::with_capacity(1 << 16, old.take(end));
     let mut line = Vec::new();
@@ -126,7 +127,7 @@ mod tests {
 
     fn opened(path: &Path) -> (Journal, Past) {
         let (mut journal, past) = Journal::open(path).unwrap();
-        journal.begin(&past).unwrap();
+        journal.begin(&past, "-").unwrap();
         (journal, past)
     }
 
@@ -153,7 +154,7 @@ mod tests {
     fn long(path: &Path) {
         let mut journal = Header::line();
         for run in 0..3 {
-            journal.extend(Record::Run { unix_seconds: 1_790_000_000 + run }.line());
+            journal.extend(Record::Run { unix_seconds: 1_790_000_000 + run, results: None }.line());
             for n in (0..200).filter(|n| n % 3 == run || *n == 7) {
                 journal.extend(start(n));
                 journal.extend(Record::Answered { key: key(n), status: 200 }.line());

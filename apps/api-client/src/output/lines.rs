@@ -35,6 +35,12 @@ pub enum LinesError {
         /// The file.
         path: PathBuf,
     },
+    /// What is to be removed is not of this program.
+    #[error("{} ends with a line that is no result; mend it, or name another file", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// Writing failed.
     #[error("cannot write results to {}: {source}", place(path.as_deref()))]
     Write {
@@ -56,7 +62,7 @@ impl Lines {
     ///
     /// # Errors
     ///
-    /// [`LinesError::Open`] and [`LinesError::Exists`].
+    /// [`LinesError::Open`], [`LinesError::Exists`], and [`LinesError::Foreign`] if what would be removed is no result.
     pub fn file(path: &Path, resumed: bool) -> Result<Self, LinesError> {
         let failed = |source| LinesError::Open { path: path.to_owned(), source };
         // A pipe or a device cannot be read back, and has nothing to be cut.
@@ -68,6 +74,9 @@ impl Lines {
                 return Err(LinesError::Exists { path: path.to_owned() });
             }
             let end = end_of_last_line(&mut file).map_err(failed)?;
+            if !begins_like_ours(&mut file, end).map_err(failed)? {
+                return Err(LinesError::Foreign { path: path.to_owned() });
+            }
             file.set_len(end).map_err(failed)?;
         }
         Ok(Self { to: To::File { path: path.to_owned(), file } })
@@ -134,6 +143,15 @@ fn end_of_last_line(file: &mut File) -> io::Result<u64> {
     }
 }
 
+/// Whether what is cut off behind the last whole line may be the beginning of a result.
+fn begins_like_ours(file: &mut File, end: u64) -> io::Result<bool> {
+    let mut rest = Vec::new();
+    file.seek(SeekFrom::Start(end))?;
+    file.take(64).read_to_end(&mut rest)?;
+    let begins = |with: &str| rest.starts_with(with.as_bytes()) || with.as_bytes().starts_with(&rest);
+    Ok(begins("{\"id\":") || begins("{\"line\":"))
+}
+
 fn place(path: Option<&Path>) -> String {
     path.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string())
 }
@@ -154,6 +172,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cut_off_is_not_removed_unless_it_is_a_result() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("notes");
+        for content in ["precious", "one\ntwo", "{}\n{\"name\": 1"] {
+            fs::write(&path, content).unwrap();
+            assert!(matches!(Lines::file(&path, true), Err(LinesError::Foreign { .. })), "{content}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+    }
+
+    #[test]
     fn a_resumed_run_goes_on_after_the_last_whole_line() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("results");
@@ -161,9 +190,9 @@ mod tests {
         for (content, kept) in [
             ("".to_owned(), "".to_owned()),
             ("{}\n{}\n".to_owned(), "{}\n{}\n".to_owned()),
-            ("{}\n{\"a".to_owned(), "{}\n".to_owned()),
-            ("{\"a".to_owned(), "".to_owned()),
-            (format!("{{}}\n{long}"), "{}\n".to_owned()),
+            ("{}\n{\"li".to_owned(), "{}\n".to_owned()),
+            ("{\"id\":\"a".to_owned(), "".to_owned()),
+            (format!("{{}}\n{{\"id\":\"{long}"), "{}\n".to_owned()),
         ] {
             fs::write(&path, &content).unwrap();
             Lines::file(&path, true).unwrap().write(b"new\n").unwrap();

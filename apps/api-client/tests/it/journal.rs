@@ -141,6 +141,58 @@ fn a_run_that_could_not_begin_is_none_to_be_resumed() {
 }
 
 #[test]
+fn what_failed_and_may_have_been_done_is_named_when_it_is_sent_again() {
+    let server = Server::free();
+    let place = Place::new();
+    let line =
+        |method| format!("{{\"url\": \"{}/broken/{method}\", \"method\": \"{method}\"}}\n", server.url());
+    place.write("urls", line("POST") + &line("PUT"));
+    let arguments = "fetch --urls urls --jsonl results --journal journal --retries 0 --report json";
+    let ended = place.run(arguments);
+    assert_eq!(ended.report()["by_reason"]["broken"], 2, "{ended:#?}");
+    let report = place.done(arguments).report();
+    assert_eq!(repeated(&report), HashSet::from([1]), "to put a thing twice does no harm: {report}");
+    place.write("urls", "");
+    assert_eq!(repeated(&place.done(arguments).report()), HashSet::new());
+}
+
+#[test]
+fn results_of_a_resumed_run_go_where_they_are() {
+    let server = Server::free();
+    let place = Place::with_items(&server.url(), 3);
+    place.done("fetch --urls urls --jsonl results --journal journal");
+    place.write("notes", "{\"id\":");
+    for elsewhere in ["--jsonl notes", "--out out", "--jsonl results --out out", ""] {
+        let ended = place.run(&format!("fetch --urls urls --journal journal {elsewhere}"));
+        assert_eq!(ended.code(), Some(2), "{elsewhere}: {ended:#?}");
+        assert!(ended.stderr.contains("give the same names"), "{elsewhere}: {ended:#?}");
+    }
+    assert_eq!(place.text("notes"), "{\"id\":");
+    place.done("fetch --urls urls --jsonl ./results --journal journal");
+}
+
+#[test]
+fn results_do_not_go_into_the_list() {
+    let place = Place::with_items("http://127.0.0.1:1", 3);
+    let list = place.text("urls");
+    std::fs::hard_link(place.path("urls"), place.path("linked")).unwrap();
+    for same in ["./urls", "linked"] {
+        let ended = place.run(&format!("fetch --urls urls --jsonl {same} --journal journal"));
+        assert_eq!(ended.code(), Some(2), "{ended:#?}");
+        assert!(ended.stderr.contains("are the same file"), "{ended:#?}");
+    }
+    assert_eq!(place.text("urls"), list);
+}
+
+#[test]
+fn a_rate_that_was_told_is_not_taken_for_one_that_was_found() {
+    let server = Server::free();
+    let place = Place::with_items(&server.url(), 3);
+    place.done("fetch --urls urls --jsonl results --journal journal --rate 100/s");
+    assert!(!place.text("journal").contains("per_second"), "{}", place.text("journal"));
+}
+
+#[test]
 fn a_journal_does_not_grow_with_the_runs() {
     let server = Server::free();
     let place = Place::new();

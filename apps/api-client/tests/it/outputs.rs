@@ -116,7 +116,7 @@ fn a_reader_that_has_had_enough_ends_the_run_without_complaint() {
     drop(child.stdout.take());
     let ended: crate::place::Ended = child.wait_with_output().unwrap().into();
     assert_eq!(ended.code(), Some(1), "{ended:#?}");
-    assert!(!ended.stderr.contains("error: cannot"), "{ended:#?}");
+    assert!(!ended.stderr.contains("error:"), "{ended:#?}");
     let report = ended.report();
     assert!(report["not_started"].as_u64().unwrap() > 0, "{report}");
 }

@@ -40,6 +40,46 @@ fn a_credential_goes_to_the_host_of_the_first_request_only() {
 }
 
 #[test]
+fn the_first_request_of_a_list_is_the_first_of_each_run_over_it() {
+    let (one, other) = (Server::free(), Server::free());
+    let place = Place::new();
+    place.write("urls", format!("{}/item/1\n{}/held/2\n", one.url(), other.url()));
+    let arguments = "fetch --urls urls --jsonl results --journal journal --timeout 200ms --retries 0";
+    let headers = ["Authorization: s3cret"];
+    assert_eq!(with_header(&place, arguments, &headers).code(), Some(1), "the other does not answer in time");
+    other.release(2);
+    let ended = with_header(&place, arguments, &headers);
+    assert_eq!(ended.code(), Some(0), "{ended:#?}");
+    assert_eq!(other.counts().authorizations["/held/2"], None, "the answered one is still the first");
+}
+
+#[test]
+fn a_header_for_a_host_that_is_not_asked_is_told() {
+    let (server, place) = (Server::free(), Place::new());
+    place.write("urls", format!("{}/item/1\n", server.url()));
+    let ended = with_header(&place, "fetch --urls urls --jsonl results", &["X-Key@127.0.0.1:1: s3cret"]);
+    assert_eq!(ended.code(), Some(0), "{ended:#?}");
+    assert!(ended.stderr.contains("--header x-key@127.0.0.1:1 was not sent"), "{ended:#?}");
+}
+
+#[test]
+fn a_header_that_cannot_be_sent_is_not_shown() {
+    let place = Place::new();
+    place.write("urls", "http://127.0.0.1:1/\n");
+    place.write("keys.toml", "urls = \"urls\"\nheader = [\"Accept: a\", \"Authorization Bearer s3cret\"]\n");
+    let flag = with_header(&place, "fetch --urls urls", &["Authorization Bearer s3cret"]);
+    let file = place.run("fetch -c keys.toml");
+    for (ended, number) in [(flag, 1), (file, 2)] {
+        assert_eq!(ended.code(), Some(2), "{ended:#?}");
+        assert!(!ended.stderr.contains("s3cret"), "{ended:#?}");
+        assert!(
+            ended.stderr.contains(&format!("header {number} of those given cannot be sent")),
+            "{ended:#?}"
+        );
+    }
+}
+
+#[test]
 fn a_credential_goes_to_the_host_that_it_names() {
     let (one, other) = (Server::free(), Server::free());
     let place = Place::new();
@@ -64,13 +104,13 @@ fn secrets_appear_nowhere_but_in_the_results_of_whoever_gave_them() {
             server.url()
         ),
     );
-    for more in ["--out out", "--jsonl results"] {
-        let arguments = format!("fetch --urls urls --journal journal --retries 0 --report json {more}");
+    for (journal, more) in [("one", "--out out"), ("other", "--jsonl results")] {
+        let arguments = format!("fetch --urls urls --journal {journal} --retries 0 --report json {more}");
         let ended = with_header(&place, &arguments, &["Authorization: s3cret"]);
         assert_eq!(ended.code(), Some(1), "{ended:#?}");
         assert!(!ended.stderr.contains("s3cret"), "{}", ended.stderr);
         assert!(!ended.stdout.contains("s3cret"), "{}", ended.stdout);
-        assert!(!place.text("journal").contains("s3cret"), "{}", place.text("journal"));
+        assert!(!place.text(journal).contains("s3cret"), "{}", place.text(journal));
         assert!(place.files("out").iter().all(|name| !name.contains("s3cret")), "{:?}", place.files("out"));
     }
 }

@@ -60,6 +60,25 @@ fn a_second_signal_ends_the_process_at_once() {
 }
 
 #[test]
+fn a_signal_ends_a_run_over_a_pipe_with_a_name() {
+    let server = Server::free();
+    let place = Place::new();
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        place.path("pipe"),
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+    )
+    .unwrap();
+    let running = place.start("fetch --urls pipe --jsonl results --report json");
+    let mut pipe = std::fs::OpenOptions::new().write(true).open(place.path("pipe")).unwrap();
+    writeln!(pipe, "{}/item/1", server.url()).unwrap();
+    until("it is answered", || server.counts().answered == 1);
+    running.signal(Signal::INT);
+    let ended = running.wait();
+    assert_eq!((ended.code(), &ended.report()["ended"]), (Some(0), &"stopped".into()), "{ended:#?}");
+}
+
+#[test]
 fn a_signal_ends_a_run_that_waits_for_its_input() {
     let server = Server::free();
     let place = Place::new();
