@@ -12,6 +12,7 @@
 
 mod leases;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::num::NonZeroUsize;
@@ -74,6 +75,8 @@ pub struct Merge<T, D: Discipline> {
     served: Vec<u64>,
     /// What the first broken one said.
     broken: Option<SourceError>,
+    /// What sources said of settling, and was not told yet.
+    unsettled: VecDeque<SourceError>,
 }
 
 struct Branch<T, R> {
@@ -125,6 +128,7 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
             seq: 0,
             start: Instant::now(),
             broken: None,
+            unsettled: VecDeque::new(),
         }
     }
 
@@ -268,13 +272,12 @@ impl<T: Send + 'static, D: Discipline<Rank: Send> + 'static> Source for Merge<T,
         for branch in &mut self.branches {
             match branch.source.poll_settled(cx) {
                 Poll::Ready(Ok(())) => {}
-                // A failure is told at once, whatever the others still have to do.
-                Poll::Ready(Err(error)) => all = Poll::Ready(Err(error)),
-                Poll::Pending if matches!(all, Poll::Ready(Ok(()))) => all = Poll::Pending,
-                Poll::Pending => {}
+                Poll::Ready(Err(error)) => self.unsettled.push_back(error),
+                Poll::Pending => all = Poll::Pending,
             }
         }
-        all
+        // A failure is told at once, whatever the others still have to do; of several one with each call.
+        self.unsettled.pop_front().map_or(all, |error| Poll::Ready(Err(error)))
     }
 
     fn close(&mut self) {

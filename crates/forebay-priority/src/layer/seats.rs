@@ -1,8 +1,10 @@
 //! How many calls run at once.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -31,8 +33,10 @@ pub struct Seats(Arc<Mutex<Room>>);
 struct Room {
     seats: Number,
     taken: usize,
-    /// The workers that wait for a seat: one for each service, so all are called.
-    waiting: Vec<Waker>,
+    /// The workers that wait for a seat, by their numbers: one for each service, so all are called.
+    waiting: BTreeMap<u64, Waker>,
+    /// How many have waited.
+    numbers: u64,
 }
 
 enum Number {
@@ -50,6 +54,9 @@ struct Seat {
 
 /// A service that is ready only while there is a seat; made by [`PriorityLayer`](super::PriorityLayer). Reserves: who is ready keeps its
 /// seat until it calls or is dropped, and clones start without.
+///
+/// A seat that comes free calls all who wait, and whoever is polled first has it. For an order among them put a line in
+/// front, which is what [`PriorityLayer`](super::PriorityLayer) does.
 ///
 /// ```
 /// use forebay_priority::layer::{ByResult, Seated};
@@ -73,6 +80,8 @@ pub struct Seated<S, J = ByResult> {
     inner: S,
     seats: Seats,
     seat: Option<Seat>,
+    /// Its number among those who wait.
+    waits: Option<u64>,
     judge: J,
 }
 
@@ -139,7 +148,7 @@ impl Seats {
     }
 
     fn of(seats: Number) -> Self {
-        Self(Arc::new(Mutex::new(Room { seats, taken: 0, waiting: Vec::new() })))
+        Self(Arc::new(Mutex::new(Room { seats, taken: 0, waiting: BTreeMap::new(), numbers: 0 })))
     }
 
     /// Changes how many there are, 1 or more; a limit that learned it is no longer asked. With fewer than are taken, nobody
@@ -155,7 +164,7 @@ impl Seats {
             (mem::replace(&mut room.seats, Number::Fixed(number)), mem::take(&mut room.waiting))
         };
         drop(old);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_values().for_each(Waker::wake);
         Ok(())
     }
 
@@ -169,20 +178,25 @@ impl Seats {
         self.lock().taken
     }
 
-    fn poll_seat(&self, cx: &mut Context<'_>) -> Poll<Seat> {
+    fn poll_seat(&self, waits: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<Seat> {
         let waker = cx.waker().clone();
         let mut room = self.lock();
         if room.taken < room.number() {
             room.taken += 1;
+            let old = waits.take().and_then(|number| room.waiting.remove(&number));
+            drop(room);
+            drop((old, waker));
             return Poll::Ready(Seat { seats: self.clone(), began: None });
         }
-        if !room.waiting.iter().any(|other| other.will_wake(&waker)) {
-            room.waiting.push(waker);
-        }
+        let number = *waits.get_or_insert(room.numbers);
+        room.numbers += u64::from(number == room.numbers);
+        let old = room.waiting.insert(number, waker);
+        drop(room);
+        drop(old);
         Poll::Pending
     }
 
-    // A limit that panics has said nothing, and the counts are changed before it is asked.
+    // A limit that panics has said nothing, and no count is half changed when it is asked.
     fn lock(&self) -> MutexGuard<'_, Room> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -237,13 +251,15 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.tell(CallEnd::Ignore);
+        // A limit is code of a user: if it panics, the seat is free and the others are called all the same.
+        let told = catch_unwind(AssertUnwindSafe(|| self.tell(CallEnd::Ignore)));
         let waiting = {
             let mut room = self.seats.lock();
             room.taken -= 1;
             mem::take(&mut room.waiting)
         };
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_values().for_each(Waker::wake);
+        drop(told);
     }
 }
 
@@ -252,7 +268,7 @@ impl Drop for Seat {
 impl<S, J> Seated<S, J> {
     /// `inner`, ready only while there is a seat.
     pub fn new(inner: S, seats: Seats, judge: J) -> Self {
-        Self { inner, seats, seat: None, judge }
+        Self { inner, seats, seat: None, waits: None, judge }
     }
 }
 
@@ -268,7 +284,7 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         ready!(self.inner.poll_ready(cx))?;
         if self.seat.is_none() {
-            self.seat = Some(ready!(self.seats.poll_seat(cx)));
+            self.seat = Some(ready!(self.seats.poll_seat(&mut self.waits, cx)));
         }
         Poll::Ready(Ok(()))
     }
@@ -281,6 +297,13 @@ where
         let mut seat = self.seat.take().expect("poll_ready must be called first");
         seat.begin();
         SeatedFuture { future: self.inner.call(request), seat: Some(seat), judge: self.judge.clone() }
+    }
+}
+
+impl<S, J> Drop for Seated<S, J> {
+    fn drop(&mut self) {
+        let waker = self.waits.and_then(|number| self.seats.lock().waiting.remove(&number));
+        drop(waker);
     }
 }
 

@@ -369,6 +369,35 @@ async fn limit_learns_how_calls_ended() {
     assert_eq!(ends, [CallEnd::Ignore, CallEnd::Overload, CallEnd::Success]);
 }
 
+/// Panics when it is told how a call ended.
+#[derive(Debug)]
+struct Panics;
+
+impl Limit for Panics {
+    fn seats(&self) -> usize {
+        1
+    }
+
+    fn update(&mut self, _: &Sample, _: Tick) {
+        panic!("a limit may");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_panics_keeps_no_seat_of_a_call_that_was_cancelled() {
+    let seats = Seats::by(Panics);
+    let line = PriorityLayer::with_seats(seats.clone(), Strict::levels(), by_name);
+    let mut service = line.layer(slow(&Log::default()));
+    let call = tokio::spawn(service.call(("low", 1000)));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(seats.taken(), 1);
+    call.abort();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(seats.taken(), 0);
+    seats.set(1).expect("there is a seat");
+    assert!(service.call(("low", 1)).await.is_ok());
+}
+
 #[tokio::test]
 async fn handles_and_futures_cross_threads() {
     fn send<T: Send>(_: &T) {}

@@ -149,6 +149,20 @@ fn failure_is_told_when_no_other_has_anything_and_asked_again() {
 }
 
 #[test]
+fn each_failure_of_settling_is_told() {
+    let sources =
+        ["high", "low"].map(|level| (level, RecordingSource::<u32>::builder().never_ending().build()));
+    let mut merge = Merge::new(Strict::levels());
+    for (level, (source, script)) in sources {
+        script.fail_settling(unavailable());
+        merge = merge.source(level, source).expect("it is a level");
+    }
+    let mut told = || merge.poll_settled(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!((told(), told()), (Poll::Ready(Err(_)), Poll::Ready(Err(_)))));
+    assert!(matches!(told(), Poll::Ready(Ok(()))));
+}
+
+#[test]
 fn broken_source_is_told_at_the_end_of_the_others() {
     let (broken, script) = RecordingSource::<u32>::builder().never_ending().build();
     let (other, other_rx) = bounded(10);

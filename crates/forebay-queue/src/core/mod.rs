@@ -213,7 +213,7 @@ impl<T, L: Line<T>> Shared<T, L> {
 }
 
 /// Also where another one has panicked, the next is called.
-fn wake(waker: Waker) {
+pub(crate) fn wake(waker: Waker) {
     contain(|| waker.wake());
 }
 

@@ -19,16 +19,16 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::Span;
 
-use self::state::{Call, State, Tally};
+use self::state::{Call, Gone, State, Tally};
 use super::config::Options;
 use super::{QueueError, WhenDropped};
-use crate::core::{ByDiscipline, Key, Timer, Turn, Waiters, Waiting, moment};
+use crate::core::{ByDiscipline, Key, Timer, Turn, Waiters, Waiting, moment, wake};
 use crate::sync::{self, Mutex};
 use crate::{By, ClassStats, Discipline, Fifo, Line, Pressure, QueueStats, UnknownClass, WhenFull, hooks};
 
@@ -43,6 +43,9 @@ pub(super) struct Callers<R, F, E, L: Line<R> = Fifo> {
 
 /// How a call was answered.
 pub(super) type Answer<R, F, E> = Result<F, QueueError<E, R>>;
+
+/// A request that did not join the line, and what its caller is told: made of both once the lock is released.
+type Rejected<R, E> = (fn(R) -> QueueError<E, R>, Request<R>);
 
 /// A request in the line.
 pub(super) struct Request<R> {
@@ -109,7 +112,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             self.shut(&mut state);
             let worker = state.worker.take();
             drop(state);
-            worker.into_iter().for_each(Waker::wake);
+            worker.into_iter().for_each(wake);
         }
     }
 
@@ -119,7 +122,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             self.shut(&mut state);
             state.worker.take()
         };
-        worker.into_iter().for_each(Waker::wake);
+        worker.into_iter().for_each(wake);
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -190,35 +193,38 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         };
         let since = self.options.timed.then(Instant::now);
         let request = Request { request, span: Span::current(), since };
-        let (joined, wakers) = {
+        let (joined, worker) = {
             let mut state = sync::lock(&self.state);
             let joined = self.place(&mut state, request, rank);
             state.measure(&self.options);
             let concerns_worker = joined.is_ok() && (state.idle || state.is_late_before_alarm());
             let worker = if concerns_worker { state.worker.take() } else { None };
-            match joined {
-                Ok((key, displaced)) => (Ok(key), [worker, displaced]),
-                Err(error) => (Err(error), [worker, None]),
-            }
+            (joined, worker)
         };
-        wakers.into_iter().flatten().for_each(Waker::wake);
-        joined
+        worker.into_iter().for_each(wake);
+        match joined {
+            Ok((key, displaced)) => {
+                displaced.into_iter().for_each(Gone::tell);
+                Ok(key)
+            }
+            Err((error, request)) => Err(error(request.request)),
+        }
     }
 
-    /// The node, and the waker of the one that was displaced for it.
+    /// The node, and the one that was displaced for it.
     fn place(
         &self,
         state: &mut State<R, F, E, L>,
         request: Request<R>,
         rank: L::Rank,
-    ) -> Result<(Key, Option<Waker>), QueueError<E, R>> {
+    ) -> Result<(Key, Option<Gone>), Rejected<R, E>> {
         if state.closed {
-            return Err(QueueError::Closed(Some(request.request)));
+            return Err((|request| QueueError::Closed(Some(request)), request));
         }
         let class = state.order.class(rank);
         if self.options.most_of.get(class).is_some_and(|most| state.classes[class].waiting >= *most) {
             state.classes[class].shed += 1;
-            return Err(QueueError::Full(request.request));
+            return Err((QueueError::Full, request));
         }
         if state.line.len() < self.most(state) {
             state.tally.accepted += 1;
@@ -227,7 +233,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         let displaces = match self.options.when_full {
             WhenFull::Wait | WhenFull::Refuse => {
                 state.classes[class].shed += 1;
-                return Err(QueueError::Full(request.request));
+                return Err((QueueError::Full, request));
             }
             WhenFull::DropIncoming => false,
             WhenFull::DropYoungest | WhenFull::DropOldest => !state.line.is_empty(),
@@ -236,7 +242,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         state.tally.dropped += 1;
         if !displaces {
             state.classes[class].displaced += 1;
-            return Err(QueueError::Displaced(request.request));
+            return Err((QueueError::Displaced, request));
         }
         // Under a discipline the newcomer may be the last itself, so there it joins first.
         let joins_first = L::ONLY_RANK.is_none() && self.options.when_full == WhenFull::DropYoungest;
@@ -255,11 +261,11 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             let (_, call) = state.line.remove(other);
             let Call::Waiting(own, _) = call else { unreachable!("who is in the line waits") };
             state.classes[class].displaced += 1;
-            return Err(QueueError::Displaced(own.request));
+            return Err((QueueError::Displaced, own));
         }
         let displaced = state.turn_away(other, QueueError::Displaced, |tally| &mut tally.displaced);
         let joined = joined.or_else(|| newcomer.map(|request| state.push(request, rank)));
-        Ok((joined.expect("it joins before or after"), displaced))
+        Ok((joined.expect("it joins before or after"), Some(displaced)))
     }
 
     /// How many may be in the line.
@@ -341,7 +347,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             call => Some(call),
         };
         drop(state);
-        worker.into_iter().for_each(Waker::wake);
+        worker.into_iter().for_each(wake);
         drop((waker, rest));
     }
 
@@ -352,7 +358,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             state.running -= 1;
             if state.closed && state.running == 0 { state.worker.take() } else { None }
         };
-        worker.into_iter().for_each(Waker::wake);
+        worker.into_iter().for_each(wake);
     }
 
     /// A running call becomes the worker's (rule 4). Without a worker it ends here.
@@ -365,7 +371,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         state.left.push(future);
         let worker = state.worker.take();
         drop(state);
-        worker.into_iter().for_each(Waker::wake);
+        worker.into_iter().for_each(wake);
     }
 }
 
@@ -414,7 +420,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         let rest = if is_over { Some(waker) } else { state.worker.replace(waker) };
         state.alarm = alarm;
         drop(state);
-        late.into_iter().for_each(Waker::wake);
+        late.into_iter().for_each(Gone::tell);
         drop(rest);
         match alarm {
             _ if is_over => Poll::Ready(()),
@@ -441,7 +447,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         });
         state.measure(&self.options);
         drop(state);
-        late.into_iter().for_each(Waker::wake);
+        late.into_iter().for_each(Gone::tell);
         let (request, key, none) = next?;
         drop(none);
         Some((request, Taken { callers: self, key: Some(key) }))
@@ -464,7 +470,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             let caller = state.line.take_waker(key);
             let more = state.left.is_empty() && !state.line.is_empty();
             drop(state);
-            caller.into_iter().for_each(Waker::wake);
+            caller.into_iter().for_each(wake);
             return more;
         }
         let node = state.line.remove(key);
@@ -499,7 +505,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             }
             state.measure(&self.options);
         }
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake);
     }
 
     /// The worker goes away.

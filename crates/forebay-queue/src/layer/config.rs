@@ -175,7 +175,9 @@ impl<R, L> QueueLayer<R, L> {
 
     /// The line and its worker, for who wants to spawn the worker himself.
     ///
-    /// When the service fails or panics, it is replaced by a clone of what it was at first.
+    /// When the service fails or panics, it is replaced by a clone of what it was at first; and when the last one who waits for
+    /// it leaves, after it was asked whether it is ready, since it may keep a permit for who is gone. So what a service
+    /// does in `poll_ready`, as to connect, should not begin anew in each clone.
     pub fn pair<S>(&self, service: S) -> (Queue<S, R, L>, Worker<S, R, L>)
     where
         S: Service<R> + Clone + Send + 'static,
@@ -185,7 +187,8 @@ impl<R, L> QueueLayer<R, L> {
     }
 
     /// As [`pair`](Self::pair), for a service that cannot be cloned: `make` makes the first one, and another when one
-    /// has failed or panicked. When it has none, the line closes, and those who wait get their requests back.
+    /// has failed or panicked. When it has none, the line closes, and those who wait get their requests back. It is asked for
+    /// another also when the last one who waits for the service leaves; has it none then, the old one stays.
     ///
     /// ```
     /// # use forebay_queue::layer::QueueLayer;

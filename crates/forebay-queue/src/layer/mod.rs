@@ -52,7 +52,8 @@
 //! # Failures
 //!
 //! Errors keep their type. A service whose readiness fails, or which panics, costs the one call that met it: that
-//! one ends as [`Inner`](QueueError::Inner) or [`Panicked`](QueueError::Panicked), and the next call goes to a fresh clone.
+//! one ends as [`Inner`](QueueError::Inner) or [`Panicked`](QueueError::Panicked), and the next call goes to a fresh clone. So
+//! does the next call after one that left while the service was not ready.
 //! A panic in the service's *future* is the caller's own, since the caller drives it.
 //!
 //! # How it differs from `tower::buffer`

@@ -5,11 +5,12 @@ use std::pin::Pin;
 use std::task::Waker;
 
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::super::QueueError;
 use super::super::config::Options;
 use super::{Answer, Request};
-use crate::core::{Key, Moment, Turn, Waiters, Waiting};
+use crate::core::{Key, Moment, Turn, Waiters, Waiting, wake};
 use crate::{Line, Pressure, QueueStats, Tick};
 
 pub(super) struct State<R, F, E, L: Line<R>> {
@@ -59,12 +60,28 @@ pub(super) enum Call<R, F, E, K> {
     Answered(Answer<R, F, E>),
 }
 
+/// One who was turned away: to be told, and its span to be left, once the lock is released.
+#[must_use]
+pub(super) struct Gone {
+    waker: Option<Waker>,
+    /// The end of a span is code of a subscriber's.
+    _span: Span,
+}
+
 /// Where a call stands in the order of the line.
 #[derive(Clone, Copy)]
 pub(super) struct Spot<K> {
     pub(super) rank: K,
     pub(super) seq: u64,
     pub(super) came: Tick,
+}
+
+// === impl Gone ===
+
+impl Gone {
+    pub(super) fn tell(self) {
+        self.waker.into_iter().for_each(wake);
+    }
 }
 
 // === impl State ===
@@ -109,22 +126,23 @@ impl<R, F, E, L: Line<R>> State<R, F, E, L> {
         }
     }
 
-    /// Answers one who is in the line, and out of the order, with an error. Gives its waker.
+    /// Answers one who is in the line, and out of the order, with an error.
     pub(super) fn turn_away(
         &mut self,
         key: Key,
         error: fn(R) -> QueueError<E, R>,
         count: fn(&mut Tally) -> &mut u64,
-    ) -> Option<Waker> {
+    ) -> Gone {
         let waker = self.line.serve_at(key);
         let call = self.line.what(key);
         let Call::Waiting(request, spot) = mem::replace(call, Call::Taken) else {
             unreachable!("who is in the line waits");
         };
-        *call = Call::Answered(Err(error(request.request)));
+        let Request { request, span, .. } = request;
+        *call = Call::Answered(Err(error(request)));
         let class = self.order.class(spot.rank);
         *count(&mut self.classes[class]) += 1;
-        waker
+        Gone { waker, _span: span }
     }
 
     /// When the oldest of each class joined, in a line that is timed.
@@ -146,12 +164,12 @@ impl<R, F, E, L: Line<R>> State<R, F, E, L> {
         oldest
     }
 
-    /// Turns away those for whom it is too late, and gives their wakers.
-    pub(super) fn turn_late_away(&mut self) -> Vec<Waker> {
+    /// Turns away those for whom it is too late.
+    pub(super) fn turn_late_away(&mut self) -> Vec<Gone> {
         let mut late = Vec::new();
         while let Some(key) = self.order.overdue() {
             self.left_order(key);
-            late.extend(self.turn_away(key, QueueError::Expired, |tally| &mut tally.expired));
+            late.push(self.turn_away(key, QueueError::Expired, |tally| &mut tally.expired));
             self.tally.dropped += 1;
             self.tally.expired += 1;
         }
