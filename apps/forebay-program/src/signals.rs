@@ -1,4 +1,4 @@
-//! The first signal asks the run to end, a later one ends the process.
+//! The first signal asks the run to end, a later one ends the process. A file that may not grow is an error, not the end.
 
 use std::io;
 use std::process;
@@ -22,6 +22,9 @@ const ONE_REQUEST: Duration = Duration::from_millis(500);
 /// it (130, 143). One that comes half a second later or more ends the process at once with that code, whatever the run
 /// is doing and whether or not the future is still polled.
 ///
+/// From now on, a write over the limit on file sizes (`ulimit -f`) fails as one to a full disk does, instead of ending
+/// the process by SIGXFSZ.
+///
 /// Must be called in a multi-thread runtime: the listener needs a thread that the run does not block.
 ///
 /// # Errors
@@ -30,6 +33,8 @@ const ONE_REQUEST: Duration = Duration::from_millis(500);
 pub fn first() -> io::Result<impl Future<Output = u8>> {
     let mut signals =
         Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
+    // The handler stays when this is dropped, and whatever it does, the write fails.
+    drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
     let (came, first) = oneshot::channel();
     // Lives as long as the runtime, that is, as the run.
     task::spawn(async move {

@@ -49,6 +49,17 @@ Examples:
   The same from a file with the keys input, output, state, ...:
     log-processor run -c pipeline.toml
 
+Filters:
+  status >= 500                 also == != < <= >; a number, level >= warn, a \"text\", true, false, null
+  message contains \"x\"          also starts_with, ends_with
+  path =~ \"^/api/v\\d+\"          matches the regular expression; !~ does not
+  status in [500, 502]          equals one of them
+  exists(user)                  the record has that field
+  not, and, or, ( )             not binds tightest, then and, then or
+  A field that is missing makes every condition false, != and !~ too: 'not user == \"ann\"' keeps records
+  without a user. request.method reaches into JSON. level, message and time are found under the other
+  names that programs give them, too (severity, msg, ts, ...); the README has all of them.
+
 After a crash:
   With --state DIR, input positions and the output's length are saved together. After kill -9 at any
   moment, start the same command again: no line is lost, and a file output holds no line twice.
@@ -56,8 +67,8 @@ After a crash:
   What others appended to the output since a run ended in order is kept with --append and cut off with
   --overwrite; without either of them the next run is refused. What is behind the last checkpoint of a
   run that was killed is always cut off: those lines are read again.
-  With --state and without --follow, a last line without a line end comes behind all others, and the
-  next run takes it back: if the rest has come by then, the line is judged and written as a whole.
+  With --state and without --follow, an unfinished last line is written at the very end; if the next
+  run finds its rest, it replaces it with the whole line.
   With --state all inputs that are named must be there (or --follow waits for them).
 
 Signals:

@@ -42,7 +42,7 @@ pub(crate) fn json(format: Format, line: &str, record: &Record<'_>, piece: Piece
                 record.distinct_fields().into_iter().for_each(&mut field);
             }
             // Their names are ours.
-            Format::Clf | Format::Cri | Format::Klog | Format::Timed | Format::Plain => {
+            Format::Clf | Format::Cri | Format::Klog | Format::Python | Format::Timed | Format::Plain => {
                 record.fields().for_each(&mut field);
             }
         }

@@ -56,6 +56,14 @@ pub enum ConfigError {
     /// `sync` makes checkpoints durable, and there are none.
     #[error("--sync has nothing to make durable without --state DIR: give a folder for the checkpoints too")]
     SyncWithoutState,
+    /// `checkpoint-every` says how often, and there are none.
+    #[error("--checkpoint-every has no checkpoints to save without --state DIR: give a folder for them too")]
+    CheckpointsWithoutState,
+    /// Standard output is whatever it was connected to.
+    #[error(
+        "--overwrite has nothing to replace in standard output: name a file with --output PATH, or leave it out"
+    )]
+    OverwriteOfStdout,
 }
 
 // === impl ConfigError ===
@@ -69,10 +77,11 @@ impl ConfigError {
             Self::NoOutput => Some("output"),
             Self::EmptyPath { key, .. } | Self::Size { key, .. } => Some(key),
             // The one that is more likely to do harm.
-            Self::AppendAndOverwrite => Some("overwrite"),
+            Self::AppendAndOverwrite | Self::OverwriteOfStdout => Some("overwrite"),
             Self::Filter(_) => Some("filter"),
             Self::Workers { .. } => Some("workers"),
             Self::SyncWithoutState => Some("sync"),
+            Self::CheckpointsWithoutState => Some("checkpoint-every"),
         }
     }
 }

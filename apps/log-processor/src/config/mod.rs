@@ -112,6 +112,18 @@ impl Config {
         if sync && settings.state.is_none() {
             return Err(ConfigError::SyncWithoutState);
         }
+        let checkpoint_every = within(
+            "checkpoint-every",
+            settings.checkpoint_every.unwrap_or(ByteSize::mib(16)),
+            ByteSize::b(1),
+            ByteSize::tib(1),
+        )?;
+        if settings.checkpoint_every.is_some() && settings.state.is_none() {
+            return Err(ConfigError::CheckpointsWithoutState);
+        }
+        if existing == Existing::Overwrite && output == Path::new("-") {
+            return Err(ConfigError::OverwriteOfStdout);
+        }
         Ok(Self {
             inputs: settings.input,
             output: if output == Path::new("-") { Target::Stdout } else { Target::File(output) },
@@ -139,12 +151,7 @@ impl Config {
                 ByteSize::mib(3),
             )?)
             .expect("3 MiB fit"),
-            checkpoint_every: within(
-                "checkpoint-every",
-                settings.checkpoint_every.unwrap_or(ByteSize::mib(16)),
-                ByteSize::b(1),
-                ByteSize::tib(1),
-            )?,
+            checkpoint_every,
         })
     }
 }

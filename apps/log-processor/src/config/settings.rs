@@ -55,7 +55,7 @@ pub struct Settings {
     #[serde(deserialize_with = "by_name")]
     pub parse: Option<ParseMode>,
 
-    /// Keep only records for which this is true, such as 'level >= warn and not path contains "/health"'
+    /// Keep only records for which this is true, such as 'level >= warn and not path contains "/health"'; see below
     #[arg(short, long, value_name = "EXPR")]
     pub filter: Option<String>,
 
@@ -87,7 +87,7 @@ pub struct Settings {
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
 
-    /// A longer line is cut into pieces of this size, and counted as long [default: 1MiB, at most 3MiB]
+    /// Longer lines are split at this size; the report counts them as long lines [default: 1MiB, at most 3MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     #[serde(deserialize_with = "size")]
     pub max_line: Option<ByteSize>,

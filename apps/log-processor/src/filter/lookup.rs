@@ -4,7 +4,9 @@
 use super::ast::Path;
 use crate::record::{Record, Value};
 
-const LEVEL: [&str; 11] = [
+const LEVEL: [&str; 14] = [
+    "Level",
+    "LEVEL",
     "lvl",
     "severity",
     "log.level",
@@ -15,6 +17,7 @@ const LEVEL: [&str; 11] = [
     "SeverityText",
     "PRIORITY",
     "priority",
+    "@l",
     "s",
 ];
 const MESSAGE: [&str; 7] = ["msg", "@message", "MESSAGE", "log", "short_message", "body", "event"];

@@ -33,7 +33,7 @@
 //!
 //! | name | also found as |
 //! | --- | --- |
-//! | `level` | `lvl`, `severity`, `log.level`, `loglevel`, `log_level`, `levelname`, `severity_text`, `SeverityText`, `PRIORITY` (journald), `priority`, `s` (MongoDB) |
+//! | `level` | `Level`, `LEVEL`, `lvl`, `severity`, `log.level`, `loglevel`, `log_level`, `levelname`, `severity_text`, `SeverityText`, `PRIORITY` (journald), `priority`, `@l` (Serilog), `s` (MongoDB) |
 //! | `message` | `msg`, `@message`, `MESSAGE` (journald), `log` (Docker), `short_message` (GELF), `body`, `event` (structlog) |
 //! | `time` | `timestamp`, `@timestamp`, `ts`, `datetime`, `t.$date` (MongoDB), `__REALTIME_TIMESTAMP` (journald) |
 //!

@@ -113,6 +113,20 @@ pub enum OutputError {
         /// In bytes, as the state says.
         length: u64,
     },
+    /// It lost something while it was written.
+    #[error(
+        "output {} holds {found} bytes, and {length} were written: somebody else emptied or cut it; it cannot be \
+         rotated while a run writes it: stop the run, move the output away, and start with another --state",
+        path.display()
+    )]
+    CutShort {
+        /// As given.
+        path: PathBuf,
+        /// In bytes.
+        found: u64,
+        /// In bytes, as far as this run wrote it.
+        length: u64,
+    },
     /// Whoever read standard output went away. No fault of ours: the run ends quietly.
     #[error("the output was closed by its reader")]
     Closed,

@@ -250,6 +250,7 @@ impl Output {
 
     fn write_out(&mut self, mut bytes: &[u8]) -> Result<(), OutputError> {
         self.cut()?;
+        self.refuse_cut_by_others()?;
         while !bytes.is_empty() {
             match fault::room("full-output").and_then(|()| self.file.write(bytes)) {
                 Ok(0) => return Err(self.failure(ErrorKind::WriteZero.into())),
@@ -266,6 +267,17 @@ impl Output {
         }
         fault::point("after-write");
         Ok(())
+    }
+
+    /// Behind the end of a file that somebody else emptied, as rotation by copying does, a write would leave zeros.
+    fn refuse_cut_by_others(&self) -> Result<(), OutputError> {
+        let Some(Regular { path, length, .. }) = &self.regular else { return Ok(()) };
+        match self.file.metadata() {
+            Ok(metadata) if metadata.len() < *length => {
+                Err(OutputError::CutShort { path: path.clone(), found: metadata.len(), length: *length })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn failure(&self, source: io::Error) -> OutputError {

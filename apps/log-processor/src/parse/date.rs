@@ -33,6 +33,13 @@ pub(super) fn of_access_log<'a>(input: &mut &'a str) -> Parsed<&'a str> {
     (digits(2), '/', month, '/', digits(4), ':', clock).take().parse_next(input)
 }
 
+/// `Fri Sep 09 10:42:29.902022 2011` of Apache's error log; older ones have no fraction.
+pub(super) fn of_apache<'a>(input: &mut &'a str) -> Parsed<&'a str> {
+    let fraction = ('.', take_while(1.., '0'..='9'));
+    let weekday = take_while(3, 'A'..='z');
+    (weekday, ' ', month, ' ', digits(2), ' ', clock, opt(fraction), ' ', digits(4)).take().parse_next(input)
+}
+
 /// `0915 21:17:10.220731` of klog.
 pub(super) fn of_klog<'a>(input: &mut &'a str) -> Parsed<&'a str> {
     (digits(4), ' ', clock, '.', digits(6)).take().parse_next(input)

@@ -12,7 +12,8 @@
 //! | syslog | `<38>1 time host app ..`, `Apr 28 04:02:03 host app[7]: ..` | `facility`, `severity`, `time`, `host`, `app`, `pid`, `msgid`, `message`, structured data |
 //! | cri | `2022-01-28T16:04:05Z stdout F text` | `time`, `stream`, `tag`, `message` |
 //! | klog | `I0915 21:17:10.220731 7 file.go:12] text` | `level`, `time`, `thread`, `source`, `message` |
-//! | timed | `2021/09/30 09:23:53 [error] text` | `time`, `level`, `message` |
+//! | python | `ERROR:app.db:text` | `level`, `logger`, `message` |
+//! | timed | `2021/09/30 09:23:53 [error] text`, `[Fri Sep 09 10:42:29 2011] [core:error] text` | `time`, `level`, `message` |
 //! | plain | anything else | `message`: the whole line |
 //!
 //! Parsers read text. Where a line is not UTF-8 they see U+FFFD for each bad sequence; raw output still
@@ -23,6 +24,7 @@ mod date;
 pub(crate) mod json;
 mod klog;
 mod logfmt;
+mod python;
 mod syslog;
 mod timed;
 mod token;
@@ -63,6 +65,8 @@ pub enum Format {
     Cri,
     /// glog and klog.
     Klog,
+    /// Python's `logging` where no format was chosen.
+    Python,
     /// A time in front, and mostly a level behind it.
     Timed,
     /// Anything else: the whole line is the message.
@@ -105,6 +109,7 @@ fn recognise<'a>(line: &'a str, record: &mut Record<'a>) -> Option<Format> {
         [b'{' | b' ' | b'\t', ..] if json::parse(line, record) => Some(Format::Json),
         [b'<' | b'A'..=b'Z', ..] if syslog::parse(line, record) => Some(Format::Syslog),
         [b'I' | b'W' | b'E' | b'F', b'0'..=b'1', ..] if klog::parse(line, record) => Some(Format::Klog),
+        [b'C' | b'D' | b'E' | b'I' | b'W', ..] if python::parse(line, record) => Some(Format::Python),
         [b'[' | b'0'..=b'9', ..] => timed::parse(line, record),
         _ => None,
     };
@@ -143,13 +148,14 @@ impl ParseMode {
 
 impl Format {
     /// Every format, in the order of their discriminants.
-    pub const ALL: [Format; 8] = [
+    pub const ALL: [Format; 9] = [
         Format::Json,
         Format::Logfmt,
         Format::Clf,
         Format::Syslog,
         Format::Cri,
         Format::Klog,
+        Format::Python,
         Format::Timed,
         Format::Plain,
     ];
@@ -163,6 +169,7 @@ impl Format {
             Format::Syslog => "syslog",
             Format::Cri => "cri",
             Format::Klog => "klog",
+            Format::Python => "python",
             Format::Timed => "timed",
             Format::Plain => "plain",
         }

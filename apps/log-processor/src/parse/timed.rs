@@ -1,12 +1,12 @@
 //! Lines that begin with a full date and time: container runtimes, syslog in its modern file form, and
-//! the many formats of application logs (log4j, logback, Python, nginx's error log).
+//! the many formats of application logs (log4j, logback, Python, the error logs of nginx and Apache).
 
 use winnow::combinator::{alt, delimited};
 use winnow::prelude::*;
 use winnow::token::rest;
 
 use super::Format;
-use super::date::timestamp;
+use super::date::{of_apache, timestamp};
 use super::syslog::sender;
 use super::token::{Parsed, word};
 use crate::level::Level;
@@ -18,7 +18,8 @@ const WORDS_TO_A_LEVEL: usize = 5;
 /// Reads a line that begins with a time. On `None` the record holds nothing.
 pub(super) fn parse<'a>(line: &'a str, record: &mut Record<'a>) -> Option<Format> {
     let mut input = line;
-    let time = alt((timestamp, delimited('[', timestamp, ']'))).parse_next(&mut input).ok()?;
+    let time =
+        alt((timestamp, delimited('[', alt((timestamp, of_apache)), ']'))).parse_next(&mut input).ok()?;
     if !input.is_empty() && !input.starts_with([' ', '\t', ':']) {
         return None;
     }
@@ -49,9 +50,9 @@ fn cri<'a>(input: &mut &'a str) -> Parsed<(&'a str, char, &'a str, &'a str)> {
 fn application<'a>(text: &'a str, record: &mut Record<'a>) {
     let mut message = text;
     for (place, word) in text.split_ascii_whitespace().take(WORDS_TO_A_LEVEL).enumerate() {
-        let Some(level) = level(word) else { continue };
+        let Some((bare, level)) = level(word) else { continue };
         record.push("level", Value::Text(level));
-        if place == 0 {
+        if place == 0 && bare == level {
             message = text[word.len()..].trim_ascii_start();
         }
         break;
@@ -59,11 +60,16 @@ fn application<'a>(text: &'a str, record: &mut Record<'a>) {
     record.push("message", Value::Text(message));
 }
 
-/// A level that is set off from prose: in capitals, in brackets, or with a colon behind it.
-fn level(word: &str) -> Option<&str> {
+/// A level that is set off from prose: in capitals, in brackets, or with a colon behind it. What it is set off from
+/// comes first, without what sets it off: Apache names a module within the brackets (`[core:error]`).
+fn level(word: &str) -> Option<(&str, &str)> {
     let bare = word.trim_matches(['[', ']', '(', ')', '<', '>', ':', '|', '-']);
     let is_set_off = bare.len() < word.len() || bare.bytes().all(|byte| byte.is_ascii_uppercase());
-    (is_set_off && Level::from_word(bare).is_some()).then_some(bare)
+    let level = match bare.split_once(':') {
+        Some((_, level)) if word.starts_with('[') && word.ends_with(']') => level,
+        _ => bare,
+    };
+    (is_set_off && Level::from_word(level).is_some()).then_some((bare, level))
 }
 
 #[cfg(test)]
@@ -82,6 +88,12 @@ mod tests {
         for (line, level, message) in [
             ("2025-01-24T07:00:30,139 INFO [main] Version : 1", "INFO", "[main] Version : 1"),
             ("2021/09/30 09:23:53 [error] 1#1: *17 text", "error", "1#1: *17 text"),
+            (
+                "[Fri Sep 09 10:42:29.902022 2011] [core:error] [pid 3] text",
+                "error",
+                "[core:error] [pid 3] text",
+            ),
+            ("[Fri Sep 09 10:42:29 2011] [error] [client ::1] text", "error", "[client ::1] text"),
             ("2023-01-01 12:00:00,123 - app.web - WARNING - text", "WARNING", "- app.web - WARNING - text"),
             (
                 "2023-01-01 12:00:00.123  WARN 1 --- [main] c.e.App : text",

@@ -182,3 +182,17 @@ fn an_output_belongs_to_one_run_at_a_time() {
     assert_eq!(running.wait().code(), Some(0));
     assert_eq!(place.text("shared"), "one\ntwo\n");
 }
+
+#[test]
+fn an_output_that_somebody_empties_ends_the_run_and_gets_no_zeros() {
+    let place = place();
+    let running = place.start("run -i in -o emptied --follow");
+    until("the run has begun", || place.len("emptied") == 8);
+    File::create(place.path("emptied")).unwrap();
+    place.append("in", "three\n");
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    let error = ended.stderr.lines().find(|line| line.starts_with("error"));
+    insta::assert_snapshot!(error.unwrap_or_default(), @"error: output emptied holds 0 bytes, and 8 were written: somebody else emptied or cut it; it cannot be rotated while a run writes it: stop the run, move the output away, and start with another --state");
+    assert_eq!(place.text("emptied"), "");
+}

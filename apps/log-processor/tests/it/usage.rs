@@ -41,7 +41,7 @@ fn flags_win_over_the_file() {
     place.write("pipeline.toml", "input = ['a.log']\noutput = 'out'\nformat = 'json'\nworkers = 2\n");
     place.write("b.log", "one\n");
     insta::assert_snapshot!(
-        place.done("check -c pipeline.toml --format raw -o - --overwrite -i b.log -").stdout
+        place.done("check -c pipeline.toml --format raw -o new --overwrite -i b.log -").stdout
     );
 }
 
@@ -177,8 +177,11 @@ fn contradictions_are_refused() {
     let place = Place::new();
     let two_answers = place.run("run -i a.log -o out --append --overwrite");
     let nothing_to_sync = place.run("run -i a.log -o out --sync");
-    assert_eq!([two_answers.code(), nothing_to_sync.code()], [Some(2); 2]);
-    insta::assert_snapshot!(two_answers.stderr + &nothing_to_sync.stderr);
+    let nothing_to_save = place.run("run -i a.log -o out --checkpoint-every 1MiB");
+    let nothing_to_replace = place.run("run -i a.log -o - --overwrite");
+    let refused = [two_answers, nothing_to_sync, nothing_to_save, nothing_to_replace];
+    assert_eq!(refused.each_ref().map(|ended| ended.code()), [Some(2); 4]);
+    insta::assert_snapshot!(refused.map(|ended| ended.stderr).concat());
 }
 
 #[test]
