@@ -158,7 +158,7 @@ impl<I: Discipline + Clone> Discipline for Nested<I> {
     }
 
     fn uses_time(&self) -> bool {
-        self.inner[0].uses_time()
+        self.inner.iter().any(Discipline::uses_time)
     }
 
     fn overdue(&mut self, now: Tick) -> Option<u32> {
@@ -176,7 +176,7 @@ impl<I: Discipline + Clone> Discipline for Nested<I> {
     }
 
     fn gives_up(&self) -> bool {
-        self.inner[0].gives_up()
+        self.inner.iter().any(Discipline::gives_up)
     }
 
     fn classes(&self) -> &[String] {

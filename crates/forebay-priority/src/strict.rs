@@ -13,8 +13,8 @@ use crate::{Class, Classes, ConfigError};
 /// The most urgent class first, first in, first out within a class; whoever was overtaken often enough is promoted: it
 /// goes before all others.
 ///
-/// Each has a *turn*: after how many others it would be served if all were equal. Whoever is served later than that was
-/// overtaken, by as many.
+/// Each has a *turn*, its place in the plain order of arrival: how many would be served before it if there were no classes.
+/// Whoever is served later than that was overtaken, by as many.
 ///
 /// # Bounds
 ///

@@ -130,7 +130,8 @@ impl<T, L> Builder<T, L> {
         self
     }
 
-    /// Most that the items which wait may weigh together, 1 to half of all numbers, in a unit of your choice: bytes, pixels.
+    /// Most that the items which wait may weigh together, in a unit of your choice: bytes, pixels. 1 to `usize::MAX / 2`; what is beyond
+    /// counts as that.
     /// Besides the capacity, so set that high enough, or [`unbounded`](Self::unbounded). Default: no bound.
     ///
     /// What an item weighs is said by its sender ([`send_weighted`](Sender::send_weighted),

@@ -17,9 +17,9 @@ use crate::UnknownClass;
 /// ```
 pub type Tick = u64;
 
-/// One who waits, as a [`Discipline`] is told of it. It stays the same from when it comes until it has ended, whatever
-/// becomes of it in between, unless its rank is changed; so a discipline can find by it what it knows of it, and need
-/// not remember those that are out.
+/// One who waits, as a [`Discipline`] is told of it. Its `seq` and `since` stay the same until it has
+/// ended, and so does its rank unless that is changed; only its `id` may be another one when it comes back. So a
+/// discipline can find by them what it knows of it, and need not remember those that are out.
 ///
 /// ```
 /// use forebay_queue::Entry;

@@ -122,8 +122,8 @@ impl<T, L: Line<T>> Outgoing<'_, T, L> {
     /// once, also where a receiver waits.
     ///
     /// The time runs from when the queue accepts the item, at a rendezvous from when a receiver takes it, and goes on
-    /// while a consumer has it, for when it comes back. Nobody is woken for it: that it is over is found by whoever comes
-    /// to receive, or to send. In a queue that is first in, first out it is found when the item has come to the front, and
+    /// while a consumer has it, for when it comes back. No timer runs for it: whoever comes to receive, or to send, takes
+    /// out what has expired. In a queue that is first in, first out it is found when the item has come to the front, and
     /// where an item was put off, when that is due; until then the item keeps its place.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.tag.set_ttl(ttl);

@@ -45,8 +45,8 @@ pub trait Limit: Send {
     /// A call has ended.
     fn update(&mut self, sample: &Sample, now: Tick);
 
-    /// Whether it must be told anything. By default it must; for a limit that never changes by itself nobody needs to
-    /// read the clock, which costs more than all else about a permit.
+    /// Whether [`started`](Self::started) and [`update`](Self::update) must be called. Default: yes. For a limit that never
+    /// changes by itself say no: then no clock is read, which costs more than all else about a permit.
     fn uses_samples(&self) -> bool {
         true
     }

@@ -196,8 +196,8 @@ impl<D, C> By<D, C> {
     /// the names. The first two run under the lock, so a
     /// discipline must not use the queue, and one that panics breaks it.
     ///
-    /// Who is next of those who wait for room, and for whom some has come free, stays so until there is enough, also if
-    /// somebody more urgent comes meanwhile. That matters only where weight is bounded.
+    /// A sender that waits and was chosen to be next stays next until there is enough room for it, also if a more urgent
+    /// one comes meanwhile. That matters only where weight is bounded.
     pub fn new<T>(discipline: D, classifier: C) -> Self
     where
         D: Discipline + Clone,

@@ -87,7 +87,8 @@ impl<T, L: Line<T>> Sender<T, L> {
         }
         #[cfg(feature = "stream")]
         if let Some(mut item) = self.on_its_way.take() {
-            drop(item.turn_back(&self.shared));
+            // Whatever its destructor does, a handle that is dropped must still count itself out.
+            crate::hooks::contain(|| drop(item.turn_back(&self.shared)));
             return true;
         }
         reserved

@@ -55,7 +55,7 @@ impl<T, L: Line<T>> Receiver<T, L> {
         Self { shared, seen: AtomicU64::new(0), taking: Taking::default() }
     }
 
-    /// Takes the oldest item, waiting for one. `None`: closed, and nothing is left.
+    /// Takes the next item, waiting for one. `None`: closed, and nothing is left.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -80,7 +80,7 @@ impl<T, L: Line<T>> Receiver<T, L> {
         LeaveOnDrop(self)
     }
 
-    /// Takes the oldest item if one is there and not meant for somebody who has waited longer.
+    /// Takes the next item if one is there and not meant for somebody who has waited longer.
     ///
     /// # Errors
     ///
@@ -131,7 +131,7 @@ impl<T, L: Line<T>> Receiver<T, L> {
         }
     }
 
-    /// Takes the oldest item from a thread that has no runtime, which sleeps while it waits for one.
+    /// Takes the next item from a thread that has no runtime, which sleeps while it waits for one.
     ///
     /// Never call it from async code: it would stop the runtime's thread.
     pub fn blocking_recv(&mut self) -> Option<T> {

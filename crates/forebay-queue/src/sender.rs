@@ -152,7 +152,8 @@ impl<T, L: Line<T>> Sender<T, L> {
     ///
     /// # Errors
     ///
-    /// The item comes back: [`SendError::Closed`], [`SendError::Full`] under [`WhenFull::Refuse`](crate::WhenFull::Refuse),
+    /// The item comes back: [`SendError::Closed`], [`SendError::Full`] under [`WhenFull::Refuse`](crate::WhenFull::Refuse)
+    /// and where the bound of its class is reached,
     /// [`SendError::TooHeavy`] where weight is bounded, [`SendError::Unclassified`] where a classifier is asked.
     ///
     /// # Cancel safety

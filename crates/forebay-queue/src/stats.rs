@@ -78,8 +78,8 @@ pub struct ClassStats {
     pub class: String,
     /// Items that can be taken now.
     pub waiting: usize,
-    /// How long ago the oldest of those came. `None` without any, and where nobody looks at the clock: the discipline, or a
-    /// line before a service that is [timed](crate::layer::QueueLayer::timed).
+    /// How long ago the oldest of those came. `None` without any, and where it is not recorded when they come: the
+    /// discipline must use the time, or a line before a service be [timed](crate::layer::QueueLayer::timed).
     pub oldest: Option<Duration>,
     /// Items handed out. One that came back counts anew.
     pub served: u64,

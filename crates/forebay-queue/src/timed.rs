@@ -96,7 +96,7 @@ impl<T, L: Line<T>> Sender<T, L> {
 // === impl Receiver ===
 
 impl<T, L: Line<T>> Receiver<T, L> {
-    /// Takes the oldest item, waiting for one at most this long. At 0 it takes what is there.
+    /// Takes the next item, waiting for one at most this long. At 0 it takes what is there.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl<T, L: Line<T>> Receiver<T, L> {
         self.recv_deadline(deadline_after(timeout)).await
     }
 
-    /// Takes the oldest item, waiting for one until `deadline`.
+    /// Takes the next item, waiting for one until `deadline`.
     ///
     /// # Errors
     ///

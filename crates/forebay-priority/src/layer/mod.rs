@@ -117,8 +117,8 @@ impl<R, D, C, J> PriorityLayer<R, D, C, J> {
         self.bounded()
     }
 
-    /// When as many wait in all as may, the last in the discipline's order goes, which may be the new one itself, and not
-    /// the new one in any case. It ends as [`QueueError::Displaced`](forebay_queue::QueueError::Displaced).
+    /// When as many wait in all as may, whoever is last in the discipline's order goes, which may be the new call itself,
+    /// instead of the new call whatever its class. It ends as [`QueueError::Displaced`](forebay_queue::QueueError::Displaced).
     #[must_use]
     pub fn displace_last(mut self) -> Self {
         self.displaces = true;

@@ -417,6 +417,18 @@ async fn item_that_cannot_meet_its_deadline_is_given_up() {
     assert_eq!(tx.class_stats()[0].expired, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn item_is_given_up_where_only_a_later_class_does_so() {
+    let mut nested = Nested::new(Classes::levels(), Deadline::new(Duration::from_secs(60)));
+    *nested.inside("low").expect("a level") = Deadline::new(Duration::from_secs(1)).missed(Missed::GiveUp);
+    let (tx, mut rx) = builder().line(By::label(nested)).build();
+    tx.item(1).class("low").send().await.expect("there is room");
+    tx.item(2).class("high").send().await.expect("there is room");
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(rx.recv().await, Some(2));
+    assert_eq!((rx.try_recv().is_err(), tx.stats().expired), (true, 1));
+}
+
 #[test]
 fn item_that_a_full_queue_refuses_counts_in_its_class() {
     let (tx, _rx) = levels(1, WhenFull::Refuse);

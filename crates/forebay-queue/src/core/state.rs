@@ -57,7 +57,7 @@ use crate::{By, Discipline, Line, Pressure, QueueStats, Sent, SetCapacityError, 
 /// Everything that the queue's lock guards.
 pub(crate) struct State<T, L: Line<T>> {
     pub(crate) options: Options,
-    /// The bound, or what is as good as none: half of all numbers, so that sums of two do not overflow.
+    /// The bound, [`UNBOUNDED`] at the most.
     capacity: usize,
     /// The capacity is 0, and stays so.
     rendezvous: bool,
@@ -102,6 +102,9 @@ pub(crate) struct State<T, L: Line<T>> {
     /// How often the pressure has changed. It alternates, so an odd number means high.
     crossings: u64,
 }
+
+/// As good as no bound, and two of it can be added.
+const UNBOUNDED: usize = usize::MAX / 2;
 
 /// One who is in the line of senders, or was.
 struct Ask<T, R> {
@@ -170,7 +173,7 @@ impl<T, L: Line<T>> State<T, L> {
     pub(crate) fn new(options: Options, items: L::Items, order: L::Waiting) -> Self {
         let mut state = Self {
             marks: marks(&options),
-            capacity: options.capacity.unwrap_or(usize::MAX / 2),
+            capacity: options.capacity.map_or(UNBOUNDED, |capacity| capacity.min(UNBOUNDED)),
             rendezvous: options.capacity == Some(0),
             plain: false,
             calm: false,
@@ -219,7 +222,7 @@ impl<T, L: Line<T>> State<T, L> {
             return Err(SetCapacityError { rendezvous: self.is_rendezvous() });
         }
         self.options.capacity = Some(capacity);
-        self.capacity = capacity;
+        self.capacity = capacity.min(UNBOUNDED);
         self.marks = marks(&self.options);
         // Who waits for more than that would wait for ever.
         let mut next = self.tx.first();

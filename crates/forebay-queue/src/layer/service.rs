@@ -75,7 +75,7 @@ impl<S: Service<R>, R, L: Line<R>> Queue<S, R, L> {
         self.callers.pressure()
     }
 
-    /// How long the next call has waited. `None` when nobody waits, and unless the line is
+    /// How long the call has waited that came first. `None` when nobody waits, and unless the line is
     /// [timed](super::QueueLayer::timed).
     pub fn oldest_wait(&self) -> Option<Duration> {
         self.callers.oldest_wait()

@@ -1,4 +1,7 @@
-use forebay_queue::{ReserveError, SendError, Sent, TryReserveError, TrySendError, bounded};
+use std::num::NonZeroUsize;
+use std::task::{Context, Poll, Waker};
+
+use forebay_queue::{ReserveError, SendError, Sent, Source as _, TryReserveError, TrySendError, bounded};
 use forebay_testkit::Driver;
 
 #[test]
@@ -101,6 +104,22 @@ fn one_item_more_than_was_reserved_panics() {
     let mut permits = Driver::new(tx.reserve_many(1)).assert_ready().expect("open");
     permits.send(1).expect("open");
     let _ = permits.send(2);
+}
+
+#[test]
+fn highest_capacity_is_as_good_as_none_and_what_comes_back_has_room_beside_it() {
+    let (tx, mut rx) = bounded(usize::MAX);
+    tx.try_send(1).expect("there is room");
+    let mut hand = Vec::new();
+    let polled = rx.poll_next(&mut Context::from_waker(Waker::noop()), NonZeroUsize::MIN, &mut hand);
+    assert!(matches!(polled, Poll::Ready(Ok(1))));
+    let permits = Driver::new(tx.reserve_many(usize::MAX / 2)).assert_ready().expect("open");
+    drop(hand);
+    assert!(matches!(tx.try_send(2), Err(TrySendError::Full(2))));
+    drop(permits);
+    tx.try_send(2).expect("there is room");
+    tx.set_capacity(usize::MAX).expect("not 0");
+    assert_eq!((rx.try_recv(), rx.try_recv()), (Ok(1), Ok(2)));
 }
 
 #[test]
