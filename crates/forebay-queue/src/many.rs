@@ -80,7 +80,7 @@ impl<T, L: Line<T>> Sender<T, L> {
                 _ if items.is_empty() => Asked::Done(Ok(())),
                 WhenFull::Wait => Asked::Wait { want: items.len(), each: 1, rank },
                 WhenFull::Refuse => {
-                    items.iter().for_each(|_| state.held.refused(rank));
+                    items.iter().for_each(|_| state.refuse(rank));
                     Asked::Done(Err(SendManyError::Full))
                 }
                 WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest => {
@@ -131,12 +131,12 @@ impl<T, L: Line<T>> Sender<T, L> {
             match (policy, labels.front()) {
                 (_, None) => Asked::Done(Ok(())),
                 (WhenFull::Wait, Some(&(rank, _))) if state.held.is_class_full(rank) => {
-                    state.held.refused(rank);
+                    state.refuse(rank);
                     Asked::Done(Err(SendManyError::Full))
                 }
                 (WhenFull::Wait, Some(&(rank, each))) => Asked::Wait { want: 1, each, rank },
                 (WhenFull::Refuse, _) => {
-                    labels.iter().for_each(|(rank, _)| state.held.refused(*rank));
+                    labels.iter().for_each(|(rank, _)| state.refuse(*rank));
                     Asked::Done(Err(SendManyError::Full))
                 }
                 (WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest, _) => {

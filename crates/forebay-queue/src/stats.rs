@@ -34,6 +34,10 @@ pub struct QueueStats {
     pub returned: u64,
     /// Items set aside by [`Delivery::dead_letter`](crate::Delivery::dead_letter).
     pub dead_lettered: u64,
+    /// Items that were refused because the queue was full ([`WhenFull::Refuse`](crate::WhenFull::Refuse)), or as many of their
+    /// class waited as may. They were not accepted, so they are no part of the equation. A `try_` call that would have had to
+    /// wait is not counted.
+    pub refused: u64,
     /// Items that wait in the queue now or are in a consumer's hands.
     pub held: usize,
 }
@@ -194,6 +198,7 @@ impl QueueStats {
         for (end, count) in ends {
             visitor.counter("forebay_queue_ended_total", &[("end", end)], count);
         }
+        visitor.counter("forebay_queue_refused_total", &[], self.refused);
         visitor.gauge("forebay_queue_held", &[], self.held as f64);
     }
 }

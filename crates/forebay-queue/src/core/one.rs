@@ -154,7 +154,7 @@ pub(crate) fn place<T, L: Line<T>>(
             }
             match state.options.when_full {
                 WhenFull::Wait | WhenFull::Refuse => {
-                    state.held.refused(rank);
+                    state.refuse(rank);
                     Err(SendError::Full(parcel.item))
                 }
                 WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest => {
@@ -179,7 +179,7 @@ pub(crate) fn place<T, L: Line<T>>(
                 return Asked::Wait { want: 1, each, rank };
             }
             WhenFull::Refuse => {
-                state.held.refused(rank);
+                state.refuse(rank);
                 Err(SendError::Full(parcel.item))
             }
             WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest => {

@@ -213,6 +213,12 @@ impl<T, L: Line<T>> State<T, L> {
         self.crossings
     }
 
+    /// One that came was refused, since the queue was full.
+    pub(crate) fn refuse(&mut self, rank: L::Rank) {
+        self.tally.refused += 1;
+        self.held.refused(rank);
+    }
+
     pub(crate) fn stats(&self) -> QueueStats {
         QueueStats { held: self.held.waiting() + self.held.in_hand(), ..self.tally }
     }

@@ -224,6 +224,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         let class = state.order.class(rank);
         if self.options.most_of.get(class).is_some_and(|most| state.classes[class].waiting >= *most) {
             state.classes[class].shed += 1;
+            state.tally.refused += 1;
             return Err((QueueError::Full, request));
         }
         if state.line.len() < self.most(state) {
@@ -233,6 +234,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         let displaces = match self.options.when_full {
             WhenFull::Wait | WhenFull::Refuse => {
                 state.classes[class].shed += 1;
+                state.tally.refused += 1;
                 return Err((QueueError::Full, request));
             }
             WhenFull::DropIncoming => false,

@@ -158,6 +158,7 @@ fn full_line_does_what_its_owner_chose() {
             .collect();
         assert_eq!(ended, [ends], "{when_full:?}");
         assert_eq!(line.drain(), left, "{when_full:?}");
+        assert_eq!(line.queue.stats().refused, u64::from(ends.starts_with("full")), "{when_full:?}");
     }
 }
 

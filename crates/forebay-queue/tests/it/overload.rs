@@ -35,6 +35,7 @@ fn full_queue_does_what_its_owner_chose() {
         assert_eq!(outcome, expected, "{when_full:?}");
         assert_eq!(drain(&mut rx), left, "{when_full:?}");
         assert_eq!(tx.stats().dropped, u64::from(matches!(expected, Some(Ok(_)))), "{when_full:?}");
+        assert_eq!(tx.stats().refused, u64::from(matches!(expected, Some(Err(_)))), "{when_full:?}");
     }
 }
 
