@@ -4,10 +4,10 @@
 //!
 //! ```text
 //! {"journal":"api-client","version":1}
-//! {"run":{"unix_seconds":1790000000}}
+//! {"run":{"unix_seconds":1790000000,"results":"/home/me/results.jsonl"}}
 //! {"start":{"key":"3f…","line":17,"id":"a","url":"https://api.example/items?token=***"}}
 //! {"answered":{"key":"3f…","status":200}}
-//! {"failed":{"key":"3f…","why":"no answer within 30 s"}}
+//! {"failed":{"key":"3f…","why":"no answer within 30 s","done":true}}
 //! {"withdrawn":{"key":"3f…"}}
 //! {"reported":{}}
 //! {"rate":{"host":"api.example","per_second":49.2}}
@@ -16,6 +16,9 @@
 //! - **Order.** The `start` of a request is written when its turn to be sent has come, and it is sent after that is with the operating
 //!   system; `answered` is written after its result is. So a process that is killed at any moment leaves at most requests that were
 //!   in flight without their end, and these are named by the next run that comes to its end, and are sent again.
+//! - **Results** stay where the first run put them: a run that would write them elsewhere is refused once there are answers.
+//! - **`done`** is said of a failure after which the server may have acted, where that may not happen twice: the next run that sends
+//!   the request again names it.
 //! - **Power loss.** The result and then the journal are forced to the disk (`fsync`) at the end, and every second while
 //!   results come. What is lost of the journal is requested again.
 //! - **Secrets.** No header and no body is kept, and the URL as [`redacted`](crate::redacted()) shows it. The

@@ -1,6 +1,6 @@
 //! A journal that says the same in fewer lines.
 //!
-//! Of a request that was answered the next run has to know just that, and of what has failed nothing. So the answers are copied, and
+//! Of a request that was answered the next run has to know just that, and of what has failed nothing, unless it may have been done. So the answers are copied, and
 //! behind them comes what is unfinished, what was repeated and not told, and what was learnt. The new file has another name until
 //! it is on the disk as a whole, and then takes the place of the old one, so at any moment there is a whole journal under its name.
 
