@@ -127,6 +127,18 @@ impl<T, D: Discipline> Ordered<T, D> {
         }
     }
 
+    /// Takes out who is next.
+    #[inline]
+    fn serve(&mut self) -> Option<Taken<T, D::Rank>> {
+        let id = self.discipline.next(self.clock.now())?;
+        let taken = self.items.remove(id as usize);
+        self.forget(id, &taken.place);
+        let tally = self.tally(taken.place.rank);
+        tally.waiting -= 1;
+        tally.served += 1;
+        Some(taken)
+    }
+
     /// Takes out an item that the discipline did not choose.
     fn remove(&mut self, id: u32) -> Taken<T, D::Rank> {
         self.discipline.remove(self.items[id as usize].place.entry(id));
@@ -163,15 +175,13 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
         items.for_each(|item| self.push(item, rank, Tag::default()));
     }
 
-    #[inline]
     fn pop(&mut self) -> Option<Taken<T, D::Rank>> {
-        let id = self.discipline.next(self.clock.now())?;
-        let taken = self.items.remove(id as usize);
-        self.forget(id, &taken.place);
-        let tally = self.tally(taken.place.rank);
-        tally.waiting -= 1;
-        tally.served += 1;
-        Some(taken)
+        self.serve()
+    }
+
+    #[inline]
+    fn pop_item(&mut self) -> Option<(T, usize)> {
+        self.serve().map(|Taken { item, place }| (item, place.tag.weight()))
     }
 
     fn pop_last(&mut self) -> Option<Taken<T, D::Rank>> {
