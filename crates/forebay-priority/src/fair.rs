@@ -1,12 +1,15 @@
 //! Fair between any number of keys.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Place;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::OnceLock;
 
 use forebay_queue::{Discipline, Entry, Key, Label, Tick, UnknownClass};
 
 use crate::lane::Lane;
 use crate::longest::Longest;
+use crate::turns::Turns;
 use crate::weighted::{MAX_WEIGHT, cost};
 
 /// Each key that has somebody waiting gets the same share, or one by its weight; first in, first out within a key. Keys need
@@ -16,7 +19,8 @@ use crate::weighted::{MAX_WEIGHT, cost};
 /// the others.
 ///
 /// Self-clocked fair queueing: each item has a *finish*, the finish of the one before it of its key, but not before the one
-/// that was served last, plus its cost divided by its weight; the lowest is next.
+/// that was served last, plus its cost divided by its weight; the lowest is next. Keys whose next items finish at the same time
+/// take turns.
 ///
 /// # Bounds
 ///
@@ -27,12 +31,13 @@ use crate::weighted::{MAX_WEIGHT, cost};
 /// **Nobody starves.** The next item of a key is served after at most what it costs, times the sum of all weights by its own,
 /// and one item more of each other key. Who was away has saved up nothing, and who comes back owes nothing.
 ///
-/// **Memory.** That of what waits, and a small place for each of as many keys as have waited at once since there was none. A key is
-/// forgotten when its last item leaves: then its finish is that of the item which was served last, and so the same as
-/// a new key's.
+/// **Memory.** That of what waits, and a small place for each key that has somebody, for as many others that had somebody lately,
+/// and for 1024. A key need not be remembered when its last item leaves: then its finish is that of the item which was served
+/// last, and so the same as a new key's.
 ///
-/// **Time.** O(log keys) for the first and the next, O(log n) to remove and put back; O(1) to find whom to displace: the
-/// youngest of the key of which most wait.
+/// **Time.** O(1) for the first and the next where all cost and weigh the same, O(log keys) otherwise; O(log n) to remove and put
+/// back; O(1) to find whom to displace, the youngest of the key of which most wait, but O(keys) when that is asked for
+/// the first time since nobody waited.
 ///
 /// # Source
 ///
@@ -56,12 +61,16 @@ use crate::weighted::{MAX_WEIGHT, cost};
 #[derive(Debug, Clone, Default)]
 pub struct FairByKey {
     flows: Vec<Flow>,
-    /// Places in `flows` that nobody has.
+    /// Places in `flows` that no key has.
     unused: Vec<usize>,
+    /// Also of keys that had somebody lately.
     by_key: HashMap<Key, usize, BuildHasherDefault<AsItIs>>,
-    /// Each flow by the finish of its first, and among equals by the number of that.
-    order: BTreeSet<(u128, u64, usize)>,
-    lengths: Longest,
+    /// How many keys have somebody.
+    busy: usize,
+    /// Each flow that has somebody, by the finish of its first; and turns that hold no longer.
+    turns: Turns,
+    /// How many wait in each flow, from when somebody asks whom to displace until nobody waits.
+    lengths: OnceLock<Longest>,
     /// The highest finish of those that were served.
     clock: u128,
 }
@@ -84,14 +93,19 @@ pub struct Tenant {
 
 #[derive(Debug, Clone)]
 struct Flow {
-    key: Key,
     /// The finish of the one before the first.
     start: u128,
-    /// The key under which it is in `order`.
-    finish: (u128, u64),
+    /// The number of its turn, or `NO_TURN` while it has nobody.
+    turn: u64,
     /// With what they cost and weigh.
     lane: Lane<(u32, u32)>,
 }
+
+/// The number of no turn.
+const NO_TURN: u64 = 0;
+
+/// For how many keys that have nobody the places are kept, at least.
+const KEPT: usize = 1024;
 
 /// A key is a hash already, by a seed that nobody knows.
 #[derive(Debug, Clone, Default)]
@@ -117,64 +131,87 @@ impl FairByKey {
 
     /// How many keys have somebody waiting.
     pub fn keys(&self) -> usize {
-        self.by_key.len()
+        self.busy
     }
 
+    #[inline]
     fn join(&mut self, entry: Entry<Tenant>) {
         let Tenant { key, cost, weight } = entry.rank;
-        let at = match self.by_key.get(&key) {
-            Some(&at) => at,
-            None => self.open(key),
-        };
+        let at = self.flow(key);
         let flow = &mut self.flows[at];
         let first = flow.lane.first().map(|first| first.seq);
         flow.lane.insert(entry.seq, entry.id, (cost.max(1), weight.clamp(1, MAX_WEIGHT)));
-        if first.is_some_and(|first| first < entry.seq) {
-            // The first of its key is who it was.
-            return self.lengths.set(at, flow.lane.len());
+        if first.is_none() {
+            flow.start = self.clock;
+            self.busy += 1;
         }
-        if first.is_some() {
-            self.order.remove(&(flow.finish.0, flow.finish.1, at));
+        if first.is_none_or(|first| first > entry.seq) {
+            self.take_turn(at);
         }
-        self.settle(at);
+        self.measure(at);
     }
 
-    /// A place for a key that has nobody.
-    fn open(&mut self, key: Key) -> usize {
-        let flow = Flow { key, start: self.clock, finish: (0, 0), lane: Lane::new() };
-        let at = match self.unused.pop() {
-            Some(at) => {
-                self.flows[at] = flow;
-                at
-            }
-            None => {
-                self.flows.push(flow);
-                self.flows.len() - 1
-            }
+    /// The flow of a key.
+    #[inline]
+    fn flow(&mut self, key: Key) -> usize {
+        let place = match self.by_key.entry(key) {
+            Place::Occupied(known) => return *known.get(),
+            Place::Vacant(place) => place,
         };
-        self.by_key.insert(key, at);
+        let at = self.unused.pop().unwrap_or(self.flows.len());
+        place.insert(at);
+        if at == self.flows.len() {
+            self.flows.push(Flow { start: 0, turn: NO_TURN, lane: Lane::new() });
+        }
         at
     }
 
-    /// A flow that is not in `order` goes there again by its first, or is forgotten if there is none.
-    fn settle(&mut self, at: usize) {
+    /// Another one is the first of this flow, or nobody is. The turn that it had holds no longer.
+    #[inline]
+    fn take_turn(&mut self, at: usize) {
         let flow = &mut self.flows[at];
         match flow.lane.first() {
             Some(first) => {
                 let (cost, weight) = first.more;
-                flow.finish = (flow.start + share(cost, weight), first.seq);
-                self.order.insert((flow.finish.0, flow.finish.1, at));
+                flow.turn = self.turns.push(flow.start + share(cost, weight), at);
+                if self.turns.len() > 2 * self.busy + KEPT {
+                    self.turns.retain(|turn| self.flows[turn.whose].turn == turn.number);
+                }
             }
             None => {
+                flow.turn = NO_TURN;
                 flow.lane.rest();
-                self.by_key.remove(&flow.key);
-                self.unused.push(at);
+                self.busy -= 1;
+                if self.busy == 0 || self.by_key.len() > 2 * self.busy + KEPT {
+                    self.forget();
+                }
             }
         }
-        self.lengths.set(at, self.flows[at].lane.len());
-        if self.by_key.is_empty() {
-            // A crowd of keys has gone; its places need not be kept.
-            *self = Self { clock: self.clock, ..Self::default() };
+    }
+
+    /// Few of the keys that have a place have somebody: the others lose theirs.
+    #[cold]
+    fn forget(&mut self) {
+        if self.busy == 0 {
+            self.lengths.take();
+            if self.flows.len() > KEPT {
+                *self = Self { clock: self.clock, ..Self::default() };
+            }
+            return;
+        }
+        let Self { by_key, flows, unused, .. } = self;
+        by_key.retain(|_, at| {
+            let is_busy = flows[*at].turn != NO_TURN;
+            unused.extend((!is_busy).then_some(*at));
+            is_busy
+        });
+    }
+
+    /// Notes how many wait in a flow, where somebody wants to know.
+    #[inline]
+    fn measure(&mut self, at: usize) {
+        if let Some(lengths) = self.lengths.get_mut() {
+            lengths.set(at, self.flows[at].lane.len());
         }
     }
 }
@@ -187,14 +224,21 @@ impl Discipline for FairByKey {
     }
 
     fn next(&mut self, _: Tick) -> Option<u32> {
-        let (finish, _, at) = self.order.pop_first()?;
-        let flow = &mut self.flows[at];
-        let slot = flow.lane.pop_first()?;
-        flow.start = finish;
-        // One that came back, or behind which a costlier one has left, may finish before what was served since.
-        self.clock = self.clock.max(finish);
-        self.settle(at);
-        Some(slot.id)
+        loop {
+            let turn = self.turns.pop()?;
+            let at = turn.whose;
+            let flow = &mut self.flows[at];
+            if flow.turn != turn.number {
+                continue;
+            }
+            let slot = flow.lane.pop_first()?;
+            flow.start = turn.time;
+            // One that came back, or behind which a costlier one has left, may finish before what was served since.
+            self.clock = self.clock.max(turn.time);
+            self.measure(at);
+            self.take_turn(at);
+            return Some(slot.id);
+        }
     }
 
     fn put_back(&mut self, entry: Entry<Tenant>) {
@@ -203,18 +247,26 @@ impl Discipline for FairByKey {
 
     fn remove(&mut self, entry: Entry<Tenant>) -> bool {
         let Some(&at) = self.by_key.get(&entry.rank.key) else { return false };
-        let flow = &mut self.flows[at];
-        if flow.lane.remove(entry.seq).is_none() {
-            return false;
+        let lane = &mut self.flows[at].lane;
+        let first = lane.first().map(|first| first.seq);
+        let known = lane.remove(entry.seq).is_some();
+        if known {
+            self.measure(at);
+            if first == Some(entry.seq) {
+                self.take_turn(at);
+            }
         }
-        self.order.remove(&(flow.finish.0, flow.finish.1, at));
-        self.settle(at);
-        true
+        known
     }
 
     /// The youngest of the key of which most wait.
     fn last(&self) -> Option<u32> {
-        self.flows[self.lengths.longest()?].lane.last().map(|slot| slot.id)
+        let lengths = self.lengths.get_or_init(|| {
+            let mut lengths = Longest::default();
+            self.flows.iter().enumerate().for_each(|(at, flow)| lengths.set(at, flow.lane.len()));
+            lengths
+        });
+        self.flows[lengths.longest()?].lane.last().map(|slot| slot.id)
     }
 
     fn relabel(&self, rank: Tenant, label: &Label<'_>) -> Result<Tenant, UnknownClass> {
@@ -268,5 +320,35 @@ impl Tenant {
 impl Default for Tenant {
     fn default() -> Self {
         Self::of(Key::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(number: u64) -> Entry<Tenant> {
+        Entry::new(number as u32, Tenant::of(Key::of(&number)), number, 0)
+    }
+
+    #[test]
+    fn memory_is_that_of_who_waits_and_of_a_fixed_number_of_keys() {
+        let mut line = FairByKey::new();
+        // Somebody always waits, each of a key of its own.
+        line.insert(entry(0));
+        for number in 1..20_000 {
+            line.insert(entry(number));
+            if number % 2 == 0 || number > 10_000 {
+                assert!(line.remove(entry(number)));
+            } else {
+                assert!(line.next(0).is_some());
+            }
+            assert_eq!(line.keys(), 1);
+            let places = [line.by_key.len(), line.flows.len(), line.turns.len()];
+            // Two have somebody for a moment.
+            assert!(places.iter().all(|places| *places <= KEPT + 2 * 2), "{places:?}");
+        }
+        assert!(line.next(0).is_some());
+        assert_eq!(line.next(0), None);
     }
 }

@@ -72,6 +72,7 @@ mod merge;
 mod nested;
 mod strict;
 mod tree;
+mod turns;
 mod weighted;
 
 pub use aging::Aging;

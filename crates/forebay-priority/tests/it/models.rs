@@ -308,6 +308,9 @@ pub(crate) struct FairByKey {
     /// With key, cost and weight.
     list: Vec<(Entry<Tenant>, (Key, u32, u32))>,
     starts: HashMap<Key, u128>,
+    /// Of each key the first one, and the how manieth turn it has.
+    turns: HashMap<Key, (u64, usize)>,
+    made: usize,
     clock: u128,
 }
 
@@ -333,19 +336,34 @@ impl FairByKey {
             self.starts.insert(known.0, self.clock);
         }
         self.list.push((entry, known));
+        self.look_at(known.0);
     }
 
     fn leave(&mut self, seq: u64) -> Option<Entry<Tenant>> {
         let at = self.list.iter().position(|(entry, _)| entry.seq == seq)?;
-        Some(self.list.remove(at).0)
+        let (entry, known) = self.list.remove(at);
+        self.look_at(known.0);
+        Some(entry)
+    }
+
+    /// Makes a turn if another one is the first of this key.
+    fn look_at(&mut self, key: Key) {
+        let of_key = self.list.iter().filter(|(_, known)| known.0 == key);
+        let Some(first) = of_key.map(|(entry, _)| entry.seq).min() else {
+            self.turns.remove(&key);
+            return;
+        };
+        if self.turns.get(&key).is_none_or(|&(before, _)| before != first) {
+            self.made += 1;
+            self.turns.insert(key, (first, self.made));
+        }
     }
 
     fn choose(&mut self, _: Tick) -> Option<Entry<Tenant>> {
-        let is_first = |&&(entry, (key, ..)): &&(Entry<Tenant>, (Key, u32, u32))| {
-            !self.list.iter().any(|(other, known)| known.0 == key && other.seq < entry.seq)
-        };
-        let finish = |&(entry, (key, cost, weight)): &(Entry<Tenant>, (Key, u32, u32))| {
-            (self.starts[&key] + u128::from(cost) * (1 << 40) / u128::from(weight), entry.seq)
+        let is_first =
+            |(entry, (key, ..)): &&(Entry<Tenant>, (Key, u32, u32))| self.turns[key].0 == entry.seq;
+        let finish = |&(_, (key, cost, weight)): &(Entry<Tenant>, (Key, u32, u32))| {
+            (self.starts[&key] + u128::from(cost) * (1 << 40) / u128::from(weight), self.turns[&key].1)
         };
         let &next = self.list.iter().filter(is_first).min_by_key(|one| finish(one))?;
         let finish = finish(&next).0;
