@@ -14,6 +14,9 @@ use tokio::runtime::Builder;
 use crate::cli::{Cli, Command, Keys};
 use crate::console::Console;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Every request was answered.
 const DONE: u8 = 0;
 /// Some request was not, or results could not be written.
