@@ -129,8 +129,12 @@ const LOOK: Duration = Duration::from_millis(50);
 const AHEAD: usize = 64;
 /// So many lines are taken from the queue at once, if they are there.
 const AT_ONCE: usize = 64;
-/// The most tasks.
+/// The most that is in hand.
 const MOST_IN_HAND: usize = 1024;
+/// So long after one batch of results comes the next at the soonest: each wakes the scribe, and then that wakes this.
+const PACE: Duration = Duration::from_millis(5);
+/// A batch of so many need not wait.
+const ENOUGH: usize = 256;
 
 /// A run while it goes.
 struct Run<'a> {
@@ -142,9 +146,11 @@ struct Run<'a> {
     begun: HashMap<task::Id, Begun>,
     /// Ended, and not with the scribe yet.
     ended: Vec<Settled>,
-    /// With the scribe. One batch at a time, and what ends meanwhile is the next one: so nothing waits for others to end, and the
-    /// faster they do, the more are written at once.
+    /// With the scribe. One batch at a time, and what ends meanwhile is the next one: so the faster they end, the more are written at
+    /// once.
     batch: Option<Batch>,
+    /// From when on the next one may be small.
+    next_batch: Instant,
     report: Report,
     observer: &'a dyn Observer,
     is_stopping: bool,
@@ -214,6 +220,7 @@ pub async fn run(
         begun: HashMap::new(),
         ended: Vec::new(),
         batch: None,
+        next_batch: started,
         report: Report { repeated, ..Report::default() },
         observer: &*observer,
         is_stopping: false,
@@ -268,7 +275,7 @@ impl Run<'_> {
         // As many lines at once as there are: the reader is not woken for each.
         let (mut coming, mut come) = (Vec::new(), Vec::new().into_iter());
         loop {
-            while (self.is_stopping || self.in_hand() < most)
+            while (self.is_stopping || self.has_room(most))
                 && let Some(line) = come.next()
             {
                 self.line(line);
@@ -283,7 +290,7 @@ impl Run<'_> {
                     self.stop();
                 }
                 count = lines.recv_many(&mut coming, AT_ONCE),
-                    if !is_read && has_all_come && (self.is_stopping || self.in_hand() < most) =>
+                    if !is_read && has_all_come && (self.is_stopping || self.has_room(most)) =>
                 {
                     is_read = count == 0;
                     come = take(&mut coming).into_iter();
@@ -380,6 +387,14 @@ impl Run<'_> {
         if self.batch.is_some() || self.ended.is_empty() {
             return;
         }
+        // Nothing waits for others to end: it is handed over at the next look at the latest. And where a run may be resumed, nothing waits
+        // at all, since what is not recorded would be sent again.
+        let may_wait = self.ended.len() < ENOUGH && !self.tasks.is_empty() && !self.desk.pen.has_journal();
+        let now = Instant::now();
+        if may_wait && now < self.next_batch {
+            return;
+        }
+        self.next_batch = now + PACE;
         let mut settled = take(&mut self.ended);
         let results = settled.iter_mut().filter_map(|one| one.ended.papers.result.take()).collect();
         let records = settled.iter_mut().map(|one| take(&mut one.ended.papers.record)).collect();
@@ -421,6 +436,11 @@ impl Run<'_> {
         let named = Named::of(job);
         self.observer.failed(&named, &why);
         self.report.failed(named, kind, why);
+    }
+
+    /// Whether another may begin, where so many tasks are of use.
+    fn has_room(&self, most: usize) -> bool {
+        self.tasks.len() < most && self.in_hand() < MOST_IN_HAND
     }
 
     /// How many requests have begun and do not count yet.

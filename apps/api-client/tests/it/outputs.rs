@@ -79,6 +79,19 @@ fn results_of_another_run_are_not_touched() {
 }
 
 #[test]
+fn results_are_there_while_others_are_on_their_way() {
+    let (server, place) = (Server::free(), Place::new());
+    let items: String = (1..=100).map(|n| format!("{}/item/{n}\n", server.url())).collect();
+    place.write("urls", format!("{}/held/1\n", server.url()) + &items);
+    let running = place.start("fetch --urls urls --jsonl results --rate 1000/s --burst 100");
+    let written = || fs::read_to_string(place.path("results")).unwrap_or_default().lines().count();
+    crate::place::until("all but one are written", || written() == 100);
+    server.release(1);
+    assert_eq!(running.wait().code(), Some(0));
+    assert_eq!(written(), 101);
+}
+
+#[test]
 fn a_folder_belongs_to_one_run_at_a_time_and_leftovers_are_removed() {
     let (server, place) = (Server::free(), Place::new());
     place.write("urls", format!("{}/held/1\n", server.url()));
