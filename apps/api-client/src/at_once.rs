@@ -13,18 +13,19 @@ pub(crate) enum AtOnce {
     Auto(Paying),
 }
 
-/// As many as pay: one more after each answer, as long as twice as many at once bring a quarter more answers in a second at least, and
-/// fewer after a refusal or a timeout.
+/// As many as pay: twice as many after each round, as long as those bring a quarter more answers in a second at least, and fewer after a
+/// refusal or a timeout.
 ///
 /// A server that never refuses, and has no more processors, lets calls wait for each other: more of them are no faster then, and cost
-/// both sides connections and memory. So growth is measured in rounds, of as many answers as were at work when the round began. Where two
-/// of them were not worth it, it goes back to what was, and looks again after a while, since the server may have become faster.
+/// both sides connections and memory. So growth goes in rounds, of as many answers as may be at work and of some time at least: by a few
+/// answers of a fast server nothing can be told. Where two rounds were not worth it, it goes back to what was, and looks again after a
+/// while, since the server may have become faster.
 ///
 /// It looks at answers in a second and not at how long each takes, as that depends on what is asked for. The rounds, and two of them in
 /// vain, are BBR's way to find that a pipe is full (Cardwell and others 2016), which waits for three.
 #[derive(Debug)]
 pub(crate) struct Paying {
-    /// Grows up to what has paid while that is known, and up to [`MOST`] while it is looked for.
+    /// Grows again after a refusal, up to what is tried or has paid.
     limit: Aimd,
     /// When it looks again; none while it does.
     looks_again: Option<Tick>,
@@ -40,10 +41,16 @@ pub(crate) struct Paying {
 /// A round that is going on.
 #[derive(Debug, Default)]
 struct Round {
-    began: Tick,
-    /// How many might be at work when it began.
+    /// Since when there are so many seats. Calls from before say nothing of them.
+    set: Tick,
+    /// When the first call from after that was answered.
+    began: Option<Tick>,
     seats: usize,
     answers: usize,
+    /// How many of these were at work at once.
+    used: usize,
+    /// With as many seats there was too little to do before, and when that changed is not known.
+    is_partly_idle: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,12 +61,14 @@ struct Measured {
 
 /// The most calls at once.
 const MOST: usize = 200;
+/// A round takes so long at least.
+const LEAST: Duration = Duration::from_millis(25);
 /// Half as many again at once are compared, or more.
 const COMPARED: f64 = 1.5;
 /// That many times as many answers have to come of it.
 const PAYS: f64 = 1.25;
 /// With that many times as many they are worth to be kept, if not to go on.
-const WORTH: f64 = 1.05;
+const WORTH: f64 = 1.1;
 /// So many rounds in vain are enough. One may be chance.
 const ENOUGH: u32 = 2;
 /// For how long nothing is tried after that.
@@ -96,9 +105,9 @@ impl Limit for AtOnce {
 
 impl Paying {
     fn new() -> Self {
-        let limit = up_to(MOST, AimdConfig::default().initial);
+        let initial = AimdConfig::default().initial;
         Self {
-            limit,
+            limit: up_to(initial),
             looks_again: None,
             round: Round::default(),
             paid: None,
@@ -107,20 +116,26 @@ impl Paying {
         }
     }
 
-    /// Counts an answer, and judges the round if it is the last one.
+    /// Counts an answer, after it has judged a round that is over. The answer is the first of the next one then: where they come many at
+    /// a time, a round ends before some of them, as it began.
     fn measure(&mut self, sample: &Sample, now: Tick) {
         if sample.end != CallEnd::Success || self.round.seats == 0 {
-            // With a refusal in it, a round says nothing. Seats that are not used need no look: their number does not grow.
+            // With a refusal in it, a round says nothing.
             self.begin(now);
-            return;
+        } else if let Some(measured) = self.round.measured(now) {
+            let is_idle = self.round.used < self.round.seats;
+            let is_told = !is_idle && !self.round.is_partly_idle;
+            if is_told {
+                self.judge(measured, now);
+            }
+            self.begin(now);
+            self.round.is_partly_idle = is_idle;
         }
-        self.round.answers += 1;
-        if self.round.answers < self.round.seats {
-            return;
-        }
-        let nanos = now.saturating_sub(self.round.began).max(1);
-        let seats = self.round.seats;
-        let measured = Measured { seats, per_second: self.round.answers as f64 * 1e9 / nanos as f64 };
+        self.round.count(sample, now);
+    }
+
+    fn judge(&mut self, measured: Measured, now: Tick) {
+        let seats = measured.seats;
         match self.paid {
             Some(paid) if (seats as f64) < COMPARED * paid.seats as f64 => {}
             Some(paid) if measured.per_second < PAYS * paid.per_second => {
@@ -132,15 +147,39 @@ impl Paying {
             _ => (self.paid, self.enough, self.in_vain) = (Some(measured), measured, 0),
         }
         if self.in_vain == ENOUGH {
-            self.limit = up_to(self.enough.seats, self.enough.seats);
+            self.limit = up_to(self.enough.seats);
             self.looks_again = Some(now.saturating_add(REST.as_nanos() as Tick));
             (self.paid, self.in_vain) = (None, 0);
+        } else {
+            self.limit = up_to((2 * seats).max(self.limit.seats()).min(MOST));
         }
-        self.begin(now);
     }
 
     fn begin(&mut self, now: Tick) {
-        self.round = Round { began: now, seats: self.limit.seats(), answers: 0 };
+        self.round = Round { set: now, seats: self.limit.seats(), ..Round::default() };
+    }
+}
+
+// === impl Round ===
+
+impl Round {
+    fn count(&mut self, sample: &Sample, now: Tick) {
+        let called = now.saturating_sub(Tick::try_from(sample.rtt.as_nanos()).unwrap_or(Tick::MAX));
+        if called >= self.set {
+            self.began.get_or_insert(now);
+        }
+        if self.began.is_some() && sample.end == CallEnd::Success {
+            self.answers += 1;
+            self.used = self.used.max(sample.in_flight);
+        }
+    }
+
+    /// What it has brought, if it is over.
+    fn measured(&self, now: Tick) -> Option<Measured> {
+        let nanos = now.saturating_sub(self.began?);
+        let is_over = self.answers >= self.seats && nanos >= LEAST.as_nanos() as Tick;
+        let per_second = self.answers as f64 * 1e9 / nanos as f64;
+        is_over.then_some(Measured { seats: self.seats, per_second })
     }
 }
 
@@ -155,7 +194,6 @@ impl Limit for Paying {
             None => self.measure(sample, now),
             Some(at) if now >= at => {
                 self.looks_again = None;
-                self.limit = up_to(MOST, self.limit.seats());
                 self.begin(now);
             }
             Some(_) => {}
@@ -163,8 +201,10 @@ impl Limit for Paying {
     }
 }
 
-fn up_to(max: usize, initial: usize) -> Aimd {
-    Aimd::try_new(AimdConfig { initial, max, ..AimdConfig::default() }).expect("there is one at least")
+/// So many, and fewer after a refusal until it has grown again.
+fn up_to(most: usize) -> Aimd {
+    let config = AimdConfig { initial: most, max: most, ..AimdConfig::default() };
+    Aimd::try_new(config).expect("there is one at least")
 }
 
 #[cfg(test)]
@@ -227,10 +267,39 @@ mod tests {
     fn what_only_waits_for_each_other_is_not_asked_for() {
         let mut limit = Paying::new();
         let server = Server { millis: 1, at_once: 2 };
-        assert_eq!(server.asked_for(&mut limit, 0, 1000), 21);
+        assert_eq!(server.asked_for(&mut limit, 0, 1000), 20);
         // A busy client sees all answers together, the last of them with nothing else at work.
         let mut limit = Paying::new();
-        assert_eq!(server.asked_in_bursts(&mut limit, 0, 1000, |calls| calls), 21);
+        assert_eq!(server.asked_in_bursts(&mut limit, 0, 1000, |calls| calls), 20);
+    }
+
+    #[test]
+    fn by_a_moment_nothing_is_told() {
+        let mut limit = Paying::new();
+        let mut now = 0;
+        let mut answers = |limit: &mut Paying, count: u64, nanos: u64| {
+            for _ in 0..count {
+                now += nanos;
+                let rtt = Duration::from_micros(500);
+                limit.update(&Sample { rtt, in_flight: limit.seats(), end: CallEnd::Success }, now);
+            }
+        };
+        // Each other moment it answers twice as fast.
+        (0..20).for_each(|moment| answers(&mut limit, 40, if moment % 2 == 0 { 20_000 } else { 40_000 }));
+        assert_eq!(limit.seats(), 20, "it is looking");
+        answers(&mut limit, 10_000, 30_000);
+        assert_eq!(limit.seats(), 20, "as many answers come with more");
+    }
+
+    #[test]
+    fn what_had_too_little_to_do_is_not_compared() {
+        let mut limit = Paying::new();
+        let server = Server { millis: 1, at_once: 2 };
+        let few = Sample { rtt: Duration::from_millis(1), in_flight: 3, end: CallEnd::Success };
+        // Something else lets few calls begin, and then more and more.
+        (0..100).for_each(|n| limit.update(&few, n * 10 * MS));
+        assert_eq!(limit.seats(), 20);
+        assert_eq!(server.asked_for(&mut limit, 1000, 1000), 20);
     }
 
     #[test]
@@ -238,7 +307,7 @@ mod tests {
         let mut limit = Paying::new();
         Server { millis: 1, at_once: 1 }.asked_for(&mut limit, 0, 1000);
         let faster = Server { millis: 100, at_once: 1000 };
-        assert_eq!(faster.asked_for(&mut limit, 1000, 3000), 21);
+        assert_eq!(faster.asked_for(&mut limit, 1000, 3000), 20);
         assert_eq!(faster.asked_for(&mut limit, 4000, 4000), MOST);
     }
 
@@ -246,11 +315,11 @@ mod tests {
     fn refusals_cut_it_also_while_it_rests() {
         let mut limit = Paying::new();
         Server { millis: 1, at_once: 1 }.asked_for(&mut limit, 0, 1000);
-        let refused = Sample { rtt: Duration::from_millis(1), in_flight: 21, end: CallEnd::Overload };
+        let refused = Sample { rtt: Duration::from_millis(1), in_flight: 20, end: CallEnd::Overload };
         limit.update(&refused, 1100 * MS);
         assert_eq!(limit.seats(), 18);
         let served = Sample { end: CallEnd::Success, ..refused };
         (0..10).for_each(|_| limit.update(&served, 1200 * MS));
-        assert_eq!(limit.seats(), 21, "and no more than has paid");
+        assert_eq!(limit.seats(), 20, "and no more than has paid");
     }
 }

@@ -71,8 +71,7 @@ pub enum RateChoice {
 pub enum ConcurrencyChoice {
     /// So many; 0 counts as 1.
     Fixed(usize),
-    /// One more after each answer while all are used and that brings more answers in a second, fewer after a refusal or a timeout; 200 at
-    /// the most.
+    /// Twice as many while all are used and that brings more answers in a second, fewer after a refusal or a timeout; 200 at the most.
     Auto,
 }
 
