@@ -49,11 +49,10 @@ impl Refusals {
         if status.as_u16() < 400 && !is_told && !headers.keys().any(|name| is_about_limits(name.as_str())) {
             return Answer::served();
         }
-        let header = |name: &str| headers.get(name)?.to_str().ok();
         // Any refusal that is known serves for one that was told.
         let code = if is_told { StatusCode::TOO_MANY_REQUESTS } else { status };
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut answer = Answer::from_http(code.as_u16(), header, since_1970);
+        let mut answer = Answer::from_headers(code.as_u16(), headers, since_1970);
         answer.quotas.retain(|quota| {
             let span = quota.window.or(quota.reset).unwrap_or_default();
             quota.remaining == Some(0) || span <= LONGEST_SPREAD
@@ -62,7 +61,7 @@ impl Refusals {
     }
 }
 
-/// Whether [`Answer::from_http`] reads that one; names are in lower case.
+/// Whether [`Answer::from_headers`] reads that one; names are in lower case.
 fn is_about_limits(name: &str) -> bool {
     // Most begin with another letter, which is a shorter look.
     match name.as_bytes() {

@@ -65,8 +65,16 @@ fn a_wait_is_taken_from_seconds_and_from_dates() {
 }
 
 #[test]
+fn a_date_is_by_the_clock_of_the_server() {
+    // By the clock here each refusal says to wait for an hour.
+    let says = Says::DateByAnotherClock(3600);
+    let server = Server::start(Allowed::Fixed { count: 20, per: Duration::from_secs(1) }, says);
+    all_are_answered(&server, 50, "--max-wait 60s");
+}
+
+#[test]
 fn a_quota_that_is_told_needs_no_refusal_to_be_found() {
-    for says in [Says::RateLimit, Says::XRateLimit] {
+    for says in [Says::RateLimit, Says::RateLimitLines, Says::RateLimitUnnamed, Says::XRateLimit] {
         let server = Server::start(Allowed::Sliding { count: 40, per: Duration::from_secs(1) }, says);
         let report = all_are_answered(&server, 100, "");
         assert!(report["refused"].as_u64().unwrap() <= 4, "{report}");

@@ -28,8 +28,14 @@ pub(crate) enum Says {
     Seconds,
     /// `Retry-After` as a date, on refusals.
     Date,
+    /// The same by a clock that is so many seconds ahead, as its `Date` tells.
+    DateByAnotherClock(u64),
     /// `RateLimit` and `RateLimit-Policy`, on everything.
     RateLimit,
+    /// The same in two lines each, the first of them of a quota that nobody uses up.
+    RateLimitLines,
+    /// The same in the form of the seventh draft.
+    RateLimitUnnamed,
     /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, on everything.
     XRateLimit,
 }
@@ -111,7 +117,7 @@ impl Limit {
     ) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let mut say = |name: &'static str, value: String| {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_str(&value).unwrap());
+            headers.append(HeaderName::from_static(name), HeaderValue::from_str(&value).unwrap());
         };
         // All of them have whole seconds only.
         let seconds = wait.as_secs_f64().ceil() as u64;
@@ -121,6 +127,23 @@ impl Limit {
                 // A date has no fraction, so it is the next whole second from which on it is allowed.
                 let date = httpdate::fmt_http_date(SystemTime::now() + wait + Duration::from_secs(1));
                 say("retry-after", date);
+            }
+            (Says::DateByAnotherClock(ahead), _) => {
+                let now = SystemTime::now() + Duration::from_secs(ahead);
+                say("date", httpdate::fmt_http_date(now));
+                if !is_allowed {
+                    say("retry-after", httpdate::fmt_http_date(now + wait + Duration::from_secs(1)));
+                }
+            }
+            (Says::RateLimitLines, Some((count, per))) => {
+                say("ratelimit-policy", "\"day\";q=1000000;w=86400".to_owned());
+                say("ratelimit-policy", format!("\"all\";q={count};w={}", per.as_secs()));
+                say("ratelimit", "\"day\";r=999999;t=86400".to_owned());
+                say("ratelimit", format!("\"all\";r={remaining};t={seconds}"));
+            }
+            (Says::RateLimitUnnamed, Some((count, per))) => {
+                say("ratelimit-policy", format!("{count};w={}", per.as_secs()));
+                say("ratelimit", format!("limit={count}, remaining={remaining}, reset={seconds}"));
             }
             (Says::RateLimit, Some((count, per))) => {
                 say("ratelimit-policy", format!("\"all\";q={count};w={}", per.as_secs()));

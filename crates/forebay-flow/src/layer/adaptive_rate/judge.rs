@@ -32,7 +32,7 @@ pub trait Judge<T, E> {
     fn judge(&self, result: Result<&T, &E>) -> Answer;
 }
 
-/// Reads responses of HTTP by their status and headers, as [`Answer::from_http`] has it. An error says nothing: what fails
+/// Reads responses of HTTP by their status and headers, as [`Answer::from_headers`] has it. An error says nothing: what fails
 /// before there is a status is mostly a connection. Where a timeout is a sign of too much, use a closure that says so.
 ///
 /// ```
@@ -69,8 +69,7 @@ impl<T, E> Judge<T, E> for ByResult {
 impl<B, E> Judge<http::Response<B>, E> for ByStatus {
     fn judge(&self, result: Result<&http::Response<B>, &E>) -> Answer {
         let Ok(response) = result else { return Answer::says_nothing() };
-        let header = |name: &str| response.headers().get(name)?.to_str().ok();
         let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Answer::from_http(response.status().as_u16(), header, since_1970.unwrap_or_default())
+        Answer::from_headers(response.status().as_u16(), response.headers(), since_1970.unwrap_or_default())
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use forebay_queue::CallEnd;
 
+use super::header::unix_time;
 use super::{Quota, retry_after};
 
 /// What an answer says about the limit of the server that gave it.
@@ -67,8 +68,9 @@ impl Answer {
         self
     }
 
-    /// From a status and headers of HTTP, of whatever library: `header` gives the first value of the header of that name, in lower
-    /// case, if it is text. Dates are compared with `unix_now`.
+    /// From a status and headers of HTTP, of whatever library: `header` gives the value of the header of that name, in lower
+    /// case, if it is text; of several lines the first, or better all with commas between them. Dates are compared with the
+    /// answer's own `Date`, since the clock of a server may be wrong, and with `unix_now` where it has none.
     ///
     /// | status | is |
     /// | --- | --- |
@@ -78,7 +80,7 @@ impl Answer {
     /// | everything else | served |
     ///
     /// Quotas are read from `RateLimit` and `RateLimit-Policy`, else from `RateLimit-Limit`, `-Remaining` and `-Reset`
-    /// of older drafts, else from those with `X-`.
+    /// of older drafts, with `RateLimit-Policy`, else from those with `X-`.
     ///
     /// ```
     /// use std::time::Duration;
@@ -93,12 +95,12 @@ impl Answer {
     /// assert_eq!(Answer::from_http(404, |_| None, Duration::ZERO), Answer::served());
     /// ```
     ///
-    /// `http::Response` and `reqwest::Response` have both at hand:
-    /// `Answer::from_http(response.status().as_u16(), |name| response.headers().get(name)?.to_str().ok(), unix_now)`. Of
+    /// `http::Response` and `reqwest::Response` have both at hand, and with the feature `http` `Answer::from_headers` takes them. Of
     /// errors, those of a timeout are [`refused`](Self::refused), and others [say nothing](Self::says_nothing).
     pub fn from_http<'h>(status: u16, header: impl Fn(&str) -> Option<&'h str>, unix_now: Duration) -> Self {
-        let quotas = quotas(&header, unix_now);
-        let waits = header("retry-after").and_then(|value| retry_after(value, unix_now));
+        let now = || header("date").and_then(|date| unix_time(date, header("age"))).unwrap_or(unix_now);
+        let quotas = quotas(&header, now);
+        let waits = header("retry-after").and_then(|value| retry_after(value, now()));
         let is_used_up = quotas.iter().any(|quota| quota.remaining == Some(0));
         let end = match status {
             429 | 503 => CallEnd::Overload,
@@ -109,23 +111,63 @@ impl Answer {
         let retry_after = waits.filter(|_| end == CallEnd::Overload);
         Self { end, retry_after, quotas }
     }
+
+    /// The same from the headers as the crate `http` has them. Quotas that come in several lines are one list.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use forebay_flow::rate::Answer;
+    ///
+    /// let response = http::Response::builder()
+    ///     .header("RateLimit", r#""burst";r=3;t=1"#)
+    ///     .header("RateLimit", r#""hour";r=90;t=1800"#)
+    ///     .body(())?;
+    /// let answer = Answer::from_headers(response.status().as_u16(), response.headers(), Duration::ZERO);
+    /// assert_eq!(answer.quotas[1].remaining, Some(90));
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn from_headers(status: u16, headers: &http::HeaderMap, unix_now: Duration) -> Self {
+        // RFC 9110, section 5.3.
+        let lists = ["ratelimit", "ratelimit-policy"].map(|name| {
+            let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
+            (name, lines.collect::<Vec<_>>().join(","))
+        });
+        let header = |name: &str| match lists.iter().find(|(list, _)| *list == name) {
+            Some((_, lines)) => Some(lines.as_str()).filter(|lines| !lines.is_empty()),
+            None => headers.get(name)?.to_str().ok(),
+        };
+        Self::from_http(status, header, unix_now)
+    }
 }
 
-fn quotas<'h>(header: &impl Fn(&str) -> Option<&'h str>, unix_now: Duration) -> Vec<Quota> {
-    let [now, policy] = ["ratelimit", "ratelimit-policy"].map(|name| header(name).unwrap_or_default());
-    let quotas = Quota::from_rate_limit(now, policy);
-    if !quotas.is_empty() {
-        return quotas;
-    }
-    let older = [
-        ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
-        ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"],
-    ];
+fn quotas<'h>(header: &impl Fn(&str) -> Option<&'h str>, now: impl Fn() -> Duration) -> Vec<Quota> {
     let read = |names: [&str; 3]| {
-        let [limit, remaining, reset] = names.map(|name| header(name).unwrap_or_default());
-        Quota::from_x_rate_limit(limit, remaining, reset, unix_now)
+        let values = names.map(header);
+        // Most answers have none, and need not be asked for the time.
+        if values.iter().all(Option::is_none) {
+            return Quota::default();
+        }
+        let [limit, remaining, reset] = values.map(Option::unwrap_or_default);
+        Quota::from_x_rate_limit(limit, remaining, reset, now())
     };
-    older.into_iter().map(read).find(|quota| *quota != Quota::default()).into_iter().collect()
+    let policy = header("ratelimit-policy").unwrap_or_default();
+    if let Some(rate_limit) = header("ratelimit") {
+        let quotas = Quota::from_rate_limit(rate_limit, policy);
+        if !quotas.is_empty() {
+            return quotas;
+        }
+    }
+    let older = read(["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"]);
+    if older != Quota::default() {
+        return older.with_policies(policy);
+    }
+    let policies = Quota::from_rate_limit("", policy);
+    if !policies.is_empty() {
+        return policies;
+    }
+    let oldest = read(["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"]);
+    Some(oldest).filter(|quota| *quota != Quota::default()).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -159,6 +201,35 @@ mod tests {
     fn what_has_moved_is_not_taken_for_a_refusal_though_it_says_when() {
         let moved = read(301, &[("retry-after", "60")]);
         assert_eq!((moved.end, moved.retry_after), (CallEnd::Success, None));
+    }
+
+    #[test]
+    fn dates_are_by_the_clock_of_whoever_gave_them() {
+        let retry = ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let waits =
+            |headers: &[(&str, &'static str)]| read(429, headers).retry_after.map(|wait| wait.as_secs());
+        assert_eq!(waits(&[retry, ("date", "Sun, 06 Nov 1994 08:49:30 GMT")]), Some(7));
+        assert_eq!(waits(&[retry, ("date", "Sun, 06 Nov 1994 08:49:30 GMT"), ("age", "5")]), Some(2));
+        // Without one, and with one that is none, by the clock that is at hand.
+        assert_eq!(waits(&[retry]), Some(0));
+        assert_eq!(waits(&[retry, ("date", "now")]), Some(0));
+        let date = ("date", "Fri, 15 Jan 2027 07:59:00 GMT");
+        let reset = read(200, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800000000"), date]);
+        assert_eq!(reset.quotas[0].reset, Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_policy_goes_with_the_numbers_of_older_drafts() {
+        let headers = [
+            ("ratelimit-policy", "100;w=60"),
+            ("ratelimit-limit", "100, 100;w=60"),
+            ("ratelimit-remaining", "0"),
+            ("ratelimit-reset", "9"),
+        ];
+        let [quota] = read(200, &headers).quotas[..] else { panic!("it is one") };
+        let of = |seconds| Some(Duration::from_secs(seconds));
+        let whole = Quota { limit: Some(100), window: of(60), remaining: Some(0), reset: of(9) };
+        assert_eq!(quota, whole);
     }
 
     #[test]

@@ -13,6 +13,9 @@ impl Quota {
     /// lists of named policies with whole numbers as parameters, `q` in each `w` seconds, and `r` left until `t` seconds
     /// from now. One for each policy that either names, in the order in which they come: all of them hold at once.
     ///
+    /// Draft 7 has the numbers themselves, `limit=100, remaining=50, reset=30`, and policies without names, `100;w=60`: the policy of
+    /// as many is the one that the numbers are about.
+    ///
     /// ```
     /// use std::time::Duration;
     /// use forebay_flow::rate::Quota;
@@ -21,14 +24,18 @@ impl Quota {
     /// assert_eq!(quotas[0].remaining, Some(50));
     /// assert_eq!(quotas[0].window, Some(Duration::from_secs(60)));
     /// assert_eq!((quotas[1].limit, quotas[1].remaining), (Some(1000), None));
+    /// let quotas = Quota::from_rate_limit("limit=100, remaining=50, reset=30", "10;w=1, 100;w=60");
+    /// assert_eq!((quotas[0].remaining, quotas[0].window), (Some(50), Some(Duration::from_secs(60))));
+    /// assert_eq!((quotas[1].limit, quotas[1].window), (Some(10), Some(Duration::from_secs(1))));
     /// assert!(Quota::from_rate_limit("nothing of the kind", "").iter().all(|quota| *quota == Quota::default()));
     /// ```
     pub fn from_rate_limit(rate_limit: &str, policy: &str) -> Vec<Self> {
         let mut quotas: Vec<(&str, Self)> = Vec::new();
+        let mut unnamed = Self::default();
         for member in split(rate_limit, b',').chain(split(policy, b',')) {
             let mut parts = split(member, b';');
             let name = parts.next().unwrap_or_default();
-            if name.is_empty() {
+            if name.is_empty() || number(name).is_some() || unnamed.reads(name) {
                 continue;
             }
             let index = quotas.iter().position(|&(known, _)| known == name).unwrap_or_else(|| {
@@ -47,7 +54,40 @@ impl Quota {
                 }
             }
         }
-        quotas.into_iter().map(|(_, quota)| quota).collect()
+        let named = quotas.into_iter().map(|(_, quota)| quota);
+        unnamed.with_policies(policy).into_iter().chain(named).collect()
+    }
+
+    /// Whether that is one of the numbers of draft 7.
+    fn reads(&mut self, member: &str) -> bool {
+        let Some((key, value)) = member.split_once('=') else { return false };
+        match key {
+            "limit" => self.limit = number(value),
+            "remaining" => self.remaining = number(value),
+            "reset" => self.reset = number(value).map(Duration::from_secs),
+            _ => return false,
+        }
+        true
+    }
+
+    /// With the policies of a `RateLimit-Policy` that have no names, first the one that this is about.
+    pub(super) fn with_policies(mut self, policy: &str) -> Vec<Self> {
+        let mut others: Vec<Self> = split(policy, b',').filter_map(Self::unnamed).collect();
+        if let Some(index) = others.iter().position(|other| other.limit == self.limit) {
+            self.window = others.remove(index).window;
+        }
+        if self != Self::default() {
+            others.insert(0, self);
+        }
+        others
+    }
+
+    /// From a policy that is a number and its window.
+    fn unnamed(policy: &str) -> Option<Self> {
+        let mut parts = split(policy, b';');
+        let limit = number(parts.next()?)?;
+        let window = parts.find_map(|part| number(part.strip_prefix("w=")?)).map(Duration::from_secs);
+        Some(Self { limit: Some(limit), window, ..Self::default() })
     }
 
     /// From the values of `X-RateLimit-Limit`, `-Remaining` and `-Reset`, which nobody has defined. A reset is taken for
@@ -63,6 +103,8 @@ impl Quota {
     /// assert_eq!(quota.reset, Some(Duration::from_secs(30)));
     /// ```
     pub fn from_x_rate_limit(limit: &str, remaining: &str, reset: &str, unix_now: Duration) -> Self {
+        // Some older drafts have the policies behind it.
+        let limit = limit.split(',').next().unwrap_or_default();
         let reset = number(reset).map(|reset| match reset {
             // In seconds that would be the year 5138, and in milliseconds it is 1973.
             100_000_000_000.. => Duration::from_millis(reset).saturating_sub(unix_now),
@@ -92,6 +134,13 @@ pub fn retry_after(value: &str, unix_now: Duration) -> Option<Duration> {
     let date = httpdate::parse_http_date(value.trim()).ok()?;
     let unix = date.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Some(unix.saturating_sub(unix_now))
+}
+
+/// What time it is where an answer comes from, since 1970, from the values of its `Date` and `Age`.
+pub(super) fn unix_time(date: &str, age: Option<&str>) -> Option<Duration> {
+    let date = httpdate::parse_http_date(date.trim()).ok()?;
+    let age = age.and_then(number).map(Duration::from_secs).unwrap_or_default();
+    Some(date.duration_since(std::time::UNIX_EPOCH).ok()? + age)
 }
 
 /// A whole number that is not negative; up to 15 digits, as structured fields have them.
@@ -135,6 +184,23 @@ mod tests {
         assert_eq!(quotas.len(), 2);
         assert_eq!((quotas[0].remaining, quotas[0].reset), (Some(1), Some(Duration::from_secs(2))));
         assert_eq!(quotas[1].remaining, Some(0));
+    }
+
+    #[test]
+    fn policies_without_names_stand_beside_the_numbers() {
+        let quotas = |rate_limit, policy| -> Vec<_> {
+            let quotas = Quota::from_rate_limit(rate_limit, policy).into_iter();
+            quotas
+                .map(|quota| (quota.limit, quota.remaining, quota.window.map(|window| window.as_secs())))
+                .collect()
+        };
+        let numbers = "limit=100, remaining=0,reset=30";
+        assert_eq!(quotas(numbers, "100;w=60"), [(Some(100), Some(0), Some(60))]);
+        assert_eq!(quotas(numbers, ""), [(Some(100), Some(0), None)]);
+        let both = [(Some(100), Some(0), None), (Some(50), None, Some(1))];
+        assert_eq!(quotas(numbers, "50;comment=\"a, b\";w=1"), both);
+        assert_eq!(quotas("", "100;w=60"), [(Some(100), None, Some(60))]);
+        assert_eq!(quotas("\"limit=1\";r=3", ""), [(None, Some(3), None)]);
     }
 
     #[test]
