@@ -39,7 +39,7 @@ use crate::hands::RunEnd;
 use crate::outcome::{BoxError, chain};
 use crate::timings::Sampler;
 
-use self::alone::{Unusual, poll_end, poll_tap, tell};
+use self::alone::{Unusual, break_off, poll_end, poll_tap};
 use self::watch::Watch;
 
 /// Makes the tasks of a pool's workers, whatever the handler's form.
@@ -75,8 +75,11 @@ enum Next<T> {
 struct Seated<'a, T: Send + 'static> {
     desk: &'a Desk<T>,
     /// Where workers take items themselves.
-    tap: Option<Box<dyn Tap<Item = T>>>,
+    tap: Option<Box<AnyTap<T>>>,
 }
+
+/// What a worker takes items by, if it does so itself.
+type AnyTap<T> = dyn Tap<Item = T>;
 
 /// For how long handlers of one worker may compute, one after the other, until other tasks of the runtime get their turn.
 /// Items that take too little to be timed one by one are as long in spending the cooperative budget.
@@ -168,7 +171,7 @@ impl<T: Send + 'static> Seated<'_, T> {
                     Ok(Poll::Ready(Ok(()))) => ready = true,
                     Ok(Poll::Pending) if in_hand => return Poll::Pending,
                     Ok(Poll::Pending) => {
-                        return poll_end(self.desk, &mut self.tap, cx).map(|()| Next::End);
+                        return poll_end(self.desk, self.tap.as_deref_mut(), cx).map(|()| Next::End);
                     }
                     Ok(Poll::Ready(Err(error))) => return Poll::Ready(Next::Unready(error)),
                     Err(panic) => return Poll::Ready(Next::Unready(format!("panicked: {panic}"))),
@@ -178,8 +181,11 @@ impl<T: Send + 'static> Seated<'_, T> {
                 return intake.poll_resumed(seat, cx).map(|()| Next::Item(None));
             }
             if let Some(tap) = &mut self.tap {
-                return poll_tap(self.desk, tap, cx)
-                    .map(|item| item.map_or(Next::End, |item| Next::Item(Some(item))));
+                let polled = contain(|| poll_tap(self.desk, &mut **tap, cx)).unwrap_or_else(|panic| {
+                    break_off(self.desk, panic);
+                    Poll::Ready(None)
+                });
+                return polled.map(|item| item.map_or(Next::End, |item| Next::Item(Some(item))));
             }
             intake.poll_take(seat, cx).map(|taken| if taken { Next::Item(None) } else { Next::End })
         })
@@ -275,7 +281,7 @@ impl<T: Send + 'static> Seated<'_, T> {
     /// that is in hand meanwhile is not to be tried again, because of that.
     async fn rest(
         desk: &Desk<T>,
-        tap: &mut Option<Box<dyn Tap<Item = T>>>,
+        mut tap: Option<&mut AnyTap<T>>,
         setbacks: u32,
         in_hand: bool,
     ) -> Option<RunEnd> {
@@ -284,7 +290,7 @@ impl<T: Send + 'static> Seated<'_, T> {
             biased;
             run_end = Self::unwanted(desk), if in_hand => Some(run_end),
             () = sleep(pause) => None,
-            () = poll_fn(|cx| poll_end(desk, tap, cx)) => None,
+            () = poll_fn(|cx| poll_end(desk, tap.as_deref_mut(), cx)) => None,
         }
     }
 
@@ -313,7 +319,7 @@ impl<T: Send + 'static> Drop for Seated<'_, T> {
         if self.desk.hands.quick().is_busy() {
             self.finish_taken(&RunEnd::Aborted);
         }
-        tell(self.desk, &mut self.tap);
+        self.tell();
         self.desk.hands.abandon();
     }
 }
@@ -368,7 +374,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
     while again.is_some() || !shared.intake.is_over_for(desk.seat()) {
         if setbacks > 0 {
             hands.set_failing(true);
-            let rest = Seated::rest(&desk, &mut seated.tap, setbacks, again.is_some());
+            let rest = Seated::rest(&desk, seated.tap.as_deref_mut(), setbacks, again.is_some());
             let unwanted = match again {
                 Some(_) => rest.await,
                 None => hands.presence().rest(rest).await,
@@ -446,7 +452,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
                 }
             };
             let taps = taken.is_some();
-            let mut watch = Watch::start(&desk, &mut sampler);
+            let watch = Watch::start(&desk, &mut sampler);
             let mut span = None;
             let run_end = seated.run(&mut bench, taken, &mut span).await;
             turn += watch.stop(&desk, &mut sampler);
@@ -471,7 +477,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
         if ended {
             break;
         }
-        tell(&desk, &mut seated.tap);
+        seated.tell();
         shared.count_restart();
     }
 }

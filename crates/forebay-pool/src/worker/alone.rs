@@ -2,22 +2,25 @@
 //!
 //! Most of them are quick, and then what counts is what is done beside the handler. So there is one future for all
 //! of them, which nothing is moved into or out of, and which comes to its end only where something is out of the
-//! ordinary: the source ended, the handler failed, or it is somebody else's turn.
+//! ordinary: the source ended, the handler failed, or it is somebody else's turn. Of code that is not ours all is
+//! contained at once, however many items that is; whose it was is noted before.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_queue::{Tap, Tapped};
+use forebay_queue::Tapped;
+use tokio::time::Instant;
 
-use super::watch::Watch;
-use super::{Bench, Seated, TURN, run_end_of};
+use super::{AnyTap, Bench, Seated, TURN, run_end_of};
 use crate::contain::contain;
 use crate::desk::Desk;
 use crate::handler::{Handle, Start};
 use crate::hands::RunEnd;
 use crate::outcome::chain;
+use crate::presence::Resting;
 use crate::timings::Sampler;
 
 /// What is out of the ordinary.
@@ -32,6 +35,34 @@ pub(super) enum Unusual {
     Run(RunEnd),
 }
 
+/// A worker on its own.
+struct Alone<'a, T: Send + 'static, H: Handle<T>> {
+    desk: &'a Desk<T>,
+    tap: &'a mut AnyTap<T>,
+    handler: &'a mut H,
+    running: Pin<&'a mut Option<H::Future>>,
+    sampler: &'a mut Sampler,
+    /// How long handlers worked since others last got their turn.
+    turn: &'a mut Duration,
+    setbacks: &'a mut u32,
+    /// Whose code it is that is running.
+    whose: Whose,
+    /// The handler said that it can take an item.
+    ready: bool,
+    /// When the present run began, if it is timed.
+    began: Option<Instant>,
+    resting: Option<Resting<'a>>,
+}
+
+/// Whose code a panic may come from.
+#[derive(Debug, Clone, Copy)]
+enum Whose {
+    /// The handler's, while it is asked whether it is ready.
+    Readiness,
+    Source,
+    Handler,
+}
+
 // === impl Seated ===
 
 impl<T: Send + 'static> Seated<'_, T> {
@@ -44,77 +75,28 @@ impl<T: Send + 'static> Seated<'_, T> {
         turn: &mut Duration,
         setbacks: &mut u32,
     ) -> Unusual {
-        let desk = self.desk;
-        let Desk { hands, .. } = desk;
-        let handler = bench.handler.as_mut().expect("it stays until the bench goes");
-        let running = &mut bench.running;
-        let mut ready = false;
-        let mut resting = None;
-        let mut watch = Watch::idle();
-        poll_fn(|cx| {
-            let run_end = loop {
-                if running.is_none() {
-                    if !ready {
-                        // Turning the error into text may run foreign code too.
-                        match contain(|| handler.poll_ready(cx).map_err(|error| chain(&error))) {
-                            Ok(Poll::Ready(Ok(()))) => ready = true,
-                            Ok(Poll::Pending) => {
-                                resting.get_or_insert_with(|| hands.presence().begin_rest());
-                                return poll_end(desk, &mut self.tap, cx).map(|()| Unusual::End);
-                            }
-                            Ok(Poll::Ready(Err(error))) => return Poll::Ready(Unusual::Unready(error)),
-                            Err(panic) => return Poll::Ready(Unusual::Unready(format!("panicked: {panic}"))),
-                        }
-                    }
-                    let tap = self.tap.as_mut().expect("it is there as long as its worker");
-                    let item = match poll_tap(desk, tap, cx) {
-                        Poll::Ready(Some(item)) => item,
-                        Poll::Ready(None) => return Poll::Ready(Unusual::End),
-                        Poll::Pending => {
-                            resting.get_or_insert_with(|| hands.presence().begin_rest());
-                            return Poll::Pending;
-                        }
-                    };
-                    if resting.is_some() {
-                        resting = None;
-                    }
-                    if *setbacks > 0 {
-                        *setbacks = 0;
-                        hands.set_failing(false);
-                    }
-                    watch = Watch::start(desk, sampler);
-                    let start = Start { deadline: None, taken: Some(item) };
-                    match contain(|| handler.call(desk, start)) {
-                        Ok(future) => running.set(Some(future)),
-                        Err(panic) => break RunEnd::Panicked(panic),
-                    }
-                }
-                let future = running.as_mut().as_pin_mut().expect("it stays until it is done");
-                match contain(|| future.poll(cx).map(|output| run_end_of(H::outcome(output)))) {
-                    Ok(Poll::Pending) => return Poll::Pending,
-                    Ok(Poll::Ready(RunEnd::Done)) => {}
-                    Ok(Poll::Ready(run_end)) => break run_end,
-                    Err(panic) => break RunEnd::Panicked(panic),
-                }
-                if H::IN_CONTEXT {
-                    // First, so that what the future's destructor reaches knows it.
-                    hands.runs().end();
-                }
-                if let Err(panic) = contain(|| running.set(None)) {
-                    break RunEnd::Panicked(panic);
-                }
-                *turn += watch.stop(desk, sampler);
-                // The source is told when it is asked for the next one.
-                hands.quick().done();
-                ready = false;
-                if *turn >= TURN {
-                    return Poll::Ready(Unusual::Turn);
-                }
-            };
-            *turn += watch.stop(desk, sampler);
-            Poll::Ready(Unusual::Run(run_end))
-        })
-        .await
+        let mut alone = Alone {
+            desk: self.desk,
+            tap: self.tap.as_deref_mut().expect("it is there as long as its worker"),
+            handler: bench.handler.as_mut().expect("it stays until the bench goes"),
+            running: bench.running.as_mut(),
+            sampler,
+            turn,
+            setbacks,
+            whose: Whose::Readiness,
+            ready: false,
+            began: None,
+            resting: None,
+        };
+        poll_fn(|cx| contain(|| alone.poll(cx)).unwrap_or_else(|panic| Poll::Ready(alone.panicked(panic))))
+            .await
+    }
+
+    /// A worker that took items itself asks for no other for now: the source hears of the last one all the same.
+    pub(super) fn tell(&mut self) {
+        if let Some(tap) = &mut self.tap {
+            tell(self.desk, &mut **tap);
+        }
     }
 
     /// The run of an item that the worker took itself ended.
@@ -133,24 +115,134 @@ impl<T: Send + 'static> Seated<'_, T> {
     }
 }
 
-/// A worker that took items itself asks for no other for now: the source hears of the last one all the same.
-pub(super) fn tell<T: Send + 'static>(desk: &Desk<T>, tap: &mut Option<Box<dyn Tap<Item = T>>>) {
-    if let Some(tap) = tap {
-        tap.empty(true);
-        desk.hands.quick().leave();
-        desk.shared.intake.ring_idle();
+// === impl Alone ===
+
+impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
+    /// May panic where code panics that is not ours, and is not polled again after that.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Unusual> {
+        let quick = self.desk.hands.quick();
+        loop {
+            if self.running.is_none() {
+                if !self.ready {
+                    self.whose = Whose::Readiness;
+                    match self.handler.poll_ready(cx) {
+                        Poll::Ready(Ok(())) => self.ready = true,
+                        Poll::Ready(Err(error)) => return Poll::Ready(Unusual::Unready(chain(&error))),
+                        Poll::Pending => return self.poll_unready(cx),
+                    }
+                }
+                self.whose = Whose::Source;
+                let item = match poll_tap(self.desk, self.tap, cx) {
+                    Poll::Ready(Some(item)) => item,
+                    Poll::Ready(None) => return Poll::Ready(Unusual::End),
+                    Poll::Pending => {
+                        self.rest();
+                        return Poll::Pending;
+                    }
+                };
+                if self.resting.is_some() || *self.setbacks > 0 {
+                    self.revive();
+                }
+                if self.sampler.is_due() {
+                    self.began = Some(Instant::now());
+                }
+                self.whose = Whose::Handler;
+                let future = self.handler.call(self.desk, Start { deadline: None, taken: Some(item) });
+                self.running.set(Some(future));
+            }
+            let future = self.running.as_mut().as_pin_mut().expect("it stays until it is done");
+            let Poll::Ready(output) = future.poll(cx) else { return Poll::Pending };
+            match run_end_of(H::outcome(output)) {
+                RunEnd::Done => {}
+                run_end => {
+                    self.stop_clock();
+                    return Poll::Ready(Unusual::Run(run_end));
+                }
+            }
+            if H::IN_CONTEXT {
+                // First, so that what the future's destructor reaches knows it.
+                self.desk.hands.runs().end();
+            }
+            self.running.set(None);
+            // The source is told when it is asked for the next one.
+            quick.done();
+            self.ready = false;
+            if self.began.is_some() {
+                self.stop_clock();
+                if *self.turn >= TURN {
+                    return Poll::Ready(Unusual::Turn);
+                }
+            }
+        }
     }
+
+    #[cold]
+    fn panicked(&mut self, panic: String) -> Unusual {
+        match self.whose {
+            Whose::Readiness => Unusual::Unready(format!("panicked: {panic}")),
+            Whose::Source => {
+                break_off(self.desk, panic);
+                Unusual::End
+            }
+            Whose::Handler => {
+                self.stop_clock();
+                Unusual::Run(RunEnd::Panicked(panic))
+            }
+        }
+    }
+
+    #[cold]
+    fn poll_unready(&mut self, cx: &mut Context<'_>) -> Poll<Unusual> {
+        self.rest();
+        poll_end(self.desk, Some(self.tap), cx).map(|()| Unusual::End)
+    }
+
+    /// There is nothing to do for now.
+    #[cold]
+    fn rest(&mut self) {
+        let desk = self.desk;
+        self.resting.get_or_insert_with(|| desk.hands.presence().begin_rest());
+    }
+
+    /// There is something to do, for a handler that is as it should be.
+    #[cold]
+    fn revive(&mut self) {
+        self.resting = None;
+        if *self.setbacks > 0 {
+            *self.setbacks = 0;
+            self.desk.hands.set_failing(false);
+        }
+    }
+
+    #[cold]
+    fn stop_clock(&mut self) {
+        if let Some(began) = self.began.take() {
+            let service = began.elapsed();
+            self.sampler.learn(service);
+            // Nobody gave it the item, and how long that waited is noted by who takes it.
+            self.desk.shared.clockwork.note(None, None, service);
+            *self.turn += service;
+        }
+    }
+}
+
+fn tell<T: Send + 'static>(desk: &Desk<T>, tap: &mut AnyTap<T>) {
+    tap.empty(true);
+    desk.hands.quick().leave();
+    desk.shared.intake.ring_idle();
 }
 
 /// Waits, without taking anything, until there will be nothing to take.
 pub(super) fn poll_end<T: Send + 'static>(
     desk: &Desk<T>,
-    tap: &mut Option<Box<dyn Tap<Item = T>>>,
+    mut tap: Option<&mut AnyTap<T>>,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     let intake = &desk.shared.intake;
-    tell(desk, tap);
-    if let Some(tap) = tap.as_mut().filter(|_| !intake.is_paused()) {
+    if let Some(tap) = tap.as_deref_mut() {
+        tell(desk, tap);
+    }
+    if let Some(tap) = tap.filter(|_| !intake.is_paused()) {
         // Nothing is taken by a tap that is shut, and it sees the end all the same: maybe nobody else is there to see it.
         let shut = AtomicBool::new(false);
         match contain(|| tap.poll_take(cx, &shut)) {
@@ -165,56 +257,79 @@ pub(super) fn poll_end<T: Send + 'static>(
     intake.poll_over(desk.seat(), cx)
 }
 
-/// Waits for an item to take ourselves. `None`: there will be none for us.
+/// Waits for an item to take ourselves. `None`: there will be none for us. Runs the source's code; see [`break_off`].
+///
+/// Always a part of its caller: an item that is nothing but a value is otherwise written to memory and read again.
+#[inline(always)]
 pub(super) fn poll_tap<T: Send + 'static>(
     desk: &Desk<T>,
-    tap: &mut Box<dyn Tap<Item = T>>,
+    tap: &mut AnyTap<T>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<T>> {
-    let Desk { shared, hands } = desk;
-    let quick = hands.quick();
+    let quick = desk.hands.quick();
     loop {
-        if !quick.is_open() {
-            tap.empty(true);
-            tap.step_back();
-            match shared.intake.poll_admitted(desk.seat(), cx) {
-                Poll::Ready(true) => {}
-                Poll::Ready(false) => break,
-                Poll::Pending => {
-                    quick.wait();
-                    shared.intake.ring_idle();
-                    return Poll::Pending;
-                }
-            }
+        if !quick.is_open()
+            && let Some(none) = poll_shut(desk, tap, cx)
+        {
+            return none;
         }
         quick.ask();
-        match contain(|| tap.poll_take(cx, quick.gate())) {
-            Ok(Poll::Ready(Tapped::Item { item, attempt, waited, .. })) => {
+        match tap.poll_take(cx, quick.gate()) {
+            Poll::Ready(Tapped::Item { item, attempt, waited, .. }) => {
                 quick.take(attempt);
                 if let Some(waited) = waited {
-                    shared.clockwork.note_wait(waited);
+                    desk.shared.clockwork.note_wait(waited);
                 }
                 return Poll::Ready(Some(item));
             }
-            Ok(Poll::Ready(Tapped::Shut)) => {}
-            Ok(Poll::Pending) => {
+            Poll::Ready(Tapped::Shut) => {}
+            Poll::Pending => {
                 // It may have been the budget, and then the source was not told of the last item.
                 tap.empty(true);
-                quick.wait();
-                shared.intake.ring_idle();
-                return Poll::Pending;
+                return wait(desk);
             }
-            Ok(Poll::Ready(Tapped::Ended)) => {
-                shared.intake.source_ended(None);
-                break;
-            }
-            Err(panic) => {
-                shared.intake.source_ended(Some(panic));
-                break;
+            Poll::Ready(Tapped::Ended) => {
+                desk.shared.intake.source_ended(None);
+                return end(desk);
             }
         }
     }
-    quick.leave();
-    shared.intake.ring_idle();
+}
+
+/// Waits until the worker may take; `None` if it may.
+#[cold]
+fn poll_shut<T: Send + 'static>(
+    desk: &Desk<T>,
+    tap: &mut AnyTap<T>,
+    cx: &mut Context<'_>,
+) -> Option<Poll<Option<T>>> {
+    tap.empty(true);
+    tap.step_back();
+    match desk.shared.intake.poll_admitted(desk.seat(), cx) {
+        Poll::Ready(true) => None,
+        Poll::Ready(false) => Some(end(desk)),
+        Poll::Pending => Some(wait(desk)),
+    }
+}
+
+#[cold]
+fn wait<T: Send + 'static>(desk: &Desk<T>) -> Poll<Option<T>> {
+    desk.hands.quick().wait();
+    desk.shared.intake.ring_idle();
+    Poll::Pending
+}
+
+#[cold]
+fn end<T: Send + 'static>(desk: &Desk<T>) -> Poll<Option<T>> {
+    desk.hands.quick().leave();
+    desk.shared.intake.ring_idle();
     Poll::Ready(None)
+}
+
+/// The source panicked.
+#[cold]
+pub(super) fn break_off<T: Send + 'static>(desk: &Desk<T>, panic: String) {
+    desk.shared.intake.source_ended(Some(panic));
+    desk.hands.quick().leave();
+    desk.shared.intake.ring_idle();
 }

@@ -21,11 +21,6 @@ struct Started {
 // === impl Watch ===
 
 impl Watch {
-    /// Times nothing.
-    pub(super) fn idle() -> Self {
-        Self(None)
-    }
-
     pub(super) fn start<T: Send + 'static>(desk: &Desk<T>, sampler: &mut Sampler) -> Self {
         // An item of which it is known when it came is one of few.
         let is_due = sampler.is_due() | desk.hands.take_stamped();
@@ -38,8 +33,8 @@ impl Watch {
     }
 
     /// Returns how long the run took; nothing if it was not timed.
-    pub(super) fn stop<T: Send + 'static>(&mut self, desk: &Desk<T>, sampler: &mut Sampler) -> Duration {
-        let Some(Started { at, given, waited }) = self.0.take() else {
+    pub(super) fn stop<T: Send + 'static>(self, desk: &Desk<T>, sampler: &mut Sampler) -> Duration {
+        let Some(Started { at, given, waited }) = self.0 else {
             if sampler.is_next() {
                 desk.hands.set_timed(true);
             }
