@@ -88,10 +88,12 @@ impl Span {
     }
 
     fn end(&self, now: u64) {
-        // Relaxed: a reader that sees one of the two only is off by what goes on at that moment.
-        let since = self.since.swap(0, Ordering::Relaxed);
+        // Nobody else writes. Relaxed: a reader that sees one of the two only is off by what goes on at that moment.
+        let since = self.since.load(Ordering::Relaxed);
         if since > 0 {
-            self.past.fetch_add(now.saturating_sub(since - 1), Ordering::Relaxed);
+            self.since.store(0, Ordering::Relaxed);
+            let past = self.past.load(Ordering::Relaxed);
+            self.past.store(past + now.saturating_sub(since - 1), Ordering::Relaxed);
         }
     }
 

@@ -183,9 +183,12 @@ impl<T: Send + 'static> Seated<'_, T> {
             if let Some(tap) = &mut self.tap {
                 let polled = contain(|| poll_tap(self.desk, &mut **tap, cx)).unwrap_or_else(|panic| {
                     break_off(self.desk, panic);
-                    Poll::Ready(None)
+                    Err(Poll::Ready(()))
                 });
-                return polled.map(|item| item.map_or(Next::End, |item| Next::Item(Some(item))));
+                return match polled {
+                    Ok(item) => Poll::Ready(Next::Item(Some(item))),
+                    Err(none) => none.map(|()| Next::End),
+                };
             }
             intake.poll_take(seat, cx).map(|taken| if taken { Next::Item(None) } else { Next::End })
         })

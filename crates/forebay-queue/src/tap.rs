@@ -96,8 +96,15 @@ pub enum Tapped<T> {
 /// A receiver that counts what it took as in hand.
 pub(crate) struct ReceiverTap<T, L: SendLine<T>> {
     receiver: Receiver<T, L>,
+    hand: Hand<T>,
+}
+
+struct Hand<T> {
     /// Something is in hand.
-    holds: Cell<bool>,
+    is_full: Cell<bool>,
+    /// What is about to be handed on, if it is anything but an item of which nothing is known. Of most items nothing is,
+    /// and to hand on more than a value costs as much as to take it.
+    known: Cell<Option<Tapped<T>>>,
 }
 
 // === impl Tapped ===
@@ -109,15 +116,32 @@ impl<T> Tapped<T> {
     }
 }
 
+// === impl Hand ===
+
+impl<T> Hand<T> {
+    /// Takes an item. `None`: it is in `known`. Always a part of its caller, for the same reason.
+    #[inline(always)]
+    fn fill<L: SendLine<T>>(&self, state: &mut State<T, L>) -> Option<T> {
+        self.is_full.set(true);
+        state.tap_plain().or_else(|| self.fill_with_known(state))
+    }
+
+    #[cold]
+    fn fill_with_known<L: SendLine<T>>(&self, state: &mut State<T, L>) -> Option<T> {
+        self.known.set(Some(state.tap_known()));
+        None
+    }
+}
+
 // === impl ReceiverTap ===
 
 impl<T, L: SendLine<T>> ReceiverTap<T, L> {
     pub(crate) fn new(receiver: Receiver<T, L>) -> Self {
-        Self { receiver, holds: Cell::new(false) }
+        Self { receiver, hand: Hand { is_full: Cell::new(false), known: Cell::new(None) } }
     }
 
     fn let_go(&self, done: bool) {
-        if self.holds.take() {
+        if self.hand.is_full.take() {
             self.receiver.shared.update(|state| state.end_tapped(done));
         }
     }
@@ -127,24 +151,32 @@ impl<T: Send + 'static, L: SendLine<T>> Tap for ReceiverTap<T, L> {
     type Item = T;
 
     fn poll_take(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<T>> {
-        let Self { receiver, holds } = self;
+        let Self { receiver, hand } = self;
         let (shared, taking) = receiver.parts();
-        let at_once = |state: &mut State<T, L>, at_once| {
-            if holds.take() {
+        let at_once = |state: &mut State<T, L>, at_once: bool| {
+            if hand.is_full.take() {
                 state.end_tapped(true);
             }
-            let tapped = if at_once && open.load(Ordering::Relaxed) { state.tap_quietly() } else { None };
-            holds.set(tapped.is_some());
-            tapped
+            if !at_once || !open.load(Ordering::Relaxed) || state.quiet_to_take() == 0 {
+                return None;
+            }
+            Some(hand.fill(state))
         };
         let taken = taking.poll_one(shared, cx, at_once, |state| {
-            if !open.load(Ordering::Relaxed) {
-                return Tapped::Shut;
+            if open.load(Ordering::Relaxed) {
+                return hand.fill(state);
             }
-            holds.set(true);
-            state.take_tapped()
+            hand.known.set(Some(Tapped::Shut));
+            None
         });
-        taken.map(|tapped| tapped.unwrap_or(Tapped::Ended))
+        match taken {
+            Poll::Ready(Some(Some(item))) => Poll::Ready(Tapped::plain(item)),
+            Poll::Ready(Some(None)) => {
+                Poll::Ready(hand.known.take().expect("it was put there under the lock"))
+            }
+            Poll::Ready(None) => Poll::Ready(Tapped::Ended),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn empty(&mut self, done: bool) {

@@ -133,9 +133,9 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
                 }
                 self.whose = Whose::Source;
                 let item = match poll_tap(self.desk, self.tap, cx) {
-                    Poll::Ready(Some(item)) => item,
-                    Poll::Ready(None) => return Poll::Ready(Unusual::End),
-                    Poll::Pending => {
+                    Ok(item) => item,
+                    Err(Poll::Ready(())) => return Poll::Ready(Unusual::End),
+                    Err(Poll::Pending) => {
                         self.rest();
                         return Poll::Pending;
                     }
@@ -257,7 +257,8 @@ pub(super) fn poll_end<T: Send + 'static>(
     intake.poll_over(desk.seat(), cx)
 }
 
-/// Waits for an item to take ourselves. `None`: there will be none for us. Runs the source's code; see [`break_off`].
+/// Waits for an item to take ourselves. `Err`: there is none, and once that is ready there will be none for us. Runs the
+/// source's code; see [`break_off`].
 ///
 /// Always a part of its caller: an item that is nothing but a value is otherwise written to memory and read again.
 #[inline(always)]
@@ -265,13 +266,11 @@ pub(super) fn poll_tap<T: Send + 'static>(
     desk: &Desk<T>,
     tap: &mut AnyTap<T>,
     cx: &mut Context<'_>,
-) -> Poll<Option<T>> {
+) -> Result<T, Poll<()>> {
     let quick = desk.hands.quick();
     loop {
-        if !quick.is_open()
-            && let Some(none) = poll_shut(desk, tap, cx)
-        {
-            return none;
+        if !quick.is_open() {
+            poll_shut(desk, tap, cx)?;
         }
         quick.ask();
         match tap.poll_take(cx, quick.gate()) {
@@ -280,50 +279,50 @@ pub(super) fn poll_tap<T: Send + 'static>(
                 if let Some(waited) = waited {
                     desk.shared.clockwork.note_wait(waited);
                 }
-                return Poll::Ready(Some(item));
+                return Ok(item);
             }
             Poll::Ready(Tapped::Shut) => {}
             Poll::Pending => {
                 // It may have been the budget, and then the source was not told of the last item.
                 tap.empty(true);
-                return wait(desk);
+                return Err(wait(desk));
             }
             Poll::Ready(Tapped::Ended) => {
                 desk.shared.intake.source_ended(None);
-                return end(desk);
+                return Err(end(desk));
             }
         }
     }
 }
 
-/// Waits until the worker may take; `None` if it may.
+/// Waits until the worker may take, as [`poll_tap`] does for an item.
 #[cold]
 fn poll_shut<T: Send + 'static>(
     desk: &Desk<T>,
     tap: &mut AnyTap<T>,
     cx: &mut Context<'_>,
-) -> Option<Poll<Option<T>>> {
+) -> Result<(), Poll<()>> {
     tap.empty(true);
     tap.step_back();
     match desk.shared.intake.poll_admitted(desk.seat(), cx) {
-        Poll::Ready(true) => None,
-        Poll::Ready(false) => Some(end(desk)),
-        Poll::Pending => Some(wait(desk)),
+        Poll::Ready(true) => Ok(()),
+        Poll::Ready(false) => Err(end(desk)),
+        Poll::Pending => Err(wait(desk)),
     }
 }
 
 #[cold]
-fn wait<T: Send + 'static>(desk: &Desk<T>) -> Poll<Option<T>> {
+fn wait<T: Send + 'static>(desk: &Desk<T>) -> Poll<()> {
     desk.hands.quick().wait();
     desk.shared.intake.ring_idle();
     Poll::Pending
 }
 
 #[cold]
-fn end<T: Send + 'static>(desk: &Desk<T>) -> Poll<Option<T>> {
+fn end<T: Send + 'static>(desk: &Desk<T>) -> Poll<()> {
     desk.hands.quick().leave();
     desk.shared.intake.ring_idle();
-    Poll::Ready(None)
+    Poll::Ready(())
 }
 
 /// The source panicked.

@@ -707,20 +707,22 @@ impl<T, L: Line<T>> State<T, L> {
         item
     }
 
-    /// The same with what is known of it; it is in hand then.
-    pub(crate) fn take_tapped(&mut self) -> Tapped<T> {
+    /// The same for an item of which nothing is known but its value; `None` if there is more to know, or may be. It is in
+    /// hand then.
+    #[inline]
+    pub(crate) fn tap_plain(&mut self) -> Option<T> {
+        let item = self.held.pop_plain()?;
         self.held.tap();
-        match self.held.pop_plain() {
-            Some(item) => {
-                self.rx.pass(1);
-                Tapped::plain(item)
-            }
-            None => {
-                let Taken { item, place } = self.take();
-                let waited = self.held.waited(&place);
-                Tapped::Item { item, attempt: place.attempt, headers: place.tag.headers(), waited }
-            }
-        }
+        self.rx.pass(1);
+        Some(item)
+    }
+
+    /// The same with what is known of it.
+    pub(crate) fn tap_known(&mut self) -> Tapped<T> {
+        self.held.tap();
+        let Taken { item, place } = self.take();
+        let waited = self.held.waited(&place);
+        Tapped::Item { item, attempt: place.attempt, headers: place.tag.headers(), waited }
     }
 
     /// A receiver's node goes away (rule 3). Gives its waker, to be dropped after the lock is released.

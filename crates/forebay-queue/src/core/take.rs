@@ -61,13 +61,12 @@ impl Taking {
         let charge = ready!(coop::charge(cx));
         let waker = self.waker(shared, cx);
         let mut state = shared.lock();
-        let taken = match at_once(&mut state, self.key.is_none()) {
-            Some(result) => {
-                self.took_quietly(shared, state);
-                Some(result)
-            }
-            None => ready!(self.poll_in_line(shared, state, cx, waker, 1, |state, _| using(state))),
-        };
+        if let Some(result) = at_once(&mut state, self.key.is_none()) {
+            self.took_quietly(shared, state);
+            charge.made_progress();
+            return Poll::Ready(Some(result));
+        }
+        let taken = ready!(self.poll_in_line(shared, state, cx, waker, 1, |state, _| using(state)));
         charge.made_progress();
         Poll::Ready(taken)
     }

@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -31,6 +32,31 @@ fn each_item_is_taken_once_through_taps_and_receivers() {
     assert_eq!((take(&mut one), take(&mut other)), (first(0), first(1)));
     assert_eq!(rx.try_recv(), Ok(2));
     assert_eq!((take(&mut one), take(&mut other)), (first(3), Poll::Pending));
+}
+
+#[test]
+fn what_is_known_of_an_item_goes_with_it() {
+    let (tx, mut rx) = bounded(10);
+    let mut tap = tap(&rx);
+    let mut source = Headers::default();
+    source.set("source", "test");
+    let mut cx = Context::from_waker(Waker::noop());
+    // It waits for the first, and finds the others there.
+    assert!(take(&mut tap).is_pending());
+    for item in [1, 2] {
+        assert!(tx.item(item).header("source", "test").try_send().is_ok());
+    }
+    for item in [1, 2] {
+        let headers = source.clone();
+        let told = Poll::Ready(Tapped::Item { item, attempt: 1, headers, waited: None });
+        assert_eq!(take(&mut tap), told);
+    }
+    assert!(tx.try_send(3).is_ok());
+    let mut hands = Vec::new();
+    assert!(matches!(rx.poll_next(&mut cx, NonZeroUsize::MIN, &mut hands), Poll::Ready(Ok(1))));
+    drop(hands);
+    let again = Tapped::Item { item: 3, attempt: 2, headers: Headers::default(), waited: None };
+    assert_eq!(take(&mut tap), Poll::Ready(again));
 }
 
 #[test]

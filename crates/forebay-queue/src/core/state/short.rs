@@ -11,7 +11,7 @@ use super::{State, Step, keep_waiting};
 use crate::core::ask::Demand;
 use crate::core::tag::Parcel;
 use crate::core::waiters::{Key, Turn};
-use crate::{Line, Pressure, Tapped};
+use crate::{Line, Pressure};
 
 /// How far the short way led.
 pub(crate) enum Short {
@@ -48,17 +48,6 @@ impl<T, L: Line<T>> State<T, L> {
         let item = self.held.pop_item()?;
         self.tally.completed += 1;
         Some(item)
-    }
-
-    /// The same with what is known of it; it is in hand then.
-    #[inline]
-    pub(crate) fn tap_quietly(&mut self) -> Option<Tapped<T>> {
-        if self.quiet_to_take() == 0 {
-            return None;
-        }
-        let Some(item) = self.held.pop_plain() else { return Some(self.take_tapped()) };
-        self.held.tap();
-        Some(Tapped::plain(item))
     }
 
     /// Stores the item in `slot` if there is room that nobody else was promised, or joins the line.
