@@ -87,6 +87,11 @@ impl Server {
         self.shared.counts.lock().unwrap().clone()
     }
 
+    /// From now on that is allowed.
+    pub(crate) fn allow(&self, allowed: Allowed) {
+        *self.shared.limit.lock().unwrap() = Limit::new(allowed, Says::Nothing);
+    }
+
     /// Lets so many more requests to `/held` through.
     pub(crate) fn release(&self, count: usize) {
         self.shared.held.add_permits(count);
