@@ -3,20 +3,27 @@
 use reqwest::Url;
 
 /// A query's value is a secret if its name contains one of these, in any case.
-const SECRET: [&str; 12] = [
+const SECRET: [&str; 16] = [
     "token",
     "key",
     "secret",
-    "password",
-    "passwd",
+    "pass",
     "pwd",
     "auth",
     "sig",
     "session",
-    "credential",
+    "cred",
     "code",
     "jwt",
+    "otp",
+    "hmac",
+    "saml",
+    "assertion",
+    "bearer",
 ];
+
+/// And if it is one of these, which are parts of too many other words.
+const SECRET_WHOLE: [&str; 4] = ["pw", "pin", "sid", "psk"];
 
 /// What stands in the place of a secret.
 const HIDDEN: &str = "***";
@@ -50,7 +57,7 @@ pub fn redacted(url: &Url) -> String {
 fn is_secret(name: &str) -> bool {
     // An encoded name is one of these too: `%74oken` is sent as it is, and most servers read `token`.
     let name = percent_decoded(name).to_ascii_lowercase();
-    SECRET.iter().any(|secret| name.contains(secret))
+    SECRET.iter().any(|secret| name.contains(secret)) || SECRET_WHOLE.contains(&name.as_str())
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -68,11 +75,10 @@ mod tests {
 
     #[test]
     fn secrets_are_hidden_and_the_rest_stays() {
-        let plain = "http://h:8080/a/b?page=2&q=a%20b&flag&empty=";
+        let plain = "http://h:8080/a/b?page=2&q=a%20b&flag&empty=&ping=1&side=2";
         assert_eq!(of(plain), plain);
-        for name in
-            ["token", "access_token", "API-KEY", "X-Amz-Signature", "password", "%74oken", "client_secret"]
-        {
+        let secrets = "token access_token API-KEY X-Amz-Signature password %74oken client_secret pass user_pass PWD pw pin SAMLResponse";
+        for name in secrets.split(' ') {
             let shown = of(&format!("http://h/?a=1&{name}=hidden#hidden"));
             assert!(!shown.contains("hidden") && shown.starts_with("http://h/?a=1&"), "{shown}");
         }

@@ -54,8 +54,22 @@ impl std::fmt::Debug for Header {
 
 /// Whether a header is a credential by its name: such a one is for one host only, and never shown.
 pub(crate) fn is_secret(name: &HeaderName) -> bool {
-    const PARTS: [&str; 9] =
-        ["auth", "cookie", "credential", "key", "password", "secret", "session", "signature", "token"];
+    const PARTS: [&str; 14] = [
+        "auth",
+        "cookie",
+        "credential",
+        "jwt",
+        "key",
+        "passcode",
+        "passphrase",
+        "passwd",
+        "password",
+        "pwd",
+        "secret",
+        "session",
+        "signature",
+        "token",
+    ];
     name != "idempotency-key" && PARTS.iter().any(|part| name.as_str().contains(part))
 }
 
@@ -167,6 +181,8 @@ mod tests {
             ("Cookie: hidden", true),
             ("X-Api-Key: hidden", true),
             ("PRIVATE-TOKEN: hidden", true),
+            ("X-Passwd: hidden", true),
+            ("X-Bypass-Cache: hidden", false),
             ("Idempotency-Key: hidden", false),
             ("Accept-Encoding: hidden", false),
         ] {
