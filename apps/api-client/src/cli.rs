@@ -84,7 +84,8 @@ Signals:
 Exit codes:
   0  every request was answered, with whatever status
   1  some were not (they are named), or were not sent, or results could not be written
-  2  usage or configuration: nothing was sent";
+  2  usage or configuration: nothing was sent
+  101  a fault in api-client";
 
 // === impl Keys ===
 

@@ -23,6 +23,8 @@ const DONE: u8 = 0;
 const FAILED: u8 = 1;
 /// Usage or configuration: nothing was sent. Clap ends with the same code.
 const USAGE: u8 = 2;
+/// A fault in this program, as Rust has it.
+const FAULT: u8 = 101;
 
 fn main() -> ExitCode {
     let Command::Fetch(keys) = Cli::parse().command;
@@ -56,7 +58,12 @@ fn fetch(keys: Keys) -> anyhow::Result<u8> {
             async move { run::run(&config, &workers, stop, observer).await }
         };
         // A task has its turn among the others, while what is waited for here would have it when they have nothing to do.
-        let report = tokio::spawn(run).await??;
+        let Ok(report) = tokio::spawn(run).await else {
+            // What it was is told already.
+            streams::tell("error: this is a fault in api-client, please report it\n");
+            return Ok(FAULT);
+        };
+        let report = report?;
         let is_reported = console.report(&config, &report);
         anyhow::Ok(if report.is_success() && is_reported { DONE } else { FAILED })
     })?;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use forebay::queue::Receiver;
+use forebay_program::fault;
 use tokio::runtime::Handle;
 use tokio::select;
 use tokio::task::{self, JoinHandle, JoinSet, spawn_blocking};
@@ -333,6 +334,7 @@ impl Run<'_> {
     }
 
     fn begin(&mut self, job: Arc<Job>) {
+        fault::point("panic-in-run");
         self.report.requests += 1;
         self.headers.meet(&job);
         let mut was_in_flight = false;

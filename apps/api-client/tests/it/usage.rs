@@ -12,6 +12,16 @@ fn help_of_fetch_has_all_flags_examples_promises_and_exit_codes() {
     insta::assert_snapshot!(Place::new().done("fetch --help").stdout);
 }
 
+#[cfg(feature = "fault-points")]
+#[test]
+fn a_fault_of_the_program_is_not_taken_for_one_of_usage() {
+    let place = Place::with_items("http://127.0.0.1:1", 1);
+    let mut command = place.command("fetch --urls urls --jsonl results");
+    let ended: crate::place::Ended = command.env("FAULT_POINT", "panic-in-run:1").output().unwrap().into();
+    assert_eq!(ended.code(), Some(101), "{ended:#?}");
+    assert!(ended.stderr.ends_with("error: this is a fault in api-client, please report it\n"), "{ended:#?}");
+}
+
 /// The error of a configuration file, which must be exit code 2.
 fn refused(config: &str) -> String {
     let place = Place::new();
