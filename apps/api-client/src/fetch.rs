@@ -196,6 +196,10 @@ fn described(failure: &Failure) -> String {
     };
     if failure.out_of_budget {
         text += "; not tried again, since too many others were";
+        // Whichever file it was that could not be opened.
+        _ if text.contains("(os error 24)") => {
+            "; allow more by ulimit -n, or send fewer at once with --concurrency"
+        }
     }
     text
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use api_client::run;
 use clap::Parser;
-use forebay_program::{signals, streams};
+use forebay_program::{open_files, signals, streams};
 use tokio::runtime::Builder;
 
 use crate::cli::{Cli, Command, Keys};
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
 
 fn fetch(keys: Keys) -> anyhow::Result<u8> {
     let config = keys.resolve()?;
+    open_files::raise();
     // Listens for signals, and gathers long bodies.
     let workers = Builder::new_multi_thread().enable_all().build()?;
     let first = {

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::nginx::Nginx;
-use crate::place::{Place, Report as _};
+use crate::place::{Place, Report as _, until};
 use crate::server::{Allowed, Says, Server};
 
 #[test]
@@ -138,6 +138,34 @@ fn bodies_that_break_off_and_connections_that_are_reset_are_asked_again() {
         place.results("results").iter().all(|result| result["body"].as_str().unwrap().starts_with("item "))
     );
     assert_eq!(server.counts().paths.values().sum::<u64>(), 305 + 5 + 3);
+}
+
+#[test]
+fn as_many_files_are_open_as_the_system_allows() {
+    let server = Server::free();
+    let place = Place::new();
+    place.write("urls", (1..=100).map(|n| format!("{}/held/{n}\n", server.url())).collect::<String>());
+    let arguments =
+        "fetch --urls urls --jsonl results --rate 10000/s --burst 100 --concurrency 100 --retries 0";
+    let bounded = |flag: &str| {
+        let program = place.command(arguments);
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("ulimit {flag} 60; exec \"$0\" \"$@\"")]).arg(program.get_program());
+        shell.args(program.get_args()).current_dir(program.get_current_dir().unwrap());
+        shell
+    };
+    let running = place.start_command(bounded("-S -n"));
+    until("all are in flight", || server.counts().in_flight == 100);
+    server.release(1000);
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(0), "{ended:#?}");
+    std::fs::remove_file(place.path("results")).unwrap();
+    let ended: crate::place::Ended = bounded("-n").output().unwrap().into();
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert!(
+        ended.stderr.contains("allow more by ulimit -n, or send fewer at once with --concurrency"),
+        "{ended:#?}"
+    );
 }
 
 #[test]
