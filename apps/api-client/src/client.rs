@@ -192,6 +192,7 @@ impl Shared {
                 body: body.keep()?,
                 attempts: tally.attempts(),
                 refused: tally.refused(),
+                out_of_budget: tally.is_out_of_budget(),
                 queued: began.duration_since(called),
                 took: called.elapsed(),
             });

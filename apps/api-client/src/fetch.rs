@@ -34,6 +34,8 @@ pub(crate) struct Ended {
     pub(crate) attempts: u32,
     /// How often it was refused, among these.
     pub(crate) refused: u32,
+    /// It would have been sent again, had not too many others been.
+    pub(crate) out_of_budget: bool,
     pub(crate) fatal: Option<Fatal>,
     pub(crate) papers: Papers,
 }
@@ -108,7 +110,8 @@ impl Desk {
 
     async fn answered(&self, job: &Arc<Job>, key: Option<Key>, response: Response) -> Ended {
         let status = response.status.as_u16();
-        let (attempts, refused) = (response.attempts, response.refused);
+        let (attempts, refused, out_of_budget) =
+            (response.attempts, response.refused, response.out_of_budget);
         let (response, placed) = match &self.folder {
             None => (response, None),
             Some(folder) => {
@@ -121,7 +124,7 @@ impl Desk {
                     (response, Ok(placed)) => (response, Some(placed)),
                     (_, Err(error)) => {
                         let ended = not_kept(job, key, error.to_string());
-                        return Ended { attempts, refused, ..ended };
+                        return Ended { attempts, refused, out_of_budget, ..ended };
                     }
                 }
             }
@@ -130,7 +133,7 @@ impl Desk {
         let replaced = placed.as_ref().is_some_and(|placed| placed.replaced);
         let (result, body) = Unwritten::answered(job, response, placed.as_ref());
         let papers = Papers { result: Some(result), record, _body: body };
-        Ended { attempts, refused, papers, ..Ended::of(End::Answered { status, replaced }) }
+        Ended { attempts, refused, out_of_budget, papers, ..Ended::of(End::Answered { status, replaced }) }
     }
 }
 
@@ -139,7 +142,8 @@ impl Desk {
 impl Ended {
     /// That, and nothing else is known.
     pub(crate) fn of(end: End) -> Self {
-        Self { end, attempts: 0, refused: 0, fatal: None, papers: Papers::default() }
+        let papers = Papers::default();
+        Self { end, attempts: 0, refused: 0, out_of_budget: false, fatal: None, papers }
     }
 }
 
@@ -164,7 +168,7 @@ fn failed(job: &Job, key: Option<Key>, failure: &Failure) -> Ended {
         let papers = Papers { result: Some(Unwritten::Line(result)), record, _body: None };
         Ended { papers, ..Ended::of(End::Failed { kind: kind(&failure.reason), why }) }
     };
-    Ended { attempts, refused, ..ended }
+    Ended { attempts, refused, out_of_budget: failure.out_of_budget, ..ended }
 }
 
 /// The answer is there, and no room for it: it has to be asked for again.
@@ -192,14 +196,14 @@ fn described(failure: &Failure) -> String {
         Reason::Timeout { .. } => "; give more with --timeout",
         Reason::TooLarge { .. } => "; give more with --max-body",
         Reason::Redirect { why: RedirectRefused::Private, .. } => "; allow it with --allow-private",
-        _ => "",
-    };
-    if failure.out_of_budget {
-        text += "; not tried again, since too many others were";
         // Whichever file it was that could not be opened.
         _ if text.contains("(os error 24)") => {
             "; allow more by ulimit -n, or send fewer at once with --concurrency"
         }
+        _ => "",
+    };
+    if failure.out_of_budget {
+        text += "; not tried again, since too many others were";
     }
     text
 }

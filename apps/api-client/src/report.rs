@@ -40,6 +40,9 @@ pub struct Report {
     pub by_reason: BTreeMap<&'static str, u64>,
     /// How many requests were refused by the servers, and sent again or not.
     pub refused: u64,
+    /// How many requests would have been sent again after a failure, had not too many others been. Those whose last answer was a failure
+    /// of the server are answered.
+    pub not_retried: u64,
     /// Files of earlier answers that were replaced, because of the same id or the same request.
     pub replaced: u64,
     /// Each host, in the order of their names.
@@ -178,6 +181,13 @@ impl fmt::Display for Report {
             writeln!(f, "failures {}", by_reason.collect::<Vec<_>>().join(", "))?;
         }
         writeln!(f, "refused  {}", self.refused)?;
+        if self.not_retried > 0 {
+            writeln!(
+                f,
+                "retries  {} requests were not sent again, since too many others were",
+                self.not_retried
+            )?;
+        }
         for host in &self.hosts {
             match host.limit {
                 Some(limit) => writeln!(f, "limit    {}: {limit:.1} a second", host.host)?,

@@ -22,6 +22,8 @@ pub struct Response {
     pub attempts: u32,
     /// How often it was refused, among these.
     pub refused: u32,
+    /// It is a failure of the server that would have been tried again, but too many others were: the budget for retries is spent.
+    pub out_of_budget: bool,
     /// How long it waited before its last attempt: in the line, for its turn, in pauses.
     pub queued: Duration,
     /// How long it took in all, from the call to the end of the body.

@@ -411,6 +411,7 @@ impl Run<'_> {
         let has_reader = !written.as_ref().is_err_and(ScribeError::is_reader_gone);
         for Settled { begun: Begun { job, was_in_flight }, ended } in batch.settled {
             self.report.refused += u64::from(ended.refused);
+            self.report.not_retried += u64::from(ended.out_of_budget);
             if was_in_flight && ended.attempts > 0 {
                 self.report.repeated.push(Named::of(&job));
             }

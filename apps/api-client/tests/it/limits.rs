@@ -141,6 +141,21 @@ fn bodies_that_break_off_and_connections_that_are_reset_are_asked_again() {
 }
 
 #[test]
+fn what_the_budget_for_retries_did_not_pay_for_is_told() {
+    let server = Server::free();
+    let place = Place::new();
+    place.write("urls", format!("{}/status/500\n", server.url()).repeat(300));
+    let report =
+        place.done("fetch --urls urls --jsonl results --retries 1 --rate 5000/s --report json").report();
+    let again = server.counts().paths["/status/500"] - 300;
+    assert_eq!(report["by_status"]["500"], 300, "{report}");
+    assert_eq!(report["not_retried"], 300 - again, "{again} were sent again: {report}");
+    assert!(again < 300, "the budget paid for all");
+    let text = place.done("fetch --urls urls --jsonl more --retries 1 --rate 5000/s --report text").stdout;
+    assert!(text.contains("requests were not sent again, since too many others were"), "{text}");
+}
+
+#[test]
 fn as_many_files_are_open_as_the_system_allows() {
     let server = Server::free();
     let place = Place::new();
