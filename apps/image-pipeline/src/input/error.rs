@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use forebay_program::glob::PatternError;
+
 use crate::{Name, NameError, shown};
 
 /// Why one input is not processed; the others are. Said behind its name.
@@ -47,7 +49,7 @@ pub enum FindError {
         /// As given.
         pattern: String,
         /// What is wrong.
-        source: glob::PatternError,
+        source: PatternError,
     },
     /// With a base, all inputs must lie below it.
     #[error("{} does not lie below the base {}; name another --base, or none", shown(path), shown(base))]

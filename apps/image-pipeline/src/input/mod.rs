@@ -7,8 +7,8 @@
 //! | a glob | what it matches | the path below the part without wildcards |
 //! | anything, with a base | | its path below the base |
 //!
-//! In folders, what is hidden or not named as a picture is passed over and counted. Links are followed, except back
-//! into a folder that they lie in.
+//! In folders, what is hidden or not named as a picture is passed over and counted; globs match what is hidden only
+//! where they have its dot. Links are followed, except back into a folder that they lie in.
 
 mod error;
 mod list;
@@ -22,11 +22,13 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
+use forebay_program::glob;
+
 pub use self::error::{FindError, InputError};
 pub use self::list::read_list;
 pub(crate) use self::read::Opened;
 use self::walk::Walk;
-use crate::Name;
+use crate::{Name, shown};
 
 /// What to find.
 #[derive(Debug, Clone, Default)]
@@ -113,31 +115,26 @@ struct Root<'a> {
 
 impl Finder<'_> {
     fn add(&mut self, input: &Path) -> Result<(), FindError> {
-        match input.to_str() {
-            // A file that is really called like that is meant.
-            Some(text) if is_glob(text) && input.symlink_metadata().is_err() => self.add_glob(text),
-            _ => self.add_named(input, None),
+        // A file that is really called like that is meant.
+        if glob::is_glob(input.as_os_str()) && input.symlink_metadata().is_err() {
+            self.add_glob(input)
+        } else {
+            self.add_named(input, None)
         }
     }
 
-    fn add_glob(&mut self, pattern: &str) -> Result<(), FindError> {
-        let matches = glob::glob(pattern)
-            .map_err(|source| FindError::Pattern { pattern: pattern.to_owned(), source })?;
+    fn add_glob(&mut self, pattern: &Path) -> Result<(), FindError> {
+        let matches =
+            glob::expand(pattern).map_err(|source| FindError::Pattern { pattern: shown(pattern), source })?;
         let fixed = fixed_part(pattern);
-        let mut is_empty = true;
-        for path in matches {
-            is_empty = false;
-            match path {
-                Ok(path) => self.add_named(&path, Some(Root { from: &fixed, under: Path::new("") }))?,
-                Err(error) => {
-                    let path = error.path().to_owned();
-                    self.found.failed.push((path, InputError::Unreadable(error.into())));
-                }
-            }
+        if matches.paths.is_empty() && matches.unreadable.is_empty() {
+            self.found.failed.push((pattern.to_owned(), InputError::NoMatch));
         }
-        if is_empty {
-            self.found.failed.push((PathBuf::from(pattern), InputError::NoMatch));
+        for path in matches.paths {
+            self.add_named(&path, Some(Root { from: &fixed, under: Path::new("") }))?;
         }
+        let unreadable = matches.unreadable.into_iter();
+        self.found.failed.extend(unreadable.map(|(path, error)| (path, error.into())));
         Ok(())
     }
 
@@ -222,17 +219,11 @@ fn not_a_file(metadata: &Metadata) -> Option<&'static str> {
     }
 }
 
-fn is_glob(text: &str) -> bool {
-    text.contains(['*', '?', '['])
-}
-
 /// The folders of a pattern in front of the first one with a wildcard.
-fn fixed_part(pattern: &str) -> PathBuf {
-    let mut fixed: PathBuf = Path::new(pattern)
-        .components()
-        .take_while(|component| !component.as_os_str().to_str().is_some_and(is_glob))
-        .collect();
-    if fixed == Path::new(pattern) {
+fn fixed_part(pattern: &Path) -> PathBuf {
+    let mut fixed: PathBuf =
+        pattern.components().take_while(|component| !glob::is_glob(component.as_os_str())).collect();
+    if fixed == pattern {
         fixed.pop();
     }
     fixed

@@ -1,6 +1,8 @@
 //! Names, what is there already, and the report.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
@@ -176,4 +178,24 @@ fn nothing_is_written_outside_of_the_output() {
     // From a list of names, too.
     let ended = place.run("run in/sub/../../in/sub/a.jpg --output flat --width 10");
     assert_eq!((ended.code(), place.files("flat")), (Some(0), vec!["a.jpg".to_owned()]));
+}
+
+#[test]
+fn a_glob_takes_names_that_are_not_utf_8_and_hidden_ones_only_by_their_dot() {
+    let place = Place::new();
+    for name in [&b"in/caf\xe9.jpg"[..], b"in/.hidden.jpg", b"in/.dir/a.jpg", b"in/a.jpg"] {
+        let path = place.path("").join(OsStr::from_bytes(name));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(photos("hopper.jpg"), path).unwrap();
+    }
+    let written = |input: &str, output: &str| {
+        let ended = place.done(&format!("run {input} --output {output} --width 10 --report json"));
+        (ended.counts()[0], place.path(output))
+    };
+    let (count, output) = written("in/*.jpg", "plain");
+    assert_eq!((count, output.join(OsStr::from_bytes(b"caf\xe9.jpg")).exists()), (2, true));
+    assert_eq!(written("in/*", "folders").0, 2, "a folder that is hidden is not named by a star");
+    for (input, output) in [("in/.*.jpg", "dot"), ("in/.hidden.jpg", "file"), ("in/.dir", "folder")] {
+        assert_eq!(written(input, output).0, 1, "{input} asks for it");
+    }
 }

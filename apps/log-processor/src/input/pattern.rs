@@ -7,7 +7,8 @@ use std::{
     path::{Path, PathBuf, absolute},
 };
 
-use glob::{MatchOptions, Pattern};
+use ::glob::Pattern;
+use forebay_program::glob::{self, LIKE_A_SHELL};
 
 use super::{error::InputError, identity::FileKey};
 
@@ -29,10 +30,6 @@ pub enum InputSpec {
 
 /// How standard input is named.
 pub(super) const STDIN: &str = "-";
-
-/// A shell's rules: `*` does not reach hidden files.
-const LIKE_A_SHELL: MatchOptions =
-    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// The inputs that `patterns` name: paths, globs and `-`, in the order given, each glob's files sorted by name.
 ///
@@ -126,67 +123,16 @@ pub(crate) fn would_reach(pattern: &str, path: &Path) -> bool {
 }
 
 /// All that `pattern` matches, sorted.
-///
-/// Folders are walked here and names are matched one by one, because `glob::glob` panics at a name that is not UTF-8.
 fn walk(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
-    let compile = |part: &str| {
-        Pattern::new(part).map_err(|error| InputError::BadPattern {
-            pattern: pattern.to_owned(),
-            column: error.pos + 1,
-            reason: error.msg,
-        })
-    };
-    compile(pattern)?;
-    let mut paths = vec![PathBuf::from(if pattern.starts_with('/') { "/" } else { "" })];
-    for part in pattern.split('/').filter(|part| !matches!(*part, "" | ".")) {
-        if part == "**" {
-            paths = with_folders_below(paths)?;
-        } else if is_glob(part) {
-            let compiled = compile(part)?;
-            let mut matched = Vec::new();
-            for folder in paths {
-                let names = entries(&folder)?.into_iter().map(|entry| entry.file_name());
-                // A byte that is not UTF-8 is matched as one unknown letter.
-                let fitting =
-                    names.filter(|name| compiled.matches_with(&name.to_string_lossy(), LIKE_A_SHELL));
-                matched.extend(fitting.map(|name| folder.join(name)));
-            }
-            paths = matched;
-        } else {
-            paths = paths.into_iter().map(|folder| folder.join(part)).collect();
-            paths.retain(|path| fs::symlink_metadata(path).is_ok());
-        }
+    let matches = glob::expand(Path::new(pattern)).map_err(|error| InputError::BadPattern {
+        pattern: pattern.to_owned(),
+        column: error.pos + 1,
+        reason: error.msg,
+    })?;
+    match matches.unreadable.into_iter().next() {
+        Some((path, source)) => Err(InputError::Unreadable { path, source }),
+        None => Ok(matches.paths),
     }
-    paths.sort();
-    paths.dedup();
-    Ok(paths)
-}
-
-/// `folders`, and all below them but the hidden ones. Links are not followed: they may lead round in a circle.
-fn with_folders_below(mut folders: Vec<PathBuf>) -> Result<Vec<PathBuf>, InputError> {
-    let mut next = 0;
-    while let Some(folder) = folders.get(next).cloned() {
-        let below = entries(&folder)?.into_iter().filter(|entry| {
-            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            !is_hidden && entry.file_type().is_ok_and(|kind| kind.is_dir())
-        });
-        folders.extend(below.map(|entry| folder.join(entry.file_name())));
-        next += 1;
-    }
-    folders.sort();
-    folders.dedup();
-    Ok(folders)
-}
-
-/// What is in `folder`; nothing, if it is no folder.
-fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, InputError> {
-    let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    if !listed.is_dir() {
-        return Ok(Vec::new());
-    }
-    fs::read_dir(listed)
-        .and_then(Iterator::collect)
-        .map_err(|source| InputError::Unreadable { path: listed.to_owned(), source })
 }
 
 /// The folders in which files that `pattern` reaches may appear: one, with `true` if those below it count too.
@@ -211,7 +157,7 @@ pub(super) fn folder_of(path: &Path) -> PathBuf {
 }
 
 fn is_glob(pattern: &str) -> bool {
-    pattern.contains(['*', '?', '['])
+    glob::is_glob(pattern.as_ref())
 }
 
 #[cfg(test)]
