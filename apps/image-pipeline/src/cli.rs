@@ -61,8 +61,10 @@ Examples:
 Names:
   A folder keeps its tree, a glob the path below its part without wildcards, and a file its name only; with
   --base DIR, everything keeps its path below DIR. In folders, what is hidden or not named as a picture is
-  passed over. Two inputs that would become one output, and an output that is an input, are errors before
-  anything is done. A result appears as a whole or not at all; nothing is written outside of the output.
+  passed over; a glob matches what is hidden by its dot only. Two inputs that would become one output, and an
+  output that is an input, are errors before anything is done. A result appears as a whole or not at all;
+  nothing is written outside of the output. Of an animation, and of several pages, the first is taken, and the
+  report lists such inputs.
 
 Memory:
   --memory bounds the whole process: a large picture waits until there is room for it. One that needs more
@@ -71,7 +73,8 @@ Memory:
 Object storage:
   Credentials, region and endpoint come from the usual variables: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
   AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL; or from the machine's role. --endpoint and --region win.
-  What fails is tried up to 8 times, unless too much fails.
+  What fails is tried up to 8 times, unless too much fails. To look what is there takes s3:GetObject and
+  s3:ListBucket, to upload s3:PutObject; --overwrite does not look.
 
 Signals:
   SIGINT and SIGTERM end the run: what is in work is finished, what was not begun is listed, and the exit code

@@ -130,6 +130,8 @@ pub(crate) fn show(config: &Config, files: &[File]) {
     );
     for file in files {
         let name = file.name.expected(picture.format);
+        let name =
+            name.map_or("nothing: the format of that ending is not read".to_owned(), |name| name.to_string());
         text += &format!("  {} -> {name}\n", shown(&file.path));
     }
     streams::print("plan", &text);

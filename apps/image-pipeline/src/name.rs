@@ -88,19 +88,21 @@ impl Name {
         }
     }
 
-    /// The name that the result will have as far as its input's name tells: what the content says may differ.
+    /// The name that the result will have as far as its input's name tells: what the content says may differ. What has
+    /// the ending of a format that is not read will have no result, and takes nobody's name: `None`.
     #[must_use]
-    pub fn expected(&self, target: Target) -> Self {
+    pub fn expected(&self, target: Target) -> Option<Self> {
         let format = match (target, ending(&self.0)) {
+            (_, Some(Ending::Refused)) => return None,
             (Target::Jpeg, _) => Format::Jpeg,
             (Target::Png, _) => Format::Png,
             (Target::WebP, _) => Format::WebP,
             (Target::Keep, Some(Ending::Written(format, _))) => format,
             (Target::Keep, Some(Ending::Read)) => Format::Png,
-            // What is refused has no result, and takes nobody's name.
-            (Target::Keep, Some(Ending::Refused) | None) => return self.clone(),
+            // Only the content tells.
+            (Target::Keep, None) => return Some(self.clone()),
         };
-        self.for_format(format)
+        Some(self.for_format(format))
     }
 }
 
@@ -161,11 +163,12 @@ mod tests {
 
     #[test]
     fn the_expected_name_is_known_from_the_input_s() {
-        let expected = |name: &str, target| Name::new(name).unwrap().expected(target).to_string();
+        let expected = |name: &str, target| Name::new(name).unwrap().expected(target).unwrap().to_string();
         assert_eq!(expected("a.gif", Target::Keep), "a.png");
         assert_eq!(expected("a.JPEG", Target::Keep), "a.JPEG");
         assert_eq!(expected("a.JPEG", Target::WebP), "a.webp");
         assert_eq!(expected("photo", Target::Keep), "photo");
         assert_eq!(expected("photo", Target::Jpeg), "photo.jpg");
+        assert_eq!(Name::new("a.HEIC").unwrap().expected(Target::Jpeg), None, "it is not read");
     }
 }

@@ -50,6 +50,8 @@ pub struct Written {
     pub format: Format,
     /// It was decoded smaller than it should have been, for want of memory: it may be less sharp, or smaller.
     pub is_reduced: bool,
+    /// The input is an animation or has several pages, of which this is the first.
+    pub is_first_of_several: bool,
 }
 
 /// What a picture cost.

@@ -116,7 +116,9 @@ impl Processor {
             return Err(End::NotStarted);
         }
         let expected = job.name.expected(self.settings.format);
-        self.keep_what_is_there(&expected, job, spent).await?;
+        if let Some(expected) = &expected {
+            self.keep_what_is_there(expected, job, spent).await?;
+        }
 
         let mut held = match content {
             Content::Given(bytes, share, waiting) => Held { bytes, share, waiting: Some(waiting) },
@@ -129,7 +131,7 @@ impl Processor {
         let is_reduced = self.reduce(&mut plan, &held)?;
 
         let name = job.name.for_format(plan.format());
-        if name != expected {
+        if expected.as_ref() != Some(&name) {
             // The content is not what the name said.
             self.claim(&name, job)?;
             self.keep_what_is_there(&name, job, spent).await?;
@@ -156,7 +158,9 @@ impl Processor {
         bytes.shrink_to_fit();
         share.shrink(bytes.len() as u64);
         let (width, height, format) = (picture.width, picture.height, picture.format);
-        let written = Written { bytes: bytes.len() as u64, width, height, format, is_reduced };
+        let is_first_of_several = plan.header().drops_frames();
+        let bytes_out = bytes.len() as u64;
+        let written = Written { bytes: bytes_out, width, height, format, is_reduced, is_first_of_several };
         Ok((bytes.into(), share, written))
     }
 

@@ -29,6 +29,8 @@ pub struct Report {
     pub written: u64,
     /// Of those, how many were decoded smaller for want of memory.
     pub reduced: u64,
+    /// Of those, how many are the first frame of an animation, or the first page: the others are left out.
+    pub first_of_several: u64,
     /// Results that were there already.
     pub kept: u64,
     /// Inputs without a result.
@@ -63,6 +65,9 @@ pub struct Report {
     pub codecs: Vec<(&'static str, String)>,
     /// Inputs without a result, and why.
     pub failures: Vec<FailureReport>,
+    /// Inputs with more frames or pages than the one that was taken.
+    #[serde(serialize_with = "all_shown")]
+    pub first_of_several_inputs: Vec<PathBuf>,
     /// Inputs that were not begun.
     #[serde(serialize_with = "all_shown")]
     pub not_started_inputs: Vec<PathBuf>,
@@ -102,6 +107,7 @@ impl Report {
             pictures: 0,
             written: 0,
             reduced: 0,
+            first_of_several: 0,
             kept: 0,
             failed: 0,
             not_started: 0,
@@ -118,6 +124,7 @@ impl Report {
             peak_in_flight: 0,
             codecs: codecs(),
             failures: Vec::new(),
+            first_of_several_inputs: Vec::new(),
             not_started_inputs: Vec::new(),
         }
     }
@@ -135,6 +142,10 @@ impl Report {
         self.not_started_inputs.push(input);
     }
 
+    pub(crate) fn first_of_several(&mut self, input: PathBuf) {
+        self.first_of_several_inputs.push(input);
+    }
+
     /// There is no use in going on. The first reason counts.
     pub(crate) fn stopped_by(&mut self, reason: &str) {
         self.ended = Ended::Failed;
@@ -144,6 +155,7 @@ impl Report {
     /// Adds what the pipeline counted.
     pub(crate) fn complete(&mut self, totals: &Totals, seconds: Duration) {
         self.failures.sort_by(|one, other| one.input.cmp(&other.input));
+        self.first_of_several_inputs.sort();
         self.not_started_inputs.sort();
         let Totals {
             written, reduced, kept, bytes_in, bytes_out, pixels, spent, peak_in_flight, lost, ..
@@ -159,6 +171,7 @@ impl Report {
         }
         self.limited_by = totals.limited_by(self.workers, self.uploaders);
         (self.written, self.reduced, self.kept) = (written, reduced, kept);
+        self.first_of_several = totals.first_of_several;
         (self.bytes_in, self.bytes_out, self.pixels) = (bytes_in, bytes_out, pixels);
         (self.spent, self.peak_in_flight, self.seconds) = (spent, peak_in_flight, seconds);
     }
@@ -178,8 +191,15 @@ impl fmt::Display for Report {
         if self.reduced > 0 {
             writeln!(f, "{} of the written were decoded smaller, for want of memory", self.reduced)?;
         }
+        if self.first_of_several > 0 {
+            let (first, verb) =
+                (self.first_of_several, if self.first_of_several == 1 { "shows" } else { "show" });
+            writeln!(f, "{first} of the written {verb} only the first frame or page, listed below")?;
+        }
         if self.ignored > 0 {
-            writeln!(f, "{} other files were passed over", self.ignored)?;
+            let verb = if self.ignored == 1 { "was" } else { "were" };
+            let files = count(self.ignored, "other file");
+            writeln!(f, "{files} {verb} passed over: hidden, or not named as a picture")?;
         }
         let took = seconds.as_secs_f64();
         let per_second = |amount: u64| amount as f64 / took.max(1e-9);
@@ -202,14 +222,14 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{:<12} decode {:.0} %, resize {:.0} %, encode {:.0} %, read {:.0} %, wait for memory {:.0} %",
-            count(self.workers, "worker"),
+            count(self.workers as u64, "worker"),
             process(spent.decode),
             process(spent.resize),
             process(spent.encode),
             process(spent.read),
             process(spent.wait),
         )?;
-        let uploaders = count(self.uploaders, "uploader");
+        let uploaders = count(self.uploaders as u64, "uploader");
         writeln!(f, "{uploaders:<12} upload {:.0} %", share(spent.upload, self.uploaders))?;
         if let Some(limit) = self.limited_by {
             writeln!(f, "limited by   {limit}")?;
@@ -228,6 +248,10 @@ impl fmt::Display for Report {
         for FailureReport { input, reason } in &self.failures {
             writeln!(f, "  {}: {}", shown(input), one_line(reason))?;
         }
+        if !self.first_of_several_inputs.is_empty() {
+            writeln!(f, "only the first frame or page:")?;
+        }
+        self.first_of_several_inputs.iter().try_for_each(|input| writeln!(f, "  {}", shown(input)))?;
         if !self.not_started_inputs.is_empty() {
             writeln!(f, "not started:")?;
         }
@@ -254,7 +278,7 @@ fn size(bytes: u64) -> impl fmt::Display {
     ByteSize(bytes).display().si()
 }
 
-fn count(n: usize, what: &str) -> String {
+fn count(n: u64, what: &str) -> String {
     if n == 1 { format!("{n} {what}") } else { format!("{n} {what}s") }
 }
 

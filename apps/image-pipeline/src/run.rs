@@ -3,6 +3,7 @@
 //! Everything that can be known before the first picture is processed is settled first: what there is, what it will be
 //! called, that no two become one, and that no input is replaced.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::pipeline::{ImagePipeline, Input, Stopper};
 use crate::process::Claims;
 use crate::report::{Ended, Report};
 use crate::store::{Bucket, Folder, Store, StoreError};
+use crate::{Name, shown};
 
 /// What a run tells while it goes, each with nothing to do by default.
 ///
@@ -63,6 +65,8 @@ struct Prepared {
     files: Vec<input::File>,
     failed: Vec<(PathBuf, InputError)>,
     ignored: u64,
+    /// Inputs that are the output, beside others.
+    excepted: Vec<PathBuf>,
     claims: Claims,
 }
 
@@ -108,7 +112,8 @@ pub async fn run(
     if leftovers > 0 {
         observer.notice(&format!("removed {leftovers} half-written files of a run that was killed"));
     }
-    let Prepared { files, failed, ignored, claims } = prepared;
+    let Prepared { files, failed, ignored, excepted, claims } = prepared;
+    tell_of_excepted(&excepted, &*observer);
     if files.is_empty() && failed.is_empty() {
         observer.notice(&format!(
             "there are no pictures in what was named; {ignored} other files were passed over"
@@ -181,10 +186,17 @@ pub fn check(config: &Config, observer: &dyn Observer) -> Result<Vec<input::File
         }
         Output::Bucket(options) => drop(Bucket::open(options)?),
     }
+    tell_of_excepted(&prepared.excepted, observer);
     for (path, error) in prepared.failed {
         observer.failed(&path, &error.to_string());
     }
     Ok(prepared.files)
+}
+
+fn tell_of_excepted(excepted: &[PathBuf], observer: &dyn Observer) {
+    for path in excepted {
+        observer.notice(&format!("{} is the output, and is not looked into", shown(path)));
+    }
 }
 
 fn prepare(config: &Config) -> Result<Prepared, StartError> {
@@ -202,12 +214,19 @@ fn prepare(config: &Config) -> Result<Prepared, StartError> {
         base: config.base.clone(),
         except: folder.as_ref().and_then(Folder::key),
     };
-    let input::Found { files, failed, ignored } = input::find(&search)?;
+    let input::Found { files, failed, ignored, excepted } = input::find(&search)?;
+    if let Some(path) = excepted.first()
+        && files.is_empty()
+        && failed.is_empty()
+    {
+        return Err(FindError::IsOutput { path: path.clone() }.into());
+    }
 
     let inputs: HashSet<FileKey> = files.iter().map(|file| file.key).collect();
-    let mut names = HashMap::with_capacity(files.len());
+    let mut names = HashMap::<Name, PathBuf>::with_capacity(files.len());
+    let mut clashes = Vec::new();
     for file in &files {
-        let output = file.name.expected(config.picture.format);
+        let Some(output) = file.name.expected(config.picture.format) else { continue };
         if let Some(folder) = &folder
             // What else is wrong there is told of this picture alone.
             && let Ok(Some((_, key))) = folder.look_for(&output)
@@ -216,11 +235,19 @@ fn prepare(config: &Config) -> Result<Prepared, StartError> {
             let output = folder.path().join(output.as_path());
             return Err(FindError::IsInput { output, input: file.path.clone() }.into());
         }
-        if let Some(first) = names.insert(output.clone(), file.path.clone()) {
-            return Err(FindError::OneOutput { first, second: file.path.clone(), output }.into());
+        match names.entry(output) {
+            Entry::Occupied(first) => {
+                clashes.push((first.get().clone(), file.path.clone(), first.key().clone()))
+            }
+            Entry::Vacant(place) => drop(place.insert(file.path.clone())),
         }
     }
-    Ok(Prepared { files, failed, ignored, claims: Claims { names: Mutex::new(names), inputs } })
+    let others = clashes.len().saturating_sub(1);
+    if let Some((first, second, output)) = clashes.into_iter().next() {
+        return Err(FindError::OneOutput { first, second, output, others }.into());
+    }
+    let claims = Claims { names: Mutex::new(names), inputs };
+    Ok(Prepared { files, failed, ignored, excepted, claims })
 }
 
 /// Opens the output, and says how many leftovers were removed from it.
@@ -246,7 +273,12 @@ async fn collect(
     while let Some(outcome) = results.recv().await {
         observer.ended(&outcome);
         match outcome.end {
-            End::Written(_) => failures_in_a_row = 0,
+            End::Written(written) => {
+                failures_in_a_row = 0;
+                if written.is_first_of_several {
+                    report.first_of_several(outcome.input);
+                }
+            }
             End::Kept => {}
             End::NotStarted => report.not_started(outcome.input),
             End::Failed(failure) => {

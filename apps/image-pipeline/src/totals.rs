@@ -16,6 +16,8 @@ pub struct Totals {
     pub written: u64,
     /// Of those, how many were decoded smaller than they should have been, for want of memory.
     pub reduced: u64,
+    /// Of those, how many are the first frame or page of several.
+    pub first_of_several: u64,
     /// Results that were there already.
     pub kept: u64,
     /// Pictures without a result.
@@ -130,6 +132,7 @@ impl Totals {
             End::Written(written) => {
                 self.written += 1;
                 self.reduced += u64::from(written.is_reduced);
+                self.first_of_several += u64::from(written.is_first_of_several);
                 self.bytes_out += written.bytes;
                 self.pixels += outcome.spent.pixels;
             }

@@ -43,17 +43,17 @@ pub struct Settings {
     #[arg(short, long, value_name = "DIR|s3://…")]
     pub output: Option<PathBuf>,
 
-    /// The largest of its shape inside this width and height, in pixels, such as 1600x1600
+    /// The largest of its shape inside this width and height, in pixels, such as 1600x1600; what is smaller stays as it is
     #[arg(long, value_name = "WxH", value_parser = parse_sides)]
     #[serde(deserialize_with = "sides")]
     pub fit: Option<(u32, u32)>,
 
-    /// The whole of this width and height; what stands out is cut off
+    /// The whole of this width and height; what stands out is cut off. What is smaller is cut to that shape, not enlarged
     #[arg(long, value_name = "WxH", value_parser = parse_sides)]
     #[serde(deserialize_with = "sides")]
     pub fill: Option<(u32, u32)>,
 
-    /// This width; the height follows
+    /// This width; the height follows. What is narrower stays as it is
     #[arg(long, value_name = "W")]
     pub width: Option<u32>,
 

@@ -62,11 +62,28 @@ pub enum FindError {
     /// The list of names could not be read.
     #[error("the list of inputs on standard input cannot be read: {0}")]
     List(io::Error),
+    /// All inputs are the output.
+    #[error(
+        "{} is both input and output, and the output is not looked into; write to another folder, or name the pictures \
+         (a pattern such as {}), if their results are called otherwise",
+        shown(path),
+        shown(&path.join("*.jpg"))
+    )]
+    IsOutput {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Two inputs would become one output.
     #[error(
-        "{} and {} would both become {output}; name the common folder with --base, or use two outputs",
+        "{} and {} would both become {output}{}; {}",
         shown(first),
-        shown(second)
+        shown(second),
+        and_others(*others),
+        if first.parent() == second.parent() {
+            "rename one, or leave it out"
+        } else {
+            "name the common folder with --base, or use two outputs"
+        }
     )]
     OneOutput {
         /// An input.
@@ -75,6 +92,8 @@ pub enum FindError {
         second: PathBuf,
         /// Below the output.
         output: Name,
+        /// How many more inputs would become what another one becomes.
+        others: usize,
     },
     /// An output would replace an input.
     #[error("the output {} would replace the input {}; write to another folder", shown(output), shown(input))]
@@ -84,4 +103,12 @@ pub enum FindError {
         /// The input.
         input: PathBuf,
     },
+}
+
+fn and_others(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        1 => ", and so it is with 1 other input".to_owned(),
+        others => format!(", and so it is with {others} other inputs"),
+    }
 }

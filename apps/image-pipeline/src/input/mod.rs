@@ -52,6 +52,8 @@ pub struct Found {
     pub failed: Vec<(PathBuf, InputError)>,
     /// Files in folders that are hidden or not named as pictures.
     pub ignored: u64,
+    /// Inputs that are the excepted folder itself, as they were named.
+    pub excepted: Vec<PathBuf>,
 }
 
 /// A file to process.
@@ -159,6 +161,10 @@ impl Finder<'_> {
             None => root,
         };
         if metadata.is_dir() {
+            if self.except == Some(FileKey::of(&metadata)) {
+                self.found.excepted.push(path.to_owned());
+                return Ok(());
+            }
             let root = root.unwrap_or(Root { from: path, under: Path::new("") });
             Walk { finder: self, root, above: Vec::new() }.folder(path, &metadata);
         } else {

@@ -62,7 +62,7 @@ pub struct Header {
     pub colour: Colour,
     /// Bits a channel, 1 to 64; of a palette the bits of an index.
     pub depth: u8,
-    /// There is more than one frame or page; the first is taken.
+    /// There is more than one frame, page or, in a JPEG, picture; the first is taken.
     pub has_more_frames: bool,
     /// A colour profile is embedded.
     pub has_icc: bool,
@@ -178,6 +178,12 @@ impl Header {
     /// Width and height as seen.
     pub fn upright(&self) -> (u32, u32) {
         if self.orientation.swaps_sides() { (self.height, self.width) } else { (self.width, self.height) }
+    }
+
+    /// Whether somebody may miss the others. Not those of a JPEG: cameras put previews, maps of depth and of brightness
+    /// behind the picture.
+    pub fn drops_frames(&self) -> bool {
+        self.has_more_frames && self.format != Format::Jpeg
     }
 
     /// Width times height; some formats' headers can claim more than any memory holds.

@@ -119,6 +119,12 @@ impl Bucket {
         match meta {
             Ok(meta) => Ok(Some(Present { modified: Some(meta.last_modified.into()) })),
             Err(StoreError::Upload { source: Error::NotFound { .. }, .. }) => Ok(None),
+            Err(StoreError::Upload { key, source: source @ Error::PermissionDenied { .. }, .. }) => {
+                Err(StoreError::MayNotLook { key, source })
+            }
+            Err(StoreError::Upload { key, attempts, is_out_of_budget, source }) => {
+                Err(StoreError::Look { key, attempts, is_out_of_budget, source })
+            }
             Err(error) => Err(error),
         }
     }

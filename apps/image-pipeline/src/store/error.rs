@@ -82,8 +82,32 @@ pub enum StoreError {
         /// What the machine's metadata service said.
         source: object_store::Error,
     },
+    /// Object storage does not let us look whether a result is there. Its answer has no reason in it.
+    #[error(
+        "cannot see whether {key} is there: {source}; either the credentials are wrong, or they lack s3:ListBucket on the \
+         bucket, without which S3 answers so for what is not there, or s3:GetObject: grant both, or use --overwrite, which \
+         does not look"
+    )]
+    MayNotLook {
+        /// In the bucket.
+        key: String,
+        /// What it said.
+        source: object_store::Error,
+    },
+    /// Object storage refused to tell whether a result is there, or could not be reached, in all attempts.
+    #[error("cannot see whether {key} is there, {}: {source}", tried(*attempts, *is_out_of_budget))]
+    Look {
+        /// In the bucket.
+        key: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// More attempts would have been made if fewer requests had failed.
+        is_out_of_budget: bool,
+        /// What the last one said.
+        source: object_store::Error,
+    },
     /// Object storage refused it, or could not be reached, in all attempts.
-    #[error("{key} cannot be uploaded, {}: {source}", tried(*attempts, *is_out_of_budget))]
+    #[error("{key} cannot be uploaded, {}: {source}{}", tried(*attempts, *is_out_of_budget), remedy(source))]
     Upload {
         /// In the bucket.
         key: String,
@@ -103,12 +127,14 @@ impl StoreError {
     pub(crate) fn is_final(&self) -> bool {
         use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
         match self {
-            Self::Folder { .. } | Self::Full { .. } | Self::Bucket { .. } | Self::NoCredentials { .. } => {
-                true
-            }
+            Self::Folder { .. }
+            | Self::Full { .. }
+            | Self::Bucket { .. }
+            | Self::NoCredentials { .. }
+            | Self::MayNotLook { .. } => true,
             Self::Write { source, .. } => source.kind() == io::ErrorKind::ReadOnlyFilesystem,
             // What is not found by a put is the bucket.
-            Self::Upload { source, .. } => {
+            Self::Upload { source, .. } | Self::Look { source, .. } => {
                 matches!(source, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. })
             }
             _ => false,
@@ -118,7 +144,7 @@ impl StoreError {
     /// Whether many of them in a row mean that the storage is out of order.
     pub(crate) fn may_be_of_all(&self) -> bool {
         match self {
-            Self::Upload { .. } => true,
+            Self::Upload { .. } | Self::Look { .. } => true,
             Self::Write { source, .. } => source.kind() != io::ErrorKind::InvalidFilename,
             _ => false,
         }
@@ -129,4 +155,14 @@ impl StoreError {
 fn tried(attempts: u32, is_out_of_budget: bool) -> String {
     let times = if attempts == 1 { "tried once".to_owned() } else { format!("tried {attempts} times") };
     if is_out_of_budget { times + ", and too much fails to go on trying" } else { times }
+}
+
+/// What to do, where the answer tells.
+fn remedy(source: &object_store::Error) -> &'static str {
+    let is_denied = matches!(source, object_store::Error::PermissionDenied { .. });
+    if is_denied && source.to_string().contains("AccessDenied") {
+        "; the credentials need s3:PutObject there"
+    } else {
+        ""
+    }
 }

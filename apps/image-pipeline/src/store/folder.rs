@@ -10,13 +10,14 @@
 //! their folders removes them. What another run is writing at the moment is locked, so that it is left alone, and a
 //! writer whose file was removed before it was locked sees that it is nameless, and begins again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use forebay_program::fault;
@@ -33,6 +34,8 @@ pub struct Folder {
     path: PathBuf,
     root: OwnedFd,
     syncs: bool,
+    /// Folders below, and `""` for the root, whose own names are known to survive a loss of power.
+    synced: Mutex<HashSet<PathBuf>>,
 }
 
 /// A file that is not a result yet. Removed on drop, unless it became one.
@@ -45,6 +48,8 @@ struct Part<'a> {
 
 const PART_BEGIN: &str = ".image-pipeline-";
 const PART_END: &str = ".part";
+
+const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 
 /// How often to begin again with a file that was taken for a leftover, before that is taken for a fault.
 const MOST_BEGINNINGS: usize = 100;
@@ -61,7 +66,7 @@ impl Folder {
         fs::create_dir_all(path).and_then(|()| Self::open(path)).map_err(|source| at_root(path, source))
     }
 
-    /// Makes results survive a loss of power too, from the moment they count as written. Default: they survive the end of
+    /// Makes results survive a loss of power too, and the folders that they are in, from the moment they count as written. Default: they survive the end of
     /// the process, and the system writes them to the disk when it sees fit.
     #[must_use]
     pub fn syncs(self, syncs: bool) -> Self {
@@ -76,7 +81,7 @@ impl Folder {
     fn open(path: &Path) -> io::Result<Self> {
         let root =
             rustix::fs::open(path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Self { path: path.to_owned(), root, syncs: false })
+        Ok(Self { path: path.to_owned(), root, syncs: false, synced: Mutex::default() })
     }
 
     /// The folder if it is there, without making it.
@@ -159,7 +164,7 @@ impl Folder {
         part.is_done = stored == Stored::Written;
         fault::point("after-rename");
         if self.syncs {
-            rustix::fs::fsync(folder)?;
+            sync_folder(folder)?;
         }
         Ok(stored)
     }
@@ -178,6 +183,10 @@ impl Folder {
         let mut folder =
             open_folder(&self.root, OsStr::new(".")).map_err(|errno| failure(below, errno.into()))?;
         let mut path = PathBuf::new();
+        if creates && self.is_to_be_synced(&path) {
+            sync_above(&folder).map_err(|error| failure(&self.path, error))?;
+            self.is_synced(&path);
+        }
         for step in below {
             path.push(step);
             let mut opened = open_folder(&folder, step);
@@ -192,18 +201,32 @@ impl Folder {
                 }
                 opened = open_folder(&folder, step);
             }
+            let above = folder;
             folder = match opened {
                 Ok(opened) => opened,
                 Err(Errno::NOTDIR | Errno::LOOP) => {
-                    let stat = rustix::fs::statat(&folder, step, AtFlags::SYMLINK_NOFOLLOW);
+                    let stat = rustix::fs::statat(&above, step, AtFlags::SYMLINK_NOFOLLOW);
                     let is_link = stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_symlink());
                     let what = if is_link { "a link" } else { "a file" };
                     return Err(StoreError::NotAFolder { path, what });
                 }
                 Err(errno) => return Err(failure(&path, errno.into())),
             };
+            // Whoever made it, this run or one that was killed: a result in it is there as long as it is.
+            if creates && self.is_to_be_synced(&path) {
+                sync_folder(&above).map_err(|error| failure(&path, error))?;
+                self.is_synced(&path);
+            }
         }
         Ok(Some(folder))
+    }
+
+    fn is_to_be_synced(&self, path: &Path) -> bool {
+        self.syncs && !self.synced.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+    }
+
+    fn is_synced(&self, path: &Path) {
+        self.synced.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
     }
 }
 
@@ -285,9 +308,32 @@ fn remove_leftovers(folder: &OwnedFd) -> u64 {
     removed
 }
 
+/// Makes the names in a folder survive a loss of power.
+fn sync_folder(folder: &OwnedFd) -> io::Result<()> {
+    fault::room("full-sync-folder")?;
+    Ok(rustix::fs::fsync(folder)?)
+}
+
+/// Makes the name of a folder survive a loss of power, and of those that it lies in, some of which may have been made
+/// with it; as far up as they are on the same file system, and may be opened.
+fn sync_above(folder: &OwnedFd) -> io::Result<()> {
+    let key = |folder: &OwnedFd| rustix::fs::fstat(folder).map(|stat| (stat.st_dev, stat.st_ino));
+    let mut below = key(folder)?;
+    let mut above = rustix::fs::openat(folder, "..", FOLDER, Mode::empty());
+    while let Ok(folder) = above {
+        let this = key(&folder)?;
+        if this == below || this.0 != below.0 {
+            break;
+        }
+        sync_folder(&folder)?;
+        below = this;
+        above = rustix::fs::openat(&folder, "..", FOLDER, Mode::empty());
+    }
+    Ok(())
+}
+
 fn open_folder(folder: &impl AsFd, step: &OsStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
-    rustix::fs::openat(folder, step, flags, Mode::empty())
+    rustix::fs::openat(folder, step, FOLDER, Mode::empty())
 }
 
 /// The folders of a name, and the file.

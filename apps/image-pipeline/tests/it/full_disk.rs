@@ -112,3 +112,29 @@ fn a_disk_that_is_full_at_a_fault_point_leaves_nothing() {
         assert_eq!(place.files("out").len(), 3);
     }
 }
+
+#[cfg(feature = "fault-points")]
+#[test]
+fn the_folders_of_a_result_are_synced_too_once_for_each() {
+    // Whether the run fails if the sync of a folder does, from the given one on; the output and all above it are first.
+    let fails = |from: usize, more: &str| {
+        let place = Place::new();
+        for name in ["in/a/b/1.jpg", "in/a/b/2.jpg"] {
+            place.copy("hopper.jpg", name);
+        }
+        let mut command =
+            place.command(&format!("run in --output new/out --width 10 --workers 1 --uploaders 1 {more}"));
+        let ended: crate::place::Ended =
+            command.env("FAULT_POINT", format!("full-sync-folder:{from}")).output().unwrap().into();
+        (place.path("new").ancestors().count(), ended.code() == Some(1), place.files("new/out").len())
+    };
+    let (above, failed, written) = fails(1, "--sync");
+    assert_eq!((failed, written), (true, 0), "nothing counts as written before its folders");
+    let above =
+        (1..=above + 3).find(|from| fails(*from, "--sync").2 > 0).expect("the first result is written");
+    // That is the one with the first result in it, after those in which `new`, `out`, `a` and `b` were made; for the
+    // second result there is one.
+    let failed: Vec<_> = (above - 4..=above + 2).map(|from| fails(from, "--sync").1).collect();
+    assert_eq!(failed, [true, true, true, true, true, true, false]);
+    assert!(!fails(1, "").1, "unasked nothing is");
+}

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -26,8 +26,8 @@ struct Server {
     root: PathBuf,
 }
 
-/// Which requests a server answers with 503.
-type Fails = fn(u64) -> bool;
+/// With what a server answers a request, by its method and its number, instead of serving it.
+type Fails = fn(&Method, u64) -> Option<StatusCode>;
 
 // === impl Server ===
 
@@ -66,10 +66,14 @@ async fn serve(listener: TcpListener, service: S3Service, requests: Arc<AtomicU6
         let answer = service_fn(move |request: Request<Incoming>| {
             let (service, number) = (service.clone(), requests.fetch_add(1, Relaxed));
             async move {
-                if fails(number) {
-                    let mut busy = Response::new(s3s::Body::empty());
-                    *busy.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-                    return Ok(busy);
+                if let Some(status) = fails(request.method(), number) {
+                    // As S3: what asks for the head of an object gets no reason.
+                    let says = status == StatusCode::FORBIDDEN && request.method() != Method::HEAD;
+                    let denied = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+                    let body = if says { s3s::Body::from(denied.to_owned()) } else { s3s::Body::empty() };
+                    let mut answer = Response::new(body);
+                    *answer.status_mut() = status;
+                    return Ok(answer);
                 }
                 service.call(request.map(s3s::Body::from)).await
             }
@@ -84,7 +88,7 @@ const ARGUMENTS: &str = "run in --output s3://pictures/a/b --width 100 --report 
 fn results_are_uploaded_below_the_prefix_and_kept_by_the_next_run() {
     let place = Place::with_photos(5);
     place.copy("camera.png", "in/sub/ü 1+1.png");
-    let server = Server::start(&place, |_| false);
+    let server = Server::start(&place, |_, _| None);
     let ended = server.run(&place, ARGUMENTS);
     assert_eq!((ended.code(), ended.counts()), (Some(0), [6, 0, 0, 0]), "{ended:#?}");
     place.done("run in --output out --width 100");
@@ -101,7 +105,8 @@ fn results_are_uploaded_below_the_prefix_and_kept_by_the_next_run() {
 #[test]
 fn a_server_that_fails_half_of_the_time_is_got_through() {
     let place = Place::with_photos(20);
-    let server = Server::start(&place, |number| number % 2 == 0);
+    let server =
+        Server::start(&place, |_, number| (number % 2 == 0).then_some(StatusCode::SERVICE_UNAVAILABLE));
     let ended = server.run(&place, ARGUMENTS);
     assert_eq!((ended.code(), ended.counts()), (Some(0), [20, 0, 0, 0]), "{ended:#?}");
     assert!(server.requests.load(Relaxed) >= 80, "a look and an upload each, and as many in vain");
@@ -110,7 +115,7 @@ fn a_server_that_fails_half_of_the_time_is_got_through() {
 #[test]
 fn a_wrong_key_ends_the_run_with_the_reason() {
     let place = Place::with_photos(30);
-    let server = Server::start(&place, |_| false);
+    let server = Server::start(&place, |_, _| None);
     let arguments = "run in --output s3://pictures --width 50 --overwrite --workers 1 --report json";
     let mut command = server.command(&place, arguments);
     let ended: Ended = command.env("AWS_SECRET_ACCESS_KEY", "wrong").output().unwrap().into();
@@ -123,7 +128,7 @@ fn a_wrong_key_ends_the_run_with_the_reason() {
 #[test]
 fn without_credentials_the_run_ends_and_says_which_to_set() {
     let place = Place::with_photos(30);
-    let server = Server::start(&place, |_| false);
+    let server = Server::start(&place, |_, _| None);
     let arguments = "run in --output s3://pictures/a --width 50 --workers 1 --report json";
     let mut command = server.command(&place, arguments);
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
@@ -143,11 +148,35 @@ fn a_name_that_is_no_key_is_refused_by_name() {
     let place = Place::new();
     place.copy("hopper.jpg", "in/good.jpg");
     place.copy("hopper.jpg", "in/two\nlines.jpg");
-    let server = Server::start(&place, |_| false);
+    let server = Server::start(&place, |_, _| None);
     let ended = server.run(&place, ARGUMENTS);
     assert_eq!((ended.code(), ended.counts()), (Some(1), [1, 0, 1, 0]), "{ended:#?}");
     assert!(
         ended.stderr.contains("cannot be a name in object storage: it has a control character"),
         "{ended:#?}"
     );
+}
+
+#[test]
+fn credentials_that_may_not_list_are_told_which_permission_they_lack() {
+    let place = Place::with_photos(30);
+    let server = Server::start(&place, |method, _| (method == Method::HEAD).then_some(StatusCode::FORBIDDEN));
+    let ended = server.run(&place, &format!("{ARGUMENTS} --workers 1"));
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    let said = ended.stderr.lines().find(|line| line.starts_with("error: in/")).unwrap_or_default();
+    assert!(said.starts_with("error: in/0.jpg: cannot see whether a/b/0.jpg is there: "), "{ended:#?}");
+    assert!(said.contains("they lack s3:ListBucket on the bucket") && said.contains("--overwrite"), "{said}");
+    assert!(ended.report()["not_started"].as_u64() > Some(0), "it does not go on in vain: {ended:#?}");
+    // As it says.
+    let again = server.run(&place, &format!("{ARGUMENTS} --overwrite"));
+    assert_eq!((again.code(), again.counts()), (Some(0), [30, 0, 0, 0]), "{again:#?}");
+}
+
+#[test]
+fn credentials_that_may_not_write_are_told_which_permission_they_lack() {
+    let place = Place::with_photos(3);
+    let server = Server::start(&place, |method, _| (method == Method::PUT).then_some(StatusCode::FORBIDDEN));
+    let ended = server.run(&place, &format!("{ARGUMENTS} --workers 1"));
+    assert_eq!((ended.code(), ended.counts()[0]), (Some(1), 0), "{ended:#?}");
+    assert!(ended.stderr.contains("the credentials need s3:PutObject there"), "{ended:#?}");
 }

@@ -91,7 +91,12 @@ fn two_inputs_for_one_output_are_an_error_before_work_starts() {
     place.copy("hopper.gif", "in/a.gif");
     let ended = place.run("run in --output out --format webp");
     assert_eq!(ended.code(), Some(2));
-    insta::assert_snapshot!(ended.stderr);
+    let mut said = ended.stderr;
+    place.copy("hopper.jpg", "in/b.jpg");
+    place.copy("hopper.jpg", "in/c/b.jpg");
+    place.copy("hopper.jpg", "in/c/a.jpg");
+    said += &place.run("run in/b.jpg in/c/b.jpg in/a.jpg in/c/a.jpg --output out").stderr;
+    insta::assert_snapshot!(said);
     assert!(!place.path("out").exists());
     // Only the content says that these two become one: the second is refused.
     place.copy("hopper.jpg", "odd/b.png");
@@ -198,4 +203,69 @@ fn a_glob_takes_names_that_are_not_utf_8_and_hidden_ones_only_by_their_dot() {
     for (input, output) in [("in/.*.jpg", "dot"), ("in/.hidden.jpg", "file"), ("in/.dir", "folder")] {
         assert_eq!(written(input, output).0, 1, "{input} asks for it");
     }
+}
+
+#[test]
+fn a_folder_that_is_input_and_output_is_an_error_and_works_by_pattern_where_names_differ() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/a.jpg");
+    for command in ["run", "check"] {
+        let ended = place.run(&format!("{command} in --output ./in/../in --format webp"));
+        assert_eq!((ended.code(), ended.stdout.as_str()), (Some(2), ""), "{ended:#?}");
+        assert_eq!(
+            ended.stderr,
+            "error: in is both input and output, and the output is not looked into; write to another folder, or name the \
+             pictures (a pattern such as in/*.jpg), if their results are called otherwise\n"
+        );
+    }
+    let ended = place.done("run in/*.jpg --output in --format webp --report json");
+    assert_eq!(ended.counts(), [1, 0, 0, 0]);
+    assert_eq!(place.files("in"), ["a.jpg", "a.webp"]);
+    // As a shell expands a star in the folder of both.
+    let ended = place.done("run in --output out --report json");
+    assert_eq!(ended.counts(), [2, 0, 0, 0]);
+    let ended = place.done("run in out --output out --report json");
+    assert_eq!(ended.counts(), [0, 2, 0, 0]);
+    assert_eq!(ended.stderr, "note: out is the output, and is not looked into\n");
+}
+
+#[test]
+fn what_cannot_be_read_by_its_ending_takes_no_name_from_another() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/IMG_1.jpg");
+    place.copy("hopper.avif", "in/IMG_1.HEIC");
+    // Some that are called so are something else.
+    place.copy("pil123p.png", "in/IMG_2.heic");
+    place.copy("hopper.jpg", "in/IMG_3.heic");
+    place.copy("hopper.jpg", "in/IMG_3.jpg");
+    let ended = place.run("run in --output out --format webp --report json");
+    assert_eq!((ended.code(), ended.counts()), (Some(1), [3, 0, 2, 0]), "{ended:#?}");
+    assert_eq!(place.files("out"), ["IMG_1.webp", "IMG_2.webp", "IMG_3.webp"]);
+    assert!(ended.stderr.contains("in/IMG_1.HEIC: AVIF is not supported"), "{ended:#?}");
+    let taken = "in/IMG_3.heic: would be IMG_3.webp, which in/IMG_3.jpg has become; rename one of them";
+    assert!(ended.stderr.contains(taken), "{ended:#?}");
+    let checked = place.done("check in --output out --format webp");
+    assert!(checked.stdout.contains("in/IMG_1.HEIC -> nothing: "), "{checked:#?}");
+}
+
+#[test]
+fn animations_and_pages_of_which_one_is_taken_are_in_the_report() {
+    let place = Place::new();
+    place.copy("dispose_none_load_end.gif", "in/several.gif");
+    place.copy("hopper.gif", "in/one.gif");
+    place.copy("frozenpond.mpo", "in/camera.mpo");
+    let ended = place.done("run in --output out --width 20");
+    insta::assert_snapshot!(
+        ended
+            .stdout
+            .lines()
+            .filter(|line| line.contains("first") || line.contains(".gif"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
+    let report = place.done("run in --output again --width 20 --report json").report();
+    assert_eq!(
+        (&report["first_of_several"], &report["first_of_several_inputs"][0]),
+        (&1.into(), &"in/several.gif".into())
+    );
 }

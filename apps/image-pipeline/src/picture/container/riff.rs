@@ -7,7 +7,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
     let claimed = cursor.u32_le()? as usize;
     cursor.take(4)?;
     let mut canvas = None;
-    let (mut exif, mut profile, mut has_more_frames, mut is_lossy) = (None, None, false, true);
+    let (mut exif, mut profile, mut is_animation, mut frames, mut is_lossy) = (None, None, false, 0, true);
     while let Ok((name, mut chunk)) = chunk(&mut cursor) {
         match name {
             b"VP8X" if canvas.is_none() => {
@@ -15,7 +15,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
                 chunk.take(3)?;
                 let (width, height) = (chunk.u24_le()? + 1, chunk.u24_le()? + 1);
                 canvas = Some((width, height, flags & 0x10 != 0));
-                has_more_frames = flags & 0x02 != 0;
+                is_animation = flags & 0x02 != 0;
             }
             b"VP8 " | b"VP8L" => {
                 let (width, height, has_alpha) = picture(name, chunk)?;
@@ -24,6 +24,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
                 is_lossy &= name == b"VP8 ";
             }
             b"ANMF" => {
+                frames += 1;
                 // Where on the canvas.
                 chunk.take(6)?;
                 let sides = (chunk.u24_le()? + 1, chunk.u24_le()? + 1);
@@ -53,11 +54,11 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
         orientation: Orientation::UPRIGHT,
         colour: if has_alpha { Colour::Rgba } else { Colour::Rgb },
         depth: 8,
-        has_more_frames,
+        has_more_frames: frames > 1,
         has_icc: false,
         is_progressive: false,
         scans: 1,
-        beside: match (is_lossy, has_more_frames || has_alpha) {
+        beside: match (is_lossy, is_animation || has_alpha) {
             // Luminance, and two planes of a quarter.
             (true, false) => 2 * u64::from(width) * u64::from(height),
             // The canvas and a frame, or the pixels and an alpha that is stored like four channels.
