@@ -37,7 +37,7 @@ use super::{
     gzip::is_gzip_at,
     identity::FileKey,
     inputs::{Options, Step},
-    locate::{MOST_LISTINGS, is_copy, locate_copy, rotated_by_now},
+    locate::{MOST_LISTINGS, is_copy, locate_copy, moved_home, rotated_by_now},
     notice::Notice,
     pattern::{STDIN, folder_of, reach, watched_folder},
     plan::Planned,
@@ -304,11 +304,21 @@ impl Changes {
     ) -> usize {
         let State::Open(reader) = &table.get(older).state else { return older };
         let position = reader.peek().clone();
-        let metadata = reader.metadata();
+        let (metadata, name) = (reader.metadata(), reader.name_by_now());
+        // In its own folder every name is compared; one that is nowhere was deleted, and that is its owner's will.
+        let is_lost_sight_of =
+            name.as_deref().is_some_and(|name| !is_beside(name, home) && moved_home(home, name).is_none());
+        if is_lost_sight_of {
+            outbox.push_back(Step::Notice(Notice::Moved {
+                path: home.to_owned(),
+                to: name.clone().unwrap_or_default(),
+            }));
+        }
         let mut last = older;
         // One that is renamed before it is opened is there in the next list.
         for _ in 0..MOST_LISTINGS {
-            let between = metadata.as_ref().map(|metadata| rotated_by_now(home, &position, metadata));
+            let between =
+                metadata.as_ref().map(|metadata| rotated_by_now(home, &position, metadata, name.as_deref()));
             let mut is_all = true;
             for (path, key) in between.unwrap_or_default() {
                 // The older one itself may have been compressed meanwhile.
@@ -434,6 +444,10 @@ pub(super) fn refuse_compressed(
         }
     }
     Ok(())
+}
+
+fn is_beside(path: &Path, other: &Path) -> bool {
+    fs::canonicalize(folder_of(path)).ok() == fs::canonicalize(folder_of(other)).ok()
 }
 
 /// Opening and reading are events too, and each look opens and reads: were they taken for changes, a look would call

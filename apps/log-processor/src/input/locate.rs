@@ -183,16 +183,22 @@ pub(crate) fn all_found<'a>(mut positions: impl Iterator<Item = &'a Position>) -
 }
 
 /// The files that stood at `home` after that of `position`, which is open, and were rotated away since, oldest first.
+/// `name` is that of its file by now, which may be in another folder.
 pub(super) fn rotated_by_now(
     home: &Path,
     position: &Position,
     metadata: &Metadata,
+    name: Option<&Path>,
 ) -> Vec<(PathBuf, FileKey)> {
     let list = || -> Vec<(PathBuf, FileKey)> {
         let mut folders = Folders::default();
         let paths = match folders.locate_same(position) {
             Some(found) => folders.rotated_after(home, &found),
-            None => folders.rotated_since(home, metadata),
+            None => {
+                let moved = name.and_then(|name| Some((moved_home(home, name)?, name)));
+                let moved = moved.map(|(home, name)| folders.rotated_after(&home, name));
+                moved.unwrap_or_default().into_iter().chain(folders.rotated_since(home, metadata)).collect()
+            }
         };
         let with_key = |path: PathBuf| {
             let key = FileKey::of(&fs::metadata(&path).ok()?);
@@ -210,6 +216,13 @@ pub(super) fn rotated_by_now(
         listed = again;
     }
     listed
+}
+
+/// What `home` would be called in the folder of `name`, to which rotation moves what stood there; none if `name` is not
+/// one that rotation gives: then nobody knows what came after it.
+pub(super) fn moved_home(home: &Path, name: &Path) -> Option<PathBuf> {
+    let home = name.with_file_name(home.file_name()?);
+    is_rotation(&home, name).then_some(home)
 }
 
 /// Another file beside that of `position`, named after it, that holds what was read of it; in its folder as it is now.

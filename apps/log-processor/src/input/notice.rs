@@ -62,8 +62,22 @@ pub enum Notice {
         /// Its name.
         path: PathBuf,
     },
+    /// A file that is read was moved into another folder, under a name that does not tell what came after it.
+    #[error(
+        "{} was moved to {}: were there others before the present one, their lines are missing",
+        path.display(), to.display()
+    )]
+    Moved {
+        /// Its name.
+        path: PathBuf,
+        /// Its name by now.
+        to: PathBuf,
+    },
     /// A file that the run before finished was removed since, which is in order unless it grew in between.
-    #[error("{} of the run before, read to its end at byte {offset}, is gone", path.display())]
+    #[error(
+        "{} of the run before, read to its end at byte {offset}, is gone: if it grew or was rotated since, lines are missing",
+        path.display()
+    )]
     Gone {
         /// Its name in the run before.
         path: PathBuf,

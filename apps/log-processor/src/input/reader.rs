@@ -1,9 +1,9 @@
 //! One input while it is read: its bytes, its frames, its position.
 
 use std::{
-    fs::{File, Metadata},
+    fs::{self, File, Metadata},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -154,6 +154,14 @@ impl Reader {
     pub(super) fn is_deleted(&self) -> bool {
         use std::os::unix::fs::MetadataExt;
         self.metadata().is_some_and(|metadata| metadata.nlink() == 0)
+    }
+
+    /// Under which name the file is by now, as far as the system tells (Linux does); none if that is another file's.
+    pub(super) fn name_by_now(&self) -> Option<PathBuf> {
+        use std::os::fd::AsRawFd;
+        let path = fs::read_link(format!("/proc/self/fd/{}", self.body.plain()?.as_raw_fd())).ok()?;
+        let key = fs::metadata(&path).ok().map(|metadata| FileKey::of(&metadata));
+        (key.is_some() && key == self.key()).then_some(path)
     }
 
     /// The file holds less than was read of it, or something else just before the position.

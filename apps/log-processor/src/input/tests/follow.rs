@@ -429,3 +429,52 @@ fn wait_ends_when_a_file_grows_a_new_one_appears_or_the_run_is_stopped() {
     stopper.stop();
     waiting.join().expect("the reader does not panic");
 }
+
+#[test]
+fn files_that_were_rotated_into_another_folder_between_two_looks_are_read_in_their_order() {
+    let logs = Logs::new();
+    fs::create_dir(logs.path("old")).expect("the folder is ours");
+    logs.write("app.log", "1\n");
+    let mut run = logs.follow(&["app.log"]);
+    assert_eq!(run.read(), "1\n");
+    logs.append("app.log", "2\n");
+    // As logrotate does with `olddir`.
+    for (last, content) in [(0, "3\n"), (1, "4\n"), (2, "5\n")] {
+        for number in (1..=last).rev() {
+            logs.rename(&format!("old/app.log.{number}"), &format!("old/app.log.{}", number + 1));
+        }
+        logs.rename("app.log", "old/app.log.1");
+        logs.write("app.log", content);
+    }
+    assert_eq!(
+        run.read(),
+        "[old/app.log.2 was rotated in the meantime: reading it from its start]\n\
+         [old/app.log.1 was rotated in the meantime: reading it from its start]\n\
+         [app.log was rotated: reading the new file from its start]\n\
+         2\n3\n4\n5\n"
+    );
+    assert_eq!(run.read(), "");
+    let mut again =
+        logs.resume(&["app.log"], Options { follow: true, ..Options::default() }, Some(&run.checkpoint()));
+    logs.append("app.log", "6\n");
+    assert!(again.read().ends_with("6\n"), "what was read there is not read again");
+}
+
+#[test]
+fn a_file_that_was_moved_under_a_name_that_tells_nothing_is_said_to_hide_what_came_after_it() {
+    let logs = Logs::new();
+    fs::create_dir(logs.path("old")).expect("the folder is ours");
+    logs.write("app.log", "1\n");
+    let mut run = logs.follow(&["app.log"]);
+    assert_eq!(run.read(), "1\n");
+    for (name, content) in [("old/first", "2\n"), ("old/second", "3\n")] {
+        logs.rename("app.log", name);
+        logs.write("app.log", content);
+    }
+    assert_eq!(
+        run.read(),
+        "[app.log was moved to old/first: were there others before the present one, their lines are missing]\n\
+         [app.log was rotated: reading the new file from its start]\n\
+         3\n"
+    );
+}
