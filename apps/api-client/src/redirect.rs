@@ -12,7 +12,7 @@ use reqwest::Url;
 
 use crate::address::Places;
 use crate::exchange::Order;
-use crate::{Class, Reason, RedirectRefused, Request};
+use crate::{Class, Reason, RedirectRefused, Request, config};
 
 /// A request to one host.
 #[derive(Debug, Clone)]
@@ -34,10 +34,6 @@ pub(crate) struct Redirects {
     pub(crate) most: usize,
     pub(crate) allow_private: bool,
 }
-
-/// Headers that are secrets, and those that make no sense elsewhere.
-const FOR_ONE_HOST: [HeaderName; 4] =
-    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, header::HOST];
 
 /// Headers that are about a body.
 const ABOUT_A_BODY: [HeaderName; 5] = [
@@ -136,7 +132,7 @@ impl Step {
 
     fn forget_what_was_for_one_host(&mut self) {
         let is_kept = |(name, value): &(&HeaderName, &http::HeaderValue)| {
-            !value.is_sensitive() && !FOR_ONE_HOST.contains(name)
+            !value.is_sensitive() && !config::is_secret(name) && *name != header::HOST
         };
         self.headers =
             self.headers.iter().filter(is_kept).map(|(name, value)| (name.clone(), value.clone())).collect();

@@ -21,12 +21,13 @@ use crate::room::Room;
 ///
 /// let request = Request::get("https://name:word@example.com/report.pdf")
 ///     .header("accept", "application/pdf")
-///     .secret_header("x-api-key", "k-123")
+///     .header("x-api-key", "k-123") // a secret by its name
+///     .secret_header("x-customer", "c-77")
 ///     .deadline(Duration::from_secs(600))
 ///     .class("high")
 ///     .store(Store::File("downloads".into()));
 /// let shown = format!("{request:?}");
-/// assert!(!shown.contains("k-123") && !shown.contains("word"));
+/// assert!(!["k-123", "c-77", "word"].iter().any(|secret| shown.contains(secret)));
 /// ```
 #[derive(Clone)]
 #[non_exhaustive]
@@ -35,7 +36,7 @@ pub struct Request {
     pub method: Method,
     /// Where; `http` or `https`. Checked when it is sent.
     pub url: String,
-    /// Headers. Those marked as sensitive, and those that HTTP knows as credentials, are for the host of `url` only.
+    /// Headers. Those marked as sensitive, and those whose names say that they are credentials, are for the host of `url` only.
     pub headers: HeaderMap,
     /// The body; empty: none.
     pub body: Bytes,
@@ -57,6 +58,9 @@ pub struct Request {
     /// What its body shares with others in memory; none: the bound on a single one is all.
     pub(crate) room: Option<Room>,
 }
+
+/// Headers without secrets, also where nobody has marked them.
+struct Shown<'a>(&'a HeaderMap);
 
 /// Where the body of an answer goes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -107,7 +111,9 @@ impl Request {
     }
 
     /// Adds a header with a secret: sent to the host of this request only, also when that redirects, and never shown.
-    /// `Authorization`, `Cookie` and `Proxy-Authorization` are that in any case.
+    ///
+    /// What has `auth`, `cookie`, `key`, `token`, `secret`, `password` or the like in its name is one however it was added, but for
+    /// `Idempotency-Key`.
     #[must_use]
     pub fn secret_header(self, name: &str, value: &str) -> Self {
         self.with_header(name, value, true)
@@ -154,8 +160,7 @@ impl Request {
             self.wrong.get_or_insert_with(|| format!("header {name:?} is not valid"));
             return self;
         };
-        let known = [http::header::AUTHORIZATION, http::header::COOKIE, http::header::PROXY_AUTHORIZATION];
-        value.set_sensitive(is_secret || known.contains(&name));
+        value.set_sensitive(is_secret || crate::config::is_secret(&name));
         self.headers.append(name, value);
         self
     }
@@ -167,12 +172,23 @@ impl fmt::Debug for Request {
         f.debug_struct("Request")
             .field("method", &self.method)
             .field("url", &Url::parse(&self.url).map(|url| crate::redacted(&url)))
-            .field("headers", &self.headers)
+            .field("headers", &Shown(&self.headers))
             .field("body", &self.body.len())
             .field("idempotency_key", &self.idempotency_key)
             .field("deadline", &self.deadline)
             .field("class", &self.class)
             .field("store", &self.store)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|(name, value)| {
+            let mut value = value.clone();
+            value.set_sensitive(value.is_sensitive() || crate::config::is_secret(name));
+            (name, value)
+        });
+        f.debug_map().entries(shown).finish()
     }
 }

@@ -55,14 +55,19 @@ async fn secrets_stay_with_the_host_they_were_given_for() {
     let url = server.url("/").replace("http://", "http://name:word@");
     let mut request = Request::get(url)
         .header("proxy-authorization", "p")
-        .secret_header("x-api-key", "k-123")
+        .header("x-api-key", "k-123")
+        .secret_header("x-customer", "k-123")
         .header("accept-language", "de");
-    // One that nobody has marked.
-    request.headers.insert(header::COOKIE, "session=1".parse().expect("it is a header"));
+    // Those that nobody has marked.
+    request.headers.insert(header::COOKIE, "session=k-123".parse().expect("it is a header"));
+    request.headers.insert("private-token", "k-123".parse().expect("it is a header"));
+    assert!(!format!("{request:?}").contains("k-123"), "{request:?}");
     let answer = client.request(request).await.expect("it is answered");
     assert_eq!(answer.url, other.url("/"));
     let (first, second) = (&server.hits()[0].headers, &other.hits()[0].headers);
-    for secret in ["authorization", "cookie", "proxy-authorization", "x-api-key"] {
+    for secret in
+        ["authorization", "cookie", "private-token", "proxy-authorization", "x-api-key", "x-customer"]
+    {
         assert!(first.contains_key(secret), "{secret} was given for it");
         assert!(!second.contains_key(secret), "{secret} was not");
     }
