@@ -1,7 +1,6 @@
 //! One line of the input.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
@@ -9,7 +8,8 @@ use http::method::InvalidMethod;
 use http::{HeaderMap, Method};
 use reqwest::Url;
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::value::MapDeserializer;
+use serde_json::value::RawValue;
 
 use super::Job;
 use crate::Class;
@@ -64,37 +64,25 @@ pub enum LineError {
     EmptyId,
 }
 
-/// The object that a line may be.
+/// The object that a line may be. Values of any form are there as they are written: who reads a number keeps some of its digits only,
+/// and then two ids are one, and a body is another.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Object {
+struct Object<'l> {
     url: String,
     method: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    body: Option<Value>,
-    id: Option<Id>,
-    deadline: Option<Span>,
+    #[serde(borrow)]
+    body: Option<&'l RawValue>,
+    #[serde(borrow)]
+    id: Option<&'l RawValue>,
+    #[serde(borrow)]
+    deadline: Option<&'l RawValue>,
 }
 
 /// The fields that have a meaning of their own.
 pub(crate) const FIELDS: [&str; 6] = ["url", "method", "headers", "body", "id", "deadline"];
-
-/// Ids are names to us, and numbers to many.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Id {
-    Text(String),
-    Number(serde_json::Number),
-}
-
-/// A span with its unit, or seconds.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Span {
-    Text(String),
-    Seconds(serde_json::Number),
-}
 
 /// Reads a line; `None` if there is nothing in it, or a comment. `class_field` is where an object says its class.
 ///
@@ -127,20 +115,20 @@ fn plain(number: u64, line: &str) -> Result<Job, LineError> {
 
 fn object(number: u64, line: &str, class_field: Option<&str>) -> Result<Job, LineError> {
     let json = |error| LineError::Json(in_plain_words(&error));
-    let (object, class): (Object, _) = match class_field {
+    let (object, class): (Object<'_>, _) = match class_field {
         None => (serde_json::from_str(line).map_err(json)?, None),
         Some(field) => {
             // Taken out first, since it may be called anything.
-            let mut fields: serde_json::Map<String, Value> = serde_json::from_str(line).map_err(json)?;
+            let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(line).map_err(json)?;
             let class = fields.remove(field);
-            (Object::deserialize(Value::Object(fields)).map_err(json)?, class)
+            let object = Object::deserialize(MapDeserializer::new(fields.into_iter()));
+            (object.map_err(|error| LineError::Json(without_place(&error)))?, class)
         }
     };
-    let class = match class {
-        None | Some(Value::Null) => None,
-        Some(Value::String(name)) => Some(Class(name.into())),
-        Some(Value::Number(name)) => Some(Class(name.to_string().into())),
-        Some(_) => return Err(LineError::Class(class_field.unwrap_or_default().to_owned())),
+    let class = match class.filter(|class| class.get() != "null").map(text) {
+        None => None,
+        Some(Some(name)) => Some(Class(name?.into())),
+        Some(None) => return Err(LineError::Class(class_field.unwrap_or_default().to_owned())),
     };
     let mut headers = HeaderMap::with_capacity(object.headers.len());
     for (name, value) in object.headers {
@@ -154,12 +142,11 @@ fn object(number: u64, line: &str, class_field: Option<&str>) -> Result<Job, Lin
         };
     }
     let body = match object.body {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(Bytes::from(text)),
-        Some(value) => {
+        Some(value) if !value.get().starts_with('"') => {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-            Some(Bytes::from(value.to_string()))
+            Some(Bytes::copy_from_slice(value.get().as_bytes()))
         }
+        value => value.and_then(text).transpose()?.map(Bytes::from),
     };
     let method = match object.method {
         // Curl's rule, which people know: what has something to send posts it.
@@ -167,14 +154,33 @@ fn object(number: u64, line: &str, class_field: Option<&str>) -> Result<Job, Lin
         None => Method::GET,
         Some(method) => Method::from_bytes(method.as_bytes()).map_err(LineError::Method)?,
     };
+    let wrong = |what: &str| LineError::Json(what.to_owned());
     let id = match object.id {
         None => None,
-        Some(Id::Text(id)) if id.is_empty() => return Err(LineError::EmptyId),
-        Some(Id::Text(id)) => Some(id),
-        Some(Id::Number(id)) => Some(id.to_string()),
+        Some(id) => Some(text(id).ok_or_else(|| wrong("id is text or a number"))??),
     };
-    let deadline = object.deadline.map(Span::read).transpose().map_err(LineError::Deadline)?;
+    if id.as_ref().is_some_and(String::is_empty) {
+        return Err(LineError::EmptyId);
+    }
+    let deadline = match object.deadline {
+        None => None,
+        Some(deadline) => {
+            let deadline = text(deadline).ok_or_else(|| wrong("deadline is like \"30s\""))??;
+            Some(span::parse(&deadline).map_err(LineError::Deadline)?)
+        }
+    };
     Ok(Job { line: number, id, url: url(&object.url)?, method, headers, body, class, deadline })
+}
+
+/// What a text says, or a number as it is written; ids and classes are names to us, and numbers to many.
+fn text(value: &RawValue) -> Option<Result<String, LineError>> {
+    match value.get().as_bytes()[0] {
+        b'"' => {
+            Some(serde_json::from_str(value.get()).map_err(|error| LineError::Json(without_place(&error))))
+        }
+        b'-' | b'0'..=b'9' => Some(Ok(value.get().to_owned())),
+        _ => None,
+    }
 }
 
 fn url(text: &str) -> Result<Url, LineError> {
@@ -185,15 +191,16 @@ fn url(text: &str) -> Result<Url, LineError> {
     }
 }
 
-/// Without "at line 1", which the place says better, and without the names that things have in programs.
+/// With its place in the line.
 fn in_plain_words(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    let message = message.split(" at line 1").next().unwrap_or_default();
-    let message = without_value(message)
-        .replace("data did not match any variant of untagged enum Id", "id is text or a number")
-        .replace("data did not match any variant of untagged enum Span", "deadline is like \"30s\"");
-    let column = error.column();
+    let (message, column) = (without_place(error), error.column());
     if column == 0 { message } else { format!("{message}, in column {column}") }
+}
+
+/// Without "at line 1", which others say better, and of a value in the line alone its place in that.
+fn without_place(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    without_value(message.split(" at line 1").next().unwrap_or_default())
 }
 
 /// "invalid type: string "s3cret", expected a map" without what was given, which may be a secret.
@@ -208,19 +215,10 @@ fn without_value(message: &str) -> String {
     )
 }
 
-// === impl Span ===
-
-impl Span {
-    fn read(self) -> Result<Duration, SpanError> {
-        match self {
-            Self::Text(text) => span::parse(&text),
-            Self::Seconds(seconds) => span::parse(&seconds.to_string()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn job(line: &str) -> Job {
@@ -267,8 +265,27 @@ mod tests {
         );
         assert_eq!(
             (job.body.as_deref(), job.deadline),
-            (Some(&br#"{"a":[1]}"#[..]), Some(Duration::from_millis(1500)))
+            (Some(&br#"{"a": [1]}"#[..]), Some(Duration::from_millis(1500)))
         );
+    }
+
+    #[test]
+    fn numbers_stay_as_they_are_written() {
+        let body = r#"{"z": 12345678901234567890123, "a":0.10000000000000000555, "e":1e400, "\u0061": -0}"#;
+        for class in [None, Some("urgency")] {
+            let job = |id: &str| {
+                let line =
+                    format!(r#"{{"url": "http://h/", "id": {id}, "body": {body} , "deadline": 1.50}}"#);
+                parse(7, line.as_bytes(), class).unwrap().unwrap()
+            };
+            for id in ["18446744073709551617", "18446744073709551618", "1.50", "-0", "1e5"] {
+                let job = job(id);
+                assert_eq!(job.id.as_deref(), Some(id), "{class:?}");
+                assert_eq!(str::from_utf8(&job.body.unwrap()).unwrap(), body, "{class:?}");
+                assert_eq!(job.deadline, Some(Duration::from_millis(1500)));
+            }
+            assert_eq!(job(r#""1\u002e50""#).id.as_deref(), Some("1.50"), "{class:?}");
+        }
     }
 
     #[test]
@@ -278,12 +295,20 @@ mod tests {
             Ok::<_, LineError>(job.unwrap().class.map(|class| class.0.to_string()))
         };
         assert_eq!(class(r#"{"url": "http://h/", "urgency": "high"}"#).unwrap().as_deref(), Some("high"));
-        assert_eq!(class(r#"{"url": "http://h/", "urgency": 3}"#).unwrap().as_deref(), Some("3"));
+        for number in ["3", "1.50", "18446744073709551617"] {
+            let line = format!(r#"{{"url": "http://h/", "urgency": {number}}}"#);
+            assert_eq!(class(&line).unwrap().as_deref(), Some(number));
+        }
         for none in [r#"{"url": "http://h/", "urgency": null}"#, r#"{"url": "http://h/"}"#, "http://h/"] {
             assert_eq!(class(none).unwrap(), None, "{none}");
         }
-        let errors = [r#"{"url": "http://h/", "urgency": [1]}"#, r#"{"url": "http://h/", "class": "high"}"#]
-            .map(|line| class(line).unwrap_err().to_string());
+        let errors = [
+            r#"{"url": "http://h/", "urgency": [1]}"#,
+            r#"{"url": "http://h/", "class": "high"}"#,
+            r#"{"url": "http://h/", "headers": {"x-key": 5318008}}"#,
+            r#"{"url": "http://h/", "urgency": "\ud800"}"#,
+        ]
+        .map(|line| class(line).unwrap_err().to_string());
         insta::assert_snapshot!(errors.join("\n"));
     }
 
@@ -309,6 +334,10 @@ mod tests {
             r#"{"url": "http://h/", "headers": {"x-key": 5318008}}"#,
             r#"{"url": "http://h/", "id": ["a"]}"#,
             r#"{"url": "http://h/", "id": ""}"#,
+            r#"{"url": "http://h/", "id": "\ud800"}"#,
+            r#"{"url": "http://h/", "id": 01}"#,
+            r#"{"url": "http://h/", "body": {"a": 1,}}"#,
+            r#"{"url": "http://h/", "deadline": [1]}"#,
             r#"{"url": "http://h/", "deadline": "soon"}"#,
         ]
         .map(error)

@@ -39,8 +39,27 @@ fn an_object_says_all_of_a_request() {
     );
     place.done("fetch --urls urls --jsonl results");
     let result = &place.results("results")[0];
-    assert_eq!((&result["id"], &result["body"]), (&"7".into(), &"item 1: {\"a\":1}\n".into()));
+    assert_eq!((&result["id"], &result["body"]), (&"7".into(), &"item 1: {\"a\": 1}\n".into()));
     assert_eq!(server.counts().authorizations["/item/1"].as_deref(), Some("mine"));
+}
+
+#[test]
+fn numbers_name_and_are_sent_as_they_stand() {
+    let (server, place) = (Server::free(), Place::new());
+    let body = r#"{"z": 12345678901234567890123, "a":0.10000000000000000555, "e": 1e400}"#;
+    // No two of them are the same, and no machine's number tells all of them apart.
+    let ids = ["1.5", "1.50", "18446744073709551617", "18446744073709551618"];
+    let url = format!("{}/item/1", server.url());
+    place
+        .write("urls", ids.map(|id| format!("{{\"url\":\"{url}\",\"id\":{id},\"body\":{body}}}\n")).concat());
+    for (out, more) in [("plain", ""), ("classed", "--class-field urgency")] {
+        let arguments = format!("fetch --urls urls --out {out} --journal {out}.journal --report json {more}");
+        let report = place.done(&arguments).report();
+        assert_eq!((&report["answered"], &report["replaced"]), (&4.into(), &0.into()), "{report}");
+        assert_eq!(place.files(out), ids);
+        assert!(ids.iter().all(|id| place.text(&format!("{out}/{id}")) == format!("item 1: {body}\n")));
+        assert_eq!(place.done(&arguments).report()["answered_before"], 4);
+    }
 }
 
 #[test]
