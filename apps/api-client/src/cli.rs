@@ -78,8 +78,8 @@ Secrets:
   secrets are ***; the lines of results have the URL as it was given.
 
 Signals:
-  SIGINT and SIGTERM end the run: what is in flight is finished, what was not sent is counted. Another one, half a
-  second later or more, ends the process at once.
+  SIGINT and SIGTERM end the run: what is in flight is finished, what was not sent or would have to be sent again is
+  counted. Another one, half a second later or more, ends the process at once.
 
 Exit codes:
   0  every request was answered, with whatever status

@@ -33,6 +33,8 @@ struct Shared {
     hosts: Hosts,
     places: Arc<Places>,
     max_wait: Duration,
+    /// What an attempt may take.
+    timeout: Duration,
     ending: Ending,
 }
 
@@ -62,6 +64,7 @@ impl Client {
 
     pub(crate) fn of(builder: Builder) -> Result<Self, BuildError> {
         let settings = builder.settings()?;
+        let timeout = settings.timeout;
         let rules = Rules {
             refusals: builder.refusals(),
             redirects: builder.redirects(),
@@ -72,7 +75,8 @@ impl Client {
         let exchange = Exchange::new(rules, &places, certificates, builder.connections, builder.workers)?;
         let hosts = Hosts::new(exchange, settings, builder.per_host, builder.seeds);
         let max_wait = builder.max_wait;
-        Ok(Self { shared: Arc::new(Shared { hosts, places, max_wait, ending: Ending::default() }) })
+        let ending = Ending::default();
+        Ok(Self { shared: Arc::new(Shared { hosts, places, max_wait, timeout, ending }) })
     }
 
     /// Waits for its turn, sends the request as often as it takes, and returns the answer.
@@ -97,6 +101,7 @@ impl Client {
             reason,
             attempts: tally.attempts(),
             refused: tally.refused(),
+            unsent: tally.unsent(),
             out_of_budget: tally.is_out_of_budget(),
         })
     }
@@ -116,7 +121,10 @@ impl Client {
         self.shared.hosts.stats()
     }
 
-    /// Sends nothing new: attempts that are on their way go on, and what waits fails as [`Reason::Closed`]. Twice is harmless.
+    /// Sends nothing new: attempts that are on their way go on, also to where they are redirected, and what waits fails as
+    /// [`Reason::Closed`]. Twice is harmless.
+    ///
+    /// Where a redirect leads, there may be a line, too: in that a request waits for as long as an attempt may take. Nothing is tried again.
     pub fn close(&self) {
         self.shared.ending.close();
     }
@@ -210,12 +218,15 @@ impl Shared {
     ) -> Result<http::Response<Stored>, Reason> {
         let _here = host.counts.come();
         let tally = order.tally.clone();
+        let before = tally.attempts();
+        // What a redirect leads to belongs to what was on its way; what would be tried again does not.
+        let is_owed = || step.is_redirected() && tally.attempts() == before;
         let request = step.request(order, class)?;
         let mut answered = pin!(host.stack.service.clone().oneshot(request));
         let mut futile = pin!(async {
             tokio::select! {
                 biased;
-                () = self.ending.closed() => Reason::Closed,
+                () = self.closed(host, is_owed) => Reason::Closed,
                 futile = host.stack.blocked.until_futile(self.max_wait, deadline) => futile,
             }
         });
@@ -237,6 +248,18 @@ impl Shared {
             poll
         })
         .await
+    }
+
+    /// Waits until nothing new is sent to the host. What `is_owed` an attempt is given time for its turn.
+    async fn closed(&self, host: &Host, is_owed: impl Fn() -> bool) {
+        self.ending.closed().await;
+        let mut late = pin!(async {
+            tokio::select! {
+                () = tokio::time::sleep(self.timeout) => {}
+                _ = host.stack.blocked.until_futile(self.timeout, None) => {}
+            }
+        });
+        poll_fn(|cx| if is_owed() { late.as_mut().poll(cx) } else { Poll::Ready(()) }).await;
     }
 }
 

@@ -1,8 +1,8 @@
 //! The end of a client.
 //!
 //! 1. *Open*: requests come and go.
-//! 2. *Closed*: nothing new is sent. What comes fails, and what waits does; attempts that are on their way go on, and are the last of
-//!    their requests.
+//! 2. *Closed*: nothing new is sent. What comes fails, and what waits does; attempts that are on their way go on, also to where they are
+//!    redirected, and none of them is tried again.
 //! 3. *Aborted*: those fail, too.
 //!
 //! Nobody goes back.

@@ -28,6 +28,8 @@ pub struct Failure {
     pub attempts: u32,
     /// How often it was refused, among these.
     pub refused: u32,
+    /// How often there was no connection to send it by, among these.
+    pub(crate) unsent: u32,
     /// There could have been another attempt, but too many others had one: the budget for retries is spent.
     pub out_of_budget: bool,
 }

@@ -150,18 +150,20 @@ impl Ended {
 fn failed(job: &Job, key: Option<Key>, failure: &Failure) -> Ended {
     let why = described(failure);
     let (attempts, refused) = (failure.attempts, failure.refused);
+    let is_idempotent = is_idempotent(&job.method, &job.headers);
     let ended = if let Reason::Store(_) = &failure.reason {
         not_kept(job, key, why)
-    } else if matches!(failure.reason, Reason::Closed) && attempts == refused {
-        // A refused request has not been acted upon, so a stop between attempts leaves it as if it had not begun; and of one that was
-        // not sent at all no record says that it was.
+    } else if matches!(failure.reason, Reason::Closed)
+        && (is_idempotent || attempts == refused + failure.unsent)
+    {
+        // Nobody has acted upon it, or somebody may do so again. So a stop between attempts leaves it as if it had not begun; and of one
+        // that was not sent at all no record says that it was.
         let withdrawn =
             key.filter(|_| attempts > 0).map(|key| Record::Withdrawn { key }.line()).unwrap_or_default();
         let papers = Papers { record: withdrawn, ..Papers::default() };
         Ended { papers, ..Ended::of(End::NotStarted) }
     } else {
         let result = Outcome::failed(job, failure, &why).to_line();
-        let is_idempotent = is_idempotent(&job.method, &job.headers);
         let done = !is_idempotent && attempts > refused && failure.reason.may_have_been_done();
         let failed = |key| Record::Failed { key, why: why.as_str().into(), done }.line();
         let record = key.map(failed).unwrap_or_default();

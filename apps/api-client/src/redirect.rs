@@ -69,6 +69,11 @@ impl Step {
         Ok(step)
     }
 
+    /// A redirect has led here.
+    pub(crate) const fn is_redirected(&self) -> bool {
+        self.redirects > 0
+    }
+
     /// As the stack has it.
     pub(crate) fn request(&self, order: Order, class: Option<Class>) -> Result<http::Request<Bytes>, Reason> {
         let uri =

@@ -127,7 +127,12 @@ impl<B: Clone, R> Policy<http::Request<B>, http::Response<R>, Reason> for Retrie
                 self.budget.deposit();
                 None
             }
-            Err(Reason::Connect(_)) => self.after_failure(request),
+            Err(Reason::Connect(_)) => {
+                if let Some(order) = request.extensions().get::<Arc<Order>>() {
+                    order.tally.set_unsent();
+                }
+                self.after_failure(request)
+            }
             Err(Reason::Broken(_) | Reason::Timeout { .. } | Reason::Service(_)) => {
                 may_be_done_twice(request).then(|| self.after_failure(request)).flatten()
             }

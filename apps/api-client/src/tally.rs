@@ -14,6 +14,7 @@ use tokio::time::Instant;
 pub(crate) struct Tally {
     attempts: AtomicU32,
     refused: AtomicU32,
+    unsent: AtomicU32,
     at_work: AtomicBool,
     out_of_budget: AtomicBool,
     is_prepared: AtomicBool,
@@ -57,6 +58,11 @@ impl Tally {
         self.refused.fetch_add(1, R);
     }
 
+    /// An attempt found nobody to send it to.
+    pub(crate) fn set_unsent(&self) {
+        self.unsent.fetch_add(1, R);
+    }
+
     /// What comes before the first attempt is done.
     pub(crate) fn set_prepared(&self) {
         self.is_prepared.store(true, R);
@@ -95,6 +101,10 @@ impl Tally {
 
     pub(crate) fn refused(&self) -> u32 {
         self.refused.load(R)
+    }
+
+    pub(crate) fn unsent(&self) -> u32 {
+        self.unsent.load(R)
     }
 
     /// An attempt is on its way.

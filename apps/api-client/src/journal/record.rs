@@ -48,7 +48,7 @@ pub(crate) enum Record<'a> {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         done: bool,
     },
-    /// It was not sent after all.
+    /// It is as if it had not been sent: nobody has acted upon it, or somebody may do so again.
     Withdrawn { key: Key },
     /// A request was sent again after a run that was cut off, by a run that was cut off itself.
     Repeated {

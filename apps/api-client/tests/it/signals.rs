@@ -43,6 +43,50 @@ fn a_signal_finishes_what_is_in_flight_and_counts_the_rest() {
 }
 
 #[test]
+fn after_a_signal_redirects_are_followed_and_nothing_fails_for_want_of_another_try() {
+    let server = Server::free();
+    let place = Place::new();
+    let base = server.url();
+    place.write("urls", format!("{base}/held-to/{base}/item/1\n{base}/held-status/500\n"));
+    let arguments =
+        "fetch --urls urls --jsonl results --journal journal --retries 1 --rate 1000/s --report json";
+    let running = place.start(arguments);
+    until("both are in flight", || server.counts().in_flight == 2);
+    running.signal(Signal::INT);
+    until("it has heard", || place.text(".stderr").contains("note: stopping"));
+    server.release(2);
+    let ended = running.wait();
+    let report = ended.report();
+    assert_eq!([&report["answered"], &report["failed"], &report["not_started"]], [1, 0, 1], "{ended:#?}");
+    assert!(!ended.stderr.contains("error:"), "{ended:#?}");
+    let results = place.results("results");
+    assert_eq!((results.len(), &results[0]["body"]), (1, &"item 1\n".into()));
+
+    server.release(2);
+    let report = place.done(arguments).report();
+    assert_eq!((&report["answered"], &report["answered_before"]), (&1.into(), &1.into()), "{report}");
+    assert_eq!(report["repeated"].as_array().unwrap().len(), 0, "{report}");
+    let results = place.results("results");
+    assert_eq!((results.len(), &results[1]["status"]), (2, &500.into()));
+}
+
+#[test]
+fn what_found_no_connection_before_a_signal_has_not_been_started() {
+    let place = Place::new();
+    // Nobody listens there.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    place.write("urls", format!("{{\"url\": \"http://{free}/\", \"method\": \"POST\"}}\n"));
+    let running = place.start(
+        "fetch --urls urls --jsonl results --journal journal --retries 50 --rate 1000/s --report json",
+    );
+    until("it is tried", || place.path("journal").exists() && place.text("journal").contains("\"start\""));
+    running.signal(Signal::INT);
+    let report = running.wait().report();
+    assert_eq!([&report["failed"], &report["not_started"]], [0, 1], "{report}");
+    assert!(place.text("journal").contains("withdrawn"), "{}", place.text("journal"));
+}
+
+#[test]
 fn a_second_signal_ends_the_process_at_once() {
     let server = Server::free();
     let place = Place::new();

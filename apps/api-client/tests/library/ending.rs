@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use futures_util::stream;
 use tokio::sync::watch;
 
-use crate::server::{Server, held, ok, silent};
+use crate::server::{Server, held, ok, silent, with_header};
 
 #[tokio::test]
 async fn a_deadline_ends_waiting_and_attempts() {
@@ -92,4 +92,69 @@ async fn what_failed_is_not_tried_again_after_the_end() {
     open.send(true).expect("it waits");
     let failure = call.await.expect("no panic").expect_err("it broke off");
     assert_eq!((failure.attempts, server.hits().len()), (1, 1));
+}
+
+/// Answers with a redirect to there once the gate is open.
+async fn leads_later_to(to: String) -> (watch::Sender<bool>, std::net::SocketAddr, watch::Receiver<usize>) {
+    let (open, gate) = watch::channel(false);
+    let (came, coming) = watch::channel(0);
+    let came = std::sync::Arc::new(came);
+    let router = axum::Router::new().fallback(move || {
+        let (mut gate, came, to) = (gate.clone(), came.clone(), to.clone());
+        async move {
+            came.send_modify(|count| *count += 1);
+            let _ = gate.wait_for(|open| *open).await;
+            with_header(302, "location", &to)
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (open, address, coming)
+}
+
+#[tokio::test]
+async fn a_redirect_of_what_is_on_its_way_is_followed_after_the_end() {
+    let other = Server::start(|_| ok("there")).await;
+    let (open, address, mut coming) = leads_later_to(other.url("/")).await;
+    let client = Client::builder().rate("1000/s").build().expect("it is valid");
+    let call = tokio::spawn(client.get(format!("http://{address}/")).send());
+    coming.wait_for(|&came| came == 1).await.expect("it listens");
+    client.close();
+    open.send(true).expect("it waits");
+    let answer = call.await.expect("no panic").expect("it is answered");
+    assert_eq!((answer.text(), answer.attempts), (Some("there"), 2));
+}
+
+#[tokio::test]
+async fn where_a_redirect_leads_nothing_is_tried_again_after_the_end() {
+    // One of them says for how long to wait, which is shorter than an attempt.
+    for answer in [|| with_header(429, "retry-after", "1"), || with_header(503, "x", "y")] {
+        let other = Server::start(move |_| answer()).await;
+        let (open, address, mut coming) = leads_later_to(other.url("/")).await;
+        let client = Client::builder().rate("1000/s").build().expect("it is valid");
+        let call = tokio::spawn(client.get(format!("http://{address}/")).send());
+        coming.wait_for(|&came| came == 1).await.expect("it listens");
+        client.close();
+        open.send(true).expect("it waits");
+        let failure = call.await.expect("no panic").expect_err("it was refused");
+        assert!(matches!(failure.reason, Reason::Closed), "{failure:?}");
+        assert_eq!((failure.attempts, failure.refused, other.hits().len()), (2, 1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_turn_that_is_far_away_is_not_waited_for_after_the_end() {
+    let other = Server::start(|_| ok("there")).await;
+    let (open, address, mut coming) = leads_later_to(other.url("/")).await;
+    // The second request of an hour, where all hosts share its rate.
+    let builder = Client::builder().rate("1/h").per_host(false).timeout(Duration::from_secs(1));
+    let client = builder.build().expect("it is valid");
+    let call = tokio::spawn(client.get(format!("http://{address}/")).send());
+    coming.wait_for(|&came| came == 1).await.expect("it listens");
+    client.close();
+    open.send(true).expect("it waits");
+    let failure = call.await.expect("no panic").expect_err("an hour is long");
+    assert!(matches!(failure.reason, Reason::Closed), "{failure:?}");
+    assert_eq!(other.hits().len(), 0);
 }

@@ -35,7 +35,7 @@ pub(crate) struct Server {
 struct Shared {
     limit: Mutex<Limit>,
     counts: Mutex<Counts>,
-    /// Requests to `/held` are answered so far as somebody adds to it.
+    /// Requests to `/held` and the like are answered so far as somebody adds to it.
     held: Semaphore,
 }
 
@@ -92,7 +92,7 @@ impl Server {
         *self.shared.limit.lock().unwrap() = Limit::new(allowed, Says::Nothing);
     }
 
-    /// Lets so many more requests to `/held` through.
+    /// Lets so many more requests to `/held` and the like through.
     pub(crate) fn release(&self, count: usize) {
         self.shared.held.add_permits(count);
     }
@@ -102,9 +102,12 @@ fn routes(shared: &Arc<Shared>) -> Router {
     Router::new()
         .route("/item/{n}", any(|Path(n): Path<String>, body: Bytes| async move { item(&n, &body) }))
         .route("/held/{n}", get(held))
+        .route("/held-status/{n}", get(held_status))
+        .route("/held-to/{*url}", get(held_to))
         .route("/status/{n}", get(|Path(n): Path<u16>| async move { StatusCode::from_u16(n).unwrap() }))
         .route("/bytes", get(|| async { vec![0_u8, 0xff, 0xfe] }))
         .route("/large/{n}", get(|| async { Bytes::from_static(&LARGE) }))
+        .route("/late/{n}", any(|_: Bytes| async { tokio::time::sleep(Duration::from_secs(1)).await }))
         .route("/slow", get(|| async { slow() }))
         .route("/broken/{n}", any(broken))
         .route("/reset/{n}", get(reset))
@@ -156,6 +159,16 @@ fn item(n: &str, body: &Bytes) -> Response {
 async fn held(State(shared): State<Arc<Shared>>, Path(n): Path<String>) -> Response {
     shared.held.acquire().await.unwrap().forget();
     item(&n, &Bytes::new())
+}
+
+async fn held_status(State(shared): State<Arc<Shared>>, Path(n): Path<u16>) -> StatusCode {
+    shared.held.acquire().await.unwrap().forget();
+    StatusCode::from_u16(n).unwrap()
+}
+
+async fn held_to(State(shared): State<Arc<Shared>>, Path(url): Path<String>) -> Response {
+    shared.held.acquire().await.unwrap().forget();
+    (StatusCode::FOUND, [(header::LOCATION, url)]).into_response()
 }
 
 /// A body that comes in small pieces.
