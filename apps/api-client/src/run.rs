@@ -6,7 +6,7 @@
 //!                           when it sends; the body's file     the journal
 //! ```
 //!
-//! So much is in hand as the client makes use of, and a little more.
+//! So much is in hand as the client makes use of, and a little more; long lines have a bound of their own.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -136,6 +136,8 @@ const MOST_IN_HAND: usize = 1024;
 const PACE: Duration = Duration::from_millis(5);
 /// A batch of so many need not wait.
 const ENOUGH: usize = 256;
+/// So many bytes of requests are in hand, and the one that comes on top of them.
+const MOST_OF_REQUESTS: usize = 64 << 20;
 
 /// A run while it goes.
 struct Run<'a> {
@@ -145,6 +147,8 @@ struct Run<'a> {
     past: Past,
     tasks: JoinSet<fetch::Ended>,
     begun: HashMap<task::Id, Begun>,
+    /// What is in hand, in bytes.
+    weight: usize,
     /// Ended, and not with the scribe yet.
     ended: Vec<Settled>,
     /// With the scribe. One batch at a time, and what ends meanwhile is the next one: so the faster they end, the more are written at
@@ -165,6 +169,8 @@ struct Run<'a> {
 /// A request that has a task.
 struct Begun {
     job: Arc<Job>,
+    /// In bytes, as it counts among what is in hand.
+    weight: usize,
     /// An earlier run was cut off while it was in flight.
     was_in_flight: bool,
 }
@@ -219,6 +225,7 @@ pub async fn run(
         past,
         tasks: JoinSet::new(),
         begun: HashMap::new(),
+        weight: 0,
         ended: Vec::new(),
         batch: None,
         next_batch: started,
@@ -359,7 +366,9 @@ impl Run<'_> {
             ));
         }
         let desk = Arc::clone(&self.desk);
-        let begun = Begun { job: Arc::clone(&job), was_in_flight };
+        let weight = job.weight_in_hand();
+        self.weight += weight;
+        let begun = Begun { job: Arc::clone(&job), weight, was_in_flight };
         // Large, and it would be copied several times on its way into a task.
         let fetch = Box::pin(async move { desk.fetch(&job, key, request).await });
         let task = self.tasks.spawn(fetch);
@@ -409,7 +418,8 @@ impl Run<'_> {
         let batch = self.batch.take().expect("it was written");
         // The reader of the results went away, and is told nothing more about them.
         let has_reader = !written.as_ref().is_err_and(ScribeError::is_reader_gone);
-        for Settled { begun: Begun { job, was_in_flight }, ended } in batch.settled {
+        for Settled { begun: Begun { job, weight, was_in_flight }, ended } in batch.settled {
+            self.weight -= weight;
             self.report.refused += u64::from(ended.refused);
             self.report.not_retried += u64::from(ended.out_of_budget);
             if was_in_flight && ended.attempts > 0 {
@@ -443,7 +453,7 @@ impl Run<'_> {
 
     /// Whether another may begin, where so many tasks are of use.
     fn has_room(&self, most: usize) -> bool {
-        self.tasks.len() < most && self.in_hand() < MOST_IN_HAND
+        self.tasks.len() < most && self.in_hand() < MOST_IN_HAND && self.weight < MOST_OF_REQUESTS
     }
 
     /// How many requests have begun and do not count yet.

@@ -57,6 +57,13 @@ impl Job {
         Key::of(self)
     }
 
+    /// About how much memory it takes while it is requested, in bytes. Its body is shared, and all else is copied: for the request, its
+    /// step and its attempt, and what is told of it.
+    pub(crate) fn weight_in_hand(&self) -> usize {
+        let body = self.body.as_ref().map_or(0, Bytes::len);
+        body + 8 * (self.weight() - body)
+    }
+
     /// About how much memory it takes, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let headers: usize =

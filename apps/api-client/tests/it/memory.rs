@@ -68,3 +68,28 @@ fn an_endless_pipe_is_read_as_fast_as_it_is_requested() {
     assert!(peak(&report) < 64 << 20, "{report}");
     assert!(written < 3000, "{written} lines of 4 kB were taken for 40 requests");
 }
+
+#[test]
+fn long_lines_have_a_bound_of_their_own() {
+    let text = "x".repeat(900_000);
+    // Where there are classes, a thousand are in hand so that the urgent is first; without them, as many as are of use.
+    for (field, more) in [
+        (r#","urgency":"low""#, "--rate 10/s --class-field urgency"),
+        ("", "--rate 100/s --concurrency 1000"),
+    ] {
+        let server = Server::free();
+        let place = Place::new();
+        let mut command = place.command(&format!("fetch --urls - --jsonl results --report json {more}"));
+        command.stdin(Stdio::piped());
+        let mut running = place.start_command(command);
+        let mut stdin = BufWriter::new(running.child.stdin.take().unwrap());
+        let line = format!("{{\"url\":\"{}/late/1\",\"body\":\"{text}\"{field}}}\n", server.url());
+        let writer = thread::spawn(move || while stdin.write_all(line.as_bytes()).is_ok() {});
+        until("some are answered", || server.counts().answered >= 25);
+        running.signal(Signal::INT);
+        let report = running.wait().report();
+        writer.join().unwrap();
+        // 64 MiB of requests, two times 8 MiB of lines that wait, and one of each beyond that.
+        assert!(peak(&report) < 160 << 20, "{more}: {report}");
+    }
+}
