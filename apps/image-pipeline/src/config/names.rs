@@ -37,9 +37,9 @@ impl ValueEnum for Target {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
             Self::Keep => PossibleValue::new("keep").help("that of the input; GIF and TIFF become PNG"),
-            Self::Jpeg => {
-                PossibleValue::new("jpeg").help("for photographs; what is transparent becomes white")
-            }
+            Self::Jpeg => PossibleValue::new("jpeg")
+                .alias("jpg")
+                .help("for photographs; what is transparent becomes white"),
             Self::Png => PossibleValue::new("png").help("lossless"),
             Self::WebP => PossibleValue::new("webp").help("smaller than JPEG, and may be transparent"),
         })

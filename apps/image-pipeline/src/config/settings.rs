@@ -58,7 +58,7 @@ pub struct Settings {
     pub width: Option<u32>,
 
     /// The format of the results [default: keep]
-    #[arg(long, value_enum, value_name = "FORMAT")]
+    #[arg(long, value_enum, value_name = "FORMAT", ignore_case = true)]
     #[serde(deserialize_with = "by_name")]
     pub format: Option<Target>,
 
@@ -229,7 +229,7 @@ where
     V: ValueEnum,
 {
     let name = String::deserialize(deserializer)?;
-    V::from_str(&name, false).map(Some).map_err(|_| {
+    V::from_str(&name, true).map(Some).map_err(|_| {
         let names: Vec<_> = V::value_variants().iter().filter_map(V::to_possible_value).collect();
         let names: Vec<_> = names.iter().map(|value| format!("`{}`", value.get_name())).collect();
         de::Error::custom(format!("`{name}` is not one of {}", names.join(", ")))

@@ -83,7 +83,7 @@ impl Bucket {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Bucket`] and [`StoreError::Key`].
+    /// [`StoreError::Bucket`], [`StoreError::Setting`] and [`StoreError::Key`].
     pub fn open(options: &BucketOptions) -> Result<Self, StoreError> {
         // Fails where the program has chosen one, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -91,8 +91,25 @@ impl Bucket {
             .map_err(|_| StoreError::Key { path: (&options.prefix).into(), reason: "it is no prefix" })?;
         let mut builder = AmazonS3Builder::new();
         let (mut is_plain, mut asks_machine) = (false, true);
-        for (key, value) in &options.settings {
-            let Ok(key) = key.parse() else { continue };
+        let refused =
+            |setting: String, reason| StoreError::Setting { bucket: options.bucket.clone(), setting, reason };
+        let is_of_bucket = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if options.bucket.is_empty() || !options.bucket.bytes().all(is_of_bucket) {
+            return Err(refused(
+                "its name".to_owned(),
+                "has other characters than letters, digits, `-`, `.` and `_`",
+            ));
+        }
+        for (name, value) in &options.settings {
+            let Ok(key) = name.parse() else { continue };
+            // As the tools of AWS have it: a variable that is empty is not set.
+            if value.is_empty() {
+                continue;
+            }
+            // `object_store` panics at what cannot be in a request. The value may be secret.
+            if let Some(reason) = wrong_with(&key, value) {
+                return Err(refused(name.to_ascii_uppercase(), reason));
+            }
             builder = builder.with_config(key, value);
             is_plain |= value.starts_with("http://");
             asks_machine &= !matches!(key, AmazonS3ConfigKey::AccessKeyId | AmazonS3ConfigKey::SkipSignature);
@@ -177,6 +194,20 @@ impl Bucket {
         }
         Ok(key)
     }
+}
+
+/// Why no request can be made with this value of a setting.
+fn wrong_with(key: &AmazonS3ConfigKey, value: &str) -> Option<&'static str> {
+    if !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Some("has a line end in it, or another character that is none of ASCII's");
+    }
+    let is_endpoint = matches!(key, AmazonS3ConfigKey::Endpoint);
+    let is_address = || {
+        let url = reqwest::Url::parse(value).ok();
+        url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    };
+    (is_endpoint && !is_address())
+        .then_some("is no address; it looks like https://s3.example.com or http://127.0.0.1:9000")
 }
 
 /// Whether it was not the storage that failed, but what was asked before it for the role of the machine.

@@ -63,6 +63,16 @@ pub enum StoreError {
         /// What is wrong.
         source: object_store::Error,
     },
+    /// One of the settings for object storage cannot be used.
+    #[error("the bucket {bucket} cannot be used: {} {reason}", by_all_names(setting))]
+    Setting {
+        /// Its name.
+        bucket: String,
+        /// The setting, as its variable is called.
+        setting: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The name cannot be one in object storage.
     #[error("{} cannot be a name in object storage: {reason}; rename the file", shown(path))]
     Key {
@@ -130,6 +140,7 @@ impl StoreError {
             Self::Folder { .. }
             | Self::Full { .. }
             | Self::Bucket { .. }
+            | Self::Setting { .. }
             | Self::NoCredentials { .. }
             | Self::MayNotLook { .. } => true,
             Self::Write { source, .. } => source.kind() == io::ErrorKind::ReadOnlyFilesystem,
@@ -155,6 +166,15 @@ impl StoreError {
 fn tried(attempts: u32, is_out_of_budget: bool) -> String {
     let times = if attempts == 1 { "tried once".to_owned() } else { format!("tried {attempts} times") };
     if is_out_of_budget { times + ", and too much fails to go on trying" } else { times }
+}
+
+/// A setting as a person may have given it.
+fn by_all_names(setting: &str) -> String {
+    match setting {
+        "AWS_ENDPOINT_URL" => "--endpoint (AWS_ENDPOINT_URL)".to_owned(),
+        "AWS_REGION" => "--region (AWS_REGION)".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// What to do, where the answer tells.

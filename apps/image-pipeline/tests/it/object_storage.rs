@@ -180,3 +180,38 @@ fn credentials_that_may_not_write_are_told_which_permission_they_lack() {
     assert_eq!((ended.code(), ended.counts()[0]), (Some(1), 0), "{ended:#?}");
     assert!(ended.stderr.contains("the credentials need s3:PutObject there"), "{ended:#?}");
 }
+
+#[test]
+fn settings_that_no_request_can_be_made_with_are_refused_before_work_starts() {
+    let place = Place::with_photos(1);
+    let server = Server::start(&place, |_, _| None);
+    let mut said = String::new();
+    for (arguments, variable, value) in [
+        ("in -o s3://pictures --endpoint 127.0.0.1:9000", "", ""),
+        ("in -o s3://pictures --endpoint localhost:9000", "", ""),
+        ("in -o s3://pictures --endpoint ftp://localhost", "", ""),
+        ("in -o s3://pictures", "AWS_ENDPOINT_URL", "http://"),
+        ("in -o s3://pictures", "AWS_REGION", "here\n"),
+        ("in -o s3://pictures", "AWS_ACCESS_KEY_ID", "key\r"),
+        ("in -o s3://pictures", "AWS_SESSION_TOKEN", "t\u{f6}ken"),
+        ("in -o s3://pict\u{fc}res/a", "", ""),
+        ("in -o s3://pic?tures", "", ""),
+    ] {
+        for command in ["run", "check"] {
+            let mut program = server.command(&place, &format!("{command} {arguments}"));
+            if !variable.is_empty() {
+                program.env(variable, value);
+            }
+            let ended: Ended = program.output().unwrap().into();
+            assert_eq!((ended.code(), ended.stdout.as_str()), (Some(2), ""), "{ended:#?}");
+            if command == "run" {
+                said += &ended.stderr;
+            }
+        }
+    }
+    insta::assert_snapshot!(said);
+    // What is empty is not set.
+    let mut program = server.command(&place, ARGUMENTS);
+    let ended: Ended = program.env("AWS_SESSION_TOKEN", "").env("AWS_REGION", "").output().unwrap().into();
+    assert_eq!((ended.code(), ended.counts()), (Some(0), [1, 0, 0, 0]), "{ended:#?}");
+}

@@ -111,6 +111,10 @@ fn check_shows_what_a_run_would_do() {
     let place = Place::new();
     place.copy("hopper.jpg", "in/a/hopper.jpg");
     place.copy("hopper.gif", "in/b.gif");
+    for spelled in ["jpg", "JPEG"] {
+        let checked = place.done(&format!("check in --output out --format {spelled}")).stdout;
+        assert!(checked.contains("format jpeg"), "{checked}");
+    }
     let checked = place.done("check in --output out --fit 400x400 --format keep --workers 4");
     insta::assert_snapshot!(checked.stdout);
     assert!(!place.path("out").exists());
