@@ -21,7 +21,7 @@ pub const LIKE_A_SHELL: MatchOptions =
 pub struct Matches {
     /// Files and folders, sorted.
     pub paths: Vec<PathBuf>,
-    /// Folders on the way that cannot be looked into, and why; what is in them is missing above.
+    /// Folders and files that cannot be looked into or at, and why; they are not above, nor what is in them.
     pub unreadable: Vec<(PathBuf, io::Error)>,
 }
 
@@ -68,7 +68,7 @@ pub fn expand(pattern: &Path) -> Result<Matches, PatternError> {
             paths = fitting;
         } else {
             paths = paths.into_iter().map(|folder| folder.join(part)).collect();
-            paths.retain(|path| fs::symlink_metadata(path).is_ok());
+            paths.retain(|path| matches.is_there(path));
         }
     }
     Ok(Matches { paths: paths.into_iter().collect(), ..matches })
@@ -91,6 +91,18 @@ impl Matches {
             }
         }
         found
+    }
+
+    fn is_there(&mut self, path: &Path) -> bool {
+        match fs::symlink_metadata(path) {
+            Ok(_) => true,
+            Err(error) => {
+                if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+                    self.unreadable.push((path.to_owned(), error));
+                }
+                false
+            }
+        }
     }
 
     /// What is in `folder`; nothing, if it is no folder.

@@ -81,7 +81,7 @@ pub struct Header {
 ///
 /// # Errors
 ///
-/// [`Refused::NotAPicture`] if the first bytes are unknown, [`Refused::Unsupported`] for a format that is
+/// [`Refused::Empty`], [`Refused::NotAPicture`] if the first bytes are unknown, [`Refused::Unsupported`] for a format that is
 /// known and not read, [`Refused::Truncated`] or [`Refused::Damaged`] where the header is not whole.
 ///
 /// ```

@@ -9,6 +9,9 @@ pub enum Refused {
     /// The first bytes are those of no format known here.
     #[error("not a picture: the first bytes belong to no known format")]
     NotAPicture,
+    /// There are no bytes.
+    #[error("not a picture: the file is empty")]
+    Empty,
     /// A picture, but of a kind that cannot be read or written here.
     #[error("{what} is not supported")]
     Unsupported {

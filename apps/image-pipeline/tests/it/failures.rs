@@ -32,6 +32,7 @@ fn hostile_files_are_refused_by_name_and_reason_and_the_rest_is_processed() {
         assert!(line.is_some_and(|line| line.starts_with("error: in/")), "{bad}: {ended:#?}");
     }
     assert!(place.path("out/good.jpg").exists());
+    assert!(ended.stderr.contains("in/empty.jpg: not a picture: the file is empty"), "{ended:#?}");
     assert!(!ended.stderr.contains("panic"), "{ended:#?}");
 }
 
@@ -62,6 +63,16 @@ fn odd_names_and_kinds_of_files_are_handled() {
         assert!(ended.stderr.contains(said), "{said}: {ended:#?}");
     }
     assert!(place.path("out").join(OsStr::from_bytes(b"caf\xe9\n.jpg")).exists());
+}
+
+#[test]
+fn what_a_glob_cannot_look_at_is_named() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/a/x.jpg");
+    symlink("loop", place.path("in/loop")).unwrap();
+    let ended = place.run("run in/*/x.jpg --output out --width 10 --report json");
+    assert_eq!((ended.code(), ended.counts()), (Some(1), [1, 0, 1, 0]), "{ended:#?}");
+    assert!(ended.stderr.contains("in/loop/x.jpg: cannot be read: Too many levels"), "{ended:#?}");
 }
 
 #[cfg(feature = "fault-points")]

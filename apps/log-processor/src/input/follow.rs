@@ -158,7 +158,13 @@ impl Changes {
                         reached.extend(self.look_at(&path, key, metadata.len(), table, outbox));
                     }
                 }
-                // Folders are no input, and streams were opened when the run began.
+                // A glob leads to a folder only if it cannot look into it.
+                Ok(metadata) if metadata.is_dir() => {
+                    if let Err(source) = fs::read_dir(&path) {
+                        self.fail(path, source, outbox);
+                    }
+                }
+                // Streams were opened when the run began.
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     // Between rename and create there is nothing to say.

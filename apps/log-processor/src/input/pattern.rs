@@ -63,7 +63,11 @@ pub fn expand(patterns: &[String], follow: bool) -> Result<Vec<InputSpec>, Input
                 Err(source) => return Err(InputError::Unreadable { path, source }),
             };
             if metadata.is_dir() {
-                return Err(InputError::Folder { path });
+                return Err(match fs::read_dir(&path) {
+                    Ok(_) => InputError::Folder { path },
+                    // A glob needs to look into it.
+                    Err(source) => InputError::Unreadable { path, source },
+                });
             }
             matched = true;
             if metadata.is_file() {
@@ -87,18 +91,26 @@ pub fn expand(patterns: &[String], follow: bool) -> Result<Vec<InputSpec>, Input
 
 /// What `pattern` reaches now: the files that it matches if it is a glob, sorted; otherwise itself, whether it exists or not.
 ///
+/// With them are files and folders on the way that cannot be looked at, or into.
+///
 /// A file whose name looks like a glob is meant as it is written.
 pub(crate) fn reach(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
     let path = PathBuf::from(pattern);
     if !is_glob(pattern) || fs::symlink_metadata(&path).is_ok() {
         return Ok(vec![path]);
     }
-    // Only a name that is written out may lead to a pipe, a socket or a device: nobody may be at its other end. What
-    // cannot be looked at stays, to be reported.
-    Ok(walk(pattern)?
-        .into_iter()
-        .filter(|path| fs::metadata(path).map_or(true, |metadata| metadata.is_file()))
-        .collect())
+    let matches = glob::expand(&path).map_err(|error| InputError::BadPattern {
+        pattern: pattern.to_owned(),
+        column: error.pos + 1,
+        reason: error.msg,
+    })?;
+    // Only a name that is written out may lead to a pipe, a socket or a device: nobody may be at its other end.
+    let is_read = |path: &PathBuf| fs::metadata(path).map_or(true, |metadata| metadata.is_file());
+    let mut reached: Vec<_> = matches.paths.into_iter().filter(is_read).collect();
+    // To be reported, and no reason to leave the others out.
+    reached.extend(matches.unreadable.into_iter().map(|(path, _)| path));
+    reached.sort();
+    Ok(reached)
 }
 
 /// `pattern` from the root on, whatever the current folder is called. One that is no text leaves it as it is.
@@ -120,19 +132,6 @@ pub(crate) fn would_reach(pattern: &str, path: &Path) -> bool {
     let (Ok(pattern), Ok(path)) = (absolute(pattern), absolute(path)) else { return false };
     let compiled = pattern.to_str().and_then(|pattern| Pattern::new(pattern).ok());
     pattern == path || compiled.is_some_and(|it| it.matches_path_with(&path, LIKE_A_SHELL))
-}
-
-/// All that `pattern` matches, sorted.
-fn walk(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
-    let matches = glob::expand(Path::new(pattern)).map_err(|error| InputError::BadPattern {
-        pattern: pattern.to_owned(),
-        column: error.pos + 1,
-        reason: error.msg,
-    })?;
-    match matches.unreadable.into_iter().next() {
-        Some((path, source)) => Err(InputError::Unreadable { path, source }),
-        None => Ok(matches.paths),
-    }
 }
 
 /// The folders in which files that `pattern` reaches may appear: one, with `true` if those below it count too.

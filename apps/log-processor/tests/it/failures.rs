@@ -1,7 +1,7 @@
 //! Inputs that cannot be read, beside others that can.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::assert_reads;
 use crate::place::{Place, Report as _};
@@ -100,4 +100,27 @@ fn with_a_state_a_run_does_not_forget_an_input_that_is_missing_for_a_while() {
     place.append("a", "a2\n");
     place.done(arguments);
     assert_eq!(place.text("out"), "a1\nb1\na2\n");
+}
+
+#[test]
+fn a_folder_that_a_glob_cannot_look_into_is_named_and_the_others_are_processed() {
+    let place = Place::new();
+    place.write("logs/a/app.log", "one\n");
+    symlink("loop", place.path("logs/loop")).unwrap();
+    let ended = place.run("run -i logs/*/app.log -o out");
+    assert_eq!((ended.code(), place.text("out")), (Some(1), "one\n".to_owned()), "{ended:#?}");
+    assert!(ended.stderr.contains("input logs/loop/app.log cannot be opened: Too many levels"), "{ended:#?}");
+
+    place.write("logs/b/app.log", "two\n");
+    fs::set_permissions(place.path("logs/b"), Permissions::from_mode(0o0)).unwrap();
+    // Whoever may do everything may look there, too.
+    let is_root = fs::read_dir(place.path("logs/b")).is_ok();
+    let ended = place.run("run -i logs/*/*.log -o more");
+    fs::set_permissions(place.path("logs/b"), Permissions::from_mode(0o755)).unwrap();
+    if is_root {
+        assert_eq!((ended.code(), place.text("more")), (Some(0), "one\ntwo\n".to_owned()), "{ended:#?}");
+    } else {
+        assert_eq!((ended.code(), place.text("more")), (Some(1), "one\n".to_owned()), "{ended:#?}");
+        assert!(ended.stderr.contains("input logs/b cannot be opened: Permission denied"), "{ended:#?}");
+    }
 }

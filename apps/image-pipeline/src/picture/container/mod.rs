@@ -46,6 +46,7 @@ enum Profile<'a> {
 /// Takes a file apart by what its first bytes say it is.
 pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
     match bytes {
+        [] => Err(Refused::Empty),
         [0xFF, 0xD8, 0xFF, ..] => jpeg::open(bytes),
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => png::open(bytes),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => riff::open(bytes),
