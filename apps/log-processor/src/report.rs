@@ -132,6 +132,17 @@ impl fmt::Display for Report {
             }
             writeln!(f, "{}", line.trim_end())?;
         }
+        match self.inputs.iter().map(|input| input.counts.long).sum() {
+            0 => {}
+            1 => writeln!(
+                f,
+                "1 line was longer than --max-line: its first piece was parsed and decided for all of it"
+            )?,
+            long => writeln!(
+                f,
+                "{long} lines were longer than --max-line: the first piece of each was parsed and decided for all of it"
+            )?,
+        }
         let Totals { read, written, filtered, not_written, bytes_read, bytes_written } = self.totals;
         writeln!(
             f,
@@ -193,16 +204,17 @@ impl InputReport {
 
 impl Serialize for InputReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Counts { bytes, lines, parsed, kept, dropped, formats } = self.counts;
+        let Counts { bytes, lines, parsed, kept, dropped, long, formats } = self.counts;
         let formats: serde_json::Map<_, _> =
             formats.found().into_iter().map(|(format, lines)| (format.to_string(), lines.into())).collect();
-        let mut input = serializer.serialize_struct("InputReport", 8)?;
+        let mut input = serializer.serialize_struct("InputReport", 9)?;
         input.serialize_field("path", &self.path)?;
         input.serialize_field("formats", &formats)?;
         input.serialize_field("lines", &lines)?;
         input.serialize_field("parsed", &parsed)?;
         input.serialize_field("kept", &kept)?;
         input.serialize_field("filtered", &dropped)?;
+        input.serialize_field("long_lines", &long)?;
         input.serialize_field("bytes", &bytes)?;
         input.serialize_field("error", &self.error)?;
         input.end()

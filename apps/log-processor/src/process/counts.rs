@@ -18,6 +18,8 @@ pub struct Counts {
     pub kept: u64,
     /// Lines that the filter refused.
     pub dropped: u64,
+    /// Lines that were cut into pieces, of which the first was parsed and filtered.
+    pub long: u64,
     /// Lines of each format.
     pub formats: FormatCounts,
 }
@@ -38,7 +40,7 @@ impl Counts {
     pub(super) fn all_kept(bytes: u64, lines: u64) -> Self {
         let mut formats = FormatCounts::default();
         formats.0[Format::Plain as usize] = lines;
-        Self { bytes, lines, parsed: lines, kept: lines, dropped: 0, formats }
+        Self { bytes, lines, parsed: lines, kept: lines, dropped: 0, long: 0, formats }
     }
 
     pub(super) fn add(&mut self, format: Format, mode: ParseMode, kept: bool) {
@@ -57,6 +59,7 @@ impl AddAssign for Counts {
         self.parsed += other.parsed;
         self.kept += other.kept;
         self.dropped += other.dropped;
+        self.long += other.long;
         for (mine, theirs) in self.formats.0.iter_mut().zip(other.formats.0) {
             *mine += theirs;
         }

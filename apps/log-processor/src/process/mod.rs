@@ -124,6 +124,13 @@ impl Processor {
 
     /// Takes a batch's bytes and gives back what to write of them.
     pub fn process(&self, bytes: Vec<u8>, edges: Edges) -> Processed {
+        let mut processed = self.render(bytes, edges);
+        // Whoever began a line that goes on counts it.
+        processed.counts.long = u64::from(processed.kept_last.is_some());
+        processed
+    }
+
+    fn render(&self, bytes: Vec<u8>, edges: Edges) -> Processed {
         let format = self.options.format;
         match format {
             OutputFormat::Raw if self.only_counts() => pass(bytes, edges),

@@ -122,3 +122,20 @@ fn order_is_that_of_the_input_however_many_workers_there_are() {
     });
     assert!(numbers.eq(0..120_000), "lines changed places");
 }
+
+#[test]
+fn lines_that_were_cut_are_in_the_report() {
+    let place = Place::new();
+    place.write("in", format!("short\n{}\n{}\nshort\n", "a".repeat(300), "b".repeat(100)));
+    for format in ["raw", "raw --parse plain", "json"] {
+        let arguments = format!("run -i in -o out --overwrite --max-line 80B --format {format}");
+        let report = place.done(&arguments).stdout;
+        let said = "2 lines were longer than --max-line: the first piece of each was parsed and decided for all of it";
+        assert_eq!(report.lines().nth(2), Some(said), "{format}: {report}");
+        let report = place.done(&format!("{arguments} --report json")).report();
+        assert_eq!(
+            (&report["inputs"][0]["lines"], &report["inputs"][0]["long_lines"]),
+            (&4.into(), &2.into())
+        );
+    }
+}
