@@ -116,25 +116,22 @@ fn a_disk_that_is_full_at_a_fault_point_leaves_nothing() {
 #[cfg(feature = "fault-points")]
 #[test]
 fn the_folders_of_a_result_are_synced_too_once_for_each() {
-    // Whether the run fails if the sync of a folder does, from the given one on; the output and all above it are first.
-    let fails = |from: usize, more: &str| {
+    // Whether the run fails if the sync of a folder does, from the given one on; and how much is written then.
+    let fails = |inputs: &[&str], more: &str, from: usize| {
         let place = Place::new();
-        for name in ["in/a/b/1.jpg", "in/a/b/2.jpg"] {
-            place.copy("hopper.jpg", name);
-        }
-        let mut command =
-            place.command(&format!("run in --output new/out --width 10 --workers 1 --uploaders 1 {more}"));
+        inputs.iter().for_each(|name| place.copy("hopper.jpg", &format!("in/{name}")));
+        let arguments = format!("run in --output new/out --width 10 --workers 1 --uploaders 1 {more}");
+        let mut command = place.command(&arguments);
         let ended: crate::place::Ended =
             command.env("FAULT_POINT", format!("full-sync-folder:{from}")).output().unwrap().into();
-        (place.path("new").ancestors().count(), ended.code() == Some(1), place.files("new/out").len())
+        (ended.code() == Some(1), place.files("new/out").len())
     };
-    let (above, failed, written) = fails(1, "--sync");
-    assert_eq!((failed, written), (true, 0), "nothing counts as written before its folders");
-    let above =
-        (1..=above + 3).find(|from| fails(*from, "--sync").2 > 0).expect("the first result is written");
-    // That is the one with the first result in it, after those in which `new`, `out`, `a` and `b` were made; for the
-    // second result there is one.
-    let failed: Vec<_> = (above - 4..=above + 2).map(|from| fails(from, "--sync").1).collect();
-    assert_eq!(failed, [true, true, true, true, true, true, false]);
-    assert!(!fails(1, "").1, "unasked nothing is");
+    let syncs = |inputs: &[&str]| (0..30).find(|syncs| !fails(inputs, "--sync", syncs + 1).0).unwrap();
+    assert_eq!(fails(&["1.jpg"], "--sync", 1), (true, 0), "nothing counts as written before its folders");
+    let flat = syncs(&["1.jpg"]);
+    assert!(flat >= 2, "the folder in which the output was made, and the output");
+    assert_eq!(syncs(&["1.jpg", "2.jpg"]), flat + 1, "the folder of the second result");
+    assert_eq!(syncs(&["a/b/1.jpg"]), flat + 2, "those in which `a` and `b` were made");
+    assert_eq!(syncs(&["a/b/1.jpg", "a/b/2.jpg"]), flat + 3, "and these only once");
+    assert!(!fails(&["a/b/1.jpg"], "", 1).0, "unasked nothing is");
 }
