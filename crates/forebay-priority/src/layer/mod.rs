@@ -134,7 +134,8 @@ impl<R, D, C, J> PriorityLayer<R, D, C, J> {
     }
 
     /// Most calls of a class that may wait; one more is refused as [`QueueError::Full`](forebay_queue::QueueError::Full).
-    /// Default: as many as in all.
+    /// Default: as many as in all. A call that comes while nobody waits is taken in whatever this says, so with 0 a class has the
+    /// seats that are free; of several that come at the same moment, before the layer has looked at the first, only one.
     ///
     /// # Errors
     ///

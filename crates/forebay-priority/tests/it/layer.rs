@@ -1,6 +1,7 @@
 //! Seats before a service, given in the order of a discipline.
 
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use forebay_priority::layer::Seated;
@@ -169,11 +170,34 @@ async fn each_class_has_its_own_bound_on_those_that_wait() {
     tokio::task::yield_now().await;
     let mut waiting = Driver::new(service.call(("low", 1)));
     waiting.assert_pending();
-    assert!(matches!(service.call(("low", 2)).await, Err(QueueError::Full(("low", 2)))));
+    let refused = Driver::new(service.call(("low", 2))).poll();
+    assert!(matches!(refused, Poll::Ready(Err(QueueError::Full(("low", 2))))));
     let _high = [service.call(("high", 3)), service.call(("high", 4))];
     assert!(matches!(service.call(("high", 5)).await, Err(QueueError::Full(("high", 5)))), "three in all");
     let stats = service.class_stats();
     assert_eq!([stats[0].shed, stats[1].shed, stats[2].shed], [1, 0, 1]);
+}
+
+/// It bounds those that wait behind others.
+#[tokio::test(start_paused = true)]
+async fn class_that_may_not_wait_has_the_seats_that_are_free() {
+    let line = PriorityLayer::new(2, Strict::levels(), by_name).expect("there are seats");
+    let line = line.max_waiting("low", 0).expect("a level");
+    let mut service = line.layer(slow(&Log::default()));
+    let mut running = Vec::new();
+    for n in 0..2 {
+        tokio::task::yield_now().await;
+        running.push(tokio::spawn(service.call(("low", n))));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // It waits for a seat, but for nobody before it.
+    running.push(tokio::spawn(service.call(("low", 2))));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(matches!(service.call(("low", 3)).await, Err(QueueError::Full(("low", 3)))));
+    for call in running {
+        assert!(call.await.expect("no panic").is_ok());
+    }
+    assert!(service.call(("low", 4)).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -325,6 +349,20 @@ async fn call_that_becomes_too_late_is_told_at_once_and_not_when_a_seat_comes_fr
     assert!((60..=62).contains(&later.await.expect("no panic")));
     assert!(waits.await.expect("no panic").is_ok());
     assert_eq!(*log.lock().expect("nobody panics"), [900, 300]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn change_by_which_calls_are_too_late_sooner_is_told_at_once() {
+    let within = |call: &Call| Ok(Within::of(Duration::from_millis(call.1.into())));
+    let line = Deadline::new(Duration::from_secs(1)).missed(Missed::GiveUp);
+    let line = PriorityLayer::new(1, line, within).expect("there is a seat");
+    let mut service = line.layer(slow(&Log::default()));
+    tokio::spawn(service.call(("x", 900)));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let waits = tokio::spawn(expires(service.call(("x", 60))));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    service.retune(|line| *line = line.clone().lead(Duration::from_millis(40)));
+    assert!((20..=22).contains(&waits.await.expect("no panic")));
 }
 
 #[tokio::test(start_paused = true)]

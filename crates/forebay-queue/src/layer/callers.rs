@@ -222,7 +222,9 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             return Err((|request| QueueError::Closed(Some(request)), request));
         }
         let class = state.order.class(rank);
-        if self.options.most_of.get(class).is_some_and(|most| state.classes[class].waiting >= *most) {
+        // The worker takes one at once while it is idle, whoever may wait.
+        let most = self.options.most_of.get(class).map(|most| (*most).max(usize::from(state.idle)));
+        if most.is_some_and(|most| state.classes[class].waiting >= most) {
             state.classes[class].shed += 1;
             state.tally.refused += 1;
             return Err((QueueError::Full, request));
@@ -529,7 +531,13 @@ where
     C: Fn(&R) -> Result<D::Rank, UnknownClass>,
 {
     pub(super) fn retune(&self, change: impl FnOnce(&mut D)) {
-        change(ByDiscipline::discipline(&mut sync::lock(&self.state).order));
+        let worker = {
+            let mut state = sync::lock(&self.state);
+            change(ByDiscipline::discipline(&mut state.order));
+            // Somebody may be too late sooner than the worker has set its alarm.
+            if state.is_late_before_alarm() { state.worker.take() } else { None }
+        };
+        worker.into_iter().for_each(wake);
     }
 }
 
