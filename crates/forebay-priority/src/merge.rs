@@ -12,7 +12,6 @@
 
 mod leases;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::num::NonZeroUsize;
@@ -33,7 +32,12 @@ use crate::{Discipline, Entry, Label, Tick, UnknownClass};
 /// keeps its own order and is told itself how its deliveries ended.
 ///
 /// It has ended when all have. One that fails for now is asked again with each call, and the failure is told when no
-/// other has anything. One that is broken counts as ended, and that is told when all others have ended, instead of the end.
+/// other has anything. A pool then waits a while before it asks again, and an item that comes from another source meanwhile
+/// waits as long: up to the longest backoff, a second by default.
+///
+/// One that is broken counts as ended, also if it says so while it is settled, and that is told when all others have ended,
+/// instead of the end; what it has not confirmed until then counts as not confirmed. What settling failed for in
+/// several sources is told one at a time, the newest of each.
 ///
 /// # Bounds
 ///
@@ -75,8 +79,8 @@ pub struct Merge<T, D: Discipline> {
     served: Vec<u64>,
     /// What the first broken one said.
     broken: Option<SourceError>,
-    /// What sources said of settling, and was not told yet.
-    unsettled: VecDeque<SourceError>,
+    /// Whose failure of settling is told next, if it has one.
+    next_told: usize,
 }
 
 struct Branch<T, R> {
@@ -84,6 +88,22 @@ struct Branch<T, R> {
     rank: R,
     state: State<R>,
     waker: Waker,
+    settling: Settling,
+}
+
+/// How it goes with what a source was told.
+#[derive(Debug)]
+enum Settling {
+    Well,
+    /// It fails, and that is still to be told; `again` if it was told of before, and nothing has worked since.
+    Failed {
+        error: SourceError,
+        again: bool,
+    },
+    /// It fails, and that was told.
+    Told,
+    /// It will never work again.
+    Broken,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +148,7 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
             seq: 0,
             start: Instant::now(),
             broken: None,
-            unsettled: VecDeque::new(),
+            next_told: 0,
         }
     }
 
@@ -151,7 +171,8 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
         let at = self.branches.len();
         let waker = Waker::from(Arc::new(Rope { bell: self.bell.clone(), at }));
         self.lends |= source.lease().is_some();
-        self.branches.push(Branch { source: Box::new(source), rank, state: State::Waiting, waker });
+        let (source, state, settling) = (Box::new(source), State::Waiting, Settling::Well);
+        self.branches.push(Branch { source, rank, state, waker, settling });
         self.make_ready(at);
         self
     }
@@ -189,10 +210,33 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
         }
     }
 
+    /// It gives nothing more.
+    fn end(&mut self, at: usize) {
+        if let State::Ready(both) = mem::replace(&mut self.branches[at].state, State::Ended) {
+            for entry in both {
+                self.discipline.remove(entry);
+            }
+        }
+        // It may have been the last.
+        self.bell.call();
+    }
+
+    /// A failure of settling that was not told yet; the next one of another source, if there is one.
+    fn told(&mut self) -> Option<SourceError> {
+        let sources = self.branches.len();
+        let fails = |at: &usize| matches!(self.branches[*at].settling, Settling::Failed { .. });
+        let at = (0..sources).map(|more| (self.next_told + more) % sources).find(fails)?;
+        self.next_told = at + 1;
+        match mem::replace(&mut self.branches[at].settling, Settling::Told) {
+            Settling::Failed { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+
     /// Asks the source whose entry `id` was taken out.
     fn ask(&mut self, id: u32, now: Tick, out: &mut Vec<Delivery<T>>) -> Result<(), SourceError> {
         let (at, half) = ((id / 2) as usize, (id % 2) as usize);
-        let Branch { source, state, waker, rank } = &mut self.branches[at];
+        let Branch { source, state, waker, rank, .. } = &mut self.branches[at];
         let State::Ready(both) = *state else { return Ok(()) };
         let class = self.discipline.class(*rank);
         let before = out.len();
@@ -269,15 +313,33 @@ impl<T: Send + 'static, D: Discipline<Rank: Send> + 'static> Source for Merge<T,
 
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
         let mut all = Poll::Ready(Ok(()));
-        for branch in &mut self.branches {
-            match branch.source.poll_settled(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => self.unsettled.push_back(error),
+        for at in 0..self.branches.len() {
+            let Branch { source, settling, .. } = &mut self.branches[at];
+            if let Settling::Broken = settling {
+                // It confirms nothing any more, which its consumer learns at the end.
+                all = Poll::Pending;
+                continue;
+            }
+            match source.poll_settled(cx) {
+                Poll::Ready(Ok(())) => {
+                    if settling.was_told() {
+                        *settling = Settling::Well;
+                    }
+                }
+                Poll::Ready(Err(error @ SourceError::Broken(_))) => {
+                    *settling = Settling::Broken;
+                    self.end(at);
+                    self.broken.get_or_insert(error);
+                    all = Poll::Pending;
+                }
+                Poll::Ready(Err(error)) => {
+                    *settling = Settling::Failed { error, again: settling.was_told() };
+                }
                 Poll::Pending => all = Poll::Pending,
             }
         }
-        // A failure is told at once, whatever the others still have to do; of several one with each call.
-        self.unsettled.pop_front().map_or(all, |error| Poll::Ready(Err(error)))
+        // A failure is told at once, whatever the others still have to do; of several one with each call, in turns.
+        self.told().map_or(all, |error| Poll::Ready(Err(error)))
     }
 
     fn close(&mut self) {
@@ -317,6 +379,15 @@ impl<T, D: Discipline> fmt::Debug for Merge<T, D> {
     }
 }
 
+// === impl Settling ===
+
+impl Settling {
+    /// Does it fail, as it did when that was told?
+    fn was_told(&self) -> bool {
+        matches!(self, Self::Told | Self::Failed { again: true, .. })
+    }
+}
+
 // === impl Bell ===
 
 impl Bell {
@@ -328,6 +399,12 @@ impl Bell {
         drop(rung);
         drop(old);
         by
+    }
+
+    /// Calls whoever asked last.
+    fn call(&self) {
+        let caller = self.lock().caller.take();
+        caller.into_iter().for_each(Waker::wake);
     }
 
     // Nothing that is done under the lock can panic half way.

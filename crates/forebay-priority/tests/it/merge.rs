@@ -162,6 +162,46 @@ fn each_failure_of_settling_is_told() {
     assert!(matches!(told(), Poll::Ready(Ok(()))));
 }
 
+/// Three topics of one broker.
+#[test]
+fn outage_of_settling_is_over_when_it_is_over() {
+    let mut merge = Merge::new(Strict::levels());
+    let mut scripts = Vec::new();
+    for level in ["high", "medium", "low"] {
+        let (source, script) = RecordingSource::<u32>::builder().never_ending().build();
+        merge = merge.source(level, source).expect("it is a level");
+        scripts.push(script);
+    }
+    let mut told = || merge.poll_settled(&mut Context::from_waker(Waker::noop()));
+    for _ in 0..100 {
+        scripts.iter().for_each(|script| script.fail_settling(unavailable()));
+        assert!(matches!(told(), Poll::Ready(Err(SourceError::Unavailable(_)))));
+    }
+    assert!(matches!(told(), Poll::Ready(Ok(()))));
+}
+
+#[test]
+fn source_that_breaks_while_it_is_settled_ends_no_other() {
+    let (broken, script) = RecordingSource::builder().items([1]).never_ending().build();
+    let (other, other_rx) = bounded(10);
+    let merge = Merge::new(Strict::levels()).source("high", broken).expect("it is a level");
+    let mut merge = merge.source("low", other_rx).expect("it is a level");
+    assert_eq!(take(&mut merge, 1), [1]);
+    script.fail_settling(SourceError::Broken("for good".into()));
+    let counter = Arc::new(CountingWaker::default());
+    let waker = Waker::from(counter.clone());
+    assert!(poll(&mut merge, &waker, 5).is_pending());
+    let settled = |merge: &mut Merge<_, _>| merge.poll_settled(&mut Context::from_waker(Waker::noop()));
+    assert!(settled(&mut merge).is_pending(), "what it was told is not confirmed");
+    assert_eq!(counter.wakes(), 1, "it may have been the last one");
+    assert!(settled(&mut merge).is_pending());
+    script.push(2);
+    other.try_send(3).expect("there is room");
+    assert_eq!(take(&mut merge, 5), [3]);
+    drop(other);
+    assert!(matches!(poll(&mut merge, Waker::noop(), 5), Poll::Ready(Err(SourceError::Broken(_)))));
+}
+
 #[test]
 fn broken_source_is_told_at_the_end_of_the_others() {
     let (broken, script) = RecordingSource::<u32>::builder().never_ending().build();
