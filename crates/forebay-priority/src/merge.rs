@@ -74,6 +74,8 @@ pub struct Merge<T, D: Discipline> {
     leases: Leases<T>,
     /// One of the sources has leases.
     lends: bool,
+    /// Some of the sources redeliver, and others do not.
+    is_mixed: bool,
     seq: u64,
     start: Instant,
     served: Vec<u64>,
@@ -145,6 +147,7 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
             bell: Arc::default(),
             leases: Leases::new(),
             lends: false,
+            is_mixed: false,
             seq: 0,
             start: Instant::now(),
             broken: None,
@@ -171,6 +174,7 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
         let at = self.branches.len();
         let waker = Waker::from(Arc::new(Rope { bell: self.bell.clone(), at }));
         self.lends |= source.lease().is_some();
+        self.is_mixed |= self.branches.iter().any(|other| other.source.redelivers() != source.redelivers());
         let (source, state, settling) = (Box::new(source), State::Waiting, Settling::Well);
         self.branches.push(Branch { source, rank, state, waker, settling });
         self.make_ready(at);
@@ -242,6 +246,11 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
         let before = out.len();
         let polled = source.poll_next(&mut Context::from_waker(waker), NonZeroUsize::MIN, out);
         if let Poll::Ready(Ok(1..)) = polled {
+            if let Some(delivery) = out.pop_if(|_| self.is_mixed) {
+                // One that is merged from others itself has said it.
+                let redelivers = delivery.redelivers().unwrap_or_else(|| source.redelivers());
+                out.push(delivery.with_redelivers(redelivers));
+            }
             if self.lends {
                 self.leases.lend(at, before, out);
             }
@@ -350,7 +359,7 @@ impl<T: Send + 'static, D: Discipline<Rank: Send> + 'static> Source for Merge<T,
         self.branches.iter().all(|branch| matches!(branch.state, State::Ended) || branch.source.is_closed())
     }
 
-    /// Only if all do.
+    /// Only if all do. Where some do, each delivery says [by itself](Delivery::redelivers) whether its source is one of them.
     fn redelivers(&self) -> bool {
         self.branches.iter().all(|branch| branch.source.redelivers())
     }

@@ -124,6 +124,8 @@ pub struct Delivery<T> {
     item: Option<T>,
     receipt: Receipt,
     attempt: u32,
+    /// Where that is not the same for all deliveries of the source.
+    redelivers: Option<bool>,
     enqueued_at: Option<SystemTime>,
     weight: usize,
     headers: Headers,
@@ -163,12 +165,28 @@ impl<T> Delivery<T> {
 
     fn first(item: T, receipt: Receipt, settler: Option<Arc<dyn Settle<T>>>) -> Self {
         let headers = Headers::default();
-        Self { item: Some(item), receipt, attempt: 1, enqueued_at: None, weight: 1, headers, settler }
+        Self {
+            item: Some(item),
+            receipt,
+            attempt: 1,
+            redelivers: None,
+            enqueued_at: None,
+            weight: 1,
+            headers,
+            settler,
+        }
     }
 
     /// Says that this is attempt number `attempt`, the first being 1.
     pub fn with_attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
+        self
+    }
+
+    /// Says whether a `nack` of this one without its value brings the item back: for a source of which that is not true
+    /// of all deliveries, such as one that merges a queue in memory with a log on disk.
+    pub fn with_redelivers(mut self, redelivers: bool) -> Self {
+        self.redelivers = Some(redelivers);
         self
     }
 
@@ -218,6 +236,12 @@ impl<T> Delivery<T> {
     /// Which attempt this is: 1 the first time, one more after each `nack`.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// Does a `nack` of this one without its value bring the item back? `None`: as the source
+    /// [says of all](crate::Source::redelivers).
+    pub fn redelivers(&self) -> Option<bool> {
+        self.redelivers
     }
 
     /// When the item entered its source, where the source keeps that.

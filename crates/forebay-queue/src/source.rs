@@ -118,7 +118,8 @@ pub trait Source: Send + 'static {
 
     /// Does a `nack` without its value bring the item back?
     ///
-    /// `true` for sources that keep a copy (disk, broker), `false` for memory.
+    /// `true` for sources that keep a copy (disk, broker), `false` for memory. Where it is true of some deliveries only, it
+    /// is `false` here, and [each delivery](Delivery::with_redelivers) says so itself.
     fn redelivers(&self) -> bool;
 
     /// A way for one more consumer to take items by value, beside the caller of `poll_next` and other taps. `None`, as

@@ -175,15 +175,13 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         let settlements = Arc::new(Settlements::default());
         let leases =
             source.lease().map(|lease| Arc::new(Leases::new(lease, redelivers, Arc::clone(&settlements))));
-        // Of a source with leases, who keeps those does: what was lost is acked to nobody.
-        let counts_acks = redelivers && leases.is_none();
         let source = match &leases {
             Some(leases) => Box::new(Leased::new(source, Arc::clone(leases))),
             None => source,
         };
         let letters = dead_letters
             .as_ref()
-            .map(|_| Arc::new(Letters::new(redelivers, counts_acks, Arc::clone(&settlements))));
+            .map(|_| Arc::new(Letters::new(redelivers, leases.is_some(), Arc::clone(&settlements))));
         let source = match &letters {
             Some(letters) => Box::new(Guarded::new(source, Arc::clone(letters))),
             None => source,

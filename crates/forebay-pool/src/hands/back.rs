@@ -29,6 +29,7 @@ pub(super) struct Lent<T> {
 
 /// What a delivery says of its item, so that it can be made again.
 pub(super) struct Facts {
+    redelivers: Option<bool>,
     enqueued_at: Option<SystemTime>,
     weight: usize,
     headers: Headers,
@@ -61,7 +62,8 @@ impl<T> Lent<T> {
         let CameBack { item, after } = came_back;
         let (has_item, has_source) = (item.is_some(), self.source.is_some());
         let lost = terms.is_lost(self.source_receipt);
-        let rest = Rest { attempt: self.attempt, after, has_item, has_source, may_retry, lost };
+        let redelivers = terms.redelivers(self.facts.redelivers);
+        let rest = Rest { attempt: self.attempt, after, has_item, has_source, may_retry, redelivers, lost };
         (Back::Lent(self, item), rest)
     }
 }
@@ -71,6 +73,7 @@ impl<T> Lent<T> {
 impl Facts {
     pub(super) fn of<T>(delivery: &Delivery<T>) -> Self {
         Self {
+            redelivers: delivery.redelivers(),
             enqueued_at: delivery.enqueued_at(),
             weight: delivery.weight(),
             headers: delivery.headers().clone(),
@@ -78,8 +81,12 @@ impl Facts {
     }
 
     fn tell<T>(self, delivery: Delivery<T>) -> Delivery<T> {
-        let Self { enqueued_at, weight, headers } = self;
+        let Self { redelivers, enqueued_at, weight, headers } = self;
         let delivery = delivery.with_weight(weight).with_headers(headers);
+        let delivery = match redelivers {
+            Some(redelivers) => delivery.with_redelivers(redelivers),
+            None => delivery,
+        };
         match enqueued_at {
             Some(at) => delivery.with_enqueued_at(at),
             None => delivery,
@@ -94,6 +101,14 @@ impl<T> Back<T> {
         match self {
             Self::Kept(delivery) => delivery.attempt(),
             Self::Lent(lent, _) => lent.attempt,
+        }
+    }
+
+    /// What it says of whether its source has a copy.
+    pub(super) fn redelivers(&self) -> Option<bool> {
+        match self {
+            Self::Kept(delivery) => delivery.redelivers(),
+            Self::Lent(lent, _) => lent.facts.redelivers,
         }
     }
 

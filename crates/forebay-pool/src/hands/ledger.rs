@@ -439,8 +439,10 @@ impl<T> Ledger<T> {
             }
             let (has_item, has_source) = (delivery.item().is_some(), delivery.has_settler());
             let (attempt, after) = (delivery.attempt(), Duration::ZERO);
+            let redelivers = terms.redelivers(delivery.redelivers());
             let lost = terms.is_lost(delivery.receipt());
-            (Back::Kept(delivery), Rest { attempt, after, has_item, has_source, may_retry, lost })
+            let rest = Rest { attempt, after, has_item, has_source, may_retry, redelivers, lost };
+            (Back::Kept(delivery), rest)
         } else if let Some((lent, came_back)) = self.take_come_back() {
             lent.come_back(came_back, terms, may_retry)
         } else {

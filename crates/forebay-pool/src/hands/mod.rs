@@ -369,8 +369,12 @@ impl<T> Hands<T> {
     }
 
     fn ack(&self, delivery: Delivery<T>) {
+        let counts = self.terms.counts_ack(delivery.redelivers());
         if let Err(panic) = contain(|| delivery.ack()) {
             self.report_settling(&panic);
+        }
+        if counts {
+            self.settlements.note_ack();
         }
         self.settlements.note();
     }
@@ -499,7 +503,7 @@ impl<T> Hands<T> {
             },
             None => settlement,
         };
-        let is_ack = self.terms.counts_acks() && settlement.is_ack();
+        let is_ack = settlement.is_ack() && self.terms.counts_ack(settlement.back.redelivers());
         if let Err(panic) = contain(|| settlement.tell()) {
             self.report_settling(&panic);
         }

@@ -13,7 +13,7 @@ use crate::{Backoff, OnFailure, Retry};
 /// What a pool does with items that are not done.
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
-    /// Whether the source has a copy of what it handed out.
+    /// Whether the source has a copy of what it handed out, as far as a delivery does not say so itself.
     pub(crate) redelivers: bool,
     pub(crate) max_attempts: u32,
     /// For items that are returned.
@@ -58,6 +58,8 @@ pub(super) struct Rest {
     pub(super) has_source: bool,
     /// Whether a budget, if there is one, allows another attempt.
     pub(super) may_retry: bool,
+    /// Whether the source has a copy of it.
+    pub(super) redelivers: bool,
     /// Whether the source has taken it back.
     pub(super) lost: bool,
 }
@@ -80,10 +82,15 @@ impl Terms {
         !(self.redelivers || self.keyed || self.order.is_some() || deposits)
     }
 
-    /// Are the acks counted here that the source has to confirm? Where there are leases, who keeps them does: what was
-    /// lost is acked to nobody.
-    pub(super) fn counts_acks(&self) -> bool {
-        self.redelivers && self.losses.is_none()
+    /// Has the source a copy? `said`: what the delivery says of that.
+    pub(super) fn redelivers(&self, said: Option<bool>) -> bool {
+        said.unwrap_or(self.redelivers)
+    }
+
+    /// Is an ack counted here, as one that the source has to confirm? Where there are leases, who keeps them does: what
+    /// was lost is acked to nobody.
+    pub(super) fn counts_ack(&self, said: Option<bool>) -> bool {
+        self.redelivers(said) && self.losses.is_none()
     }
 
     /// Was it taken back?
@@ -97,7 +104,7 @@ impl Terms {
             let end = End::Nack { after: Duration::ZERO };
             return Verdict::Leaves { became: Became::Returned, end, discard: true };
         }
-        let returns = rest.has_source && (rest.has_item || self.redelivers);
+        let returns = rest.has_source && (rest.has_item || rest.redelivers);
         let why = match run_end {
             RunEnd::Done if returns => return self.hand_back("handed back", rest),
             // The pool's own decision is not the item's fault, however often it was tried.
@@ -124,7 +131,7 @@ impl Terms {
             }
             Some(OnFailure::Fail) => {
                 // A source that has a copy would deliver it again after a nack.
-                let end = if self.redelivers { End::Ack } else { End::Nack { after: Duration::ZERO } };
+                let end = if rest.redelivers { End::Ack } else { End::Nack { after: Duration::ZERO } };
                 Verdict::Leaves { became: Became::Failed, end, discard: true }
             }
             _ if !returns => Self::lose(rest),

@@ -31,6 +31,8 @@ pub(super) struct Book<T> {
 pub(super) struct Entry<T> {
     receipt: Receipt,
     source: Option<Arc<dyn Settle<T>>>,
+    /// The source may deliver it again if it is not told the end.
+    redelivers: bool,
     lease: Duration,
     due: Instant,
     lost: bool,
@@ -69,6 +71,7 @@ impl<T> Book<T> {
         &mut self,
         receipt: Receipt,
         source: Option<Arc<dyn Settle<T>>>,
+        redelivers: bool,
         lease: Duration,
         now: Instant,
     ) -> Receipt {
@@ -77,14 +80,15 @@ impl<T> Book<T> {
         let number = self.next;
         self.next += 1;
         let due = due(lease, now);
-        self.entries.insert(number, Entry { receipt, source, lease, due, lost: false });
+        self.entries.insert(number, Entry { receipt, source, redelivers, lease, due, lost: false });
         self.numbers.insert(receipt, number);
         self.dues.insert((due, number));
         Receipt::new(number)
     }
 
-    /// It ended. `None`: nobody is to be told of that, since it was lost, or ended before.
-    pub(super) fn end(&mut self, receipt: Receipt, done: bool) -> Option<Address<T>> {
+    /// It ended. Returns whom to tell of that, and whether he may deliver it again otherwise. `None`: nobody, since it was
+    /// lost, or ended before.
+    pub(super) fn end(&mut self, receipt: Receipt, done: bool) -> Option<(Address<T>, bool)> {
         let number = receipt.get();
         let entry = self.entries.remove(&number)?;
         if entry.lost {
@@ -93,7 +97,7 @@ impl<T> Book<T> {
         }
         self.numbers.remove(&entry.receipt);
         self.dues.remove(&(entry.due, number));
-        Some((entry.receipt, entry.source?))
+        Some(((entry.receipt, entry.source?), entry.redelivers))
     }
 
     /// The source has taken back what it calls so. What is not here has ended, or was lost before.
@@ -200,7 +204,7 @@ mod tests {
     const THIRD: Duration = Duration::from_secs(10);
 
     fn enter(book: &mut Book<u8>, receipt: u64, now: Instant) -> Receipt {
-        book.enter(Receipt::new(receipt), Some(Arc::new(Nobody)), LEASE, now)
+        book.enter(Receipt::new(receipt), Some(Arc::new(Nobody)), true, LEASE, now)
     }
 
     fn renewed(book: &mut Book<u8>, now: Instant) -> Vec<(u64, Duration)> {
@@ -290,8 +294,8 @@ mod tests {
     #[test]
     fn a_lease_of_no_time_or_of_all_time_does_no_harm() {
         let (mut book, start) = (Book::<u8>::new(), Instant::now());
-        book.enter(Receipt::new(1), None, Duration::ZERO, start);
-        book.enter(Receipt::new(2), None, Duration::MAX, start);
+        book.enter(Receipt::new(1), None, true, Duration::ZERO, start);
+        book.enter(Receipt::new(2), None, true, Duration::MAX, start);
         assert_eq!(book.arm(start), Some(start + SHORTEST));
         assert!(book.renew(start + SHORTEST).is_none());
     }

@@ -42,7 +42,7 @@ pub(crate) use self::source::Leased;
 pub(crate) struct Leases<T> {
     /// How long one lasts, as the source said in the beginning.
     lease: Duration,
-    /// Whether the source may deliver again what it was not told the end of.
+    /// Whether the source may deliver again what it was not told the end of, as far as a delivery does not say so itself.
     redelivers: bool,
     /// To call the supervisor, who extends them.
     settlements: Arc<Settlements>,
@@ -71,8 +71,9 @@ impl<T: Send + 'static> Leases<T> {
         if !delivery.has_settler() {
             return delivery;
         }
+        let redelivers = delivery.redelivers().unwrap_or(self.redelivers);
         delivery.map_settler(|receipt, source| {
-            let ours = self.lock().enter(receipt, source, self.lease, now);
+            let ours = self.lock().enter(receipt, source, redelivers, self.lease, now);
             (ours, Arc::<Self>::clone(self))
         })
     }
@@ -137,9 +138,9 @@ impl<T: Send + 'static> Settle<T> for Leases<T> {
         let is_ack = matches!(end, End::Ack);
         let told = self.lock().end(receipt, is_ack);
         match told {
-            Some((receipt, source)) => {
+            Some(((receipt, source), redelivers)) => {
                 // Only here is it known whether the source hears of an ack, and has to confirm it.
-                let _heard = (is_ack && self.redelivers).then(|| NoteAck(&self.settlements));
+                let _heard = (is_ack && redelivers).then(|| NoteAck(&self.settlements));
                 source.settle(receipt, item, end);
             }
             // Lost: the source has its own.

@@ -61,10 +61,10 @@ pub struct DeadLetter<T> {
 
 /// The letters of a pool.
 pub(crate) struct Letters<T> {
-    /// Whether the source may deliver again what it was not told the end of.
+    /// Whether the source may deliver again what it was not told the end of, as far as a delivery does not say so itself.
     redelivers: bool,
-    /// Whether the acks that it has to confirm are counted here.
-    counts_acks: bool,
+    /// Whether somebody else counts the acks that the source has to confirm.
+    leased: bool,
     settlements: Arc<Settlements>,
     /// Nothing of others runs under this lock, and no other lock is taken.
     outbox: Mutex<Outbox<T>>,
@@ -103,6 +103,8 @@ struct Letter<T>(Option<(DeadLetter<T>, Duty<T>)>);
 struct Duty<T> {
     receipt: Receipt,
     source: Arc<dyn Settle<T>>,
+    /// Whether that one may deliver the item again.
+    redelivers: bool,
 }
 
 /// Stands for the pool in a delivery that is taken apart.
@@ -111,7 +113,7 @@ struct Nobody;
 // === impl Letters ===
 
 impl<T> Letters<T> {
-    pub(crate) fn new(redelivers: bool, counts_acks: bool, settlements: Arc<Settlements>) -> Self {
+    pub(crate) fn new(redelivers: bool, leased: bool, settlements: Arc<Settlements>) -> Self {
         let outbox = Outbox {
             waiting: VecDeque::new(),
             away: 0,
@@ -119,7 +121,7 @@ impl<T> Letters<T> {
             closed: false,
             asker: None,
         };
-        Self { redelivers, counts_acks, settlements, outbox: Mutex::new(outbox), bell: Notify::new() }
+        Self { redelivers, leased, settlements, outbox: Mutex::new(outbox), bell: Notify::new() }
     }
 
     /// Sends a delivery off that was counted as dead-lettered.
@@ -128,7 +130,7 @@ impl<T> Letters<T> {
     ///
     /// It comes back if its item is not there, or nobody is to be told of its end: then there is no letter to be sent.
     pub(crate) fn post(&self, delivery: Delivery<T>, reason: String) -> Result<(), (Delivery<T>, String)> {
-        let letter = Letter::of(delivery, reason)?;
+        let letter = Letter::of(delivery, reason, self.redelivers)?;
         let late = {
             let mut outbox = self.lock();
             if outbox.closed {
@@ -192,7 +194,7 @@ impl<T> Letters<T> {
         if let Err(panic) = contain(|| duty.source.settle(duty.receipt, item, end)) {
             tracing::error!(%panic, "source, or the destructor of the item, panicked while it was settled");
         }
-        if is_ack && self.counts_acks {
+        if is_ack && duty.redelivers && !self.leased {
             self.settlements.note_ack();
         }
         self.settlements.note();
@@ -221,16 +223,21 @@ impl<T> Outbox<T> {
 // === impl Letter ===
 
 impl<T> Letter<T> {
-    fn of(mut delivery: Delivery<T>, reason: String) -> Result<Self, (Delivery<T>, String)> {
+    fn of(
+        mut delivery: Delivery<T>,
+        reason: String,
+        redelivers: bool,
+    ) -> Result<Self, (Delivery<T>, String)> {
         if delivery.item().is_none() || !delivery.has_settler() {
             return Err((delivery, reason));
         }
         let (attempt, headers) = (delivery.attempt(), delivery.headers().clone());
+        let redelivers = delivery.redelivers().unwrap_or(redelivers);
         let item = delivery.take().expect("it was just seen");
         let mut duty = None;
         // What is left of the delivery tells nobody anything.
         drop(delivery.map_settler(|receipt, source| {
-            duty = source.map(|source| Duty { receipt, source });
+            duty = source.map(|source| Duty { receipt, source, redelivers });
             (receipt, Arc::new(Nobody))
         }));
         let letter = DeadLetter { item, reason, attempt, headers };

@@ -144,7 +144,7 @@ impl<T> Bag<'_, T> {
             && let Some(duty) = self.duties.pop_front()
         {
             self.letters.tell(&duty, None, end.clone());
-            let lost = !matches!(end, End::Ack);
+            let lost = (!matches!(end, End::Ack)).then_some(duty.redelivers);
             self.letters.let_go(lost);
         }
     }
@@ -157,7 +157,7 @@ impl<T> Bag<'_, T> {
             tracing::warn!(reason, error, "dead letter was refused; the source sets it aside");
             let reason = format!("{reason}; its dead letter was refused: {error}");
             self.letters.tell(&duty, Some(item), End::DeadLetter { reason });
-            self.letters.let_go(false);
+            self.letters.let_go(None);
         }
     }
 }
@@ -174,15 +174,15 @@ impl<T> Drop for Bag<'_, T> {
 // === impl Letters ===
 
 impl<T> Letters<T> {
-    /// The source was told of one that the postman had.
-    fn let_go(&self, lost: bool) {
+    /// The source was told of one that the postman had. `lost`: the sink may not have it; whether the source does.
+    fn let_go(&self, lost: Option<bool>) {
         let asker = {
             let mut outbox = self.lock();
             outbox.away = outbox.away.saturating_sub(1);
-            match (lost, self.redelivers) {
-                (false, _) => {}
-                (true, true) => outbox.tally.returned += 1,
-                (true, false) => outbox.tally.failed += 1,
+            match lost {
+                None => {}
+                Some(true) => outbox.tally.returned += 1,
+                Some(false) => outbox.tally.failed += 1,
             }
             if outbox.held() < OUTBOX { outbox.asker.take() } else { None }
         };

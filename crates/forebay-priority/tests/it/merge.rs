@@ -241,3 +241,27 @@ fn lease_that_is_lost_is_told_of_the_right_delivery() {
     hands.pop().expect("the first").ack();
     assert_eq!(of_first.record().settlements[0].end, End::Ack);
 }
+
+/// A consumer that has only a value left knows what becomes of it when it says no.
+#[test]
+fn each_delivery_of_a_mixture_says_whether_its_source_has_a_copy() {
+    let said = |merge: &mut Merge<u32, Strict>| {
+        let Poll::Ready(Ok(hands)) = poll(merge, Waker::noop(), 5) else { panic!("some are there") };
+        let said = hands.iter().map(|hand| (*hand.item().expect("it is there"), hand.redelivers()));
+        let said: Vec<_> = said.collect();
+        hands.into_iter().for_each(Delivery::ack);
+        said
+    };
+    let log = |item| RecordingSource::builder().items([item]).redelivers().build().0;
+    let alike = Merge::new(Strict::levels()).source("high", log(1)).expect("it is a level");
+    let mut alike = alike.source("low", log(2)).expect("it is a level");
+    assert!(alike.redelivers());
+    assert_eq!(said(&mut alike), [(1, None), (2, None)]);
+
+    let inner = Merge::new(Strict::levels()).source("low", filled([3])).expect("it is a level");
+    let inner = inner.source("high", log(1)).expect("it is a level");
+    let outer = Merge::new(Strict::levels()).source("high", inner).expect("it is a level");
+    let mut outer = outer.source("low", log(2)).expect("it is a level");
+    assert!(!outer.redelivers());
+    assert_eq!(said(&mut outer), [(1, Some(true)), (3, Some(false)), (2, Some(true))]);
+}
