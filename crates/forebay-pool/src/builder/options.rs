@@ -290,6 +290,9 @@ impl<I, H> Builder<I, H> {
     /// One that is begun is handed over as it is when nothing new will come: the pool is closed, or its source
     /// [says so](forebay_queue::Source::is_closed). Of a source that cannot say it, the last batch waits its time.
     ///
+    /// With [`per_key`](Self::per_key), one that alone holds back what else there is, because that is of its own keys, is
+    /// handed over as it is, too: those items join the next one. So a batch has at most that many of a key.
+    ///
     /// One batch is formed at a time, and only while a worker waits for it. Its items count as
     /// [held](crate::PoolStats::held), though no worker has them.
     pub fn batch(mut self, max_items: usize, max_wait: Duration) -> Self {

@@ -35,6 +35,10 @@ impl<V> Forming<V> {
         self.limits.wait > 0
     }
 
+    pub(super) fn items(&self) -> &[V] {
+        &self.items
+    }
+
     /// How many more items it can use, as far as can be said before they are weighed.
     pub(super) fn wants(&self) -> usize {
         let places = self.limits.items.saturating_sub(self.items.len());
@@ -60,7 +64,8 @@ impl<V> Forming<V> {
         self.weight = self.weight.saturating_add(weight);
     }
 
-    /// Is it to be worked on? `idle`: nothing more is there, and nothing more will come if it is `last`.
+    /// Is it to be worked on? `idle`: nothing more is there, and if it is `last` nothing more will come, or not before it is
+    /// worked on.
     pub(super) fn is_complete(&self, now: u64, idle: bool, last: bool) -> bool {
         let due = self.limits.wait > 0 && now >= self.opened.saturating_add(self.limits.wait);
         !self.items.is_empty() && (self.wants() == 0 || due || (idle && (last || self.limits.wait == 0)))

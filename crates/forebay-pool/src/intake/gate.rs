@@ -45,6 +45,8 @@ pub(super) struct Gate<V> {
     /// The items that wait, each knowing the next one of its key.
     waiting: Slab<Waiting<V>>,
     inserted: u64,
+    /// How many keys have items that wait.
+    lines: usize,
     /// Keys whose oldest item may start as far as their numbers go, by the age of that item.
     ready: BTreeSet<(u64, KeyHash)>,
     /// Keys that a rate holds back, or that are known only because of it, by the time when that is over.
@@ -79,6 +81,7 @@ impl<V> Gate<V> {
             keys: HashMap::new(),
             waiting: Slab::new(),
             inserted: 0,
+            lines: 0,
             ready: BTreeSet::new(),
             timers: BTreeSet::new(),
         }
@@ -112,6 +115,7 @@ impl<V> Gate<V> {
             }
             line @ None => {
                 *line = Some((place, place));
+                self.lines += 1;
                 self.look_at(hash);
             }
         }
@@ -152,6 +156,20 @@ impl<V> Gate<V> {
         self.timers.first().map(|(time, _)| *time)
     }
 
+    /// Does nothing but these, all of them in work, hold back what waits? Then no other end frees any of it, nor does time.
+    pub(super) fn is_held_back_by(&self, in_work: impl ExactSizeIterator<Item = KeyHash>) -> bool {
+        if self.lines == 0 || self.lines > in_work.len() {
+            return false;
+        }
+        let mut all: Vec<_> = in_work.collect();
+        all.sort_unstable();
+        let holds_back = |same: &&[KeyHash]| {
+            let key = self.keys.get(&same[0]).filter(|key| key.line.is_some());
+            key.is_some_and(|key| key.in_work >= self.limits.at_once && key.in_work == same.len())
+        };
+        all.chunk_by(KeyHash::eq).filter(holds_back).count() == self.lines
+    }
+
     /// Takes out the items of a key that wait.
     pub(super) fn remove(&mut self, hash: KeyHash, out: &mut Vec<V>) {
         while self.keys.get(&hash).is_some_and(|key| key.line.is_some()) {
@@ -165,6 +183,7 @@ impl<V> Gate<V> {
         let mut all: Vec<_> = self.waiting.drain().collect();
         all.sort_unstable_by_key(|waiting| waiting.seq);
         self.ready.clear();
+        self.lines = 0;
         for key in self.keys.values_mut() {
             (key.line, key.ready) = (None, None);
         }
@@ -178,6 +197,7 @@ impl<V> Gate<V> {
         let (first, last) = key.line.expect("an item of it waits");
         let Waiting { value, next, .. } = self.waiting.remove(first);
         key.line = next.map(|next| (next, last));
+        self.lines -= usize::from(next.is_none());
         value
     }
 

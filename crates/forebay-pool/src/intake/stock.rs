@@ -223,7 +223,12 @@ impl<T> Stock<T> {
             let weight = given.delivery.weight();
             batch.add(given, weight, now);
         }
-        let complete = batch.is_complete(now, idle, last);
+        // It would wait for items that wait for it.
+        let holds_back = || {
+            let keys = batch.items().iter().map(|given| given.key.unwrap_or_default());
+            self.gate.as_ref().is_some_and(|gate| gate.is_held_back_by(keys))
+        };
+        let complete = batch.is_complete(now, idle, last || (idle && holds_back()));
         if complete {
             let given = batch.take(now);
             let mut tally = self.account.lock();

@@ -617,3 +617,53 @@ async fn without_end_may_be_fetched_before() {
     assert_eq!((report.completed, report.restarts), (3, 0));
     assert_eq!(*seen.lock().unwrap(), [vec![0, 1, 2]]);
 }
+
+/// How long the batches of a pool were, and when it got them: of so many items whose keys `key` says, one of each key in
+/// work at a time. Each batch is worked on for a second.
+async fn by_keys(workers: usize, items: u32, key: fn(&u32) -> u32) -> Vec<(usize, u64)> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (tx, rx) = bounded(100);
+    let pool = {
+        let (seen, began) = (Arc::clone(&seen), Instant::now());
+        Pool::builder()
+            .workers(workers)
+            .per_key(1)
+            .batch(10, Duration::from_secs(60))
+            .source(rx)
+            .handler_batch(move |batch: Vec<Delivery<u32>>| {
+                seen.lock().unwrap().push((batch.len(), began.elapsed().as_secs()));
+                async move {
+                    sleep(Duration::from_secs(1)).await;
+                    batch.into_iter().for_each(Delivery::ack);
+                }
+            })
+            .key(key)
+            .start()
+            .unwrap()
+    };
+    for item in 0..items {
+        tx.send(item).await.unwrap();
+    }
+    while pool.stats().completed < u64::from(items) {
+        sleep(Duration::from_millis(100)).await;
+    }
+    drop((tx, pool));
+    let seen = seen.lock().unwrap();
+    seen.clone()
+}
+
+/// It would wait its time for items that wait for it. The last one holds back nothing, and waits for what may come.
+#[tokio::test(start_paused = true)]
+async fn that_alone_hold_back_all_else_do_not_wait_for_it() {
+    assert_eq!(by_keys(2, 4, |_| 0).await, [(1, 0), (1, 1), (1, 2), (1, 63)]);
+    assert_eq!(by_keys(2, 9, |n| n % 3).await, [(3, 0), (3, 1), (3, 62)]);
+    assert_eq!(by_keys(2, 5, |n| n % 3).await, [(3, 0), (2, 61)]);
+}
+
+/// The end of another batch frees some that fill this one.
+#[tokio::test(start_paused = true)]
+async fn that_can_be_filled_by_what_others_hold_back_wait_for_that() {
+    // Ten keys, then one of those again, and two of an eleventh.
+    let key = |n: &u32| if *n < 11 { *n % 10 } else { 11 };
+    assert_eq!(by_keys(2, 13, key).await, [(10, 0), (2, 1), (1, 62)]);
+}

@@ -176,3 +176,25 @@ fn a_clock_that_jumps_back_does_no_harm() {
     assert!(gate.next(1_000).is_some());
     assert!(gate.next(0).is_some(), "another key is not concerned");
 }
+
+#[test]
+fn knows_who_alone_holds_back_what_waits() {
+    let mut gate = Gate::new(GateLimits { at_once: 2, spacing: None, waiting: 100, keys: 100 });
+    assert!(!gate.is_held_back_by([7].into_iter()), "nothing waits");
+    (0..3).for_each(|value| gate.insert(7, value));
+    assert!(!gate.is_held_back_by([].into_iter()), "it may start");
+    assert!(gate.next(0).is_some() && gate.next(0).is_some());
+    assert!(gate.is_held_back_by([7, 7].into_iter()));
+    assert!(!gate.is_held_back_by([7].into_iter()), "the end of the other one frees it, too");
+    assert!(gate.is_held_back_by([5, 7, 7].into_iter()));
+
+    (0..3).for_each(|value| gate.insert(8, value));
+    assert!(!gate.is_held_back_by([7, 7].into_iter()), "another key may start");
+    assert!(gate.next(0).is_some() && gate.next(0).is_some());
+    assert!(!gate.is_held_back_by([7, 7, 9].into_iter()));
+    assert!(gate.is_held_back_by([7, 8, 7, 8].into_iter()));
+    gate.remove(8, &mut Vec::new());
+    assert!(gate.is_held_back_by([7, 7].into_iter()));
+    gate.drain();
+    assert!(!gate.is_held_back_by([7, 7].into_iter()));
+}
