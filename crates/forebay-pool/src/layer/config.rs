@@ -148,7 +148,7 @@ impl<R> PoolLayer<R> {
             .start()?;
         let mut once = Some(counter.clone());
         let (queue, worker) = self.line.pair_with(move || once.take());
-        Ok((PoolService::new(queue, pool.handle()), PoolWorker::new(worker, counter, pool)))
+        Ok((PoolService::new(queue, pool.handle(), counter.clone()), PoolWorker::new(worker, counter, pool)))
     }
 }
 

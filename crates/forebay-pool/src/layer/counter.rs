@@ -3,7 +3,9 @@
 //! 1. A worker that is free asks the [`Bench`], which is the pool's source. How many ask is the *demand*.
 //! 2. The [`Counter`] is the service behind the line: ready while there is demand, it takes one request for each.
 //!    So a request leaves the line only for a worker that is there, and until then its caller may take it out.
-//! 3. Wakers are called after the lock is released.
+//! 3. Workers that are sent away have asked in vain. If nobody is left who waits, nobody asks anew, and the demand is
+//!    [lowered](Counter::withdraw) by who sent them away.
+//! 4. Wakers are called after the lock is released.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -50,6 +52,8 @@ struct Shared<R, A, E>(Mutex<State<R, A, E>>);
 struct State<R, A, E> {
     /// How many more are asked for.
     demand: usize,
+    /// How often the demand was said.
+    asked: u64,
     /// Passed, and not taken yet: never more than there was demand.
     passed: VecDeque<Job<R, A, E>>,
     /// Of the pool, while it waits.
@@ -64,9 +68,21 @@ struct State<R, A, E> {
 
 impl<R, A, E> Counter<R, A, E> {
     pub(super) fn new() -> (Self, Bench<R, A, E>) {
-        let state = State { demand: 0, passed: VecDeque::new(), bench: None, counter: None, closed: false };
+        let state =
+            State { demand: 0, asked: 0, passed: VecDeque::new(), bench: None, counter: None, closed: false };
         let shared = Arc::new(Shared(Mutex::new(state)));
         (Self(Arc::clone(&shared)), Bench(shared))
+    }
+
+    /// Lowers the demand to that of the workers that still wait, which `waiting` counts.
+    pub(super) fn withdraw(&self, waiting: impl FnOnce() -> usize) {
+        let asked = self.0.lock().asked;
+        let waiting = waiting();
+        let mut state = self.0.lock();
+        // Who came meanwhile has said, or will say, what all together want, and is not to be overlooked.
+        if state.asked == asked {
+            state.demand = state.demand.min(waiting.saturating_sub(state.passed.len()));
+        }
     }
 
     /// Nothing more will be passed: the pool may end.
@@ -127,6 +143,7 @@ impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Source for Bench<R
     ) -> Poll<Result<usize, SourceError>> {
         let waker = cx.waker().clone();
         let mut state = self.0.lock();
+        state.asked += 1;
         let taken = state.passed.len().min(max.get());
         if taken > 0 {
             out.extend(state.passed.drain(..taken).map(Delivery::unsettled));

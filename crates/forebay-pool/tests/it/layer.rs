@@ -455,3 +455,42 @@ async fn ends_with_its_last_handle_though_the_service_is_not_ready() {
     let report = timeout(SECOND, worker).await.expect("nobody is left to call").unwrap();
     assert_eq!(report.taken, 0);
 }
+
+/// Nobody is left who waits, and so nobody who says that he does not.
+#[tokio::test(start_paused = true)]
+async fn workers_that_are_sent_away_want_no_request() {
+    // Which worker has which call is not said, so any two of the four end first.
+    for short in [[0, 1], [2, 3], [0, 3], [1, 2], [0, 2], [1, 3]] {
+        let service = service_fn(move |n: u32| async move {
+            sleep(if short.contains(&n) { SECOND } else { 1000 * SECOND }).await;
+            Ok::<_, String>(n)
+        });
+        let (pooled, worker) = PoolLayer::new(4, 10).pair(service).unwrap();
+        let worker = tokio::spawn(worker);
+        let calls = |range: std::ops::Range<u32>| {
+            let calls = range.map(|n| tokio::spawn(pooled.clone().oneshot(n)));
+            calls.collect::<Vec<_>>()
+        };
+        let first = calls(0..4);
+        sleep(2 * SECOND).await;
+        assert_eq!(pooled.pool_stats().unwrap().busy, 2);
+        pooled.resize(2);
+        settle().await;
+        let free = pooled.pool_stats().unwrap().idle;
+        let more = calls(10..14);
+        sleep(SECOND).await;
+        assert_eq!((pooled.len(), pooled.stats().completed), (4 - free, 4 + free as u64), "{short:?}");
+        assert_eq!(pooled.pool_stats().unwrap().taken, pooled.stats().completed);
+
+        // There is a worker for each in the end.
+        pooled.resize(4);
+        sleep(SECOND).await;
+        assert_eq!(pooled.len(), 2, "{short:?}");
+        worker.abort();
+        drop(first);
+        for call in more {
+            let answer = call.await.unwrap();
+            assert!(matches!(answer, Err(PoolError::Closed(Some(_)) | PoolError::Aborted)), "{answer:?}");
+        }
+    }
+}
