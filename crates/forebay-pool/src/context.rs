@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep_until};
 
 use crate::hands::Runs;
 use crate::{PoolHandle, ResubmitError, WorkerId};
@@ -93,14 +94,24 @@ impl<T> WorkContext<T> {
         self.runs.is_over(self.run) || self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// Waits until the work on this item is over, or is to end. For a `select!` in a task that the handler
-    /// spawned.
+    /// Waits until the work on this item is over, or is to end: until [`is_cancelled`](Self::is_cancelled). For a
+    /// `select!` in a task that the handler spawned. On a thread without a tokio runtime, which has no timers, it does not
+    /// hear of the deadline before the handler comes to an await.
     ///
     /// # Cancel safety
     ///
     /// Dropping it changes nothing.
     pub async fn cancelled(&self) {
-        self.runs.over(self.run).await;
+        let over = self.runs.over(self.run);
+        match self.deadline.filter(|_| Handle::try_current().is_ok()) {
+            // A handler that computes is cut short later than that, and what goes on elsewhere need not wait for it.
+            Some(deadline) => tokio::select! {
+                biased;
+                () = over => {}
+                () = sleep_until(deadline) => {}
+            },
+            None => over.await,
+        }
     }
 
     /// Puts another item into the queue that feeds this pool: for work that makes work.
@@ -161,5 +172,40 @@ impl<T> fmt::Debug for WorkContext<T> {
             .field("attempt", &self.attempt)
             .field("cancelled", &self.is_cancelled())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::Pool;
+
+    use super::*;
+
+    /// Its run goes on: the handler computes, or it is somebody else who is cut short at that time.
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_is_heard_of_before_the_run_is_over() {
+        let second = Duration::from_secs(1);
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let pool = Pool::builder()
+            .workers(1)
+            .queue(1)
+            .handler_in(move |cx: WorkContext<u32>, _| {
+                let tell = tell.clone();
+                async move {
+                    let began = Instant::now();
+                    let cx = cx.until(began + second);
+                    cx.cancelled().await;
+                    let _ = tell.send((began.elapsed(), cx.is_cancelled()));
+                    tokio::time::sleep(second).await;
+                }
+            })
+            .start()
+            .unwrap();
+        pool.produce(1).await.unwrap();
+        let heard = tokio::time::timeout(3 * second, told.recv()).await;
+        assert_eq!(heard, Ok(Some((second, true))));
+        assert_eq!(pool.finish().await.completed, 1);
     }
 }
