@@ -199,7 +199,7 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     async fn when_idle(&self) {
-        let Some(way) = &self.resubmit else { return self.intake.when_idle(|| true).await };
+        let Some(way) = &self.resubmit else { return self.intake.when_idle(false, || true).await };
         let others = AtomicBool::new(true);
         while others.load(Ordering::Relaxed) {
             // The intake's bell does not tell who may send.
@@ -210,7 +210,7 @@ impl<T: Send + 'static> Shared<T> {
                 others.store(some, Ordering::Relaxed);
                 some || way.backlog() == 0
             };
-            self.intake.when_idle(over).await;
+            self.intake.when_idle(true, over).await;
         }
     }
 

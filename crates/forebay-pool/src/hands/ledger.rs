@@ -520,6 +520,7 @@ impl<T> Ledger<T> {
         self.cancelled = false;
         let became = if delivery.has_settler() { Became::Returned } else { Became::Failed };
         self.tally.count(became);
+        self.telling += 1;
         let attempt = delivery.attempt();
         let end = End::Nack { after: Duration::ZERO };
         let settlement = Settlement { back: Back::Kept(delivery), end, discard: false };

@@ -438,6 +438,7 @@ impl<T> Hands<T> {
         let next = || self.lock().return_inbox();
         while let Some(Ended { became, settlement, key, place, .. }) = next() {
             self.tell_source(settlement);
+            self.lock().told();
             self.end_place(place, became);
             self.settlements.release(key.into_iter());
         }
@@ -600,3 +601,6 @@ impl<T> fmt::Debug for Hands<T> {
         f.debug_struct("Hands").field("id", &self.id).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,8 +28,9 @@
 //!    lock: the counters are read without it, and what the handle wants from inside a poll (a source that is to be
 //!    closed, a key that is to be cancelled) is done by whoever polls, as soon as the source has answered.
 //! 6. Where nobody waits and nothing is in hand, since no worker is ready, nobody asks, and the end of the source would
-//!    go unseen. So once nothing new will come it is asked for one item on behalf of the supervisor. If there is one, it
-//!    lies in the stock, for who is ready first; it is the one exception to rule 4.
+//!    go unseen. So once nothing new will come it is asked for one item on behalf of the supervisor; and before that, if
+//!    somebody wants to know whether the pool is idle and nothing else tells. If there is one, it lies in the stock,
+//!    for who is ready first; it is the one exception to rule 4.
 //!
 //! Polling outside of the lock would do without rule 5's exceptions. It was left: a worker that comes while another
 //! asks would have to be woken, which costs more than to wait out a poll, and who asks would go on asking for
@@ -147,7 +148,8 @@ impl<T: Send + 'static> Intake<T> {
     }
 
     /// Waits until nothing is in anybody's hands, and neither the source nor `nothing_waits` knows of anything.
-    pub(crate) async fn when_idle(&self, nothing_waits: impl Fn() -> bool) {
+    /// `knows_all`: the latter knows of all that the source has, which need not be asked where no worker asks it.
+    pub(crate) async fn when_idle(&self, knows_all: bool, nothing_waits: impl Fn() -> bool) {
         let _watching = Watching::begin(&self.idle_watchers);
         loop {
             let mut rung = std::pin::pin!(self.idle_bell.notified());
@@ -155,7 +157,7 @@ impl<T: Send + 'static> Intake<T> {
             rung.as_mut().enable();
             // Asked from inside a poll it is not idle, and will be told so when that is over.
             let idle = |state: &mut State<T>, afterwards: &mut Afterwards<T>| {
-                state.is_idle(&|| nothing_waits() && self.is_posted(), afterwards)
+                state.is_idle(knows_all, &|| nothing_waits() && self.is_posted(), afterwards)
             };
             if !self.is_held_here() && self.with(idle) {
                 return;
@@ -221,7 +223,7 @@ impl<T: Send + 'static> Intake<T> {
 
     /// Waits, without taking anything, until there will be nothing to take for `seat`.
     pub(crate) fn poll_over(&self, seat: usize, cx: &mut Context<'_>) -> Poll<()> {
-        self.with(|state, afterwards| {
+        let over = self.with(|state, afterwards| {
             // A worker that is not back for its next item would otherwise leave its last settlement unattended.
             state.mind_settlements(&self.settlements, afterwards);
             if state.mind_released(&self.settlements) {
@@ -234,7 +236,10 @@ impl<T: Send + 'static> Intake<T> {
             }
             state.leave_waker(seat, cx.waker(), afterwards);
             Poll::Pending
-        })
+        });
+        // Its last item may have been the last of all.
+        self.ring_idle();
+        over
     }
 
     /// Waits until the pool is not paused.

@@ -235,11 +235,21 @@ impl<T: Send + 'static> State<T> {
         if self.pause != Pause::No || !self.is_at_rest() {
             return;
         }
+        self.ask_for_nobody(afterwards);
+    }
+
+    /// Asks the source for one item where no worker is there to ask. What it has is kept for who is ready first.
+    fn ask_for_nobody(&mut self, afterwards: &mut Afterwards<T>) {
+        let has_stock = self.stock.is_some();
         let account = &self.stock_account;
         self.stock.get_or_insert_with(|| Box::new(StockPlan::of_one(Arc::clone(account))));
         self.seeking = true;
         self.ask(None, afterwards);
         self.seeking = false;
+        // Items go the shorter way again.
+        if !has_stock && self.stock.as_ref().is_some_and(|stock| stock.is_empty()) {
+            self.stock = None;
+        }
     }
 
     /// Who sits beyond the open seats and waits is told to go. Who has an item finishes it first.
@@ -348,7 +358,10 @@ impl<T: Send + 'static> State<T> {
         afterwards: &mut Afterwards<T>,
     ) -> Option<Box<dyn Source<Item = T>>> {
         self.settling |= settlements.take_open();
-        self.poll_settled(settlements, afterwards);
+        // A source that has confirmed all and fails now, or has others at work, leaves nothing unconfirmed.
+        if self.settling {
+            self.poll_settled(settlements, afterwards);
+        }
         self.tap = None;
         self.source.take()
     }
@@ -510,9 +523,10 @@ impl<T: Send + 'static> State<T> {
     /// Is there nothing to do, as far as can be seen from here?
     ///
     /// While the lock is held nobody is given anything. So if nothing is in hand, no handler runs, and what handlers
-    /// left with the source is found by asking it after that.
+    /// left with the source is found by asking it after that. `knows_all`: or by asking `nothing_waits`.
     pub(super) fn is_idle(
         &mut self,
+        knows_all: bool,
         nothing_waits: &impl Fn() -> bool,
         afterwards: &mut Afterwards<T>,
     ) -> bool {
@@ -522,11 +536,19 @@ impl<T: Send + 'static> State<T> {
         if self.tap.is_some() {
             return self.is_idle_by_taps(nothing_waits);
         }
-        if self.pause != Pause::No || self.unavailable || self.waiting.is_empty() || !self.is_at_rest() {
+        if self.pause != Pause::No || self.unavailable || !self.is_at_rest() {
             return false;
         }
-        self.ask(None, afterwards);
-        self.is_at_rest() && nothing_waits()
+        if !self.waiting.is_empty() {
+            self.ask(None, afterwards);
+        } else if !knows_all {
+            // No worker may ever be ready, and there may be nothing to be ready for.
+            if self.supervisor.is_none() {
+                return false;
+            }
+            self.ask_for_nobody(afterwards);
+        }
+        !self.unavailable && self.is_at_rest() && nothing_waits()
     }
 
     fn is_at_rest(&self) -> bool {

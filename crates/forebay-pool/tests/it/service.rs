@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,9 +7,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forebay_pool::{EndedBy, OnFailure, Pool, WorkerId};
+use forebay_queue::bounded;
 use forebay_testkit::RecordingSource;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tower_service::Service;
 
 /// Is ready while the switch is on, and counts its clones and calls.
@@ -233,4 +235,75 @@ async fn what_is_found_instead_of_the_end_is_not_lost() {
             assert_eq!((report.returned, report.undelivered), (1, 3));
         }
     }
+}
+
+/// Ready again a while after each call.
+struct Slow {
+    rests: Option<Pin<Box<Sleep>>>,
+    pause: Duration,
+}
+
+impl Slow {
+    fn of(pause: Duration) -> Self {
+        Self { rests: None, pause }
+    }
+}
+
+impl<T> Service<T> for Slow {
+    type Response = ();
+    type Error = Infallible;
+    type Future = Ready<Result<(), Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.rests.as_mut().map_or(Poll::Ready(Ok(())), |rests| rests.as_mut().poll(cx).map(Ok))
+    }
+
+    fn call(&mut self, _: T) -> Self::Future {
+        self.rests = Some(Box::pin(sleep(self.pause)));
+        ready(Ok(()))
+    }
+}
+
+/// What it would be ready for does not exist. Where workers take items themselves, where they do not, and where only
+/// the source can tell that it has nothing.
+#[tokio::test(start_paused = true)]
+async fn a_pool_is_idle_though_no_worker_is_ready() {
+    let of = || Pool::builder().workers(1);
+    let slow = |_: WorkerId| Slow::of(3600 * SECOND);
+    let taps = of().queue(10).service_per_worker(slow).start().unwrap();
+    let prefetch = of().prefetch(1).queue(10).service_per_worker(slow).start().unwrap();
+    let keys = of().per_key(1).queue(10).service_per_worker(slow).key(|n: &u32| *n).start().unwrap();
+    for pool in [taps, prefetch, keys] {
+        pool.produce(1).await.unwrap();
+        let report = timeout(SECOND, pool.finish_when_idle()).await.expect("there is nothing to do");
+        assert_eq!(report.completed, 1);
+    }
+
+    let (tx, rx) = bounded(10);
+    let pool = of().prefetch(1).source(rx).service_per_worker(slow).start().unwrap();
+    tx.send(1).await.unwrap();
+    timeout(SECOND, pool.idle()).await.expect("the source has nothing");
+    assert_eq!(pool.stats().completed, 1);
+    tx.send(2).await.unwrap();
+    assert!(timeout(SECOND, pool.idle()).await.is_err());
+    // It is worked on when the hour is over.
+    timeout(3600 * SECOND, pool.idle()).await.expect("it is ready again");
+    assert_eq!(pool.stats().completed, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_is_idle_though_no_worker_can_be_built() {
+    let make = |_: WorkerId| -> fn(u32) -> Ready<()> { panic!("no worker today") };
+    let pool = Pool::builder().workers(2).queue(10).handler_per_worker(make).keep_copies().start().unwrap();
+    let report = timeout(SECOND, pool.finish_when_idle()).await.expect("there is nothing to do");
+    assert_eq!(report.taken, 0);
+
+    // Only the source can tell, and it has something.
+    let (tx, rx) = bounded(10);
+    let pool = Pool::builder().workers(2).source(rx).handler_per_worker(make).keep_copies().start().unwrap();
+    timeout(SECOND, pool.idle()).await.expect("the source has nothing");
+    tx.send(1).await.unwrap();
+    assert!(timeout(SECOND, pool.idle()).await.is_err());
+    let report = pool.shutdown(Duration::ZERO).await;
+    assert_eq!((report.taken, report.held, report.adds_up()), (1, 0, true));
 }

@@ -1,7 +1,9 @@
+use std::num::NonZeroUsize;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forebay_pool::Pool;
-use forebay_queue::{Delivery, SourceError};
+use forebay_queue::{Delivery, Source, SourceError};
 use forebay_testkit::RecordingSource;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -156,4 +158,62 @@ async fn a_failure_is_tried_again() {
     assert!(report.settled);
     // 10, 20 and 40 ms; timers of a runtime may be a millisecond late each.
     assert!((70..=75).contains(&report.elapsed.as_millis()), "{:?}", report.elapsed);
+}
+
+/// Confirms all, but for one poll.
+struct Moody {
+    items: RecordingSource<u8>,
+    polls: usize,
+    /// Which poll for settlements it is.
+    bad: usize,
+    fails: bool,
+}
+
+impl Source for Moody {
+    type Item = u8;
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: NonZeroUsize,
+        out: &mut Vec<Delivery<u8>>,
+    ) -> Poll<Result<usize, SourceError>> {
+        self.items.poll_next(cx, max, out)
+    }
+
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        self.polls += 1;
+        if self.polls != self.bad {
+            return self.items.poll_settled(cx);
+        }
+        if self.fails {
+            return Poll::Ready(Err(SourceError::Unavailable("one moment".into())));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn close(&mut self) {
+        self.items.close();
+    }
+
+    fn redelivers(&self) -> bool {
+        true
+    }
+}
+
+/// The last poll of all among them, which comes when all is confirmed.
+#[tokio::test(start_paused = true)]
+async fn what_was_confirmed_stays_so_whichever_poll_fails() {
+    for fails in [false, true] {
+        for bad in 0..12 {
+            let (items, script) = RecordingSource::new([1, 2]);
+            let source = Moody { items, polls: 0, bad, fails };
+            let pool = Pool::builder().workers(1).source(source).handler(|_| async {}).start().unwrap();
+            let report = pool.finish().await;
+            assert_eq!(script.record().ends().len(), 2);
+            assert_eq!((report.completed, report.maybe_redelivered), (2, 0));
+            assert!(report.settled, "poll {bad}, fails: {fails}: {report}");
+        }
+    }
 }
