@@ -381,6 +381,10 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
     /// `RateLimit`) limits the demand. One whose readiness fails is replaced by a new clone, after a pause that
     /// grows.
     ///
+    /// A worker that waits for an item keeps its clone ready, and with it what readiness holds: of a `ConcurrencyLimit`
+    /// one permit for each idle worker. So a limit that others use, too, another pool or stage say, needs more permits than
+    /// there are workers before it, or the others wait as long as those have nothing to do.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -41,6 +41,12 @@
 //! put it *below*, set `max_waiting`, choose [`Refuse`](forebay_queue::WhenFull::Refuse), or look at
 //! [`PoolService::pressure`] before calling.
 //!
+//! # What idle workers hold
+//!
+//! A worker that waits for a request keeps its service ready, and with it what readiness holds: of a `ConcurrencyLimit`
+//! one permit. So a limit below two of these, or below one and something else, needs more permits than there are
+//! workers; or put it above.
+//!
 //! # Failures
 //!
 //! Errors keep their type. A service whose readiness fails, or which panics, costs the one call that met it: that
