@@ -45,9 +45,7 @@ pub struct Nested<I = FairByKey> {
     /// How many were served by all classes.
     served: u64,
     /// For each class that has somebody, what `served` was at its last turn, or when the first of them came.
-    turns: Vec<u64>,
-    /// Which of them is the lowest.
-    longest: Lowest,
+    turns: Lowest,
     promoted: Vec<u64>,
 }
 
@@ -68,8 +66,7 @@ impl<I: Discipline + Clone> Nested<I> {
             filled: Filled::new(len),
             promote_after: Some(Self::PROMOTE_AFTER),
             served: 0,
-            turns: vec![NONE; len],
-            longest: Lowest::new(len),
+            turns: Lowest::new(len),
             promoted: vec![0; len],
         }
     }
@@ -104,8 +101,7 @@ impl<I: Discipline + Clone> Nested<I> {
 
     fn joined(&mut self, class: usize) {
         if self.filled.set(class) {
-            self.turns[class] = self.served;
-            self.longest.note(class, self.served);
+            self.turns.set(class, self.served);
         }
         self.waiting[class] += 1;
     }
@@ -114,7 +110,7 @@ impl<I: Discipline + Clone> Nested<I> {
         self.waiting[class] -= 1;
         if self.waiting[class] == 0 {
             self.filled.clear(class);
-            self.turns[class] = NONE;
+            self.turns.set(class, NONE);
         }
     }
 }
@@ -130,13 +126,13 @@ impl<I: Discipline + Clone> Discipline for Nested<I> {
 
     fn next(&mut self, now: Tick) -> Option<u32> {
         let first = self.filled.first()?;
-        let most = self.promote_after.and_then(|most| self.served.checked_sub(most));
-        let longest = most.and_then(|most| self.longest.lowest(most, |class| self.turns[class]));
-        let class = longest.unwrap_or(first);
+        let (longest, turn) = self.turns.lowest()?;
+        let due = self.promote_after.is_some_and(|most| self.served - turn >= most);
+        let class = if due { longest } else { first };
         let id = self.inner[class].next(now)?;
         self.promoted[class] += u64::from(class != first);
         self.served += 1;
-        self.turns[class] = self.served;
+        self.turns.set(class, self.served);
         self.left(class);
         Some(id)
     }

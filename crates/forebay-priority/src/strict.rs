@@ -61,7 +61,7 @@ pub struct Strict {
     filled: Filled,
     waiting: u64,
     served: u64,
-    /// The turn of the first of each lane; noted where it may be lower than before.
+    /// The turn of the first of each lane.
     turns: Lowest,
     /// When the first of each lane came, where that matters.
     came: Option<Lowest>,
@@ -144,27 +144,25 @@ impl Strict {
     /// Who is first in a class may not be who it was.
     #[inline]
     fn note_first(&mut self, class: usize) {
-        if let Some(Came { turn, since }) = self.lanes[class].first().map(|first| first.more) {
-            self.turns.note(class, turn);
-            if let Some(came) = &mut self.came {
-                came.note(class, since);
-            }
+        let first = self.lanes[class].first();
+        self.turns.set(class, first.map_or(NONE, |first| first.more.turn));
+        if let Some(came) = &mut self.came {
+            came.set(class, first.map_or(NONE, |first| first.more.since));
         }
     }
 
     /// The class of one that is to be promoted.
     #[inline]
-    fn late(&mut self, now: Tick) -> Option<usize> {
-        let lanes = &self.lanes;
-        let first = |class: usize| lanes[class].first().map(|first| first.more);
-        let most = self.promote_after.and_then(|most| self.served.checked_sub(most));
-        let overtaken = most
-            .and_then(|most| self.turns.lowest(most, |class| first(class).map_or(NONE, |came| came.turn)));
-        if overtaken.is_some() {
-            return overtaken;
+    fn late(&self, now: Tick) -> Option<usize> {
+        let overtaken = self.promote_after.is_some_and(|most| {
+            // Nobody's turn is `NONE`, and that is further away than anything.
+            self.served.saturating_sub(self.turns.number()) >= most
+        });
+        if overtaken {
+            return self.turns.lowest().map(|(class, _)| class);
         }
-        let came = self.came.as_mut()?;
-        came.lowest(now.checked_sub(self.patience?)?, |class| first(class).map_or(NONE, |came| came.since))
+        let (class, since) = self.came.as_ref()?.lowest()?;
+        self.patience.is_some_and(|patience| now.saturating_sub(since) >= patience).then_some(class)
     }
 
     #[inline]
@@ -179,9 +177,8 @@ impl Strict {
         self.waiting -= 1;
         if self.lanes[class].is_empty() {
             self.filled.clear(class);
-        } else {
-            self.note_first(class);
         }
+        self.note_first(class);
     }
 }
 
@@ -200,16 +197,11 @@ impl Discipline for Strict {
     #[inline]
     fn next(&mut self, now: Tick) -> Option<u32> {
         let first = self.filled.first()?;
-        let late = self.late(now);
-        let class = late.unwrap_or(first);
+        let class = self.late(now).unwrap_or(first);
         let slot = self.lanes[class].pop_first()?;
         self.served += 1;
+        self.promoted[class] += u64::from(class != first);
         self.left(class);
-        if late.is_some() {
-            self.promoted[class] += u64::from(class != first);
-            // The next of them may be late, too, and will be looked for at once.
-            self.turns.set(class, self.lanes[class].first().map_or(NONE, |first| first.more.turn));
-        }
         Some(slot.id)
     }
 
