@@ -1,5 +1,6 @@
 //! A pool that takes from a log that keeps a copy and from a queue in memory, merged into one source.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use forebay::Pool;
@@ -33,13 +34,23 @@ fn log() -> RecordingSourceBuilder<u32> {
 async fn poison_of_a_log_is_set_aside_though_the_queue_keeps_no_copies() {
     for (inner, leased) in [(false, false), (true, false), (false, true)] {
         let (log, script) = if leased { log().lease(Duration::from_secs(30)).build() } else { log().build() };
+        let tries = AtomicU32::new(0);
         let pool = Pool::builder()
             .workers(1)
             .source(mixture(log, inner))
-            .handler(async |_: u32| Err::<(), _>("no luck"))
+            .handler(move |_: u32| {
+                let again = tries.fetch_add(1, Ordering::Relaxed) < 100;
+                async move {
+                    if !again {
+                        // It comes back again and again, and no time would ever pass.
+                        std::future::pending::<()>().await;
+                    }
+                    Err::<(), _>("no luck")
+                }
+            })
             .start()
             .unwrap();
-        let report = pool.finish().await;
+        let report = tokio::time::timeout(Duration::from_secs(3600), pool.finish()).await.expect("it ends");
         assert_eq!(
             (report.taken, report.returned, report.dead_lettered, report.failed, report.adds_up()),
             (6, 4, 1, 1, true),
