@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use api_client::{Client, Reason};
+use api_client::{Client, Failure, Reason, Response};
 use axum::body::{Body, Bytes};
 use futures_util::future::join_all;
 use futures_util::stream;
@@ -113,16 +113,21 @@ async fn leads_later_to(to: String) -> (watch::Sender<bool>, std::net::SocketAdd
     (open, address, coming)
 }
 
-#[tokio::test]
-async fn a_redirect_of_what_is_on_its_way_is_followed_after_the_end() {
-    let other = Server::start(|_| ok("there")).await;
+/// What becomes of a request that is on its way while its client is closed, and is then redirected.
+async fn led_after_the_end(other: &Server) -> Result<Response, Failure> {
     let (open, address, mut coming) = leads_later_to(other.url("/")).await;
     let client = Client::builder().rate("1000/s").build().expect("it is valid");
     let call = tokio::spawn(client.get(format!("http://{address}/")).send());
     coming.wait_for(|&came| came == 1).await.expect("it listens");
     client.close();
     open.send(true).expect("it waits");
-    let answer = call.await.expect("no panic").expect("it is answered");
+    call.await.expect("no panic")
+}
+
+#[tokio::test]
+async fn a_redirect_of_what_is_on_its_way_is_followed_after_the_end() {
+    let other = Server::start(|_| ok("there")).await;
+    let answer = led_after_the_end(&other).await.expect("it is answered");
     assert_eq!((answer.text(), answer.attempts), (Some("there"), 2));
 }
 
@@ -131,13 +136,7 @@ async fn where_a_redirect_leads_nothing_is_tried_again_after_the_end() {
     // One of them says for how long to wait, which is shorter than an attempt.
     for answer in [|| with_header(429, "retry-after", "1"), || with_header(503, "x", "y")] {
         let other = Server::start(move |_| answer()).await;
-        let (open, address, mut coming) = leads_later_to(other.url("/")).await;
-        let client = Client::builder().rate("1000/s").build().expect("it is valid");
-        let call = tokio::spawn(client.get(format!("http://{address}/")).send());
-        coming.wait_for(|&came| came == 1).await.expect("it listens");
-        client.close();
-        open.send(true).expect("it waits");
-        let failure = call.await.expect("no panic").expect_err("it was refused");
+        let failure = led_after_the_end(&other).await.expect_err("it was refused");
         assert!(matches!(failure.reason, Reason::Closed), "{failure:?}");
         assert_eq!((failure.attempts, failure.refused, other.hits().len()), (2, 1, 1));
     }
