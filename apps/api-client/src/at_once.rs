@@ -43,14 +43,10 @@ pub(crate) struct Paying {
 struct Round {
     /// Since when there are so many seats. Calls from before say nothing of them.
     set: Tick,
-    /// When the first call from after that was answered.
-    began: Option<Tick>,
     seats: usize,
+    /// When the first call was answered while all of them were in use; none as long as there is too little to do.
+    began: Option<Tick>,
     answers: usize,
-    /// How many of these were at work at once.
-    used: usize,
-    /// With as many seats there was too little to do before, and when that changed is not known.
-    is_partly_idle: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -123,13 +119,8 @@ impl Paying {
             // With a refusal in it, a round says nothing.
             self.begin(now);
         } else if let Some(measured) = self.round.measured(now) {
-            let is_idle = self.round.used < self.round.seats;
-            let is_told = !is_idle && !self.round.is_partly_idle;
-            if is_told {
-                self.judge(measured, now);
-            }
+            self.judge(measured, now);
             self.begin(now);
-            self.round.is_partly_idle = is_idle;
         }
         self.round.count(sample, now);
     }
@@ -165,12 +156,14 @@ impl Paying {
 impl Round {
     fn count(&mut self, sample: &Sample, now: Tick) {
         let called = now.saturating_sub(Tick::try_from(sample.rtt.as_nanos()).unwrap_or(Tick::MAX));
-        if called >= self.set {
+        if called < self.set || sample.end != CallEnd::Success {
+            return;
+        }
+        if sample.in_flight >= self.seats {
             self.began.get_or_insert(now);
         }
-        if self.began.is_some() && sample.end == CallEnd::Success {
+        if self.began.is_some() {
             self.answers += 1;
-            self.used = self.used.max(sample.in_flight);
         }
     }
 
