@@ -45,6 +45,9 @@ pub struct Report {
     pub not_retried: u64,
     /// Files of earlier answers that were replaced, because of the same id or the same request.
     pub replaced: u64,
+    /// The first [`MOST_REPLACING`] requests whose answers did that. What had the file before has the same id or is the same in all, or
+    /// is of an earlier run.
+    pub replacing: Vec<Named>,
     /// Each host, in the order of their names.
     pub hosts: Vec<HostReport>,
     /// What was in flight when an earlier run was cut off, or has failed there after it may have been acted upon, and was sent again, by
@@ -65,6 +68,9 @@ pub struct Report {
 /// So many failures are listed in a report, so that its memory has a bound; the others are counted, and all are told as
 /// they happen, and are among the results.
 pub const MOST_FAILURES: usize = 1000;
+
+/// So many requests are listed whose answers replaced others.
+pub const MOST_REPLACING: usize = 20;
 
 /// What the library is built with.
 pub(crate) const TRANSPORT: &str =
@@ -131,6 +137,14 @@ impl Report {
         }
     }
 
+    /// Its answer has the file of an earlier one.
+    pub(crate) fn replaced_by(&mut self, job: &Job) {
+        self.replaced += 1;
+        if self.replacing.len() < MOST_REPLACING {
+            self.replacing.push(Named::of(job));
+        }
+    }
+
     /// There is no use in going on. The first reason counts.
     pub(crate) fn stopped_by(&mut self, error: String) {
         self.ended = Ended::Failed;
@@ -145,6 +159,7 @@ impl Report {
             .collect();
         self.failures.sort_by_key(|failure| failure.request.line);
         self.repeated.sort_by_key(|repeated| repeated.line);
+        self.replacing.sort_by_key(|replacing| replacing.line);
         self.seconds = took;
         self.peak_memory = peak_memory();
         self.transport = TRANSPORT;
@@ -199,6 +214,12 @@ impl fmt::Display for Report {
         }
         if self.replaced > 0 {
             writeln!(f, "replaced {} files of answers with the same id or the same request", self.replaced)?;
+        }
+        for replacing in &self.replacing {
+            writeln!(f, "replaced by line {}: {replacing}", replacing.line)?;
+        }
+        if self.replaced > self.replacing.len() as u64 {
+            writeln!(f, "replaced by {} more", self.replaced - self.replacing.len() as u64)?;
         }
         for repeated in &self.repeated {
             writeln!(f, "repeated {repeated}, which an earlier run may have sent")?;

@@ -429,7 +429,9 @@ impl Run<'_> {
                 End::Answered { status, replaced } if written.is_ok() => {
                     self.report.answered += 1;
                     *self.report.by_status.entry(status).or_default() += 1;
-                    self.report.replaced += u64::from(replaced);
+                    if replaced {
+                        self.report.replaced_by(&job);
+                    }
                 }
                 End::Answered { .. } => {
                     let why = "it was answered, but the result cannot be written".to_owned();

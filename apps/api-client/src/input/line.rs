@@ -1,14 +1,17 @@
 //! One line of the input.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
 use http::method::InvalidMethod;
 use http::{HeaderMap, Method};
 use reqwest::Url;
-use serde::Deserialize;
 use serde::de::value::MapDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::Job;
@@ -72,7 +75,7 @@ struct Object<'l> {
     url: String,
     method: Option<String>,
     #[serde(default)]
-    headers: BTreeMap<String, String>,
+    headers: Fields<String>,
     #[serde(borrow)]
     body: Option<&'l RawValue>,
     #[serde(borrow)]
@@ -80,6 +83,10 @@ struct Object<'l> {
     #[serde(borrow)]
     deadline: Option<&'l RawValue>,
 }
+
+/// An object of which each field stands there once, as it is with those of a struct. A map takes the last of those with the same name.
+#[derive(Debug)]
+struct Fields<V>(BTreeMap<String, V>);
 
 /// The fields that have a meaning of their own.
 pub(crate) const FIELDS: [&str; 6] = ["url", "method", "headers", "body", "id", "deadline"];
@@ -119,7 +126,7 @@ fn object(number: u64, line: &str, class_field: Option<&str>) -> Result<Job, Lin
         None => (serde_json::from_str(line).map_err(json)?, None),
         Some(field) => {
             // Taken out first, since it may be called anything.
-            let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(line).map_err(json)?;
+            let Fields(mut fields) = serde_json::from_str::<Fields<&RawValue>>(line).map_err(json)?;
             let class = fields.remove(field);
             let object = Object::deserialize(MapDeserializer::new(fields.into_iter()));
             (object.map_err(|error| LineError::Json(without_place(&error)))?, class)
@@ -130,8 +137,9 @@ fn object(number: u64, line: &str, class_field: Option<&str>) -> Result<Job, Lin
         Some(Some(name)) => Some(Class(name?.into())),
         Some(None) => return Err(LineError::Class(class_field.unwrap_or_default().to_owned())),
     };
-    let mut headers = HeaderMap::with_capacity(object.headers.len());
-    for (name, value) in object.headers {
+    let Fields(given) = object.headers;
+    let mut headers = HeaderMap::with_capacity(given.len());
+    for (name, value) in given {
         let name = match name.parse::<HeaderName>() {
             Ok(name) => name,
             Err(source) => return Err(LineError::HeaderName { name, source }),
@@ -213,6 +221,41 @@ fn without_value(message: &str) -> String {
             format!("invalid type: {kind}, expected {expected}")
         },
     )
+}
+
+// === impl Fields ===
+
+impl<V> Default for Fields<V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Fields<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Each<V> {
+            type Value = Fields<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<V>, A::Error> {
+                let mut fields = BTreeMap::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if fields.contains_key(&name) {
+                        return Err(A::Error::custom(format!("duplicate field `{name}`")));
+                    }
+                    fields.insert(name, map.next_value()?);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Each(PhantomData))
+    }
 }
 
 #[cfg(test)]
@@ -310,6 +353,23 @@ mod tests {
         ]
         .map(|line| class(line).unwrap_err().to_string());
         insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    #[test]
+    fn a_field_that_stands_there_twice_is_an_error() {
+        for class in [None, Some("urgency")] {
+            for (line, field) in [
+                (r#"{"url": "http://h/a", "url": "http://h/b"}"#, "url"),
+                (r#"{"url": "http://h/", "id": 1, "\u0069d": 1}"#, "id"),
+                (r#"{"url": "http://h/", "headers": {"x-a": "1", "x-a": "2"}}"#, "x-a"),
+            ] {
+                let error = parse(7, line.as_bytes(), class).unwrap_err().to_string();
+                assert!(error.contains(&format!("duplicate field `{field}`")), "{class:?}: {error}");
+            }
+        }
+        let line = br#"{"urgency": "high", "url": "http://h/", "urgency": "low"}"#;
+        let error = parse(7, line, Some("urgency")).unwrap_err().to_string();
+        assert_eq!(error, "this is no request: duplicate field `urgency`, in column 49");
     }
 
     #[test]

@@ -20,7 +20,7 @@ const LONGEST: usize = 200;
 /// An answer that is no success has its status behind a `~`, so it is never taken for what was wanted.
 ///
 /// Only requests with the same id, or that are the same in all, have the same name: there the later answer replaces the
-/// earlier, and the report counts it.
+/// earlier, and the report counts and names it.
 pub fn file_name(job: &Job, status: StatusCode) -> String {
     let mut name = match &job.id {
         Some(id) => named("", id, job.key(), false),

@@ -68,6 +68,26 @@ fn the_same_request_twice_replaces_its_file_and_is_counted() {
 }
 
 #[test]
+fn whose_answer_replaced_another_is_named() {
+    let (server, place) = (Server::free(), Place::new());
+    let line = |n| format!("{{\"url\": \"{}/item/{n}\", \"id\": \"same\"}}\n", server.url());
+    place.write("urls", (1..=25).map(line).collect::<String>());
+    let ended = place.done("fetch --urls urls --out out --jsonl results --concurrency 1 --rate 1000/s");
+    let said: Vec<_> = ended.stdout.lines().filter(|line| line.starts_with("replaced")).collect();
+    assert_eq!(said[0], "replaced 24 files of answers with the same id or the same request");
+    assert_eq!(said[1], format!("replaced by line 2: same ({}/item/2)", server.url()));
+    assert_eq!((said.len(), said[21]), (22, "replaced by 4 more"));
+    assert_eq!(place.text("out/same"), "item 25\n");
+
+    let report = place.done("fetch --urls urls --out out --concurrency 1 --report json").report();
+    assert_eq!(
+        (&report["replaced"], &report["replacing"][0]["line"]),
+        (&25.into(), &1.into()),
+        "an earlier run's"
+    );
+}
+
+#[test]
 fn results_of_another_run_are_not_touched() {
     let (server, place) = (Server::free(), Place::with_items("http://127.0.0.1:1", 1));
     place.write("results", "precious\n");
