@@ -27,11 +27,6 @@ use std::{
     sync::Arc,
 };
 
-use notify::{
-    EventKind, RecommendedWatcher, RecursiveMode, Watcher,
-    event::{AccessKind, AccessMode},
-};
-
 use super::{
     error::InputError,
     gzip::is_gzip_at,
@@ -45,6 +40,7 @@ use super::{
     reader::Reader,
     signal::Signal,
     table::{Entry, Start, State, Table},
+    watch::Watch,
 };
 
 /// What is known of the paths that a run follows.
@@ -54,8 +50,7 @@ pub(super) struct Changes {
     max_line: usize,
     except: Option<FileKey>,
     signal: Arc<Signal>,
-    watcher: RecommendedWatcher,
-    watched: HashSet<PathBuf>,
+    watch: Watch,
     /// The file that each path led to when it was last looked at.
     bindings: HashMap<PathBuf, usize>,
     /// What was said of a path, so that it is said once and not at every look.
@@ -66,6 +61,7 @@ pub(super) struct Changes {
 enum Said {
     Missing,
     Unreadable,
+    Unwatched,
     Compressed(FileKey),
     Copy(FileKey),
 }
@@ -81,28 +77,18 @@ impl Changes {
     ) -> Result<Self, InputError> {
         let patterns: Vec<String> =
             patterns.iter().filter(|pattern| *pattern != STDIN).chain(&options.globs).cloned().collect();
-        let called = Arc::clone(signal);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // An error may hide a change.
-            if event.is_ok_and(|event| !is_change(event.kind)) {
-                return;
-            }
-            called.look();
-        })
-        .map_err(|source| InputError::Watch { folder: PathBuf::from("."), source })?;
         let mut changes = Self {
             max_line: options.max_line,
             except: options.except,
             signal: Arc::clone(signal),
-            watcher,
-            watched: HashSet::new(),
+            watch: Watch::new(signal)?,
             bindings: HashMap::new(),
             said: HashMap::new(),
             patterns,
         };
         for pattern in changes.patterns.clone() {
             let (folder, below) = watched_folder(&pattern);
-            changes.watch_folder(folder, below)?;
+            changes.watch.folder(folder, below)?;
         }
         Ok(changes)
     }
@@ -142,7 +128,7 @@ impl Changes {
             }
             if planned.key.is_some() {
                 self.bindings.insert(planned.home.clone(), index);
-                self.watch_target(&planned.home);
+                self.watch_target(&planned.home, outbox);
             }
         }
     }
@@ -384,7 +370,7 @@ impl Changes {
         outbox.extend(table.begin(index).map(Step::Batch));
         self.said.remove(path);
         self.bindings.insert(path.to_owned(), index);
-        self.watch_target(path);
+        self.watch_target(path, outbox);
         Some(index)
     }
 
@@ -411,25 +397,13 @@ impl Changes {
         self.said.insert(path.to_owned(), said) != Some(said)
     }
 
-    /// A link is followed: its file changes in another folder than the one it was found in.
-    fn watch_target(&mut self, path: &Path) {
-        if let Ok(target) = fs::canonicalize(path) {
-            // The file is read whether or not its folder can be watched; its own folder was asked for at the start.
-            let _ = self.watch_folder(folder_of(&target), false);
+    /// The file is read whether or not changes in its folder can be watched.
+    fn watch_target(&mut self, path: &Path, outbox: &mut VecDeque<Step>) {
+        if let Err((folder, source)) = self.watch.target(path)
+            && self.is_news(&folder, Said::Unwatched)
+        {
+            outbox.push_back(Step::Failed { input: None, error: InputError::Watch { folder, source } });
         }
-    }
-
-    fn watch_folder(&mut self, folder: PathBuf, below: bool) -> Result<(), InputError> {
-        let folder = fs::canonicalize(&folder).unwrap_or(folder);
-        if !below && self.watched.contains(&folder) {
-            return Ok(());
-        }
-        let mode = if below { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
-        self.watcher
-            .watch(&folder, mode)
-            .map_err(|source| InputError::Watch { folder: folder.clone(), source })?;
-        self.watched.insert(folder);
-        Ok(())
     }
 }
 
@@ -454,32 +428,4 @@ pub(super) fn refuse_compressed(
 
 fn is_beside(path: &Path, other: &Path) -> bool {
     fs::canonicalize(folder_of(path)).ok() == fs::canonicalize(folder_of(other)).ok()
-}
-
-/// Opening and reading are events too, and each look opens and reads: were they taken for changes, a look would call
-/// for the next one, for ever.
-fn is_change(event: EventKind) -> bool {
-    match event {
-        EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
-        _ => true,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use notify::event::{CreateKind, ModifyKind};
-
-    use super::*;
-
-    #[test]
-    fn looking_is_no_change() {
-        for ours in [AccessKind::Open(AccessMode::Any), AccessKind::Read, AccessKind::Close(AccessMode::Read)]
-        {
-            assert!(!is_change(EventKind::Access(ours)));
-        }
-        let close = EventKind::Access(AccessKind::Close(AccessMode::Write));
-        for theirs in [close, EventKind::Create(CreateKind::File), EventKind::Modify(ModifyKind::Any)] {
-            assert!(is_change(theirs));
-        }
-    }
 }

@@ -30,6 +30,7 @@ mod stream;
 mod table;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use self::{
     error::InputError,

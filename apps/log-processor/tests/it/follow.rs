@@ -1,8 +1,8 @@
 //! Following: growth, rotation, truncation.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Stdio;
 
 use rustix::process::Signal;
@@ -157,4 +157,29 @@ fn a_glob_with_a_file_that_cannot_be_read_still_finds_new_files() {
     let ended = running.wait();
     assert_eq!(ended.code(), Some(1), "{ended:#?}");
     assert_eq!(ended.stderr.matches("loop.log").count(), 1, "{ended:#?}");
+}
+
+#[test]
+fn a_folder_that_may_not_be_read_is_named_once_and_the_others_are_followed() {
+    let place = Place::new();
+    for name in ["a", "locked", "z/deep"] {
+        place.write(&format!("logs/{name}/app.log"), "one\n");
+    }
+    fs::set_permissions(place.path("logs/locked"), Permissions::from_mode(0o0)).unwrap();
+    // Whoever may do everything may look there, too.
+    let is_root = fs::read_dir(place.path("logs/locked")).is_ok();
+    let running = place.start("run -i logs/**/*.log -o out --follow --report json");
+    let lines = if is_root { 3 } else { 2 };
+    until("the first lines are there", || place.len("out") == 4 * lines);
+    // What is beside it is watched, whichever of them the system names first.
+    place.append("logs/a/app.log", "two\n");
+    until("one is followed", || place.text("out").ends_with("two\n"));
+    place.append("logs/z/deep/app.log", "three\n");
+    until("and the other one", || place.text("out").ends_with("three\n"));
+    running.signal(Signal::TERM);
+    let ended = running.wait();
+    fs::set_permissions(place.path("logs/locked"), Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(ended.code(), Some(if is_root { 0 } else { 1 }), "{ended:#?}");
+    let said = "logs/locked cannot be opened: Permission denied";
+    assert_eq!(ended.stderr.matches(said).count(), usize::from(!is_root), "{ended:#?}");
 }
