@@ -49,11 +49,6 @@ impl<T: Send + 'static> PoolHandle<T> {
         }
     }
 
-    /// How many workers have asked for an item and wait for it. Takes no lock.
-    pub(crate) fn waiting(&self) -> usize {
-        self.0.upgrade().map_or(0, |shared| shared.intake.idle())
-    }
-
     /// As [`Pool::pause`](crate::Pool::pause).
     pub fn pause(&self) {
         if let Some(shared) = self.0.upgrade() {

@@ -4,11 +4,17 @@
 //!        ┌───────────── panic, or the service failed before it was ready ──────────────┐
 //!        ▼                                                                             │
 //!      build ──▶ ready? ──▶ take (Intake) ──▶ call ──▶ poll … poll ──▶ drop ──▶ finish (Hands)
-//!                  ▲            │ the end                                        │
-//!                  │            ▼                                                │
-//!                  │           gone                                              │
+//!        ▲         ▲            │ the end                                        │
+//!        │         │            ├─▶ gone                                         │
+//!        │         │            │ nothing for now                                │
+//!        └─────────│── called ◀─┘                                                │
 //!                  └─────────────────────────────────────────────────────────────┘
 //! ```
+//!
+//! A service that is ready may keep something until it is called, such as one of the permits that others want. It gives
+//! that back for certain only when it is dropped. So a worker that has nothing to do has no service that was asked
+//! whether it is ready: it looks first whether there is an item ([`Caution`]), and where it asked in vain it waits
+//! without one, and builds another when it is called.
 //!
 //! Everything that is not ours runs contained: making the handler, its readiness, the call, each poll, and the
 //! destructors of future and handler. The future lives in this task, so an item costs no allocation.
@@ -24,10 +30,11 @@ mod watch;
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use forebay_queue::Tap;
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Span;
 
@@ -39,7 +46,7 @@ use crate::hands::RunEnd;
 use crate::outcome::{BoxError, chain};
 use crate::timings::Sampler;
 
-use self::alone::{Unusual, break_off, poll_end, poll_tap};
+use self::alone::{Unusual, break_off, poll_end, poll_some, poll_tap};
 use self::watch::Watch;
 
 /// Makes the tasks of a pool's workers, whatever the handler's form.
@@ -55,6 +62,9 @@ pub(crate) trait Crew<T>: Send + Sync {
 
     /// Whether all that the handlers want of an item is its value.
     fn by_value(&self) -> bool;
+
+    /// Whether handlers that are ready may keep something that others want.
+    fn holds(&self) -> bool;
 }
 
 /// A crew whose handlers `M` makes.
@@ -67,8 +77,20 @@ enum Next<T> {
     End,
     /// The handler failed, or panicked, while it was asked whether it is ready.
     Unready(String),
+    /// There is none for a handler that is ready, and may keep something from others.
+    Idle,
     /// The item in hand is not to be tried again, because of that.
     Unwanted(RunEnd),
+}
+
+/// Why a worker gives up its handler.
+enum Left {
+    /// There is nothing more to do.
+    Ended,
+    /// It failed.
+    Failed,
+    /// There is nothing to do for now.
+    Idle,
 }
 
 /// A worker's place in the intake. Dropped with the task, however that ends.
@@ -76,6 +98,17 @@ struct Seated<'a, T: Send + 'static> {
     desk: &'a Desk<T>,
     /// Where workers take items themselves.
     tap: Option<Box<AnyTap<T>>>,
+    caution: Caution,
+}
+
+/// Whether a worker looks for an item before it asks its handler whether that is ready.
+///
+/// What a handler that is ready keeps from others can only be given back with the handler. So who had to wait for its
+/// last item, and most likely waits for the next one, does not ask before there is one; who had not saves the look.
+struct Caution {
+    looks: bool,
+    /// For the item that is to come.
+    waited: bool,
 }
 
 /// What a worker takes items by, if it does so itself.
@@ -119,6 +152,10 @@ impl<T: Send + 'static, M: Make<T>> Crew<T> for CrewOf<M> {
 
     fn by_value(&self) -> bool {
         M::Handle::BY_VALUE
+    }
+
+    fn holds(&self) -> bool {
+        M::Handle::HOLDS
     }
 }
 
@@ -165,7 +202,25 @@ impl<T: Send + 'static> Seated<'_, T> {
         let seat = self.desk.seat();
         let handler = bench.handler.as_mut().expect("it stays until the bench goes");
         let mut ready = false;
-        poll_fn(|cx| {
+        let next = poll_fn(|cx| {
+            if in_hand {
+                // First, so that nothing is kept ready in a pause.
+                ready!(intake.poll_resumed(seat, cx));
+            }
+            if H::HOLDS && !in_hand && !ready && self.caution.looks {
+                let some = match &mut self.tap {
+                    Some(tap) => contain(|| poll_some(self.desk, &mut **tap, cx)).unwrap_or_else(|panic| {
+                        break_off(self.desk, panic);
+                        Poll::Ready(false)
+                    }),
+                    None => intake.poll_look(seat, cx),
+                };
+                match some {
+                    Poll::Ready(true) => self.caution.looks = false,
+                    Poll::Ready(false) => return Poll::Ready(Next::End),
+                    Poll::Pending => return self.caution.wait(),
+                }
+            }
             if !ready {
                 // Turning the error into text may run foreign code too.
                 match contain(|| handler.poll_ready(cx).map_err(|error| chain(&error))) {
@@ -179,7 +234,7 @@ impl<T: Send + 'static> Seated<'_, T> {
                 }
             }
             if in_hand {
-                return intake.poll_resumed(seat, cx).map(|()| Next::Item(None));
+                return Poll::Ready(Next::Item(None));
             }
             if let Some(tap) = &mut self.tap {
                 let polled = contain(|| poll_tap(self.desk, &mut **tap, cx)).unwrap_or_else(|panic| {
@@ -188,12 +243,22 @@ impl<T: Send + 'static> Seated<'_, T> {
                 });
                 return match polled {
                     Ok(item) => Poll::Ready(Next::Item(Some(item))),
+                    Err(Poll::Pending) if is_idle::<T, H>() => Poll::Ready(Next::Idle),
                     Err(none) => none.map(|()| Next::End),
                 };
             }
-            intake.poll_take(seat, cx).map(|taken| if taken { Next::Item(None) } else { Next::End })
-        })
-        .await
+            match intake.poll_take(seat, cx) {
+                Poll::Pending if is_idle::<T, H>() => Poll::Ready(Next::Idle),
+                taken => taken.map(|taken| if taken { Next::Item(None) } else { Next::End }),
+            }
+        });
+        let next = next.await;
+        match &next {
+            Next::Item(_) => self.caution.take(),
+            Next::Idle => self.caution.waits(),
+            Next::End | Next::Unready(_) | Next::Unwanted(_) => {}
+        }
+        next
     }
 
     /// Runs the handler on the item in hand, or on `taken`, in a span that is left in `span` if there is one.
@@ -328,6 +393,30 @@ impl<T: Send + 'static> Drop for Seated<'_, T> {
     }
 }
 
+// === impl Caution ===
+
+impl Caution {
+    /// The worker waits for an item, and is woken when there may be one.
+    fn waits(&mut self) {
+        *self = Self { looks: false, waited: true };
+    }
+
+    /// The same, unless it is only others' turn.
+    fn wait<R>(&mut self) -> Poll<R> {
+        if has_budget_remaining() {
+            self.waits();
+        }
+        Poll::Pending
+    }
+
+    /// There was an item.
+    fn take(&mut self) {
+        if self.waited {
+            *self = Self { looks: true, waited: false };
+        }
+    }
+}
+
 // === impl Bench ===
 
 impl<T: Send + 'static, H: Handle<T>> Bench<'_, T, H> {
@@ -363,7 +452,8 @@ impl<T: Send + 'static, H: Handle<T>> Drop for Bench<'_, T, H> {
 
 /// The life of one worker.
 async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk<T>) {
-    let mut seated = Seated { desk: &desk, tap: desk.shared.intake.tap() };
+    let caution = Caution { looks: true, waited: false };
+    let mut seated = Seated { desk: &desk, tap: desk.shared.intake.tap(), caution };
     let Desk { shared, hands } = &desk;
     hands.presence().come();
     let id = hands.id();
@@ -400,7 +490,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
                 continue;
             }
         };
-        let ended = loop {
+        let left = loop {
             // A source may always have an item ready, and a handler may never wait: others must get their turn.
             // A tap spends the budget itself.
             if seated.tap.is_none() {
@@ -408,7 +498,8 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
             }
             if seated.tap.is_some() && !desk.is_limited() {
                 match seated.work_alone(&mut bench, &mut sampler, &mut turn, &mut setbacks).await {
-                    Unusual::End => break true,
+                    Unusual::End => break Left::Ended,
+                    Unusual::Idle => break Left::Idle,
                     Unusual::Turn => {
                         turn = Duration::ZERO;
                         tokio::task::yield_now().await;
@@ -417,7 +508,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
                     Unusual::Unready(error) => {
                         setbacks = setbacks.saturating_add(1);
                         tell_unready(id, setbacks, &error);
-                        break false;
+                        break Left::Failed;
                     }
                     Unusual::Run(run_end) => {
                         if M::Handle::IN_CONTEXT {
@@ -426,7 +517,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
                         let run_end = bench.clear(run_end);
                         seated.finish_taken(&run_end);
                         if matches!(run_end, RunEnd::Panicked(_)) {
-                            break false;
+                            break Left::Failed;
                         }
                         continue;
                     }
@@ -448,11 +539,12 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
                     }
                     taken
                 }
-                Next::End => break true,
+                Next::End => break Left::Ended,
+                Next::Idle => break Left::Idle,
                 Next::Unready(error) => {
                     setbacks = setbacks.saturating_add(1);
                     tell_unready(id, setbacks, &error);
-                    break false;
+                    break Left::Failed;
                 }
             };
             let taps = taken.is_some();
@@ -468,7 +560,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
             };
             drop(span);
             if matches!(run_end, RunEnd::Panicked(_)) {
-                break false;
+                break Left::Failed;
             }
             // The budget counts items, and a handler that computes spends none for its time: without this, the runtime
             // would not look at its timers for a hundred of them.
@@ -478,12 +570,32 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
             }
         };
         drop(bench);
-        if ended {
-            break;
+        match left {
+            Left::Ended => break,
+            Left::Failed => {
+                seated.tell();
+                shared.count_restart();
+            }
+            Left::Idle => {
+                // It was as it should be.
+                setbacks = 0;
+                hands.set_failing(false);
+                hands.presence().rest(called()).await;
+            }
         }
-        seated.tell();
-        shared.count_restart();
     }
+}
+
+/// A handler that is ready has nothing to do, and is given up for what it may keep from others.
+fn is_idle<T, H: Handle<T>>() -> bool {
+    // Who has spent the budget is told that there is nothing, whatever there is.
+    H::HOLDS && has_budget_remaining()
+}
+
+/// Waits until the task is woken: who may have something for it has its waker.
+async fn called() {
+    let mut is_called = false;
+    poll_fn(|_| if std::mem::replace(&mut is_called, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
 /// Does something in a span, if there is one.

@@ -381,9 +381,9 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
     /// `RateLimit`) limits the demand. One whose readiness fails is replaced by a new clone, after a pause that
     /// grows.
     ///
-    /// A worker that waits for an item keeps its clone ready, and with it what readiness holds: of a `ConcurrencyLimit`
-    /// one permit for each idle worker. So a limit that others use, too, another pool or stage say, needs more permits than
-    /// there are workers before it, or the others wait as long as those have nothing to do.
+    /// A worker that waits for an item keeps nothing that others want, such as a permit of a limit that another pool or
+    /// stage uses, too: it asks its clone only when there is an item, and one that was asked in vain is dropped, and
+    /// replaced when there is one.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -429,6 +429,11 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
 
     /// Calls a service that `make` builds for each worker. The same as [`service`](Self::service) for what cannot
     /// be cloned, or should be built anew after a panic.
+    ///
+    /// Services that were asked in vain are replaced as well. From a queue that is seldom: a worker that had to wait for
+    /// its last item looks for the next one first. From a source that cannot be looked at, and where
+    /// items go through the pool's hands first (keys, [`prefetch`](Self::prefetch)), it may be once for each time that a worker
+    /// waits. So what is dear to build, a connection say, is better kept beside `make`.
     pub fn service_per_worker<M, S>(self, make: M) -> Builder<I, Handled<T>>
     where
         M: Fn(WorkerId) -> S + Send + Sync + 'static,

@@ -8,6 +8,7 @@ use forebay_queue::{SendLine, Sender, Source};
 
 use super::{Builder, Missing};
 use crate::contain::{Contained, contain};
+use crate::intake::Look;
 use crate::resubmit::{Keeper, Resubmit};
 
 use self::sealed::Opened;
@@ -40,6 +41,7 @@ pub struct FromSource<T> {
     source: Box<dyn Source<Item = T>>,
     resubmit: Option<Resubmit<T>>,
     keeper: Option<Keeper>,
+    look: Option<Box<dyn Look>>,
 }
 
 /// In a [`Builder`]: what feeds the pool. Sealed.
@@ -60,6 +62,7 @@ pub(super) mod sealed {
 
     use forebay_queue::Source;
 
+    use crate::intake::Look;
     use crate::resubmit::{Keeper, Resubmit};
 
     /// What feeds a pool.
@@ -69,6 +72,8 @@ pub(super) mod sealed {
         pub(crate) producer: P,
         pub(crate) resubmit: Option<Resubmit<T>>,
         pub(crate) keeper: Option<Keeper>,
+        /// A way to look at the source.
+        pub(crate) look: Option<Box<dyn Look>>,
     }
 
     pub trait Input {
@@ -117,13 +122,19 @@ impl<H> Builder<Missing, H> {
     pub fn source<S: Source>(self, source: S) -> Builder<FromSource<S::Item>, H> {
         Builder {
             options: self.options,
-            input: FromSource { source: Box::new(source), resubmit: None, keeper: None },
+            input: FromSource { source: Box::new(source), resubmit: None, keeper: None, look: None },
             handler: self.handler,
         }
     }
 }
 
 impl<T: Send + 'static, H> Builder<FromSource<T>, H> {
+    /// Says how to look at the source without taking.
+    pub(crate) fn with_look(mut self, look: impl Look + 'static) -> Self {
+        self.input.look = Some(Box::new(look));
+        self
+    }
+
     /// Names what leads into the source, where somebody else keeps that open.
     pub(crate) fn with_way_back(mut self, way: Option<Resubmit<T>>) -> Self {
         self.input.resubmit = way;
@@ -213,7 +224,7 @@ impl<T: Send + 'static> sealed::Input for FromQueue<T> {
         let (producer, source) = queue.build();
         let resubmit = Some(Resubmit::to(&producer));
         // The producer itself keeps it open.
-        Opened { source: Box::new(source), producer, resubmit, keeper: None }
+        Opened { source: Box::new(source), producer, resubmit, keeper: None, look: None }
     }
 }
 
@@ -232,7 +243,8 @@ impl<T: Send + 'static> sealed::Input for FromSource<T> {
     type Producer = ();
 
     fn open(self, _: Arc<AtomicU64>) -> Opened<T, ()> {
-        Opened { source: self.source, producer: (), resubmit: self.resubmit, keeper: self.keeper }
+        let Self { source, resubmit, keeper, look } = self;
+        Opened { source, producer: (), resubmit, keeper, look }
     }
 }
 

@@ -158,7 +158,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         contain(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| StartError::NoTime)?;
 
         let undelivered = Arc::new(AtomicU64::new(0));
-        let Opened { source, producer, resubmit, keeper } = self.input.open(Arc::clone(&undelivered));
+        let Opened { source, producer, resubmit, keeper, look } = self.input.open(Arc::clone(&undelivered));
         let redelivers = source.redelivers();
         let keeps = crew.lends() || rules.copy.is_some();
         match &on_failure {
@@ -236,6 +236,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             && !cpu;
         let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements), plan);
         let intake = intake.with_letters(letters.clone());
+        let intake = if crew.holds() { intake.with_fleeting_workers(look) } else { intake };
         if takes_itself {
             intake.open_taps();
         }

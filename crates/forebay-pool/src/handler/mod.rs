@@ -83,6 +83,9 @@ pub(crate) trait Handle<T>: Send + 'static {
     /// Whether the handler takes all that is in the worker's hands at once.
     const BATCHES: bool = false;
 
+    /// Whether a handler that said that it can take an item may keep something until it does, which others want.
+    const HOLDS: bool = false;
+
     /// Waits until the handler can take one item. Asked before the worker takes one.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))

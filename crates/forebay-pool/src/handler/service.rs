@@ -38,6 +38,7 @@ where
 
     const LENDS: bool = false;
     const BY_VALUE: bool = true;
+    const HOLDS: bool = true;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.0.poll_ready(cx).map_err(Into::into)
@@ -80,6 +81,7 @@ where
 
     const LENDS: bool = false;
     const BY_VALUE: bool = true;
+    const HOLDS: bool = true;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.0.poll_ready(cx).map_err(Into::into)

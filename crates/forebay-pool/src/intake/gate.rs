@@ -143,6 +143,12 @@ impl<V> Gate<V> {
         None
     }
 
+    /// Is there anything that may be the [next](Self::next) one? Looks at the keys, and not at what their rates say.
+    pub(super) fn may_give(&mut self, now: u64) -> bool {
+        self.mind_timers(now);
+        !self.ready.is_empty()
+    }
+
     /// An item of that key is no longer in work.
     pub(super) fn release(&mut self, hash: KeyHash) {
         if let Some(key) = self.keys.get_mut(&hash) {

@@ -32,6 +32,8 @@
 //!    somebody wants to know whether the pool is idle and nothing else tells. If there is one, it lies in the stock,
 //!    for who is ready first; it is the one exception to rule 4.
 //!
+//! 7. Where being ready may keep something from others (services), workers are ready only while they ask (`calls.rs`).
+//!
 //! Polling outside of the lock would do without rule 5's exceptions. It was left: a worker that comes while another
 //! asks would have to be woken, which costs more than to wait out a poll, and who asks would go on asking for
 //! others while its own item lies in its hands.
@@ -40,6 +42,8 @@
 mod afterwards;
 /// When a batch is complete.
 mod batch;
+/// Workers that are ready only while they ask.
+mod calls;
 /// Which items may start, where keys bound them.
 mod gate;
 /// What the lock guards.
@@ -65,6 +69,7 @@ use self::afterwards::Afterwards;
 use self::state::{Gauges, Pause, State};
 
 pub(crate) use self::batch::BatchLimits;
+pub(crate) use self::calls::Look;
 pub(crate) use self::gate::{GateLimits, KeyHash};
 pub(crate) use self::state::Outage;
 pub(crate) use self::stock::{StockAccount, StockPlan, StockTally};
@@ -147,6 +152,12 @@ impl<T: Send + 'static> Intake<T> {
         self
     }
 
+    /// Says that workers are ready only while they ask, and how to look at the source, if that can be done.
+    pub(crate) fn with_fleeting_workers(self, look: Option<Box<dyn Look>>) -> Self {
+        self.lock().set_fleeting(look);
+        self
+    }
+
     /// Waits until nothing is in anybody's hands, and neither the source nor `nothing_waits` knows of anything.
     /// `knows_all`: the latter knows of all that the source has, which need not be asked where no worker asks it.
     pub(crate) async fn when_idle(&self, knows_all: bool, nothing_waits: impl Fn() -> bool) {
@@ -178,6 +189,7 @@ impl<T: Send + 'static> Intake<T> {
         let taken = self.with(|state, afterwards| {
             state.mind_settlements(&self.settlements, afterwards);
             state.mind_released(&self.settlements);
+            state.come_by(seat);
             state.join_line(seat);
             state.leave_waker(seat, cx.waker(), afterwards);
             state.ask(Some(seat), afterwards);
@@ -197,6 +209,21 @@ impl<T: Send + 'static> Intake<T> {
             self.ring_idle();
         }
         taken
+    }
+
+    /// Waits until it is worth being ready for an item. `false`: there will be none for the worker of `seat`.
+    pub(crate) fn poll_look(&self, seat: usize, cx: &mut Context<'_>) -> Poll<bool> {
+        let some = self.with(|state, afterwards| {
+            state.mind_settlements(&self.settlements, afterwards);
+            if state.mind_released(&self.settlements) {
+                state.ask(None, afterwards);
+            }
+            state.poll_look(seat, cx, afterwards)
+        });
+        if some != Poll::Ready(true) {
+            self.ring_idle();
+        }
+        some
     }
 
     /// Has each worker take items itself, if the source can be asked at several places.
@@ -226,6 +253,7 @@ impl<T: Send + 'static> Intake<T> {
         let over = self.with(|state, afterwards| {
             // A worker that is not back for its next item would otherwise leave its last settlement unattended.
             state.mind_settlements(&self.settlements, afterwards);
+            state.stand_aside(seat, afterwards);
             if state.mind_released(&self.settlements) {
                 state.ask(None, afterwards);
             }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use forebay_queue::{Delivery, End, Source, SourceError, Tap};
 use tokio::time::Instant;
 
-use super::Command;
 use super::afterwards::Afterwards;
 use super::gate::KeyHash;
 use super::stock::{Stock, StockAccount, StockPlan};
+use super::{Command, Look};
 use crate::contain::contain;
 use crate::hands::{Given, Hands, Settlements};
 
@@ -30,6 +30,12 @@ pub(crate) struct Outage {
 pub(super) struct State<T> {
     /// Gone once the pool has stopped.
     pub(super) source: Option<Box<dyn Source<Item = T>>>,
+    /// Workers are ready only while they ask.
+    pub(super) fleeting: bool,
+    /// Looks at the source, where that can be done and workers are ready only while they ask.
+    pub(super) look: Option<Box<dyn Look>>,
+    /// Whose waker the source has, if it had nothing and that one has not come by since.
+    pub(super) asked_for: Option<usize>,
     /// Ours, where each worker has one and takes items itself. Then nobody is in the line.
     pub(super) tap: Option<Box<dyn Tap<Item = T>>>,
     /// Nothing more is handed out, for ever: the source ended, broke, or the pool stopped.
@@ -50,13 +56,13 @@ pub(super) struct State<T> {
     /// How many workers there are to be: only seats below this take.
     pub(super) open: usize,
     /// Indices of the seats whose workers wait, the lead first.
-    waiting: Vec<usize>,
+    pub(super) waiting: Vec<usize>,
     /// For whoever must not wait for the lock.
     gauges: Arc<Gauges>,
     /// One for each worker there ever was.
-    seats: Vec<Seat<T>>,
+    pub(super) seats: Vec<Seat<T>>,
     /// What is held between source and workers, where anything is.
-    stock: Option<Box<Stock<T>>>,
+    pub(super) stock: Option<Box<Stock<T>>>,
     /// Of the stock, also before there is one.
     stock_account: Arc<StockAccount>,
     /// The source is asked whether this is the end, and not on behalf of a worker.
@@ -80,15 +86,15 @@ pub(super) struct State<T> {
     confirmed: u64,
 }
 
-struct Seat<T> {
+pub(super) struct Seat<T> {
     hands: Arc<Hands<T>>,
     place: Place,
     /// Left by a worker that waits for anything: an item, its service, the end.
-    waker: Option<Waker>,
+    pub(super) waker: Option<Waker>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// Busy, or not ready to take an item.
     Away,
     Waiting,
@@ -129,6 +135,9 @@ impl<T: Send + 'static> State<T> {
         let mut state = Self {
             source: Some(source),
             tap: None,
+            fleeting: false,
+            look: None,
+            asked_for: None,
             ended: false,
             exhausted: false,
             closed: false,
@@ -208,6 +217,7 @@ impl<T: Send + 'static> State<T> {
             return;
         }
         self.end_pause(afterwards);
+        self.asked_for = None;
         let Some(source) = &mut self.source else { return };
         if let Err(panic) = contain(|| source.close()) {
             self.break_off(panicked(panic), afterwards);
@@ -286,6 +296,7 @@ impl<T: Send + 'static> State<T> {
     fn end_pause(&mut self, afterwards: &mut Afterwards<T>) {
         if self.pause != Pause::No {
             self.set_pause(Pause::No);
+            self.asked_for = None;
             let away = self.seats.iter_mut().filter(|seat| seat.place == Place::Away);
             afterwards.wakers.extend(away.filter_map(|seat| seat.waker.take()));
         }
@@ -363,11 +374,20 @@ impl<T: Send + 'static> State<T> {
             self.poll_settled(settlements, afterwards);
         }
         self.tap = None;
+        self.look = None;
         self.source.take()
     }
 
     /// Rule 2. `asker` is served first: it is running, and needs no wake-up.
     pub(super) fn ask(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
+        self.ask_and_serve(asker, afterwards);
+        if self.fleeting {
+            self.call_lead(afterwards);
+        }
+        self.mind_due(afterwards);
+    }
+
+    fn ask_and_serve(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) {
         if self.stock.is_none() {
             self.ask_source(asker, afterwards);
             return;
@@ -383,17 +403,13 @@ impl<T: Send + 'static> State<T> {
                 break;
             }
         }
-        self.mind_due(afterwards);
     }
 
     /// `false`: there may be more, but others are to have the lock first.
     fn ask_source(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) -> bool {
         let mut keyless = 0;
-        while !self.ended
-            && !self.exhausted
-            && !self.unavailable
-            && self.pause == Pause::No
-            && let Some(demand) = NonZeroUsize::new(self.demand())
+        while self.may_ask()
+            && let Some(demand) = NonZeroUsize::new(self.demand(asker))
             && let Some(waker) = match self.waiting.first() {
                 Some(&lead) => self.seats[lead].waker.as_ref(),
                 // What is fetched for later: the supervisor will ask again.
@@ -407,8 +423,10 @@ impl<T: Send + 'static> State<T> {
                 // A source that panicked may have left some behind; one that keeps its contract has not.
                 afterwards.surplus.append(&mut self.out);
             }
+            self.asked_for = None;
             match polled {
                 Ok(Poll::Pending) => {
+                    self.asked_for = self.waiting.first().copied();
                     // Asked after the poll: a source that is closed after this wakes who polled.
                     match contain(|| self.stock.is_some() && source.is_closed()) {
                         Ok(closed) => self.last |= closed,
@@ -453,12 +471,22 @@ impl<T: Send + 'static> State<T> {
         afterwards.wakers.extend(waker.clone());
     }
 
+    /// Whether the source may be asked.
+    pub(super) fn may_ask(&self) -> bool {
+        !self.ended && !self.exhausted && !self.unavailable && self.pause == Pause::No
+    }
+
     /// How many items there is a use for.
-    fn demand(&self) -> usize {
+    fn demand(&self, asker: Option<usize>) -> usize {
+        let waiting = match asker {
+            Some(asker) if self.fleeting => usize::from(self.seats[asker].place == Place::Waiting),
+            None if self.fleeting => 0,
+            _ => self.waiting.len(),
+        };
         match &self.stock {
             Some(stock) if self.seeking => stock.demand_of_nobody(),
-            Some(stock) => stock.demand(self.waiting.len()),
-            None => self.waiting.len(),
+            Some(stock) => stock.demand(waiting),
+            None => waiting,
         }
     }
 
@@ -539,7 +567,7 @@ impl<T: Send + 'static> State<T> {
         if self.pause != Pause::No || self.unavailable || !self.is_at_rest() {
             return false;
         }
-        if !self.waiting.is_empty() {
+        if !self.waiting.is_empty() && !self.fleeting {
             self.ask(None, afterwards);
         } else if !knows_all {
             // No worker may ever be ready, and there may be nothing to be ready for.
@@ -572,7 +600,7 @@ impl<T: Send + 'static> State<T> {
     fn next_seat(&self, asker: Option<usize>) -> Option<usize> {
         let asker = asker.filter(|&asker| self.seats[asker].place == Place::Waiting);
         // The youngest of the others: its memory is the warmest, and the lead stays the lead.
-        asker.or_else(|| self.waiting.last().copied())
+        asker.or_else(|| self.waiting.last().copied().filter(|_| !self.fleeting))
     }
 
     /// Something is in the hands of `seat`.
@@ -589,7 +617,7 @@ impl<T: Send + 'static> State<T> {
         let mut keyless = 0;
         afterwards.recovered |= std::mem::take(&mut self.ask_failures) > 0;
         let mut out = std::mem::take(&mut self.out);
-        let demand = self.demand();
+        let demand = self.demand(asker);
         for (index, delivery) in out.drain(..).enumerate() {
             if let Some(stock) = self.stock.as_mut().filter(|_| index < demand) {
                 if let Err((delivery, panic)) = stock.put(delivery) {
@@ -700,6 +728,19 @@ impl<T: Send + 'static> State<T> {
         leave(&mut self.seats[seat].waker, waker, afterwards);
     }
 
+    /// Who waits longest.
+    pub(super) fn lead(&self) -> Option<usize> {
+        self.waiting.first().copied()
+    }
+
+    pub(super) fn place(&self, seat: usize) -> Place {
+        self.seats[seat].place
+    }
+
+    pub(super) fn waker_of(&self, seat: usize) -> Option<Waker> {
+        self.seats[seat].waker.clone()
+    }
+
     pub(super) fn hands(&self, seat: usize) -> &Hands<T> {
         &self.seats[seat].hands
     }
@@ -723,6 +764,7 @@ impl<T: Send + 'static> State<T> {
             // From the back, where the one that just came is.
             let index = self.waiting.iter().rposition(|&waiting| waiting == seat);
             self.waiting.remove(index.expect("who waits is in the line"));
+            self.come_by(seat);
             self.gauges.idle.store(self.waiting.len(), Ordering::Relaxed);
         }
         self.seats[seat].place = Place::Away;

@@ -239,6 +239,12 @@ impl<T> Stock<T> {
         complete
     }
 
+    /// Is there anything that may be given to a worker that waits? Not asked where there are batches.
+    pub(super) fn may_give(&mut self) -> bool {
+        let now = self.now();
+        !self.ready.is_empty() || self.gate.as_mut().is_some_and(|gate| gate.may_give(now))
+    }
+
     fn next(&mut self, now: u64) -> Option<Given<T>> {
         if let Some(next) = self.ready.pop_front() {
             return Some(next);

@@ -9,7 +9,7 @@ use forebay_queue::{Watermarks, WhenFull};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::counter::Counter;
+use super::counter::{Bench, Counter};
 use super::drive::Driving;
 use super::{PoolService, PoolWorker, WhenDropped};
 use crate::{Pool, StartError};
@@ -138,17 +138,19 @@ impl<R> PoolLayer<R> {
         S::Error: 'static,
         R: Send + 'static,
     {
-        let (counter, bench) = Counter::new();
+        let counter = Counter::new();
+        let mut once = Some(counter.clone());
+        let (queue, line) = self.line.pair_with(move || once.take());
+        let (bench, look, end) = Bench::new(line, counter);
         let make: Arc<dyn Fn() -> S + Send + Sync> = Arc::new(make);
         let when_dropped = self.when_dropped;
         let pool = Pool::builder()
             .workers(self.workers)
             .source(bench)
+            .with_look(look)
             .service_per_worker(move |_| Driving::new(Arc::clone(&make), when_dropped))
             .start()?;
-        let mut once = Some(counter.clone());
-        let (queue, worker) = self.line.pair_with(move || once.take());
-        Ok((PoolService::new(queue, pool.handle(), counter.clone()), PoolWorker::new(worker, counter, pool)))
+        Ok((PoolService::new(queue, pool.handle()), PoolWorker::new(end, pool)))
     }
 }
 

@@ -1,23 +1,26 @@
 //! Where the line of callers meets the workers: a request goes over the counter when a worker asks for one.
 //!
-//! 1. A worker that is free asks the [`Bench`], which is the pool's source. How many ask is the *demand*.
-//! 2. The [`Counter`] is the service behind the line: ready while there is demand, it takes one request for each.
-//!    So a request leaves the line only for a worker that is there, and until then its caller may take it out.
-//! 3. Workers that are sent away have asked in vain. If nobody is left who waits, nobody asks anew, and the demand is
-//!    [lowered](Counter::withdraw) by who sent them away.
-//! 4. Wakers are called after the lock is released.
+//! 1. The [`Bench`] is the pool's source, asked by a worker that is ready. It polls whoever serves the line, behind
+//!    which is the [`Counter`]: a service that is ready for as many requests as are asked for in that poll, and for none
+//!    otherwise. So a request leaves the line only for a worker that is there, and until then its caller may take it out.
+//! 2. Who is ready keeps something, maybe, so a worker asks only when there is a request: a [`Glance`] at the line polls it
+//!    with nothing asked for, and a counter that is not ready and was asked all the same says that one waits.
+//! 3. The line has one waker, the [`Bell`], for who looks or asks, and for [who waits for its end](EndOfLine).
+//! 4. The line goes when it has ended, or with the first that goes of bench and end: who waits in it is told.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
+use forebay_queue::layer::Worker;
 use forebay_queue::{Delivery, Source, SourceError};
 use tokio::sync::oneshot;
 use tower_service::Service;
 use tracing::Span;
+
+use crate::intake::Look;
 
 /// A request on its way to a worker, and the way back.
 pub(super) struct Job<R, A, E> {
@@ -38,56 +41,59 @@ pub(super) enum CallError<E> {
     Aborted,
 }
 
-/// The front of the counter.
-pub(super) struct Counter<R, A, E>(Arc<Shared<R, A, E>>);
+/// The service behind the line.
+pub(super) struct Counter<R, A, E>(Arc<Mutex<Passing<R, A, E>>>);
 
-/// The back of the counter.
+/// The pool's source.
 pub(super) struct Bench<R, A, E>(Arc<Shared<R, A, E>>);
+
+/// A look at the line.
+pub(super) struct Glance<R, A, E>(Arc<Shared<R, A, E>>);
+
+/// Is ready when the line has ended. Dropped, it ends the line.
+pub(super) struct EndOfLine<R, A, E>(Arc<Shared<R, A, E>>);
 
 /// The answer to come, for the caller.
 pub(super) struct Answer<A, E>(oneshot::Receiver<Result<A, CallError<E>>>);
 
-struct Shared<R, A, E>(Mutex<State<R, A, E>>);
-
-struct State<R, A, E> {
+/// What goes over the counter in one poll.
+struct Passing<R, A, E> {
     /// How many more are asked for.
     demand: usize,
-    /// How often the demand was said.
-    asked: u64,
-    /// Passed, and not taken yet: never more than there was demand.
-    passed: VecDeque<Job<R, A, E>>,
-    /// Of the pool, while it waits.
-    bench: Option<Waker>,
-    /// Of the line's worker, while it waits for demand.
-    counter: Option<Waker>,
-    /// Nothing more will be passed.
-    closed: bool,
+    passed: Vec<Job<R, A, E>>,
+    /// One waits that nobody asked for.
+    is_called: bool,
+}
+
+/// Who serves the line.
+type Server<R, A, E> = Worker<Counter<R, A, E>, R>;
+
+struct Shared<R, A, E> {
+    /// Gone when the line has ended.
+    line: Mutex<Option<Server<R, A, E>>>,
+    counter: Counter<R, A, E>,
+    bell: Arc<Bell>,
+    /// That of the bell.
+    waker: Waker,
+}
+
+/// Wakes all who wait for the line. It is taken from who it wakes.
+#[derive(Default)]
+struct Bell(Mutex<Ears>);
+
+#[derive(Default)]
+struct Ears {
+    /// Of the worker on whose behalf the line was asked, or looked at.
+    asker: Option<Waker>,
+    /// Of who waits for the end.
+    end: Option<Waker>,
 }
 
 // === impl Counter ===
 
 impl<R, A, E> Counter<R, A, E> {
-    pub(super) fn new() -> (Self, Bench<R, A, E>) {
-        let state =
-            State { demand: 0, asked: 0, passed: VecDeque::new(), bench: None, counter: None, closed: false };
-        let shared = Arc::new(Shared(Mutex::new(state)));
-        (Self(Arc::clone(&shared)), Bench(shared))
-    }
-
-    /// Lowers the demand to that of the workers that still wait, which `waiting` counts.
-    pub(super) fn withdraw(&self, waiting: impl FnOnce() -> usize) {
-        let asked = self.0.lock().asked;
-        let waiting = waiting();
-        let mut state = self.0.lock();
-        // Who came meanwhile has said, or will say, what all together want, and is not to be overlooked.
-        if state.asked == asked {
-            state.demand = state.demand.min(waiting.saturating_sub(state.passed.len()));
-        }
-    }
-
-    /// Nothing more will be passed: the pool may end.
-    pub(super) fn close(&self) {
-        self.0.close();
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Passing { demand: 0, passed: Vec::new(), is_called: false })))
     }
 }
 
@@ -96,30 +102,22 @@ impl<R, A, E> Service<R> for Counter<R, A, E> {
     type Error = CallError<E>;
     type Future = Answer<A, E>;
 
-    /// Never fails: when the pool is gone, whoever owns the line takes it away.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError<E>>> {
-        let waker = cx.waker().clone();
-        let mut state = self.0.lock();
-        if state.demand > 0 {
-            drop(state);
+    /// Never fails. Whoever polls the line with another demand needs no waker.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError<E>>> {
+        let mut passing = lock(&self.0);
+        if passing.demand > 0 {
             return Poll::Ready(Ok(()));
         }
-        let old = state.counter.replace(waker);
-        drop(state);
-        drop(old);
+        passing.is_called = true;
         Poll::Pending
     }
 
     fn call(&mut self, request: R) -> Answer<A, E> {
         let (reply, answer) = oneshot::channel();
         let job = Job { request, reply, span: Span::current() };
-        let bench = {
-            let mut state = self.0.lock();
-            state.demand = state.demand.saturating_sub(1);
-            state.passed.push_back(job);
-            state.bench.take()
-        };
-        bench.into_iter().for_each(Waker::wake);
+        let mut passing = lock(&self.0);
+        passing.demand -= 1;
+        passing.passed.push(job);
         Answer(answer)
     }
 }
@@ -130,7 +128,60 @@ impl<R, A, E> Clone for Counter<R, A, E> {
     }
 }
 
+// === impl Shared ===
+
+impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Shared<R, A, E> {
+    /// Has the line pass so many requests, as far as it has some. Ready: it has ended.
+    fn poll_line(&self, demand: usize) -> (Poll<()>, Passing<R, A, E>) {
+        let mut line = lock(&self.line);
+        lock(&self.counter.0).demand = demand;
+        let polled = match &mut *line {
+            Some(worker) => Pin::new(worker).poll(&mut Context::from_waker(&self.waker)),
+            None => Poll::Ready(()),
+        };
+        let nothing = Passing { demand: 0, passed: Vec::new(), is_called: false };
+        let passing = std::mem::replace(&mut *lock(&self.counter.0), nothing);
+        let ended = if polled.is_ready() { line.take() } else { None };
+        drop(line);
+        if ended.is_some() {
+            // Who did not ask is to know it too.
+            self.bell.ring();
+        }
+        (polled, passing)
+    }
+
+    /// Leaves a waker of who looks or asks.
+    fn hear(&self, cx: &Context<'_>) {
+        let waker = cx.waker().clone();
+        let old = lock(&self.bell.0).asker.replace(waker);
+        drop(old);
+    }
+}
+
+impl<R, A, E> Shared<R, A, E> {
+    /// Who waits gets the request back.
+    fn end(&self) {
+        let line = lock(&self.line).take();
+        if line.is_some() {
+            drop(line);
+            self.bell.ring();
+        }
+    }
+}
+
 // === impl Bench ===
+
+impl<R, A, E> Bench<R, A, E> {
+    pub(super) fn new(
+        line: Worker<Counter<R, A, E>, R>,
+        counter: Counter<R, A, E>,
+    ) -> (Self, Glance<R, A, E>, EndOfLine<R, A, E>) {
+        let bell = Arc::<Bell>::default();
+        let waker = Waker::from(Arc::clone(&bell));
+        let shared = Arc::new(Shared { line: Mutex::new(Some(line)), counter, bell, waker });
+        (Self(Arc::clone(&shared)), Glance(Arc::clone(&shared)), EndOfLine(shared))
+    }
+}
 
 impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Source for Bench<R, A, E> {
     type Item = Job<R, A, E>;
@@ -141,26 +192,17 @@ impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Source for Bench<R
         max: NonZeroUsize,
         out: &mut Vec<Delivery<Job<R, A, E>>>,
     ) -> Poll<Result<usize, SourceError>> {
-        let waker = cx.waker().clone();
-        let mut state = self.0.lock();
-        state.asked += 1;
-        let taken = state.passed.len().min(max.get());
-        if taken > 0 {
-            out.extend(state.passed.drain(..taken).map(Delivery::unsettled));
-            // Who still waits asks again.
-            state.demand = 0;
-            return Poll::Ready(Ok(taken));
+        self.0.hear(cx);
+        let (polled, Passing { passed, .. }) = self.0.poll_line(max.get());
+        let taken = passed.len();
+        out.extend(passed.into_iter().map(Delivery::unsettled));
+        if taken == 0 {
+            return polled.map(|()| Ok(0));
         }
-        if state.closed {
-            return Poll::Ready(Ok(0));
-        }
-        state.demand = max.get();
-        let old = state.bench.replace(waker);
-        let counter = state.counter.take();
-        drop(state);
-        drop(old);
-        counter.into_iter().for_each(Waker::wake);
-        Poll::Pending
+        // It waits no longer.
+        let asker = lock(&self.0.bell.0).asker.take();
+        drop(asker);
+        Poll::Ready(Ok(taken))
     }
 
     fn poll_settled(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
@@ -168,11 +210,11 @@ impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Source for Bench<R
     }
 
     fn close(&mut self) {
-        self.0.close();
+        self.0.end();
     }
 
     fn is_closed(&self) -> bool {
-        self.0.lock().closed
+        lock(&self.0.line).is_none()
     }
 
     fn redelivers(&self) -> bool {
@@ -182,26 +224,55 @@ impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Source for Bench<R
 
 impl<R, A, E> Drop for Bench<R, A, E> {
     fn drop(&mut self) {
-        // What was passed in vain: its callers learn that nobody will answer.
-        let passed = std::mem::take(&mut self.0.lock().passed);
-        drop(passed);
+        self.0.end();
     }
 }
 
-// === impl Shared ===
+// === impl Glance ===
 
-impl<R, A, E> Shared<R, A, E> {
-    fn close(&self) {
-        let bench = {
-            let mut state = self.lock();
-            state.closed = true;
-            state.bench.take()
-        };
-        bench.into_iter().for_each(Waker::wake);
+impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Look for Glance<R, A, E> {
+    fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.hear(cx);
+        let (polled, Passing { is_called, .. }) = self.0.poll_line(0);
+        if is_called { Poll::Ready(()) } else { polled }
+    }
+}
+
+// === impl EndOfLine ===
+
+impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Future for EndOfLine<R, A, E> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let old = lock(&self.0.bell.0).end.replace(waker);
+        drop(old);
+        self.0.poll_line(0).0
+    }
+}
+
+impl<R, A, E> Drop for EndOfLine<R, A, E> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+// === impl Bell ===
+
+impl Bell {
+    fn ring(&self) {
+        let Ears { asker, end } = std::mem::take(&mut *lock(&self.0));
+        asker.into_iter().chain(end).for_each(Waker::wake);
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<R, A, E>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ring();
     }
 }
 
@@ -220,4 +291,9 @@ impl<A, E> fmt::Debug for Answer<A, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer").finish_non_exhaustive()
     }
+}
+
+/// Nothing of ours panics under these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -43,9 +43,8 @@
 //!
 //! # What idle workers hold
 //!
-//! A worker that waits for a request keeps its service ready, and with it what readiness holds: of a `ConcurrencyLimit`
-//! one permit. So a limit below two of these, or below one and something else, needs more permits than there are
-//! workers; or put it above.
+//! Nothing that others may want, such as a permit of a limit below two of these. A service is asked whether it is ready when
+//! there is a request for it, and one that was asked in vain is replaced.
 //!
 //! # Failures
 //!

@@ -22,18 +22,13 @@ type Jobs<S, R> = Job<R, <S as Service<R>>::Response, <S as Service<R>>::Error>;
 pub struct PoolService<S: Service<R>, R> {
     line: Line<S, R>,
     pool: PoolHandle<Jobs<S, R>>,
-    counter: Counter<R, S::Response, S::Error>,
 }
 
 // === impl PoolService ===
 
 impl<S: Service<R>, R> PoolService<S, R> {
-    pub(super) fn new(
-        line: Line<S, R>,
-        pool: PoolHandle<Jobs<S, R>>,
-        counter: Counter<R, S::Response, S::Error>,
-    ) -> Self {
-        Self { line, pool, counter }
+    pub(super) fn new(line: Line<S, R>, pool: PoolHandle<Jobs<S, R>>) -> Self {
+        Self { line, pool }
     }
 
     /// Take no more calls. Those that wait are still answered, then the workers end.
@@ -89,7 +84,6 @@ where
     /// Changes the number of workers, as [`Pool::resize`](crate::Pool::resize).
     pub fn resize(&self, workers: usize) {
         self.pool.resize(workers);
-        self.counter.withdraw(|| self.pool.waiting());
     }
 }
 
@@ -111,7 +105,7 @@ impl<S: Service<R>, R> Service<R> for PoolService<S, R> {
 
 impl<S: Service<R>, R> Clone for PoolService<S, R> {
     fn clone(&self) -> Self {
-        Self { line: self.line.clone(), pool: self.pool.clone(), counter: self.counter.clone() }
+        Self { line: self.line.clone(), pool: self.pool.clone() }
     }
 }
 

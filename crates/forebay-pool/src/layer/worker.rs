@@ -1,9 +1,9 @@
-//! What drives a pool behind a service: the line's worker, and the pool.
+//! What owns a pool behind a service: it watches the line, and owns the pool.
 //!
 //! # The end
 //!
 //! 1. The line ends when it is closed and nobody waits in it; what it passed on by then is with the pool.
-//! 2. The counter is closed, so the pool's source ends when the last request is taken.
+//! 2. So ends the pool's source. No worker may be ready and ask it: it is this that notices, and has the pool look.
 //! 3. The pool ends when the last call is answered, and this is ready with its report.
 //!
 //! Dropped before that, the line goes first: who waits gets the request back, and then the pool is aborted.
@@ -13,13 +13,12 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use forebay_queue::layer::Worker;
 use tower_service::Service;
 
-use super::counter::{Counter, Job};
+use super::counter::{EndOfLine, Job};
 use crate::{Pool, Report};
 
-/// Drives a [`PoolService`](super::PoolService); made by [`PoolLayer::pair`](super::PoolLayer::pair), and to be
+/// Owns the workers of a [`PoolService`](super::PoolService); made by [`PoolLayer::pair`](super::PoolLayer::pair), and to be
 /// spawned. It is ready when the service is closed and all calls are answered.
 ///
 /// ```
@@ -34,7 +33,7 @@ use crate::{Pool, Report};
 /// assert_eq!(worker.await.expect("it does not panic").completed, 1);
 /// # }
 /// ```
-#[must_use = "calls are answered only while it is polled, and it owns the workers"]
+#[must_use = "it owns the workers, which go with it, and brings them to their end while it is polled"]
 pub struct PoolWorker<S: Service<R>, R> {
     driving: Pin<Box<dyn Future<Output = Report> + Send>>,
     service: PhantomData<fn(S, R)>,
@@ -50,8 +49,7 @@ where
     R: Send + 'static,
 {
     pub(super) fn new(
-        line: Worker<Counter<R, S::Response, S::Error>, R>,
-        counter: Counter<R, S::Response, S::Error>,
+        line: EndOfLine<R, S::Response, S::Error>,
         pool: Pool<Job<R, S::Response, S::Error>>,
     ) -> Self {
         let driving = Box::pin(async move {
@@ -60,7 +58,6 @@ where
                 // It would be the runtime that went away; then nobody answers, and who waits is told.
                 () = pool.closed() => {}
             }
-            counter.close();
             pool.finish().await
         });
         Self { driving, service: PhantomData }

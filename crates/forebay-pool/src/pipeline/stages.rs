@@ -287,7 +287,7 @@ impl<S: Feed, P> PipelineBuilder<S, P> {
     }
 
     /// A stage of a clone of `service` for each worker: what it answers is handed on. An item is taken only when the clone
-    /// is ready, as with [`Builder::service`]; what is said there of limits that others use holds here.
+    /// is ready, as with [`Builder::service`], and a worker that waits for one keeps nothing that another stage may want.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

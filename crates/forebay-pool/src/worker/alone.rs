@@ -14,7 +14,7 @@ use std::time::Duration;
 use forebay_queue::Tapped;
 use tokio::time::Instant;
 
-use super::{AnyTap, Bench, Seated, TURN, run_end_of};
+use super::{AnyTap, Bench, Caution, Seated, TURN, is_idle, run_end_of};
 use crate::contain::contain;
 use crate::desk::Desk;
 use crate::handler::{Handle, Start};
@@ -27,6 +27,8 @@ use crate::timings::Sampler;
 pub(super) enum Unusual {
     /// There will be nothing more to take.
     End,
+    /// There is nothing to take for a handler that is ready, and may keep something from others.
+    Idle,
     /// The handler failed, or panicked, while it was asked whether it is ready.
     Unready(String),
     /// Handlers worked for so long that others are to get their turn.
@@ -34,6 +36,9 @@ pub(super) enum Unusual {
     /// A run ended otherwise than well. Its future may still be there.
     Run(RunEnd),
 }
+
+/// What a source did that is to blame.
+const DESPITE_THE_GATE: &str = "it handed out an item to a tap that was shut";
 
 /// A worker on its own.
 struct Alone<'a, T: Send + 'static, H: Handle<T>> {
@@ -45,6 +50,7 @@ struct Alone<'a, T: Send + 'static, H: Handle<T>> {
     /// How long handlers worked since others last got their turn.
     turn: &'a mut Duration,
     setbacks: &'a mut u32,
+    caution: &'a mut Caution,
     /// Whose code it is that is running.
     whose: Whose,
     /// The handler said that it can take an item.
@@ -83,6 +89,7 @@ impl<T: Send + 'static> Seated<'_, T> {
             sampler,
             turn,
             setbacks,
+            caution: &mut self.caution,
             whose: Whose::Readiness,
             ready: false,
             began: None,
@@ -124,6 +131,13 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
         loop {
             if self.running.is_none() {
                 if !self.ready {
+                    if H::HOLDS && self.caution.looks {
+                        match self.poll_look(cx) {
+                            Poll::Ready(true) => {}
+                            Poll::Ready(false) => return Poll::Ready(Unusual::End),
+                            Poll::Pending => return Poll::Pending,
+                        }
+                    }
                     self.whose = Whose::Readiness;
                     match self.handler.poll_ready(cx) {
                         Poll::Ready(Ok(())) => self.ready = true,
@@ -135,11 +149,18 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
                 let item = match poll_tap(self.desk, self.tap, cx) {
                     Ok(item) => item,
                     Err(Poll::Ready(())) => return Poll::Ready(Unusual::End),
+                    Err(Poll::Pending) if is_idle::<T, H>() => {
+                        self.caution.waits();
+                        return Poll::Ready(Unusual::Idle);
+                    }
                     Err(Poll::Pending) => {
                         self.rest();
                         return Poll::Pending;
                     }
                 };
+                if H::HOLDS {
+                    self.caution.take();
+                }
                 if self.resting.is_some() || *self.setbacks > 0 {
                     self.revive();
                 }
@@ -187,6 +208,23 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
             Whose::Handler => {
                 self.stop_clock();
                 Unusual::Run(RunEnd::Panicked(panic))
+            }
+        }
+    }
+
+    /// Waits until there is an item. `false`: there will be none.
+    #[cold]
+    fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.whose = Whose::Source;
+        let some = poll_some(self.desk, self.tap, cx);
+        match some {
+            Poll::Ready(some) => {
+                self.caution.looks = !some;
+                Poll::Ready(some)
+            }
+            Poll::Pending => {
+                self.rest();
+                self.caution.wait()
             }
         }
     }
@@ -248,7 +286,7 @@ pub(super) fn poll_end<T: Send + 'static>(
         match contain(|| tap.poll_take(cx, &shut)) {
             Ok(Poll::Ready(Tapped::Ended)) => intake.source_ended(None),
             Ok(Poll::Ready(Tapped::Item { .. })) => {
-                intake.source_ended(Some("it handed out an item to a tap that was shut".to_owned()));
+                intake.source_ended(Some(DESPITE_THE_GATE.to_owned()));
             }
             Ok(Poll::Ready(Tapped::Shut) | Poll::Pending) => {}
             Err(panic) => intake.source_ended(Some(panic)),
@@ -291,6 +329,41 @@ pub(super) fn poll_tap<T: Send + 'static>(
                 desk.shared.intake.source_ended(None);
                 return Err(end(desk));
             }
+        }
+    }
+}
+
+/// Waits until there is an item for the worker, and does not take it. `false`: there will be none. Runs the source's code.
+pub(super) fn poll_some<T: Send + 'static>(
+    desk: &Desk<T>,
+    tap: &mut AnyTap<T>,
+    cx: &mut Context<'_>,
+) -> Poll<bool> {
+    let quick = desk.hands.quick();
+    if !quick.is_open()
+        && let Err(none) = poll_shut(desk, tap, cx)
+    {
+        return none.map(|()| false);
+    }
+    quick.ask();
+    // Before one waits among those who are called: who is called passes it on where it does not take.
+    if tap.waiting() > 0 {
+        return Poll::Ready(true);
+    }
+    match tap.poll_take(cx, &AtomicBool::new(false)) {
+        Poll::Ready(Tapped::Shut) => Poll::Ready(true),
+        Poll::Ready(Tapped::Item { .. }) => {
+            break_off(desk, DESPITE_THE_GATE.to_owned());
+            Poll::Ready(false)
+        }
+        Poll::Ready(Tapped::Ended) => {
+            desk.shared.intake.source_ended(None);
+            end(desk).map(|()| false)
+        }
+        Poll::Pending => {
+            // It may have been the budget, and then the source was not told of the last item.
+            tap.empty(true);
+            wait(desk).map(|()| false)
         }
     }
 }

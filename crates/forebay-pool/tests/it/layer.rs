@@ -289,6 +289,8 @@ async fn a_service_that_is_not_ready_for_good_costs_the_call_that_met_it() {
     let make = move || Moody { mood: count.fetch_add(1, Ordering::SeqCst) };
     let (mut service, worker) = PoolLayer::new(1, 10).pair_with(make).unwrap();
     let worker = tokio::spawn(worker);
+    // A worker that waits asks the service only when there is a call.
+    settle().await;
     let start = Instant::now();
     assert!(matches!(service.call("first").await, Err(PoolError::Inner("not today"))));
     assert!(matches!(service.call("second").await, Err(PoolError::Panicked(panic)) if panic == "not ever"));

@@ -71,6 +71,9 @@ mod second_reading;
 /// Services are asked whether they are ready before an item is taken.
 mod service;
 
+/// Workers that wait keep nothing that others want.
+mod shared_limits;
+
 /// What Broadway's tests say of a pipeline.
 mod facts;
 
