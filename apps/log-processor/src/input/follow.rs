@@ -34,7 +34,7 @@ use super::{
     inputs::{Options, Step},
     locate::{MOST_LISTINGS, is_copy, locate_copy, moved_home, rotated_by_now},
     notice::Notice,
-    pattern::{STDIN, folder_of, reach, watched_folder},
+    pattern::{STDIN, folder_of, is_stored, reach, watched_folder},
     plan::Planned,
     position::Position,
     reader::Reader,
@@ -138,7 +138,7 @@ impl Changes {
         let mut reached = HashSet::new();
         for path in self.paths(outbox) {
             match fs::metadata(&path) {
-                Ok(metadata) if metadata.is_file() => {
+                Ok(metadata) if is_stored(&path, &metadata) => {
                     let key = FileKey::of(&metadata);
                     if Some(key) != self.except {
                         reached.extend(self.look_at(&path, key, metadata.len(), table, outbox));

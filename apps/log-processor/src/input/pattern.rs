@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io,
     path::{Path, PathBuf, absolute},
 };
@@ -17,7 +17,7 @@ use super::{error::InputError, identity::FileKey};
 pub enum InputSpec {
     /// `-`: what standard input brings.
     Stdin,
-    /// Something that is read once and waited for: a named pipe, a device.
+    /// Something that is read once and waited for: a named pipe, a device, a file that the system makes up.
     Stream(PathBuf),
     /// A file, plain or compressed.
     File {
@@ -27,6 +27,9 @@ pub enum InputSpec {
         key: FileKey,
     },
 }
+
+/// Where the system makes up files. Those that have a length can be read again.
+const MADE_UP: [&str; 2] = ["/proc", "/sys"];
 
 /// How standard input is named.
 pub(super) const STDIN: &str = "-";
@@ -76,7 +79,7 @@ pub fn expand(patterns: &[String], follow: bool) -> Result<Vec<InputSpec>, Input
             }
             let key = FileKey::of(&metadata);
             if seen.insert(key) {
-                specs.push(match metadata.is_file() {
+                specs.push(match is_stored(&path, &metadata) {
                     true => InputSpec::File { path, key },
                     false => InputSpec::Stream(path),
                 });
@@ -111,6 +114,14 @@ pub(crate) fn reach(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
     reached.extend(matches.unreadable.into_iter().map(|(path, _)| path));
     reached.sort();
     Ok(reached)
+}
+
+/// Whether it is a file that lies somewhere. What the system makes up while it is read, as `/proc/kmsg` and `trace_pipe`, calls itself a
+/// file, too; but it may make one wait, and what was read may be nowhere else any more.
+pub(super) fn is_stored(path: &Path, metadata: &Metadata) -> bool {
+    let is_made_up =
+        || fs::canonicalize(path).is_ok_and(|path| MADE_UP.iter().any(|it| path.starts_with(it)));
+    metadata.is_file() && (metadata.len() > 0 || !is_made_up())
 }
 
 /// `pattern` from the root on, whatever the current folder is called. One that is no text leaves it as it is.
@@ -234,6 +245,13 @@ mod tests {
         assert_eq!(expanded(folder.path(), &["*.log"], false), "a.log");
         assert_eq!(expanded(folder.path(), &["*.log", "b.log"], false), "a.log stream b.log");
         drop(socket);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_system_makes_up_is_a_stream() {
+        let named = expand(&["/proc/self/status".to_owned()], false).expect("it is there");
+        assert_eq!(named, [InputSpec::Stream("/proc/self/status".into())]);
     }
 
     #[test]

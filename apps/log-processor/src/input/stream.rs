@@ -1,4 +1,4 @@
-//! Inputs that can only be read once and may make one wait: standard input, named pipes, devices.
+//! Inputs that can only be read once and may make one wait: standard input, named pipes, devices, `/proc/kmsg`.
 //!
 //! A read from a pipe cannot be called off. So a thread of its own does it, and hands over what it gets: the
 //! reader waits for that or for the word to stop, whichever is first. When a run is stopped while the thread waits
@@ -15,6 +15,7 @@ use std::{
         mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
     thread,
+    time::Duration,
 };
 
 use rustix::{
@@ -30,6 +31,9 @@ const CHUNK: usize = 64 * 1024;
 /// How many chunks may wait: enough to keep both threads busy, little enough to be nothing beside the batches.
 const CHUNKS: usize = 4;
 
+/// To take what is there takes no time; this is for a machine that is very busy.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Reads what the thread got. Never blocks: [`io::ErrorKind::WouldBlock`] until there is more.
 ///
 /// # What a stop leaves
@@ -41,7 +45,8 @@ const CHUNKS: usize = 4;
 /// 3. It takes what is there and puts it into the channel, as the promise said.
 ///
 /// So after a stop, whoever has received as many chunks as were promised has all of them, and whoever has not may wait
-/// for the next: it comes, or the thread ends.
+/// for the next: it comes, or the thread ends. Unless somebody else took what was there, or a device said so and it is not: that chunk does
+/// not come, has not been taken, and is waited for no longer than [`PATIENCE`].
 #[derive(Debug)]
 pub(super) struct Stream {
     chunks: Receiver<io::Result<Vec<u8>>>,
@@ -97,7 +102,9 @@ impl Stream {
             Ok(chunk) => Some(chunk),
             Err(TryRecvError::Disconnected) => None,
             Err(TryRecvError::Empty) if !self.is_ending => return Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryRecvError::Empty) if self.promised.load(SeqCst) > self.received => self.chunks.recv().ok(),
+            Err(TryRecvError::Empty) if self.promised.load(SeqCst) > self.received => {
+                self.chunks.recv_timeout(PATIENCE).ok()
+            }
             Err(TryRecvError::Empty) => None,
         };
         self.received += u64::from(chunk.is_some());
@@ -151,6 +158,17 @@ fn forward(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_come_as_promised_is_not_waited_for_without_end() {
+        let (_tx, chunks) = sync_channel(CHUNKS);
+        let (current, promised) = (io::Cursor::default(), Arc::new(AtomicU64::new(1)));
+        let mut stream = Stream { chunks, current, promised, received: 0, is_ending: false };
+        stream.end();
+        let (done, ended) = sync_channel(1);
+        thread::spawn(move || done.send(stream.read(&mut [0]).ok()));
+        assert_eq!(ended.recv_timeout(20 * PATIENCE), Ok(Some(0)));
+    }
 
     #[test]
     fn end_waits_for_what_was_promised_and_for_nothing_else() {
