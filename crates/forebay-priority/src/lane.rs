@@ -55,9 +55,19 @@ impl<X: Copy> Lane<X> {
         }
     }
 
+    /// Did nobody come back, or come over from another lane, of those that are in it?
+    #[inline]
+    pub(crate) fn is_in_order(&self) -> bool {
+        self.returned.is_empty()
+    }
+
     /// The oldest.
     #[inline]
     pub(crate) fn first(&self) -> Option<Slot<X>> {
+        if self.returned.is_empty() { self.ring.front().copied() } else { self.first_of_both() }
+    }
+
+    fn first_of_both(&self) -> Option<Slot<X>> {
         let returned = self.returned.first_key_value().map(slot);
         match (self.ring.front(), returned) {
             (Some(&first), Some(returned)) if first.seq > returned.seq => Some(returned),
@@ -88,7 +98,7 @@ impl<X: Copy> Lane<X> {
 
     /// The same where some came back or were removed.
     fn pop_first_of_both(&mut self) -> Option<Slot<X>> {
-        let first = self.first()?;
+        let first = self.first_of_both()?;
         if self.ring.front().is_some_and(|front| front.seq == first.seq) {
             self.ring.pop_front();
             self.trim();

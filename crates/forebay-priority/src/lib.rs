@@ -58,6 +58,7 @@
 //! Each discipline is a pure data structure, which is given numbers and the time: it can be used by itself, under any lock.
 
 mod aging;
+mod arrivals;
 mod classes;
 mod config;
 mod deadline;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
 
+use crate::arrivals::Arrivals;
 use crate::config::{in_range, nanos};
 use crate::filled::Filled;
 use crate::lane::Lane;
@@ -13,14 +14,13 @@ use crate::{Class, Classes, ConfigError};
 /// The most urgent class first, first in, first out within a class; whoever was overtaken often enough is promoted: it
 /// goes before all others.
 ///
-/// Each has a *turn*, its place in the plain order of arrival: how many would be served before it if there were no classes.
-/// Whoever is served later than that was overtaken, by as many.
+/// Each has a *turn*, its place in the plain order of arrival: how many would leave before it if there were no classes.
+/// Whoever leaves later than that was overtaken, by as many.
 ///
 /// # Bounds
 ///
 /// **Nobody starves.** No item is overtaken more than `k` times ([`promote_after`](Self::promote_after), 1000 unless told
-/// otherwise), so one that finds `n` others waiting is served after `n + k` others at the latest. Where some of those that
-/// were before it are taken out of the line (cancelled, displaced, moved to another class), as many more may overtake it. The
+/// otherwise), so one that finds `n` others waiting is served after `n + k` others at the latest. Whoever is taken out of the line (cancelled, displaced, moved to another class) counts as served. The
 /// price: where the more urgent alone are more than can be served, the less urgent come through at the rate at which they
 /// come, only later. For shares under lasting overload take [`WeightedFair`](crate::WeightedFair).
 ///
@@ -28,7 +28,7 @@ use crate::{Class, Classes, ConfigError};
 /// behind it. Each time that it is served counts for those that wait, so one that comes back again and again holds up no
 /// other class.
 ///
-/// **Time.** O(log classes) for the first and the next, and rarely more than O(1); O(log n) to remove, reclass and put back.
+/// **Time.** O(1) for the first and the next, and another comparison for each 64 classes; O(log n) to remove, reclass and put back.
 ///
 /// # Source
 ///
@@ -59,10 +59,8 @@ pub struct Strict {
     lanes: Vec<Lane<Came>>,
     /// Which lanes have somebody.
     filled: Filled,
-    waiting: u64,
-    served: u64,
-    /// The turn of the first of each lane.
-    turns: Lowest,
+    waiting: usize,
+    arrivals: Arrivals,
     /// When the first of each lane came, where that matters.
     came: Option<Lowest>,
     promote_after: Option<u64>,
@@ -73,7 +71,7 @@ pub struct Strict {
 /// What is known of one that waits.
 #[derive(Debug, Clone, Copy)]
 struct Came {
-    /// What `served` would be at its turn, if all were equal.
+    /// The number of its arrival, which is how many would leave before it if all were equal.
     turn: u64,
     since: Tick,
 }
@@ -92,8 +90,7 @@ impl Strict {
             lanes: vec![Lane::new(); len],
             filled: Filled::new(len),
             waiting: 0,
-            served: 0,
-            turns: Lowest::new(len),
+            arrivals: Arrivals::default(),
             came: None,
             promote_after: Some(Self::PROMOTE_AFTER),
             patience: None,
@@ -129,7 +126,7 @@ impl Strict {
     pub fn promote_after_waiting(mut self, patience: Duration) -> Self {
         self.patience = Some(nanos(patience));
         self.came = Some(Lowest::new(self.lanes.len()));
-        (0..self.lanes.len()).for_each(|class| self.note_first(class));
+        (0..self.lanes.len()).for_each(|class| self.note_came(class));
         self
     }
 
@@ -141,44 +138,66 @@ impl Strict {
         self
     }
 
-    /// Who is first in a class may not be who it was.
+    /// Who is first in a class may not be who it was, whose turn was `old`.
     #[inline]
-    fn note_first(&mut self, class: usize) {
-        let first = self.lanes[class].first();
-        self.turns.set(class, first.map_or(NONE, |first| first.more.turn));
+    fn note_first(&mut self, class: usize, old: Option<u64>) {
+        self.arrivals.first_changed(class, old, self.lanes[class].first_turn());
+        if self.came.is_some() {
+            self.note_came(class);
+        }
+    }
+
+    fn note_came(&mut self, class: usize) {
         if let Some(came) = &mut self.came {
-            came.set(class, first.map_or(NONE, |first| first.more.since));
+            came.set(class, self.lanes[class].first().map_or(NONE, |first| first.more.since));
         }
     }
 
     /// The class of one that is to be promoted.
     #[inline]
-    fn late(&self, now: Tick) -> Option<usize> {
-        let overtaken = self.promote_after.is_some_and(|most| {
-            // Nobody's turn is `NONE`, and that is further away than anything.
-            self.served.saturating_sub(self.turns.number()) >= most
-        });
-        if overtaken {
-            return self.turns.lowest().map(|(class, _)| class);
+    fn late(&mut self, now: Tick) -> Option<usize> {
+        let left = self.arrivals.count() - self.waiting as u64;
+        let overtaken = self.promote_after.and_then(|most| left.checked_sub(most));
+        if let Some(turn) = overtaken
+            && let Some(class) = self.arrivals.up_to(turn, |class| self.lanes[class].first_turn())
+        {
+            return Some(class);
         }
         let (class, since) = self.came.as_ref()?.lowest()?;
         self.patience.is_some_and(|patience| now.saturating_sub(since) >= patience).then_some(class)
     }
 
     #[inline]
-    fn join(&mut self, entry: Entry<Class>, class: usize, turn: u64) {
+    fn join(&mut self, entry: Entry<Class>, class: usize) {
+        let turn = self.arrivals.join(class, self.waiting, |class| self.lanes[class].first_turn());
         self.lanes[class].insert(entry.seq, entry.id, Came { turn, since: entry.since });
         self.waiting += 1;
     }
 
-    /// One has left this class.
+    /// One has left this class, whose first was `old`.
     #[inline]
-    fn left(&mut self, class: usize) {
+    fn left(&mut self, class: usize, old: Option<u64>) {
         self.waiting -= 1;
         if self.lanes[class].is_empty() {
-            self.filled.clear(class);
+            self.emptied(class);
         }
-        self.note_first(class);
+        self.note_first(class, old);
+    }
+
+    #[inline]
+    fn emptied(&mut self, class: usize) {
+        self.filled.clear(class);
+        if self.waiting == 0 {
+            self.arrivals.rest();
+        }
+    }
+}
+
+impl Lane<Came> {
+    /// The turn of the first.
+    #[inline]
+    fn first_turn(&self) -> Option<u64> {
+        self.first().map(|first| first.more.turn)
     }
 }
 
@@ -188,9 +207,9 @@ impl Discipline for Strict {
     #[inline]
     fn insert(&mut self, entry: Entry<Class>) {
         let class = self.classes.index(entry.rank);
-        self.join(entry, class, self.served + self.waiting);
+        self.join(entry, class);
         if self.filled.set(class) {
-            self.note_first(class);
+            self.note_first(class, None);
         }
     }
 
@@ -198,26 +217,35 @@ impl Discipline for Strict {
     fn next(&mut self, now: Tick) -> Option<u32> {
         let first = self.filled.first()?;
         let class = self.late(now).unwrap_or(first);
-        let slot = self.lanes[class].pop_first()?;
-        self.served += 1;
+        let lane = &mut self.lanes[class];
+        let in_order = lane.is_in_order();
+        let slot = lane.pop_first()?;
         self.promoted[class] += u64::from(class != first);
-        self.left(class);
+        self.waiting -= 1;
+        if lane.is_empty() {
+            self.emptied(class);
+        }
+        if !in_order || self.arrivals.is_passed(slot.more.turn) || self.came.is_some() {
+            self.note_first(class, Some(slot.more.turn));
+        }
         Some(slot.id)
     }
 
     fn put_back(&mut self, entry: Entry<Class>) {
         let class = self.classes.index(entry.rank);
-        // Its turn is now, as if it came anew: an older one would win over those who wait each time that it comes back.
-        self.join(entry, class, self.served);
+        let old = self.lanes[class].first_turn();
+        // Its turn is that of one who comes anew: an older one would win over those who wait each time that it comes back.
+        self.join(entry, class);
         self.filled.set(class);
-        self.note_first(class);
+        self.note_first(class, old);
     }
 
     fn remove(&mut self, entry: Entry<Class>) -> bool {
         let class = self.classes.index(entry.rank);
+        let old = self.lanes[class].first_turn();
         let known = self.lanes[class].remove(entry.seq).is_some();
         if known {
-            self.left(class);
+            self.left(class, old);
         }
         known
     }

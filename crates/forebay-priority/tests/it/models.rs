@@ -46,14 +46,14 @@ fn index(class: Class, classes: u16, default: u16) -> u16 {
 /// it.
 pub(crate) struct Strict {
     list: Vec<(Entry<Class>, u64)>,
-    served: u64,
+    came: u64,
     promote_after: u64,
     patience: Option<Tick>,
 }
 
 impl Strict {
     pub(crate) fn new(promote_after: u64, patience: Option<Tick>) -> Self {
-        Self { list: Vec::new(), served: 0, promote_after, patience }
+        Self { list: Vec::new(), came: 0, promote_after, patience }
     }
 
     fn class(entry: &Entry<Class>) -> u16 {
@@ -65,30 +65,35 @@ impl Strict {
         let of_class = self.list.iter().filter(|(entry, _)| Self::class(entry) == class);
         of_class.min_by_key(|(entry, _)| entry.seq).copied()
     }
+
+    fn join(&mut self, entry: Entry<Class>) {
+        self.list.push((entry, self.came));
+        self.came += 1;
+    }
 }
 
 impl Discipline for Strict {
     type Rank = Class;
 
     fn insert(&mut self, entry: Entry<Class>) {
-        self.list.push((entry, self.served + self.list.len() as u64));
+        self.join(entry);
     }
 
     fn next(&mut self, now: Tick) -> Option<u32> {
+        let left = self.came - self.list.len() as u64;
         let firsts: Vec<_> = (0..3).filter_map(|class| self.first_of(class)).collect();
         let overtaken = firsts.iter().min_by_key(|(_, turn)| *turn);
-        let overtaken = overtaken.filter(|(_, turn)| self.served >= turn + self.promote_after);
+        let overtaken = overtaken.filter(|(_, turn)| left >= turn + self.promote_after);
         let waited = firsts.iter().min_by_key(|(entry, _)| entry.since);
         let waited =
             waited.filter(|(entry, _)| self.patience.is_some_and(|patience| now - entry.since >= patience));
         let (next, _) = *overtaken.or(waited).or(firsts.first())?;
-        self.served += 1;
         self.remove(next);
         Some(next.id)
     }
 
     fn put_back(&mut self, entry: Entry<Class>) {
-        self.list.push((entry, self.served));
+        self.join(entry);
     }
 
     fn remove(&mut self, entry: Entry<Class>) -> bool {
