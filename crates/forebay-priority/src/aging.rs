@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
+use forebay_queue::{ById, Discipline, Entry, Label, Tick, UnknownClass};
 
 use crate::config::{in_range, nanos};
 use crate::{Class, Classes, ConfigError};
@@ -29,7 +29,7 @@ use crate::{Class, Classes, ConfigError};
 ///
 /// ```
 /// use forebay_priority::{Aging, Class, Classes};
-/// use forebay_queue::{Discipline, Entry};
+/// use forebay_queue::{ById, Discipline, Entry};
 ///
 /// let mut line = Aging::by_arrivals(Classes::levels(), 10)?;
 /// line.insert(Entry::new(0, Class::LOW, 0, 0)); // as if it were number 20
@@ -76,6 +76,7 @@ impl Aging {
 
 impl Discipline for Aging {
     type Rank = Class;
+    type Shelf<P: Send> = ById<P, Self>;
 
     fn insert(&mut self, entry: Entry<Class>) {
         self.line.insert(self.key(entry));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
+use forebay_queue::{ById, Discipline, Entry, Label, Tick, UnknownClass};
 
 use crate::config::nanos;
 
@@ -125,6 +125,7 @@ impl Deadline {
 
 impl Discipline for Deadline {
     type Rank = Within;
+    type Shelf<P: Send> = ById<P, Self>;
 
     fn insert(&mut self, entry: Entry<Within>) {
         self.due.insert(self.key(entry));

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry as Place;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
 
-use forebay_queue::{Discipline, Entry, Key, Label, Tick, UnknownClass};
+use forebay_queue::{ById, Discipline, Entry, Key, Label, Tick, UnknownClass};
 
 use crate::lane::Lane;
 use crate::longest::Longest;
@@ -218,6 +218,7 @@ impl FairByKey {
 
 impl Discipline for FairByKey {
     type Rank = Tenant;
+    type Shelf<P: Send> = ById<P, Self>;
 
     fn insert(&mut self, entry: Entry<Tenant>) {
         self.join(entry);

@@ -81,7 +81,7 @@ pub use classes::{Class, Classes};
 pub use config::ConfigError;
 pub use deadline::{Deadline, Missed, Within};
 pub use fair::{FairByKey, Tenant};
-pub use forebay_queue::{Discipline, Entry, Key, Label, Tick, UnknownClass};
+pub use forebay_queue::{ById, Discipline, Entry, Key, Label, Shelf, Tick, UnknownClass};
 #[cfg(feature = "tower")]
 pub use layer::{PriorityLayer, Seats};
 pub use lifo::Lifo;

@@ -1,6 +1,6 @@
 //! The youngest first.
 
-use forebay_queue::{Discipline, Entry, Tick};
+use forebay_queue::{ById, Discipline, Entry, Tick};
 
 use crate::lane::Lane;
 
@@ -51,6 +51,7 @@ impl Default for Lifo {
 
 impl Discipline for Lifo {
     type Rank = ();
+    type Shelf<P: Send> = ById<P, Self>;
 
     fn insert(&mut self, entry: Entry<()>) {
         self.0.insert(entry.seq, entry.id, ());

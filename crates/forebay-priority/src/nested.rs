@@ -1,6 +1,6 @@
 //! A discipline inside each class.
 
-use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
+use forebay_queue::{ById, Discipline, Entry, Label, Tick, UnknownClass};
 
 use crate::config::in_range;
 use crate::filled::Filled;
@@ -117,6 +117,7 @@ impl<I: Discipline + Clone> Nested<I> {
 
 impl<I: Discipline + Clone> Discipline for Nested<I> {
     type Rank = (Class, I::Rank);
+    type Shelf<P: Send> = ById<P, Self>;
 
     fn insert(&mut self, entry: Entry<Self::Rank>) {
         let (class, entry) = self.inside_of(entry);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
+use forebay_queue::{ById, Discipline, Entry, Label, Tick, UnknownClass};
 
 use crate::arrivals::Arrivals;
 use crate::config::{in_range, nanos};
@@ -203,6 +203,7 @@ impl Lane<Came> {
 
 impl Discipline for Strict {
     type Rank = Class;
+    type Shelf<P: Send> = ById<P, Self>;
 
     #[inline]
     fn insert(&mut self, entry: Entry<Class>) {

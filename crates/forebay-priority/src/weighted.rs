@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
+use forebay_queue::{ById, Discipline, Entry, Label, Tick, UnknownClass};
 
 use crate::config::in_range;
 use crate::lane::Lane;
@@ -181,6 +181,7 @@ impl WeightedFair {
 
 impl Discipline for WeightedFair {
     type Rank = Share;
+    type Shelf<P: Send> = ById<P, Self>;
 
     fn insert(&mut self, entry: Entry<Share>) {
         self.join(entry);

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::UnknownClass;
+use crate::{Shelf, UnknownClass};
 
 /// Nanoseconds since the queue's start.
 ///
@@ -90,7 +90,7 @@ pub struct Key(u64);
 ///
 /// ```
 /// use std::collections::BTreeSet;
-/// use forebay_queue::{Discipline, Entry, Tick};
+/// use forebay_queue::{ById, Discipline, Entry, Tick};
 ///
 /// /// The lower the rank, the earlier; first come, first served within a rank.
 /// #[derive(Default)]
@@ -98,6 +98,7 @@ pub struct Key(u64);
 ///
 /// impl Discipline for ByRank {
 ///     type Rank = u8;
+///     type Shelf<P: Send> = ById<P, Self>;
 ///     fn insert(&mut self, entry: Entry<u8>) {
 ///         self.0.insert((entry.rank, entry.seq, entry.id));
 ///     }
@@ -124,9 +125,12 @@ pub struct Key(u64);
 /// line.put_back(Entry::new(11, 0, 1, 0)); // it came back, and takes its old place
 /// assert_eq!([line.next(0), line.next(0), line.next(0), line.next(0)], [Some(11), Some(12), Some(10), None]);
 /// ```
-pub trait Discipline: Send + Sync {
+pub trait Discipline: Send + Sync + Sized {
     /// Class, cost or deadline: what a classifier makes of an item.
     type Rank: Copy + Send;
+
+    /// How a queue keeps items in this order: [`ById`](crate::ById), unless there is something faster.
+    type Shelf<P: Send>: Shelf<P, Self>;
 
     /// One joins. Its number is higher than all before.
     fn insert(&mut self, entry: Entry<Self::Rank>);

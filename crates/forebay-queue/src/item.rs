@@ -47,11 +47,12 @@ pub struct Outgoing<'a, T, L: Line<T>> {
 ///
 /// ```
 /// # use std::collections::BTreeSet;
-/// # use forebay_queue::{By, Discipline, Entry, Tick, builder};
+/// # use forebay_queue::{ById, By, Discipline, Entry, Tick, builder};
 /// # #[derive(Clone, Default)]
 /// # struct ByRank(BTreeSet<(u8, u64, u32)>);
 /// # impl Discipline for ByRank {
 /// #     type Rank = u8;
+/// #     type Shelf<P: Send> = ById<P, Self>;
 /// #     fn insert(&mut self, entry: Entry<u8>) {
 /// #         self.0.insert((entry.rank, entry.seq, entry.id));
 /// #     }
@@ -205,6 +206,7 @@ impl<T, L: Line<T>> Outgoing<'_, T, L> {
 
 impl<'a, T, D, C> Outgoing<'a, T, By<D, C>>
 where
+    T: Send,
     D: Discipline + Clone,
     C: Fn(&T) -> Result<D::Rank, UnknownClass>,
 {
@@ -247,6 +249,7 @@ impl<T: fmt::Debug, L: Line<T>> fmt::Debug for Outgoing<'_, T, L> {
 
 impl<T, D, C> Tracked<'_, T, By<D, C>>
 where
+    T: Send,
     D: Discipline + Clone,
     C: Fn(&T) -> Result<D::Rank, UnknownClass>,
 {
@@ -288,6 +291,7 @@ impl<T: fmt::Debug, L: Line<T>> fmt::Debug for Tracked<'_, T, L> {
 
 impl<T, D, C> Ticket<T, By<D, C>>
 where
+    T: Send,
     D: Discipline + Clone,
     C: Fn(&T) -> Result<D::Rank, UnknownClass>,
 {

@@ -128,6 +128,7 @@ mod receiver;
 mod sender;
 #[cfg(feature = "tower")]
 mod service;
+mod shelf;
 mod sink;
 mod source;
 mod stats;
@@ -161,6 +162,7 @@ pub use receiver::Receiver;
 pub use sender::{Sender, Sent, WeakSender};
 #[cfg(feature = "tower")]
 pub use service::Sending;
+pub use shelf::{ById, Shelf};
 pub use sink::{ItemSink, SinkError};
 pub use source::{Source, SourceError};
 pub use stats::{ClassStats, QueueStats, Stats, Visitor};

@@ -28,7 +28,7 @@ pub struct Fifo;
 ///
 /// ```
 /// use std::collections::BTreeSet;
-/// use forebay_queue::{By, Discipline, Entry, Tick, builder};
+/// use forebay_queue::{ById, By, Discipline, Entry, Tick, builder};
 ///
 /// /// The lower the rank, the earlier.
 /// #[derive(Clone, Default)]
@@ -36,6 +36,7 @@ pub struct Fifo;
 ///
 /// impl Discipline for ByRank {
 ///     type Rank = u8;
+///     type Shelf<P: Send> = ById<P, Self>;
 ///     fn insert(&mut self, entry: Entry<u8>) {
 ///         self.0.insert((entry.rank, entry.seq, entry.id));
 ///     }
@@ -71,7 +72,7 @@ pub struct By<D, C> {
 /// The classifier of [`By::label`], which gives every item the default rank.
 ///
 /// ```
-/// use forebay_queue::{By, Discipline, Unclassified, builder};
+/// use forebay_queue::{ById, By, Discipline, Unclassified, builder};
 ///
 /// /// The name of a line that is served by labels.
 /// type Labelled<T, D> = By<D, Unclassified<T, D>>;
@@ -218,11 +219,12 @@ impl<D: Discipline, C> By<D, C> {
     ///
     /// ```
     /// # use std::collections::BTreeSet;
-    /// # use forebay_queue::{By, Discipline, Entry, Label, Tick, TrySendError, UnknownClass, builder};
+    /// # use forebay_queue::{ById, By, Discipline, Entry, Label, Tick, TrySendError, UnknownClass, builder};
     /// # #[derive(Clone)]
     /// # struct Levels(BTreeSet<(u8, u64, u32)>, [String; 2]);
     /// # impl Discipline for Levels {
     /// #     type Rank = u8;
+    /// #     type Shelf<P: Send> = ById<P, Self>;
     /// #     fn insert(&mut self, entry: Entry<u8>) { self.0.insert((entry.rank, entry.seq, entry.id)); }
     /// #     fn next(&mut self, _: Tick) -> Option<u32> { self.0.pop_first().map(|(_, _, id)| id) }
     /// #     fn put_back(&mut self, entry: Entry<u8>) { self.insert(entry); }
@@ -272,6 +274,7 @@ where
 
 impl<T, D, C> sealed::Lane<T> for By<D, C>
 where
+    T: Send,
     D: Discipline + Clone,
     C: Fn(&T) -> Result<D::Rank, UnknownClass>,
 {

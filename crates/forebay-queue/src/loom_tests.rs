@@ -331,7 +331,7 @@ fn loom_heavy_sender_that_gives_up_lets_the_light_one_in() {
 
 #[test]
 fn loom_ranked_senders_for_one_place() {
-    use crate::{By, Discipline, Entry, Tick, UnknownClass};
+    use crate::{By, ById, Discipline, Entry, Tick, UnknownClass};
     use std::collections::BTreeSet;
 
     #[derive(Clone, Default)]
@@ -339,6 +339,7 @@ fn loom_ranked_senders_for_one_place() {
 
     impl Discipline for ByRank {
         type Rank = usize;
+        type Shelf<P: Send> = ById<P, Self>;
         fn insert(&mut self, entry: Entry<usize>) {
             self.0.insert((entry.rank, entry.seq, entry.id));
         }

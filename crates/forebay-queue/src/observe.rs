@@ -116,6 +116,7 @@ macro_rules! observe {
 
         impl<T, D, C> $Half<T, By<D, C>>
         where
+            T: Send,
             D: Discipline + Clone,
             C: Fn(&T) -> Result<D::Rank, UnknownClass>,
         {

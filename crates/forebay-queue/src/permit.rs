@@ -130,6 +130,7 @@ impl<T> Sender<T> {
 
 impl<T, D, C> Sender<T, By<D, C>>
 where
+    T: Send,
     D: Discipline + Clone,
     C: Fn(&T) -> Result<D::Rank, UnknownClass>,
 {

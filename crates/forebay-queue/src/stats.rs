@@ -46,11 +46,12 @@ pub struct QueueStats {
 ///
 /// ```
 /// # use std::collections::BTreeSet;
-/// # use forebay_queue::{By, Discipline, Entry, Tick, builder};
+/// # use forebay_queue::{ById, By, Discipline, Entry, Tick, builder};
 /// # #[derive(Clone, Default)]
 /// # struct ByRank(BTreeSet<(u8, u64, u32)>);
 /// # impl Discipline for ByRank {
 /// #     type Rank = u8;
+/// #     type Shelf<P: Send> = ById<P, Self>;
 /// #     fn insert(&mut self, entry: Entry<u8>) {
 /// #         self.0.insert((entry.rank, entry.seq, entry.id));
 /// #     }

@@ -88,6 +88,7 @@ pub struct PriorityLayer<R, D, C, J = ByResult> {
 
 impl<R, D, C> PriorityLayer<R, D, C>
 where
+    R: Send,
     D: Discipline + Clone,
     C: Fn(&R) -> Result<D::Rank, UnknownClass>,
 {

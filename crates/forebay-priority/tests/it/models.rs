@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use forebay_priority::{Class, Discipline, Entry, Key, Missed, Share, Tenant, Tick};
+use forebay_priority::{ById, Class, Discipline, Entry, Key, Missed, Share, Tenant, Tick};
 
 use crate::harness::Model;
 
@@ -11,6 +11,7 @@ macro_rules! discipline {
     ($Model:ty, $Rank:ty { $($rest:tt)* }) => {
         impl Discipline for $Model {
             type Rank = $Rank;
+            type Shelf<P: Send> = ById<P, Self>;
 
             fn insert(&mut self, entry: Entry<$Rank>) {
                 self.join(entry);
@@ -74,6 +75,7 @@ impl Strict {
 
 impl Discipline for Strict {
     type Rank = Class;
+    type Shelf<P: Send> = ById<P, Self>;
 
     fn insert(&mut self, entry: Entry<Class>) {
         self.join(entry);
@@ -414,6 +416,7 @@ impl Nested {
 
 impl Discipline for Nested {
     type Rank = (Class, Tenant);
+    type Shelf<P: Send> = ById<P, Self>;
 
     fn insert(&mut self, entry: Entry<Self::Rank>) {
         let class = usize::from(index(entry.rank.0, 3, 1));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_priority::{Class, Classes, Discipline, Entry, Missed, Share, Tick, Within};
+use forebay_priority::{ById, Class, Classes, Discipline, Entry, Missed, Share, Tick, Within};
 use proptest::prelude::*;
 
 use crate::harness::{agree, steps};
@@ -32,6 +32,7 @@ impl InTicks {
 
 impl Discipline for InTicks {
     type Rank = Tick;
+    type Shelf<P: Send> = ById<P, Self>;
 
     fn insert(&mut self, entry: Entry<Tick>) {
         self.0.insert(Self::entry(entry));

@@ -365,7 +365,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     }
 }
 
-impl<T, D: Discipline> Held<T, Ordered<T, D>, D::Rank> {
+impl<T: Send, D: Discipline> Held<T, Ordered<T, D>, D::Rank> {
     /// Takes out the tracked item with this number, unless it is in hand.
     pub(crate) fn remove_tracked(&mut self, seq: u64) -> Option<Taken<T, D::Rank>> {
         let taken = self.items.remove_tracked(seq).or_else(|| {

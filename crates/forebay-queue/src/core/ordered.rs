@@ -1,32 +1,38 @@
 //! The items of a queue that is served by a discipline.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
-
-use slab::Slab;
 
 use super::held::{Items, Place, Taken};
 use super::moment::{Clock, Moment};
 use super::tag::Tag;
-use crate::{ClassStats, Discipline, Entry, Tick};
+use crate::{ClassStats, Discipline, Entry, Shelf, Tick};
 
-/// Items in a slab, and a discipline over their keys.
-pub struct Ordered<T, D: Discipline> {
-    items: Slab<Taken<T, D::Rank>>,
-    discipline: D,
+/// Items on the shelf of a discipline.
+pub struct Ordered<T: Send, D: Discipline> {
+    shelf: D::Shelf<Stored<T>>,
     clock: Clock,
     /// Somebody wants to know when items came.
     timed: bool,
     /// Sequence number of the next item to come.
     next: u64,
-    /// Those with a time to live, by the moment at which it ends.
-    mortal: BTreeSet<(Moment, u32)>,
-    /// Where those are that somebody has a ticket for, by sequence number.
-    tracked: BTreeMap<u64, u32>,
+    /// Those with a time to live, by the moment at which it ends and their sequence number.
+    mortal: BTreeMap<(Moment, u64), Entry<D::Rank>>,
+    /// Those that somebody has a ticket for, by sequence number.
+    tracked: BTreeMap<u64, Entry<D::Rank>>,
     /// Of each class of the discipline; one if it has none.
     tallies: Vec<Tally>,
     /// Most items of each class; none if no class is bounded.
     most: Vec<usize>,
+}
+
+/// An item, and what goes with it besides its place in the order.
+pub(super) struct Stored<T> {
+    item: T,
+    /// 1 or more, so that a shelf can mark an empty place without more memory.
+    attempt: NonZeroU32,
+    tag: Tag,
 }
 
 /// What has become of the items of a class.
@@ -41,17 +47,16 @@ struct Tally {
 
 // === impl Ordered ===
 
-impl<T, D: Discipline> Ordered<T, D> {
+impl<T: Send, D: Discipline> Ordered<T, D> {
     /// `timed`: somebody wants to know when items came.
     pub(crate) fn new(discipline: D, most: Vec<usize>, timed: bool) -> Self {
         Self {
-            items: Slab::new(),
             clock: Clock::new(timed || discipline.uses_time()),
             timed,
             tallies: vec![Tally::default(); discipline.classes().len().max(1)],
-            discipline,
+            shelf: discipline.into(),
             next: 0,
-            mortal: BTreeSet::new(),
+            mortal: BTreeMap::new(),
             tracked: BTreeMap::new(),
             most,
         }
@@ -59,95 +64,76 @@ impl<T, D: Discipline> Ordered<T, D> {
 
     /// For a change of its settings.
     pub(crate) fn discipline(&mut self) -> &mut D {
-        &mut self.discipline
+        self.shelf.discipline_mut()
     }
 
     /// Takes out the tracked item with this number, if it can be taken.
     pub(crate) fn remove_tracked(&mut self, seq: u64) -> Option<Taken<T, D::Rank>> {
-        let id = *self.tracked.get(&seq)?;
-        Some(self.remove(id))
+        let &entry = self.tracked.get(&seq)?;
+        self.remove(entry)
     }
 
     pub(crate) fn rank_of(&self, seq: u64) -> Option<D::Rank> {
-        let &id = self.tracked.get(&seq)?;
-        Some(self.items[id as usize].place.rank)
+        self.tracked.get(&seq).map(|entry| entry.rank)
     }
 
     /// Gives the tracked item with this number another rank. It keeps its place among its new equals.
     pub(crate) fn rerank(&mut self, seq: u64, rank: D::Rank) -> bool {
-        let Some(&id) = self.tracked.get(&seq) else { return false };
-        let place = &mut self.items[id as usize].place;
-        let old = place.entry(id);
-        self.discipline.remove(old);
-        place.rank = rank;
-        let new = place.entry(id);
-        self.discipline.put_back(new);
-        self.tally(old.rank).waiting -= 1;
-        self.tally(rank).waiting += 1;
+        let Some(mut taken) = self.remove_tracked(seq) else { return false };
+        taken.place.rank = rank;
+        self.put_back(taken);
         true
     }
 
-    /// Lays an item into the slab. The discipline is not told.
-    #[inline]
-    fn lay_in(&mut self, item: Taken<T, D::Rank>) -> u32 {
-        let Place { seq, rank, ref tag, .. } = item.place;
-        let more = (!tag.is_light()).then(|| (tag.expires(), tag.is_tracked()));
-        let id = as_id(self.items.insert(item));
-        if let Some((expires, tracked)) = more {
-            self.mortal.extend(expires.map(|expires| (expires, id)));
-            self.tracked.extend(tracked.then_some((seq, id)));
-        }
-        self.tally(rank).waiting += 1;
-        id
-    }
-
-    /// Takes an item out of the slab. The discipline knows already.
-    fn take_out(&mut self, id: u32) -> Taken<T, D::Rank> {
-        let taken = self.items.remove(id as usize);
-        self.forget(id, &taken.place);
-        self.tally(taken.place.rank).waiting -= 1;
-        taken
-    }
-
-    /// What goes with the item that had this id, if anything does.
-    #[inline]
-    fn forget(&mut self, id: u32, place: &Place<D::Rank>) {
-        if !place.tag.is_light() {
-            self.forget_more(id, place);
-        }
-    }
-
+    /// Remembers what goes with one that has come, if anything does.
     #[cold]
-    fn forget_more(&mut self, id: u32, place: &Place<D::Rank>) {
-        if let Some(expires) = place.tag.expires() {
-            self.mortal.remove(&(expires, id));
+    fn remember(&mut self, entry: Entry<D::Rank>, (expires, tracked): (Option<Moment>, bool)) {
+        self.mortal.extend(expires.map(|expires| ((expires, entry.seq), entry)));
+        self.tracked.extend(tracked.then_some((entry.seq, entry)));
+    }
+
+    /// What went with one that leaves, if anything did.
+    #[cold]
+    fn forget(&mut self, seq: u64, tag: &Tag) {
+        if let Some(expires) = tag.expires() {
+            self.mortal.remove(&(expires, seq));
         }
-        if place.tag.is_tracked() {
-            self.tracked.remove(&place.seq);
+        if tag.is_tracked() {
+            self.tracked.remove(&seq);
         }
+    }
+
+    /// One has left the shelf.
+    #[inline]
+    fn left(&mut self, (entry, stored): (Entry<D::Rank>, Stored<T>)) -> Taken<T, D::Rank> {
+        let Entry { rank, seq, since, .. } = entry;
+        let Stored { item, attempt, tag } = stored;
+        if !tag.is_light() {
+            self.forget(seq, &tag);
+        }
+        self.tally(rank).waiting -= 1;
+        Taken { item, place: Place { seq, since, attempt: attempt.get(), rank, tag } }
     }
 
     /// Takes out who is next.
     #[inline]
     fn serve(&mut self) -> Option<Taken<T, D::Rank>> {
-        let id = self.discipline.next(self.clock.now())?;
-        let taken = self.items.remove(id as usize);
-        self.forget(id, &taken.place);
-        let tally = self.tally(taken.place.rank);
-        tally.waiting -= 1;
-        tally.served += 1;
+        let next = self.shelf.next(self.clock.now())?;
+        let taken = self.left(next);
+        self.tally(taken.place.rank).served += 1;
         Some(taken)
     }
 
     /// Takes out an item that the discipline did not choose.
-    fn remove(&mut self, id: u32) -> Taken<T, D::Rank> {
-        self.discipline.remove(self.items[id as usize].place.entry(id));
-        self.take_out(id)
+    fn remove(&mut self, entry: Entry<D::Rank>) -> Option<Taken<T, D::Rank>> {
+        let stored = self.shelf.remove(entry)?;
+        Some(self.left((entry, stored)))
     }
 
     #[inline]
     fn tally(&mut self, rank: D::Rank) -> &mut Tally {
-        &mut self.tallies[self.discipline.class(rank)]
+        let class = self.shelf.discipline().class(rank);
+        &mut self.tallies[class]
     }
 
     fn next_number(&mut self) -> u64 {
@@ -157,18 +143,21 @@ impl<T, D: Discipline> Ordered<T, D> {
     }
 }
 
-impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
+impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     fn len(&self) -> usize {
-        self.items.len()
+        self.shelf.len()
     }
 
     #[inline]
     fn push(&mut self, item: T, rank: D::Rank, tag: Tag) {
         let (seq, since) = (self.next_number(), self.clock.now());
-        // Before anything else, since it is code of a user.
-        self.discipline.insert(Entry::new(as_id(self.items.vacant_key()), rank, seq, since));
         tag.tell_number(seq);
-        self.lay_in(Taken { item, place: Place { seq, since, attempt: 1, rank, tag } });
+        let more = (!tag.is_light()).then(|| (tag.expires(), tag.is_tracked()));
+        let entry = self.shelf.insert(rank, seq, since, Stored { item, attempt: NonZeroU32::MIN, tag });
+        if let Some(more) = more {
+            self.remember(entry, more);
+        }
+        self.tally(rank).waiting += 1;
     }
 
     fn extend(&mut self, items: impl Iterator<Item = T>, rank: D::Rank) {
@@ -185,15 +174,16 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     }
 
     fn pop_last(&mut self) -> Option<Taken<T, D::Rank>> {
-        self.discipline.last().map(|id| self.remove(id))
+        let last = self.shelf.pop_last()?;
+        Some(self.left(last))
     }
 
     fn pop_expired(&mut self, now: Moment) -> Option<Taken<T, D::Rank>> {
-        let taken = match self.mortal.first() {
-            Some(&(expires, id)) if expires <= now => self.remove(id),
-            _ if self.discipline.gives_up() => {
-                let id = self.discipline.overdue(self.clock.now())?;
-                self.take_out(id)
+        let taken = match self.mortal.first_key_value() {
+            Some((&(expires, _), &entry)) if expires <= now => self.remove(entry)?,
+            _ if self.shelf.discipline().gives_up() => {
+                let overdue = self.shelf.overdue(self.clock.now())?;
+                self.left(overdue)
             }
             _ => return None,
         };
@@ -202,9 +192,12 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     }
 
     fn put_back(&mut self, returned: Taken<T, D::Rank>) {
-        let Place { rank, seq, since, .. } = returned.place;
-        let id = self.lay_in(returned);
-        self.discipline.put_back(Entry::new(id, rank, seq, since));
+        let Taken { item, place: Place { seq, since, attempt, rank, tag } } = returned;
+        let attempt = NonZeroU32::new(attempt).unwrap_or(NonZeroU32::MIN);
+        let more = (tag.expires(), tag.is_tracked());
+        let entry = self.shelf.put_back(rank, seq, since, Stored { item, attempt, tag });
+        self.remember(entry, more);
+        self.tally(rank).waiting += 1;
     }
 
     fn newest(&self) -> u64 {
@@ -213,7 +206,7 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
 
     fn has_mortal(&self) -> bool {
         // Also while it is empty: an item that comes then needs no time to live to be looked at.
-        !self.mortal.is_empty() || self.discipline.gives_up()
+        !self.mortal.is_empty() || self.shelf.discipline().gives_up()
     }
 
     fn pass_through(&mut self, rank: D::Rank, tag: Tag) -> Place<D::Rank> {
@@ -223,22 +216,23 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
 
     /// Looks at every item if the time is known, to find the oldest ones.
     fn class_stats(&self) -> Vec<ClassStats> {
+        let discipline = self.shelf.discipline();
         let mut oldest = vec![None; self.tallies.len()];
-        if self.timed || self.discipline.uses_time() {
-            for (_, Taken { place, .. }) in &self.items {
-                let oldest = &mut oldest[self.discipline.class(place.rank)];
-                *oldest = Some(oldest.map_or(place.since, |since| place.since.min(since)));
-            }
+        if self.timed || discipline.uses_time() {
+            self.shelf.for_each(&mut |Entry { rank, since, .. }| {
+                let oldest = &mut oldest[discipline.class(rank)];
+                *oldest = Some(oldest.map_or(since, |other: Tick| other.min(since)));
+            });
         }
         let now = self.clock.now();
-        let names = self.discipline.classes();
+        let names = discipline.classes();
         let each = self.tallies.iter().zip(oldest).enumerate();
         each.map(|(class, (&Tally { waiting, served, displaced, expired, shed }, oldest))| ClassStats {
             class: names.get(class).cloned().unwrap_or_default(),
             waiting,
             oldest: oldest.map(|since| Duration::from_nanos(now.saturating_sub(since))),
             served,
-            promoted: self.discipline.promoted(class),
+            promoted: self.shelf.promoted(class),
             displaced,
             expired,
             shed,
@@ -253,7 +247,7 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     fn is_class_full(&self, rank: D::Rank) -> bool {
         // Most of the time no class is bounded.
         !self.most.is_empty() && {
-            let class = self.discipline.class(rank);
+            let class = self.shelf.discipline().class(rank);
             self.tallies[class].waiting >= self.most[class]
         }
     }
@@ -269,14 +263,4 @@ impl<T, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     fn unserved(&mut self, rank: D::Rank) {
         self.tally(rank).served -= 1;
     }
-}
-
-impl<R: Copy> Place<R> {
-    fn entry(&self, id: u32) -> Entry<R> {
-        Entry::new(id, self.rank, self.seq, self.since)
-    }
-}
-
-fn as_id(key: usize) -> u32 {
-    u32::try_from(key).expect("four thousand million items do not fit")
 }

@@ -937,6 +937,7 @@ impl<T, R> Ask<T, R> {
 
 impl<T, D, C> State<T, By<D, C>>
 where
+    T: Send,
     D: Discipline + Clone,
     C: Fn(&T) -> Result<D::Rank, UnknownClass>,
 {

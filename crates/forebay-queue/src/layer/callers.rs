@@ -527,6 +527,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
 
 impl<R, F, E, D, C> Callers<R, F, E, By<D, C>>
 where
+    R: Send,
     D: Discipline + Clone,
     C: Fn(&R) -> Result<D::Rank, UnknownClass>,
 {

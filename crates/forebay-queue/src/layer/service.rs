@@ -99,6 +99,7 @@ impl<S: Service<R>, R, L: Line<R>> Queue<S, R, L> {
 impl<S, R, D, C> Queue<S, R, By<D, C>>
 where
     S: Service<R>,
+    R: Send,
     D: Discipline + Clone,
     C: Fn(&R) -> Result<D::Rank, UnknownClass>,
 {

@@ -2,8 +2,8 @@ use std::num::NonZeroUsize;
 use std::task::{Context, Poll, Waker};
 
 use forebay_queue::{
-    By, Delivery, Discipline, Entry, Pressure, Receiver, SendError, SendManyError, Sender, Sent, Source,
-    Tick, TryRecvError, TrySendError, UnknownClass, WhenFull, builder,
+    By, ById, Delivery, Discipline, Entry, Pressure, Receiver, SendError, SendManyError, Sender, Sent,
+    Source, Tick, TryRecvError, TrySendError, UnknownClass, WhenFull, builder,
 };
 use forebay_testkit::Driver;
 
@@ -364,6 +364,7 @@ struct Turns {
 
 impl Discipline for Turns {
     type Rank = u8;
+    type Shelf<P: Send> = ById<P, Self>;
 
     fn insert(&mut self, entry: Entry<u8>) {
         self.lanes[usize::from(entry.rank)].insert((entry.seq, entry.id));
@@ -421,6 +422,7 @@ fn discipline_that_refuses_an_item_by_a_panic_leaves_the_queue_as_it_was() {
 
     impl Discipline for Fussy {
         type Rank = u8;
+        type Shelf<P: Send> = ById<P, Self>;
 
         fn insert(&mut self, entry: Entry<u8>) {
             assert!(entry.rank != 13, "unlucky");

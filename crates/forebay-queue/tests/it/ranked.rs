@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use forebay_queue::{By, Discipline, Entry, Tick, UnknownClass};
+use forebay_queue::{By, ById, Discipline, Entry, Tick, UnknownClass};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ByRank(BTreeSet<(u8, u64, u32)>);
 
 impl Discipline for ByRank {
     type Rank = u8;
+    type Shelf<P: Send> = ById<P, Self>;
 
     fn insert(&mut self, entry: Entry<u8>) {
         assert!(self.0.insert((entry.rank, entry.seq, entry.id)), "{} is in use", entry.id);

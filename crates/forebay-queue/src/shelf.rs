@@ -1,0 +1,186 @@
+//! How a queue keeps its items in the order of a discipline.
+
+use slab::Slab;
+
+use crate::{Discipline, Entry, Tick};
+
+/// Keeps what waits, each with a `P`, in the order of a [`Discipline`].
+///
+/// [`ById`] is one for every discipline. One of its own, which keeps the items where it orders them, saves a discipline
+/// the way from the id to the item: about half of what an order costs, and more where so many wait that they do not fit
+/// into the processor's cache.
+///
+/// The rules for its order, and what its methods may cost, are those of the [`Discipline`]. It is made
+/// [`From`] an empty discipline, and asks that for everything that can be set.
+///
+/// ```
+/// # use std::collections::BTreeSet;
+/// # use forebay_queue::{Discipline, Entry, Tick};
+/// # #[derive(Default)]
+/// # struct ByRank(BTreeSet<(u8, u64, u32)>);
+/// # impl Discipline for ByRank {
+/// #     type Rank = u8;
+/// #     type Shelf<P: Send> = ById<P, Self>;
+/// #     fn insert(&mut self, entry: Entry<u8>) { self.0.insert((entry.rank, entry.seq, entry.id)); }
+/// #     fn next(&mut self, _: Tick) -> Option<u32> { self.0.pop_first().map(|(_, _, id)| id) }
+/// #     fn put_back(&mut self, entry: Entry<u8>) { self.insert(entry); }
+/// #     fn remove(&mut self, entry: Entry<u8>) -> bool { self.0.remove(&(entry.rank, entry.seq, entry.id)) }
+/// #     fn last(&self) -> Option<u32> { self.0.last().map(|&(_, _, id)| id) }
+/// # }
+/// use forebay_queue::{ById, Shelf};
+///
+/// // Whatever the lower rank is on goes first.
+/// let mut shelf = ById::from(ByRank::default());
+/// shelf.insert(2, 0, 0, "came first");
+/// shelf.insert(1, 1, 0, "is more urgent");
+/// let removed = shelf.insert(1, 2, 0, "is not wanted any more");
+/// assert_eq!(shelf.remove(removed), Some("is not wanted any more"));
+/// let (first, what) = shelf.next(0).expect("two wait");
+/// assert_eq!((first.rank, first.seq, what), (1, 1, "is more urgent"));
+/// assert_eq!(shelf.len(), 1);
+/// ```
+pub trait Shelf<P, D: Discipline>: From<D> + Send {
+    /// The rules: everything that can be set. It may hold nobody itself.
+    fn discipline(&self) -> &D;
+
+    /// For a change of the rules.
+    fn discipline_mut(&mut self) -> &mut D;
+
+    /// How many wait.
+    fn len(&self) -> usize;
+
+    /// Does nobody wait?
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One joins; `seq` is higher than all before, and `since` says when. Tells by what entry it is [removed](Self::remove).
+    fn insert(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) -> Entry<D::Rank>;
+
+    /// Takes out who is next.
+    fn next(&mut self, now: Tick) -> Option<(Entry<D::Rank>, P)>;
+
+    /// One that was taken out has come back. Tells by what entry it is removed now.
+    fn put_back(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) -> Entry<D::Rank>;
+
+    /// Takes one out, wherever it is; `None` if it is not there.
+    fn remove(&mut self, entry: Entry<D::Rank>) -> Option<P>;
+
+    /// Takes out who would be next after all others.
+    fn pop_last(&mut self) -> Option<(Entry<D::Rank>, P)>;
+
+    /// Takes out one that is too late to be served at all, where the discipline [gives up](Discipline::gives_up) any.
+    fn overdue(&mut self, now: Tick) -> Option<(Entry<D::Rank>, P)>;
+
+    /// How many of a class were served out of their turn.
+    fn promoted(&self, class: usize) -> u64;
+
+    /// Shows every one that waits, in any order.
+    fn for_each(&self, see: &mut dyn FnMut(Entry<D::Rank>));
+}
+
+/// The [`Shelf`] of any discipline: what waits lies in a slab, and the discipline orders the ids.
+#[derive(Debug)]
+pub struct ById<P, D: Discipline> {
+    held: Slab<Waiting<P, D::Rank>>,
+    discipline: D,
+}
+
+#[derive(Debug)]
+struct Waiting<P, R> {
+    rank: R,
+    seq: u64,
+    since: Tick,
+    what: P,
+}
+
+// === impl ById ===
+
+impl<P, D: Discipline> ById<P, D> {
+    #[inline]
+    fn lay_in(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) {
+        self.held.insert(Waiting { rank, seq, since, what });
+    }
+
+    /// Takes out what the discipline has given already.
+    #[inline]
+    fn take_out(&mut self, id: u32) -> (Entry<D::Rank>, P) {
+        let Waiting { rank, seq, since, what } = self.held.remove(id as usize);
+        (Entry::new(id, rank, seq, since), what)
+    }
+
+    /// The entry of who comes next.
+    #[inline]
+    fn entry(&self, rank: D::Rank, seq: u64, since: Tick) -> Entry<D::Rank> {
+        let id = u32::try_from(self.held.vacant_key()).expect("four thousand million items do not fit");
+        Entry::new(id, rank, seq, since)
+    }
+}
+
+impl<P, D: Discipline> From<D> for ById<P, D> {
+    fn from(discipline: D) -> Self {
+        Self { held: Slab::new(), discipline }
+    }
+}
+
+impl<P: Send, D: Discipline> Shelf<P, D> for ById<P, D> {
+    fn discipline(&self) -> &D {
+        &self.discipline
+    }
+
+    fn discipline_mut(&mut self) -> &mut D {
+        &mut self.discipline
+    }
+
+    fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    #[inline]
+    fn insert(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) -> Entry<D::Rank> {
+        let entry = self.entry(rank, seq, since);
+        // Before anything else, since it may be code of a user.
+        self.discipline.insert(entry);
+        self.lay_in(rank, seq, since, what);
+        entry
+    }
+
+    #[inline]
+    fn next(&mut self, now: Tick) -> Option<(Entry<D::Rank>, P)> {
+        let id = self.discipline.next(now)?;
+        Some(self.take_out(id))
+    }
+
+    fn put_back(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) -> Entry<D::Rank> {
+        let entry = self.entry(rank, seq, since);
+        self.discipline.put_back(entry);
+        self.lay_in(rank, seq, since, what);
+        entry
+    }
+
+    fn remove(&mut self, entry: Entry<D::Rank>) -> Option<P> {
+        self.discipline.remove(entry).then(|| self.take_out(entry.id).1)
+    }
+
+    fn pop_last(&mut self) -> Option<(Entry<D::Rank>, P)> {
+        let id = self.discipline.last()?;
+        let last = self.take_out(id);
+        self.discipline.remove(last.0);
+        Some(last)
+    }
+
+    fn overdue(&mut self, now: Tick) -> Option<(Entry<D::Rank>, P)> {
+        let id = self.discipline.overdue(now)?;
+        Some(self.take_out(id))
+    }
+
+    fn promoted(&self, class: usize) -> u64 {
+        self.discipline.promoted(class)
+    }
+
+    fn for_each(&self, see: &mut dyn FnMut(Entry<D::Rank>)) {
+        for (id, waiting) in &self.held {
+            see(Entry::new(id as u32, waiting.rank, waiting.seq, waiting.since));
+        }
+    }
+}
