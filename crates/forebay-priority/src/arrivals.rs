@@ -32,21 +32,31 @@ impl Arrivals {
         self.from + self.ring.len() as u64
     }
 
+    /// How many it remembers that have not been passed.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.ring.len()
+    }
+
     /// One comes, and so many wait. Tells its number. `first`: the number of the first in the lane of a class.
     #[inline]
     pub(crate) fn join(&mut self, class: usize, waiting: usize, first: impl Fn(usize) -> Option<u64>) -> u64 {
         let number = self.count();
         self.ring.push_back(class as u16);
-        // Somebody waits for very long while others come and go. Twice, so that the ring gets shorter.
         if self.ring.len() > 2 * waiting + SLACK {
-            (0..2).for_each(|_| self.pass(&first));
+            self.shorten(first);
         }
         number
     }
 
-    /// Is this number passed? Of those that are not, whoever is first in a lane need not be told.
+    /// The first of a lane leaves. Says whether it was passed; if not, whoever is behind it is not either.
     #[inline]
-    pub(crate) fn is_passed(&self, number: u64) -> bool {
+    pub(crate) fn leave(&mut self, number: u64) -> bool {
+        if number == self.from {
+            self.ring.pop_front();
+            self.from += 1;
+            return false;
+        }
         number < self.from
     }
 
@@ -91,12 +101,16 @@ impl Arrivals {
         }
     }
 
-    /// Goes past the front of the ring.
-    fn pass(&mut self, first: impl Fn(usize) -> Option<u64>) {
-        let Some(class) = self.ring.pop_front() else { return };
-        if first(class.into()) == Some(self.from) {
-            self.passed.insert((self.from, class));
+    /// Somebody waits for very long while others come and go: goes past the front of the ring, and past another one, so that it
+    /// gets shorter.
+    #[cold]
+    fn shorten(&mut self, first: impl Fn(usize) -> Option<u64>) {
+        for _ in 0..2 {
+            let Some(class) = self.ring.pop_front() else { return };
+            if first(class.into()) == Some(self.from) {
+                self.passed.insert((self.from, class));
+            }
+            self.from += 1;
         }
-        self.from += 1;
     }
 }

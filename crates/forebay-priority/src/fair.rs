@@ -5,9 +5,10 @@ use std::collections::hash_map::Entry as Place;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
 
-use forebay_queue::{ById, Discipline, Entry, Key, Label, Tick, UnknownClass};
+use forebay_queue::{Discipline, Entry, Key, Label, Tick, UnknownClass};
 
-use crate::lane::Lane;
+use crate::lane::{Lane, Slot};
+use crate::lines::{InLines, Lined, Lines};
 use crate::longest::Longest;
 use crate::turns::Turns;
 use crate::weighted::{MAX_WEIGHT, cost};
@@ -58,9 +59,17 @@ use crate::weighted::{MAX_WEIGHT, cost};
 /// assert_eq!(rx.try_recv(), Ok(("crawler", 1)));
 /// assert_eq!(rx.try_recv(), Ok(("visitor", 1)), "the crawler had its turn");
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct FairByKey {
-    flows: Vec<Flow>,
+    ids: FairLines<u32>,
+}
+
+/// Those that wait.
+#[derive(Debug, Clone)]
+pub struct FairLines<P> {
+    flows: Vec<Flow<P>>,
+    /// How many wait.
+    waiting: usize,
     /// Places in `flows` that no key has.
     unused: Vec<usize>,
     /// Also of keys that had somebody lately.
@@ -92,13 +101,21 @@ pub struct Tenant {
 }
 
 #[derive(Debug, Clone)]
-struct Flow {
+struct Flow<P> {
+    key: Key,
     /// The finish of the one before the first.
     start: u128,
     /// The number of its turn, or `NO_TURN` while it has nobody.
     turn: u64,
-    /// With what they cost and weigh.
-    lane: Lane<(u32, u32)>,
+    lane: Lane<Asked, P>,
+}
+
+/// What is known of one that waits.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    cost: u32,
+    weight: u32,
+    since: Tick,
 }
 
 /// The number of no turn.
@@ -131,16 +148,22 @@ impl FairByKey {
 
     /// How many keys have somebody waiting.
     pub fn keys(&self) -> usize {
-        self.busy
+        self.ids.busy
     }
+}
 
+// === impl FairLines ===
+
+impl<P: Send> FairLines<P> {
     #[inline]
-    fn join(&mut self, entry: Entry<Tenant>) {
+    fn join(&mut self, entry: Entry<Tenant>, what: P) {
         let Tenant { key, cost, weight } = entry.rank;
         let at = self.flow(key);
         let flow = &mut self.flows[at];
         let first = flow.lane.first().map(|first| first.seq);
-        flow.lane.insert(entry.seq, entry.id, (cost.max(1), weight.clamp(1, MAX_WEIGHT)));
+        let asked = Asked { cost: cost.max(1), weight: weight.clamp(1, MAX_WEIGHT), since: entry.since };
+        flow.lane.insert(entry.seq, asked, what);
+        self.waiting += 1;
         if first.is_none() {
             flow.start = self.clock;
             self.busy += 1;
@@ -160,8 +183,9 @@ impl FairByKey {
         };
         let at = self.unused.pop().unwrap_or(self.flows.len());
         place.insert(at);
-        if at == self.flows.len() {
-            self.flows.push(Flow { start: 0, turn: NO_TURN, lane: Lane::new() });
+        match self.flows.get_mut(at) {
+            Some(flow) => flow.key = key,
+            None => self.flows.push(Flow { key, start: 0, turn: NO_TURN, lane: Lane::new() }),
         }
         at
     }
@@ -172,7 +196,7 @@ impl FairByKey {
         let flow = &mut self.flows[at];
         match flow.lane.first() {
             Some(first) => {
-                let (cost, weight) = first.more;
+                let Asked { cost, weight, .. } = first.more;
                 flow.turn = self.turns.push(flow.start + share(cost, weight), at);
                 if self.turns.len() > 2 * self.busy + KEPT {
                     self.turns.retain(|turn| self.flows[turn.whose].turn == turn.number);
@@ -195,7 +219,7 @@ impl FairByKey {
         if self.busy == 0 {
             self.lengths.take();
             if self.flows.len() > KEPT {
-                *self = Self { clock: self.clock, ..Self::default() };
+                *self = Self { clock: self.clock, ..Self::new(&()) };
             }
             return;
         }
@@ -216,15 +240,35 @@ impl FairByKey {
     }
 }
 
-impl Discipline for FairByKey {
+impl<P: Send> Lines<P> for FairLines<P> {
     type Rank = Tenant;
-    type Shelf<P: Send> = ById<P, Self>;
+    /// Nothing can be set.
+    type Rules = ();
 
-    fn insert(&mut self, entry: Entry<Tenant>) {
-        self.join(entry);
+    fn new((): &()) -> Self {
+        Self {
+            flows: Vec::new(),
+            waiting: 0,
+            unused: Vec::new(),
+            by_key: HashMap::default(),
+            busy: 0,
+            turns: Turns::default(),
+            lengths: OnceLock::new(),
+            clock: 0,
+        }
     }
 
-    fn next(&mut self, _: Tick) -> Option<u32> {
+    fn len(&self) -> usize {
+        self.waiting
+    }
+
+    #[inline]
+    fn insert(&mut self, (): &(), entry: Entry<Tenant>, what: P) {
+        self.join(entry, what);
+    }
+
+    #[inline]
+    fn next(&mut self, (): &(), _: Tick) -> Option<(Entry<Tenant>, P)> {
         loop {
             let turn = self.turns.pop()?;
             let at = turn.whose;
@@ -233,41 +277,96 @@ impl Discipline for FairByKey {
                 continue;
             }
             let slot = flow.lane.pop_first()?;
+            let entry = slot.entry(flow.key);
             flow.start = turn.time;
             // One that came back, or behind which a costlier one has left, may finish before what was served since.
             self.clock = self.clock.max(turn.time);
+            self.waiting -= 1;
             self.measure(at);
             self.take_turn(at);
-            return Some(slot.id);
+            return Some((entry, slot.what));
         }
     }
 
-    fn put_back(&mut self, entry: Entry<Tenant>) {
-        self.join(entry);
+    fn put_back(&mut self, (): &(), entry: Entry<Tenant>, what: P) {
+        self.join(entry, what);
     }
 
-    fn remove(&mut self, entry: Entry<Tenant>) -> bool {
-        let Some(&at) = self.by_key.get(&entry.rank.key) else { return false };
+    fn remove(&mut self, (): &(), entry: Entry<Tenant>) -> Option<P> {
+        let &at = self.by_key.get(&entry.rank.key)?;
         let lane = &mut self.flows[at].lane;
         let first = lane.first().map(|first| first.seq);
-        let known = lane.remove(entry.seq).is_some();
-        if known {
-            self.measure(at);
-            if first == Some(entry.seq) {
-                self.take_turn(at);
-            }
+        let removed = lane.remove(entry.seq)?;
+        self.waiting -= 1;
+        self.measure(at);
+        if first == Some(entry.seq) {
+            self.take_turn(at);
         }
-        known
+        Some(removed.what)
     }
 
     /// The youngest of the key of which most wait.
-    fn last(&self) -> Option<u32> {
+    fn last(&self, (): &()) -> Option<(Entry<Tenant>, &P)> {
         let lengths = self.lengths.get_or_init(|| {
             let mut lengths = Longest::default();
             self.flows.iter().enumerate().for_each(|(at, flow)| lengths.set(at, flow.lane.len()));
             lengths
         });
-        self.flows[lengths.longest()?].lane.last().map(|slot| slot.id)
+        let flow = &self.flows[lengths.longest()?];
+        flow.lane.last().map(|last| (last.entry(flow.key), last.what))
+    }
+
+    fn for_each(&self, see: &mut dyn FnMut(Entry<Tenant>)) {
+        for flow in &self.flows {
+            flow.lane.iter().for_each(|slot| see(slot.entry(flow.key)));
+        }
+    }
+}
+
+impl<P> Slot<Asked, P> {
+    fn entry(&self, key: Key) -> Entry<Tenant> {
+        let Asked { cost, weight, since } = self.more;
+        Entry::new(0, Tenant { key, cost, weight }, self.seq, since)
+    }
+}
+
+impl Default for FairByKey {
+    fn default() -> Self {
+        Self { ids: FairLines::new(&()) }
+    }
+}
+
+impl Lined for FairByKey {
+    type Rules = ();
+    type Lines<P: Send> = FairLines<P>;
+
+    fn rules(&self) -> &() {
+        &()
+    }
+}
+
+impl Discipline for FairByKey {
+    type Rank = Tenant;
+    type Shelf<P: Send> = InLines<P, Self>;
+
+    fn insert(&mut self, entry: Entry<Tenant>) {
+        self.ids.insert(&(), entry, entry.id);
+    }
+
+    fn next(&mut self, now: Tick) -> Option<u32> {
+        self.ids.next(&(), now).map(|(_, id)| id)
+    }
+
+    fn put_back(&mut self, entry: Entry<Tenant>) {
+        self.ids.put_back(&(), entry, entry.id);
+    }
+
+    fn remove(&mut self, entry: Entry<Tenant>) -> bool {
+        self.ids.remove(&(), entry).is_some()
+    }
+
+    fn last(&self) -> Option<u32> {
+        self.ids.last(&()).map(|(_, id)| *id)
     }
 
     fn relabel(&self, rank: Tenant, label: &Label<'_>) -> Result<Tenant, UnknownClass> {
@@ -345,7 +444,7 @@ mod tests {
                 assert!(line.next(0).is_some());
             }
             assert_eq!(line.keys(), 1);
-            let places = [line.by_key.len(), line.flows.len(), line.turns.len()];
+            let places = [line.ids.by_key.len(), line.ids.flows.len(), line.ids.turns.len()];
             // Two have somebody for a moment.
             assert!(places.iter().all(|places| *places <= KEPT + 2 * 2), "{places:?}");
         }

@@ -4,35 +4,32 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// One in a lane.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Slot<X> {
+pub(crate) struct Slot<X, P> {
     pub(crate) seq: u64,
-    pub(crate) id: u32,
     /// What the discipline wants to know of it.
     pub(crate) more: X,
+    pub(crate) what: P,
 }
 
-/// Those of one class or key, by their numbers.
+/// Those of one class or key, by their numbers: their ids, or themselves.
 ///
 /// Most join at the end, leave at the front, and meet a ring. Who comes back, or comes over from another lane, is older
 /// than the last one and goes into an ordered map beside it. Joining and leaving are O(1), all else O(log n); the removed
 /// leave a gap in the ring, and there are never more gaps than others.
 #[derive(Debug, Clone)]
-pub(crate) struct Lane<X = ()> {
-    /// Ascending. `GONE` stands for one who was removed; neither the first nor the last is.
-    ring: VecDeque<Slot<X>>,
+pub(crate) struct Lane<X = (), P = u32> {
+    /// Ascending. `None` stands for one who was removed; neither the first nor the last is.
+    ring: VecDeque<Slot<X, Option<P>>>,
     gaps: usize,
-    returned: BTreeMap<u64, (u32, X)>,
+    returned: BTreeMap<u64, (X, P)>,
 }
-
-/// The id that nobody has.
-const GONE: u32 = u32::MAX;
 
 /// For how many an empty ring keeps its memory.
 const KEPT: usize = 4096;
 
 // === impl Lane ===
 
-impl<X: Copy> Lane<X> {
+impl<X: Copy, P> Lane<X, P> {
     pub(crate) fn new() -> Self {
         Self { ring: VecDeque::new(), gaps: 0, returned: BTreeMap::new() }
     }
@@ -46,12 +43,18 @@ impl<X: Copy> Lane<X> {
         self.ring.is_empty() && self.returned.is_empty()
     }
 
+    /// One joins whose number is higher than all before.
     #[inline]
-    pub(crate) fn insert(&mut self, seq: u64, id: u32, more: X) {
+    pub(crate) fn push(&mut self, seq: u64, more: X, what: P) {
+        self.ring.push_back(Slot { seq, more, what: Some(what) });
+    }
+
+    /// One joins, wherever its place is.
+    pub(crate) fn insert(&mut self, seq: u64, more: X, what: P) {
         if self.ring.back().is_none_or(|last| last.seq < seq) {
-            self.ring.push_back(Slot { seq, id, more });
+            self.push(seq, more, what);
         } else {
-            self.returned.insert(seq, (id, more));
+            self.returned.insert(seq, (more, what));
         }
     }
 
@@ -63,76 +66,78 @@ impl<X: Copy> Lane<X> {
 
     /// The oldest.
     #[inline]
-    pub(crate) fn first(&self) -> Option<Slot<X>> {
-        if self.returned.is_empty() { self.ring.front().copied() } else { self.first_of_both() }
+    pub(crate) fn first(&self) -> Option<Slot<X, &P>> {
+        if self.returned.is_empty() { self.ring.front()?.shown() } else { self.first_of_both() }
     }
 
-    fn first_of_both(&self) -> Option<Slot<X>> {
-        let returned = self.returned.first_key_value().map(slot);
-        match (self.ring.front(), returned) {
-            (Some(&first), Some(returned)) if first.seq > returned.seq => Some(returned),
-            (Some(&first), _) => Some(first),
+    fn first_of_both(&self) -> Option<Slot<X, &P>> {
+        let returned = self.returned.first_key_value().map(shown);
+        match (self.ring.front().and_then(Slot::shown), returned) {
+            (Some(first), Some(returned)) if first.seq > returned.seq => Some(returned),
+            (Some(first), _) => Some(first),
             (None, returned) => returned,
         }
     }
 
     /// The youngest.
-    pub(crate) fn last(&self) -> Option<Slot<X>> {
-        let returned = self.returned.last_key_value().map(slot);
-        match (self.ring.back(), returned) {
-            (Some(&last), Some(returned)) if last.seq < returned.seq => Some(returned),
-            (Some(&last), _) => Some(last),
+    pub(crate) fn last(&self) -> Option<Slot<X, &P>> {
+        let returned = self.returned.last_key_value().map(shown);
+        match (self.ring.back().and_then(Slot::shown), returned) {
+            (Some(last), Some(returned)) if last.seq < returned.seq => Some(returned),
+            (Some(last), _) => Some(last),
             (None, returned) => returned,
         }
     }
 
     #[inline]
-    pub(crate) fn pop_first(&mut self) -> Option<Slot<X>> {
+    pub(crate) fn pop_first(&mut self) -> Option<Slot<X, P>> {
         if self.returned.is_empty() && self.gaps == 0 {
             let first = self.ring.pop_front()?;
             self.shrink();
-            return Some(first);
+            return first.taken();
         }
         self.pop_first_of_both()
     }
 
     /// The same where some came back or were removed.
-    fn pop_first_of_both(&mut self) -> Option<Slot<X>> {
-        let first = self.first_of_both()?;
-        if self.ring.front().is_some_and(|front| front.seq == first.seq) {
-            self.ring.pop_front();
+    fn pop_first_of_both(&mut self) -> Option<Slot<X, P>> {
+        let seq = self.first_of_both()?.seq;
+        if self.ring.front().is_some_and(|front| front.seq == seq) {
+            let first = self.ring.pop_front()?;
             self.trim();
+            first.taken()
         } else {
-            self.returned.pop_first();
+            self.returned.pop_first().map(returned)
         }
-        Some(first)
     }
 
-    pub(crate) fn pop_last(&mut self) -> Option<Slot<X>> {
-        let last = self.last()?;
-        if self.ring.back().is_some_and(|back| back.seq == last.seq) {
-            self.ring.pop_back();
+    pub(crate) fn pop_last(&mut self) -> Option<Slot<X, P>> {
+        let seq = self.last()?.seq;
+        if self.ring.back().is_some_and(|back| back.seq == seq) {
+            let last = self.ring.pop_back()?;
             self.trim();
+            last.taken()
         } else {
-            self.returned.pop_last();
+            self.returned.pop_last().map(returned)
         }
-        Some(last)
     }
 
     /// Takes the one with this number out.
-    pub(crate) fn remove(&mut self, seq: u64) -> Option<Slot<X>> {
-        if let Some((id, more)) = self.returned.remove(&seq) {
-            return Some(Slot { seq, id, more });
+    pub(crate) fn remove(&mut self, seq: u64) -> Option<Slot<X, P>> {
+        if let Some(was) = self.returned.remove_entry(&seq) {
+            return Some(returned(was));
         }
         let at = self.ring.binary_search_by_key(&seq, |slot| slot.seq).ok()?;
-        let removed = self.ring[at];
-        if removed.id == GONE {
-            return None;
-        }
-        self.ring[at].id = GONE;
+        let Slot { more, ref mut what, .. } = self.ring[at];
+        let what = what.take()?;
         self.gaps += 1;
         self.trim();
-        Some(removed)
+        Some(Slot { seq, more, what })
+    }
+
+    /// All, in any order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Slot<X, &P>> {
+        self.ring.iter().filter_map(Slot::shown).chain(self.returned.iter().map(shown))
     }
 
     /// Empty, and perhaps not to be used for long: keeps room for a few.
@@ -145,16 +150,16 @@ impl<X: Copy> Lane<X> {
 
     /// No gap is left at either end, and not too many in between.
     fn trim(&mut self) {
-        while self.gaps > 0 && self.ring.front().is_some_and(|slot| slot.id == GONE) {
+        while self.gaps > 0 && self.ring.front().is_some_and(Slot::is_gap) {
             self.ring.pop_front();
             self.gaps -= 1;
         }
-        while self.gaps > 0 && self.ring.back().is_some_and(|slot| slot.id == GONE) {
+        while self.gaps > 0 && self.ring.back().is_some_and(Slot::is_gap) {
             self.ring.pop_back();
             self.gaps -= 1;
         }
         if self.gaps > self.ring.len() / 2 {
-            self.ring.retain(|slot| slot.id != GONE);
+            self.ring.retain(|slot| !slot.is_gap());
             self.gaps = 0;
         }
         self.shrink();
@@ -169,8 +174,32 @@ impl<X: Copy> Lane<X> {
     }
 }
 
-fn slot<X: Copy>((&seq, &(id, more)): (&u64, &(u32, X))) -> Slot<X> {
-    Slot { seq, id, more }
+// === impl Slot ===
+
+impl<X: Copy, P> Slot<X, Option<P>> {
+    fn is_gap(&self) -> bool {
+        self.what.is_none()
+    }
+
+    #[inline]
+    fn shown(&self) -> Option<Slot<X, &P>> {
+        let Self { seq, more, ref what } = *self;
+        what.as_ref().map(|what| Slot { seq, more, what })
+    }
+
+    #[inline]
+    fn taken(self) -> Option<Slot<X, P>> {
+        let Self { seq, more, what } = self;
+        what.map(|what| Slot { seq, more, what })
+    }
+}
+
+fn shown<'a, X: Copy, P>((&seq, (more, what)): (&u64, &'a (X, P))) -> Slot<X, &'a P> {
+    Slot { seq, more: *more, what }
+}
+
+fn returned<X, P>((seq, (more, what)): (u64, (X, P))) -> Slot<X, P> {
+    Slot { seq, more, what }
 }
 
 #[cfg(test)]
@@ -189,7 +218,7 @@ mod tests {
                 let choice = u64::from(choice);
                 match op {
                     0 | 1 => {
-                        lane.insert(next, next as u32, ());
+                        lane.insert(next, (), next as u32);
                         model.insert(next);
                         next += 1;
                     }
@@ -202,7 +231,7 @@ mod tests {
                     _ if next > 0 => {
                         let seq = choice % next;
                         if model.insert(seq) {
-                            lane.insert(seq, seq as u32, ());
+                            lane.insert(seq, (), seq as u32);
                         }
                     }
                     _ => {}

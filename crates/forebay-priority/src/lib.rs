@@ -68,6 +68,7 @@ mod lane;
 #[cfg(feature = "tower")]
 pub mod layer;
 mod lifo;
+mod lines;
 mod longest;
 mod merge;
 mod nested;

@@ -54,11 +54,11 @@ impl Discipline for Lifo {
     type Shelf<P: Send> = ById<P, Self>;
 
     fn insert(&mut self, entry: Entry<()>) {
-        self.0.insert(entry.seq, entry.id, ());
+        self.0.insert(entry.seq, (), entry.id);
     }
 
     fn next(&mut self, _: Tick) -> Option<u32> {
-        self.0.pop_last().map(|slot| slot.id)
+        self.0.pop_last().map(|slot| slot.what)
     }
 
     fn put_back(&mut self, entry: Entry<()>) {
@@ -70,6 +70,6 @@ impl Discipline for Lifo {
     }
 
     fn last(&self) -> Option<u32> {
-        self.0.first().map(|slot| slot.id)
+        self.0.first().map(|slot| *slot.what)
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use forebay_queue::{ById, Discipline, Entry, Label, Tick, UnknownClass};
+use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
 
 use crate::arrivals::Arrivals;
 use crate::config::{in_range, nanos};
 use crate::filled::Filled;
-use crate::lane::Lane;
+use crate::lane::{Lane, Slot};
+use crate::lines::{InLines, Lined, Lines};
 use crate::tree::{Lowest, NONE};
 use crate::{Class, Classes, ConfigError};
 
@@ -20,15 +21,17 @@ use crate::{Class, Classes, ConfigError};
 /// # Bounds
 ///
 /// **Nobody starves.** No item is overtaken more than `k` times ([`promote_after`](Self::promote_after), 1000 unless told
-/// otherwise), so one that finds `n` others waiting is served after `n + k` others at the latest. Whoever is taken out of the line (cancelled, displaced, moved to another class) counts as served. The
-/// price: where the more urgent alone are more than can be served, the less urgent come through at the rate at which they
-/// come, only later. For shares under lasting overload take [`WeightedFair`](crate::WeightedFair).
+/// otherwise), so one that finds `n` others waiting is served after `n + k` others at the latest. Whoever is taken out of
+/// the line (cancelled, displaced, moved to another class) counts as served. The price: where the more urgent alone are more
+/// than can be served, the less urgent come through at the rate at which they come, only later. For shares under lasting
+/// overload take [`WeightedFair`](crate::WeightedFair).
 ///
 /// An item that comes back, or changes its class, may be overtaken `k` times more, and so may those of its class that are
 /// behind it. Each time that it is served counts for those that wait, so one that comes back again and again holds up no
 /// other class.
 ///
-/// **Time.** O(1) for the first and the next, and another comparison for each 64 classes; O(log n) to remove, reclass and put back.
+/// **Time.** O(1) for the first and the next, and another comparison for each 64 classes; O(log n) to remove, reclass and
+/// put back.
 ///
 /// # Source
 ///
@@ -55,16 +58,28 @@ use crate::{Class, Classes, ConfigError};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Strict {
+    rules: Rules,
+    ids: StrictLines<u32>,
+}
+
+/// What can be set.
+#[derive(Debug, Clone)]
+pub struct Rules {
     classes: Classes,
-    lanes: Vec<Lane<Came>>,
+    promote_after: Option<u64>,
+    patience: Option<u64>,
+}
+
+/// Those that wait.
+#[derive(Debug, Clone)]
+pub struct StrictLines<P> {
+    lanes: Vec<Lane<Came, P>>,
     /// Which lanes have somebody.
     filled: Filled,
     waiting: usize,
     arrivals: Arrivals,
-    /// When the first of each lane came, where that matters.
+    /// When the first of each lane came, from when on that matters.
     came: Option<Lowest>,
-    promote_after: Option<u64>,
-    patience: Option<u64>,
     promoted: Vec<u64>,
 }
 
@@ -84,18 +99,8 @@ impl Strict {
 
     /// The order of these classes.
     pub fn new(classes: Classes) -> Self {
-        let len = classes.names().len();
-        Self {
-            classes,
-            lanes: vec![Lane::new(); len],
-            filled: Filled::new(len),
-            waiting: 0,
-            arrivals: Arrivals::default(),
-            came: None,
-            promote_after: Some(Self::PROMOTE_AFTER),
-            patience: None,
-            promoted: vec![0; len],
-        }
+        let rules = Rules { classes, promote_after: Some(Self::PROMOTE_AFTER), patience: None };
+        Self { ids: StrictLines::new(&rules), rules }
     }
 
     /// `high`, `medium`, `low`, see [`Classes::levels`].
@@ -105,7 +110,7 @@ impl Strict {
 
     /// Its classes.
     pub fn class_names(&self) -> &Classes {
-        &self.classes
+        &self.rules.classes
     }
 
     /// After how many overtakings one is promoted: 1 or more. A small number is nearly first in, first out. Default:
@@ -116,7 +121,7 @@ impl Strict {
     /// If it is 0.
     pub fn promote_after(mut self, overtakings: u64) -> Result<Self, ConfigError> {
         in_range("promote_after", overtakings, 1, u64::MAX)?;
-        self.promote_after = Some(overtakings);
+        self.rules.promote_after = Some(overtakings);
         Ok(self)
     }
 
@@ -124,9 +129,7 @@ impl Strict {
     /// comes and for each that goes. Default: nobody looks at a clock.
     #[must_use]
     pub fn promote_after_waiting(mut self, patience: Duration) -> Self {
-        self.patience = Some(nanos(patience));
-        self.came = Some(Lowest::new(self.lanes.len()));
-        (0..self.lanes.len()).for_each(|class| self.note_came(class));
+        self.rules.patience = Some(nanos(patience));
         self
     }
 
@@ -134,17 +137,18 @@ impl Strict {
     /// [`promote_after_waiting`](Self::promote_after_waiting) says otherwise.
     #[must_use]
     pub fn promote_nobody(mut self) -> Self {
-        self.promote_after = None;
+        self.rules.promote_after = None;
         self
     }
+}
 
+// === impl StrictLines ===
+
+impl<P> StrictLines<P> {
     /// Who is first in a class may not be who it was, whose turn was `old`.
-    #[inline]
     fn note_first(&mut self, class: usize, old: Option<u64>) {
         self.arrivals.first_changed(class, old, self.lanes[class].first_turn());
-        if self.came.is_some() {
-            self.note_came(class);
-        }
+        self.note_came(class);
     }
 
     fn note_came(&mut self, class: usize) {
@@ -155,45 +159,125 @@ impl Strict {
 
     /// The class of one that is to be promoted.
     #[inline]
-    fn late(&mut self, now: Tick) -> Option<usize> {
+    fn late(&mut self, rules: &Rules, now: Tick) -> Option<usize> {
         let left = self.arrivals.count() - self.waiting as u64;
-        let overtaken = self.promote_after.and_then(|most| left.checked_sub(most));
-        if let Some(turn) = overtaken
-            && let Some(class) = self.arrivals.up_to(turn, |class| self.lanes[class].first_turn())
-        {
-            return Some(class);
+        let overtaken = rules.promote_after.and_then(|most| left.checked_sub(most));
+        overtaken
+            .and_then(|turn| self.arrivals.up_to(turn, |class| self.lanes[class].first_turn()))
+            .or_else(|| self.waited_too_long(now, rules.patience?))
+    }
+
+    fn waited_too_long(&mut self, now: Tick, patience: u64) -> Option<usize> {
+        if self.came.is_none() {
+            self.came = Some(Lowest::new(self.lanes.len()));
+            (0..self.lanes.len()).for_each(|class| self.note_came(class));
         }
         let (class, since) = self.came.as_ref()?.lowest()?;
-        self.patience.is_some_and(|patience| now.saturating_sub(since) >= patience).then_some(class)
+        (now.saturating_sub(since) >= patience).then_some(class)
     }
 
     #[inline]
-    fn join(&mut self, entry: Entry<Class>, class: usize) {
+    fn join(&mut self, entry: Entry<Class>, class: usize) -> Came {
         let turn = self.arrivals.join(class, self.waiting, |class| self.lanes[class].first_turn());
-        self.lanes[class].insert(entry.seq, entry.id, Came { turn, since: entry.since });
         self.waiting += 1;
+        Came { turn, since: entry.since }
     }
 
-    /// One has left this class, whose first was `old`.
+    /// One has left this class.
     #[inline]
-    fn left(&mut self, class: usize, old: Option<u64>) {
+    fn left(&mut self, class: usize) {
         self.waiting -= 1;
         if self.lanes[class].is_empty() {
-            self.emptied(class);
-        }
-        self.note_first(class, old);
-    }
-
-    #[inline]
-    fn emptied(&mut self, class: usize) {
-        self.filled.clear(class);
-        if self.waiting == 0 {
-            self.arrivals.rest();
+            self.filled.clear(class);
+            if self.waiting == 0 {
+                self.arrivals.rest();
+            }
         }
     }
 }
 
-impl Lane<Came> {
+impl<P: Send> Lines<P> for StrictLines<P> {
+    type Rank = Class;
+    type Rules = Rules;
+
+    fn new(rules: &Rules) -> Self {
+        let classes = rules.classes.names().len();
+        Self {
+            lanes: (0..classes).map(|_| Lane::new()).collect(),
+            filled: Filled::new(classes),
+            waiting: 0,
+            arrivals: Arrivals::default(),
+            came: None,
+            promoted: vec![0; classes],
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.waiting
+    }
+
+    #[inline]
+    fn insert(&mut self, rules: &Rules, entry: Entry<Class>, what: P) {
+        let class = rules.classes.index(entry.rank);
+        let came = self.join(entry, class);
+        self.lanes[class].push(entry.seq, came, what);
+        if self.filled.set(class) && self.came.is_some() {
+            self.note_came(class);
+        }
+    }
+
+    #[inline]
+    fn next(&mut self, rules: &Rules, now: Tick) -> Option<(Entry<Class>, P)> {
+        let first = self.filled.first()?;
+        let class = self.late(rules, now).unwrap_or(first);
+        let lane = &mut self.lanes[class];
+        let in_order = lane.is_in_order();
+        let Slot { seq, more: Came { turn, since }, what } = lane.pop_first()?;
+        self.promoted[class] += u64::from(class != first);
+        self.left(class);
+        if self.arrivals.leave(turn) || !in_order || self.came.is_some() {
+            self.note_first(class, Some(turn));
+        }
+        Some((Entry::new(0, rank(class), seq, since), what))
+    }
+
+    fn put_back(&mut self, rules: &Rules, entry: Entry<Class>, what: P) {
+        let class = rules.classes.index(entry.rank);
+        let old = self.lanes[class].first_turn();
+        // Its turn is that of one who comes anew: an older one would win over those who wait each time that it comes back.
+        let came = self.join(entry, class);
+        self.lanes[class].insert(entry.seq, came, what);
+        self.filled.set(class);
+        self.note_first(class, old);
+    }
+
+    fn remove(&mut self, rules: &Rules, entry: Entry<Class>) -> Option<P> {
+        let class = rules.classes.index(entry.rank);
+        let old = self.lanes[class].first_turn();
+        let removed = self.lanes[class].remove(entry.seq)?;
+        self.left(class);
+        self.note_first(class, old);
+        Some(removed.what)
+    }
+
+    /// The youngest of the least urgent.
+    fn last(&self, _: &Rules) -> Option<(Entry<Class>, &P)> {
+        let class = self.filled.last()?;
+        self.lanes[class].last().map(|last| (last.entry(class), last.what))
+    }
+
+    fn promoted(&self, class: usize) -> u64 {
+        self.promoted[class]
+    }
+
+    fn for_each(&self, see: &mut dyn FnMut(Entry<Class>)) {
+        for (class, lane) in self.lanes.iter().enumerate() {
+            lane.iter().for_each(|slot| see(slot.entry(class)));
+        }
+    }
+}
+
+impl<P> Lane<Came, P> {
     /// The turn of the first.
     #[inline]
     fn first_turn(&self) -> Option<u64> {
@@ -201,79 +285,90 @@ impl Lane<Came> {
     }
 }
 
+impl<P> Slot<Came, P> {
+    fn entry(&self, class: usize) -> Entry<Class> {
+        Entry::new(0, rank(class), self.seq, self.more.since)
+    }
+}
+
+fn rank(class: usize) -> Class {
+    Class::new(class as u16)
+}
+
+impl Lined for Strict {
+    type Rules = Rules;
+    type Lines<P: Send> = StrictLines<P>;
+
+    fn rules(&self) -> &Rules {
+        &self.rules
+    }
+}
+
 impl Discipline for Strict {
     type Rank = Class;
-    type Shelf<P: Send> = ById<P, Self>;
+    type Shelf<P: Send> = InLines<P, Self>;
 
-    #[inline]
     fn insert(&mut self, entry: Entry<Class>) {
-        let class = self.classes.index(entry.rank);
-        self.join(entry, class);
-        if self.filled.set(class) {
-            self.note_first(class, None);
-        }
+        self.ids.insert(&self.rules, entry, entry.id);
     }
 
-    #[inline]
     fn next(&mut self, now: Tick) -> Option<u32> {
-        let first = self.filled.first()?;
-        let class = self.late(now).unwrap_or(first);
-        let lane = &mut self.lanes[class];
-        let in_order = lane.is_in_order();
-        let slot = lane.pop_first()?;
-        self.promoted[class] += u64::from(class != first);
-        self.waiting -= 1;
-        if lane.is_empty() {
-            self.emptied(class);
-        }
-        if !in_order || self.arrivals.is_passed(slot.more.turn) || self.came.is_some() {
-            self.note_first(class, Some(slot.more.turn));
-        }
-        Some(slot.id)
+        self.ids.next(&self.rules, now).map(|(_, id)| id)
     }
 
     fn put_back(&mut self, entry: Entry<Class>) {
-        let class = self.classes.index(entry.rank);
-        let old = self.lanes[class].first_turn();
-        // Its turn is that of one who comes anew: an older one would win over those who wait each time that it comes back.
-        self.join(entry, class);
-        self.filled.set(class);
-        self.note_first(class, old);
+        self.ids.put_back(&self.rules, entry, entry.id);
     }
 
     fn remove(&mut self, entry: Entry<Class>) -> bool {
-        let class = self.classes.index(entry.rank);
-        let old = self.lanes[class].first_turn();
-        let known = self.lanes[class].remove(entry.seq).is_some();
-        if known {
-            self.left(class, old);
-        }
-        known
+        self.ids.remove(&self.rules, entry).is_some()
     }
 
-    /// The youngest of the least urgent.
     fn last(&self) -> Option<u32> {
-        self.lanes[self.filled.last()?].last().map(|slot| slot.id)
+        self.ids.last(&self.rules).map(|(_, id)| *id)
     }
 
     fn uses_time(&self) -> bool {
-        self.patience.is_some()
+        self.rules.patience.is_some()
     }
 
     fn classes(&self) -> &[String] {
-        self.classes.names()
+        self.rules.classes.names()
     }
 
     #[inline]
     fn class(&self, rank: Class) -> usize {
-        self.classes.index(rank)
+        self.rules.classes.index(rank)
     }
 
     fn promoted(&self, class: usize) -> u64 {
-        self.promoted[class]
+        self.ids.promoted(class)
     }
 
     fn relabel(&self, rank: Class, label: &Label<'_>) -> Result<Class, UnknownClass> {
-        self.classes.relabel(rank, label.class)
+        self.rules.classes.relabel(rank, label.class)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_long_is_promoted_in_time_and_those_that_pass_it_leave_nothing_behind() {
+        const AFTER: u64 = 10_000;
+        let mut line = Strict::levels().promote_after(AFTER).expect("not 0");
+        let entry = |id, class| Entry::new(id, class, id.into(), 0);
+        // The second is not the first of its class yet when it is gone past.
+        (0..2).for_each(|id| line.insert(entry(id, Class::LOW)));
+        let mut served = Vec::new();
+        for id in 2..2 + 2 * AFTER as u32 {
+            line.insert(entry(id, Class::HIGH));
+            served.extend(line.next(0));
+            let places = line.ids.arrivals.len();
+            assert!(places <= 2 * 3 + 1024, "{places} places for the three that wait");
+        }
+        let when = |id| served.iter().position(|served| *served == id);
+        assert_eq!((when(0), when(1)), (Some(AFTER as usize), Some(AFTER as usize + 1)));
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use forebay_queue::{ById, Discipline, Entry, Label, Tick, UnknownClass};
+use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
 
 use crate::config::in_range;
-use crate::lane::Lane;
+use crate::lane::{Lane, Slot};
+use crate::lines::{InLines, Lined, Lines};
 use crate::{Class, Classes, ConfigError};
 
 /// Each class that has somebody waiting gets a share in proportion to its weight, measured in what the items cost; first in,
@@ -52,9 +53,24 @@ use crate::{Class, Classes, ConfigError};
 /// ```
 #[derive(Debug, Clone)]
 pub struct WeightedFair {
+    rules: Rules,
+    ids: WeightedLines<u32>,
+}
+
+/// What can be set.
+#[derive(Debug, Clone)]
+pub struct Rules {
     classes: Classes,
     quantum: u64,
-    flows: Vec<Flow>,
+    /// Of each class.
+    weights: Vec<u64>,
+}
+
+/// Those that wait.
+#[derive(Debug, Clone)]
+pub struct WeightedLines<P> {
+    flows: Vec<Flow<P>>,
+    waiting: usize,
     /// The classes that have somebody, in the order of the round. The first is the one that is visited.
     round: VecDeque<usize>,
     /// The first of the round has had its quantum in this visit.
@@ -77,13 +93,18 @@ pub struct Share {
 }
 
 #[derive(Debug, Clone)]
-struct Flow {
-    weight: u64,
+struct Flow<P> {
     deficit: u64,
     /// What all that wait cost together.
     backlog: u64,
-    /// With what they cost.
-    lane: Lane<u32>,
+    lane: Lane<Asked, P>,
+}
+
+/// What is known of one that waits.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    cost: u32,
+    since: Tick,
 }
 
 // === impl WeightedFair ===
@@ -98,17 +119,14 @@ impl WeightedFair {
         let (names, weights): (Vec<String>, Vec<u32>) =
             shares.into_iter().map(|(name, weight)| (name.into(), weight)).unzip();
         let classes = Classes::new(names)?;
-        let flows = weights.into_iter().map(|weight| {
-            check_weight(weight)?;
-            Ok(Flow { weight: weight.into(), deficit: 0, backlog: 0, lane: Lane::new() })
-        });
-        let flows = flows.collect::<Result<_, ConfigError>>()?;
-        Ok(Self { classes, quantum: 1, flows, round: VecDeque::new(), visited: false })
+        let weights = weights.into_iter().map(|weight| check_weight(weight).map(|()| weight.into()));
+        let rules = Rules { classes, quantum: 1, weights: weights.collect::<Result<_, _>>()? };
+        Ok(Self { ids: WeightedLines::new(&rules), rules })
     }
 
     /// Its classes.
     pub fn class_names(&self) -> &Classes {
-        &self.classes
+        &self.rules.classes
     }
 
     /// What a class of weight 1 is served in a round, in the unit of the costs: 1 to 2^32 - 1. Default: 1, which is right
@@ -121,7 +139,7 @@ impl WeightedFair {
     /// If it is 0.
     pub fn quantum(mut self, quantum: u32) -> Result<Self, ConfigError> {
         in_range("quantum", quantum.into(), 1, u32::MAX.into())?;
-        self.quantum = quantum.into();
+        self.rules.quantum = quantum.into();
         Ok(self)
     }
 
@@ -131,7 +149,7 @@ impl WeightedFair {
     ///
     /// There is no class of that name.
     pub fn with_default(mut self, class: &str) -> Result<Self, ConfigError> {
-        self.classes = self.classes.with_default(class)?;
+        self.rules.classes = self.rules.classes.with_default(class)?;
         Ok(self)
     }
 
@@ -143,20 +161,25 @@ impl WeightedFair {
     /// There is no class of that name, or the weight is out of its range.
     pub fn set_weight(&mut self, class: &str, weight: u32) -> Result<(), ConfigError> {
         check_weight(weight)?;
-        let class = self.classes.index(self.classes.named(class)?);
-        self.flows[class].weight = weight.into();
+        let Rules { classes, weights, .. } = &mut self.rules;
+        weights[classes.index(classes.named(class)?)] = weight.into();
         Ok(())
     }
+}
 
-    fn join(&mut self, entry: Entry<Share>) {
-        let class = self.classes.index(entry.rank.class);
+// === impl WeightedLines ===
+
+impl<P> WeightedLines<P> {
+    fn join(&mut self, rules: &Rules, entry: Entry<Share>, what: P) {
+        let class = rules.classes.index(entry.rank.class);
         let flow = &mut self.flows[class];
         if flow.lane.is_empty() {
             self.round.push_back(class);
         }
         let cost = entry.rank.cost.max(1);
         flow.backlog += u64::from(cost);
-        flow.lane.insert(entry.seq, entry.id, cost);
+        flow.lane.insert(entry.seq, Asked { cost, since: entry.since }, what);
+        self.waiting += 1;
     }
 
     /// The class that is visited has nobody any more, or not enough.
@@ -166,66 +189,24 @@ impl WeightedFair {
     }
 
     /// Nobody was served in a whole round: passes the rounds in which nobody can be.
-    fn pass_rounds(&mut self) {
-        let missing = |flow: &Flow| {
-            let cost = flow.lane.first().map_or(0, |slot| u64::from(slot.more));
-            cost.saturating_sub(flow.deficit).div_ceil(flow.weight * self.quantum)
+    fn pass_rounds(&mut self, rules: &Rules) {
+        let given = |class: usize| rules.weights[class] * rules.quantum;
+        let missing = |class: usize| {
+            let flow = &self.flows[class];
+            let cost = flow.lane.first().map_or(0, |slot| u64::from(slot.more.cost));
+            cost.saturating_sub(flow.deficit).div_ceil(given(class))
         };
-        let rounds = self.round.iter().map(|class| missing(&self.flows[*class])).min().unwrap_or(0);
-        for class in &self.round {
-            let flow = &mut self.flows[*class];
-            flow.deficit += rounds.saturating_sub(1) * flow.weight * self.quantum;
-        }
-    }
-}
-
-impl Discipline for WeightedFair {
-    type Rank = Share;
-    type Shelf<P: Send> = ById<P, Self>;
-
-    fn insert(&mut self, entry: Entry<Share>) {
-        self.join(entry);
-    }
-
-    fn next(&mut self, _: Tick) -> Option<u32> {
-        let mut in_vain = 0;
-        loop {
-            let &class = self.round.front()?;
-            let flow = &mut self.flows[class];
-            if !self.visited {
-                self.visited = true;
-                flow.deficit += flow.weight * self.quantum;
-            }
-            let cost = u64::from(flow.lane.first()?.more);
-            if cost <= flow.deficit {
-                flow.deficit -= cost;
-                flow.backlog -= cost;
-                let slot = flow.lane.pop_first()?;
-                if flow.lane.is_empty() {
-                    flow.deficit = 0;
-                    self.end_visit();
-                }
-                return Some(slot.id);
-            }
-            let class = self.end_visit()?;
-            self.round.push_back(class);
-            in_vain += 1;
-            if in_vain == self.round.len() {
-                self.pass_rounds();
-                in_vain = 0;
-            }
+        let rounds = self.round.iter().map(|&class| missing(class)).min().unwrap_or(0);
+        for &class in &self.round {
+            self.flows[class].deficit += rounds.saturating_sub(1) * given(class);
         }
     }
 
-    fn put_back(&mut self, entry: Entry<Share>) {
-        self.join(entry);
-    }
-
-    fn remove(&mut self, entry: Entry<Share>) -> bool {
-        let class = self.classes.index(entry.rank.class);
+    /// One that costs so much has left this class.
+    fn left(&mut self, class: usize, cost: u64) {
+        self.waiting -= 1;
         let flow = &mut self.flows[class];
-        let Some(slot) = flow.lane.remove(entry.seq) else { return false };
-        flow.backlog -= u64::from(slot.more);
+        flow.backlog -= cost;
         if flow.lane.is_empty() {
             flow.deficit = 0;
             if self.round.front() == Some(&class) {
@@ -234,26 +215,132 @@ impl Discipline for WeightedFair {
                 self.round.retain(|other| *other != class);
             }
         }
-        true
+    }
+}
+
+impl<P: Send> Lines<P> for WeightedLines<P> {
+    type Rank = Share;
+    type Rules = Rules;
+
+    fn new(rules: &Rules) -> Self {
+        let flows = rules.weights.iter().map(|_| Flow { deficit: 0, backlog: 0, lane: Lane::new() });
+        Self { flows: flows.collect(), waiting: 0, round: VecDeque::new(), visited: false }
+    }
+
+    fn len(&self) -> usize {
+        self.waiting
+    }
+
+    #[inline]
+    fn insert(&mut self, rules: &Rules, entry: Entry<Share>, what: P) {
+        self.join(rules, entry, what);
+    }
+
+    #[inline]
+    fn next(&mut self, rules: &Rules, _: Tick) -> Option<(Entry<Share>, P)> {
+        let mut in_vain = 0;
+        loop {
+            let &class = self.round.front()?;
+            let flow = &mut self.flows[class];
+            if !self.visited {
+                self.visited = true;
+                flow.deficit += rules.weights[class] * rules.quantum;
+            }
+            let cost = u64::from(flow.lane.first()?.more.cost);
+            if cost <= flow.deficit {
+                flow.deficit -= cost;
+                let slot = flow.lane.pop_first()?;
+                self.left(class, cost);
+                return Some((slot.entry(class), slot.what));
+            }
+            let class = self.end_visit()?;
+            self.round.push_back(class);
+            in_vain += 1;
+            if in_vain == self.round.len() {
+                self.pass_rounds(rules);
+                in_vain = 0;
+            }
+        }
+    }
+
+    fn put_back(&mut self, rules: &Rules, entry: Entry<Share>, what: P) {
+        self.join(rules, entry, what);
+    }
+
+    fn remove(&mut self, rules: &Rules, entry: Entry<Share>) -> Option<P> {
+        let class = rules.classes.index(entry.rank.class);
+        let removed = self.flows[class].lane.remove(entry.seq)?;
+        self.left(class, removed.more.cost.into());
+        Some(removed.what)
     }
 
     /// The youngest of the class that has most waiting for its weight; of several, of the last one.
+    fn last(&self, rules: &Rules) -> Option<(Entry<Share>, &P)> {
+        let filled = self.flows.iter().enumerate().filter(|(_, flow)| !flow.lane.is_empty());
+        let share = |class: usize, flow: &Flow<P>| {
+            (u128::from(flow.backlog) << 20) / u128::from(rules.weights[class])
+        };
+        let (class, flow) = filled.max_by_key(|&(class, flow)| share(class, flow))?;
+        flow.lane.last().map(|last| (last.entry(class), last.what))
+    }
+
+    fn for_each(&self, see: &mut dyn FnMut(Entry<Share>)) {
+        for (class, flow) in self.flows.iter().enumerate() {
+            flow.lane.iter().for_each(|slot| see(slot.entry(class)));
+        }
+    }
+}
+
+impl<P> Slot<Asked, P> {
+    fn entry(&self, class: usize) -> Entry<Share> {
+        let Asked { cost, since } = self.more;
+        Entry::new(0, Share::new(Class::new(class as u16), cost), self.seq, since)
+    }
+}
+
+impl Lined for WeightedFair {
+    type Rules = Rules;
+    type Lines<P: Send> = WeightedLines<P>;
+
+    fn rules(&self) -> &Rules {
+        &self.rules
+    }
+}
+
+impl Discipline for WeightedFair {
+    type Rank = Share;
+    type Shelf<P: Send> = InLines<P, Self>;
+
+    fn insert(&mut self, entry: Entry<Share>) {
+        self.ids.insert(&self.rules, entry, entry.id);
+    }
+
+    fn next(&mut self, now: Tick) -> Option<u32> {
+        self.ids.next(&self.rules, now).map(|(_, id)| id)
+    }
+
+    fn put_back(&mut self, entry: Entry<Share>) {
+        self.ids.put_back(&self.rules, entry, entry.id);
+    }
+
+    fn remove(&mut self, entry: Entry<Share>) -> bool {
+        self.ids.remove(&self.rules, entry).is_some()
+    }
+
     fn last(&self) -> Option<u32> {
-        let filled = self.flows.iter().filter(|flow| !flow.lane.is_empty());
-        let share = |flow: &Flow| (u128::from(flow.backlog) << 20) / u128::from(flow.weight);
-        filled.max_by_key(|flow| share(flow))?.lane.last().map(|slot| slot.id)
+        self.ids.last(&self.rules).map(|(_, id)| *id)
     }
 
     fn classes(&self) -> &[String] {
-        self.classes.names()
+        self.rules.classes.names()
     }
 
     fn class(&self, rank: Share) -> usize {
-        self.classes.index(rank.class)
+        self.rules.classes.index(rank.class)
     }
 
     fn relabel(&self, rank: Share, label: &Label<'_>) -> Result<Share, UnknownClass> {
-        let class = self.classes.relabel(rank.class, label.class)?;
+        let class = self.rules.classes.relabel(rank.class, label.class)?;
         Ok(Share { class, cost: label.weight.map_or(rank.cost, cost) })
     }
 }

@@ -79,7 +79,8 @@ pub struct Key(u64);
 /// Decides which of those that wait is next.
 ///
 /// It orders ids, not items, so that what waits can be removed, moved to another class, displaced and put back,
-/// and so that the same code orders items, the senders that wait for room, calls and sources. An id is in use from
+/// and so that the same code orders items, the senders that wait for room, calls and sources. A queue keeps its items on
+/// the discipline's [`Shelf`]. An id is in use from
 /// `insert` (or `put_back`) until `next` (or `overdue`, `remove`) gives it. Another class is a `remove` with the old rank and a
 /// `put_back` with the new one.
 ///

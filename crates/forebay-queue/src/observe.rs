@@ -129,7 +129,7 @@ macro_rules! observe {
 
             /// Changes the discipline's settings while the queue is in use: weights, shares, bounds. `change` is called
             /// twice, for the items and for those who wait for room, and under the queue's lock, so it must not use the
-            /// queue, nor take anything out of the discipline.
+            /// queue, nor take anything out of the discipline, nor put another one with other classes in its place.
             pub fn retune(&self, change: impl FnMut(&mut D)) {
                 self.shared.update(|state| state.retune(change));
             }

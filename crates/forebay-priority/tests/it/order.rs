@@ -22,6 +22,7 @@ fn tenant() -> impl Strategy<Value = forebay_priority::Tenant> + Clone {
 }
 
 /// Takes its ranks as numbers, as the model does.
+#[derive(Clone)]
 struct InTicks(forebay_priority::Deadline);
 
 impl InTicks {

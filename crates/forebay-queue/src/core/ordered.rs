@@ -103,15 +103,17 @@ impl<T: Send, D: Discipline> Ordered<T, D> {
         }
     }
 
-    /// One has left the shelf.
+    /// One has left the shelf, to be served or not.
     #[inline]
-    fn left(&mut self, (entry, stored): (Entry<D::Rank>, Stored<T>)) -> Taken<T, D::Rank> {
+    fn left(&mut self, (entry, stored): (Entry<D::Rank>, Stored<T>), served: bool) -> Taken<T, D::Rank> {
         let Entry { rank, seq, since, .. } = entry;
         let Stored { item, attempt, tag } = stored;
         if !tag.is_light() {
             self.forget(seq, &tag);
         }
-        self.tally(rank).waiting -= 1;
+        let tally = self.tally(rank);
+        tally.waiting -= 1;
+        tally.served += u64::from(served);
         Taken { item, place: Place { seq, since, attempt: attempt.get(), rank, tag } }
     }
 
@@ -119,15 +121,13 @@ impl<T: Send, D: Discipline> Ordered<T, D> {
     #[inline]
     fn serve(&mut self) -> Option<Taken<T, D::Rank>> {
         let next = self.shelf.next(self.clock.now())?;
-        let taken = self.left(next);
-        self.tally(taken.place.rank).served += 1;
-        Some(taken)
+        Some(self.left(next, true))
     }
 
     /// Takes out an item that the discipline did not choose.
     fn remove(&mut self, entry: Entry<D::Rank>) -> Option<Taken<T, D::Rank>> {
         let stored = self.shelf.remove(entry)?;
-        Some(self.left((entry, stored)))
+        Some(self.left((entry, stored), false))
     }
 
     #[inline]
@@ -175,7 +175,7 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
 
     fn pop_last(&mut self) -> Option<Taken<T, D::Rank>> {
         let last = self.shelf.pop_last()?;
-        Some(self.left(last))
+        Some(self.left(last, false))
     }
 
     fn pop_expired(&mut self, now: Moment) -> Option<Taken<T, D::Rank>> {
@@ -183,7 +183,7 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
             Some((&(expires, _), &entry)) if expires <= now => self.remove(entry)?,
             _ if self.shelf.discipline().gives_up() => {
                 let overdue = self.shelf.overdue(self.clock.now())?;
-                self.left(overdue)
+                self.left(overdue, false)
             }
             _ => return None,
         };

@@ -1,0 +1,128 @@
+//! Disciplines that keep what waits where they order it.
+
+use std::fmt;
+
+use forebay_queue::{Discipline, Entry, Shelf, Tick};
+
+/// The lines of a discipline, in which anything can wait: ids, or what a queue holds. What can be set of it is apart, in its
+/// rules, which come in as an argument.
+pub trait Lines<P>: Send {
+    /// What a classifier makes of an item.
+    type Rank: Copy + Send;
+    /// What can be set.
+    type Rules;
+
+    /// Empty.
+    fn new(rules: &Self::Rules) -> Self;
+
+    /// How many wait.
+    fn len(&self) -> usize;
+
+    /// One joins.
+    fn insert(&mut self, rules: &Self::Rules, entry: Entry<Self::Rank>, what: P);
+
+    /// Takes out who is next.
+    fn next(&mut self, rules: &Self::Rules, now: Tick) -> Option<(Entry<Self::Rank>, P)>;
+
+    /// One has come back.
+    fn put_back(&mut self, rules: &Self::Rules, entry: Entry<Self::Rank>, what: P);
+
+    /// Takes one out.
+    fn remove(&mut self, rules: &Self::Rules, entry: Entry<Self::Rank>) -> Option<P>;
+
+    /// Who would be next after all others.
+    fn last(&self, rules: &Self::Rules) -> Option<(Entry<Self::Rank>, &P)>;
+
+    /// How many of a class were served out of their turn.
+    fn promoted(&self, _class: usize) -> u64 {
+        0
+    }
+
+    /// Shows all.
+    fn for_each(&self, see: &mut dyn FnMut(Entry<Self::Rank>));
+}
+
+/// A discipline that is nothing but lines and their rules. None in it is ever too late to be served.
+pub trait Lined: Discipline {
+    /// What can be set.
+    type Rules;
+    /// What waits.
+    type Lines<P: Send>: Lines<P, Rank = Self::Rank, Rules = Self::Rules>;
+
+    /// What is set.
+    fn rules(&self) -> &Self::Rules;
+}
+
+/// The [`Shelf`] of a discipline that is made of lines.
+pub struct InLines<P: Send, D: Lined> {
+    /// For its rules. Nobody is in it.
+    discipline: D,
+    lines: D::Lines<P>,
+}
+
+// === impl InLines ===
+
+impl<P: Send, D: Lined> From<D> for InLines<P, D> {
+    fn from(discipline: D) -> Self {
+        Self { lines: Lines::new(discipline.rules()), discipline }
+    }
+}
+
+impl<P: Send, D: Lined> Shelf<P, D> for InLines<P, D> {
+    fn discipline(&self) -> &D {
+        &self.discipline
+    }
+
+    fn discipline_mut(&mut self) -> &mut D {
+        &mut self.discipline
+    }
+
+    fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    #[inline]
+    fn insert(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) -> Entry<D::Rank> {
+        let entry = Entry::new(0, rank, seq, since);
+        self.lines.insert(self.discipline.rules(), entry, what);
+        entry
+    }
+
+    #[inline]
+    fn next(&mut self, now: Tick) -> Option<(Entry<D::Rank>, P)> {
+        self.lines.next(self.discipline.rules(), now)
+    }
+
+    fn put_back(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) -> Entry<D::Rank> {
+        let entry = Entry::new(0, rank, seq, since);
+        self.lines.put_back(self.discipline.rules(), entry, what);
+        entry
+    }
+
+    fn remove(&mut self, entry: Entry<D::Rank>) -> Option<P> {
+        self.lines.remove(self.discipline.rules(), entry)
+    }
+
+    fn pop_last(&mut self) -> Option<(Entry<D::Rank>, P)> {
+        let (entry, _) = self.lines.last(self.discipline.rules())?;
+        self.remove(entry).map(|what| (entry, what))
+    }
+
+    fn overdue(&mut self, _: Tick) -> Option<(Entry<D::Rank>, P)> {
+        None
+    }
+
+    fn promoted(&self, class: usize) -> u64 {
+        self.lines.promoted(class)
+    }
+
+    fn for_each(&self, see: &mut dyn FnMut(Entry<D::Rank>)) {
+        self.lines.for_each(see);
+    }
+}
+
+impl<P: Send, D: Lined> fmt::Debug for InLines<P, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InLines").field("len", &self.lines.len()).finish_non_exhaustive()
+    }
+}
