@@ -180,9 +180,8 @@ pub fn check(config: &Config, observer: &dyn Observer) -> Result<Vec<input::File
     let prepared = prepare(config)?;
     match &config.output {
         Output::Folder { path, .. } => {
-            if Folder::look(path)?.is_none() {
-                Folder::could_be_made(path)?;
-            }
+            Folder::look(path)?;
+            Folder::could_be_written(path)?;
         }
         Output::Bucket(options) => drop(Bucket::open(options)?),
     }

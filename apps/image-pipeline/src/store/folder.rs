@@ -93,13 +93,13 @@ impl Folder {
         }
     }
 
-    /// Whether a folder that is not there could be made, as far as that can be told without making it.
-    pub(crate) fn could_be_made(path: &Path) -> Result<(), StoreError> {
+    /// Whether results could be written there, and the folder be made if it is not there, as far as that can be told without doing it.
+    pub(crate) fn could_be_written(path: &Path) -> Result<(), StoreError> {
         let above = path.ancestors().find(|above| above.symlink_metadata().is_ok());
         let access = Access::WRITE_OK | Access::EXEC_OK;
         match above {
             // A link that leads nowhere.
-            Some(above) if above == path => Err(Errno::EXIST),
+            Some(above) if above == path && !path.exists() => Err(Errno::EXIST),
             Some(above) => rustix::fs::access(above, access),
             None => rustix::fs::access(".", access),
         }

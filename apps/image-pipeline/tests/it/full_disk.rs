@@ -46,6 +46,8 @@ const READ_ONLY: &str = r#"
 mount --bind out out && mount -o remount,bind,ro out || exit 77
 "$1" check in --output out/new >/dev/null 2>check.stderr
 echo "check: $?"
+"$1" check in --output out >/dev/null 2>there.stderr
+echo "there: $?"
 "$@" >locked.stdout 2>locked.stderr
 echo "locked: $?"
 mount -o remount,bind,rw out
@@ -66,9 +68,16 @@ fn an_output_that_is_read_only_stops_the_run_and_once_it_is_not_it_goes_on() {
         println!("NOTICE: nothing can be mounted here; an output that is read only was not tested");
         return;
     }
-    assert_eq!(String::from_utf8_lossy(&script.stdout), "check: 2\nlocked: 1\nopen: 0\n", "{script:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&script.stdout),
+        "check: 2\nthere: 2\nlocked: 1\nopen: 0\n",
+        "{script:?}"
+    );
     let said = |name: &str| String::from_utf8(place.read(name)).unwrap();
-    assert!(said("check.stderr").contains("Read-only file system"), "{}", said("check.stderr"));
+    for checked in [said("check.stderr"), said("there.stderr")] {
+        assert!(checked.starts_with("error: the output folder out"), "{checked}");
+        assert!(checked.contains(" cannot be used: Read-only file system"), "{checked}");
+    }
     let locked = said("locked.stderr");
     assert!(locked.contains(".jpg cannot be written: Read-only file system"), "{locked}");
     let report: serde_json::Value = serde_json::from_slice(&place.read("locked.stdout")).unwrap();
