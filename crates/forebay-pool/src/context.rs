@@ -3,8 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::hands::Runs;
 use crate::{PoolHandle, ResubmitError, WorkerId};
@@ -95,20 +94,19 @@ impl<T> WorkContext<T> {
     }
 
     /// Waits until the work on this item is over, or is to end: until [`is_cancelled`](Self::is_cancelled). For a
-    /// `select!` in a task that the handler spawned. On a thread without a tokio runtime, which has no timers, it does not
-    /// hear of the deadline before the handler comes to an await.
+    /// `select!` in what the handler spawned. It need not be polled within a tokio runtime.
     ///
     /// # Cancel safety
     ///
     /// Dropping it changes nothing.
     pub async fn cancelled(&self) {
         let over = self.runs.over(self.run);
-        match self.deadline.filter(|_| Handle::try_current().is_ok()) {
+        match self.deadline {
             // A handler that computes is cut short later than that, and what goes on elsewhere need not wait for it.
             Some(deadline) => tokio::select! {
                 biased;
                 () = over => {}
-                () = sleep_until(deadline) => {}
+                () = self.runs.until(deadline) => {}
             },
             None => over.await,
         }

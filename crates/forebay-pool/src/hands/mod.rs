@@ -82,7 +82,7 @@ impl<T> Hands<T> {
             id,
             terms,
             settlements,
-            runs: Arc::default(),
+            runs: Arc::new(Runs::new()),
             failing: AtomicBool::new(false),
             timed: AtomicBool::new(true),
             stamped: AtomicBool::new(false),

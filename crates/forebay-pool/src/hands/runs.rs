@@ -1,22 +1,36 @@
 //! Which of a worker's runs are over, for whoever holds the context of one.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::contain::contain;
 
 /// Numbers the runs of one worker. Used again for each run, so that a context costs no allocation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Runs {
     /// The last run that began. Written by the worker only.
     begun: AtomicU64,
     /// Every run up to this one is over, or is to end. Written by the worker, and by whoever cancels.
     over: AtomicU64,
     bell: Notify,
+    /// Whose timers tell the time, also to who waits elsewhere. Every pool has one.
+    runtime: Option<Handle>,
 }
 
 // === impl Runs ===
 
 impl Runs {
+    pub(super) fn new() -> Self {
+        let runtime = Handle::try_current().ok();
+        Self { begun: AtomicU64::new(0), over: AtomicU64::new(0), bell: Notify::new(), runtime }
+    }
+
     /// A run begins: this is its number.
     pub(crate) fn begin(&self) -> u64 {
         self.begun.fetch_add(1, Ordering::Relaxed) + 1
@@ -61,5 +75,17 @@ impl Runs {
             }
             rung.await;
         }
+    }
+
+    /// Waits until that time, wherever it is polled: a timer belongs to the runtime that it was made in.
+    pub(crate) async fn until(&self, time: Instant) {
+        let timer = contain(|| {
+            let _inside = self.runtime.as_ref().map(Handle::enter);
+            sleep_until(time)
+        });
+        let Ok(timer) = timer else { return };
+        let mut timer = pin!(timer);
+        // A timer panics when its runtime has gone away, and then there is nothing more to wait for.
+        poll_fn(|cx| contain(|| timer.as_mut().poll(cx)).unwrap_or(Poll::Ready(()))).await;
     }
 }

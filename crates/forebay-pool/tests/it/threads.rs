@@ -1,7 +1,9 @@
 use std::collections::HashSet;
 use std::future::pending;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -249,4 +251,72 @@ async fn a_dropped_handle_ends_the_threads() {
     while Arc::strong_count(&alive.0) > 1 {
         tokio::task::yield_now().await;
     }
+}
+
+/// Polls a future on a thread that no runtime knows.
+fn block_on_elsewhere<F: Future>(future: F) -> F::Output {
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+/// The handler computes until somebody has heard of it, and comes to no await before.
+#[tokio::test]
+async fn the_deadline_is_heard_of_without_a_runtime() {
+    let pool = Pool::builder()
+        .cpu(1)
+        .timeout(Duration::from_millis(10))
+        .queue(1)
+        .handler_in(|cx: WorkContext<u32>, _| async move {
+            let (tell, heard) = mpsc::channel();
+            let context = cx.clone();
+            let elsewhere = thread::spawn(move || {
+                block_on_elsewhere(context.cancelled());
+                tell.send(context.is_cancelled()).unwrap();
+            });
+            assert_eq!(heard.recv_timeout(Duration::from_secs(60)), Ok(true));
+            elsewhere.join().unwrap();
+        })
+        .start()
+        .unwrap();
+    pool.produce(1).await.unwrap();
+    assert_eq!(pool.finish().await.completed, 1);
+}
+
+/// With its timers gone nobody would tell of the deadline.
+#[test]
+fn the_end_of_the_runtime_is_heard_of_elsewhere() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let (tell, told) = mpsc::channel();
+    let pool = runtime.block_on(async {
+        let pool = Pool::builder()
+            .workers(1)
+            .timeout(LONG)
+            .queue(1)
+            .handler_in(move |cx: WorkContext<u32>, _| {
+                tell.send(cx).unwrap();
+                pending::<()>()
+            })
+            .start()
+            .unwrap();
+        pool.produce(1).await.unwrap();
+        pool
+    });
+    let cx = told.recv().unwrap();
+    let elsewhere = thread::spawn(move || block_on_elsewhere(cx.cancelled()));
+    runtime.shutdown_background();
+    elsewhere.join().unwrap();
+    drop(pool);
 }
