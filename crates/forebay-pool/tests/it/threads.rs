@@ -276,7 +276,7 @@ fn block_on_elsewhere<F: Future>(future: F) -> F::Output {
 async fn the_deadline_is_heard_of_without_a_runtime() {
     let pool = Pool::builder()
         .cpu(1)
-        .timeout(Duration::from_millis(10))
+        .timeout(Duration::from_millis(300))
         .queue(1)
         .handler_in(|cx: WorkContext<u32>, _| async move {
             let (tell, heard) = mpsc::channel();
