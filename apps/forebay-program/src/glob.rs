@@ -2,13 +2,14 @@
 //!
 //! Names are matched here one by one, because those that are not UTF-8 make `glob::glob` panic, or are passed over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use glob::{MatchOptions, Pattern};
+use rustix::io::Errno;
 
 pub use glob::PatternError;
 
@@ -22,7 +23,7 @@ pub struct Matches {
     /// Files and folders, sorted.
     pub paths: Vec<PathBuf>,
     /// Folders and files that cannot be looked into or at, and why; they are not above, nor what is in them.
-    pub unreadable: Vec<(PathBuf, io::Error)>,
+    pub unreadable: BTreeMap<PathBuf, io::Error>,
 }
 
 /// Whether there is a wildcard in it.
@@ -94,33 +95,36 @@ impl Matches {
     }
 
     fn is_there(&mut self, path: &Path) -> bool {
-        match fs::symlink_metadata(path) {
-            Ok(_) => true,
-            Err(error) => {
-                if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
-                    self.unreadable.push((path.to_owned(), error));
-                }
-                false
-            }
-        }
+        let looked = fs::symlink_metadata(path);
+        looked.map_err(|error| self.cannot_look(path, error)).is_ok()
     }
 
     /// What is in `folder`; nothing, if it is no folder.
     fn entries(&mut self, folder: &Path) -> Vec<fs::DirEntry> {
         let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        if !listed.is_dir() {
-            return Vec::new();
+        let looked = fs::metadata(listed).and_then(|metadata| match metadata.is_dir() {
+            true => fs::read_dir(listed)?.collect(),
+            false => Ok(Vec::new()),
+        });
+        match looked {
+            // A link that leads to itself is no folder.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => Vec::new(),
+            looked => looked.map_err(|error| self.cannot_look(listed, error)).unwrap_or_default(),
         }
-        fs::read_dir(listed).and_then(Iterator::collect).unwrap_or_else(|error| {
-            self.unreadable.push((listed.to_owned(), error));
-            Vec::new()
-        })
+    }
+
+    /// What is not there, or below a file, can be looked at: there is nothing.
+    fn cannot_look(&mut self, path: &Path, error: io::Error) {
+        if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+            self.unreadable.insert(path.to_owned(), error);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -156,6 +160,26 @@ mod tests {
         assert_eq!(matched(files, b"**/*.jpg"), [b"a.jpg"]);
         assert_eq!(matched(files, b".*.jpg"), [b".b.jpg"]);
         assert_eq!(matched(files, b".c/*.jpg"), [b".c/d.jpg"]);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_into_is_named_once() {
+        let place = tempfile::tempdir().expect("the tests need a folder to write to");
+        let (locked, listed) = (place.path().join("locked"), place.path().join("listed"));
+        fs::create_dir_all(&locked).expect("the folder is ours");
+        fs::create_dir_all(listed.join("below")).expect("the folder is ours");
+        for (folder, mode) in [(&locked, 0o0), (&listed, 0o444)] {
+            fs::set_permissions(folder, Permissions::from_mode(mode)).expect("the folder is ours");
+        }
+        // Whoever may do everything may look there, too.
+        let is_root = fs::read_dir(&locked).is_ok();
+        let matches = expand(&place.path().join("**/*.log")).expect("the pattern makes sense");
+        for folder in [&locked, &listed] {
+            fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("the folder is ours");
+        }
+        assert!(matches.paths.is_empty(), "{matches:?}");
+        let named: Vec<_> = matches.unreadable.into_keys().collect();
+        assert_eq!(named, if is_root { vec![] } else { vec![listed.join("below"), locked] });
     }
 
     #[test]

@@ -111,7 +111,7 @@ pub(crate) fn reach(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
     let is_read = |path: &PathBuf| fs::metadata(path).map_or(true, |metadata| metadata.is_file());
     let mut reached: Vec<_> = matches.paths.into_iter().filter(is_read).collect();
     // To be reported, and no reason to leave the others out.
-    reached.extend(matches.unreadable.into_iter().map(|(path, _)| path));
+    reached.extend(matches.unreadable.into_keys());
     reached.sort();
     Ok(reached)
 }
