@@ -9,8 +9,9 @@ use forebay_queue::WhenFull;
 use forebay_testkit::Driver;
 use proptest::prelude::*;
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
+use tower::limit::ConcurrencyLimit;
 use tower::load_shed::LoadShedLayer;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_test::mock::{self, Handle, Mock};
@@ -494,5 +495,52 @@ async fn workers_that_are_sent_away_want_no_request() {
             let answer = call.await.unwrap();
             assert!(matches!(answer, Err(PoolError::Closed(Some(_)) | PoolError::Aborted)), "{answer:?}");
         }
+    }
+}
+
+/// On threads: who is called, who is sent away, and who waits for a permit of another pool race with each other. A resize
+/// withdraws nothing that was asked for, since a request leaves the line in the poll of the worker that is to have it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_request_finds_a_worker_whoever_is_sent_away() {
+    let inner = service_fn(async |n: u32| {
+        tokio::task::yield_now().await;
+        Ok::<_, String>(n)
+    });
+    let limited = ConcurrencyLimit::new(inner, 2);
+    let layer = PoolLayer::new(3, 4);
+    let pairs = [layer.pair(limited.clone()).unwrap(), layer.pair(limited).unwrap()];
+    let [one, other] = pairs.map(|(pooled, worker)| (pooled, tokio::spawn(worker)));
+    let mut callers = JoinSet::new();
+    for caller in 0..8 {
+        let pooled = if caller % 2 == 0 { &one.0 } else { &other.0 }.clone();
+        callers.spawn(async move {
+            for n in 0..500 {
+                assert_eq!(pooled.clone().oneshot(n).await.unwrap(), n);
+            }
+        });
+    }
+    let mut sizes = [1, 4, 2, 3].iter().cycle();
+    let all = async {
+        while let Some(caller) = callers.join_next().await {
+            caller.unwrap();
+        }
+    };
+    let resizes = async {
+        loop {
+            for pooled in [&one.0, &other.0] {
+                pooled.resize(*sizes.next().unwrap());
+            }
+            sleep(Duration::from_micros(200)).await;
+        }
+    };
+    tokio::select! {
+        done = timeout(60 * SECOND, all) => done.expect("nobody waits for ever"),
+        () = resizes => {}
+    }
+    for (pooled, worker) in [one, other] {
+        assert_eq!((pooled.len(), pooled.stats().completed), (0, 2000));
+        drop(pooled);
+        let report = timeout(60 * SECOND, worker).await.expect("it ends with its last handle").unwrap();
+        assert_eq!((report.taken, report.completed, report.restarts), (2000, 2000, 0));
     }
 }
