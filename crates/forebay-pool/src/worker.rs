@@ -24,18 +24,19 @@
 
 /// Workers that take their items themselves.
 mod alone;
+/// How a worker comes to its next item.
+mod next;
 /// The times of one run.
 mod watch;
 
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
 use forebay_queue::Tap;
-use tokio::task::coop::has_budget_remaining;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tracing::Span;
 
 use crate::WorkerId;
@@ -46,7 +47,8 @@ use crate::hands::RunEnd;
 use crate::outcome::{BoxError, chain};
 use crate::timings::Sampler;
 
-use self::alone::{Unusual, break_off, poll_end, poll_some, poll_tap};
+use self::alone::Unusual;
+use self::next::{Caution, Next};
 use self::watch::Watch;
 
 /// Makes the tasks of a pool's workers, whatever the handler's form.
@@ -70,19 +72,6 @@ pub(crate) trait Crew<T>: Send + Sync {
 /// A crew whose handlers `M` makes.
 pub(crate) struct CrewOf<M>(Arc<Contained<M>>);
 
-/// What came of waiting for an item.
-enum Next<T> {
-    /// There is one: in the hands, or this, which the worker took itself.
-    Item(Option<T>),
-    End,
-    /// The handler failed, or panicked, while it was asked whether it is ready.
-    Unready(String),
-    /// There is none for a handler that is ready, and may keep something from others.
-    Idle,
-    /// The item in hand is not to be tried again, because of that.
-    Unwanted(RunEnd),
-}
-
 /// Why a worker gives up its handler.
 enum Left {
     /// There is nothing more to do.
@@ -99,16 +88,6 @@ struct Seated<'a, T: Send + 'static> {
     /// Where workers take items themselves.
     tap: Option<Box<AnyTap<T>>>,
     caution: Caution,
-}
-
-/// Whether a worker looks for an item before it asks its handler whether that is ready.
-///
-/// What a handler that is ready keeps from others can only be given back with the handler. So who had to wait for its
-/// last item, and most likely waits for the next one, does not ask before there is one; who had not saves the look.
-struct Caution {
-    looks: bool,
-    /// For the item that is to come.
-    waited: bool,
 }
 
 /// What a worker takes items by, if it does so itself.
@@ -162,105 +141,6 @@ impl<T: Send + 'static, M: Make<T>> Crew<T> for CrewOf<M> {
 // === impl Seated ===
 
 impl<T: Send + 'static> Seated<'_, T> {
-    /// Waits until the item in hand may be tried again: after so long, when the handler is ready, and not in a pause.
-    async fn again<H: Handle<T>>(&mut self, bench: &mut Bench<'_, T, H>, after: Duration) -> Next<T> {
-        let desk = self.desk;
-        tokio::select! {
-            biased;
-            run_end = Self::unwanted(desk) => Next::Unwanted(run_end),
-            next = async {
-                sleep(after).await;
-                self.next(bench, true).await
-            } => next,
-        }
-    }
-
-    /// Waits until the item in hand is not to be tried again: it was cancelled or lost, or its own time is over.
-    async fn unwanted(desk: &Desk<T>) -> RunEnd {
-        let expires = match contain(|| desk.expires()) {
-            Ok(expires) => expires,
-            // As when the item is tried: it counts as an attempt.
-            Err(panic) => return RunEnd::Panicked(panic),
-        };
-        tokio::select! {
-            biased;
-            run_end = poll_fn(|cx| desk.hands.poll_unwanted(cx)) => run_end,
-            () = async {
-                match expires {
-                    Some(expires) => sleep_until(expires).await,
-                    None => pending().await,
-                }
-            } => RunEnd::Expired,
-        }
-    }
-
-    /// Waits until the handler is ready, and only then for an item: one that is taken can be started at once.
-    ///
-    /// `in_hand`: there is one already, which is tried again.
-    async fn next<H: Handle<T>>(&mut self, bench: &mut Bench<'_, T, H>, in_hand: bool) -> Next<T> {
-        let intake = &self.desk.shared.intake;
-        let seat = self.desk.seat();
-        let handler = bench.handler.as_mut().expect("it stays until the bench goes");
-        let mut ready = false;
-        let next = poll_fn(|cx| {
-            if in_hand {
-                // First, so that nothing is kept ready in a pause.
-                ready!(intake.poll_resumed(seat, cx));
-            }
-            if H::HOLDS && !in_hand && !ready && self.caution.looks {
-                let some = match &mut self.tap {
-                    Some(tap) => contain(|| poll_some(self.desk, &mut **tap, cx)).unwrap_or_else(|panic| {
-                        break_off(self.desk, panic);
-                        Poll::Ready(false)
-                    }),
-                    None => intake.poll_look(seat, cx),
-                };
-                match some {
-                    Poll::Ready(true) => self.caution.looks = false,
-                    Poll::Ready(false) => return Poll::Ready(Next::End),
-                    Poll::Pending => return self.caution.wait(),
-                }
-            }
-            if !ready {
-                // Turning the error into text may run foreign code too.
-                match contain(|| handler.poll_ready(cx).map_err(|error| chain(&error))) {
-                    Ok(Poll::Ready(Ok(()))) => ready = true,
-                    Ok(Poll::Pending) if in_hand => return Poll::Pending,
-                    Ok(Poll::Pending) => {
-                        return poll_end(self.desk, self.tap.as_deref_mut(), cx).map(|()| Next::End);
-                    }
-                    Ok(Poll::Ready(Err(error))) => return Poll::Ready(Next::Unready(error)),
-                    Err(panic) => return Poll::Ready(Next::Unready(format!("panicked: {panic}"))),
-                }
-            }
-            if in_hand {
-                return Poll::Ready(Next::Item(None));
-            }
-            if let Some(tap) = &mut self.tap {
-                let polled = contain(|| poll_tap(self.desk, &mut **tap, cx)).unwrap_or_else(|panic| {
-                    break_off(self.desk, panic);
-                    Err(Poll::Ready(()))
-                });
-                return match polled {
-                    Ok(item) => Poll::Ready(Next::Item(Some(item))),
-                    Err(Poll::Pending) if is_idle::<T, H>() => Poll::Ready(Next::Idle),
-                    Err(none) => none.map(|()| Next::End),
-                };
-            }
-            match intake.poll_take(seat, cx) {
-                Poll::Pending if is_idle::<T, H>() => Poll::Ready(Next::Idle),
-                taken => taken.map(|taken| if taken { Next::Item(None) } else { Next::End }),
-            }
-        });
-        let next = next.await;
-        match &next {
-            Next::Item(_) => self.caution.take(),
-            Next::Idle => self.caution.waits(),
-            Next::End | Next::Unready(_) | Next::Unwanted(_) => {}
-        }
-        next
-    }
-
     /// Runs the handler on the item in hand, or on `taken`, in a span that is left in `span` if there is one.
     async fn run<H: Handle<T>>(
         &mut self,
@@ -346,23 +226,6 @@ impl<T: Send + 'static> Seated<'_, T> {
         within(span, || bench.clear(run_end))
     }
 
-    /// Waits after `setbacks` failures in a row, so that a worker that cannot be built does not spin. `Some`: the item
-    /// that is in hand meanwhile is not to be tried again, because of that.
-    async fn rest(
-        desk: &Desk<T>,
-        mut tap: Option<&mut AnyTap<T>>,
-        setbacks: u32,
-        in_hand: bool,
-    ) -> Option<RunEnd> {
-        let pause = desk.shared.backoff.after_failures(setbacks);
-        tokio::select! {
-            biased;
-            run_end = Self::unwanted(desk), if in_hand => Some(run_end),
-            () = sleep(pause) => None,
-            () = poll_fn(|cx| poll_end(desk, tap.as_deref_mut(), cx)) => None,
-        }
-    }
-
     /// Ends the item in hand as if it had been tried. `Some`: it is to be tried again all the same, after so long.
     fn give_up(&self, run_end: &RunEnd) -> Option<Duration> {
         let hands = &self.desk.hands;
@@ -390,30 +253,6 @@ impl<T: Send + 'static> Drop for Seated<'_, T> {
         }
         self.tell();
         self.desk.hands.abandon();
-    }
-}
-
-// === impl Caution ===
-
-impl Caution {
-    /// The worker waits for an item, and is woken when there may be one.
-    fn waits(&mut self) {
-        *self = Self { looks: false, waited: true };
-    }
-
-    /// The same, unless it is only others' turn.
-    fn wait<R>(&mut self) -> Poll<R> {
-        if has_budget_remaining() {
-            self.waits();
-        }
-        Poll::Pending
-    }
-
-    /// There was an item.
-    fn take(&mut self) {
-        if self.waited {
-            *self = Self { looks: true, waited: false };
-        }
     }
 }
 
@@ -452,8 +291,7 @@ impl<T: Send + 'static, H: Handle<T>> Drop for Bench<'_, T, H> {
 
 /// The life of one worker.
 async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk<T>) {
-    let caution = Caution { looks: true, waited: false };
-    let mut seated = Seated { desk: &desk, tap: desk.shared.intake.tap(), caution };
+    let mut seated = Seated { desk: &desk, tap: desk.shared.intake.tap(), caution: Caution::new() };
     let Desk { shared, hands } = &desk;
     hands.presence().come();
     let id = hands.id();
@@ -584,12 +422,6 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
             }
         }
     }
-}
-
-/// A handler that is ready has nothing to do, and is given up for what it may keep from others.
-fn is_idle<T, H: Handle<T>>() -> bool {
-    // Who has spent the budget is told that there is nothing, whatever there is.
-    H::HOLDS && has_budget_remaining()
 }
 
 /// Waits until the task is woken: who may have something for it has its waker.

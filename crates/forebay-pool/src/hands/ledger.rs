@@ -1,41 +1,21 @@
 //! The account of one worker's hands: what is in them, and what became of the rest. It holds no lock, tells nobody and
 //! reads no clock.
 
-use std::sync::Arc;
+/// Deliveries that are out of our hands.
+mod lent;
+
 use std::task::Waker;
 use std::time::{Duration, SystemTime};
 
-use forebay_queue::{Delivery, End, Receipt, Settle};
+use forebay_queue::{Delivery, End, Receipt};
 use slab::Slab;
 use tokio::time::Instant;
 
-use super::back::{Back, CameBack, Facts, Lent, Settlement};
+use self::lent::slab_key;
+use super::back::{Back, Lent, Settlement};
+use super::tally::{Became, Tally};
 use super::terms::{Rest, RunEnd, Terms, Verdict};
 use crate::intake::KeyHash;
-
-/// What became of an item that left the hands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Became {
-    Completed,
-    Failed,
-    Returned,
-    DeadLettered,
-}
-
-/// How many items went which way. Every item that was taken is in one of the others, or still held.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) taken: u64,
-    pub(crate) completed: u64,
-    pub(crate) failed: u64,
-    pub(crate) returned: u64,
-    pub(crate) dead_lettered: u64,
-    pub(crate) panics: u64,
-    pub(crate) aborted: u64,
-    pub(crate) timed_out: u64,
-    pub(crate) retried: u64,
-    pub(crate) cancelled: u64,
-}
 
 /// A delivery for a worker, and the key that it occupies.
 pub(crate) struct Given<T> {
@@ -101,32 +81,6 @@ pub(super) enum Finish<T> {
     Ended(Ended<T>),
     /// The item lies in the inbox again, to be started on after so long.
     Again(Duration),
-}
-
-// === impl Became ===
-
-impl Became {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Returned => "returned",
-            Self::DeadLettered => "dead-lettered",
-        }
-    }
-}
-
-// === impl Tally ===
-
-impl Tally {
-    fn count(&mut self, became: Became) {
-        match became {
-            Became::Completed => self.completed += 1,
-            Became::Failed => self.failed += 1,
-            Became::Returned => self.returned += 1,
-            Became::DeadLettered => self.dead_lettered += 1,
-        }
-    }
 }
 
 // === impl Ledger ===
@@ -235,86 +189,6 @@ impl<T> Ledger<T> {
         self.away -= 1;
         self.away_key = None;
         self.inbox.push(given);
-    }
-
-    /// Starts a run by delivery, which will tell `settler` how it ends.
-    pub(super) fn lend(&mut self, settler: Arc<dyn Settle<T>>) -> Delivery<T> {
-        self.run = self.run.wrapping_add(1);
-        let given = self.take_inbox();
-        self.attempt = given.delivery.attempt();
-        self.lend_to_run(given, settler)
-    }
-
-    /// Starts a run by batch: each delivery will tell `settler` how it ends.
-    pub(super) fn lend_all(&mut self, settler: &Arc<dyn Settle<T>>) -> Vec<Delivery<T>> {
-        self.run = self.run.wrapping_add(1);
-        let inbox = std::mem::take(&mut self.inbox);
-        self.attempt = inbox.first().map_or(0, |given| given.delivery.attempt());
-        inbox.into_iter().map(|given| self.lend_to_run(given, Arc::clone(settler))).collect()
-    }
-
-    fn lend_to_run(&mut self, given: Given<T>, settler: Arc<dyn Settle<T>>) -> Delivery<T> {
-        let Given { delivery, key, .. } = given;
-        let (attempt, facts, run) = (delivery.attempt(), Facts::of(&delivery), self.run);
-        let place = self.lent.vacant_entry();
-        let receipt = Receipt::new(u64::from(self.lent_so_far) << 32 | place.key() as u64);
-        self.lent_so_far = self.lent_so_far.wrapping_add(1);
-        self.lent_to_run.push(receipt);
-        delivery.map_settler(|source_receipt, source| {
-            place.insert(Lent { receipt, source_receipt, source, attempt, facts, key, run, came_back: None });
-            (receipt, settler)
-        })
-    }
-
-    /// A lent delivery says how it ended. `None`: that is kept until the run ends; otherwise the source is to be
-    /// told, and this ledger after it.
-    ///
-    /// # Errors
-    ///
-    /// The item comes back if the delivery ended before, or was revoked: its destructor is not ours to run under a
-    /// lock.
-    pub(super) fn settle(
-        &mut self,
-        receipt: Receipt,
-        item: Option<T>,
-        end: End,
-        terms: &Terms,
-    ) -> Result<Option<Ended<T>>, Option<T>> {
-        let (running, run) = (!self.lent_to_run.is_empty(), self.run);
-        // A settler that was put in between may say so twice; the first time counts.
-        let Some(lent) = self.lent_mut(receipt).filter(|lent| lent.came_back.is_none()) else {
-            return Err(item);
-        };
-        let in_run = running && lent.run == run;
-        let became = match end {
-            End::Nack { after } => {
-                let came_back = CameBack { item, after };
-                if in_run {
-                    lent.came_back = Some(came_back);
-                    return Ok(None);
-                }
-                self.telling += 1;
-                let lent = self.lent.remove(slab_key(receipt));
-                let (back, rest) = lent.come_back(came_back, terms, false);
-                return Ok(self.follow(back, terms.judge(&RunEnd::Done, rest)).ended());
-            }
-            End::Ack => Became::Completed,
-            End::DeadLetter { .. } => Became::DeadLettered,
-        };
-        self.telling += 1;
-        let mut lent = self.lent.remove(slab_key(receipt));
-        if in_run {
-            // Its handler is still at work on behalf of the key.
-            self.keys.extend(lent.key.take());
-        }
-        Ok(Some(self.end_lent(lent, item, became, end)))
-    }
-
-    /// The source was told of what [`settle`](Self::settle) returned. Is the handler being polled, and is nothing
-    /// left?
-    pub(super) fn told(&mut self) -> (bool, bool) {
-        self.telling -= 1;
-        (self.polling, self.is_at_rest())
     }
 
     pub(super) fn set_polling(&mut self, polling: bool) {
@@ -474,17 +348,6 @@ impl<T> Ledger<T> {
         self.keys.drain(..)
     }
 
-    /// What the run that is over was lent and gave back.
-    fn take_come_back(&mut self) -> Option<(Lent<T>, CameBack<T>)> {
-        // In their order: what is tried again is the same batch.
-        while let Some(receipt) = self.finishing.pop() {
-            if let Some(came_back) = self.lent_mut(receipt).and_then(|lent| lent.came_back.take()) {
-                return Some((self.lent.remove(slab_key(receipt)), came_back));
-            }
-        }
-        None
-    }
-
     /// Does with a delivery as was decided.
     fn follow(&mut self, back: Back<T>, verdict: Verdict) -> Finish<T> {
         match verdict {
@@ -542,21 +405,6 @@ impl<T> Ledger<T> {
         Some(Ended { became, attempt, settlement, key, place })
     }
 
-    /// Ends one of the deliveries that are elsewhere, without its value.
-    pub(super) fn revoke(&mut self, terms: &Terms) -> Option<Settlement<T>> {
-        let (key, _) = self.lent.iter().next()?;
-        let lent = self.lent.remove(key);
-        self.tally.aborted += 1;
-        let (back, rest) = lent.come_back(CameBack { item: None, after: Duration::ZERO }, terms, false);
-        self.follow(back, terms.judge(&RunEnd::Aborted, rest)).ended().map(|ended| ended.settlement)
-    }
-
-    /// What the source calls a lent delivery, and whom it wants to be told of it.
-    pub(super) fn source_of(&self, receipt: Receipt) -> Option<(Receipt, Arc<dyn Settle<T>>)> {
-        let lent = self.lent.get(slab_key(receipt)).filter(|lent| lent.receipt == receipt)?;
-        Some((lent.source_receipt, Arc::clone(lent.source.as_ref()?)))
-    }
-
     pub(super) fn tally(&self) -> Tally {
         self.tally
     }
@@ -590,17 +438,6 @@ impl<T> Ledger<T> {
     pub(super) fn attempt(&self) -> u32 {
         self.attempt
     }
-
-    fn lent_mut(&mut self, receipt: Receipt) -> Option<&mut Lent<T>> {
-        self.lent.get_mut(slab_key(receipt)).filter(|lent| lent.receipt == receipt)
-    }
-
-    fn end_lent(&mut self, lent: Lent<T>, item: Option<T>, became: Became, end: End) -> Ended<T> {
-        self.tally.count(became);
-        let (attempt, key) = (lent.attempt, lent.key);
-        let settlement = Settlement { back: Back::Lent(lent, item), end, discard: false };
-        Ended { became, attempt, settlement, key, place: None }
-    }
 }
 
 // === impl Finish ===
@@ -621,9 +458,4 @@ impl<T> Finish<T> {
             Self::Nothing | Self::Again(_) => None,
         }
     }
-}
-
-/// Where in the slab a lent delivery is; the upper half of its receipt tells it from others that were there.
-fn slab_key(receipt: Receipt) -> usize {
-    (receipt.get() & u64::from(u32::MAX)) as usize
 }

@@ -13,6 +13,8 @@
 
 /// Deliveries that are out of our hands, or back.
 mod back;
+/// What is told about items that do not end well.
+mod events;
 /// The account.
 mod ledger;
 /// The account of what a worker takes itself.
@@ -21,20 +23,22 @@ mod quick;
 mod runs;
 /// The bell between settlements and the supervisor.
 mod settlements;
+/// How many items ended in which way.
+mod tally;
 /// What the rules decide.
 mod terms;
+/// Work that is not wanted any more.
+mod unwanted;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use forebay_queue::{Delivery, End, Receipt, Settle};
 use tokio::time::Instant;
 
 use crate::contain::contain;
-use crate::intake::KeyHash;
 use crate::letters::Letters;
 use crate::presence::Presence;
 use crate::{OnFailure, WorkerId};
@@ -42,10 +46,11 @@ use crate::{OnFailure, WorkerId};
 use self::back::Settlement;
 use self::ledger::{Ended, Finish, Ledger};
 
-pub(crate) use self::ledger::{Became, Given, Tally};
+pub(crate) use self::ledger::Given;
 pub(crate) use self::quick::Quick;
 pub(crate) use self::runs::Runs;
 pub(crate) use self::settlements::Settlements;
+pub(crate) use self::tally::{Became, Tally};
 pub(crate) use self::terms::{RunEnd, Terms};
 
 /// One worker's hands. Shared by the worker, the intake that gives to it, and the deliveries that it lends.
@@ -254,75 +259,6 @@ impl<T> Hands<T> {
         let _ = ledger.keep_whole(given);
     }
 
-    /// Cancels what is in hand, if it is one item with this key. `true`: so it is.
-    pub(crate) fn cancel(&self, key: KeyHash) -> bool {
-        // The lock is released before anybody is woken.
-        let (cancelled, begun) = {
-            let mut ledger = self.lock();
-            // The run of that item, or the one before it, but none that begins after it.
-            (ledger.cancel(key), self.runs.begun())
-        };
-        let found = cancelled.is_some();
-        if found {
-            // For what the handler does elsewhere, or without coming to an await.
-            self.runs.end_up_to(begun);
-        }
-        if let Some(Some(waker)) = cancelled {
-            waker.wake();
-        }
-        found
-    }
-
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.lock().is_cancelled()
-    }
-
-    /// The source has taken this delivery back, and it is marked so: whoever works on it is to stop.
-    pub(crate) fn lose(&self, receipt: Receipt) {
-        // The lock is released before anybody is woken.
-        let (run, watcher) = {
-            let mut ledger = self.lock();
-            // Of a batch there may be others left, and a handler at work on those.
-            if !ledger.in_hand().any(|in_hand| in_hand == receipt) || !ledger.is_lost(&self.terms) {
-                return;
-            }
-            // Under the lock: the worker cannot go on to another item meanwhile, whose run is not to end.
-            (self.runs.begun(), ledger.take_watcher())
-        };
-        self.runs.end_up_to(run);
-        if let Some(waker) = watcher {
-            waker.wake();
-        }
-    }
-
-    /// Has the source taken back what is in hand, all of it?
-    pub(crate) fn is_lost(&self) -> bool {
-        self.terms.losses.is_some() && self.lock().is_lost(&self.terms)
-    }
-
-    /// Puts away what was lost of a batch that lies in the inbox. Is anything left of it?
-    pub(crate) fn shed_lost(&self) -> bool {
-        // The lock is released before anybody is told.
-        let next = || self.lock().return_lost(&self.terms);
-        while let Some(ended) = next() {
-            self.report(ended.attempt, &RunEnd::Lost, ended.became.as_str());
-            self.follow(Finish::Ended(ended));
-        }
-        self.lock().is_served()
-    }
-
-    /// Waits until somebody does not want the work on the item in hand any more: it is cancelled, or was lost.
-    pub(crate) fn poll_unwanted(&self, cx: &mut Context<'_>) -> Poll<RunEnd> {
-        let (cancelled, replaced) = self.lock().watch_cancelled(cx.waker());
-        drop(replaced);
-        // After the waker was left, so that who marks the loss later finds it.
-        match () {
-            () if cancelled => Poll::Ready(RunEnd::Cancelled),
-            () if self.is_lost() => Poll::Ready(RunEnd::Lost),
-            () => Poll::Pending,
-        }
-    }
-
     /// Ends the present run: what is still in hand of it ends as `run_end` says, and is counted.
     ///
     /// `Some`: it does not end yet. It lies in the inbox again, and is to be started on after so long.
@@ -512,38 +448,6 @@ impl<T> Hands<T> {
             self.settlements.note_ack();
         }
         self.settlements.note()
-    }
-
-    fn report(&self, attempt: u32, run_end: &RunEnd, item: &'static str) {
-        let worker = self.id.index();
-        match run_end {
-            RunEnd::Failed(error) => tracing::warn!(worker, attempt, %error, item, "handler failed"),
-            RunEnd::Panicked(panic) => tracing::error!(worker, attempt, %panic, item, "handler panicked"),
-            RunEnd::Cancelled => tracing::debug!(worker, attempt, item, "handler cancelled"),
-            RunEnd::Lost => tracing::warn!(worker, attempt, item, "lease of the item was lost"),
-            RunEnd::Aborted => tracing::debug!(worker, attempt, item, "handler aborted"),
-            RunEnd::TimedOut => tracing::warn!(worker, attempt, item, "handler timed out"),
-            RunEnd::Expired => tracing::warn!(worker, attempt, item, "deadline of the item passed"),
-            RunEnd::Done if item == Became::DeadLettered.as_str() => self.report_last_attempt(attempt),
-            RunEnd::Done => {}
-        }
-    }
-
-    fn report_settling(&self, panic: &str) {
-        let worker = self.id.index();
-        tracing::error!(
-            worker,
-            panic,
-            "source, or the destructor of the item, panicked while it was settled"
-        );
-    }
-
-    fn report_last_attempt(&self, attempt: u32) {
-        tracing::warn!(
-            worker = self.id.index(),
-            attempt,
-            "item was handed back too often, and is dead-lettered"
-        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use forebay_queue::{End, Receipt};
 
-use super::ledger::Became;
+use super::tally::Became;
 use crate::leases::Losses;
 use crate::order::Places;
 use crate::{Backoff, OnFailure, Retry};

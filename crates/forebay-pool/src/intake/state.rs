@@ -1,4 +1,11 @@
-//! What the line's lock guards, and what is done under it.
+//! What the line's lock guards, and what is done under it: the line of workers, and asking the source for them.
+
+/// What the handle wants.
+mod commands;
+/// The supervisor's part.
+mod duties;
+/// What can be seen where no worker asks.
+mod rest;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -9,10 +16,10 @@ use std::time::Duration;
 use forebay_queue::{Delivery, End, Source, SourceError, Tap};
 use tokio::time::Instant;
 
+use super::Look;
 use super::afterwards::Afterwards;
 use super::gate::KeyHash;
-use super::stock::{Stock, StockAccount, StockPlan};
-use super::{Command, Look};
+use super::stock::{Stock, StockAccount};
 use crate::contain::contain;
 use crate::hands::{Given, Hands, Settlements};
 
@@ -175,107 +182,9 @@ impl<T: Send + 'static> State<T> {
         self.seats.push(Seat { hands, place: Place::Away, waker: None });
     }
 
-    pub(super) fn obey(&mut self, command: Command, afterwards: &mut Afterwards<T>) {
-        match command {
-            Command::Close => self.close(afterwards),
-            Command::GatherNoMore => {
-                self.last = true;
-                self.ask(None, afterwards);
-            }
-            // What is closed is to come to an end.
-            Command::Pause(_) if self.closed || self.pauses_no_more => {}
-            Command::Pause(until) => {
-                self.set_pause(until.map_or(Pause::Open, Pause::Until));
-                self.shut_taps(0);
-            }
-            Command::Resume => {
-                self.end_pause(afterwards);
-                self.ask(None, afterwards);
-            }
-            Command::PauseNoMore => {
-                self.pauses_no_more = true;
-                self.end_pause(afterwards);
-                self.ask(None, afterwards);
-            }
-            Command::Resize(open) => self.resize(open, afterwards),
-            Command::Cancel(key) => {
-                self.cancel(key, afterwards);
-                let hands = self.seats.iter().map(|seat| (Arc::clone(&seat.hands), key));
-                afterwards.cancelled.extend(hands);
-            }
-        }
-    }
-
     /// Of everybody there is, or ever was.
     pub(super) fn all_hands(&self) -> Vec<Arc<Hands<T>>> {
         self.seats.iter().map(|seat| Arc::clone(&seat.hands)).collect()
-    }
-
-    /// Closing twice is closing once.
-    fn close(&mut self, afterwards: &mut Afterwards<T>) {
-        if std::mem::replace(&mut self.closed, true) {
-            return;
-        }
-        self.end_pause(afterwards);
-        self.asked_for = None;
-        let Some(source) = &mut self.source else { return };
-        if let Err(panic) = contain(|| source.close()) {
-            self.break_off(panicked(panic), afterwards);
-        }
-        // It may have ended just now, and need not say so unasked.
-        self.ask(None, afterwards);
-        self.seek_end(afterwards);
-    }
-
-    /// Asks whether the source has ended, where no worker does: none is ready, and none is at work.
-    ///
-    /// That takes a demand of 1, and so is done only when nothing new will come. If there is an item still, it is kept
-    /// for who is ready first, and goes back at the deadline like anything in stock.
-    pub(super) fn seek_end(&mut self, afterwards: &mut Afterwards<T>) {
-        // Who takes items himself sees the end through his tap.
-        if self.ended || self.exhausted || self.tap.is_some() || !self.waiting.is_empty() {
-            return;
-        }
-        let Some(source) = &self.source else { return };
-        match contain(|| source.is_closed()) {
-            Ok(closed) if closed || self.closed => {}
-            Ok(_) => return,
-            Err(panic) => return self.break_off(panicked(panic), afterwards),
-        }
-        if self.pause != Pause::No || !self.is_at_rest() {
-            return;
-        }
-        self.ask_for_nobody(afterwards);
-    }
-
-    /// Asks the source for one item where no worker is there to ask. What it has is kept for who is ready first.
-    fn ask_for_nobody(&mut self, afterwards: &mut Afterwards<T>) {
-        let has_stock = self.stock.is_some();
-        let account = &self.stock_account;
-        self.stock.get_or_insert_with(|| Box::new(StockPlan::of_one(Arc::clone(account))));
-        self.seeking = true;
-        self.ask(None, afterwards);
-        self.seeking = false;
-        // Items go the shorter way again.
-        if !has_stock && self.stock.as_ref().is_some_and(|stock| stock.is_empty()) {
-            self.stock = None;
-        }
-    }
-
-    /// Who sits beyond the open seats and waits is told to go. Who has an item finishes it first.
-    fn resize(&mut self, open: usize, afterwards: &mut Afterwards<T>) {
-        self.set_open(open);
-        let beyond = open.min(self.seats.len());
-        self.shut_taps(beyond);
-        for seat in beyond..self.seats.len() {
-            // One that was served has not left the line's care: it finds its item before it finds out.
-            if self.seats[seat].place != Place::Served {
-                self.leave_line(seat);
-            }
-            afterwards.wakers.extend(self.seats[seat].waker.take());
-        }
-        // The lead may have been one of them.
-        self.ask(None, afterwards);
     }
 
     /// The worker of `seat` is no longer there.
@@ -290,26 +199,6 @@ impl<T: Send + 'static> State<T> {
         if was_lead && let Some(&lead) = self.waiting.first() {
             afterwards.wakers.extend(self.seats[lead].waker.clone());
         }
-    }
-
-    /// Goes on, also with what was to be tried again meanwhile: its workers are not in the line.
-    fn end_pause(&mut self, afterwards: &mut Afterwards<T>) {
-        if self.pause != Pause::No {
-            self.set_pause(Pause::No);
-            self.asked_for = None;
-            let away = self.seats.iter_mut().filter(|seat| seat.place == Place::Away);
-            afterwards.wakers.extend(away.filter_map(|seat| seat.waker.take()));
-        }
-    }
-
-    fn set_pause(&mut self, pause: Pause) {
-        self.pause = pause;
-        self.gauges.paused.store(pause != Pause::No, Ordering::Relaxed);
-    }
-
-    fn set_open(&mut self, open: usize) {
-        self.open = open;
-        self.gauges.open.store(open, Ordering::Relaxed);
     }
 
     /// Will there be nothing more to take for `seat`?
@@ -332,50 +221,6 @@ impl<T: Send + 'static> State<T> {
             self.seats[seat].place = Place::Away;
         }
         served
-    }
-
-    /// The supervisor's part: settlements, and what is wrong with the source.
-    pub(super) fn poll_duties(
-        &mut self,
-        waker: &Waker,
-        settlements: &Settlements,
-        afterwards: &mut Afterwards<T>,
-    ) -> Poll<Outage> {
-        leave(&mut self.supervisor, waker, afterwards);
-        if self.mind_released(settlements) || self.stock.as_ref().is_some_and(|stock| stock.asks_by_itself())
-        {
-            self.ask(None, afterwards);
-        }
-        self.seek_end(afterwards);
-        self.poll_lost(waker, afterwards);
-        if self.outage.is_none() {
-            // Also when nothing new was settled: the source may have woken us to go on with what it has.
-            self.settling |= settlements.take_open();
-            self.poll_settled(settlements, afterwards);
-        }
-        self.outage.take().map_or(Poll::Pending, Poll::Ready)
-    }
-
-    /// The outage may be over.
-    pub(super) fn reopen(&mut self, afterwards: &mut Afterwards<T>) {
-        self.unavailable = false;
-        self.ask(None, afterwards);
-    }
-
-    /// The last poll for settlements, and the end of the source.
-    pub(super) fn dismiss(
-        &mut self,
-        settlements: &Settlements,
-        afterwards: &mut Afterwards<T>,
-    ) -> Option<Box<dyn Source<Item = T>>> {
-        self.settling |= settlements.take_open();
-        // A source that has confirmed all and fails now, or has others at work, leaves nothing unconfirmed.
-        if self.settling {
-            self.poll_settled(settlements, afterwards);
-        }
-        self.tap = None;
-        self.look = None;
-        self.source.take()
     }
 
     /// Rule 2. `asker` is served first: it is running, and needs no wake-up.
@@ -548,54 +393,6 @@ impl<T: Send + 'static> State<T> {
         some
     }
 
-    /// Is there nothing to do, as far as can be seen from here?
-    ///
-    /// While the lock is held nobody is given anything. So if nothing is in hand, no handler runs, and what handlers
-    /// left with the source is found by asking it after that. `knows_all`: or by asking `nothing_waits`.
-    pub(super) fn is_idle(
-        &mut self,
-        knows_all: bool,
-        nothing_waits: &impl Fn() -> bool,
-        afterwards: &mut Afterwards<T>,
-    ) -> bool {
-        if self.ended {
-            return self.is_at_rest() && nothing_waits();
-        }
-        if self.tap.is_some() {
-            return self.is_idle_by_taps(nothing_waits);
-        }
-        if self.pause != Pause::No || self.unavailable || !self.is_at_rest() {
-            return false;
-        }
-        if !self.waiting.is_empty() && !self.fleeting {
-            self.ask(None, afterwards);
-        } else if !knows_all {
-            // No worker may ever be ready, and there may be nothing to be ready for.
-            if self.supervisor.is_none() {
-                return false;
-            }
-            self.ask_for_nobody(afterwards);
-        }
-        !self.unavailable && self.is_at_rest() && nothing_waits()
-    }
-
-    fn is_at_rest(&self) -> bool {
-        self.stock.as_ref().is_none_or(|stock| stock.is_at_rest())
-            && self.seats.iter().all(|seat| seat.hands.is_at_rest())
-    }
-
-    /// Sets aside what has this key and was given to nobody.
-    pub(super) fn cancel(&mut self, key: KeyHash, afterwards: &mut Afterwards<T>) -> usize {
-        let Some(stock) = &mut self.stock else { return 0 };
-        let cancelled = stock.cancel(key);
-        let count = cancelled.len();
-        let end = End::DeadLetter { reason: "cancelled".to_owned() };
-        afterwards.ended.extend(cancelled.into_iter().map(|delivery| (delivery, end.clone())));
-        // There may be room for others.
-        self.ask(None, afterwards);
-        count
-    }
-
     /// Whom to serve next.
     fn next_seat(&self, asker: Option<usize>) -> Option<usize> {
         let asker = asker.filter(|&asker| self.seats[asker].place == Place::Waiting);
@@ -636,80 +433,6 @@ impl<T: Send + 'static> State<T> {
         self.out = out;
         self.serve(asker, false, afterwards);
         keyless
-    }
-
-    /// Is there nothing to wait for: has the source confirmed all, or will it never?
-    pub(super) fn is_done_settling(&self, settlements: &Settlements) -> bool {
-        self.broken.is_some() || self.is_settled(settlements)
-    }
-
-    /// How many acks the source has not confirmed.
-    pub(super) fn unconfirmed(&self, settlements: &Settlements) -> u64 {
-        settlements.acks().saturating_sub(self.confirmed)
-    }
-
-    pub(super) fn is_settled(&self, settlements: &Settlements) -> bool {
-        !self.settling && !settlements.is_open()
-    }
-
-    /// Has the source work on what was settled since it was last polled. The supervisor is the one that it wakes.
-    pub(super) fn mind_settlements(&mut self, settlements: &Settlements, afterwards: &mut Afterwards<T>) {
-        // Before the supervisor has come to life there is nobody to wake; it begins by polling.
-        if self.supervisor.is_some() && settlements.take_open() {
-            self.settling = true;
-            self.poll_settled(settlements, afterwards);
-        }
-    }
-
-    /// Asks what the source has taken back, also during an outage: that is when leases run out. It is not told here:
-    /// who keeps the leases stands before the source, and hears of it first.
-    fn poll_lost(&mut self, waker: &Waker, afterwards: &mut Afterwards<T>) {
-        let Some(source) = self.source.as_mut().filter(|_| self.broken.is_none()) else { return };
-        let polled = contain(|| source.poll_lost(&mut Context::from_waker(waker), &mut Vec::new()));
-        if let Err(panic) = polled {
-            self.break_off(panicked(panic), afterwards);
-        }
-    }
-
-    fn poll_settled(&mut self, settlements: &Settlements, afterwards: &mut Afterwards<T>) {
-        let (Some(source), Some(waker)) = (&mut self.source, &self.supervisor) else { return };
-        // What is acked after this may be too late for this poll.
-        let acks = settlements.acks();
-        if self.broken.is_some() || self.unavailable {
-            return;
-        }
-        let polled = contain(|| source.poll_settled(&mut Context::from_waker(waker)));
-        match polled {
-            Ok(Poll::Pending) => self.settling = true,
-            Ok(Poll::Ready(Ok(()))) => {
-                self.settling = false;
-                self.confirmed = acks;
-                afterwards.recovered |= std::mem::take(&mut self.settle_failures) > 0;
-            }
-            Ok(Poll::Ready(Err(error))) => {
-                self.settling = true;
-                self.settle_failures = self.settle_failures.saturating_add(1);
-                self.fail(error, self.settle_failures, afterwards);
-            }
-            Err(panic) => self.break_off(panicked(panic), afterwards),
-        }
-    }
-
-    fn fail(&mut self, error: SourceError, failures: u32, afterwards: &mut Afterwards<T>) {
-        match error {
-            error @ SourceError::Unavailable(_) => {
-                self.outage = Some(Outage { failures, error });
-                self.unavailable = true;
-                afterwards.wakers.extend(self.supervisor.clone());
-            }
-            error => self.break_off(error, afterwards),
-        }
-    }
-
-    /// The source will not work again.
-    pub(super) fn break_off(&mut self, error: SourceError, afterwards: &mut Afterwards<T>) {
-        self.broken = Some(Arc::new(error));
-        self.end(afterwards);
     }
 
     /// Nothing more is handed out: everybody who waits for anything learns it.

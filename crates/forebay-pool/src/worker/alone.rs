@@ -14,7 +14,8 @@ use std::time::Duration;
 use forebay_queue::Tapped;
 use tokio::time::Instant;
 
-use super::{AnyTap, Bench, Caution, Seated, TURN, is_idle, run_end_of};
+use super::next::{Caution, is_idle};
+use super::{AnyTap, Bench, Seated, TURN, run_end_of};
 use crate::contain::contain;
 use crate::desk::Desk;
 use crate::handler::{Handle, Start};
@@ -131,7 +132,7 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
         loop {
             if self.running.is_none() {
                 if !self.ready {
-                    if H::HOLDS && self.caution.looks {
+                    if H::HOLDS && self.caution.looks() {
                         match self.poll_look(cx) {
                             Poll::Ready(true) => {}
                             Poll::Ready(false) => return Poll::Ready(Unusual::End),
@@ -219,7 +220,7 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
         let some = poll_some(self.desk, self.tap, cx);
         match some {
             Poll::Ready(some) => {
-                self.caution.looks = !some;
+                self.caution.found();
                 Poll::Ready(some)
             }
             Poll::Pending => {
