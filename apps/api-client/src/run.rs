@@ -205,12 +205,22 @@ pub async fn run(
     observer: Arc<dyn Observer>,
 ) -> Result<Report, StartError> {
     let started = Instant::now();
-    let opening = spawn_blocking({
+    let mut stop = pin!(stop);
+    // A named pipe waits for whoever has its other end.
+    let mut opening = spawn_blocking({
         let (config, workers) = (config.clone(), workers.clone());
         move || opening::open(&config, workers)
     });
-    let Opened { input, is_stream, journal, past, folder, lines, client } =
-        opening.await.expect("opening does not panic")?;
+    let opened = select! {
+        opened = &mut opening => opened.expect("opening does not panic")?,
+        () = &mut stop => {
+            let mut report = Report::default();
+            report.stopped_by("it was stopped before all that it needs was open; nothing was sent".to_owned());
+            report.complete(&[], started.elapsed());
+            return Ok(report);
+        }
+    };
+    let Opened { input, is_stream, journal, past, folder, lines, client } = opened;
     let scribe = Scribe::start(lines, journal, folder.clone()).map_err(StartError::Thread)?;
     let (lines, reading) = opening::read(input, config.class_field.clone());
     let total = opening::count(config, &*observer);

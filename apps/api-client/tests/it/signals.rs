@@ -137,3 +137,18 @@ fn a_signal_ends_a_run_that_waits_for_its_input() {
     assert_eq!(ended.code(), Some(0), "all that was asked for is answered: {ended:#?}");
     assert_eq!((&ended.report()["ended"], &ended.report()["requests"]), (&"stopped".into(), &1.into()));
 }
+
+#[test]
+fn a_signal_ends_a_run_that_waits_for_the_other_end_of_a_pipe() {
+    let place = Place::new();
+    rustix::fs::mkfifoat(rustix::fs::CWD, place.path("pipe"), rustix::fs::Mode::RWXU).unwrap();
+    place.write("urls", "http://127.0.0.1:1/\n");
+    for arguments in ["--urls pipe --jsonl results", "--urls urls --jsonl pipe"] {
+        let running = place.start(&format!("fetch {arguments} --report json"));
+        until("signals are handled", || running.handles(Signal::TERM));
+        running.signal(Signal::TERM);
+        let ended = running.wait();
+        assert_eq!(ended.code(), Some(1), "{arguments}: {ended:#?}");
+        assert!(ended.report()["error"].as_str().unwrap().contains("nothing was sent"), "{ended:#?}");
+    }
+}
