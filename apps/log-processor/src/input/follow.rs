@@ -40,7 +40,7 @@ use super::{
     reader::Reader,
     signal::Signal,
     table::{Entry, Start, State, Table},
-    watch::Watch,
+    watch::{Watch, is_refused},
 };
 
 /// What is known of the paths that a run follows.
@@ -86,11 +86,16 @@ impl Changes {
             said: HashMap::new(),
             patterns,
         };
-        for pattern in changes.patterns.clone() {
-            let (folder, below) = watched_folder(&pattern);
-            changes.watch.folder(folder, below)?;
+        let mut watched = Ok(());
+        for pattern in &changes.patterns {
+            let (folder, below) = watched_folder(pattern);
+            match changes.watch.folder(folder, below) {
+                // The others are followed, and the looks name it.
+                Err(error) if changes.patterns.len() > 1 && is_refused(&error) => watched = Err(error),
+                watched => watched?,
+            }
         }
-        Ok(changes)
+        if changes.watch.is_empty() { watched.map(|()| changes) } else { Ok(changes) }
     }
 
     /// Opens what the run begins with.

@@ -62,6 +62,11 @@ impl Watch {
         watched.map_err(|error| (folder, error))
     }
 
+    /// Nothing can change that would be told.
+    pub(super) fn is_empty(&self) -> bool {
+        self.folders.is_empty()
+    }
+
     fn add(&mut self, folder: &Path, below: bool) -> notify::Result<()> {
         let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
         if self.folders.get(&folder).is_some_and(|is_below| *is_below || !below) {
@@ -97,6 +102,12 @@ impl Watch {
             watched => watched,
         }
     }
+}
+
+/// Whether the folder may not be read.
+pub(super) fn is_refused(error: &InputError) -> bool {
+    let InputError::Watch { source, .. } = error else { return false };
+    matches!(&source.kind, ErrorKind::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// Whether others can be watched all the same.

@@ -168,7 +168,7 @@ fn a_folder_that_may_not_be_read_is_named_once_and_the_others_are_followed() {
     fs::set_permissions(place.path("logs/locked"), Permissions::from_mode(0o0)).unwrap();
     // Whoever may do everything may look there, too.
     let is_root = fs::read_dir(place.path("logs/locked")).is_ok();
-    let running = place.start("run -i logs/**/*.log -o out --follow --report json");
+    let running = place.start("run -i logs/**/*.log logs/locked/*.log -o out --follow --report json");
     let lines = if is_root { 3 } else { 2 };
     until("the first lines are there", || place.len("out") == 4 * lines);
     // What is beside it is watched, whichever of them the system names first.
