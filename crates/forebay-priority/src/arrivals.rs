@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, VecDeque};
 /// Numbers those that come, whatever their class, and finds the one that came first of all who wait.
 ///
 /// Each lane is in this order, and so the one that came first of all is the first of a lane. It is found by going through
-/// a ring of the classes in which they came, once, and passing those that are no longer there; so it costs O(1) however
-/// many classes there are. Who came back stands before others that came earlier: these are passed as well, and when they are
+/// a ring of the classes in which they came, once, and passing those that are no longer there; so it costs O(1) amortised,
+/// however many classes there are. Who came back stands before others that came earlier: these are passed as well, and when they are
 /// first in their lane again they are kept beside the ring, O(log classes).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Arrivals {
@@ -36,6 +36,11 @@ impl Arrivals {
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.ring.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.ring.capacity()
     }
 
     /// One comes, and so many wait. Tells its number. `first`: the number of the first in the lane of a class.
@@ -92,9 +97,9 @@ impl Arrivals {
         None
     }
 
-    /// Nobody waits.
+    /// Nobody waits: gives back what a burst has needed.
     pub(crate) fn rest(&mut self) {
-        if self.ring.len() > KEPT {
+        if self.ring.capacity() > KEPT {
             self.from = self.count();
             self.ring.clear();
             self.ring.shrink_to(KEPT);

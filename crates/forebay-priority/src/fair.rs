@@ -146,7 +146,8 @@ impl FairByKey {
         Self::default()
     }
 
-    /// How many keys have somebody waiting.
+    /// How many keys have somebody waiting; of the items of a queue, which it keeps on its [`Shelf`](forebay_queue::Shelf),
+    /// it does not know.
     pub fn keys(&self) -> usize {
         self.ids.busy
     }

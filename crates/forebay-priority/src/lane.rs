@@ -25,7 +25,7 @@ pub(crate) struct Lane<X = (), P = u32> {
 }
 
 /// For how many an empty ring keeps its memory.
-const KEPT: usize = 4096;
+const KEPT: usize = 1024;
 
 // === impl Lane ===
 

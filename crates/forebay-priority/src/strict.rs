@@ -30,8 +30,8 @@ use crate::{Class, Classes, ConfigError};
 /// behind it. Each time that it is served counts for those that wait, so one that comes back again and again holds up no
 /// other class.
 ///
-/// **Time.** O(1) for the first and the next, and another comparison for each 64 classes; O(log n) to remove, reclass and
-/// put back.
+/// **Time.** O(1) for the first and, amortised, for the next, and another comparison for each 64 classes; O(log n) to remove,
+/// reclass and put back.
 ///
 /// # Source
 ///
@@ -178,6 +178,7 @@ impl<P> StrictLines<P> {
 
     #[inline]
     fn join(&mut self, entry: Entry<Class>, class: usize) -> Came {
+        // Also where nobody is promoted, which may be changed while some wait.
         let turn = self.arrivals.join(class, self.waiting, |class| self.lanes[class].first_turn());
         self.waiting += 1;
         Came { turn, since: entry.since }
@@ -353,6 +354,14 @@ impl Discipline for Strict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn burst_of_one_class_leaves_no_memory_behind() {
+        let mut line = Strict::levels();
+        (0..100_000).for_each(|id| line.insert(Entry::new(id, Class::HIGH, id.into(), 0)));
+        while line.next(0).is_some() {}
+        assert!(line.ids.arrivals.capacity() <= 8192, "{}", line.ids.arrivals.capacity());
+    }
 
     #[test]
     fn who_waits_for_long_is_promoted_in_time_and_those_that_pass_it_leave_nothing_behind() {

@@ -130,7 +130,8 @@ pub trait Discipline: Send + Sync + Sized {
     /// Class, cost or deadline: what a classifier makes of an item.
     type Rank: Copy + Send;
 
-    /// How a queue keeps items in this order: [`ById`](crate::ById), unless there is something faster.
+    /// How a queue keeps items in this order: `type Shelf<P: Send> = ById<P, Self>;`, with [`ById`](crate::ById), unless there
+    /// is something faster.
     type Shelf<P: Send>: Shelf<P, Self>;
 
     /// One joins. Its number is higher than all before.

@@ -129,7 +129,8 @@ macro_rules! observe {
 
             /// Changes the discipline's settings while the queue is in use: weights, shares, bounds. `change` is called
             /// twice, for the items and for those who wait for room, and under the queue's lock, so it must not use the
-            /// queue, nor take anything out of the discipline, nor put another one with other classes in its place.
+            /// queue, nor take anything out of the discipline, nor put another one with other classes in its place. Who
+            /// waits cannot be seen there.
             pub fn retune(&self, change: impl FnMut(&mut D)) {
                 self.shared.update(|state| state.retune(change));
             }

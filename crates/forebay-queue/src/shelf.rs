@@ -40,7 +40,7 @@ use crate::{Discipline, Entry, Tick};
 /// assert_eq!(shelf.len(), 1);
 /// ```
 pub trait Shelf<P, D: Discipline>: From<D> + Send {
-    /// The rules: everything that can be set. It may hold nobody itself.
+    /// The rules: everything that can be set. Who waits, the shelf alone may know.
     fn discipline(&self) -> &D;
 
     /// For a change of the rules.
@@ -164,9 +164,9 @@ impl<P: Send, D: Discipline> Shelf<P, D> for ById<P, D> {
 
     fn pop_last(&mut self) -> Option<(Entry<D::Rank>, P)> {
         let id = self.discipline.last()?;
-        let last = self.take_out(id);
-        self.discipline.remove(last.0);
-        Some(last)
+        let &Waiting { rank, seq, since, .. } = self.held.get(id as usize)?;
+        let entry = Entry::new(id, rank, seq, since);
+        self.remove(entry).map(|what| (entry, what))
     }
 
     fn overdue(&mut self, now: Tick) -> Option<(Entry<D::Rank>, P)> {

@@ -194,9 +194,11 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     fn put_back(&mut self, returned: Taken<T, D::Rank>) {
         let Taken { item, place: Place { seq, since, attempt, rank, tag } } = returned;
         let attempt = NonZeroU32::new(attempt).unwrap_or(NonZeroU32::MIN);
-        let more = (tag.expires(), tag.is_tracked());
+        let more = (!tag.is_light()).then(|| (tag.expires(), tag.is_tracked()));
         let entry = self.shelf.put_back(rank, seq, since, Stored { item, attempt, tag });
-        self.remember(entry, more);
+        if let Some(more) = more {
+            self.remember(entry, more);
+        }
         self.tally(rank).waiting += 1;
     }
 
