@@ -32,15 +32,9 @@ impl Lowest {
         }
     }
 
-    /// The lowest number of all, [`NONE`] without any.
-    #[inline]
-    pub(crate) fn number(&self) -> u64 {
-        self.nodes[1]
-    }
-
     /// Whose is the lowest number, and what it is; the first of those that share it.
     pub(crate) fn lowest(&self) -> Option<(usize, u64)> {
-        let number = self.number();
+        let number = self.nodes[1];
         if number == NONE {
             return None;
         }
