@@ -1,18 +1,114 @@
 //! The cooperative budget: who is always served must still give way to its neighbours.
 //!
-//! tokio gives each task a number of units for each time that it is polled. A receiver in a hot loop would
+//! tokio gives each task 128 units for each time that it is polled. A receiver in a hot loop would
 //! otherwise never return to the scheduler. Charged before the lock, so a spent budget means "pending",
 //! never "full".
+//!
+//! To give way takes as long as hundreds of items, since tokio wakes a thread that sleeps to look for work. So a unit
+//! is charged for each item only if items take long enough; otherwise for as many as take [`UNIT`](pace::UNIT) together.
 
-use std::task::{Context, Poll};
+use std::task::Context;
 
 #[cfg(all(feature = "tokio", not(loom)))]
-pub(crate) use tokio::task::coop::RestoreOnPending as Charge;
+pub(crate) use self::pace::charge;
 
-/// Takes one unit. Keep the result until the outcome is known: a call that ends pending gives the unit back.
+/// How often a unit is charged.
 #[cfg(all(feature = "tokio", not(loom)))]
-pub(crate) fn charge(cx: &mut Context<'_>) -> Poll<Charge> {
-    tokio::task::coop::poll_proceed(cx)
+mod pace {
+    use std::cell::Cell;
+    use std::task::{Context, Poll, ready};
+    use std::time::{Duration, Instant};
+
+    use tokio::task::coop::{RestoreOnPending, poll_proceed};
+
+    /// For how much time a unit is charged: a budget is half a millisecond, of which to give way is some hundredths. The
+    /// clock is read as often, which takes a hundredth of it.
+    pub(super) const UNIT: Duration = Duration::from_micros(4);
+
+    /// For how many items at the most. So many may pass before it is noticed that they take longer now.
+    const MOST: u32 = 128;
+
+    thread_local! {
+        /// Of all tasks that run on this thread: one in a hot loop is alone on it.
+        static PACE: Pace = const { Pace { left: Cell::new(0), share: Cell::new(1), looked: Cell::new(None) } };
+    }
+
+    /// How fast items come.
+    struct Pace {
+        /// Items until the next unit.
+        left: Cell<u32>,
+        /// Items that the last unit was charged for.
+        share: Cell<u32>,
+        /// When that was.
+        looked: Cell<Option<Instant>>,
+    }
+
+    /// A unit that was taken, or nothing. Keep it until the outcome is known: a call that ends pending gives the unit back.
+    pub(crate) struct Charge(Option<RestoreOnPending>);
+
+    // === impl Charge ===
+
+    impl Charge {
+        #[inline]
+        pub(crate) fn made_progress(&self) {
+            if let Some(unit) = &self.0 {
+                unit.made_progress();
+            }
+        }
+    }
+
+    /// Charges for one item.
+    #[inline]
+    pub(crate) fn charge(cx: &mut Context<'_>) -> Poll<Charge> {
+        PACE.with(|pace| match pace.left.get() {
+            0 => charge_unit(pace, cx),
+            left => {
+                pace.left.set(left - 1);
+                Poll::Ready(Charge(None))
+            }
+        })
+    }
+
+    #[cold]
+    fn charge_unit(pace: &Pace, cx: &mut Context<'_>) -> Poll<Charge> {
+        let unit = ready!(poll_proceed(cx));
+        let now = Instant::now();
+        if let Some(before) = pace.looked.replace(Some(now)) {
+            pace.share.set(next_share(pace.share.get(), now.saturating_duration_since(before)));
+        }
+        pace.left.set(pace.share.get() - 1);
+        Poll::Ready(Charge(Some(unit)))
+    }
+
+    /// How many items the next unit stands for, after so many took so long: as many as take a [`UNIT`], but no more than
+    /// twice as many as before, since one that takes little says little.
+    fn next_share(share: u32, took: Duration) -> u32 {
+        let in_unit = u128::from(share) * UNIT.as_nanos() / took.as_nanos().max(1);
+        u32::try_from(in_unit).unwrap_or(MOST).clamp(1, MOST.min(2 * share))
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn unit_stands_for_as_many_items_as_take_its_time() {
+            // Items of 100 ns: 1, 2, 4, ... of them, until 40 take the time of a unit.
+            let shares = std::iter::successors(Some(1), |&share| {
+                Some(next_share(share, Duration::from_nanos(100) * share))
+            });
+            assert_eq!(shares.take(9).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 40, 40, 40]);
+            assert_eq!(next_share(MOST, Duration::from_nanos(1)), MOST);
+            assert_eq!(next_share(MOST, Duration::ZERO), MOST);
+        }
+
+        #[test]
+        fn items_that_take_longer_than_a_unit_cost_one_each() {
+            assert_eq!(next_share(MOST, UNIT * MOST), 1);
+            assert_eq!(next_share(1, Duration::from_secs(3600)), 1);
+            assert_eq!(next_share(4, UNIT * 2), 2);
+        }
+    }
 }
 
 /// Without a runtime there is no budget.
@@ -25,8 +121,8 @@ impl Charge {
 }
 
 #[cfg(not(all(feature = "tokio", not(loom))))]
-pub(crate) fn charge(_: &mut Context<'_>) -> Poll<Charge> {
-    Poll::Ready(Charge)
+pub(crate) fn charge(_: &mut Context<'_>) -> std::task::Poll<Charge> {
+    std::task::Poll::Ready(Charge)
 }
 
 /// Lets others be polled, and comes back behind them. For a task that returns pending now.

@@ -40,7 +40,7 @@ pub trait Tap: Send + 'static {
 
     /// Takes one item, waiting for one. What was in hand is done.
     ///
-    /// `open` is looked at under the lock under which items are taken: while it is `false` none is. Spends a unit of
+    /// `open` is looked at under the lock under which items are taken: while it is `false` none is. Spends
     /// the cooperative budget.
     ///
     /// # Cancel safety

@@ -150,7 +150,7 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
                 let item = match poll_tap(self.desk, self.tap, cx) {
                     Ok(item) => item,
                     Err(Poll::Ready(())) => return Poll::Ready(Unusual::End),
-                    Err(Poll::Pending) if is_idle::<T, H>() => {
+                    Err(Poll::Pending) if is_idle::<T, H>(cx) => {
                         self.caution.waits();
                         return Poll::Ready(Unusual::Idle);
                     }

@@ -1,7 +1,7 @@
 //! How a worker comes to its next item: when its handler is ready, and where items are taken from.
 
 use std::future::{pending, poll_fn};
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::task::coop::has_budget_remaining;
@@ -126,12 +126,12 @@ impl<T: Send + 'static> Seated<'_, T> {
                 });
                 return match polled {
                     Ok(item) => Poll::Ready(Next::Item(Some(item))),
-                    Err(Poll::Pending) if is_idle::<T, H>() => Poll::Ready(Next::Idle),
+                    Err(Poll::Pending) if is_idle::<T, H>(cx) => Poll::Ready(Next::Idle),
                     Err(none) => none.map(|()| Next::End),
                 };
             }
             match intake.poll_take(seat, cx) {
-                Poll::Pending if is_idle::<T, H>() => Poll::Ready(Next::Idle),
+                Poll::Pending if is_idle::<T, H>(cx) => Poll::Ready(Next::Idle),
                 taken => taken.map(|taken| if taken { Next::Item(None) } else { Next::End }),
             }
         });
@@ -202,7 +202,11 @@ impl Caution {
 }
 
 /// A handler that is ready has nothing to do, and is given up for what it may keep from others.
-pub(super) fn is_idle<T, H: Handle<T>>() -> bool {
-    // Who has spent the budget is told that there is nothing, whatever there is.
-    H::HOLDS && has_budget_remaining()
+pub(super) fn is_idle<T, H: Handle<T>>(cx: &Context<'_>) -> bool {
+    if !H::HOLDS || has_budget_remaining() {
+        return H::HOLDS;
+    }
+    // Who has spent the budget may be told that there is nothing, whatever there is: looks again in the next turn.
+    cx.waker().wake_by_ref();
+    false
 }

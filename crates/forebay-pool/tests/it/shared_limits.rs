@@ -1,14 +1,16 @@
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::{Future, Ready, ready};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{self, Context, Poll};
 use std::time::Duration;
 
 use forebay_pool::{Builder, FromSource, Handled, Missing, Pipeline, Pool, PoolLayer, Rate};
-use forebay_queue::{WhenFull, bounded};
+use forebay_queue::{WhenFull, bounded, unbounded};
 use forebay_testkit::RecordingSource;
 use proptest::prelude::*;
+use tokio::task::coop::{has_budget_remaining, poll_proceed, unconstrained};
 use tokio::time::{Instant, sleep, timeout};
 use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -61,6 +63,54 @@ async fn idle_workers_of_one_pool_keep_nothing_from_another() {
             drop(tx);
             let report = timeout(2 * SECOND, idle.finish()).await.expect(what);
             assert_eq!((report.completed, report.restarts), (if others { 5 } else { 1 }, 0), "{what}");
+        }
+    }
+}
+
+/// Readiness leaves nothing of the budget, after so many quick items that a look at the source costs nothing.
+#[derive(Clone)]
+struct Spending<S>(S);
+
+impl<S: Service<u32>> Service<u32> for Spending<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        task::ready!(self.0.poll_ready(cx))?;
+        let (tx, _rx) = unbounded();
+        let quick = pin!(unconstrained(async {
+            for _ in 0..1000 {
+                tx.send(()).await.unwrap();
+            }
+        }));
+        assert!(quick.poll(cx).is_ready());
+        while has_budget_remaining() {
+            task::ready!(poll_proceed(cx)).made_progress();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, n: u32) -> S::Future {
+        self.0.call(n)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_finds_nothing_with_a_spent_budget_keeps_nothing_either() {
+    for (what, option) in WAYS {
+        let service = limited(1);
+        let (tx, rx) = bounded(10);
+        let spending = Spending(service.clone());
+        let idle = option(Pool::builder().workers(1).source(rx)).service(spending).start().unwrap();
+        for n in 0..20 {
+            // The second one finds its worker at work, and is taken without a wait.
+            tx.send(n).await.unwrap();
+            tx.send(n).await.unwrap();
+            sleep(5 * SECOND).await;
+            let mut other = service.clone();
+            let ready = timeout(SECOND, other.ready()).await;
+            assert!(ready.is_ok(), "{what}, after {n}: {:?}", idle.stats());
         }
     }
 }

@@ -1,8 +1,12 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use forebay_queue::{Pressure, Receiver, Sender, Source, WeakSender, bounded, builder, unbounded};
+
+/// Ten budgets and more, however little an item takes: a budget is 128 units, and a unit stands for 128 items at the most.
+const MANY: usize = 12 * 128 * 128;
 
 /// Counts how often it gets its turn on a runtime with one thread.
 fn count_turns() -> Arc<AtomicUsize> {
@@ -20,22 +24,39 @@ fn count_turns() -> Arc<AtomicUsize> {
 #[tokio::test]
 async fn receiver_in_a_hot_loop_lets_others_run() {
     let (tx, mut rx) = unbounded();
-    (0..10_000).for_each(|n| assert!(tx.try_send(n).is_ok()));
+    (0..MANY).for_each(|n| assert!(tx.try_send(n).is_ok()));
     let turns = count_turns();
-    for n in 0..10_000 {
+    for n in 0..MANY {
         assert_eq!(rx.recv().await, Some(n));
     }
-    assert!(turns.load(Ordering::Relaxed) >= 10, "10 000 items are many budgets");
+    assert!(turns.load(Ordering::Relaxed) >= 10, "so many items are many budgets");
 }
 
 #[tokio::test]
 async fn sender_in_a_hot_loop_lets_others_run() {
     let (tx, _rx) = unbounded();
     let turns = count_turns();
-    for n in 0..10_000 {
+    for n in 0..MANY {
         tx.send(n).await.expect("there is room");
     }
-    assert!(turns.load(Ordering::Relaxed) >= 10, "10 000 items are many budgets");
+    assert!(turns.load(Ordering::Relaxed) >= 10, "so many items are many budgets");
+}
+
+/// Then each costs a unit, as in tokio's own channels.
+#[tokio::test]
+async fn receiver_whose_items_take_long_lets_others_run_sooner() {
+    const ITEMS: usize = 1000;
+    let (tx, mut rx) = unbounded();
+    (0..ITEMS).for_each(|n| assert!(tx.try_send(n).is_ok()));
+    let turns = count_turns();
+    for n in 0..ITEMS {
+        assert_eq!(rx.recv().await, Some(n));
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_micros(10) {
+            std::hint::spin_loop();
+        }
+    }
+    assert!(turns.load(Ordering::Relaxed) >= 3, "it is 256 items at the most until others have their turn");
 }
 
 #[tokio::test]
@@ -55,7 +76,7 @@ async fn spent_budget_is_not_mistaken_for_full() {
 async fn timeout_of_zero_sends_where_there_is_room() {
     let (tx, _rx) = bounded(1000);
     for n in 0..1000 {
-        tx.send_timeout(n, std::time::Duration::ZERO).await.expect("there is room, whatever the budget");
+        tx.send_timeout(n, Duration::ZERO).await.expect("there is room, whatever the budget");
     }
 }
 
