@@ -78,9 +78,9 @@ pub enum InputError {
         /// How many bytes had been handed on.
         offset: u64,
     },
-    /// A pipe under a checkpoint.
+    /// A pipe, or a file that is read like one, under a checkpoint.
     #[error(
-        "input {} is a pipe, which cannot be read again after a crash; \
+        "input {} is a pipe or the like, which cannot be read again after a crash; \
          use a file, or leave out --state", path.display()
     )]
     NotResumable {
@@ -94,12 +94,12 @@ pub enum InputError {
         path: PathBuf,
     },
     /// The system would not tell about changes.
-    #[error("changes in {} cannot be watched: {}; {}", folder.display(), reason(source), remedy(source))]
+    #[error("changes in {} cannot be watched: {}; {}", folder.display(), reason(error), remedy(error))]
     Watch {
         /// The folder to be watched.
         folder: PathBuf,
-        /// What the system says.
-        source: notify::Error,
+        /// What the system says. No `source`, since the message says it all.
+        error: notify::Error,
     },
 }
 

@@ -404,10 +404,10 @@ impl Changes {
 
     /// The file is read whether or not changes in its folder can be watched.
     fn watch_target(&mut self, path: &Path, outbox: &mut VecDeque<Step>) {
-        if let Err((folder, source)) = self.watch.target(path)
+        if let Err((folder, error)) = self.watch.target(path)
             && self.is_news(&folder, Said::Unwatched)
         {
-            outbox.push_back(Step::Failed { input: None, error: InputError::Watch { folder, source } });
+            outbox.push_back(Step::Failed { input: None, error: InputError::Watch { folder, error } });
         }
     }
 }

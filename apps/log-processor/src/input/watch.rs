@@ -35,13 +35,13 @@ impl Watch {
             }
             called.look();
         })
-        .map_err(|source| InputError::Watch { folder: PathBuf::from("."), source })?;
+        .map_err(|error| InputError::Watch { folder: PathBuf::from("."), error })?;
         Ok(Self { watcher, folders: HashMap::new() })
     }
 
     /// Watches `folder`, with `below` also what is below it.
     pub(super) fn folder(&mut self, folder: PathBuf, below: bool) -> Result<(), InputError> {
-        self.add(&folder, below).map_err(|source| InputError::Watch { folder, source })
+        self.add(&folder, below).map_err(|error| InputError::Watch { folder, error })
     }
 
     /// Watches the folder of the file at `path`. A link is followed: its file changes in another folder than the one it was found in.
@@ -106,8 +106,8 @@ impl Watch {
 
 /// Whether the folder may not be read.
 pub(super) fn is_refused(error: &InputError) -> bool {
-    let InputError::Watch { source, .. } = error else { return false };
-    matches!(&source.kind, ErrorKind::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
+    let InputError::Watch { error, .. } = error else { return false };
+    matches!(&error.kind, ErrorKind::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// Whether others can be watched all the same.

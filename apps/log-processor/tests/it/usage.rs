@@ -221,7 +221,7 @@ fn check_says_what_a_run_would_fail_with_and_makes_nothing() {
         ("-i in -o no/such/out", 2, "the folder no/such does not exist"),
         ("-i in -o out --state no/such/state", 2, "no/such does not exist"),
         ("-i in -o out --state in", 2, "state folder in"),
-        ("-i - -o out --state state", 2, "is a pipe"),
+        ("-i - -o out --state state", 2, "is a pipe or the like"),
         ("-i in.gz -o out --follow", 2, "is compressed"),
         ("-i in -o done --state done.state --format json", 2, "belongs to another pipeline"),
         ("-i in -o done --state done.state", 0, ""),
