@@ -180,8 +180,10 @@ pub fn check(config: &Config, observer: &dyn Observer) -> Result<Vec<input::File
     let prepared = prepare(config)?;
     match &config.output {
         Output::Folder { path, .. } => {
-            Folder::look(path)?;
-            Folder::could_be_written(path)?;
+            let folder = Folder::look(path)?;
+            if !folder.is_some_and(|folder| is_all_kept(config, &prepared.files, &folder)) {
+                Folder::could_be_written(path)?;
+            }
         }
         Output::Bucket(options) => drop(Bucket::open(options)?),
     }
@@ -190,6 +192,15 @@ pub fn check(config: &Config, observer: &dyn Observer) -> Result<Vec<input::File
         observer.failed(&path, &error.to_string());
     }
     Ok(prepared.files)
+}
+
+/// Whether every result is there already, and stays: then nothing will be written.
+fn is_all_kept(config: &Config, files: &[input::File], folder: &Folder) -> bool {
+    files.iter().all(|file| {
+        let name = file.name.expected(config.picture.format);
+        let there = name.and_then(|name| folder.look_for(&name).ok().flatten());
+        there.is_some_and(|(present, _)| config.existing.keeps(present, file.modified))
+    })
 }
 
 fn tell_of_excepted(excepted: &[PathBuf], observer: &dyn Observer) {

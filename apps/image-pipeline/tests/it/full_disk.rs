@@ -41,7 +41,8 @@ fn a_full_disk_stops_the_run_and_with_room_it_goes_on() {
     assert_eq!(place.files("out").len(), 30);
 }
 
-/// In a mount namespace of its own: `out` cannot be written, then it can. Prints the exit codes, as above.
+/// In a mount namespace of its own: `out` cannot be written, then it can, and then it need not. Prints the exit codes, as
+/// above.
 const READ_ONLY: &str = r#"
 mount --bind out out && mount -o remount,bind,ro out || exit 77
 "$1" check in --output out/new >/dev/null 2>check.stderr
@@ -53,6 +54,11 @@ echo "locked: $?"
 mount -o remount,bind,rw out
 "$@" >open.stdout 2>open.stderr
 echo "open: $?"
+mount -o remount,bind,ro out
+"$1" check in --output out >/dev/null 2>&1
+echo "check again: $?"
+"$@" >/dev/null 2>&1
+echo "again: $?"
 "#;
 
 #[test]
@@ -70,7 +76,7 @@ fn an_output_that_is_read_only_stops_the_run_and_once_it_is_not_it_goes_on() {
     }
     assert_eq!(
         String::from_utf8_lossy(&script.stdout),
-        "check: 2\nthere: 2\nlocked: 1\nopen: 0\n",
+        "check: 2\nthere: 2\nlocked: 1\nopen: 0\ncheck again: 0\nagain: 0\n",
         "{script:?}"
     );
     let said = |name: &str| String::from_utf8(place.read(name)).unwrap();
