@@ -70,6 +70,7 @@ pub struct FairLines<P> {
     flows: Vec<Flow<P>>,
     /// How many wait.
     waiting: usize,
+    served: u64,
     /// Places in `flows` that no key has.
     unused: Vec<usize>,
     /// Also of keys that had somebody lately.
@@ -115,7 +116,6 @@ struct Flow<P> {
 struct Asked {
     cost: u32,
     weight: u32,
-    since: Tick,
 }
 
 /// The number of no turn.
@@ -162,8 +162,8 @@ impl<P: Send> FairLines<P> {
         let at = self.flow(key);
         let flow = &mut self.flows[at];
         let first = flow.lane.first().map(|first| first.seq);
-        let asked = Asked { cost: cost.max(1), weight: weight.clamp(1, MAX_WEIGHT), since: entry.since };
-        flow.lane.insert(entry.seq, asked, what);
+        let asked = Asked { cost: cost.max(1), weight: weight.clamp(1, MAX_WEIGHT) };
+        flow.lane.insert(entry.seq, entry.since, asked, what);
         self.waiting += 1;
         if first.is_none() {
             flow.start = self.clock;
@@ -220,7 +220,7 @@ impl<P: Send> FairLines<P> {
         if self.busy == 0 {
             self.lengths.take();
             if self.flows.len() > KEPT {
-                *self = Self { clock: self.clock, ..Self::new(&()) };
+                *self = Self { clock: self.clock, served: self.served, ..Self::new(&()) };
             }
             return;
         }
@@ -250,6 +250,7 @@ impl<P: Send> Lines<P> for FairLines<P> {
         Self {
             flows: Vec::new(),
             waiting: 0,
+            served: 0,
             unused: Vec::new(),
             by_key: HashMap::default(),
             busy: 0,
@@ -260,6 +261,11 @@ impl<P: Send> Lines<P> for FairLines<P> {
     }
 
     fn len(&self) -> usize {
+        self.waiting
+    }
+
+    /// All are of one class.
+    fn len_of(&self, _class: usize) -> usize {
         self.waiting
     }
 
@@ -283,6 +289,7 @@ impl<P: Send> Lines<P> for FairLines<P> {
             // One that came back, or behind which a costlier one has left, may finish before what was served since.
             self.clock = self.clock.max(turn.time);
             self.waiting -= 1;
+            self.served += 1;
             self.measure(at);
             self.take_turn(at);
             return Some((entry, slot.what));
@@ -317,6 +324,10 @@ impl<P: Send> Lines<P> for FairLines<P> {
         flow.lane.last().map(|last| (last.entry(flow.key), last.what))
     }
 
+    fn served(&self, _class: usize) -> u64 {
+        self.served
+    }
+
     fn for_each(&self, see: &mut dyn FnMut(Entry<Tenant>)) {
         for flow in &self.flows {
             flow.lane.iter().for_each(|slot| see(slot.entry(flow.key)));
@@ -326,8 +337,8 @@ impl<P: Send> Lines<P> for FairLines<P> {
 
 impl<P> Slot<Asked, P> {
     fn entry(&self, key: Key) -> Entry<Tenant> {
-        let Asked { cost, weight, since } = self.more;
-        Entry::new(0, Tenant { key, cost, weight }, self.seq, since)
+        let Asked { cost, weight } = self.more;
+        Entry::new(0, Tenant { key, cost, weight }, self.seq, self.since)
     }
 }
 

@@ -1,11 +1,16 @@
 //! First in, first out, with removal from anywhere and return to one's place.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::iter;
+
+use forebay_queue::Tick;
 
 /// One in a lane.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot<X, P> {
     pub(crate) seq: u64,
+    /// When it came, where anybody looks at a clock; otherwise 0.
+    pub(crate) since: Tick,
     /// What the discipline wants to know of it.
     pub(crate) more: X,
     pub(crate) what: P,
@@ -13,15 +18,35 @@ pub(crate) struct Slot<X, P> {
 
 /// Those of one class or key, by their numbers: their ids, or themselves.
 ///
-/// Most join at the end, leave at the front, and meet a ring. Who comes back, or comes over from another lane, is older
-/// than the last one and goes into an ordered map beside it. Joining and leaving are O(1), all else O(log n); the removed
-/// leave a gap in the ring, and there are never more gaps than others.
+/// Most join at the end, leave at the front, and meet a ring and nothing else. Who comes back, or comes over from another
+/// lane, is older than the last one and goes into an ordered map beside it. Joining and leaving are O(1), all else O(log n); the
+/// removed leave a gap in the ring, and there are never more gaps than others.
 #[derive(Debug, Clone)]
 pub(crate) struct Lane<X = (), P = u32> {
-    /// Ascending. `None` stands for one who was removed; neither the first nor the last is.
-    ring: VecDeque<Slot<X, Option<P>>>,
+    /// Ascending.
+    ring: VecDeque<Place<X, P>>,
+    /// There is nothing to be found in `aside`.
+    plain: bool,
+    /// From when on there was something.
+    aside: Option<Box<Aside<X, P>>>,
+}
+
+/// A place in the ring. Small, since of where many wait the processor's cache holds but a part.
+#[derive(Debug, Clone)]
+struct Place<X, P> {
+    seq: u64,
+    more: X,
+    /// `None` stands for one who was removed; neither the first nor the last is.
+    what: Option<P>,
+}
+
+/// What most lanes do not have.
+#[derive(Debug, Clone)]
+struct Aside<X, P> {
     gaps: usize,
-    returned: BTreeMap<u64, (X, P)>,
+    returned: BTreeMap<u64, (Tick, X, P)>,
+    /// When those in the ring came; empty if all came at 0.
+    times: VecDeque<Tick>,
 }
 
 /// For how many an empty ring keeps its memory.
@@ -31,58 +56,70 @@ const KEPT: usize = 1024;
 
 impl<X: Copy, P> Lane<X, P> {
     pub(crate) fn new() -> Self {
-        Self { ring: VecDeque::new(), gaps: 0, returned: BTreeMap::new() }
+        Self { ring: VecDeque::new(), plain: true, aside: None }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.ring.len() - self.gaps + self.returned.len()
+        self.aside().map_or(self.ring.len(), |aside| self.ring.len() - aside.gaps + aside.returned.len())
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.ring.is_empty() && self.returned.is_empty()
+        self.ring.is_empty() && self.is_in_order()
     }
 
     /// One joins whose number is higher than all before.
     #[inline]
-    pub(crate) fn push(&mut self, seq: u64, more: X, what: P) {
-        self.ring.push_back(Slot { seq, more, what: Some(what) });
+    pub(crate) fn push(&mut self, seq: u64, since: Tick, more: X, what: P) {
+        self.ring.push_back(Place { seq, more, what: Some(what) });
+        if since > 0 || !self.plain {
+            self.note_time(since);
+        }
+    }
+
+    /// When the last one came.
+    #[inline(never)]
+    fn note_time(&mut self, since: Tick) {
+        let others = self.ring.len() - 1;
+        let times = &mut self.aside.get_or_insert_default().times;
+        if since > 0 || !times.is_empty() {
+            times.resize(others, 0);
+            times.push_back(since);
+            self.plain = false;
+        }
     }
 
     /// One joins, wherever its place is.
-    pub(crate) fn insert(&mut self, seq: u64, more: X, what: P) {
+    #[inline]
+    pub(crate) fn insert(&mut self, seq: u64, since: Tick, more: X, what: P) {
         if self.ring.back().is_none_or(|last| last.seq < seq) {
-            self.push(seq, more, what);
+            self.push(seq, since, more, what);
         } else {
-            self.returned.insert(seq, (more, what));
+            self.aside.get_or_insert_default().returned.insert(seq, (since, more, what));
+            self.plain = false;
         }
     }
 
     /// Did nobody come back, or come over from another lane, of those that are in it?
     #[inline]
     pub(crate) fn is_in_order(&self) -> bool {
-        self.returned.is_empty()
+        self.aside().is_none_or(|aside| aside.returned.is_empty())
     }
 
     /// The oldest.
     #[inline]
     pub(crate) fn first(&self) -> Option<Slot<X, &P>> {
-        if self.returned.is_empty() { self.ring.front()?.shown() } else { self.first_of_both() }
-    }
-
-    fn first_of_both(&self) -> Option<Slot<X, &P>> {
-        let returned = self.returned.first_key_value().map(shown);
-        match (self.ring.front().and_then(Slot::shown), returned) {
-            (Some(first), Some(returned)) if first.seq > returned.seq => Some(returned),
-            (Some(first), _) => Some(first),
-            (None, returned) => returned,
+        match self.aside() {
+            None => self.ring.front()?.shown(0),
+            Some(aside) => aside.first(&self.ring),
         }
     }
 
     /// The youngest.
     pub(crate) fn last(&self) -> Option<Slot<X, &P>> {
-        let returned = self.returned.last_key_value().map(shown);
-        match (self.ring.back().and_then(Slot::shown), returned) {
+        let returned = self.aside().and_then(|aside| aside.returned.last_key_value()).map(shown);
+        let since = self.aside().and_then(|aside| aside.times.back()).copied();
+        match (self.ring.back().and_then(|last| last.shown(since.unwrap_or(0))), returned) {
             (Some(last), Some(returned)) if last.seq < returned.seq => Some(returned),
             (Some(last), _) => Some(last),
             (None, returned) => returned,
@@ -91,53 +128,78 @@ impl<X: Copy, P> Lane<X, P> {
 
     #[inline]
     pub(crate) fn pop_first(&mut self) -> Option<Slot<X, P>> {
-        if self.returned.is_empty() && self.gaps == 0 {
-            let first = self.ring.pop_front()?;
-            self.shrink();
-            return first.taken();
+        if !self.plain {
+            return self.pop_first_of_both();
         }
-        self.pop_first_of_both()
+        let first = self.ring.pop_front()?;
+        if self.ring.is_empty() && self.ring.capacity() > KEPT {
+            self.shrink();
+        }
+        first.taken(0)
     }
 
-    /// The same where some came back or were removed.
+    /// The same where there is something aside.
+    #[inline(never)]
     fn pop_first_of_both(&mut self) -> Option<Slot<X, P>> {
-        let seq = self.first_of_both()?.seq;
-        if self.ring.front().is_some_and(|front| front.seq == seq) {
+        let Slot { seq, since, .. } = self.first()?;
+        let first = if self.ring.front().is_some_and(|front| front.seq == seq) {
             let first = self.ring.pop_front()?;
-            self.trim();
-            first.taken()
+            self.aside.as_mut()?.times.pop_front();
+            first.taken(since)
         } else {
-            self.returned.pop_first().map(returned)
-        }
+            self.aside.as_mut()?.returned.pop_first().map(returned)
+        };
+        self.trim();
+        first
     }
 
     pub(crate) fn pop_last(&mut self) -> Option<Slot<X, P>> {
-        let seq = self.last()?.seq;
-        if self.ring.back().is_some_and(|back| back.seq == seq) {
+        let Slot { seq, since, .. } = self.last()?;
+        let last = if self.ring.back().is_some_and(|back| back.seq == seq) {
             let last = self.ring.pop_back()?;
-            self.trim();
-            last.taken()
+            self.aside.as_mut().and_then(|aside| aside.times.pop_back());
+            last.taken(since)
         } else {
-            self.returned.pop_last().map(returned)
-        }
+            self.aside.as_mut()?.returned.pop_last().map(returned)
+        };
+        self.trim();
+        last
     }
 
     /// Takes the one with this number out.
     pub(crate) fn remove(&mut self, seq: u64) -> Option<Slot<X, P>> {
-        if let Some(was) = self.returned.remove_entry(&seq) {
-            return Some(returned(was));
-        }
-        let at = self.ring.binary_search_by_key(&seq, |slot| slot.seq).ok()?;
-        let Slot { more, ref mut what, .. } = self.ring[at];
-        let what = what.take()?;
-        self.gaps += 1;
+        let removed = match self.aside.as_mut().and_then(|aside| aside.returned.remove_entry(&seq)) {
+            Some(was) => returned(was),
+            None => {
+                let at = self.ring.binary_search_by_key(&seq, |place| place.seq).ok()?;
+                let Place { more, ref mut what, .. } = self.ring[at];
+                let what = what.take()?;
+                let aside = self.aside.get_or_insert_default();
+                aside.gaps += 1;
+                Slot { seq, since: aside.times.get(at).copied().unwrap_or(0), more, what }
+            }
+        };
         self.trim();
-        Some(Slot { seq, more, what })
+        Some(removed)
     }
 
     /// All, in any order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Slot<X, &P>> {
-        self.ring.iter().filter_map(Slot::shown).chain(self.returned.iter().map(shown))
+        let times = self.aside().into_iter().flat_map(|aside| aside.times.iter().copied());
+        let in_ring = self.ring.iter().zip(times.chain(iter::repeat(0)));
+        let returned = self.aside().into_iter().flat_map(|aside| aside.returned.iter().map(shown));
+        in_ring.filter_map(|(place, since)| place.shown(since)).chain(returned)
+    }
+
+    /// What is known of those that neither came back nor came over from another lane, in order, and perhaps of some that were
+    /// removed. Without those of which this is `too_low`, where it grows from one to the next.
+    #[inline]
+    pub(crate) fn in_order(&self, too_low: impl Fn(X) -> bool) -> impl Iterator<Item = X> {
+        let low = match self.ring.front() {
+            Some(front) if too_low(front.more) => self.ring.partition_point(|place| too_low(place.more)),
+            _ => 0,
+        };
+        self.ring.range(low..).map(|place| place.more)
     }
 
     /// Empty, and perhaps not to be used for long: keeps room for a few.
@@ -146,60 +208,111 @@ impl<X: Copy, P> Lane<X, P> {
         if self.ring.capacity() > FEW {
             self.ring = VecDeque::new();
         }
+        if self.aside.as_ref().is_some_and(|aside| aside.times.capacity() > FEW) {
+            self.aside = None;
+        }
     }
 
-    /// No gap is left at either end, and not too many in between.
+    #[inline]
+    fn aside(&self) -> Option<&Aside<X, P>> {
+        if self.plain { None } else { self.aside.as_deref() }
+    }
+
+    /// No gap is left at either end, and not too many in between. Finds whether anything is aside.
     fn trim(&mut self) {
-        while self.gaps > 0 && self.ring.front().is_some_and(Slot::is_gap) {
-            self.ring.pop_front();
-            self.gaps -= 1;
+        if let Some(aside) = &mut self.aside {
+            aside.trim(&mut self.ring);
+            self.plain = aside.is_empty();
         }
-        while self.gaps > 0 && self.ring.back().is_some_and(Slot::is_gap) {
-            self.ring.pop_back();
-            self.gaps -= 1;
+        if self.ring.is_empty() {
+            self.shrink();
         }
-        if self.gaps > self.ring.len() / 2 {
-            self.ring.retain(|slot| !slot.is_gap());
-            self.gaps = 0;
-        }
-        self.shrink();
     }
 
     /// Empty: gives back what a burst has needed.
-    #[inline]
+    #[cold]
     fn shrink(&mut self) {
-        if self.ring.is_empty() && self.ring.capacity() > KEPT {
+        if self.ring.capacity() > KEPT {
             self.ring.shrink_to(KEPT);
+        }
+        if let Some(aside) = &mut self.aside
+            && aside.times.capacity() > KEPT
+        {
+            aside.times.shrink_to(KEPT);
         }
     }
 }
 
-// === impl Slot ===
+// === impl Place ===
 
-impl<X: Copy, P> Slot<X, Option<P>> {
+impl<X: Copy, P> Place<X, P> {
     fn is_gap(&self) -> bool {
         self.what.is_none()
     }
 
     #[inline]
-    fn shown(&self) -> Option<Slot<X, &P>> {
+    fn shown(&self, since: Tick) -> Option<Slot<X, &P>> {
         let Self { seq, more, ref what } = *self;
-        what.as_ref().map(|what| Slot { seq, more, what })
+        what.as_ref().map(|what| Slot { seq, since, more, what })
     }
 
     #[inline]
-    fn taken(self) -> Option<Slot<X, P>> {
+    fn taken(self, since: Tick) -> Option<Slot<X, P>> {
         let Self { seq, more, what } = self;
-        what.map(|what| Slot { seq, more, what })
+        what.map(|what| Slot { seq, since, more, what })
     }
 }
 
-fn shown<'a, X: Copy, P>((&seq, (more, what)): (&u64, &'a (X, P))) -> Slot<X, &'a P> {
-    Slot { seq, more: *more, what }
+// === impl Aside ===
+
+impl<X: Copy, P> Aside<X, P> {
+    fn is_empty(&self) -> bool {
+        self.gaps == 0 && self.returned.is_empty() && self.times.is_empty()
+    }
+
+    #[inline(never)]
+    fn first<'a>(&'a self, ring: &'a VecDeque<Place<X, P>>) -> Option<Slot<X, &'a P>> {
+        let returned = self.returned.first_key_value().map(shown);
+        let since = self.times.front().copied().unwrap_or(0);
+        match (ring.front().and_then(|first| first.shown(since)), returned) {
+            (Some(first), Some(returned)) if first.seq > returned.seq => Some(returned),
+            (Some(first), _) => Some(first),
+            (None, returned) => returned,
+        }
+    }
+
+    fn trim(&mut self, ring: &mut VecDeque<Place<X, P>>) {
+        while self.gaps > 0 && ring.front().is_some_and(Place::is_gap) {
+            ring.pop_front();
+            self.times.pop_front();
+            self.gaps -= 1;
+        }
+        while self.gaps > 0 && ring.back().is_some_and(Place::is_gap) {
+            ring.pop_back();
+            self.times.pop_back();
+            self.gaps -= 1;
+        }
+        if self.gaps > ring.len() / 2 {
+            let mut places = ring.iter();
+            self.times.retain(|_| places.next().is_some_and(|place| !place.is_gap()));
+            ring.retain(|place| !place.is_gap());
+            self.gaps = 0;
+        }
+    }
 }
 
-fn returned<X, P>((seq, (more, what)): (u64, (X, P))) -> Slot<X, P> {
-    Slot { seq, more, what }
+impl<X, P> Default for Aside<X, P> {
+    fn default() -> Self {
+        Self { gaps: 0, returned: BTreeMap::new(), times: VecDeque::new() }
+    }
+}
+
+fn shown<'a, X: Copy, P>((&seq, (since, more, what)): (&u64, &'a (Tick, X, P))) -> Slot<X, &'a P> {
+    Slot { seq, since: *since, more: *more, what }
+}
+
+fn returned<X, P>((seq, (since, more, what)): (u64, (Tick, X, P))) -> Slot<X, P> {
+    Slot { seq, since, more, what }
 }
 
 #[cfg(test)]
@@ -208,40 +321,63 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::Lane;
+    use super::{Aside, KEPT, Lane, Slot};
+
+    fn known<P>(slot: Slot<(), P>) -> (u64, u64) {
+        (slot.seq, slot.since)
+    }
 
     proptest! {
         #[test]
         fn lane_is_an_ordered_set(ops in proptest::collection::vec((0_u8..6, any::<u16>()), 1..400)) {
             let (mut lane, mut model, mut next) = (Lane::new(), BTreeSet::new(), 0_u64);
+            // Some come while nobody looks at a clock.
+            let since = |seq: u64| (seq % 50).saturating_sub(20);
             for (op, choice) in ops {
                 let choice = u64::from(choice);
                 match op {
                     0 | 1 => {
-                        lane.insert(next, (), next as u32);
+                        lane.insert(next, since(next), (), next as u32);
                         model.insert(next);
                         next += 1;
                     }
-                    2 => prop_assert_eq!(lane.pop_first().map(|slot| slot.seq), model.pop_first()),
-                    3 => prop_assert_eq!(lane.pop_last().map(|slot| slot.seq), model.pop_last()),
+                    2 => prop_assert_eq!(lane.pop_first().map(known), model.pop_first().map(|seq| (seq, since(seq)))),
+                    3 => prop_assert_eq!(lane.pop_last().map(known), model.pop_last().map(|seq| (seq, since(seq)))),
                     4 if next > 0 => {
                         let seq = choice % next;
-                        prop_assert_eq!(lane.remove(seq).is_some(), model.remove(&seq));
+                        let removed = model.remove(&seq).then(|| (seq, since(seq)));
+                        prop_assert_eq!(lane.remove(seq).map(known), removed);
                     }
                     _ if next > 0 => {
                         let seq = choice % next;
                         if model.insert(seq) {
-                            lane.insert(seq, (), seq as u32);
+                            lane.insert(seq, since(seq), (), seq as u32);
                         }
                     }
                     _ => {}
                 }
                 prop_assert_eq!(lane.len(), model.len());
                 prop_assert_eq!(lane.is_empty(), model.is_empty());
-                prop_assert_eq!(lane.first().map(|slot| slot.seq), model.first().copied());
-                prop_assert_eq!(lane.last().map(|slot| slot.seq), model.last().copied());
-                prop_assert!(lane.gaps <= lane.ring.len() / 2);
+                let shown = |seq: &u64| (*seq, since(*seq));
+                prop_assert_eq!(lane.first().map(known), model.first().map(shown));
+                prop_assert_eq!(lane.last().map(known), model.last().map(shown));
+                prop_assert_eq!(lane.iter().map(known).collect::<BTreeSet<_>>(), model.iter().map(shown).collect());
+                let aside = lane.aside.as_deref();
+                prop_assert!(aside.is_none_or(|aside| aside.gaps <= lane.ring.len() / 2));
+                prop_assert_eq!(lane.plain, aside.is_none_or(Aside::is_empty));
             }
+        }
+    }
+
+    #[test]
+    fn burst_leaves_no_memory_behind() {
+        for since in [0, 1] {
+            let mut lane = Lane::new();
+            (0..100_000).for_each(|seq| lane.push(seq, since, (), 0));
+            while lane.pop_first().is_some() {}
+            assert!(lane.ring.capacity() <= KEPT, "{}", lane.ring.capacity());
+            let times = lane.aside.map_or(0, |aside| aside.times.capacity());
+            assert!(times <= KEPT, "{times}");
         }
     }
 }

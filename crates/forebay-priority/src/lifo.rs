@@ -54,7 +54,7 @@ impl Discipline for Lifo {
     type Shelf<P: Send> = ById<P, Self>;
 
     fn insert(&mut self, entry: Entry<()>) {
-        self.0.insert(entry.seq, (), entry.id);
+        self.0.insert(entry.seq, entry.since, (), entry.id);
     }
 
     fn next(&mut self, _: Tick) -> Option<u32> {

@@ -100,7 +100,7 @@ impl<I: Discipline + Clone> Nested<I> {
     }
 
     fn joined(&mut self, class: usize) {
-        if self.filled.set(class) {
+        if !self.filled.set(class, true) {
             self.turns.set(class, self.served);
         }
         self.waiting[class] += 1;
@@ -109,7 +109,7 @@ impl<I: Discipline + Clone> Nested<I> {
     fn left(&mut self, class: usize) {
         self.waiting[class] -= 1;
         if self.waiting[class] == 0 {
-            self.filled.clear(class);
+            self.filled.set(class, false);
             self.turns.set(class, NONE);
         }
     }

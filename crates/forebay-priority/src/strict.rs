@@ -6,7 +6,6 @@ use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
 
 use crate::arrivals::Arrivals;
 use crate::config::{in_range, nanos};
-use crate::filled::Filled;
 use crate::lane::{Lane, Slot};
 use crate::lines::{InLines, Lined, Lines};
 use crate::tree::{Lowest, NONE};
@@ -73,22 +72,21 @@ pub struct Rules {
 /// Those that wait.
 #[derive(Debug, Clone)]
 pub struct StrictLines<P> {
-    lanes: Vec<Lane<Came, P>>,
-    /// Which lanes have somebody.
-    filled: Filled,
-    waiting: usize,
     arrivals: Arrivals,
-    /// When the first of each lane came, from when on that matters.
+    rows: Vec<Row<P>>,
+    /// When the first of each row came, from when on that matters.
     came: Option<Lowest>,
-    promoted: Vec<u64>,
 }
 
-/// What is known of one that waits.
-#[derive(Debug, Clone, Copy)]
-struct Came {
-    /// The number of its arrival, which is how many would leave before it if all were equal.
-    turn: u64,
-    since: Tick,
+/// What changes with each item of a class: one line of the processor's cache, which goes from core to core with
+/// the queue.
+#[derive(Debug, Clone)]
+#[repr(align(64))]
+pub(crate) struct Row<P> {
+    /// With the *turn* of each, the number of its arrival.
+    pub(crate) lane: Lane<u64, P>,
+    served: u64,
+    promoted: u64,
 }
 
 // === impl Strict ===
@@ -147,96 +145,77 @@ impl Strict {
 impl<P> StrictLines<P> {
     /// Who is first in a class may not be who it was, whose turn was `old`.
     fn note_first(&mut self, class: usize, old: Option<u64>) {
-        self.arrivals.first_changed(class, old, self.lanes[class].first_turn());
+        self.arrivals.first_changed(class, old, self.rows[class].first_turn());
         self.note_came(class);
     }
 
     fn note_came(&mut self, class: usize) {
         if let Some(came) = &mut self.came {
-            came.set(class, self.lanes[class].first().map_or(NONE, |first| first.more.since));
+            came.set(class, self.rows[class].lane.first().map_or(NONE, |first| first.since));
         }
     }
 
     /// The class of one that is to be promoted.
     #[inline]
     fn late(&mut self, rules: &Rules, now: Tick) -> Option<usize> {
-        let left = self.arrivals.count() - self.waiting as u64;
-        let overtaken = rules.promote_after.and_then(|most| left.checked_sub(most));
+        let overtaken = rules.promote_after.and_then(|most| self.arrivals.left().checked_sub(most));
         overtaken
-            .and_then(|turn| self.arrivals.up_to(turn, |class| self.lanes[class].first_turn()))
+            .and_then(|turn| self.arrivals.up_to(turn, &self.rows))
             .or_else(|| self.waited_too_long(now, rules.patience?))
     }
 
+    #[inline(never)]
     fn waited_too_long(&mut self, now: Tick, patience: u64) -> Option<usize> {
         if self.came.is_none() {
-            self.came = Some(Lowest::new(self.lanes.len()));
-            (0..self.lanes.len()).for_each(|class| self.note_came(class));
+            self.came = Some(Lowest::new(self.rows.len()));
+            (0..self.rows.len()).for_each(|class| self.note_came(class));
         }
         let (class, since) = self.came.as_ref()?.lowest()?;
         (now.saturating_sub(since) >= patience).then_some(class)
     }
-
-    #[inline]
-    fn join(&mut self, entry: Entry<Class>, class: usize) -> Came {
-        // Also where nobody is promoted, which may be changed while some wait.
-        let turn = self.arrivals.join(class, self.waiting, |class| self.lanes[class].first_turn());
-        self.waiting += 1;
-        Came { turn, since: entry.since }
-    }
-
-    /// One has left this class.
-    #[inline]
-    fn left(&mut self, class: usize) {
-        self.waiting -= 1;
-        if self.lanes[class].is_empty() {
-            self.filled.clear(class);
-            if self.waiting == 0 {
-                self.arrivals.rest();
-            }
-        }
-    }
 }
 
+// To join and to be next are short, and a call with what comes and goes would cost a tenth more.
 impl<P: Send> Lines<P> for StrictLines<P> {
     type Rank = Class;
     type Rules = Rules;
 
     fn new(rules: &Rules) -> Self {
         let classes = rules.classes.names().len();
-        Self {
-            lanes: (0..classes).map(|_| Lane::new()).collect(),
-            filled: Filled::new(classes),
-            waiting: 0,
-            arrivals: Arrivals::default(),
-            came: None,
-            promoted: vec![0; classes],
-        }
+        let rows = (0..classes).map(|_| Row { lane: Lane::new(), served: 0, promoted: 0 });
+        Self { rows: rows.collect(), arrivals: Arrivals::new(classes), came: None }
     }
 
     fn len(&self) -> usize {
-        self.waiting
+        self.arrivals.waiting()
     }
 
-    #[inline]
+    fn len_of(&self, class: usize) -> usize {
+        self.rows[class].lane.len()
+    }
+
+    #[inline(always)]
     fn insert(&mut self, rules: &Rules, entry: Entry<Class>, what: P) {
         let class = rules.classes.index(entry.rank);
-        let came = self.join(entry, class);
-        self.lanes[class].push(entry.seq, came, what);
-        if self.filled.set(class) && self.came.is_some() {
+        let turn = self.arrivals.join(class);
+        self.rows[class].lane.push(entry.seq, entry.since, turn, what);
+        if self.came.is_some() {
             self.note_came(class);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, rules: &Rules, now: Tick) -> Option<(Entry<Class>, P)> {
-        let first = self.filled.first()?;
+        let first = self.arrivals.first_class()?;
         let class = self.late(rules, now).unwrap_or(first);
-        let lane = &mut self.lanes[class];
-        let in_order = lane.is_in_order();
-        let Slot { seq, more: Came { turn, since }, what } = lane.pop_first()?;
-        self.promoted[class] += u64::from(class != first);
-        self.left(class);
-        if self.arrivals.leave(turn) || !in_order || self.came.is_some() {
+        let row = &mut self.rows[class];
+        let in_order = row.lane.is_in_order();
+        let Slot { seq, since, more: turn, what } = row.lane.pop_first()?;
+        row.served += 1;
+        row.promoted += u64::from(class != first);
+        let is_empty = row.lane.is_empty();
+        self.arrivals.leave(class, is_empty);
+        if self.arrivals.has_passed(turn) || !in_order || self.came.is_some() {
             self.note_first(class, Some(turn));
         }
         Some((Entry::new(0, rank(class), seq, since), what))
@@ -244,51 +223,55 @@ impl<P: Send> Lines<P> for StrictLines<P> {
 
     fn put_back(&mut self, rules: &Rules, entry: Entry<Class>, what: P) {
         let class = rules.classes.index(entry.rank);
-        let old = self.lanes[class].first_turn();
+        let row = &mut self.rows[class];
+        let old = row.first_turn();
         // Its turn is that of one who comes anew: an older one would win over those who wait each time that it comes back.
-        let came = self.join(entry, class);
-        self.lanes[class].insert(entry.seq, came, what);
-        self.filled.set(class);
+        row.lane.insert(entry.seq, entry.since, self.arrivals.join(class), what);
         self.note_first(class, old);
     }
 
     fn remove(&mut self, rules: &Rules, entry: Entry<Class>) -> Option<P> {
         let class = rules.classes.index(entry.rank);
-        let old = self.lanes[class].first_turn();
-        let removed = self.lanes[class].remove(entry.seq)?;
-        self.left(class);
+        let row = &mut self.rows[class];
+        let old = row.first_turn();
+        let removed = row.lane.remove(entry.seq)?;
+        self.arrivals.leave(class, row.lane.is_empty());
         self.note_first(class, old);
         Some(removed.what)
     }
 
     /// The youngest of the least urgent.
     fn last(&self, _: &Rules) -> Option<(Entry<Class>, &P)> {
-        let class = self.filled.last()?;
-        self.lanes[class].last().map(|last| (last.entry(class), last.what))
+        let class = self.arrivals.last_class()?;
+        self.rows[class].lane.last().map(|last| (last.entry(class), last.what))
+    }
+
+    fn served(&self, class: usize) -> u64 {
+        self.rows[class].served
     }
 
     fn promoted(&self, class: usize) -> u64 {
-        self.promoted[class]
+        self.rows[class].promoted
     }
 
     fn for_each(&self, see: &mut dyn FnMut(Entry<Class>)) {
-        for (class, lane) in self.lanes.iter().enumerate() {
-            lane.iter().for_each(|slot| see(slot.entry(class)));
+        for (class, row) in self.rows.iter().enumerate() {
+            row.lane.iter().for_each(|slot| see(slot.entry(class)));
         }
     }
 }
 
-impl<P> Lane<Came, P> {
+impl<P> Row<P> {
     /// The turn of the first.
     #[inline]
-    fn first_turn(&self) -> Option<u64> {
-        self.first().map(|first| first.more.turn)
+    pub(crate) fn first_turn(&self) -> Option<u64> {
+        self.lane.first().map(|first| first.more)
     }
 }
 
-impl<P> Slot<Came, P> {
+impl<P> Slot<u64, P> {
     fn entry(&self, class: usize) -> Entry<Class> {
-        Entry::new(0, rank(class), self.seq, self.more.since)
+        Entry::new(0, rank(class), self.seq, self.since)
     }
 }
 
@@ -356,14 +339,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn burst_of_one_class_leaves_no_memory_behind() {
-        let mut line = Strict::levels();
-        (0..100_000).for_each(|id| line.insert(Entry::new(id, Class::HIGH, id.into(), 0)));
-        while line.next(0).is_some() {}
-        assert!(line.ids.arrivals.capacity() <= 8192, "{}", line.ids.arrivals.capacity());
-    }
-
-    #[test]
     fn who_waits_for_long_is_promoted_in_time_and_those_that_pass_it_leave_nothing_behind() {
         const AFTER: u64 = 10_000;
         let mut line = Strict::levels().promote_after(AFTER).expect("not 0");
@@ -374,10 +349,15 @@ mod tests {
         for id in 2..2 + 2 * AFTER as u32 {
             line.insert(entry(id, Class::HIGH));
             served.extend(line.next(0));
-            let places = line.ids.arrivals.len();
-            assert!(places <= 2 * 3 + 1024, "{places} places for the three that wait");
+            let places = line.ids.arrivals.noted();
+            assert!(places <= 128, "{places} places for the three that wait");
         }
         let when = |id| served.iter().position(|served| *served == id);
         assert_eq!((when(0), when(1)), (Some(AFTER as usize), Some(AFTER as usize + 1)));
+    }
+
+    #[test]
+    fn row_is_one_line_of_the_cache() {
+        assert_eq!(size_of::<Row<[u64; 4]>>(), 64);
     }
 }

@@ -97,14 +97,9 @@ struct Flow<P> {
     deficit: u64,
     /// What all that wait cost together.
     backlog: u64,
-    lane: Lane<Asked, P>,
-}
-
-/// What is known of one that waits.
-#[derive(Debug, Clone, Copy)]
-struct Asked {
-    cost: u32,
-    since: Tick,
+    served: u64,
+    /// With what each costs.
+    lane: Lane<u32, P>,
 }
 
 // === impl WeightedFair ===
@@ -178,7 +173,7 @@ impl<P> WeightedLines<P> {
         }
         let cost = entry.rank.cost.max(1);
         flow.backlog += u64::from(cost);
-        flow.lane.insert(entry.seq, Asked { cost, since: entry.since }, what);
+        flow.lane.insert(entry.seq, entry.since, cost, what);
         self.waiting += 1;
     }
 
@@ -193,7 +188,7 @@ impl<P> WeightedLines<P> {
         let given = |class: usize| rules.weights[class] * rules.quantum;
         let missing = |class: usize| {
             let flow = &self.flows[class];
-            let cost = flow.lane.first().map_or(0, |slot| u64::from(slot.more.cost));
+            let cost = flow.lane.first().map_or(0, |slot| u64::from(slot.more));
             cost.saturating_sub(flow.deficit).div_ceil(given(class))
         };
         let rounds = self.round.iter().map(|&class| missing(class)).min().unwrap_or(0);
@@ -223,12 +218,17 @@ impl<P: Send> Lines<P> for WeightedLines<P> {
     type Rules = Rules;
 
     fn new(rules: &Rules) -> Self {
-        let flows = rules.weights.iter().map(|_| Flow { deficit: 0, backlog: 0, lane: Lane::new() });
+        let flows =
+            rules.weights.iter().map(|_| Flow { deficit: 0, backlog: 0, served: 0, lane: Lane::new() });
         Self { flows: flows.collect(), waiting: 0, round: VecDeque::new(), visited: false }
     }
 
     fn len(&self) -> usize {
         self.waiting
+    }
+
+    fn len_of(&self, class: usize) -> usize {
+        self.flows[class].lane.len()
     }
 
     #[inline]
@@ -246,10 +246,11 @@ impl<P: Send> Lines<P> for WeightedLines<P> {
                 self.visited = true;
                 flow.deficit += rules.weights[class] * rules.quantum;
             }
-            let cost = u64::from(flow.lane.first()?.more.cost);
+            let cost = u64::from(flow.lane.first()?.more);
             if cost <= flow.deficit {
                 flow.deficit -= cost;
                 let slot = flow.lane.pop_first()?;
+                flow.served += 1;
                 self.left(class, cost);
                 return Some((slot.entry(class), slot.what));
             }
@@ -270,7 +271,7 @@ impl<P: Send> Lines<P> for WeightedLines<P> {
     fn remove(&mut self, rules: &Rules, entry: Entry<Share>) -> Option<P> {
         let class = rules.classes.index(entry.rank.class);
         let removed = self.flows[class].lane.remove(entry.seq)?;
-        self.left(class, removed.more.cost.into());
+        self.left(class, removed.more.into());
         Some(removed.what)
     }
 
@@ -284,6 +285,10 @@ impl<P: Send> Lines<P> for WeightedLines<P> {
         flow.lane.last().map(|last| (last.entry(class), last.what))
     }
 
+    fn served(&self, class: usize) -> u64 {
+        self.flows[class].served
+    }
+
     fn for_each(&self, see: &mut dyn FnMut(Entry<Share>)) {
         for (class, flow) in self.flows.iter().enumerate() {
             flow.lane.iter().for_each(|slot| see(slot.entry(class)));
@@ -291,10 +296,9 @@ impl<P: Send> Lines<P> for WeightedLines<P> {
     }
 }
 
-impl<P> Slot<Asked, P> {
+impl<P> Slot<u32, P> {
     fn entry(&self, class: usize) -> Entry<Share> {
-        let Asked { cost, since } = self.more;
-        Entry::new(0, Share::new(Class::new(class as u16), cost), self.seq, since)
+        Entry::new(0, Share::new(Class::new(class as u16), self.more), self.seq, self.since)
     }
 }
 

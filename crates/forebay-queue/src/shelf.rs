@@ -54,6 +54,9 @@ pub trait Shelf<P, D: Discipline>: From<D> + Send {
         self.len() == 0
     }
 
+    /// How many of a [class](Discipline::class) wait.
+    fn len_of(&self, class: usize) -> usize;
+
     /// One joins; `seq` is higher than all before, and `since` says when. Tells by what entry it is [removed](Self::remove).
     fn insert(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) -> Entry<D::Rank>;
 
@@ -72,6 +75,9 @@ pub trait Shelf<P, D: Discipline>: From<D> + Send {
     /// Takes out one that is too late to be served at all, where the discipline [gives up](Discipline::gives_up) any.
     fn overdue(&mut self, now: Tick) -> Option<(Entry<D::Rank>, P)>;
 
+    /// How many of a class [`next`](Self::next) has given.
+    fn served(&self, class: usize) -> u64;
+
     /// How many of a class were served out of their turn.
     fn promoted(&self, class: usize) -> u64;
 
@@ -83,7 +89,15 @@ pub trait Shelf<P, D: Discipline>: From<D> + Send {
 #[derive(Debug)]
 pub struct ById<P, D: Discipline> {
     held: Slab<Waiting<P, D::Rank>>,
+    /// Of each class.
+    counts: Vec<Count>,
     discipline: D,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    waiting: usize,
+    served: u64,
 }
 
 #[derive(Debug)]
@@ -99,6 +113,7 @@ struct Waiting<P, R> {
 impl<P, D: Discipline> ById<P, D> {
     #[inline]
     fn lay_in(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) {
+        self.count(rank).waiting += 1;
         self.held.insert(Waiting { rank, seq, since, what });
     }
 
@@ -106,7 +121,13 @@ impl<P, D: Discipline> ById<P, D> {
     #[inline]
     fn take_out(&mut self, id: u32) -> (Entry<D::Rank>, P) {
         let Waiting { rank, seq, since, what } = self.held.remove(id as usize);
+        self.count(rank).waiting -= 1;
         (Entry::new(id, rank, seq, since), what)
+    }
+
+    #[inline]
+    fn count(&mut self, rank: D::Rank) -> &mut Count {
+        &mut self.counts[self.discipline.class(rank)]
     }
 
     /// The entry of who comes next.
@@ -119,7 +140,11 @@ impl<P, D: Discipline> ById<P, D> {
 
 impl<P, D: Discipline> From<D> for ById<P, D> {
     fn from(discipline: D) -> Self {
-        Self { held: Slab::new(), discipline }
+        Self {
+            held: Slab::new(),
+            counts: vec![Count::default(); discipline.classes().len().max(1)],
+            discipline,
+        }
     }
 }
 
@@ -136,6 +161,10 @@ impl<P: Send, D: Discipline> Shelf<P, D> for ById<P, D> {
         self.held.len()
     }
 
+    fn len_of(&self, class: usize) -> usize {
+        self.counts[class].waiting
+    }
+
     #[inline]
     fn insert(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) -> Entry<D::Rank> {
         let entry = self.entry(rank, seq, since);
@@ -148,7 +177,9 @@ impl<P: Send, D: Discipline> Shelf<P, D> for ById<P, D> {
     #[inline]
     fn next(&mut self, now: Tick) -> Option<(Entry<D::Rank>, P)> {
         let id = self.discipline.next(now)?;
-        Some(self.take_out(id))
+        let next = self.take_out(id);
+        self.count(next.0.rank).served += 1;
+        Some(next)
     }
 
     fn put_back(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) -> Entry<D::Rank> {
@@ -172,6 +203,10 @@ impl<P: Send, D: Discipline> Shelf<P, D> for ById<P, D> {
     fn overdue(&mut self, now: Tick) -> Option<(Entry<D::Rank>, P)> {
         let id = self.discipline.overdue(now)?;
         Some(self.take_out(id))
+    }
+
+    fn served(&self, class: usize) -> u64 {
+        self.counts[class].served
     }
 
     fn promoted(&self, class: usize) -> u64 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use forebay_priority::{ById, Class, Classes, Discipline, Entry, Missed, Share, Tick, Within};
 use proptest::prelude::*;
 
-use crate::harness::{agree, steps};
+use crate::harness::{Step, agree, steps};
 use crate::models;
 
 fn class() -> impl Strategy<Value = Class> + Clone {
@@ -77,6 +77,16 @@ proptest! {
             None => strict,
         };
         agree(strict, models::Strict::new(after, patience), &steps);
+    }
+
+    #[test]
+    fn strict_agrees_with_its_model_where_many_wait(
+        first in proptest::collection::vec(class().prop_map(Step::Insert), 0..400),
+        then in proptest::collection::vec(steps(class()), 1..8),
+        after in 1_u64..300,
+    ) {
+        let strict = forebay_priority::Strict::levels().promote_after(after).expect("not 0");
+        agree(strict, models::Strict::new(after, None), &[vec![first], then].concat().concat());
     }
 
     #[test]

@@ -351,6 +351,18 @@ fn full_queue_gives_up_the_youngest_of_the_least_urgent() {
 }
 
 #[test]
+fn who_goes_for_a_newcomer_was_not_served() {
+    let (tx, mut rx) = levels(2, WhenFull::DropOldest);
+    for (item, class) in [(1, "high"), (2, "low")] {
+        tx.item(item).class(class).try_send().expect("there is room");
+    }
+    assert_eq!(tx.item(3).class("high").try_send(), Ok(Sent::Displaced(1)));
+    assert_eq!(drain(&mut rx), [3, 2]);
+    let stats = tx.class_stats();
+    assert_eq!((stats[0].served, stats[0].displaced, stats[2].served), (1, 1, 1));
+}
+
+#[test]
 fn promoted_ones_are_counted() {
     let line = By::label(Strict::levels().promote_after(2).expect("not 0"));
     let (tx, mut rx) = builder().line(line).build();

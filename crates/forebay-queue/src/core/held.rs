@@ -20,6 +20,11 @@ pub trait Items<T, R> {
     /// A new item joins.
     fn push(&mut self, item: T, rank: R, tag: Tag);
 
+    /// The same for an item that brings nothing but its value.
+    fn push_plain(&mut self, item: T, rank: R) {
+        self.push(item, rank, Tag::default());
+    }
+
     /// New items join, all of this rank and without anything beside their values.
     fn extend(&mut self, items: impl Iterator<Item = T>, rank: R);
 
@@ -199,7 +204,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     #[inline]
     pub(crate) fn push_plain(&mut self, item: T, rank: R) {
         self.weight = self.weight.wrapping_add(1);
-        self.items.push(item, rank, Tag::default());
+        self.items.push_plain(item, rank);
     }
 
     /// Tells the number that it has got.

@@ -17,6 +17,7 @@ mod ordered;
 mod ring;
 mod stamp;
 mod state;
+mod stored;
 mod tag;
 mod take;
 mod waiters;

@@ -1,22 +1,23 @@
 //! The items of a queue that is served by a discipline.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::held::{Items, Place, Taken};
 use super::moment::{Clock, Moment};
+use super::stored::{Extras, Mark, Stored};
 use super::tag::Tag;
 use crate::{ClassStats, Discipline, Entry, Shelf, Tick};
 
 /// Items on the shelf of a discipline.
 pub struct Ordered<T: Send, D: Discipline> {
+    /// Sequence number of the next item to come.
+    next: u64,
     shelf: D::Shelf<Stored<T>>,
+    extras: Extras,
     clock: Clock,
     /// Somebody wants to know when items came.
     timed: bool,
-    /// Sequence number of the next item to come.
-    next: u64,
     /// Those with a time to live, by the moment at which it ends and their sequence number.
     mortal: BTreeMap<(Moment, u64), Entry<D::Rank>>,
     /// Those that somebody has a ticket for, by sequence number.
@@ -27,19 +28,12 @@ pub struct Ordered<T: Send, D: Discipline> {
     most: Vec<usize>,
 }
 
-/// An item, and what goes with it besides its place in the order.
-pub(super) struct Stored<T> {
-    item: T,
-    /// 1 or more, so that a shelf can mark an empty place without more memory.
-    attempt: NonZeroU32,
-    tag: Tag,
-}
-
-/// What has become of the items of a class.
+/// What has become of the items of a class that the shelf does not know of. Nothing in it changes with each item.
 #[derive(Clone, Copy, Default)]
 struct Tally {
-    waiting: usize,
-    served: u64,
+    passed_through: u64,
+    /// The shelf gave it as the next one, but it was not served.
+    unserved: u64,
     displaced: u64,
     expired: u64,
     shed: u64,
@@ -54,6 +48,7 @@ impl<T: Send, D: Discipline> Ordered<T, D> {
             clock: Clock::new(timed || discipline.uses_time()),
             timed,
             tallies: vec![Tally::default(); discipline.classes().len().max(1)],
+            extras: Extras::default(),
             shelf: discipline.into(),
             next: 0,
             mortal: BTreeMap::new(),
@@ -103,37 +98,40 @@ impl<T: Send, D: Discipline> Ordered<T, D> {
         }
     }
 
-    /// One has left the shelf, to be served or not.
+    /// One has left the shelf.
     #[inline]
-    fn left(&mut self, (entry, stored): (Entry<D::Rank>, Stored<T>), served: bool) -> Taken<T, D::Rank> {
+    fn left(&mut self, (entry, stored): (Entry<D::Rank>, Stored<T>)) -> Taken<T, D::Rank> {
         let Entry { rank, seq, since, .. } = entry;
-        let Stored { item, attempt, tag } = stored;
+        let (attempt, tag) = self.extras.take_out(stored.mark);
         if !tag.is_light() {
             self.forget(seq, &tag);
         }
-        let tally = self.tally(rank);
-        tally.waiting -= 1;
-        tally.served += u64::from(served);
-        Taken { item, place: Place { seq, since, attempt: attempt.get(), rank, tag } }
-    }
-
-    /// Takes out who is next.
-    #[inline]
-    fn serve(&mut self) -> Option<Taken<T, D::Rank>> {
-        let next = self.shelf.next(self.clock.now())?;
-        Some(self.left(next, true))
+        Taken { item: stored.item, place: Place { seq, since, attempt, rank, tag } }
     }
 
     /// Takes out an item that the discipline did not choose.
     fn remove(&mut self, entry: Entry<D::Rank>) -> Option<Taken<T, D::Rank>> {
         let stored = self.shelf.remove(entry)?;
-        Some(self.left((entry, stored), false))
+        Some(self.left((entry, stored)))
     }
 
+    /// Which of the classes a rank is of.
     #[inline]
+    fn class(&self, rank: D::Rank) -> usize {
+        self.shelf.discipline().class(rank)
+    }
+
     fn tally(&mut self, rank: D::Rank) -> &mut Tally {
-        let class = self.shelf.discipline().class(rank);
+        let class = self.class(rank);
         &mut self.tallies[class]
+    }
+
+    /// Takes out what goes with one that is served and has more than its weight. Tells what it weighs.
+    #[cold]
+    fn unpack(&mut self, seq: u64, mark: Mark) -> usize {
+        let (_, tag) = self.extras.take_out(mark);
+        self.forget(seq, &tag);
+        tag.weight()
     }
 
     fn next_number(&mut self) -> u64 {
@@ -153,29 +151,39 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
         let (seq, since) = (self.next_number(), self.clock.now());
         tag.tell_number(seq);
         let more = (!tag.is_light()).then(|| (tag.expires(), tag.is_tracked()));
-        let entry = self.shelf.insert(rank, seq, since, Stored { item, attempt: NonZeroU32::MIN, tag });
+        let mark = self.extras.lay_in(1, tag);
+        let entry = self.shelf.insert(rank, seq, since, Stored { item, mark });
         if let Some(more) = more {
             self.remember(entry, more);
         }
-        self.tally(rank).waiting += 1;
+    }
+
+    #[inline]
+    fn push_plain(&mut self, item: T, rank: D::Rank) {
+        let (seq, since) = (self.next_number(), self.clock.now());
+        self.shelf.insert(rank, seq, since, Stored { item, mark: Mark::PLAIN });
     }
 
     fn extend(&mut self, items: impl Iterator<Item = T>, rank: D::Rank) {
-        items.for_each(|item| self.push(item, rank, Tag::default()));
+        items.for_each(|item| self.push_plain(item, rank));
     }
 
+    #[inline]
     fn pop(&mut self) -> Option<Taken<T, D::Rank>> {
-        self.serve()
+        let next = self.shelf.next(self.clock.now())?;
+        Some(self.left(next))
     }
 
     #[inline]
     fn pop_item(&mut self) -> Option<(T, usize)> {
-        self.serve().map(|Taken { item, place }| (item, place.tag.weight()))
+        let (Entry { seq, .. }, Stored { item, mark }) = self.shelf.next(self.clock.now())?;
+        let weight = mark.weight().unwrap_or_else(|| self.unpack(seq, mark));
+        Some((item, weight))
     }
 
     fn pop_last(&mut self) -> Option<Taken<T, D::Rank>> {
         let last = self.shelf.pop_last()?;
-        Some(self.left(last, false))
+        Some(self.left(last))
     }
 
     fn pop_expired(&mut self, now: Moment) -> Option<Taken<T, D::Rank>> {
@@ -183,7 +191,7 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
             Some((&(expires, _), &entry)) if expires <= now => self.remove(entry)?,
             _ if self.shelf.discipline().gives_up() => {
                 let overdue = self.shelf.overdue(self.clock.now())?;
-                self.left(overdue, false)
+                self.left(overdue)
             }
             _ => return None,
         };
@@ -193,13 +201,12 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
 
     fn put_back(&mut self, returned: Taken<T, D::Rank>) {
         let Taken { item, place: Place { seq, since, attempt, rank, tag } } = returned;
-        let attempt = NonZeroU32::new(attempt).unwrap_or(NonZeroU32::MIN);
         let more = (!tag.is_light()).then(|| (tag.expires(), tag.is_tracked()));
-        let entry = self.shelf.put_back(rank, seq, since, Stored { item, attempt, tag });
+        let mark = self.extras.lay_in(attempt, tag);
+        let entry = self.shelf.put_back(rank, seq, since, Stored { item, mark });
         if let Some(more) = more {
             self.remember(entry, more);
         }
-        self.tally(rank).waiting += 1;
     }
 
     fn newest(&self) -> u64 {
@@ -212,7 +219,7 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     }
 
     fn pass_through(&mut self, rank: D::Rank, tag: Tag) -> Place<D::Rank> {
-        self.tally(rank).served += 1;
+        self.tally(rank).passed_through += 1;
         Place { seq: self.next_number(), since: self.clock.now(), attempt: 1, rank, tag }
     }
 
@@ -229,15 +236,17 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
         let now = self.clock.now();
         let names = discipline.classes();
         let each = self.tallies.iter().zip(oldest).enumerate();
-        each.map(|(class, (&Tally { waiting, served, displaced, expired, shed }, oldest))| ClassStats {
-            class: names.get(class).cloned().unwrap_or_default(),
-            waiting,
-            oldest: oldest.map(|since| Duration::from_nanos(now.saturating_sub(since))),
-            served,
-            promoted: self.shelf.promoted(class),
-            displaced,
-            expired,
-            shed,
+        each.map(|(class, (&Tally { passed_through, unserved, displaced, expired, shed }, oldest))| {
+            ClassStats {
+                class: names.get(class).cloned().unwrap_or_default(),
+                waiting: self.shelf.len_of(class),
+                oldest: oldest.map(|since| Duration::from_nanos(now.saturating_sub(since))),
+                served: self.shelf.served(class) + passed_through - unserved,
+                promoted: self.shelf.promoted(class),
+                displaced,
+                expired,
+                shed,
+            }
         })
         .collect()
     }
@@ -249,8 +258,8 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     fn is_class_full(&self, rank: D::Rank) -> bool {
         // Most of the time no class is bounded.
         !self.most.is_empty() && {
-            let class = self.shelf.discipline().class(rank);
-            self.tallies[class].waiting >= self.most[class]
+            let class = self.class(rank);
+            self.shelf.len_of(class) >= self.most[class]
         }
     }
 
@@ -263,6 +272,6 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     }
 
     fn unserved(&mut self, rank: D::Rank) {
-        self.tally(rank).served -= 1;
+        self.tally(rank).unserved += 1;
     }
 }
