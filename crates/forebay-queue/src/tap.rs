@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::core::State;
+use crate::coop::charge;
+use crate::core::{Shared, State, Taking};
+use crate::sync::MutexGuard;
 use crate::{Headers, Receiver, SendLine};
 
 /// One consumer's own way to take items from a [`Source`](crate::Source), by value and one at a time.
@@ -126,6 +128,39 @@ impl<T> Hand<T> {
         state.tap_plain().or_else(|| self.fill_with_known(state))
     }
 
+    /// Takes an item with all that may be to it; where the lock was taken before, in that section of it.
+    #[inline(never)]
+    fn poll_fill<'a, L: SendLine<T>>(
+        &self,
+        taking: &mut Taking,
+        shared: &'a Shared<T, L>,
+        locked: Option<MutexGuard<'a, State<T, L>>>,
+        cx: &mut Context<'_>,
+        open: &AtomicBool,
+    ) -> Poll<Tapped<T>> {
+        let at_once = |state: &mut State<T, L>, at_once: bool| {
+            if self.is_full.take() {
+                state.end_tapped(true);
+            }
+            if !at_once || !open.load(Ordering::Relaxed) || state.quiet_to_take() == 0 {
+                return None;
+            }
+            Some(self.fill(state))
+        };
+        let taken = taking.poll_charged(shared, locked, cx, at_once, |state| {
+            if open.load(Ordering::Relaxed) {
+                return self.fill(state);
+            }
+            self.known.set(Some(Tapped::Shut));
+            None
+        });
+        taken.map(|taken| match taken {
+            Some(Some(item)) => Tapped::plain(item),
+            Some(None) => self.known.take().expect("it was put there under the lock"),
+            None => Tapped::Ended,
+        })
+    }
+
     #[cold]
     fn fill_with_known<L: SendLine<T>>(&self, state: &mut State<T, L>) -> Option<T> {
         self.known.set(Some(state.tap_known()));
@@ -151,32 +186,26 @@ impl<T: Send + 'static, L: SendLine<T>> Tap for ReceiverTap<T, L> {
     type Item = T;
 
     fn poll_take(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<T>> {
+        let charge = ready!(charge(cx));
         let Self { receiver, hand } = self;
         let (shared, taking) = receiver.parts();
-        let at_once = |state: &mut State<T, L>, at_once: bool| {
-            if hand.is_full.take() {
-                state.end_tapped(true);
+        let another = taking.take_quietly(shared, |state| {
+            if hand.is_full.get() && open.load(Ordering::Relaxed) && state.quiet_to_take() > 0 {
+                state.tap_plain_next()
+            } else {
+                None
             }
-            if !at_once || !open.load(Ordering::Relaxed) || state.quiet_to_take() == 0 {
-                return None;
-            }
-            Some(hand.fill(state))
-        };
-        let taken = taking.poll_one(shared, cx, at_once, |state| {
-            if open.load(Ordering::Relaxed) {
-                return hand.fill(state);
-            }
-            hand.known.set(Some(Tapped::Shut));
-            None
         });
-        match taken {
-            Poll::Ready(Some(Some(item))) => Poll::Ready(Tapped::plain(item)),
-            Poll::Ready(Some(None)) => {
-                Poll::Ready(hand.known.take().expect("it was put there under the lock"))
+        let locked = match another {
+            Ok(item) => {
+                charge.made_progress();
+                return Poll::Ready(Tapped::plain(item));
             }
-            Poll::Ready(None) => Poll::Ready(Tapped::Ended),
-            Poll::Pending => Poll::Pending,
-        }
+            Err(locked) => locked,
+        };
+        let taken = ready!(hand.poll_fill(taking, shared, locked, cx, open));
+        charge.made_progress();
+        Poll::Ready(taken)
     }
 
     fn empty(&mut self, done: bool) {

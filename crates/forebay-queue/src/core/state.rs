@@ -717,6 +717,14 @@ impl<T, L: Line<T>> State<T, L> {
         Some(item)
     }
 
+    /// The same for who is done with another: as many are in hand as before.
+    pub(crate) fn tap_plain_next(&mut self) -> Option<T> {
+        let item = self.held.pop_plain()?;
+        self.rx.pass(1);
+        self.tally.completed += 1;
+        Some(item)
+    }
+
     /// The same with what is known of it.
     pub(crate) fn tap_known(&mut self) -> Tapped<T> {
         self.held.tap();

@@ -56,19 +56,54 @@ impl Taking {
         shared: &Shared<T, L>,
         cx: &mut Context<'_>,
         at_once: impl FnOnce(&mut State<T, L>, bool) -> Option<R>,
-        mut using: impl FnMut(&mut State<T, L>) -> R,
+        using: impl FnMut(&mut State<T, L>) -> R,
     ) -> Poll<Option<R>> {
         let charge = ready!(coop::charge(cx));
-        let waker = self.waker(shared, cx);
-        let mut state = shared.lock();
-        if let Some(result) = at_once(&mut state, self.key.is_none()) {
-            self.took_quietly(shared, state);
-            charge.made_progress();
-            return Poll::Ready(Some(result));
-        }
-        let taken = ready!(self.poll_in_line(shared, state, cx, waker, 1, |state, _| using(state)));
+        let taken = ready!(self.poll_charged(shared, None, cx, at_once, using));
         charge.made_progress();
         Poll::Ready(taken)
+    }
+
+    /// The same for a caller that has charged the cooperative budget, and may have the lock.
+    #[inline]
+    pub(crate) fn poll_charged<'a, T, L: Line<T>, R>(
+        &mut self,
+        shared: &'a Shared<T, L>,
+        locked: Option<MutexGuard<'a, State<T, L>>>,
+        cx: &mut Context<'_>,
+        at_once: impl FnOnce(&mut State<T, L>, bool) -> Option<R>,
+        mut using: impl FnMut(&mut State<T, L>) -> R,
+    ) -> Poll<Option<R>> {
+        // Who has the lock did not expect to wait.
+        let waker = if locked.is_some() { None } else { self.waker(shared, cx) };
+        let mut state = locked.unwrap_or_else(|| shared.lock());
+        if let Some(result) = at_once(&mut state, self.key.is_none()) {
+            self.took_quietly(shared, state);
+            return Poll::Ready(Some(result));
+        }
+        self.poll_in_line(shared, state, cx, waker, 1, |state, _| using(state))
+    }
+
+    /// Lets `at_once` take one, if the caller is in no line and will probably not have to wait. Where it takes none it
+    /// changes nothing, and the lock is still held.
+    #[inline]
+    pub(crate) fn take_quietly<'a, T, L: Line<T>, R>(
+        &mut self,
+        shared: &'a Shared<T, L>,
+        at_once: impl FnOnce(&mut State<T, L>) -> Option<R>,
+    ) -> Result<R, Option<MutexGuard<'a, State<T, L>>>> {
+        if self.key.is_some() || shared.expectation.to_take.load(Ordering::Relaxed) {
+            // It will wait, and should bring its waker when it takes the lock.
+            return Err(None);
+        }
+        let mut state = shared.lock();
+        match at_once(&mut state) {
+            Some(result) => {
+                self.took_quietly(shared, state);
+                Ok(result)
+            }
+            None => Err(Some(state)),
+        }
     }
 
     /// A waker, if one will probably be needed.

@@ -101,6 +101,11 @@ fn a_shut_tap_takes_nothing_and_passes_its_call_on() {
     assert!(tx.try_send(2).is_ok());
     assert_eq!(take_with(&mut one, &waker.waker(), false), Poll::Ready(Tapped::Shut));
     assert_eq!(take(&mut one), first(2));
+    // Nor with something in hand, which is done all the same.
+    assert!(tx.try_send(3).is_ok());
+    assert_eq!(take_with(&mut one, &waker.waker(), false), Poll::Ready(Tapped::Shut));
+    assert_eq!((tx.stats().completed, tx.stats().held), (1, 2));
+    assert_eq!(take(&mut one), first(3));
 }
 
 #[test]
