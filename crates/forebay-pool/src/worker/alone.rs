@@ -46,7 +46,6 @@ struct Alone<'a, T: Send + 'static, H: Handle<T>> {
     desk: &'a Desk<T>,
     tap: &'a mut AnyTap<T>,
     handler: &'a mut H,
-    running: Pin<&'a mut Option<H::Future>>,
     sampler: &'a mut Sampler,
     /// How long handlers worked since others last got their turn.
     turn: &'a mut Duration,
@@ -54,7 +53,7 @@ struct Alone<'a, T: Send + 'static, H: Handle<T>> {
     caution: &'a mut Caution,
     /// Whose code it is that is running.
     whose: Whose,
-    /// The handler said that it can take an item.
+    /// The handler said that it can take an item, when it was polled before.
     ready: bool,
     /// When the present run began, if it is timed.
     began: Option<Instant>,
@@ -86,7 +85,6 @@ impl<T: Send + 'static> Seated<'_, T> {
             desk: self.desk,
             tap: self.tap.as_deref_mut().expect("it is there as long as its worker"),
             handler: bench.handler.as_mut().expect("it stays until the bench goes"),
-            running: bench.running.as_mut(),
             sampler,
             turn,
             setbacks,
@@ -96,8 +94,12 @@ impl<T: Send + 'static> Seated<'_, T> {
             began: None,
             resting: None,
         };
-        poll_fn(|cx| contain(|| alone.poll(cx)).unwrap_or_else(|panic| Poll::Ready(alone.panicked(panic))))
-            .await
+        let mut running = bench.running.as_mut();
+        poll_fn(|cx| {
+            contain(|| alone.poll(running.as_mut(), cx))
+                .unwrap_or_else(|panic| Poll::Ready(alone.panicked(panic)))
+        })
+        .await
     }
 
     /// A worker that took items itself asks for no other for now: the source hears of the last one all the same.
@@ -127,52 +129,21 @@ impl<T: Send + 'static> Seated<'_, T> {
 
 impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
     /// May panic where code panics that is not ours, and is not polled again after that.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Unusual> {
+    fn poll(&mut self, mut running: Pin<&mut Option<H::Future>>, cx: &mut Context<'_>) -> Poll<Unusual> {
         let quick = self.desk.hands.quick();
-        loop {
-            if self.running.is_none() {
-                if !self.ready {
-                    if H::HOLDS && self.caution.looks() {
-                        match self.poll_look(cx) {
-                            Poll::Ready(true) => {}
-                            Poll::Ready(false) => return Poll::Ready(Unusual::End),
-                            Poll::Pending => return Poll::Pending,
-                        }
-                    }
-                    self.whose = Whose::Readiness;
-                    match self.handler.poll_ready(cx) {
-                        Poll::Ready(Ok(())) => self.ready = true,
-                        Poll::Ready(Err(error)) => return Poll::Ready(Unusual::Unready(chain(&error))),
-                        Poll::Pending => return self.poll_unready(cx),
-                    }
-                }
-                self.whose = Whose::Source;
-                let item = match poll_tap(self.desk, self.tap, cx) {
-                    Ok(item) => item,
-                    Err(Poll::Ready(())) => return Poll::Ready(Unusual::End),
-                    Err(Poll::Pending) if is_idle::<T, H>(cx) => {
-                        self.caution.waits();
-                        return Poll::Ready(Unusual::Idle);
-                    }
-                    Err(Poll::Pending) => {
-                        self.rest();
-                        return Poll::Pending;
-                    }
-                };
-                if H::HOLDS {
-                    self.caution.take();
-                }
-                if self.resting.is_some() || *self.setbacks > 0 {
+        if running.is_none() {
+            quick.ask();
+            match self.take(self.ready, cx) {
+                Ok(item) => {
+                    // Later on in a poll the worker has not rested, nor its handler failed.
                     self.revive();
+                    self.start(running.as_mut(), item);
                 }
-                if self.sampler.is_due() {
-                    self.began = Some(Instant::now());
-                }
-                self.whose = Whose::Handler;
-                let future = self.handler.call(self.desk, Start { deadline: None, taken: Some(item) });
-                self.running.set(Some(future));
+                Err(none) => return none,
             }
-            let future = self.running.as_mut().as_pin_mut().expect("it stays until it is done");
+        }
+        loop {
+            let future = running.as_mut().as_pin_mut().expect("it stays until it is done");
             let Poll::Ready(output) = future.poll(cx) else { return Poll::Pending };
             match run_end_of(H::outcome(output)) {
                 RunEnd::Done => {}
@@ -185,17 +156,70 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
                 // First, so that what the future's destructor reaches knows it.
                 self.desk.hands.runs().end();
             }
-            self.running.set(None);
-            // The source is told when it is asked for the next one.
+            running.set(None);
+            // The source is told when it is asked for the next one, which is done now.
             quick.done();
-            self.ready = false;
             if self.began.is_some() {
                 self.stop_clock();
                 if *self.turn >= TURN {
                     return Poll::Ready(Unusual::Turn);
                 }
             }
+            match self.take(false, cx) {
+                Ok(item) => self.start(running.as_mut(), item),
+                Err(none) => return none,
+            }
         }
+    }
+
+    /// Takes an item once the handler is ready. `Err`: there is none for now, or something is out of the ordinary. A part
+    /// of its caller, as [`poll_tap`] is.
+    #[inline(always)]
+    fn take(&mut self, ready: bool, cx: &mut Context<'_>) -> Result<T, Poll<Unusual>> {
+        if !ready {
+            if H::HOLDS && self.caution.looks() {
+                match self.poll_look(cx) {
+                    Poll::Ready(true) => {}
+                    Poll::Ready(false) => return Err(Poll::Ready(Unusual::End)),
+                    Poll::Pending => return Err(Poll::Pending),
+                }
+            }
+            self.whose = Whose::Readiness;
+            match self.handler.poll_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Err(Poll::Ready(Unusual::Unready(chain(&error)))),
+                Poll::Pending => return Err(self.poll_unready(cx)),
+            }
+        }
+        self.whose = Whose::Source;
+        match poll_tap(self.desk, self.tap, cx) {
+            Ok(item) => {
+                if H::HOLDS {
+                    self.caution.take();
+                }
+                Ok(item)
+            }
+            Err(Poll::Ready(())) => Err(Poll::Ready(Unusual::End)),
+            Err(Poll::Pending) if is_idle::<T, H>(cx) => {
+                self.caution.waits();
+                Err(Poll::Ready(Unusual::Idle))
+            }
+            Err(Poll::Pending) => {
+                self.ready = true;
+                self.rest();
+                Err(Poll::Pending)
+            }
+        }
+    }
+
+    /// Starts the handler on an item. A part of its caller for the same reason.
+    #[inline(always)]
+    fn start(&mut self, mut running: Pin<&mut Option<H::Future>>, item: T) {
+        if self.sampler.is_due() {
+            self.began = Some(Instant::now());
+        }
+        self.whose = Whose::Handler;
+        running.set(Some(self.handler.call(self.desk, Start { deadline: None, taken: Some(item) })));
     }
 
     #[cold]
@@ -244,8 +268,8 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
     }
 
     /// There is something to do, for a handler that is as it should be.
-    #[cold]
     fn revive(&mut self) {
+        self.ready = false;
         self.resting = None;
         if *self.setbacks > 0 {
             *self.setbacks = 0;
@@ -296,8 +320,8 @@ pub(super) fn poll_end<T: Send + 'static>(
     intake.poll_over(desk.seat(), cx)
 }
 
-/// Waits for an item to take ourselves. `Err`: there is none, and once that is ready there will be none for us. Runs the
-/// source's code; see [`break_off`].
+/// Waits for an item to take ourselves. `Err`: there is none, and once that is ready there will be none for us. The worker
+/// has said that it asks. Runs the source's code; see [`break_off`].
 ///
 /// Always a part of its caller: an item that is nothing but a value is otherwise written to memory and read again.
 #[inline(always)]
@@ -311,7 +335,6 @@ pub(super) fn poll_tap<T: Send + 'static>(
         if !quick.is_open() {
             poll_shut(desk, tap, cx)?;
         }
-        quick.ask();
         match tap.poll_take(cx, quick.gate()) {
             Poll::Ready(Tapped::Item { item, attempt, waited, .. }) => {
                 quick.take(attempt);

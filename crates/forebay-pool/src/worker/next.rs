@@ -120,6 +120,7 @@ impl<T: Send + 'static> Seated<'_, T> {
                 return Poll::Ready(Next::Item(None));
             }
             if let Some(tap) = &mut self.tap {
+                self.desk.hands.quick().ask();
                 let polled = contain(|| poll_tap(self.desk, &mut **tap, cx)).unwrap_or_else(|panic| {
                     break_off(self.desk, panic);
                     Err(Poll::Ready(()))
