@@ -57,6 +57,13 @@ pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     })
 }
 
+/// Wakes who waits. His waker may be anything, and a panic of it is not the pool's that has news for him.
+pub(crate) fn wake(wake: impl FnOnce()) {
+    if let Err(panic) = contain(wake) {
+        tracing::error!(%panic, "waker panicked");
+    }
+}
+
 /// What `panic!` was given; other payloads say nothing that could be shown.
 fn message_of(payload: &(dyn Any + Send)) -> String {
     if let Some(message) = payload.downcast_ref::<&'static str>() {

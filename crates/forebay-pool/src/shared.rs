@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::contain::wake;
 use crate::hands::{Hands, Settlements, Terms};
 use crate::intake::{Command, Intake, KeyHash};
 use crate::leases::{LeaseTally, Leases};
@@ -93,12 +94,15 @@ impl<T: Send + 'static> Shared<T> {
 
     /// Goes on to `phase`, unless the pool is there or further already.
     pub(crate) fn enter(&self, phase: Phase) {
-        let entered = self.phase.send_if_modified(|now| {
-            let forward = *now < phase;
-            if forward {
-                *now = phase;
-            }
-            forward
+        let mut entered = false;
+        wake(|| {
+            self.phase.send_if_modified(|now| {
+                entered = *now < phase;
+                if entered {
+                    *now = phase;
+                }
+                entered
+            });
         });
         if entered {
             tracing::debug!(?phase, "pool goes on");

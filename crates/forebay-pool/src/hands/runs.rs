@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::contain::contain;
+use crate::contain::{contain, wake};
 
 /// Numbers the runs of one worker. Used again for each run, so that a context costs no allocation.
 #[derive(Debug)]
@@ -50,14 +50,14 @@ impl Runs {
     pub(super) fn end_up_to(&self, begun: u64) {
         // Release: what the run did is seen by whoever learns that it is over.
         if self.over.fetch_max(begun, Ordering::Release) < begun {
-            self.bell.notify_waiters();
+            wake(|| self.bell.notify_waiters());
         }
     }
 
     /// All runs are over, those that are yet to begin among them.
     pub(crate) fn close(&self) {
         self.over.store(u64::MAX, Ordering::Release);
-        self.bell.notify_waiters();
+        wake(|| self.bell.notify_waiters());
     }
 
     pub(crate) fn is_over(&self, run: u64) -> bool {

@@ -62,6 +62,7 @@ use forebay_queue::{Source, SourceError, Tap};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::contain::wake;
 use crate::hands::{Hands, Settlements};
 use crate::letters::Letters;
 
@@ -180,7 +181,7 @@ impl<T: Send + 'static> Intake<T> {
     /// The pool may have become idle.
     pub(crate) fn ring_idle(&self) {
         if self.idle_watchers.load(Ordering::SeqCst) > 0 {
-            self.idle_bell.notify_waiters();
+            wake(|| self.idle_bell.notify_waiters());
         }
     }
 

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 use tracing::Span;
 
+use crate::contain::wake;
 use crate::intake::Look;
 
 /// A request on its way to a worker, and the way back.
@@ -262,7 +263,7 @@ impl<R, A, E> Drop for EndOfLine<R, A, E> {
 impl Bell {
     fn ring(&self) {
         let Ears { asker, end } = std::mem::take(&mut *lock(&self.0));
-        asker.into_iter().chain(end).for_each(Waker::wake);
+        asker.into_iter().chain(end).for_each(|waker| wake(|| waker.wake()));
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::stats::Tally;
 use super::{BranchError, BranchStats, Detached};
+use crate::contain::wake;
 
 /// What a branch does when it has no room for an item.
 ///
@@ -88,7 +89,9 @@ impl<T> Branch<T> {
     pub(super) fn detach(&self, why: Detached) {
         let to = self.to.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(to) = to {
-            self.detached.send_replace(Some(why));
+            wake(|| {
+                self.detached.send_replace(Some(why));
+            });
             if let To::Queue(tx) = &*to {
                 // Its reader goes on to the end of what is there, whoever still has a clone.
                 tx.close();

@@ -65,6 +65,9 @@ mod dead_letters;
 /// Panics in every place where code that is not the pool's own runs.
 mod panics;
 
+/// Wakers that panic: those who wait are others, and nobody else is to suffer.
+mod wakers;
+
 /// What a second reading of the code found, in all of its corners.
 mod second_reading;
 
