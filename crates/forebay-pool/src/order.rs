@@ -160,6 +160,13 @@ impl<R> Row<R> {
     }
 }
 
+impl<R> Drop for Row<R> {
+    fn drop(&mut self) {
+        // One by one: two that panic, the second while the first unwinds, would end the process.
+        self.places.drain(..).for_each(drop_contained);
+    }
+}
+
 // === impl Book ===
 
 impl<R> Book<R> {

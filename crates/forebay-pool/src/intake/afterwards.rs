@@ -53,7 +53,10 @@ impl<T> Afterwards<T> {
         if !self.surplus.is_empty() {
             let count = self.surplus.len();
             tracing::error!(count, "source handed out items beyond the demand; they go back");
-            let _ = contain(|| drop(self.surplus));
+            // One by one: two that panic, the second while the first unwinds, would end the process.
+            for delivery in self.surplus {
+                let _ = contain(|| drop(delivery));
+            }
         }
         let told = self.ended.len();
         for (delivery, end) in self.ended {

@@ -1,4 +1,5 @@
 use std::future::{pending, poll_fn};
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forebay_pool::{BoxError, EndedBy, Load, OnFailure, Pipeline, Pool, Report, Retry, ScalePolicy};
-use forebay_queue::{Delivery, End};
+use forebay_queue::{Delivery, End, Receipt, Settle, Source, SourceError, bounded};
 use forebay_testkit::RecordingSource;
 use tower::retry::budget::Budget;
 use tracing::Level;
@@ -123,6 +124,76 @@ async fn in_the_destructor_of_the_item() {
     let report = pool.finish().await;
     assert!(report.adds_up());
     assert_eq!((report.completed, report.panics), (10, 1), "what was acked is done");
+}
+
+/// Two at once would end the process.
+#[tokio::test]
+async fn in_the_destructors_of_ordered_results_that_nobody_got() {
+    let (output, _results) = bounded(1);
+    let first_hangs = |n: u32| async move {
+        if n == 0 {
+            pending::<()>().await;
+        }
+        Ok::<_, BoxError>(Bomb { armed: true })
+    };
+    let pool = Pool::builder().workers(4).queue(4).handler_ordered(output, first_hangs).start().unwrap();
+    for item in 0..4 {
+        pool.produce(item).await.unwrap();
+    }
+    while pool.stats().completed < 3 {
+        tokio::task::yield_now().await;
+    }
+    let report = pool.shutdown(Duration::ZERO).await;
+    assert_eq!((report.completed, report.failed, report.unsent), (3, 1, 4), "{report:?}");
+}
+
+/// Hands out three where one is wanted, and panics at the end of each.
+struct Generous {
+    is_done: bool,
+}
+
+impl Source for Generous {
+    type Item = u64;
+
+    fn poll_next(
+        &mut self,
+        _: &mut Context<'_>,
+        _: NonZeroUsize,
+        out: &mut Vec<Delivery<u64>>,
+    ) -> Poll<Result<usize, SourceError>> {
+        if std::mem::replace(&mut self.is_done, true) {
+            return Poll::Ready(Ok(0));
+        }
+        out.extend((0..3).map(|n| Delivery::new(n, Receipt::new(n), Arc::new(Unkind))));
+        Poll::Ready(Ok(3))
+    }
+
+    fn poll_settled(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn close(&mut self) {}
+
+    fn redelivers(&self) -> bool {
+        true
+    }
+}
+
+struct Unkind;
+
+impl Settle<u64> for Unkind {
+    fn settle(&self, _: Receipt, _: Option<u64>, _: End) {
+        panic!("settled");
+    }
+
+    fn extend(&self, _: Receipt, _: Duration) {}
+}
+
+#[tokio::test]
+async fn in_the_settling_of_what_was_too_much() {
+    let pool =
+        Pool::builder().workers(1).source(Generous { is_done: false }).handler(async |_| {}).start().unwrap();
+    assert_eq!(pool.finish().await.completed, 1);
 }
 
 /// Their last user is whoever ends the pool, and is to get the report.
