@@ -253,6 +253,9 @@ impl<T: Send + 'static> Drop for Seated<'_, T> {
         }
         self.tell();
         self.desk.hands.abandon();
+        if let Err(panic) = contain(|| drop(self.tap.take())) {
+            tracing::error!(%panic, "source's tap panicked when it was dropped");
+        }
     }
 }
 

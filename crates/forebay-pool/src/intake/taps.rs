@@ -80,7 +80,9 @@ impl<T: Send + 'static> State<T> {
             return false;
         }
         let Some(before) = self.done_at_rest() else { return false };
-        let nothing = self.tap.as_ref().is_none_or(|tap| tap.waiting() == 0) && nothing_waits();
+        // One that panics says nothing, and its source will be found to be broken by who takes from it.
+        let nothing =
+            self.tap.as_ref().is_none_or(|tap| contain(|| tap.waiting()) == Ok(0)) && nothing_waits();
         nothing && self.done_at_rest() == Some(before)
     }
 

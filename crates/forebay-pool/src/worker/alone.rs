@@ -118,7 +118,7 @@ impl<T: Send + 'static> Seated<'_, T> {
             return;
         }
         if let Some(tap) = &mut self.tap {
-            tap.empty(false);
+            empty(self.desk, &mut **tap, false);
         }
         hands.fail_quick(run_end);
         self.desk.shared.intake.ring_idle();
@@ -290,9 +290,16 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
 }
 
 fn tell<T: Send + 'static>(desk: &Desk<T>, tap: &mut AnyTap<T>) {
-    tap.empty(true);
+    empty(desk, tap, true);
     desk.hands.quick().leave();
     desk.shared.intake.ring_idle();
+}
+
+/// Says what became of the item in hand, outside of where the source's code is contained anyway.
+fn empty<T: Send + 'static>(desk: &Desk<T>, tap: &mut AnyTap<T>, done: bool) {
+    if let Err(panic) = contain(|| tap.empty(done)) {
+        desk.shared.intake.source_ended(Some(panic));
+    }
 }
 
 /// Waits, without taking anything, until there will be nothing to take.

@@ -37,12 +37,20 @@ struct Ways {
     by_the_intake: AtomicUsize,
     /// A tap that is asked panics.
     panics: AtomicBool,
+    /// Once something was taken a tap panics that is emptied, and one that is dropped.
+    fails: AtomicBool,
     /// Who took something through a tap does not come back with it while this is set.
     holds: AtomicBool,
     /// Who looks how much there is waits until so many were taken.
     looks_after: AtomicUsize,
     /// Somebody waits so.
     is_looking: AtomicBool,
+}
+
+impl Ways {
+    fn has_failed(&self) -> bool {
+        self.fails.load(Ordering::Relaxed) && self.by_taps.load(Ordering::Relaxed) > 0
+    }
 }
 
 /// Until the other threads have made it so.
@@ -102,6 +110,7 @@ impl Tap for CountedTap {
 
     fn empty(&mut self, done: bool) {
         self.0.empty(done);
+        assert!(!self.1.has_failed(), "the tap was emptied");
     }
 
     fn step_back(&mut self) {
@@ -113,6 +122,12 @@ impl Tap for CountedTap {
         self.1.is_looking.store(taken > 0, Ordering::Relaxed);
         wait_until(|| self.1.by_taps.load(Ordering::Relaxed) >= taken);
         self.0.waiting()
+    }
+}
+
+impl Drop for CountedTap {
+    fn drop(&mut self) {
+        assert!(!self.1.has_failed(), "the tap was dropped");
     }
 }
 
@@ -549,5 +564,26 @@ proptest! {
             .build()
             .unwrap()
             .block_on(conserves(run));
+    }
+}
+
+/// While workers leave, too: a panic there, and another one of the tap that goes with it, would end the process.
+#[tokio::test]
+async fn tap_that_fails_whenever_it_is_emptied_breaks_its_source() {
+    for hangs in [false, true] {
+        let (source, counts) = counted();
+        counts.fails.store(true, Ordering::Relaxed);
+        let handler = move |item| async move {
+            if hangs {
+                pending::<()>().await;
+            }
+            if item == 0 { Err("no luck") } else { Ok(()) }
+        };
+        let pool = Pool::builder().workers(2).source(source).handler(handler).start().unwrap();
+        settle_down().await;
+        let report = pool.shutdown(Duration::ZERO).await;
+        let EndedBy::Broken(error) = &report.ended_by else { panic!("{report:?}") };
+        assert!(error.source().unwrap().to_string().contains("the tap was emptied"), "{error}");
+        assert_eq!((report.held, report.failed, report.adds_up()), (0, 1, true), "{report:?}");
     }
 }
