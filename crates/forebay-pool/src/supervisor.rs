@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use forebay_queue::SourceError;
+use forebay_queue::{Source, SourceError};
 use tokio::sync::watch;
 use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -153,10 +153,7 @@ impl<T: Send + 'static> Supervisor<T> {
         // What could be handed on in time was; the output ends here.
         self.outputs.shutdown().await;
         self.shared.close_letters();
-        let source = self.shared.intake.dismiss();
-        if let Err(panic) = contain(|| drop(source)) {
-            tracing::error!(%panic, "source panicked when it was dropped");
-        }
+        drop_source(self.shared.intake.dismiss());
         match self.shared.intake.broken() {
             Some(error) => EndedBy::Broken(error),
             None if !in_time => EndedBy::Deadline,
@@ -297,6 +294,8 @@ impl<T: Send + 'static> Drop for Supervisor<T> {
         self.shared.cancel_all();
         drop(std::mem::take(&mut self.workers));
         self.shared.close_letters();
+        // Nobody asks it any more, and who waits for room in a queue would wait for ever: the handle may be there still.
+        drop_source(self.shared.intake.forsake());
         self.shared.enter(Phase::Closed);
     }
 }
@@ -331,6 +330,12 @@ impl Scaler {
         });
         let least = (*bounds.start()).max(1);
         wanted.clamp(least, (*bounds.end()).max(least))
+    }
+}
+
+fn drop_source<T>(source: Option<Box<dyn Source<Item = T>>>) {
+    if let Err(panic) = contain(|| drop(source)) {
+        tracing::error!(%panic, "source panicked when it was dropped");
     }
 }
 

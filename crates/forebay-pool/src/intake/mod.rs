@@ -397,6 +397,17 @@ impl<T: Send + 'static> Intake<T> {
         self.with(|state, afterwards| state.dismiss(&self.settlements, afterwards))
     }
 
+    /// Hands out nothing more, and takes the source away in the middle of its work: settlements stay as they are.
+    pub(crate) fn forsake(&self) -> Option<Box<dyn Source<Item = T>>> {
+        self.with(|state, afterwards| {
+            let source = state.take_source();
+            if source.is_some() {
+                state.end(afterwards);
+            }
+            source
+        })
+    }
+
     /// Has the source confirmed all that was settled?
     pub(crate) fn is_settled(&self) -> bool {
         self.lock().is_settled(&self.settlements)

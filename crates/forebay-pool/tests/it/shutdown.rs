@@ -331,6 +331,43 @@ fn a_runtime_that_goes_away_is_told() {
     assert!(report.adds_up());
 }
 
+/// The handle is there still, and nobody will take what waits.
+#[test]
+fn without_its_runtime_it_gives_items_back() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (started, was_started) = std::sync::mpsc::channel();
+    let undelivered = Arc::new(Mutex::new(Vec::new()));
+    let pool = {
+        let _entered = runtime.enter();
+        let undelivered = Arc::clone(&undelivered);
+        Pool::builder()
+            .workers(1)
+            .queue(1)
+            .on_undelivered(move |item| undelivered.lock().unwrap().push(item))
+            .handler(move |_: u32| {
+                started.send(()).unwrap();
+                pending::<()>()
+            })
+            .start()
+            .unwrap()
+    };
+    pool.try_produce(1).unwrap();
+    was_started.recv().unwrap();
+    pool.try_produce(2).unwrap();
+    let mut waiting = Driver::new(pool.produce(3));
+    waiting.assert_pending();
+    drop(runtime);
+    assert_eq!(pool.phase(), Phase::Closed);
+    assert!(matches!(waiting.assert_ready(), Err(SendError::Closed(3))));
+    assert!(matches!(pool.try_produce(4), Err(TrySendError::Closed(4))));
+    assert_eq!(*undelivered.lock().unwrap(), [2]);
+    let other = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    drop(waiting);
+    let report = other.block_on(pool.shutdown(LONG));
+    assert!(matches!(report.ended_by, EndedBy::Runtime));
+    assert_eq!((report.taken, report.failed, report.held, report.undelivered), (1, 1, 0, 1));
+}
+
 /// A worker that is busy finishes its item in peace while the pool drains.
 #[tokio::test]
 async fn draining_waits_for_what_is_in_hand() {

@@ -130,7 +130,14 @@ impl<T: Send + 'static> State<T> {
         if self.settling {
             self.poll_settled(settlements, afterwards);
         }
-        self.tap = None;
+        self.take_source()
+    }
+
+    /// The end of the source, and of what else leads to it.
+    pub(in crate::intake) fn take_source(&mut self) -> Option<Box<dyn Source<Item = T>>> {
+        if let Err(panic) = contain(|| drop(self.tap.take())) {
+            tracing::error!(%panic, "source's tap panicked when it was dropped");
+        }
         self.look = None;
         self.source.take()
     }
