@@ -124,7 +124,8 @@ impl<'a, T: Send + 'static> Bag<'a, T> {
         let told = |error: &SinkError<_>| {
             contain(|| crate::outcome::chain_of(error)).unwrap_or_else(|_| "sink failed".to_owned())
         };
-        match sent {
+        // An error goes in here, and has a destructor.
+        let outcome = contain(|| match sent {
             Ok(Ok(())) if self.items.is_empty() => Sent::Taken,
             Ok(Ok(())) => Sent::NotNow("sink said that it took what it left".to_owned()),
             Ok(Err(SinkError::Closed(_))) => Sent::Never,
@@ -133,7 +134,8 @@ impl<'a, T: Send + 'static> Bag<'a, T> {
             }
             Ok(Err(error)) => Sent::NotNow(told(&error)),
             Err(panic) => Sent::Panicked(panic),
-        }
+        });
+        outcome.unwrap_or_else(Sent::Panicked)
     }
 }
 

@@ -40,6 +40,8 @@ struct Moody {
 enum Answer {
     Full,
     Fail,
+    /// With an error whose destructor panics.
+    FailBadly,
     /// Takes one and panics.
     Panic,
     TooHeavy,
@@ -50,6 +52,16 @@ impl Moody {
         let mut answers: Vec<_> = answers.into_iter().collect();
         answers.reverse();
         Self { answers: Arc::new(Mutex::new(answers)), ..Self::default() }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("splinter")]
+struct Splinter;
+
+impl Drop for Splinter {
+    fn drop(&mut self) {
+        panic!("dropped");
     }
 }
 
@@ -65,6 +77,7 @@ impl ItemSink<Letter> for Moody {
         match answer {
             Some(Answer::Full) => Err(SinkError::Full(None)),
             Some(Answer::Fail) => Err(SinkError::Failed { item: None, error: "no route".into() }),
+            Some(Answer::FailBadly) => Err(SinkError::Failed { item: None, error: Box::new(Splinter) }),
             Some(Answer::Panic) => {
                 items.remove(0);
                 panic!("out of paper");
@@ -448,4 +461,21 @@ async fn a_pool_whose_source_broke_waits_for_its_letters() {
     assert_eq!(soon(reader.recv()).await.unwrap().item, 7);
     assert_eq!(soon(pool.finish()).await.dead_lettered, 1);
     assert_eq!(script.record().ends(), [End::Ack]);
+}
+
+/// The task that hands letters over has to outlive it: nobody else would.
+#[tokio::test(start_paused = true)]
+async fn an_error_that_panics_when_it_is_dropped_is_a_refusal_like_others() {
+    let sink = Moody::new([Answer::FailBadly]);
+    let pool = Pool::builder()
+        .on_failure(OnFailure::DeadLetter)
+        .queue(10)
+        .handler(|_: u32| async { Err("no luck") })
+        .keep_copies()
+        .dead_letters_to(sink.clone())
+        .start()
+        .unwrap();
+    pool.produce(7).await.unwrap();
+    assert_eq!(soon(pool.finish()).await.dead_lettered, 1);
+    assert_eq!(*sink.taken.lock().unwrap(), [7]);
 }
