@@ -12,7 +12,7 @@
 //! 1. Items of a key are handed out in the order in which they were inserted. Among keys that may start, the oldest
 //!    item is next.
 //! 2. A key is known as long as an item of it waits or is in work, or its rate remembers a start. What is known is
-//!    bounded: [`room`](Gate::room) is what may be inserted before `waiting` or `keys` reach their bounds.
+//!    bounded: `room` is what may be inserted before `waiting` or `keys` reach their bounds.
 //! 3. A key is in `ready` at most once, and in `timers` at most once: it knows under what, and is taken out before that
 //!    changes. A key in `ready` may still be held back by its rate, which is seen when it comes up: only then is the
 //!    time known.
