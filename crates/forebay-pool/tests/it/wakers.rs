@@ -29,11 +29,10 @@ async fn busy<T: Send + 'static, P>(pool: &Pool<T, P>, workers: usize) {
     }
 }
 
+type Contexts = Arc<Mutex<Vec<WorkContext<u32>>>>;
+
 /// A pool whose handlers leave their context and go on when they may.
-fn with_contexts(
-    workers: usize,
-    go: &Arc<Semaphore>,
-) -> (Pool<u32, Sender<u32>>, Arc<Mutex<Vec<WorkContext<u32>>>>) {
+fn with_contexts(workers: usize, go: &Arc<Semaphore>) -> (Pool<u32, Sender<u32>>, Contexts) {
     let contexts = Arc::new(Mutex::new(Vec::new()));
     let (left, go) = (Arc::clone(&contexts), Arc::clone(go));
     let handler = move |cx: WorkContext<u32>, _| {
