@@ -57,7 +57,7 @@ pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     })
 }
 
-/// Wakes who waits. His waker may be anything, and a panic of it is not the pool's that has news for him.
+/// Wakes somebody. A waker may be anything, and a panic of one is not that of whoever has news.
 pub(crate) fn wake(wake: impl FnOnce()) {
     if let Err(panic) = contain(wake) {
         tracing::error!(%panic, "waker panicked");
