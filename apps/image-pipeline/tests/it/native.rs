@@ -22,6 +22,12 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// The system that all is built on, and for.
+fn host() -> String {
+    let version = cargo(&["version", "--verbose"]);
+    version.lines().find_map(|line| line.strip_prefix("host: ")).expect("cargo says it").to_owned()
+}
+
 /// Name and version of each package that is compiled for the program, build scripts and what they use included.
 fn compiled() -> BTreeSet<(String, String)> {
     let tree = cargo(&["tree", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"]);
@@ -39,7 +45,9 @@ fn the_build_needs_rust_and_a_c_compiler_and_asks_the_system_for_nothing() {
     let asking: Vec<_> = compiled.iter().filter(|(name, _)| ASKING.contains(&name.as_str())).collect();
     assert!(asking.is_empty(), "{asking:?}");
 
-    let metadata: Value = serde_json::from_str(&cargo(&["metadata", "--format-version", "1"])).unwrap();
+    // What other systems need may never have been fetched.
+    let metadata = cargo(&["metadata", "--format-version", "1", "--filter-platform", &host()]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
     let with_c = metadata["packages"].as_array().unwrap().iter().filter_map(|package| {
         let text = |key: &str| package[key].as_str().map(str::to_owned);
         let (name, version) = (text("name")?, text("version")?);
