@@ -8,7 +8,7 @@ use forebay_queue::{ItemSink, QueueStats, Receiver, Sender, Source, WhenFull};
 use tokio::time::Instant;
 
 use super::outlet::{Outlet, StageTally, To};
-use super::stage::{Running, StagePool, Tap};
+use super::stage::{Inlet, Running, StagePool, Tap};
 use super::{Pipeline, PipelineStartError};
 use crate::StartError;
 use crate::contain::{Contained, contain};
@@ -330,7 +330,7 @@ impl<T: Send + 'static> sealed::Feed for Queued<T> {
     fn open(self) -> sealed::Opened<T> {
         let tap: Box<dyn Tap> = Box::new(self.source.clone());
         let Self { source, way, tally, .. } = self;
-        sealed::Opened { source: Box::new(source), way: Some(way), tap: Some(tap), tally }
+        sealed::Opened { source: Box::new(Inlet(source)), way: Some(way), tap: Some(tap), tally }
     }
 }
 

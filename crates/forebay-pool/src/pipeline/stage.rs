@@ -1,12 +1,14 @@
 //! A stage that runs, whatever the type of its items.
 
 use std::hash::RandomState;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_queue::{QueueStats, Receiver};
+use forebay_queue::{Delivery, QueueStats, Receiver, Source, SourceError};
 use tokio::time::Instant;
 
 use super::outlet::StageTally;
@@ -43,6 +45,10 @@ pub(super) trait StagePool: Send + Sync {
     fn finish(self: Box<Self>) -> Boxed<'static, Report>;
     fn shutdown(self: Box<Self>, deadline: Duration) -> Boxed<'static, Report>;
 }
+
+/// The receiver of a stage's queue, as its pool has it. It goes when the pool has ended, however that was: then nobody
+/// takes anything any more, which the [`Tap`] would keep from those who send. They are told by the queue's being closed.
+pub(super) struct Inlet<T>(pub(super) Receiver<T>);
 
 /// A receiver that receives nothing: it reads the counts, also those after the pool has dropped its own. What the queue
 /// still holds then is undelivered when this one is dropped.
@@ -163,5 +169,46 @@ impl<T: Send + 'static> StagePool for Pool<T> {
 impl<T: Send + 'static> Tap for Receiver<T> {
     fn stats(&self) -> QueueStats {
         Receiver::stats(self)
+    }
+}
+
+// === impl Inlet ===
+
+impl<T: Send + 'static> Source for Inlet<T> {
+    type Item = T;
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: NonZeroUsize,
+        out: &mut Vec<Delivery<T>>,
+    ) -> Poll<Result<usize, SourceError>> {
+        self.0.poll_next(cx, max, out)
+    }
+
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        self.0.poll_settled(cx)
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+
+    fn is_closed(&self) -> bool {
+        Source::is_closed(&self.0)
+    }
+
+    fn redelivers(&self) -> bool {
+        self.0.redelivers()
+    }
+
+    fn tap(&self) -> Option<Box<dyn forebay_queue::Tap<Item = T>>> {
+        self.0.tap()
+    }
+}
+
+impl<T> Drop for Inlet<T> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }

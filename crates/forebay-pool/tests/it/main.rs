@@ -101,6 +101,9 @@ mod hooks;
 /// Shutdown is a sequence, and nothing that races with it is lost.
 mod shutdown;
 
+/// The runtime goes away under a handle that is still there.
+mod runtimes;
+
 /// The counters add up whatever happens.
 mod conservation;
 
