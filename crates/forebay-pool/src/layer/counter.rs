@@ -20,26 +20,23 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 use tracing::Span;
 
-use crate::contain::wake;
+use crate::contain::{contain, wake};
 use crate::intake::Look;
 
-/// A request on its way to a worker, and the way back.
-pub(super) struct Job<R, A, E> {
-    pub(super) request: R,
-    pub(super) reply: Reply<A, E>,
-    /// In which the caller was.
-    pub(super) span: Span,
-}
+/// A request on its way to a worker, and the way back. Dropped before a worker began it, it goes that way.
+pub(super) struct Job<R, A, E>(Option<(R, Reply<R, A, E>, Span)>);
 
-pub(super) type Reply<A, E> = oneshot::Sender<Result<A, CallError<E>>>;
+pub(super) type Reply<R, A, E> = oneshot::Sender<Result<A, CallError<R, E>>>;
 
-/// How a call ends that a worker had.
+/// How a call ends that left the line.
 #[derive(Debug)]
-pub(super) enum CallError<E> {
+pub(super) enum CallError<R, E> {
     Inner(E),
     Panicked(String),
     /// Its worker was cancelled.
     Aborted,
+    /// The same before the service was given the request.
+    Unbegun(R),
 }
 
 /// The service behind the line.
@@ -55,7 +52,7 @@ pub(super) struct Glance<R, A, E>(Arc<Shared<R, A, E>>);
 pub(super) struct EndOfLine<R, A, E>(Arc<Shared<R, A, E>>);
 
 /// The answer to come, for the caller.
-pub(super) struct Answer<A, E>(oneshot::Receiver<Result<A, CallError<E>>>);
+pub(super) struct Answer<R, A, E>(oneshot::Receiver<Result<A, CallError<R, E>>>);
 
 /// What goes over the counter in one poll.
 struct Passing<R, A, E> {
@@ -90,6 +87,25 @@ struct Ears {
     end: Option<Waker>,
 }
 
+// === impl Job ===
+
+impl<R, A, E> Job<R, A, E> {
+    /// The request, the way back, and the span in which the caller was. From now on it is begun.
+    pub(super) fn open(mut self) -> (R, Reply<R, A, E>, Span) {
+        self.0.take().expect("it is opened once")
+    }
+}
+
+impl<R, A, E> Drop for Job<R, A, E> {
+    fn drop(&mut self) {
+        let Some((request, reply, _)) = self.0.take() else { return };
+        // The caller's waker, or the destructor of what a caller who left has no use for.
+        if let Err(panic) = contain(|| drop(reply.send(Err(CallError::Unbegun(request))))) {
+            tracing::error!(%panic, "a caller's waker, or its request, panicked while that was given back");
+        }
+    }
+}
+
 // === impl Counter ===
 
 impl<R, A, E> Counter<R, A, E> {
@@ -100,11 +116,11 @@ impl<R, A, E> Counter<R, A, E> {
 
 impl<R, A, E> Service<R> for Counter<R, A, E> {
     type Response = A;
-    type Error = CallError<E>;
-    type Future = Answer<A, E>;
+    type Error = CallError<R, E>;
+    type Future = Answer<R, A, E>;
 
     /// Never fails. Whoever polls the line with another demand needs no waker.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError<E>>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError<R, E>>> {
         let mut passing = lock(&self.0);
         if passing.demand > 0 {
             return Poll::Ready(Ok(()));
@@ -113,9 +129,9 @@ impl<R, A, E> Service<R> for Counter<R, A, E> {
         Poll::Pending
     }
 
-    fn call(&mut self, request: R) -> Answer<A, E> {
+    fn call(&mut self, request: R) -> Answer<R, A, E> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { request, reply, span: Span::current() };
+        let job = Job(Some((request, reply, Span::current())));
         let mut passing = lock(&self.0);
         passing.demand -= 1;
         passing.passed.push(job);
@@ -279,8 +295,8 @@ impl Wake for Bell {
 
 // === impl Answer ===
 
-impl<A, E> Future for Answer<A, E> {
-    type Output = Result<A, CallError<E>>;
+impl<R, A, E> Future for Answer<R, A, E> {
+    type Output = Result<A, CallError<R, E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(Pin::new(&mut self.0).poll(cx));
@@ -288,7 +304,7 @@ impl<A, E> Future for Answer<A, E> {
     }
 }
 
-impl<A, E> fmt::Debug for Answer<A, E> {
+impl<R, A, E> fmt::Debug for Answer<R, A, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer").finish_non_exhaustive()
     }
@@ -297,4 +313,58 @@ impl<A, E> fmt::Debug for Answer<A, E> {
 /// Nothing of ours panics under these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+
+    use forebay_testkit::Driver;
+
+    use super::*;
+
+    type Called = (Job<&'static str, (), ()>, Answer<&'static str, (), ()>);
+
+    /// What passes in a poll with a demand, and its caller.
+    fn called() -> Called {
+        let mut counter = Counter::new();
+        lock(&counter.0).demand = 1;
+        let answer = counter.call("request");
+        let job = lock(&counter.0).passed.pop().expect("it was passed");
+        (job, answer)
+    }
+
+    #[test]
+    fn what_no_worker_began_goes_back() {
+        let (job, answer) = called();
+        let mut answer = Driver::new(answer);
+        answer.assert_pending();
+        drop(job);
+        assert!(answer.is_woken());
+        assert!(matches!(answer.assert_ready(), Err(CallError::Unbegun("request"))));
+
+        let (job, answer) = called();
+        drop(job.open());
+        assert!(
+            matches!(Driver::new(answer).assert_ready(), Err(CallError::Aborted)),
+            "the service may have seen it"
+        );
+    }
+
+    #[test]
+    fn a_caller_that_cannot_be_woken_costs_nobody_anything() {
+        struct Panics;
+
+        impl Wake for Panics {
+            fn wake(self: Arc<Self>) {
+                panic!("woken");
+            }
+        }
+
+        let (job, answer) = called();
+        let mut answer = Box::pin(answer);
+        let waker = Waker::from(Arc::new(Panics));
+        assert!(answer.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(job);
+    }
 }

@@ -15,23 +15,23 @@ use super::counter::{CallError, Job, Reply};
 use crate::contain::contain;
 
 /// The service of one worker.
-pub(super) struct Driving<S, E> {
+pub(super) struct Driving<S, R, E> {
     make: Arc<dyn Fn() -> S + Send + Sync>,
     when_dropped: WhenDropped,
     /// `None` before the first call, and when it has to be replaced.
     service: Option<S>,
     /// Why the service was not ready, for the next caller.
-    unready: Option<CallError<E>>,
+    unready: Option<CallError<R, E>>,
 }
 
 pin_project! {
     /// A call that runs. The pool counts it as completed when it is answered, whatever the answer is.
-    pub(super) struct Drive<F, A, E> {
+    pub(super) struct Drive<F, R, A, E> {
         // `None` where there is nothing to run.
         #[pin]
         future: Option<F>,
         // `None` once it is answered.
-        reply: Option<Reply<A, E>>,
+        reply: Option<Reply<R, A, E>>,
         when_dropped: WhenDropped,
         span: Span,
     }
@@ -39,13 +39,13 @@ pin_project! {
 
 // === impl Driving ===
 
-impl<S, E> Driving<S, E> {
+impl<S, R, E> Driving<S, R, E> {
     pub(super) fn new(make: Arc<dyn Fn() -> S + Send + Sync>, when_dropped: WhenDropped) -> Self {
         Self { make, when_dropped, service: None, unready: None }
     }
 
     /// By tower's contract a service that failed is not used again; nor is one that panicked.
-    fn replace(&mut self, why: CallError<E>) -> Poll<Result<(), Infallible>> {
+    fn replace(&mut self, why: CallError<R, E>) -> Poll<Result<(), Infallible>> {
         let service = self.service.take();
         if let Err(panic) = contain(|| drop(service)) {
             tracing::error!(%panic, "service panicked when it was dropped");
@@ -55,13 +55,13 @@ impl<S, E> Driving<S, E> {
     }
 }
 
-impl<S, R> Service<Job<R, S::Response, S::Error>> for Driving<S, S::Error>
+impl<S, R> Service<Job<R, S::Response, S::Error>> for Driving<S, R, S::Error>
 where
     S: Service<R>,
 {
     type Response = ();
     type Error = Infallible;
-    type Future = Drive<S::Future, S::Response, S::Error>;
+    type Future = Drive<S::Future, R, S::Response, S::Error>;
 
     /// A failure does not make the worker fail, but the next caller hear of it: in its own type, and at once.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
@@ -82,7 +82,7 @@ where
     }
 
     fn call(&mut self, job: Job<R, S::Response, S::Error>) -> Self::Future {
-        let Job { request, reply, span } = job;
+        let (request, reply, span) = job.open();
         let when_dropped = self.when_dropped;
         // Its caller left on the way from the line to here: the service never sees the request.
         if reply.is_closed() {
@@ -106,7 +106,7 @@ where
 
 // === impl Drive ===
 
-impl<F, A, E> Future for Drive<F, A, E>
+impl<F, R, A, E> Future for Drive<F, R, A, E>
 where
     F: Future<Output = Result<A, E>>,
 {

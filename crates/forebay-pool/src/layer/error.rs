@@ -9,8 +9,8 @@ use forebay_queue::QueueError;
 use super::counter::CallError;
 use crate::BoxError;
 
-/// A call through a [`PoolService`](super::PoolService) failed. The request comes back wherever the service has not
-/// seen it.
+/// A call through a [`PoolService`](super::PoolService) failed. The request comes back where no worker had begun with it;
+/// a call that meets a service that is not [ready for good](Self::Inner) costs its request.
 ///
 /// The service's own errors keep their type. A stack that boxes its errors takes them through
 /// [`into_box`](Self::into_box):
@@ -30,16 +30,17 @@ use crate::BoxError;
 /// ```
 #[non_exhaustive]
 pub enum PoolError<E, R> {
-    /// It takes no calls any more, or its workers are gone. Without a request where none had been given yet.
+    /// It takes no calls any more, or its workers were gone before one of them began with this one. Without a request where
+    /// none had been given yet.
     Closed(Option<R>),
     /// As many calls wait as may.
     Full(R),
     /// The line was full, and this call was dropped for another, or did not displace any, as
     /// [`WhenFull`](forebay_queue::WhenFull) says.
     Displaced(R),
-    /// The service panicked, or its future did; with what the panic said.
+    /// The service panicked, in whatever it was asked, or its future did; with what the panic said.
     Panicked(String),
-    /// The workers were cancelled while one of them had it.
+    /// The workers were cancelled while one of them had begun with it: the service may have seen the request.
     Aborted,
     /// The service's own error: its answer to this call, or why it is not ready.
     Inner(E),
@@ -48,7 +49,7 @@ pub enum PoolError<E, R> {
 // === impl PoolError ===
 
 impl<E, R> PoolError<E, R> {
-    pub(super) fn of_line(error: QueueError<CallError<E>, R>) -> Self {
+    pub(super) fn of_line(error: QueueError<CallError<R, E>, R>) -> Self {
         match error {
             QueueError::Closed(request) => Self::Closed(request),
             QueueError::Full(request) => Self::Full(request),
@@ -57,12 +58,13 @@ impl<E, R> PoolError<E, R> {
                 Self::Panicked(panic)
             }
             QueueError::Inner(CallError::Inner(error)) => Self::Inner(error),
+            QueueError::Inner(CallError::Unbegun(request)) => Self::Closed(Some(request)),
             // Whatever ended it, no worker answers.
             _ => Self::Aborted,
         }
     }
 
-    /// The request, unless the service has seen it.
+    /// The request, if no worker had begun with it.
     pub fn into_request(self) -> Option<R> {
         match self {
             Self::Closed(request) => request,

@@ -21,14 +21,14 @@ pin_project! {
     #[must_use = "a call is in the line already, but its answer comes only to who polls"]
     pub struct ResponseFuture<R, A, E> {
         #[pin]
-        call: layer::ResponseFuture<R, Answer<A, E>, CallError<E>>,
+        call: layer::ResponseFuture<R, Answer<R, A, E>, CallError<R, E>>,
     }
 }
 
 // === impl ResponseFuture ===
 
 impl<R, A, E> ResponseFuture<R, A, E> {
-    pub(super) fn new(call: layer::ResponseFuture<R, Answer<A, E>, CallError<E>>) -> Self {
+    pub(super) fn new(call: layer::ResponseFuture<R, Answer<R, A, E>, CallError<R, E>>) -> Self {
         Self { call }
     }
 }

@@ -56,7 +56,7 @@
 //!
 //! Closed by its owner, or left by its last handle, it takes no more calls. Those that wait are served, those that run
 //! are driven to their end, then the [`PoolWorker`] is ready with its report. One that is dropped before that
-//! gives all who wait their requests back ([`Closed`](PoolError::Closed)), and cancels what runs
+//! gives all who were not begun with their requests back ([`Closed`](PoolError::Closed)), and cancels what runs
 //! ([`Aborted`](PoolError::Aborted)): under a `timeout` that is a shutdown with a deadline.
 
 mod config;
