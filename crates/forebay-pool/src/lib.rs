@@ -187,6 +187,7 @@ mod failure;
 mod handle;
 
 mod backoff;
+mod bell;
 mod contain;
 mod desk;
 mod handler;

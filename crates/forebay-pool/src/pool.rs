@@ -244,9 +244,7 @@ impl<T: Send + 'static, P> Pool<T, P> {
     /// # }
     /// ```
     pub async fn closed(&self) {
-        let mut phase = self.shared.phase.subscribe();
-        // An error would mean that the sender is gone, which `self` holds.
-        let _ = phase.wait_for(|phase| *phase == Phase::Closed).await;
+        self.shared.ended().await;
     }
 
     /// Waits until the pool has nothing to do: no item is in anybody's hands, none waits, and nobody may send one but this

@@ -6,10 +6,9 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::contain::wake;
+use crate::bell::Bell;
 use crate::hands::{Hands, Settlements, Terms};
 use crate::intake::{Command, Intake, KeyHash};
 use crate::leases::{LeaseTally, Leases};
@@ -39,7 +38,9 @@ pub(crate) struct Shared<T> {
     pub(crate) letters: Option<Arc<Letters<T>>>,
     /// For items that are returned, and for a source or a worker that fails again and again.
     pub(crate) backoff: Backoff,
-    pub(crate) phase: watch::Sender<Phase>,
+    phase: Mutex<Phase>,
+    /// Rung when the pool goes on to another one.
+    phase_bell: Bell,
     pub(crate) clockwork: Clockwork,
     /// Whether somebody closed the source through the handle.
     closed: AtomicBool,
@@ -71,7 +72,8 @@ impl<T: Send + 'static> Shared<T> {
             settlements,
             leases: None,
             letters: None,
-            phase: watch::Sender::new(Phase::Open),
+            phase: Mutex::new(Phase::Open),
+            phase_bell: Bell::default(),
             clockwork: Clockwork::new(),
             closed: AtomicBool::new(false),
             restarts: AtomicU64::new(0),
@@ -94,23 +96,24 @@ impl<T: Send + 'static> Shared<T> {
 
     /// Goes on to `phase`, unless the pool is there or further already.
     pub(crate) fn enter(&self, phase: Phase) {
-        let mut entered = false;
-        wake(|| {
-            self.phase.send_if_modified(|now| {
-                entered = *now < phase;
-                if entered {
-                    *now = phase;
-                }
-                entered
-            });
-        });
-        if entered {
-            tracing::debug!(?phase, "pool goes on");
+        {
+            let mut now = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+            if *now >= phase {
+                return;
+            }
+            *now = phase;
         }
+        self.phase_bell.ring();
+        tracing::debug!(?phase, "pool goes on");
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        *self.phase.borrow()
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the pool has ended.
+    pub(crate) async fn ended(&self) {
+        self.phase_bell.until(|| self.phase() == Phase::Closed).await;
     }
 
     pub(crate) fn close(&self) {
@@ -220,14 +223,13 @@ impl<T: Send + 'static> Shared<T> {
 
     /// Waits for `idle`, or until the pool has ended.
     async fn unless_closed(&self, idle: impl Future<Output = ()>) {
-        let mut phase = self.phase.subscribe();
         // A source that has spent the caller's budget says pending, and has something all the same.
         let idle = tokio::task::unconstrained(idle);
         tokio::select! {
             biased;
             () = idle => {}
             // A pool that has ended is idle, also where its runtime went away with what it had.
-            _ = phase.wait_for(|phase| *phase == Phase::Closed) => {}
+            () = self.ended() => {}
         }
     }
 

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::contain::{contain, wake};
+use crate::bell::Bell;
+use crate::contain::contain;
 
 /// Numbers the runs of one worker. Used again for each run, so that a context costs no allocation.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Runs {
     begun: AtomicU64,
     /// Every run up to this one is over, or is to end. Written by the worker, and by whoever cancels.
     over: AtomicU64,
-    bell: Notify,
+    bell: Bell,
     /// Whose timers tell the time, also to who waits elsewhere. Every pool has one.
     runtime: Option<Handle>,
 }
@@ -28,7 +28,7 @@ pub(crate) struct Runs {
 impl Runs {
     pub(super) fn new() -> Self {
         let runtime = Handle::try_current().ok();
-        Self { begun: AtomicU64::new(0), over: AtomicU64::new(0), bell: Notify::new(), runtime }
+        Self { begun: AtomicU64::new(0), over: AtomicU64::new(0), bell: Bell::default(), runtime }
     }
 
     /// A run begins: this is its number.
@@ -50,14 +50,14 @@ impl Runs {
     pub(super) fn end_up_to(&self, begun: u64) {
         // Release: what the run did is seen by whoever learns that it is over.
         if self.over.fetch_max(begun, Ordering::Release) < begun {
-            wake(|| self.bell.notify_waiters());
+            self.bell.ring();
         }
     }
 
     /// All runs are over, those that are yet to begin among them.
     pub(crate) fn close(&self) {
         self.over.store(u64::MAX, Ordering::Release);
-        wake(|| self.bell.notify_waiters());
+        self.bell.ring();
     }
 
     pub(crate) fn is_over(&self, run: u64) -> bool {
@@ -66,15 +66,7 @@ impl Runs {
 
     /// Waits until that run is over.
     pub(crate) async fn over(&self, run: u64) {
-        loop {
-            let mut rung = std::pin::pin!(self.bell.notified());
-            // From here on the bell is heard, so that one rung after the look is not missed.
-            rung.as_mut().enable();
-            if self.is_over(run) {
-                return;
-            }
-            rung.await;
-        }
+        self.bell.until(|| self.is_over(run)).await;
     }
 
     /// Waits until that time, wherever it is polled: a timer belongs to the runtime that it was made in.

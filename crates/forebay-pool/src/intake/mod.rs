@@ -59,10 +59,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use forebay_queue::{Source, SourceError, Tap};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::contain::wake;
+use crate::bell::Bell;
 use crate::hands::{Hands, Settlements};
 use crate::letters::Letters;
 
@@ -85,7 +84,7 @@ pub(crate) struct Intake<T> {
     /// How many wait for the pool to be idle.
     idle_watchers: AtomicUsize,
     /// Rung when it may have become so, if somebody waits for it.
-    idle_bell: Notify,
+    idle_bell: Bell,
     /// Which thread has the lock, 0 for none. A thread finds itself here only if it put itself here.
     holder: AtomicUsize,
     /// Commands that came from inside a poll of the source, which whoever polls it has not obeyed yet.
@@ -132,7 +131,7 @@ impl<T: Send + 'static> Intake<T> {
             gauges: Arc::clone(&gauges),
             letters: None,
             idle_watchers: AtomicUsize::new(0),
-            idle_bell: Notify::new(),
+            idle_bell: Bell::default(),
             holder: AtomicUsize::new(0),
             owed: Mutex::default(),
             is_owing: AtomicBool::new(false),
@@ -163,25 +162,20 @@ impl<T: Send + 'static> Intake<T> {
     /// `knows_all`: the latter knows of all that the source has, which need not be asked where no worker asks it.
     pub(crate) async fn when_idle(&self, knows_all: bool, nothing_waits: impl Fn() -> bool) {
         let _watching = Watching::begin(&self.idle_watchers);
-        loop {
-            let mut rung = std::pin::pin!(self.idle_bell.notified());
-            // From here on the bell is heard, so that one rung after the look is not missed.
-            rung.as_mut().enable();
-            // Asked from inside a poll it is not idle, and will be told so when that is over.
+        let idle = || {
             let idle = |state: &mut State<T>, afterwards: &mut Afterwards<T>| {
                 state.is_idle(knows_all, &|| nothing_waits() && self.is_posted(), afterwards)
             };
-            if !self.is_held_here() && self.with(idle) {
-                return;
-            }
-            rung.await;
-        }
+            // Asked from inside a poll it is not idle, and will be told so when that is over.
+            !self.is_held_here() && self.with(idle)
+        };
+        self.idle_bell.until(idle).await;
     }
 
     /// The pool may have become idle.
     pub(crate) fn ring_idle(&self) {
         if self.idle_watchers.load(Ordering::SeqCst) > 0 {
-            wake(|| self.idle_bell.notify_waiters());
+            self.idle_bell.ring();
         }
     }
 

@@ -4,8 +4,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use forebay_pool::layer::PoolLayer;
-use forebay_pool::{Detached, EndedBy, Pool, Tee, WhenSlow, WorkContext};
+use forebay_pool::{Detached, EndedBy, Phase, Pool, Tee, WhenSlow, WorkContext};
 use forebay_queue::{Delivery, Sender};
+use forebay_testkit::Driver;
 use tokio::sync::Semaphore;
 use tower::{ServiceExt, service_fn};
 
@@ -121,4 +122,65 @@ async fn of_who_waits_for_a_branch_that_is_detached() {
     drop(slow);
     tee.send(3).await.unwrap();
     assert_eq!(tee.stats().branches[0].detached, Some(Detached::Closed));
+}
+
+/// Of those who wait for the same, one before and one behind a waker that panics.
+struct Among<F> {
+    good: [Driver<F>; 2],
+    _bad: [Pin<Box<F>>; 2],
+}
+
+impl<F: Future<Output = ()>> Among<F> {
+    fn wait(mut future: impl FnMut() -> F) -> Self {
+        let mut good = [0; 2].map(|_| Driver::new(future()));
+        let mut bad = [0; 2].map(|_| Box::pin(future()));
+        for (good, bad) in good.iter_mut().zip(&mut bad) {
+            wait_badly(bad.as_mut());
+            good.assert_pending();
+        }
+        Self { good, _bad: bad }
+    }
+
+    #[track_caller]
+    fn assert_told(mut self) {
+        for good in &mut self.good {
+            assert!(good.is_woken());
+            good.assert_ready();
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_some_who_wait_and_the_others_are_woken() {
+    let go = Arc::new(Semaphore::new(0));
+    let (pool, contexts) = with_contexts(1, &go);
+    pool.try_produce(1).unwrap();
+    busy(&pool, 1).await;
+    let cx = contexts.lock().unwrap().pop().unwrap();
+    let (over, idle) = (Among::wait(|| cx.cancelled()), Among::wait(|| pool.idle()));
+    let closed = Among::wait(|| pool.closed());
+    go.add_permits(1);
+    // Panics take so long that others get their turn before its worker is back.
+    while pool.stats().idle == 0 {
+        tokio::task::yield_now().await;
+    }
+    over.assert_told();
+    idle.assert_told();
+    pool.close();
+    while pool.phase() != Phase::Closed {
+        tokio::task::yield_now().await;
+    }
+    closed.assert_told();
+}
+
+#[tokio::test]
+async fn of_some_who_wait_for_a_branch_and_the_others_are_woken() {
+    let mut tee = Tee::builder();
+    let slow = tee.branch("slow", 1, WhenSlow::Detach { after: Duration::from_secs(3600) });
+    let tee = tee.build().unwrap();
+    tee.send(1).await.unwrap();
+    let waiting = Among::wait(async || tee.send(2).await.unwrap());
+    drop(slow);
+    tee.send(3).await.unwrap();
+    waiting.assert_told();
 }
