@@ -1,15 +1,15 @@
 //! One branch: where it leads, and what it does when that is slow.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use forebay_queue::{ItemSink, Sender};
-use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::stats::Tally;
 use super::{BranchError, BranchStats, Detached};
-use crate::contain::wake;
+use crate::bell::Bell;
+use crate::contain::Contained;
 
 /// What a branch does when it has no room for an item.
 ///
@@ -19,7 +19,7 @@ use crate::contain::wake;
 /// | `Drop` | goes on | is dropped for this branch, and counted | yes |
 /// | `Detach` | waits, at most `after` | arrives; or the branch gets neither this nor any later one, which is an event and in the stats | yes |
 ///
-/// A branch that may lose and whose reader is gone is detached at once. If it is a sink that fails, the item is
+/// A branch that may lose and whose reader is gone is detached at once. If it is a sink that fails, or panics, the item is
 /// dropped for it, counted, and an event.
 ///
 /// ```
@@ -62,19 +62,22 @@ pub(super) struct Branch<T> {
     pub(super) when_slow: WhenSlow,
     /// `None` once it is detached. Those who wait for it at that moment have clones, and leave when they hear of it.
     to: Mutex<Option<Arc<To<T>>>>,
-    detached: watch::Sender<Option<Detached>>,
+    detached: OnceLock<Detached>,
+    /// Rung when it is.
+    bell: Bell,
 }
 
 pub(super) enum To<T> {
     Queue(Sender<T>),
-    Sink(Box<dyn ItemSink<T>>),
+    Sink(Contained<Box<dyn ItemSink<T>>>),
 }
 
 // === impl Branch ===
 
 impl<T> Branch<T> {
     pub(super) fn new(name: Arc<str>, when_slow: WhenSlow, to: To<T>) -> Self {
-        Self { name, when_slow, to: Mutex::new(Some(Arc::new(to))), detached: watch::Sender::new(None) }
+        let to = Mutex::new(Some(Arc::new(to)));
+        Self { name, when_slow, to, detached: OnceLock::new(), bell: Bell::default() }
     }
 
     /// Where it leads, unless it is detached.
@@ -83,15 +86,14 @@ impl<T> Branch<T> {
     }
 
     pub(super) fn is_attached(&self) -> bool {
-        self.detached.borrow().is_none()
+        self.detached.get().is_none()
     }
 
     pub(super) fn detach(&self, why: Detached) {
         let to = self.to.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(to) = to {
-            wake(|| {
-                self.detached.send_replace(Some(why));
-            });
+            let _ = self.detached.set(why);
+            self.bell.ring();
             if let To::Queue(tx) = &*to {
                 // Its reader goes on to the end of what is there, whoever still has a clone.
                 tx.close();
@@ -104,11 +106,10 @@ impl<T> Branch<T> {
     ///
     /// Outside of the cooperative budget: a spent one must not be mistaken for a branch that is slow.
     pub(super) async fn within<R>(&self, after: Duration, taking: impl Future<Output = R>) -> Option<R> {
-        let mut detached = self.detached.subscribe();
         let taken = async {
             tokio::select! {
                 biased;
-                _ = detached.wait_for(Option::is_some) => None,
+                () = self.bell.until(|| !self.is_attached()) => None,
                 taken = taking => Some(taken),
                 // The clock is read only by who has to wait.
                 () = async { sleep(after).await } => {
@@ -131,7 +132,7 @@ impl<T> Branch<T> {
             Some(To::Sink(_)) | None => 0,
         };
         let Tally { sent, dropped, unconfirmed } = tally;
-        let detached = *self.detached.borrow();
+        let detached = self.detached.get().copied();
         BranchStats { name: Arc::clone(&self.name), sent, dropped, unconfirmed, len, detached }
     }
 }

@@ -7,6 +7,7 @@ use forebay_queue::{ItemSink, Receiver};
 
 use super::branch::{Branch, To};
 use super::{Tee, WhenSlow};
+use crate::contain::Contained;
 
 /// Describes a [`Tee`]; made by [`Tee::builder`].
 ///
@@ -68,7 +69,7 @@ impl<T: Clone + Send + Sync + 'static> TeeBuilder<T> {
     /// A branch that leads to any sink. Its part of a send is over when the sink has taken the item, so it may not
     /// lose even where the sink is a durable one. Its speed is the tee's, unless it has a queue in between.
     pub fn sink(&mut self, name: impl Into<Arc<str>>, sink: impl ItemSink<T> + 'static, when_slow: WhenSlow) {
-        self.branches.push(Branch::new(name.into(), when_slow, To::Sink(Box::new(sink))));
+        self.branches.push(Branch::new(name.into(), when_slow, To::Sink(Contained::new(Box::new(sink)))));
     }
 
     /// Makes the tee.

@@ -122,6 +122,7 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
     /// take it: it is closed, it failed, or refused. No queue has got the item then, unless the reader of one that may
     /// not lose goes away just while the queues get theirs: those before it have got it. Sinks may have, see below.
     /// Either is counted as [`unconfirmed`](BranchStats::unconfirmed). A branch that may lose never makes the send fail.
+    /// A sink that panics has failed.
     ///
     /// # Cancel safety
     ///

@@ -9,15 +9,16 @@
 //! 3. From the first queue that gets the item to the last there is no await.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use forebay_queue::{ItemSink, Permit, SinkError, TrySendError};
 
 use super::branch::{Branch, To};
 use super::stats::{Round, Taken};
 use super::{BranchError, Detached, Tee, WhenSlow};
+use crate::contain::{Contained, contain};
 
 type Handing<'a> = Pin<Box<dyn Future<Output = Result<Taken, BranchError>> + Send + 'a>>;
 
@@ -84,7 +85,7 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
         let mut handing: Vec<(usize, Handing<'_>)> = Vec::new();
         for (at, (branch, to)) in self.shared.branches.iter().zip(leads).enumerate() {
             if let Some(To::Sink(sink)) = to.as_deref() {
-                handing.push((at, Box::pin(branch.hand(&**sink, item.clone()))));
+                handing.push((at, Box::pin(branch.hand(&***sink, item.clone()))));
             }
         }
         poll_fn(|cx| {
@@ -177,7 +178,7 @@ impl<T: Send + 'static> Branch<T> {
 
     /// Hands an item to its sink, waiting as the branch allows.
     async fn hand(&self, sink: &dyn ItemSink<T>, item: T) -> Result<Taken, BranchError> {
-        let sending = sink.send(item);
+        let sending = taken_by(sink, item);
         let sent = match self.when_slow {
             WhenSlow::Hold => Some(sending.await),
             WhenSlow::Detach { after } => self.within(after, sending).await,
@@ -203,9 +204,23 @@ impl<T: Send + 'static> Branch<T> {
     }
 }
 
+/// The sink's own code, contained: one that panics has failed, and its branch says what follows from that.
+async fn taken_by<T: Send + 'static>(sink: &dyn ItemSink<T>, item: T) -> Result<(), SinkError<T>> {
+    let panicked = |panic| SinkError::Failed { item: None, error: format!("panicked: {panic}").into() };
+    let mut taking = match contain(|| sink.send(item)) {
+        Ok(taking) => Contained::new(taking),
+        Err(panic) => return Err(panicked(panic)),
+    };
+    let polled = |cx: &mut Context<'_>| {
+        contain(|| taking.as_mut().poll(cx)).unwrap_or_else(|panic| Poll::Ready(Err(panicked(panic))))
+    };
+    poll_fn(polled).await
+}
+
 /// What `taking` answers at its first poll, which is not one that a spent cooperative budget puts off.
-async fn at_once<F: Future + Unpin>(mut taking: F) -> Option<F::Output> {
-    let once = poll_fn(|cx| match Pin::new(&mut taking).poll(cx) {
+async fn at_once<F: Future>(taking: F) -> Option<F::Output> {
+    let mut taking = pin!(taking);
+    let once = poll_fn(|cx| match taking.as_mut().poll(cx) {
         Poll::Ready(taken) => Poll::Ready(Some(taken)),
         Poll::Pending => Poll::Ready(None),
     });

@@ -1,5 +1,6 @@
 use std::error::Error;
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -289,6 +290,102 @@ fn a_sink_that_fails_is_named_or_loses_its_item() {
     Driver::new(tee.send(1)).assert_ready().unwrap();
     let stats = tee.stats();
     assert_eq!((stats.branches[0].dropped, stats.branches[0].detached), (1, None), "it may recover");
+}
+
+/// A sink that panics: in the call, in the poll, or there and when its future is dropped, too.
+#[derive(Clone, Copy)]
+struct Panics {
+    in_call: bool,
+    twice: bool,
+}
+
+impl ItemSink<u32> for Panics {
+    fn send<'a: 'b, 'b>(
+        &'a self,
+        _: u32,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SinkError<u32>>> + Send + 'b>>
+    where
+        Self: 'b,
+    {
+        assert!(!self.in_call, "in the call");
+        let bomb = Bomb { armed: self.twice };
+        Box::pin(poll_fn(move |_| {
+            let _ = &bomb;
+            panic!("in the poll")
+        }))
+    }
+
+    fn send_many<'a: 'c, 'b: 'c, 'c>(
+        &'a self,
+        _: &'b mut Vec<u32>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SinkError<u32>>> + Send + 'c>>
+    where
+        Self: 'c,
+    {
+        unreachable!("a tee sends one after the other")
+    }
+}
+
+/// Panics when it is dropped, as long as it is armed.
+struct Bomb {
+    armed: bool,
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(!self.armed, "dropped");
+    }
+}
+
+#[test]
+fn a_sink_that_panics_has_failed() {
+    for (in_call, twice, why) in
+        [(true, false, "in the call"), (false, false, "in the poll"), (false, true, "in the poll")]
+    {
+        let sink = Panics { in_call, twice };
+        let mut tee = Tee::builder();
+        let mut queue = tee.branch("queue", 10, WhenSlow::Hold);
+        tee.sink("other", Panics { in_call: false, twice: true }, WhenSlow::Drop);
+        tee.sink("disk", sink, WhenSlow::Hold);
+        let tee = tee.build().unwrap();
+        let refused = Driver::new(tee.send(1)).assert_ready().unwrap_err();
+        let told = refused.source().unwrap().to_string();
+        assert_eq!(told, format!("branch `disk` did not take the item: panicked: {why}"));
+        assert_eq!((refused.into_item(), all(&mut queue)), (Some(1), vec![]));
+
+        for when_slow in [WhenSlow::Drop, WhenSlow::Detach { after: SECOND }] {
+            let mut tee = Tee::builder();
+            let mut queue = tee.branch("queue", 10, WhenSlow::Hold);
+            tee.sink("disk", sink, when_slow);
+            let tee = tee.build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(tee.send(1)).unwrap();
+            let stats = tee.stats();
+            assert_eq!((all(&mut queue), stats.branches[1].dropped, stats.adds_up()), (vec![1], 1, true));
+        }
+    }
+}
+
+/// It goes with the branch, in the middle of somebody's send.
+#[test]
+fn a_detached_sink_that_panics_when_it_is_dropped_costs_nothing() {
+    struct Closed(Bomb);
+    #[async_trait::async_trait]
+    impl ItemSink<u32> for Closed {
+        async fn send(&self, item: u32) -> Result<(), SinkError<u32>> {
+            let _ = &self.0;
+            Err(SinkError::Closed(Some(item)))
+        }
+
+        async fn send_many(&self, _: &mut Vec<u32>) -> Result<(), SinkError<u32>> {
+            unreachable!("a tee sends one after the other")
+        }
+    }
+    let mut tee = Tee::builder();
+    (0..2).for_each(|n| tee.sink(format!("{n}"), Closed(Bomb { armed: true }), WhenSlow::Drop));
+    let tee = tee.build().unwrap();
+    Driver::new(tee.send(1)).assert_ready().unwrap();
+    assert!(tee.stats().branches.iter().all(|branch| branch.detached == Some(Detached::Closed)));
 }
 
 #[tokio::test(start_paused = true)]
