@@ -37,9 +37,11 @@ impl<T: Send + 'static> Source for Leased<T> {
         max: NonZeroUsize,
         out: &mut Vec<Delivery<T>>,
     ) -> Poll<Result<usize, SourceError>> {
-        let polled = self.source.poll_next(cx, max, &mut self.out);
-        if !self.out.is_empty() {
+        // Into the place of who asks: where this panics, that one sees to what is there already.
+        let polled = self.source.poll_next(cx, max, out);
+        if !out.is_empty() {
             let now = Instant::now();
+            std::mem::swap(out, &mut self.out);
             out.extend(self.out.drain(..).map(|delivery| self.leases.enter(delivery, now)));
             self.leases.call();
         }

@@ -207,7 +207,7 @@ impl<T: Send + 'static, P> PipelineBuilder<Staged<T>, P> {
     /// Hands the results to `sink`: a store, a broker, a [`Tee`](crate::Tee). It is dropped when the last stage has
     /// ended. If it refuses a result, the item fails.
     pub fn sink(self, sink: impl ItemSink<T> + 'static) -> PipelineBuilder<Ended, P> {
-        self.leading_to(To::Sink(Box::new(sink)), Ended)
+        self.leading_to(To::Sink(Contained::new(Box::new(sink))), Ended)
     }
 
     fn leading_to<S>(self, to: To<T>, state: S) -> PipelineBuilder<S, P> {

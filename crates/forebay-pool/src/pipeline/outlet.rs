@@ -7,6 +7,7 @@ use std::time::Duration;
 use forebay_queue::{ItemSink, Sender, SinkError};
 use tokio::time::{Instant, timeout};
 
+use crate::contain::Contained;
 use crate::{BoxError, WorkContext, held_up};
 
 /// Where a stage's results go. The handler owns it, and so it is dropped when the stage has ended and no worker is left:
@@ -19,7 +20,7 @@ pub(super) struct Outlet<T> {
 
 pub(super) enum To<T> {
     Queue(Sender<T>),
-    Sink(Box<dyn ItemSink<T>>),
+    Sink(Contained<Box<dyn ItemSink<T>>>),
     /// There are no results.
     Nowhere,
 }

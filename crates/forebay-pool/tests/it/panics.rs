@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forebay_pool::{BoxError, EndedBy, Load, OnFailure, Pipeline, Pool, Report, Retry, ScalePolicy};
-use forebay_queue::{Delivery, End, Receipt, Settle, Source, SourceError, bounded};
+use forebay_queue::{Delivery, End, ItemSink, Receipt, Settle, SinkError, Source, SourceError, bounded};
 use forebay_testkit::RecordingSource;
 use tower::retry::budget::Budget;
 use tracing::Level;
@@ -147,9 +147,12 @@ async fn in_the_destructors_of_ordered_results_that_nobody_got() {
     assert_eq!((report.completed, report.failed, report.unsent), (3, 1, 4), "{report:?}");
 }
 
-/// Hands out three where one is wanted, and panics at the end of each.
+/// Hands out three where one is wanted, and panics at the end of each; or panics before it says so.
+#[derive(Clone, Copy, Default)]
 struct Generous {
     is_done: bool,
+    panics: bool,
+    lease: Option<Duration>,
 }
 
 impl Source for Generous {
@@ -165,6 +168,7 @@ impl Source for Generous {
             return Poll::Ready(Ok(0));
         }
         out.extend((0..3).map(|n| Delivery::new(n, Receipt::new(n), Arc::new(Unkind))));
+        assert!(!self.panics, "asked");
         Poll::Ready(Ok(3))
     }
 
@@ -176,6 +180,10 @@ impl Source for Generous {
 
     fn redelivers(&self) -> bool {
         true
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        self.lease
     }
 }
 
@@ -191,9 +199,23 @@ impl Settle<u64> for Unkind {
 
 #[tokio::test]
 async fn in_the_settling_of_what_was_too_much() {
-    let pool =
-        Pool::builder().workers(1).source(Generous { is_done: false }).handler(async |_| {}).start().unwrap();
-    assert_eq!(pool.finish().await.completed, 1);
+    for lease in [None, Some(Duration::from_secs(60))] {
+        let source = Generous { lease, ..Generous::default() };
+        let pool = Pool::builder().workers(1).source(source).handler(async |_| {}).start().unwrap();
+        assert_eq!(pool.finish().await.completed, 1);
+    }
+}
+
+/// One by one, too: two at once would end the process.
+#[tokio::test]
+async fn in_the_settling_of_what_a_source_left_that_panicked() {
+    for lease in [None, Some(Duration::from_secs(60))] {
+        let source = Generous { panics: true, lease, ..Generous::default() };
+        let pool = Pool::builder().workers(1).source(source).handler(async |_| {}).start().unwrap();
+        let report = pool.finish().await;
+        assert!(matches!(report.ended_by, EndedBy::Broken(_)), "{report}");
+        assert_eq!((report.taken, report.held), (0, 0), "{report}");
+    }
 }
 
 /// Their last user is whoever ends the pool, and is to get the report.
@@ -582,4 +604,38 @@ async fn in_the_destructor_of_a_pipelines_hooks() {
     let report = pipeline.finish().await;
     assert_eq!((report.delivered, report.adds_up()), (1, true));
     assert_eq!(events.at(Level::ERROR).len(), 3);
+}
+
+/// They go together, with the last worker: two panics at once would end the process.
+#[tokio::test]
+async fn in_the_destructors_of_a_stages_handler_and_of_its_sink() {
+    struct Sink(Bomb);
+    #[async_trait::async_trait]
+    impl ItemSink<u32> for Sink {
+        async fn send(&self, _: u32) -> Result<(), SinkError<u32>> {
+            let _ = &self.0;
+            Ok(())
+        }
+
+        async fn send_many(&self, _: &mut Vec<u32>) -> Result<(), SinkError<u32>> {
+            unreachable!("results are handed on one by one")
+        }
+    }
+    let bomb = Bomb { armed: true };
+    let pipeline = Pipeline::builder()
+        .queue(10)
+        .stage(
+            "only",
+            move |item: u32| {
+                let _ = &bomb;
+                async move { Ok::<_, BoxError>(item) }
+            },
+            |pool| pool.workers(1),
+        )
+        .sink(Sink(Bomb { armed: true }))
+        .start()
+        .unwrap();
+    pipeline.produce(1).await.unwrap();
+    let report = pipeline.finish().await;
+    assert_eq!((report.delivered, report.adds_up()), (1, true), "{report}");
 }
