@@ -101,6 +101,9 @@ mod hooks;
 /// Shutdown is a sequence, and nothing that races with it is lost.
 mod shutdown;
 
+/// Each future of the handles is dropped at each of its awaits, and every item is accounted for.
+mod cancelling;
+
 /// The runtime goes away under a handle that is still there.
 mod runtimes;
 

@@ -47,7 +47,7 @@ fn a_pipeline_without_its_runtime_gives_items_back() {
     assert!(matches!(waiting.assert_ready(), Err(SendError::Closed(5))));
     drop(waiting);
     assert!(matches!(pipeline.try_produce(6), Err(TrySendError::Closed(6))));
-    assert!(matches!(Driver::new(results.recv()).assert_ready(), None));
+    assert_eq!(Driver::new(results.recv()).assert_ready(), None);
     Driver::new(pipeline.idle()).assert_ready();
     Driver::new(pipeline.closed()).assert_ready();
     let report = Driver::new(pipeline.shutdown(LONG)).assert_ready();
