@@ -1,8 +1,11 @@
 //! Keeps a panic of somebody else's code inside its item.
 
 use std::any::Any;
+use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 
 /// What somebody else's code has for its state. Its destructor runs contained, wherever it comes to that.
 pub(crate) struct Contained<V>(Option<V>);
@@ -55,6 +58,27 @@ pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
         }
         message
     })
+}
+
+/// The same for a future that is not ours, each of its polls and its destructor at the end.
+///
+/// # Errors
+///
+/// What the first panic said.
+pub(crate) async fn contained<F: Future>(future: F) -> Result<F::Output, String> {
+    let mut future = pin!(Some(future));
+    let polled = poll_fn(|cx| {
+        let future = future.as_mut().as_pin_mut().expect("it is there until it is ready");
+        match contain(|| future.poll(cx)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await;
+    // By itself: two panics, the second while the first unwinds, would end the process.
+    let dropped = contain(|| future.set(None));
+    polled.and_then(|output| dropped.map(|()| output))
 }
 
 /// Wakes somebody. A waker may be anything, and a panic of one is not that of whoever has news.

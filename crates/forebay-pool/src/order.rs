@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use forebay_queue::Sender;
 use tokio::sync::Notify;
 
-use crate::contain::contain;
+use crate::contain::{contain, contained};
 use crate::hands::{Became, Settlements};
 use crate::held_up;
 
@@ -204,9 +204,15 @@ impl<R> Book<R> {
                 self.ready.notified().await;
                 continue;
             };
-            match held_up::counted(&self.waiting, output.send(ordered)).await {
-                Ok(sent) => drop_contained(sent),
-                Err(refused) => {
+            // The queue may ask somebody's code what it weighs, and all others wait for this task.
+            let sending = contained(async { output.send(ordered).await });
+            match held_up::counted(&self.waiting, sending).await {
+                Ok(Ok(sent)) => drop_contained(sent),
+                Err(panic) => {
+                    self.unsent.fetch_add(1, Ordering::AcqRel);
+                    tracing::error!(%panic, "an ordered result could not be handed on");
+                }
+                Ok(Err(refused)) => {
                     if self.unsent.fetch_add(1, Ordering::AcqRel) == 0 {
                         tracing::warn!("nobody takes the ordered results; they are dropped");
                     }

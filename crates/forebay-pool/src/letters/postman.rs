@@ -1,10 +1,8 @@
 //! Hands dead letters over, and tells the source what became of each.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use forebay_queue::{End, ItemSink, SinkError};
@@ -12,7 +10,7 @@ use tokio::time::sleep;
 
 use super::{DeadLetter, Duty, Letter, Letters, OUTBOX};
 use crate::Backoff;
-use crate::contain::{Contained, contain};
+use crate::contain::{Contained, contain, contained};
 
 /// Hands letters over for ever. Dropped, what it has goes back into the outbox.
 pub(crate) type Postman = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -108,19 +106,10 @@ impl<'a, T: Send + 'static> Bag<'a, T> {
     /// What the sink did not take is still here, if it keeps its contract.
     async fn send(&mut self, sink: &Sink<T>) -> Sent {
         let items = &mut self.items;
-        let mut sending = match contain(|| sink.send_many(items)) {
-            Ok(sending) => sending,
+        let sent = match contain(|| sink.send_many(items)) {
+            Ok(sending) => contained(sending).await,
             Err(panic) => return Sent::Panicked(panic),
         };
-        let sent = poll_fn(|cx| match contain(|| sending.as_mut().poll(cx)) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(sent)) => Poll::Ready(Ok(sent)),
-            Err(panic) => Poll::Ready(Err(panic)),
-        })
-        .await;
-        if let Err(panic) = contain(|| drop(sending)) {
-            return Sent::Panicked(panic);
-        }
         let told = |error: &SinkError<_>| {
             contain(|| crate::outcome::chain_of(error)).unwrap_or_else(|_| "sink failed".to_owned())
         };

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{BoxError, EndedBy, Load, OnFailure, Pipeline, Pool, Report, Retry, ScalePolicy};
+use forebay_pool::{BoxError, EndedBy, Load, OnFailure, Ordered, Pipeline, Pool, Report, Retry, ScalePolicy};
 use forebay_queue::{Delivery, End, ItemSink, Receipt, Settle, SinkError, Source, SourceError, bounded};
 use forebay_testkit::RecordingSource;
 use tower::retry::budget::Budget;
@@ -145,6 +145,36 @@ async fn in_the_destructors_of_ordered_results_that_nobody_got() {
     }
     let report = pool.shutdown(Duration::ZERO).await;
     assert_eq!((report.completed, report.failed, report.unsent), (3, 1, 4), "{report:?}");
+}
+
+/// It is asked by the task that hands results on, which all others wait for.
+#[tokio::test]
+async fn in_the_weigher_of_the_queue_of_ordered_results() {
+    let (output, mut results) = forebay_queue::builder()
+        .capacity(10)
+        .max_weight(100)
+        .weigher(|ordered: &Ordered<u32>| {
+            assert_ne!(*ordered, Ordered::Done(3), "weighed");
+            1
+        })
+        .build();
+    let pool = Pool::builder()
+        .workers(2)
+        .queue(10)
+        .handler_ordered(output, async |item: u32| Ok::<_, BoxError>(item))
+        .ordered_window(2)
+        .start()
+        .unwrap();
+    for item in 0..8 {
+        pool.produce(item).await.unwrap();
+    }
+    let report = tokio::time::timeout(Duration::from_secs(10), pool.finish()).await.expect("it ends");
+    assert_eq!((report.completed, report.unsent), (8, 1), "{report}");
+    let mut read = Vec::new();
+    while let Some(Ordered::Done(result)) = results.recv().await {
+        read.push(result);
+    }
+    assert_eq!(read, [0, 1, 2, 4, 5, 6, 7]);
 }
 
 /// Hands out three where one is wanted, and panics at the end of each; or panics before it says so.
