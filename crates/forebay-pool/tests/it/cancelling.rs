@@ -17,42 +17,48 @@ const MILLI: Duration = Duration::from_millis(1);
 
 /// How an item ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     Done,
-    /// It came back, by a hook or in an error.
+    /// It came back after it had been accepted.
     Back,
+    /// It was not accepted.
+    Refused,
     /// Nobody has it any more.
     Dropped,
 }
 
 /// How each item ended, in the order in which they did.
 #[derive(Debug, Clone, Default)]
-struct Log(Arc<Mutex<Vec<(u32, End)>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<(u32, End)>>>);
 
 /// An item that says how it ended. It cannot be cloned, so what matters is that none is missing, and which end it was.
 #[derive(Debug)]
-struct Item {
+pub(crate) struct Item {
     id: u32,
     ended: bool,
     log: Log,
 }
 
 impl Log {
-    fn item(&self, id: u32) -> Item {
+    pub(crate) fn item(&self, id: u32) -> Item {
         Item { id, ended: false, log: self.clone() }
     }
 
-    fn of(&self, id: u32) -> Option<End> {
+    pub(crate) fn of(&self, id: u32) -> Option<End> {
         self.0.lock().unwrap().iter().find(|(of, _)| *of == id).map(|(_, end)| *end)
     }
 
-    fn count(&self, end: End) -> u64 {
+    pub(crate) fn count(&self, end: End) -> u64 {
         self.0.lock().unwrap().iter().filter(|(_, is)| *is == end).count() as u64
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
     }
 
     /// Each of these, and no other, has ended, once.
     #[track_caller]
-    fn assert_all(&self, mut ids: Vec<u32>) {
+    pub(crate) fn assert_all(&self, mut ids: Vec<u32>) {
         let mut ended: Vec<_> = self.0.lock().unwrap().iter().map(|(id, _)| *id).collect();
         ended.sort_unstable();
         ids.sort_unstable();
@@ -61,7 +67,7 @@ impl Log {
 }
 
 impl Item {
-    fn end(&mut self, end: End) {
+    pub(crate) fn end(&mut self, end: End) {
         assert!(!std::mem::replace(&mut self.ended, true));
         self.log.0.lock().unwrap().push((self.id, end));
     }
@@ -106,7 +112,7 @@ fn at_each_await<S: Future<Output = bool>>(mut scenario: impl FnMut(usize) -> S)
 }
 
 /// A few awaits, and a little time.
-async fn work() {
+pub(crate) async fn work() {
     yield_now().await;
     sleep(MILLI).await;
     yield_now().await;
@@ -114,7 +120,7 @@ async fn work() {
 
 /// What the handler takes, and what stands before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     Value,
     Timed,
     InContext,
@@ -125,7 +131,7 @@ enum Form {
     Prefetched,
 }
 
-const FORMS: [Form; 8] = [
+pub(crate) const FORMS: [Form; 8] = [
     Form::Value,
     Form::Timed,
     Form::InContext,
@@ -156,11 +162,11 @@ async fn deliver(mut delivery: Delivery<Item>) {
 
 impl Form {
     /// Whether an item dies with the future of its handler.
-    fn moves_items(self) -> bool {
+    pub(crate) fn moves_items(self) -> bool {
         matches!(self, Self::Value | Self::Timed | Self::InContext | Self::Prefetched)
     }
 
-    fn start(self, capacity: usize) -> Pool<Item, Sender<Item>> {
+    pub(crate) fn start(self, capacity: usize) -> Pool<Item, Sender<Item>> {
         let input = Pool::builder().workers(WORKERS).queue(capacity);
         let input = input.on_undelivered(|mut item: Item| item.end(End::Back));
         let by_value = async |mut item: Item| {
@@ -383,6 +389,57 @@ fn finish_and_shutdown() {
     }
 }
 
+/// The same from another thread, at whatever instant, while items come in: none is nowhere, and none is in two places.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropped_at_any_instant() {
+    for round in 0..40 {
+        for form in FORMS {
+            let (log, pool) = (Log::default(), form.start(2));
+            let producers: Vec<_> = (0..2)
+                .map(|first| {
+                    let items: Vec<_> = (0..20).map(|n| log.item(2 * n + first)).collect();
+                    let producer = pool.producer();
+                    tokio::spawn(async move {
+                        for item in items {
+                            if let Err(refused) = producer.send(item).await {
+                                refused.into_inner().end(End::Refused);
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for _ in 0..round {
+                yield_now().await;
+            }
+            let report = match round % 3 {
+                0 => {
+                    drop(pool);
+                    None
+                }
+                1 => Some(pool.shutdown(Duration::ZERO).await),
+                _ => Some(pool.shutdown(Duration::from_secs(60)).await),
+            };
+            for producer in producers {
+                producer.await.unwrap();
+            }
+            // What is in a handler at the moment of the drop leaves at its next await.
+            while log.len() < 40 {
+                yield_now().await;
+            }
+            let what = format!("{form:?} {round} {log:?} {report:?}");
+            log.assert_all((0..40).collect());
+            let most = if form.moves_items() { WORKERS as u64 } else { 0 };
+            assert!(log.count(End::Dropped) <= most, "{what}");
+            if let Some(report) = report {
+                assert!(report.adds_up() && report.held == 0, "{what}");
+                assert_eq!(report.completed, log.count(End::Done), "{what}");
+                assert_eq!(report.failed, log.count(End::Dropped), "{what}");
+                assert_eq!(report.undelivered, log.count(End::Back), "{what}");
+            }
+        }
+    }
+}
+
 /// Who reads results in order may go away at any await: the next one to read gets what would have come.
 #[test]
 fn the_next_ordered_result() {
@@ -458,17 +515,17 @@ fn cancelled() {
 
 /// How a call ended, for its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
+pub(crate) enum Answer {
     Ok,
     /// With its request.
     Back,
     Aborted,
 }
 
-type Seen = Arc<Mutex<Vec<u32>>>;
+pub(crate) type Seen = Arc<Mutex<Vec<u32>>>;
 
 /// A service that notes what it sees, and works on it.
-fn noting(
+pub(crate) fn noting(
     seen: &Seen,
 ) -> impl Service<Item, Response = (), Error = BoxError, Future: Send + 'static> + Clone + Send + use<> {
     let seen = Arc::clone(seen);
@@ -482,7 +539,7 @@ fn noting(
     })
 }
 
-fn answer_of(answer: Result<(), PoolError<BoxError, Item>>) -> Answer {
+pub(crate) fn answer_of(answer: Result<(), PoolError<BoxError, Item>>) -> Answer {
     match answer {
         Ok(()) => Answer::Ok,
         Err(PoolError::Closed(Some(mut item))) => {
