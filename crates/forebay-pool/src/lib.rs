@@ -87,7 +87,7 @@
 //!
 //! # What becomes of an item
 //!
-//! | handler takes, source | done | error, panic, timeout | aborted at the deadline of a shutdown |
+//! | handler takes, source | done | error, panic, timeout | aborted: at the deadline of a shutdown, or as the handle is dropped |
 //! | --- | --- | --- | --- |
 //! | the item, a source in memory | completed | failed | failed |
 //! | the item, a source that [redelivers](forebay_queue::Source::redelivers) | completed | returned | returned |

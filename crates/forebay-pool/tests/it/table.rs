@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{Builder, OnFailure, Pool, Report, Retry};
+use forebay_pool::{Backoff, Builder, OnFailure, Pool, Report, Retry};
 use forebay_queue::{Delivery, End};
 use forebay_testkit::{RecordingSource, Script};
 use tower_service::Service;
@@ -310,6 +310,69 @@ async fn the_item_that_is_lent() {
         let (end, count) = if how == How::Done { (End::Ack, "completed") } else { (back(), "returned") };
         assert_eq!((seen.end, counted(&seen.report)), (end, count), "{how:?}");
         side_effects(&seen.report, how);
+    }
+}
+
+/// A pool that is dropped does with its items what it does at the deadline of a shutdown.
+#[tokio::test(start_paused = true)]
+async fn a_handle_that_is_dropped_aborts() {
+    let start = |form: &str, redelivers| {
+        let (source, script) = one(How::Abort, redelivers);
+        let builder = builder(How::Abort).source(source);
+        let pool = match form {
+            "handler" => builder.handler(end).start(),
+            "handler_in" => builder.handler_in(|_, how| end(how)).start(),
+            "service" => builder.service(EndService).start(),
+            "copies" => builder.handler(end).keep_copies().start(),
+            "mut" => builder.handler_mut(|how| Box::pin(end(*how))).start(),
+            "delivery" => builder.handler_delivery(unsettled).start(),
+            "batch" => builder.handler_batch(async |_batch| pending::<()>().await).start(),
+            // Not begun.
+            "forming" => builder
+                .handler_batch(async |_batch| pending::<()>().await)
+                .batch(2, Duration::from_secs(3600))
+                .start(),
+            "between two attempts" => builder
+                .on_failure(OnFailure::Retry(Retry::new(Backoff::new(
+                    Duration::from_secs(3600),
+                    Duration::from_secs(3600),
+                ))))
+                .handler(async |_| Err::<(), _>("it failed"))
+                .keep_copies()
+                .start(),
+            other => unreachable!("no form {other}"),
+        };
+        (pool.unwrap(), script)
+    };
+    let forms = [
+        "handler",
+        "handler_in",
+        "service",
+        "copies",
+        "mut",
+        "delivery",
+        "batch",
+        "forming",
+        "between two attempts",
+    ];
+    for form in forms {
+        for redelivers in [false, true] {
+            let (pool, script) = start(form, redelivers);
+            let aborted = see(pool, &script).await;
+            let (pool, script) = start(form, redelivers);
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            drop(pool);
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            let record = script.record();
+            let ends: Vec<_> =
+                record.settlements.iter().map(|settled| (&settled.end, settled.with_item)).collect();
+            assert_eq!(ends, [(&aborted.end, aborted.with_item)], "{form}, {redelivers}");
+            assert!(record.dropped, "{form}, {redelivers}");
+        }
     }
 }
 
