@@ -35,7 +35,7 @@ impl<V> DerefMut for Contained<V> {
 impl<V> Drop for Contained<V> {
     fn drop(&mut self) {
         if let Err(panic) = contain(|| drop(self.0.take())) {
-            tracing::error!(%panic, "state of a handler, a key, a hook, a policy or a sink panicked when it was dropped");
+            tracing::error!(%panic, "state of a handler, a key, a hook, a policy, a sink or an error panicked when it was dropped");
         }
     }
 }

@@ -20,18 +20,17 @@ use super::Look;
 use super::afterwards::Afterwards;
 use super::gate::KeyHash;
 use super::stock::{Stock, StockAccount};
-use crate::contain::contain;
+use crate::contain::{Contained, contain};
 use crate::hands::{Given, Hands, Settlements};
 
 /// How many items without a key may be met in one section of the lock.
 const KEYLESS: usize = 64;
 
 /// Something that the supervisor must act on.
-#[derive(Debug)]
 pub(crate) struct Outage {
     /// How many in a row, this one included.
     pub(crate) failures: u32,
-    pub(crate) error: SourceError,
+    pub(crate) error: Contained<SourceError>,
 }
 
 pub(super) struct State<T> {

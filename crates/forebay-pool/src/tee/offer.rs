@@ -196,8 +196,15 @@ impl<T: Send + 'static> Branch<T> {
             }
             Some(Err(SinkError::Full(_))) => Ok(Taken::Dropped),
             Some(Err(refused)) => {
-                let error = BranchError::of_sink(&self.name, refused);
-                tracing::warn!(%error, "the item is dropped for this branch");
+                // The error is the sink's code, too: how it is shown, and its destructor.
+                let error = Contained::new(BranchError::of_sink(&self.name, refused));
+                let told = contain(|| {
+                    tracing::warn!(error = %*error, "the item is dropped for this branch");
+                });
+                if let Err(panic) = told {
+                    let branch = &*self.name;
+                    tracing::error!(branch, %panic, "the item is dropped for this branch, whose error panicked");
+                }
                 Ok(Taken::Dropped)
             }
         }

@@ -53,7 +53,35 @@ async fn a_pause_beyond_all_time_ends_with_the_pool() {
     assert_eq!((report.taken, script.record().demands.len()), (0, 1));
 }
 
-/// An error that cannot be shown must not cost the supervisor its life.
+/// An error that cannot be dropped must not cost the supervisor its life.
+#[tokio::test(start_paused = true)]
+async fn a_source_whose_error_panics_when_dropped_is_unavailable_like_any_other() {
+    #[derive(Debug)]
+    struct Undroppable;
+    impl std::fmt::Display for Undroppable {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("undroppable")
+        }
+    }
+    impl std::error::Error for Undroppable {}
+    impl Drop for Undroppable {
+        fn drop(&mut self) {
+            panic!("dropped")
+        }
+    }
+
+    let (source, _script) = RecordingSource::builder()
+        .items([1])
+        .fail(SourceError::Unavailable(Undroppable.into()))
+        .items([2])
+        .build();
+    let pool = Pool::builder().workers(1).source(source).handler(|_: u32| async {}).start().unwrap();
+    let report = pool.finish().await;
+    assert!(matches!(report.ended_by, EndedBy::Source), "{report}");
+    assert_eq!(report.completed, 2);
+}
+
+/// Nor must one that cannot be shown.
 #[tokio::test]
 async fn a_source_whose_error_panics_when_shown_is_broken_like_any_other() {
     #[derive(Debug)]

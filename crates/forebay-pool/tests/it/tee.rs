@@ -12,6 +12,9 @@ use forebay_testkit::{Driver, RecordingSource};
 use proptest::prelude::*;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
+use tracing::Level;
+
+use crate::events::Events;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -327,6 +330,7 @@ impl ItemSink<u32> for Panics {
 }
 
 /// Panics when it is dropped, as long as it is armed.
+#[derive(Debug)]
 struct Bomb {
     armed: bool,
 }
@@ -364,6 +368,43 @@ fn a_sink_that_panics_has_failed() {
             assert_eq!((all(&mut queue), stats.branches[1].dropped, stats.adds_up()), (vec![1], 1, true));
         }
     }
+}
+
+/// An error that panics when it is dropped, and when it is shown if somebody listens.
+#[derive(Debug)]
+struct Bad {
+    _bomb: Bomb,
+}
+
+impl std::fmt::Display for Bad {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("shown")
+    }
+}
+
+impl Error for Bad {}
+
+#[async_trait::async_trait]
+impl ItemSink<u32> for Bad {
+    async fn send(&self, _: u32) -> Result<(), SinkError<u32>> {
+        Err(SinkError::Failed { item: None, error: Bad { _bomb: Bomb { armed: true } }.into() })
+    }
+
+    async fn send_many(&self, _: &mut Vec<u32>) -> Result<(), SinkError<u32>> {
+        unreachable!("a tee sends one after the other")
+    }
+}
+
+#[test]
+fn a_sink_whose_error_panics_loses_its_item_and_no_more() {
+    let events = Events::keep();
+    let mut tee = Tee::builder();
+    let mut queue = tee.branch("queue", 10, WhenSlow::Hold);
+    tee.sink("disk", Bad { _bomb: Bomb { armed: false } }, WhenSlow::Drop);
+    let tee = tee.build().unwrap();
+    Driver::new(tee.send(1)).assert_ready().unwrap();
+    assert_eq!((all(&mut queue), tee.stats().branches[1].dropped), (vec![1], 1));
+    assert_eq!(events.at(Level::ERROR).len(), 2, "as it is shown, and as it is dropped");
 }
 
 /// It goes with the branch, in the middle of somebody's send.

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use forebay_queue::{Source, SourceError};
 
 use super::{Outage, State, leave, panicked};
-use crate::contain::contain;
+use crate::contain::{Contained, contain};
 use crate::hands::Settlements;
 use crate::intake::afterwards::Afterwards;
 
@@ -91,7 +91,8 @@ impl<T: Send + 'static> State<T> {
     pub(super) fn fail(&mut self, error: SourceError, failures: u32, afterwards: &mut Afterwards<T>) {
         match error {
             error @ SourceError::Unavailable(_) => {
-                self.outage = Some(Outage { failures, error });
+                // Its destructor is the source's code, too.
+                self.outage = Some(Outage { failures, error: Contained::new(error) });
                 self.unavailable = true;
                 afterwards.wakers.extend(self.supervisor.clone());
             }
@@ -101,7 +102,11 @@ impl<T: Send + 'static> State<T> {
 
     /// The source will not work again.
     pub(in crate::intake) fn break_off(&mut self, error: SourceError, afterwards: &mut Afterwards<T>) {
-        self.broken = Some(Arc::new(error));
+        match &self.broken {
+            None => self.broken = Some(Arc::new(error)),
+            // The first one explains the others.
+            Some(_) => drop(Contained::new(error)),
+        }
         self.end(afterwards);
     }
 
