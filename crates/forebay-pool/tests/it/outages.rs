@@ -53,6 +53,25 @@ async fn a_pause_beyond_all_time_ends_with_the_pool() {
     assert_eq!((report.taken, script.record().demands.len()), (0, 1));
 }
 
+/// It cannot hand out anything, and can perhaps make durable what was settled: who ends does not wait for that, and asks.
+#[tokio::test(start_paused = true)]
+async fn what_was_settled_in_an_outage_is_confirmed_at_the_end() {
+    let hour = Duration::from_secs(3600);
+    let (source, script) = RecordingSource::builder().items([1]).fail(away()).items([2]).redelivers().build();
+    let pool = Pool::builder()
+        .workers(2)
+        .source(source)
+        .return_backoff(Backoff::new(hour, hour))
+        .handler(|_: u32| tokio::time::sleep(Duration::from_secs(1)))
+        .start()
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let report = pool.shutdown(Duration::from_secs(5)).await;
+    assert!(matches!(report.ended_by, EndedBy::Deadline), "{report}");
+    assert_eq!((report.completed, script.remaining()), (1, 1), "{report}");
+    assert_eq!((report.settled, report.maybe_redelivered), (true, 0), "{report}");
+}
+
 /// An error that cannot be dropped must not cost the supervisor its life.
 #[tokio::test(start_paused = true)]
 async fn a_source_whose_error_panics_when_dropped_is_unavailable_like_any_other() {

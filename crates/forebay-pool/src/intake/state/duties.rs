@@ -131,6 +131,8 @@ impl<T: Send + 'static> State<T> {
         afterwards: &mut Afterwards<T>,
     ) -> Option<Box<dyn Source<Item = T>>> {
         self.settling |= settlements.take_open();
+        // There is no later, also in an outage: what it can confirm now is not delivered again.
+        self.unavailable = false;
         // A source that has confirmed all and fails now, or has others at work, leaves nothing unconfirmed.
         if self.settling {
             self.poll_settled(settlements, afterwards);

@@ -42,7 +42,7 @@ enum Meanwhile {
 
 const MEANWHILE: [Meanwhile; 3] = [Meanwhile::Nothing, Meanwhile::Resize, Meanwhile::PauseUntil];
 
-const WORKERS: usize = 2;
+pub(super) const WORKERS: usize = 2;
 
 async fn deliver(mut delivery: Delivery<Item>) {
     work().await;
@@ -214,13 +214,13 @@ fn idle_and_closed() {
 
 /// Futures that own the pool: dropped, they abort it.
 #[derive(Debug, Clone, Copy)]
-enum Ending {
+pub(super) enum Ending {
     Finish,
     FinishWhenIdle,
     Shutdown(Duration),
 }
 
-const ENDINGS: [Ending; 5] = [
+pub(super) const ENDINGS: [Ending; 5] = [
     Ending::Finish,
     Ending::FinishWhenIdle,
     Ending::Shutdown(Duration::ZERO),
@@ -229,7 +229,7 @@ const ENDINGS: [Ending; 5] = [
 ];
 
 impl Ending {
-    async fn of<P>(self, pool: Pool<Item, P>) -> Report {
+    pub(super) async fn of<T: Send + 'static, P>(self, pool: Pool<T, P>) -> Report {
         match self {
             Self::Finish => pool.finish().await,
             Self::FinishWhenIdle => pool.finish_when_idle().await,

@@ -12,6 +12,9 @@ mod layer;
 /// Those of a pipeline's handle.
 mod pipeline;
 
+/// What a source is told of pools whose handles are dropped.
+mod sources;
+
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
