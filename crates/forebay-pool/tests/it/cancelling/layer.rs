@@ -100,7 +100,7 @@ fn the_worker_behind_the_layer() {
                 if let Some(service) = &probe {
                     service.resize(1 + polled % 3);
                 }
-                if polled > 60 {
+                if polled > 30 {
                     probe = None;
                 }
             });

@@ -108,7 +108,7 @@ async fn dropped_after<F: Future>(
         }
         meanwhile(polled);
         // First in the smallest of steps. The clock, which is paused, goes on in the others.
-        if polled < 40 { yield_now().await } else { sleep(MILLI).await }
+        if polled < 16 { yield_now().await } else { sleep(MILLI).await }
     }
     None
 }
