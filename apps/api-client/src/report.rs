@@ -210,7 +210,7 @@ impl fmt::Display for Report {
             }
         }
         if self.bad_lines > 0 {
-            writeln!(f, "bad      {} lines are no requests", self.bad_lines)?;
+            writeln!(f, "bad      lines that are no requests: {}", self.bad_lines)?;
         }
         if self.replaced > 0 {
             writeln!(f, "replaced {} files of answers with the same id or the same request", self.replaced)?;

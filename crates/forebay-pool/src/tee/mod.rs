@@ -124,6 +124,11 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
     /// Either is counted as [`unconfirmed`](BranchStats::unconfirmed). A branch that may lose never makes the send fail.
     /// A sink that panics has failed.
     ///
+    /// # Panics
+    ///
+    /// When it is polled outside of a tokio runtime with its time enabled, and has to wait for a branch that is
+    /// [`WhenSlow::Detach`].
+    ///
     /// # Cancel safety
     ///
     /// A call that is dropped before it is ready has put nothing into any queue of the tee's, and gave its places
