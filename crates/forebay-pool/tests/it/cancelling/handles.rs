@@ -6,7 +6,7 @@ use forebay_queue::{Delivery, Sender, bounded};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-use super::{End, Item, Log, MILLI, at_each_await, dropped_after, settle, work};
+use super::{End, Item, Log, MILLI, at_each_await, dropped_after, send_every_other, settle, work};
 
 /// What the handler takes, and what stands before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,19 +275,7 @@ async fn dropped_at_any_instant() {
     for round in 0..24 {
         for form in FORMS {
             let (log, pool) = (Log::default(), form.start(2));
-            let producers: Vec<_> = (0..2)
-                .map(|first| {
-                    let items: Vec<_> = (0..20).map(|n| log.item(2 * n + first)).collect();
-                    let producer = pool.producer();
-                    tokio::spawn(async move {
-                        for item in items {
-                            if let Err(refused) = producer.send(item).await {
-                                refused.into_inner().end(End::Refused);
-                            }
-                        }
-                    })
-                })
-                .collect();
+            let producers = [0, 1].map(|first| send_every_other(&log, first, 40, pool.producer()));
             for _ in 0..round {
                 yield_now().await;
             }

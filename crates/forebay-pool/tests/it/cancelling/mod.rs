@@ -20,8 +20,9 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
+use forebay_queue::Sender;
 use forebay_testkit::Driver;
-use tokio::task::yield_now;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::sleep;
 
 pub(crate) use self::handles::FORMS;
@@ -93,6 +94,18 @@ impl Drop for Item {
             self.end(End::Dropped);
         }
     }
+}
+
+/// A task that sends every other of the items up to `end`, from `first` on.
+fn send_every_other(log: &Log, first: u32, end: u32, producer: Sender<Item>) -> JoinHandle<()> {
+    let items: Vec<_> = (first..end).step_by(2).map(|id| log.item(id)).collect();
+    tokio::spawn(async move {
+        for item in items {
+            if let Err(refused) = producer.send(item).await {
+                refused.into_inner().end(End::Refused);
+            }
+        }
+    })
 }
 
 /// Polls so often, with others at work in between, and drops the future. `Some`: it was ready before that.

@@ -5,7 +5,7 @@ use forebay_queue::{Receiver, Sender, WhenFull};
 use tokio::task::yield_now;
 use tower::service_fn;
 
-use super::{End, Item, Log, MILLI, at_each_await, dropped_after, settle, work};
+use super::{End, Item, Log, MILLI, at_each_await, dropped_after, send_every_other, settle, work};
 
 /// The form of a pipeline's first stage.
 #[derive(Debug, Clone, Copy)]
@@ -138,19 +138,7 @@ async fn dropped_at_any_instant() {
                     item.end(End::Done);
                 }
             });
-            let producers: Vec<_> = (0..2)
-                .map(|first| {
-                    let items: Vec<_> = (0..10).map(|n| log.item(2 * n + first)).collect();
-                    let producer = pipeline.producer();
-                    tokio::spawn(async move {
-                        for item in items {
-                            if let Err(refused) = producer.send(item).await {
-                                refused.into_inner().end(End::Refused);
-                            }
-                        }
-                    })
-                })
-                .collect();
+            let producers = [0, 1].map(|first| send_every_other(&log, first, 20, pipeline.producer()));
             for _ in 0..round {
                 yield_now().await;
             }
