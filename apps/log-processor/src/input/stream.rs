@@ -46,7 +46,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 ///
 /// So after a stop, whoever has received as many chunks as were promised has all of them, and whoever has not may wait
 /// for the next: it comes, or the thread ends. Unless somebody else took what was there, or a device said so and it is not: that chunk does
-/// not come, has not been taken, and is waited for no longer than [`PATIENCE`].
+/// not come, has not been taken, and is waited for no longer than [`PATIENCE`]. Where a read says so at once, as from a pipe that does not
+/// block, the promise is taken back and the thread waits again.
 #[derive(Debug)]
 pub(super) struct Stream {
     chunks: Receiver<io::Result<Vec<u8>>>,
@@ -141,11 +142,13 @@ fn forward(
             return Ok(());
         }
         let mut chunk = vec![0; CHUNK];
-        let read = loop {
-            match source.read(&mut chunk) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read?,
+        let read = match source.read(&mut chunk) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
+                // Somebody else took what was there: nothing is promised any more.
+                promised.fetch_sub(1, SeqCst);
+                continue;
             }
+            read => read?,
         };
         chunk.truncate(read);
         if read == 0 || tx.send(Ok(chunk)).is_err() {
@@ -157,7 +160,38 @@ fn forward(
 
 #[cfg(test)]
 mod tests {
+    use std::{io::Write, mem, os::fd::BorrowedFd};
+
     use super::*;
+
+    #[test]
+    fn what_somebody_else_took_is_waited_for_again() {
+        /// A pipe that does not block, with another reader that is sooner the first time.
+        struct Shared(io::PipeReader, bool);
+        impl Read for Shared {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                if mem::replace(&mut self.1, false) {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                self.0.read(buffer)
+            }
+        }
+        impl AsFd for Shared {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+        let (reader, mut writer) = io::pipe().expect("the system has pipes");
+        writer.write_all(b"line\n").expect("the reader is there");
+        drop(writer);
+        let (tx, chunks) = sync_channel(CHUNKS);
+        let promised = AtomicU64::new(0);
+        forward(Shared(reader, true), &tx, &Signal::default(), &promised).expect("it is no failure");
+        drop(tx);
+        let read: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.expect("it is no failure")).collect();
+        assert_eq!(read, b"line\n");
+        assert_eq!(promised.into_inner(), 2, "one for the line and one for the end");
+    }
 
     #[test]
     fn what_does_not_come_as_promised_is_not_waited_for_without_end() {
