@@ -87,7 +87,12 @@ impl Place {
     /// Runs the program to its end with a terminal of 120 columns as its standard error. Returns how it ended, and all that
     /// the terminal was sent.
     pub fn run_in_terminal(&self, arguments: &str) -> (Ended, String) {
-        terminal::run(self.command(arguments))
+        terminal::run(self.command(arguments), |_| Stdio::piped())
+    }
+
+    /// The same with that terminal as its standard output, too.
+    pub fn run_all_in_terminal(&self, arguments: &str) -> (Ended, String) {
+        terminal::run(self.command(arguments), |terminal| terminal.try_clone().unwrap().into())
     }
 
     /// Starts the program.

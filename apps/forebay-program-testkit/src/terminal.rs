@@ -12,8 +12,9 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::Ended;
 
-/// Runs it to its end with a terminal of 120 columns as its standard error. Returns how it ended, and all that was shown.
-pub(crate) fn run(mut command: Command) -> (Ended, String) {
+/// Runs it to its end with a terminal of 120 columns as its standard error, and with the standard output that is made of
+/// that. Returns how it ended, and all that was shown.
+pub(crate) fn run(mut command: Command, stdout: impl FnOnce(&File) -> Stdio) -> (Ended, String) {
     let (mut seen, written) = terminal();
     let reading = thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -21,7 +22,7 @@ pub(crate) fn run(mut command: Command) -> (Ended, String) {
         let _ = seen.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     });
-    command.stdout(Stdio::piped()).stderr(written);
+    command.stdout(stdout(&written)).stderr(written);
     let child = command.spawn().unwrap();
     // It holds the terminal, too.
     drop(command);

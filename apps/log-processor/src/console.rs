@@ -8,6 +8,7 @@ use forebay_program::streams;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use log_processor::config::{Config, ReportFormat};
 use log_processor::input::{self, InputError, InputSpec, Notice};
+use log_processor::output::Target;
 use log_processor::picture::Picture;
 use log_processor::pipeline::Observer;
 use log_processor::report::Report;
@@ -20,9 +21,12 @@ pub(crate) struct Console {
 // === impl Console ===
 
 impl Console {
-    /// A bar that knows its end where all inputs are plain files that are only read to their end.
+    /// A bar that knows its end where all inputs are plain files that are only read to their end; none where the records
+    /// go to a terminal, too.
     pub(crate) fn new(config: &Config) -> Self {
-        if !io::stderr().is_terminal() {
+        // Records on the same terminal would stand in the line of the bar, which then would erase what they left there.
+        let has_records = config.output == Target::Stdout && io::stdout().is_terminal();
+        if !io::stderr().is_terminal() || has_records {
             return Self { bar: ProgressBar::hidden() };
         }
         let (bar, template) = match total_bytes(config) {
@@ -86,9 +90,9 @@ impl Observer for Plain {
     }
 }
 
-/// Shows the pipeline of a configuration, on standard output.
-pub(crate) fn show(config: &Config) {
-    streams::print("picture", &Picture(config).to_string());
+/// Shows the pipeline of a configuration, on standard output. Says whether it could.
+pub(crate) fn show(config: &Config) -> bool {
+    streams::print("picture", &Picture(config).to_string())
 }
 
 /// What there is to read; `None` where that cannot be known.

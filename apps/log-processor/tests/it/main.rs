@@ -13,6 +13,8 @@ mod records;
 mod bytes;
 // Standard input and output, and a reader that goes away.
 mod streams;
+// Records, a progress bar and the report on a terminal.
+mod terminal;
 // Which outputs are refused, appended to, replaced.
 mod outputs;
 // Inputs that cannot be read, beside others that can.
