@@ -3,13 +3,16 @@
 use std::{io, path::PathBuf};
 
 use notify::ErrorKind;
+use rustix::io::Errno;
 
 /// Why an input could not be used, or could not be read to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
     /// A pattern that cannot be understood.
-    #[error("input pattern `{pattern}`: {reason} at character {column}; write `[*]` for a literal `*`")]
+    #[error(
+        "input pattern `{pattern}`: {reason} at character {column}; write `[*]` for a literal `*`, `[[]` for a literal `[`"
+    )]
     BadPattern {
         /// As given.
         pattern: String,
@@ -31,7 +34,7 @@ pub enum InputError {
         path: PathBuf,
     },
     /// A file that may not be opened.
-    #[error("input {} cannot be opened: {source}; check who may read it and its folders", path.display())]
+    #[error("input {} cannot be opened: {source}{}", path.display(), path_remedy(source))]
     Unreadable {
         /// As given.
         path: PathBuf,
@@ -39,7 +42,7 @@ pub enum InputError {
         source: io::Error,
     },
     /// A folder where a file is needed.
-    #[error("input {0} is a folder; name the files in it, for example `{0}/*.log`", path.display())]
+    #[error("input {} is a folder; name the files in it, for example `{}`", path.display(), path.join("*.log").display())]
     Folder {
         /// As given.
         path: PathBuf,
@@ -94,13 +97,28 @@ pub enum InputError {
         path: PathBuf,
     },
     /// The system would not tell about changes.
-    #[error("changes in {} cannot be watched: {}; {}", folder.display(), reason(error), remedy(error))]
+    #[error("changes in {} cannot be watched: {}; {}", folder.display(), reason(error), watch_remedy(error))]
     Watch {
         /// The folder to be watched.
         folder: PathBuf,
         /// What the system says. No `source`, since the message says it all.
         error: notify::Error,
     },
+}
+
+/// What to do about what the system refused, behind its word.
+fn path_remedy(refused: &io::Error) -> &'static str {
+    match Errno::from_io_error(refused) {
+        Some(Errno::ACCESS | Errno::PERM) => "; check who may read it and its folders",
+        Some(Errno::LOOP) => "; check where its links lead",
+        Some(Errno::NOTDIR) => "; check the spelling: a file has nothing below it",
+        // It was there when the run began.
+        Some(Errno::NOENT) => "; it was removed or renamed meanwhile",
+        Some(Errno::NAMETOOLONG) => "; check the spelling",
+        Some(Errno::MFILE | Errno::NFILE) => "; allow more open files (ulimit -n)",
+        Some(Errno::NXIO) => "; if it is a socket, read from it with another program, through a pipe",
+        _ => "",
+    }
 }
 
 fn reason(error: &notify::Error) -> String {
@@ -112,7 +130,7 @@ fn reason(error: &notify::Error) -> String {
     }
 }
 
-fn remedy(error: &notify::Error) -> &'static str {
+fn watch_remedy(error: &notify::Error) -> &'static str {
     match &error.kind {
         ErrorKind::PathNotFound => "make it first, or check the spelling",
         ErrorKind::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => "check who may read it",

@@ -43,7 +43,7 @@ pub use self::{
 };
 pub(crate) use self::{
     locate::all_found,
-    pattern::{from_root, reach, would_reach},
+    pattern::{folder_of, from_root, reach, would_reach},
     position::any_path,
 };
 

@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     fs::{self, File, Metadata},
     io,
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf, absolute},
 };
 
@@ -73,8 +74,8 @@ pub fn expand(patterns: &[String], follow: bool) -> Result<Vec<InputSpec>, Input
                 });
             }
             matched = true;
-            if metadata.is_file() {
-                // Who may not read the file learns it now and not in the middle of the run.
+            if metadata.is_file() || metadata.file_type().is_socket() {
+                // Who may not read the file, or cannot read a socket, learns it now and not in the middle of the run.
                 File::open(&path).map_err(|source| InputError::Unreadable { path: path.clone(), source })?;
             }
             let key = FileKey::of(&metadata);
@@ -159,7 +160,7 @@ pub(super) fn watched_folder(pattern: &str) -> (PathBuf, bool) {
 }
 
 /// The folder that holds `path`; `.` for a bare name.
-pub(super) fn folder_of(path: &Path) -> PathBuf {
+pub(crate) fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
@@ -174,7 +175,7 @@ fn is_glob(pattern: &str) -> bool {
 mod tests {
     use std::{
         ffi::OsStr,
-        os::unix::{ffi::OsStrExt, fs::symlink},
+        os::unix::{ffi::OsStrExt, fs::symlink, net::UnixListener},
     };
 
     use insta::assert_snapshot;
@@ -240,10 +241,10 @@ mod tests {
     #[test]
     fn globs_pass_over_what_may_block() {
         let folder = folder_with(&["a.log"]);
-        let socket = std::os::unix::net::UnixListener::bind(folder.path().join("b.log"));
+        let socket = UnixListener::bind(folder.path().join("b.log"));
         symlink("/dev/zero", folder.path().join("c.log")).expect("the folder is ours");
         assert_eq!(expanded(folder.path(), &["*.log"], false), "a.log");
-        assert_eq!(expanded(folder.path(), &["*.log", "b.log"], false), "a.log stream b.log");
+        assert_eq!(expanded(folder.path(), &["*.log", "c.log"], false), "a.log stream c.log");
         drop(socket);
     }
 
@@ -283,16 +284,23 @@ mod tests {
     fn what_cannot_be_used_is_said_with_a_remedy() {
         let folder = folder_with(&["a.log"]);
         fs::create_dir(folder.path().join("sub")).expect("the folder is ours");
-        let cases = ["nothing*.log", "missing.log", "sub", "a.log/b"];
+        symlink("round", folder.path().join("round")).expect("the folder is ours");
+        let _socket = UnixListener::bind(folder.path().join("socket")).expect("the folder is ours");
+        let long = "long".repeat(64);
+        let cases = ["nothing*.log", "missing.log", "sub", "sub/", "a.log/b", "round", "socket", &long];
         let mut said: Vec<String> =
             cases.iter().map(|case| expanded(folder.path(), &[case], false)).collect();
         said.extend(reach("a**b").err().map(|error| error.to_string()));
-        assert_snapshot!(said.join("\n"), @r"
+        assert_snapshot!(said.join("\n").replace(&long, "[too long]"), @r"
         input pattern `nothing*.log` matches no file; check the folder and the spelling
         input missing.log does not exist; check the spelling, or use --follow to wait for it
         input sub is a folder; name the files in it, for example `sub/*.log`
-        input a.log/b cannot be opened: Not a directory (os error 20); check who may read it and its folders
-        input pattern `a**b`: recursive wildcards must form a single path component at character 1; write `[*]` for a literal `*`
+        input sub/ is a folder; name the files in it, for example `sub/*.log`
+        input a.log/b cannot be opened: Not a directory (os error 20); check the spelling: a file has nothing below it
+        input round cannot be opened: Too many levels of symbolic links (os error 40); check where its links lead
+        input socket cannot be opened: No such device or address (os error 6); if it is a socket, read from it with another program, through a pipe
+        input [too long] cannot be opened: File name too long (os error 36); check the spelling
+        input pattern `a**b`: recursive wildcards must form a single path component at character 1; write `[*]` for a literal `*`, `[[]` for a literal `[`
         ");
     }
 

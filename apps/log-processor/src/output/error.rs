@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use rustix::io::Errno;
+
 use crate::input::InputError;
 
 /// Why an output cannot be used, or not further.
@@ -60,7 +62,7 @@ pub enum OutputError {
     #[error(transparent)]
     Input(#[from] InputError),
     /// The system refused to open it.
-    #[error("output {} cannot be opened: {source}; check who may write it and its folder", path.display())]
+    #[error("output {} cannot be opened: {source}{}", path.display(), remedy(source))]
     Open {
         /// As given.
         path: PathBuf,
@@ -148,4 +150,18 @@ pub enum OutputError {
         /// What the system says.
         source: io::Error,
     },
+}
+
+/// What to do about what the system refused, behind its word.
+fn remedy(refused: &io::Error) -> &'static str {
+    match Errno::from_io_error(refused) {
+        Some(Errno::ACCESS | Errno::PERM) => "; check who may write it and its folder",
+        Some(Errno::LOOP) => "; check where its links lead",
+        Some(Errno::NOTDIR) => "; check the spelling: a file has nothing below it",
+        Some(Errno::NOENT) => "; files cannot be made in that folder: name another one",
+        Some(Errno::NAMETOOLONG) => "; give it a shorter name",
+        Some(Errno::ROFS) => "; name a file on another disk",
+        Some(Errno::NXIO) => "; if it is a socket, write to it with another program, through a pipe",
+        _ => "",
+    }
 }

@@ -3,7 +3,13 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, ErrorKind},
-    os::{fd::AsFd, unix::fs::FileExt},
+    os::{
+        fd::AsFd,
+        unix::{
+            ffi::OsStrExt,
+            fs::{FileExt, FileTypeExt},
+        },
+    },
     path::{Path, PathBuf},
 };
 
@@ -12,7 +18,7 @@ use rustix::fs::{Access, access};
 use super::{Existing, OutputError};
 use crate::{
     checkpoint::OutputMark,
-    input::{FileKey, InputSpec, expand, would_reach},
+    input::{FileKey, InputSpec, expand, folder_of, would_reach},
 };
 
 /// An output file before anything is written.
@@ -24,18 +30,25 @@ pub(super) struct Opened {
     length: Option<u64>,
 }
 
+/// As many links as Linux follows, one after the other.
+const MOST_LINKS: usize = 40;
+
 // === impl Opened ===
 
 impl Opened {
     /// Opens or makes the file, without a change to what it holds.
     pub(super) fn at(path: &Path, resume: Option<&OutputMark>) -> Result<Self, OutputError> {
         let place = place_of(path);
+        let folder = folder_of(&place);
         let failed = |source: io::Error| match source.kind() {
             ErrorKind::IsADirectory => OutputError::Folder { path: path.to_owned() },
-            ErrorKind::NotFound => OutputError::NoFolder {
-                path: path.to_owned(),
-                folder: place.parent().unwrap_or(&place).to_owned(),
-            },
+            // Folders such as /proc are there and say so, too, of what cannot be made in them.
+            ErrorKind::NotFound if !folder.is_dir() => {
+                OutputError::NoFolder { path: path.to_owned(), folder: folder.clone() }
+            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                OutputError::Full { name: format!("output {}", path.display()), source }
+            }
             _ => OutputError::Open { path: path.to_owned(), source },
         };
         let (file, is_new) = match OpenOptions::new().write(true).open(path) {
@@ -124,7 +137,7 @@ pub(super) fn check(
     patterns: &[String],
 ) -> Result<(), OutputError> {
     match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() || metadata.is_dir() => {
+        Ok(metadata) if metadata.is_file() || metadata.is_dir() || metadata.file_type().is_socket() => {
             Opened::at(path, resume)?.check(path, existing, resume, patterns)?;
         }
         Ok(_) => {}
@@ -133,12 +146,14 @@ pub(super) fn check(
                 return Err(OutputError::Gone { path: path.to_owned(), length: *length });
             }
             let place = place_of(path);
-            let folder = place.parent().unwrap_or(&place);
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            let folder = folder_of(&place);
             if !folder.is_dir() {
-                return Err(OutputError::NoFolder { path: path.to_owned(), folder: folder.to_owned() });
+                return Err(OutputError::NoFolder { path: path.to_owned(), folder });
             }
-            access(folder, Access::WRITE_OK)
+            if place.as_os_str().as_bytes().ends_with(b"/") {
+                return Err(OutputError::Folder { path: path.to_owned() });
+            }
+            access(&folder, Access::WRITE_OK)
                 .map_err(|source| OutputError::Open { path: path.to_owned(), source: source.into() })?;
             // What it will be reached by once it is there.
             if patterns.iter().any(|pattern| would_reach(pattern, path)) {
@@ -150,10 +165,14 @@ pub(super) fn check(
     Ok(())
 }
 
-/// The place that is written to, if a link leads there.
+/// The place that is written to, if links lead there.
 fn place_of(path: &Path) -> PathBuf {
-    let folder = path.parent().unwrap_or(path);
-    fs::read_link(path).map_or(path.to_owned(), |target| folder.join(target))
+    let mut place = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = fs::read_link(&place) else { break };
+        place = place.with_file_name(target);
+    }
+    place
 }
 
 /// An output among the inputs would be read while it is written, for ever.

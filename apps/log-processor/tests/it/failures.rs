@@ -63,7 +63,7 @@ fn an_unreadable_input_is_named_and_the_others_are_processed() {
     let ended = place.run("run -i secret open -o out");
     assert_eq!(ended.code(), Some(1), "{ended:#?}");
     assert_eq!(place.text("out"), "one\n");
-    insta::assert_snapshot!(ended.stderr, @"error: input secret cannot be opened: Too many levels of symbolic links (os error 40); check who may read it and its folders");
+    insta::assert_snapshot!(ended.stderr, @"error: input secret cannot be opened: Too many levels of symbolic links (os error 40); check where its links lead");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 
 use crate::place::{Ended, Place, until};
 
@@ -71,6 +72,35 @@ fn an_output_in_a_folder_that_does_not_exist_is_refused() {
 }
 
 #[test]
+fn an_output_in_a_folder_that_takes_no_files_is_refused() {
+    let said = refused(&place(), "run -i in -o /proc/out");
+    // Whoever is no administrator may not even try.
+    if !said.contains("Permission denied") {
+        insta::assert_snapshot!(said);
+    }
+}
+
+#[test]
+fn what_is_no_place_for_an_output_is_told_with_the_remedy() {
+    let place = place();
+    symlink("round", place.path("round")).unwrap();
+    let _socket = UnixListener::bind(place.path("socket")).unwrap();
+    let long = "long".repeat(64);
+    let said = ["round", "in/out", "socket", &long].map(|it| refused(&place, &format!("run -i in -o {it}")));
+    insta::assert_snapshot!(said.concat().replace(&long, "[too long]"));
+}
+
+#[test]
+fn an_output_is_made_where_links_lead() {
+    let place = place();
+    place.write("folder/file", "");
+    symlink("folder/link", place.path("link")).unwrap();
+    symlink("../made", place.path("folder/link")).unwrap();
+    place.done("run -i in -o link");
+    assert_eq!(place.text("made"), "one\ntwo\n");
+}
+
+#[test]
 fn a_folder_is_no_output() {
     let place = place();
     place.write("folder/file", "");
@@ -88,7 +118,7 @@ fn an_output_is_not_replaced_by_a_run_that_cannot_read() {
 #[test]
 fn what_the_system_says_is_said_once() {
     let said = refused(&place(), "run -i in -o in/out");
-    insta::assert_snapshot!(said, @"error: output in/out cannot be opened: Not a directory (os error 20); check who may write it and its folder");
+    insta::assert_snapshot!(said, @"error: output in/out cannot be opened: Not a directory (os error 20); check the spelling: a file has nothing below it");
 }
 
 #[test]

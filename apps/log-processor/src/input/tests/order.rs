@@ -72,8 +72,8 @@ fn file_that_cannot_be_opened_in_its_turn_does_not_stop_the_others() {
     logs.remove("b.log");
     assert_eq!(
         run.read(),
-        "a.log\n[failed: input b.log cannot be opened: No such file or directory (os error 2); check who may read \
-         it and its folders]\nc.log\n"
+        "a.log\n[failed: input b.log cannot be opened: No such file or directory (os error 2); it was removed or \
+         renamed meanwhile]\nc.log\n"
     );
 }
 
