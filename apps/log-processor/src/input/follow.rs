@@ -98,6 +98,11 @@ impl Changes {
         if changes.watch.is_empty() { watched.map(|()| changes) } else { Ok(changes) }
     }
 
+    /// No path is followed.
+    pub(super) fn is_of_nothing(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
     /// Opens what the run begins with.
     ///
     /// A file of the run before is bound to the path where it stood, so what stands there now is found by the first

@@ -293,8 +293,14 @@ impl Inputs {
             return None;
         }
         following.was_idle = true;
-        // What the last look missed, the next one finds or forgets.
-        (!table.is_unsettled()).then_some(Step::Idle)
+        if table.is_unsettled() {
+            // What the last look missed, the next one finds or forgets.
+            return None;
+        }
+        // Standard input that ended does not go on, so where nothing else was named there is nothing to wait for.
+        let is_over =
+            following.changes.is_of_nothing() && (0..table.len()).all(|input| !table.is_open(input));
+        Some(if is_over { Step::End } else { Step::Idle })
     }
 
     fn fail(&mut self, input: usize, rest: Option<Batch>, error: InputError) {

@@ -77,6 +77,18 @@ fn standard_input_can_be_stopped_while_it_is_silent() {
 }
 
 #[test]
+fn following_standard_input_alone_ends_with_it() {
+    let place = Place::new();
+    let mut command = place.command("run -i - -o - --follow --report json");
+    command.stdin(Stdio::piped());
+    let mut running = place.start_command(command);
+    running.stdin().write_all(b"one\ntwo").unwrap();
+    let ended = running.wait();
+    assert_eq!((ended.code(), ended.stdout.as_str()), (Some(0), "one\ntwo"), "{ended:#?}");
+    assert_eq!(ended.report()["ended"], "input_ended");
+}
+
+#[test]
 fn a_signal_in_the_middle_of_a_line_of_standard_input_loses_nothing_of_it() {
     let place = Place::new();
     let mut command = place.command("run -i - -o out --report json");
