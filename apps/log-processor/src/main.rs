@@ -4,6 +4,7 @@
 mod cli;
 mod console;
 
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -30,27 +31,32 @@ fn main() -> ExitCode {
     };
     ExitCode::from(outcome.unwrap_or_else(|error| {
         streams::error(&error);
-        match error.downcast_ref() {
-            Some(error) if is_missing_input(error) => FAILED,
-            _ => USAGE,
-        }
+        if is_missing_input(&error) || is_full_disk(&error) { FAILED } else { USAGE }
     }))
 }
 
 /// None of the inputs can be read: the same failure as when some cannot.
-fn is_missing_input(error: &StartError) -> bool {
+fn is_missing_input(error: &anyhow::Error) -> bool {
     use InputError::{Folder, Missing, NoMatch, Unreadable};
-    let (StartError::Input(error) | StartError::Output(OutputError::Input(error))) = error else {
+    let Some(StartError::Input(error) | StartError::Output(OutputError::Input(error))) = error.downcast_ref()
+    else {
         return false;
     };
     matches!(error, Missing { .. } | NoMatch { .. } | Unreadable { .. } | Folder { .. })
 }
 
+/// There is no room for the output or the state: the same failure as when it is used up later.
+fn is_full_disk(error: &anyhow::Error) -> bool {
+    use ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let mut refused = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    refused.any(|error| matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
+}
+
 fn check(keys: Keys) -> anyhow::Result<u8> {
     let config = keys.resolve()?;
     let is_complete = pipeline::check(&config, &console::Plain)?;
-    console::show(&config);
-    Ok(if is_complete { DONE } else { FAILED })
+    let is_shown = console::show(&config);
+    Ok(if is_complete && is_shown { DONE } else { FAILED })
 }
 
 fn run(keys: Keys) -> anyhow::Result<u8> {

@@ -24,6 +24,9 @@ pub enum ConfigError {
         /// What `-` means there.
         stream: &'static str,
     },
+    /// Checkpoints nowhere.
+    #[error("state is empty: give it a folder, or leave it out")]
+    EmptyState,
     /// Nowhere to write.
     #[error(
         "no output: name a file with --output PATH, or - for standard output (`output = \"..\"` in a file)"
@@ -79,6 +82,7 @@ impl ConfigError {
             // The one that is more likely to do harm.
             Self::AppendAndOverwrite | Self::OverwriteOfStdout => Some("overwrite"),
             Self::Filter(_) => Some("filter"),
+            Self::EmptyState => Some("state"),
             Self::Workers { .. } => Some("workers"),
             Self::SyncWithoutState => Some("sync"),
             Self::CheckpointsWithoutState => Some("checkpoint-every"),

@@ -102,6 +102,9 @@ impl Config {
         if output.as_os_str().is_empty() {
             return Err(ConfigError::EmptyPath { key: "output", stream: "output" });
         }
+        if settings.state.as_ref().is_some_and(|state| state.as_os_str().is_empty()) {
+            return Err(ConfigError::EmptyState);
+        }
         let existing = match (settings.append.unwrap_or_default(), settings.overwrite.unwrap_or_default()) {
             (true, true) => return Err(ConfigError::AppendAndOverwrite),
             (true, false) => Existing::Append,

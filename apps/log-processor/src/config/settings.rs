@@ -131,6 +131,7 @@ impl Settings {
             "output" => self.output.is_some(),
             "append" | "overwrite" => self.append.is_some() || self.overwrite.is_some(),
             "filter" => self.filter.is_some(),
+            "state" => self.state.is_some(),
             "sync" => self.sync.is_some(),
             "workers" => self.workers.is_some(),
             "max-line" => self.max_line.is_some(),

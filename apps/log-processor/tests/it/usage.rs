@@ -1,6 +1,9 @@
 //! What `--help` says, and what usage and configuration errors look like.
 
-use crate::place::Place;
+use std::fs::File;
+use std::os::unix::net::UnixListener;
+
+use crate::place::{Ended, Place};
 
 #[test]
 fn help_names_the_commands() {
@@ -33,6 +36,19 @@ fn check_shows_the_pipeline_and_runs_nothing() {
     insta::assert_snapshot!(place.done("check -c pipeline.toml").stdout);
     assert!(!place.path("errors.json").exists());
     assert!(!place.path("state").exists());
+}
+
+#[test]
+fn a_pipeline_that_cannot_be_shown_is_a_failure() {
+    let place = Place::new();
+    place.write("in", "one\n");
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let ended: Ended = place.command("check -i in -o out").stdout(full).output().unwrap().into();
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert_eq!(
+        ended.stderr,
+        "error: the picture cannot be written to standard output: No space left on device (os error 28)\n"
+    );
 }
 
 #[test]
@@ -112,6 +128,7 @@ fn a_value_that_makes_no_sense_is_named_with_its_line_and_column() {
         "append = true\noverwrite = true",
         "input = []",
         "output = ''",
+        "state = ''",
     ] {
         // Of two lines with one key the file would be no TOML.
         let rest = ["input = ['a.log']", "output = 'out'"];
@@ -201,7 +218,7 @@ fn the_examples_of_the_help_are_valid() {
         let script = example.replacen("log-processor run", "\"$0\" check", 1);
         let mut shell = std::process::Command::new("sh");
         shell.args(["-c", &script, env!("CARGO_BIN_EXE_log-processor")]).current_dir(place.path(""));
-        let checked: crate::place::Ended = shell.output().unwrap().into();
+        let checked: Ended = shell.output().unwrap().into();
         assert_eq!(checked.code(), Some(0), "{example}: {checked:#?}");
     }
 }
@@ -212,12 +229,15 @@ fn check_says_what_a_run_would_fail_with_and_makes_nothing() {
         ("-i missing -o out", 1, "input missing does not exist"),
         ("-i no*.log -o out", 1, "matches no file"),
         ("-i folder -o out", 1, "is a folder"),
+        ("-i socket -o out", 1, "input socket cannot be opened"),
         ("-i a[ -o out", 2, "invalid range pattern"),
         ("-i in missing -o out", 1, "input missing does not exist"),
         ("-i in -o in --append", 2, "is also an input"),
         ("-i *.log -i in -o new.log", 2, "output new.log is also an input"),
         ("-i in -o full", 2, "holds 9 bytes already"),
         ("-i in -o folder", 2, "is a folder"),
+        ("-i in -o new/", 2, "is a folder"),
+        ("-i in -o socket", 2, "output socket cannot be opened"),
         ("-i in -o no/such/out", 2, "the folder no/such does not exist"),
         ("-i in -o out --state no/such/state", 2, "no/such does not exist"),
         ("-i in -o out --state in", 2, "state folder in"),
@@ -234,6 +254,7 @@ fn check_says_what_a_run_would_fail_with_and_makes_nothing() {
         place.write("full", "precious\n");
         place.write("folder/file", "");
         place.write_gz("in.gz", "one\n");
+        let _socket = UnixListener::bind(place.path("socket")).unwrap();
         place.done("run -i in -o done --state done.state");
         let names = || {
             let mut names: Vec<_> =
