@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use forebay_program::{signals, streams};
+use forebay_program::{open_files, signals, streams};
 use log_processor::input::InputError;
 use log_processor::output::OutputError;
 use log_processor::pipeline::{self, StartError};
@@ -61,6 +61,8 @@ fn check(keys: Keys) -> anyhow::Result<u8> {
 
 fn run(keys: Keys) -> anyhow::Result<u8> {
     let config = keys.resolve()?;
+    // Each file that is followed is held open.
+    open_files::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let is_success = runtime.block_on(async {
         let first = signals::first()?;

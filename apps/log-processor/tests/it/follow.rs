@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
@@ -39,6 +39,21 @@ fn a_file_that_stays_empty_is_in_the_report() {
         (&report["inputs"][1]["path"], &report["inputs"][1]["lines"]),
         (&"quiet.log".into(), &0.into())
     );
+}
+
+#[test]
+fn more_files_are_followed_than_a_shell_allows_to_be_open() {
+    let place = Place::new();
+    (0..200).for_each(|n| place.write(&format!("{n}.log"), "line\n"));
+    let program = place.command("run -i *.log -o out --follow --report json");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -Sn 100 && exec \"$0\" \"$@\""]).arg(program.get_program());
+    shell.args(program.get_args()).current_dir(place.path(""));
+    let running = place.start_command(shell);
+    until("each of them was read", || place.len("out") == 200 * 5);
+    running.signal(Signal::TERM);
+    let ended = running.wait();
+    assert_eq!((ended.code(), ended.stderr.as_str()), (Some(0), ""), "{ended:#?}");
 }
 
 #[test]
