@@ -16,6 +16,10 @@ use std::{
 };
 
 use forebay_program::fault;
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+};
 
 pub use self::error::OutputError;
 use self::opened::{Opened, refuse_input};
@@ -262,11 +266,21 @@ impl Output {
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // A pipe that was made so by somebody else who has it, too.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait()?,
                 Err(error) => return Err(self.failure(error)),
             }
         }
         fault::point("after-write");
         Ok(())
+    }
+
+    /// Waits until there is room in a pipe that does not block.
+    fn wait(&self) -> Result<(), OutputError> {
+        match poll(&mut [PollFd::new(&self.file, PollFlags::OUT)], None) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(self.failure(error.into())),
+        }
     }
 
     /// Behind the end of a file that somebody else emptied, as rotation by copying does, a write would leave zeros.

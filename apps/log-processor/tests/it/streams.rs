@@ -1,6 +1,6 @@
 //! Standard input and output, and a reader that goes away.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
 use crate::place::{Ended, Place, Report as _, until};
@@ -58,6 +58,25 @@ fn a_reader_that_goes_away_ends_the_run_quietly_and_the_rest_is_counted() {
     assert_eq!(ended.report()["ended"], "output_closed");
     let [read, _, filtered, not_written] = ended.totals();
     assert!(read > 0 && not_written > 0 && filtered == 0, "{ended:#?}");
+}
+
+#[test]
+fn a_pipe_that_does_not_block_is_waited_for() {
+    let place = Place::new();
+    let lines = "a line that somebody reads later\n".repeat(20_000);
+    place.write("in", &lines);
+    let (mut reader, writer) = io::pipe().unwrap();
+    // As programs make it that have the same pipe and do not want to wait themselves.
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    let mut command = place.command("run -i in -o - --report json");
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    // It holds the pipe, too.
+    drop(command);
+    until("the pipe is full", || rustix::io::ioctl_fionread(&reader).unwrap() > 60_000);
+    let mut read = String::new();
+    reader.read_to_string(&mut read).unwrap();
+    let ended: Ended = child.wait_with_output().unwrap().into();
+    assert_eq!((ended.code(), read == lines), (Some(0), true), "{ended:#?}");
 }
 
 #[test]
