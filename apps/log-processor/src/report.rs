@@ -57,7 +57,8 @@ pub struct Totals {
     pub written: u64,
     /// Lines that the filter refused.
     pub filtered: u64,
-    /// Lines that passed the filter and did not reach the output.
+    /// Lines that passed the filter and did not reach the output, or not for certain: all of a batch of which only a part
+    /// was written.
     pub not_written: u64,
     /// Bytes read, unpacked.
     pub bytes_read: u64,

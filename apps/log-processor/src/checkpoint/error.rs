@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use rustix::io::Errno;
+
 use super::VERSION;
 
 /// Why a state cannot be used.
@@ -85,6 +87,9 @@ pub enum StateError {
 /// What to do about what the system refused, behind its word.
 fn remedy(refused: &io::Error) -> &'static str {
     match refused.kind() {
+        _ if matches!(Errno::from_io_error(refused), Some(Errno::MFILE | Errno::NFILE)) => {
+            "; allow more open files (ulimit -n)"
+        }
         io::ErrorKind::PermissionDenied => "; check who may write it and the folder above",
         io::ErrorKind::NotADirectory => "; give a folder, or a name that is still free",
         io::ErrorKind::ReadOnlyFilesystem => "; give a folder on another disk",
