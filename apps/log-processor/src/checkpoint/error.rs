@@ -86,16 +86,16 @@ pub enum StateError {
 
 /// What to do about what the system refused, behind its word.
 fn remedy(refused: &io::Error) -> &'static str {
-    match refused.kind() {
-        _ if matches!(Errno::from_io_error(refused), Some(Errno::MFILE | Errno::NFILE)) => {
-            "; allow more open files (ulimit -n)"
-        }
-        io::ErrorKind::PermissionDenied => "; check who may write it and the folder above",
-        io::ErrorKind::NotADirectory => "; give a folder, or a name that is still free",
-        io::ErrorKind::ReadOnlyFilesystem => "; give a folder on another disk",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+    match Errno::from_io_error(refused) {
+        Some(Errno::ACCESS | Errno::PERM) => "; check who may write it and the folder above",
+        Some(Errno::NOENT) => "; it was removed, or is a link that leads nowhere",
+        Some(Errno::LOOP) => "; check where its links lead",
+        Some(Errno::NOTDIR) => "; give a folder, or a name that is still free",
+        Some(Errno::ROFS) => "; give a folder on another disk",
+        Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {
             "; make room and start again: the run goes on where it was"
         }
+        Some(Errno::MFILE | Errno::NFILE) => "; allow more open files (ulimit -n)",
         _ => "",
     }
 }

@@ -156,7 +156,9 @@ impl StateDir {
         if let Err(error) = fs::read_dir(dir) {
             let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
             return match parent {
-                _ if error.kind() != io::ErrorKind::NotFound => Err(failed("open its lock file")(error)),
+                _ if error.kind() != io::ErrorKind::NotFound || fs::symlink_metadata(dir).is_ok() => {
+                    Err(failed("open its lock file")(error))
+                }
                 Some(parent) if !parent.is_dir() => {
                     Err(StateError::NoParent { dir: dir.to_owned(), parent: parent.to_owned() })
                 }
@@ -274,6 +276,8 @@ fn first_difference(was: &BTreeMap<String, String>, is: &BTreeMap<String, String
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use insta::assert_snapshot;
 
     use super::*;
@@ -402,16 +406,21 @@ mod tests {
         let fixture = Fixture::new();
         let file = fixture.folder.path().join("file");
         fs::write(&file, "").expect("the folder is ours");
-        let said = [
-            StateDir::open(fixture.folder.path(), false),
-            StateDir::open(&fixture.folder.path().join("no/state"), false),
-            StateDir::open(&file, false),
-        ]
-        .map(|opened| fixture.without_folder(&opened.expect_err("this folder is to be refused")));
+        symlink("nowhere", fixture.folder.path().join("link")).expect("the folder is ours");
+        symlink("round", fixture.folder.path().join("round")).expect("the folder is ours");
+        let said = ["", "no/state", "file", "link", "round"].map(|name| {
+            let dir = fixture.folder.path().join(name);
+            let opened = StateDir::open(&dir, false).expect_err("this folder is to be refused");
+            let checked = StateDir::check(&dir, &settings("")).expect_err("so it is by a check");
+            assert_eq!(opened.to_string(), checked.to_string());
+            fixture.without_folder(&opened)
+        });
         assert_snapshot!(said.join("\n"), @r"
-        state folder STATE is in use by another run; wait for its end, or give this one a folder of its own
+        state folder STATE/ is in use by another run; wait for its end, or give this one a folder of its own
         state folder STATE/no/state cannot be made: STATE/no does not exist; make that first
         state folder STATE/file: cannot open its lock file: Not a directory (os error 20); give a folder, or a name that is still free
+        state folder STATE/link: cannot open its lock file: No such file or directory (os error 2); it was removed, or is a link that leads nowhere
+        state folder STATE/round: cannot open its lock file: Too many levels of symbolic links (os error 40); check where its links lead
         ");
     }
 
