@@ -110,7 +110,7 @@ pub enum Reason {
     /// The answer led to where it must not be followed.
     #[error("a redirect to {to} is not followed: {why}")]
     Redirect {
-        /// Where it led, without what looks like a secret.
+        /// Where it led, without what looks like a secret; `***` if that is no URL.
         to: String,
         /// Why it is not followed.
         why: RedirectRefused,

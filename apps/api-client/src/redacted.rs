@@ -26,7 +26,7 @@ const SECRET: [&str; 16] = [
 const SECRET_WHOLE: [&str; 4] = ["pw", "pin", "sid", "psk"];
 
 /// What stands in the place of a secret.
-const HIDDEN: &str = "***";
+pub(crate) const HIDDEN: &str = "***";
 
 /// The URL without a user's name, a password, a fragment, and the values in its query that look like secrets by their names.
 ///

@@ -12,6 +12,7 @@ use reqwest::Url;
 
 use crate::address::Places;
 use crate::exchange::Order;
+use crate::redacted::HIDDEN;
 use crate::{Class, Reason, RedirectRefused, Request, config};
 
 /// A request to one host.
@@ -100,8 +101,11 @@ impl Step {
     ) -> Result<Option<Self>, Reason> {
         let Some(location) = location(status, headers, rules) else { return Ok(None) };
         let refuse = |to: &str, why| Err(Reason::Redirect { to: to.to_owned(), why });
-        let Some(url) = location.to_str().ok().and_then(|location| self.url.join(location).ok()) else {
-            return refuse(&String::from_utf8_lossy(location.as_bytes()), RedirectRefused::Url);
+        // Many servers send what is not ASCII as it is, and everybody follows it.
+        let text = str::from_utf8(location.as_bytes()).ok();
+        let Some(url) = text.and_then(|location| self.url.join(location).ok()) else {
+            // In what is no URL nobody can tell what is a secret.
+            return refuse(HIDDEN, RedirectRefused::Url);
         };
         let mut next = self.clone();
         next.url = url;

@@ -108,8 +108,23 @@ async fn only_http_is_followed() {
         let server = leads_to(302, to.to_owned()).await;
         assert_eq!(refused(client.get(server.url("/")).send().await), RedirectRefused::Scheme, "{to}");
     }
-    let server = leads_to(302, "http://[".to_owned()).await;
-    assert_eq!(refused(client.get(server.url("/")).send().await), RedirectRefused::Url);
+}
+
+#[tokio::test]
+async fn what_is_no_url_is_not_shown() {
+    let client = builder().build().expect("it is valid");
+    for to in ["http://[", "http://me:s3cret@h:99999/?token=s3cret", "http://[\u{9b}31m/"] {
+        let server = leads_to(302, to.to_owned()).await;
+        let failure = client.get(server.url("/")).send().await.expect_err("it is not followed");
+        assert_eq!(failure.to_string(), "a redirect to *** is not followed: it is no url", "{to}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_ascii_is_followed_as_browsers_do_it() {
+    let server = leads_to(302, "/zürich?q=ü".to_owned()).await;
+    let answer = builder().build().expect("valid").get(server.url("/")).send().await.expect("it is answered");
+    assert_eq!(answer.url, server.url("/z%C3%BCrich?q=%C3%BC"));
 }
 
 #[tokio::test]
