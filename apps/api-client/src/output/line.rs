@@ -61,7 +61,7 @@ enum End<'a> {
     },
 }
 
-/// Those headers of an answer that are [`SHOWN`].
+/// Those headers of an answer that are [`SHOWN`]. What comes in several lines is one list (RFC 9110, section 5.3).
 #[derive(Debug)]
 struct ShownHeaders<'a>(&'a HeaderMap);
 
@@ -167,8 +167,10 @@ impl<'a> Outcome<'a> {
 impl Serialize for ShownHeaders<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let shown = SHOWN.iter().filter_map(|name| {
-            let value = self.0.get(name)?;
-            Some((name.as_str(), String::from_utf8_lossy(value.as_bytes())))
+            let mut lines =
+                self.0.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+            let first = lines.next()?;
+            Some((name.as_str(), lines.fold(first, |all, line| all + ", " + line)))
         });
         serializer.collect_map(shown)
     }
@@ -198,5 +200,21 @@ pub(crate) fn kind(reason: &Reason) -> &'static str {
         Reason::Store(_) => "store",
         Reason::Closed => "closed",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_of_several_lines_is_shown_as_a_whole() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [(LINK, "</1>; rel=\"prev\""), (ETAG, "\"a\""), (LINK, "</3>; rel=\"next\"")] {
+            headers.append(name, value.parse().unwrap());
+        }
+        let shown = serde_json::to_value(ShownHeaders(&headers)).unwrap();
+        let link = "</1>; rel=\"prev\", </3>; rel=\"next\"";
+        assert_eq!(shown, serde_json::json!({ "etag": "\"a\"", "link": link }));
     }
 }
