@@ -1,7 +1,7 @@
 //! The journal's file: opened, locked, read and appended to.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -71,6 +71,9 @@ pub enum JournalError {
         message: String,
     },
 }
+
+/// A first line that is ours is shorter, whatever its version.
+const MOST_OF_HEADER: u64 = 1024;
 
 // === impl Journal ===
 
@@ -158,7 +161,9 @@ impl Journal {
         let (mut text, mut line) = (Vec::new(), 0);
         loop {
             text.clear();
-            let read = reader.read_until(b'\n', &mut text).map_err(io)? as u64;
+            // What is no journal may be a device, or all of a disk, without an end of a line.
+            let most = if line == 0 { MOST_OF_HEADER } else { u64::MAX };
+            let read = reader.by_ref().take(most).read_until(b'\n', &mut text).map_err(io)? as u64;
             line += 1;
             if text.last() != Some(&b'\n') {
                 // A first line that is cut off is not ours to remove unless it is the beginning of ours.
@@ -323,6 +328,15 @@ mod tests {
             place.error(&format!("{header}{{\"start\":{{}}}}\n{{\"run\":{{\"unix_seconds\":1}}}}\n")),
         ];
         insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    /// It was read into memory until there was none left.
+    #[test]
+    fn what_has_no_end_of_a_line_is_no_journal() {
+        for endless in ["/dev/zero", "/dev/full"] {
+            let opened = Journal::open(Path::new(endless));
+            assert!(matches!(opened, Err(JournalError::Foreign { .. })), "{endless}: {opened:?}");
+        }
     }
 
     #[test]
