@@ -1,6 +1,6 @@
 //! What is opened before anything is sent.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -43,11 +43,6 @@ pub(crate) fn open(config: &Config, workers: Handle) -> Result<Opened, StartErro
             if metadata.is_dir() {
                 return Err(error(io::ErrorKind::IsADirectory.into()));
             }
-            if let LinesTo::File(results) = &config.lines
-                && results.metadata().is_ok_and(|results| is_same(&results, &metadata))
-            {
-                return Err(StartError::SameFile { urls: path.clone(), results: results.clone() });
-            }
             (Box::new(BufReader::with_capacity(1 << 16, file)), !metadata.is_file())
         }
     };
@@ -58,6 +53,7 @@ pub(crate) fn open(config: &Config, workers: Handle) -> Result<Opened, StartErro
             (Some(journal), past)
         }
     };
+    each_has_its_own(config)?;
     let results = results(config);
     if let (Some(path), Some(before)) = (&config.journal, past.results())
         && past.answered() > 0
@@ -119,8 +115,18 @@ fn results(config: &Config) -> String {
     lines.into_iter().chain(folder).collect::<Vec<_>>().join(" and ")
 }
 
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
+/// The requests, the journal and the results are files of their own, whatever they are called. A journal is there by now.
+fn each_has_its_own(config: &Config) -> Result<(), StartError> {
+    let results = if let LinesTo::File(path) = &config.lines { Some(path) } else { None };
+    let of = |path: &PathBuf| path.metadata().ok().map(|file| (file.dev(), file.ino()));
+    let files = [config.urls.as_ref(), config.journal.as_ref(), results].into_iter().flatten();
+    let files: Vec<_> = files.filter_map(|path| Some((path, of(path)?))).collect();
+    for (at, (path, file)) in files.iter().enumerate() {
+        if let Some((other, _)) = files[..at].iter().find(|(_, other)| other == file) {
+            return Err(StartError::SameFile { files: [(*other).clone(), (*path).clone()] });
+        }
+    }
+    Ok(())
 }
 
 /// Reads on a thread of its own, which nobody waits for if it waits for standard input.

@@ -77,13 +77,11 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// Results would be written into the list of requests.
-    #[error("{} and {} are the same file: give the results one of their own", urls.display(), results.display())]
+    /// One file for two purposes, under two names: of the requests, the journal and the results.
+    #[error("{} and {} are the same file: give each a file of its own", files[0].display(), files[1].display())]
     SameFile {
-        /// The requests.
-        urls: PathBuf,
-        /// The results.
-        results: PathBuf,
+        /// What it is called for each.
+        files: [PathBuf; 2],
     },
     /// The journal is that of a run whose results are elsewhere.
     #[error("by the journal {} the results of {answered} requests are in {before}, and new ones would go to {results}; give the same names, or another journal to begin anew", journal.display())]

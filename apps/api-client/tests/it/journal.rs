@@ -179,9 +179,27 @@ fn results_do_not_go_into_the_list() {
     for same in ["./urls", "linked"] {
         let ended = place.run(&format!("fetch --urls urls --jsonl {same} --journal journal"));
         assert_eq!(ended.code(), Some(2), "{ended:#?}");
-        assert!(ended.stderr.contains("are the same file"), "{ended:#?}");
+        let error = format!("error: urls and {same} are the same file: give each a file of its own\n");
+        assert_eq!(ended.stderr, error);
     }
     assert_eq!(place.text("urls"), list);
+}
+
+/// The lines of both were in it, and nobody could resume it.
+#[test]
+fn the_journal_is_neither_the_list_nor_the_results() {
+    let place = Place::new();
+    for (name, arguments) in [
+        ("results", "fetch --urls list --jsonl ./results --journal results"),
+        ("urls", "fetch --urls urls --journal ./urls"),
+    ] {
+        place.write("list", "http://127.0.0.1:1/\n");
+        place.write(name, "");
+        let ended = place.run(arguments);
+        assert_eq!(ended.code(), Some(2), "{ended:#?}");
+        assert!(ended.stderr.contains("are the same file: give each a file of its own"), "{ended:#?}");
+        assert_eq!(place.text(name), "");
+    }
 }
 
 #[test]
