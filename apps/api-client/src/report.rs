@@ -53,8 +53,11 @@ pub struct Report {
     /// What was in flight when an earlier run was cut off, or has failed there after it may have been acted upon, and was sent again, by
     /// this run or by one that was cut off itself: it may have been acted upon twice.
     pub repeated: Vec<Named>,
-    /// The first [`MOST_FAILURES`] requests without an answer, and why.
+    /// The first requests without an answer, and why: [`MOST_FAILURES`] of them, or as many as say 1 MiB.
     pub failures: Vec<FailureReport>,
+    /// What these say, in bytes.
+    #[serde(skip)]
+    pub(crate) said: usize,
     /// How long the run took, in seconds.
     #[serde(serialize_with = "seconds")]
     pub seconds: Duration,
@@ -68,6 +71,9 @@ pub struct Report {
 /// So many failures are listed in a report, so that its memory has a bound; the others are counted, and all are told as
 /// they happen, and are among the results.
 pub const MOST_FAILURES: usize = 1000;
+
+/// And no more when these say so much, in bytes: a URL may be as long as a line.
+const MOST_SAID: usize = 1 << 20;
 
 /// So many requests are listed whose answers replaced others.
 pub const MOST_REPLACING: usize = 20;
@@ -132,7 +138,8 @@ impl Report {
     pub(crate) fn failed(&mut self, request: Named, kind: &'static str, error: String) {
         self.failed += 1;
         *self.by_reason.entry(kind).or_default() += 1;
-        if self.failures.len() < MOST_FAILURES {
+        if self.failures.len() < MOST_FAILURES && self.said < MOST_SAID {
+            self.said += request.url.len() + request.id.as_ref().map_or(0, String::len) + error.len();
             self.failures.push(FailureReport { request, error });
         }
     }
@@ -268,4 +275,27 @@ fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(1024 * line.trim().trim_end_matches(" kB").parse::<u64>().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A thousand URLs as long as lines may be took a gigabyte.
+    #[test]
+    fn failures_are_listed_within_a_bound_and_all_are_counted() {
+        let listed = |url: String, count: u64| {
+            let mut report = Report::default();
+            for line in 1..=count {
+                let request = Named { line, id: None, url: url.clone() };
+                report.failed(request, "url", "it is too long".to_owned());
+            }
+            assert_eq!((report.failed, report.by_reason["url"]), (count, count));
+            let more = format!("failed   and {} more", count - report.failures.len() as u64);
+            assert!(report.to_string().contains(&more), "{report}");
+            report.failures.len()
+        };
+        assert_eq!(listed("http://h/".to_owned(), 1001), 1000);
+        assert_eq!(listed("x".repeat(300_000), 10), 4);
+    }
 }

@@ -108,7 +108,8 @@ impl Line {
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Job(job) => job.weight(),
-            Self::Bad { .. } => 256,
+            // It may say what is wrong with a name that takes up the whole line.
+            Self::Bad { error, .. } => 256 + error.to_string().len(),
         }
     }
 }
@@ -151,6 +152,14 @@ mod tests {
             lines[1..],
             ["2 http://h/2", &format!("3 {too_long}"), "4 http://h/4", &format!("5 {too_long}")]
         );
+    }
+
+    /// A thousand of them waited, with a gigabyte of names.
+    #[test]
+    fn a_bad_line_weighs_what_there_is_to_say_of_it() {
+        let line = format!("{{\"url\": \"http://h/\", \"{}\": 1}}", "x".repeat(MAX_LINE / 2));
+        let error = parse(1, line.as_bytes(), None).unwrap_err();
+        assert!(Line::Bad { line: 1, error }.weight() > MAX_LINE / 2);
     }
 
     #[test]
