@@ -100,6 +100,8 @@ impl Observer for Console {
     }
 }
 
+/// On one line, and without what a terminal would obey: lines of the input may be anybody's.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.replace(char::is_control, "\u{fffd}")
 }

@@ -13,18 +13,18 @@ fn a_bad_line_is_named_and_the_others_are_requested() {
     place.write(
         "urls",
         format!(
-            "# a comment\n{base}/item/1\n\nnonsense\n  {base}/item/2\n{{\"url\": 3}}\nfile:///etc/passwd\n{{\"url\": \"{base}/item/3\", \"id\": \"three\"}}"
+            "# a comment\n{base}/item/1\n\nnonsense\n  {base}/item/2\n{{\"url\": 3}}\nfile:///etc/passwd\n{{\"\\u001b[31m\": 1}}\n{{\"url\": \"{base}/item/3\", \"id\": \"three\"}}"
         ),
     );
     let ended = place.run("fetch --urls urls --jsonl results --report json");
     assert_eq!(ended.code(), Some(1), "{ended:#?}");
     let report = ended.report();
-    assert_eq!([&report["requests"], &report["answered"], &report["bad_lines"]], [3, 3, 3]);
+    assert_eq!([&report["requests"], &report["answered"], &report["bad_lines"]], [3, 3, 4]);
     insta::assert_snapshot!(ended.stderr);
     let mut lines: Vec<_> =
         place.results("results").iter().map(|result| result["line"].as_u64().unwrap()).collect();
     lines.sort_unstable();
-    assert_eq!(lines, [2, 5, 8]);
+    assert_eq!(lines, [2, 5, 9]);
 }
 
 #[test]
