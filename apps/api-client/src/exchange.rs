@@ -74,8 +74,10 @@ pub(crate) struct From(pub(crate) IpAddr);
 /// For how long a connection is kept that nobody uses. With many hosts it is what bounds their number.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// What is read of a body that nobody wants, so that its connection can be used again.
+/// What is read of a body that nobody wants, so that its connection can be used again, and for how long. What the answer says must not
+/// be lost with an attempt that takes too long because of its body.
 const REST: u64 = 64 << 10;
+const REST_WITHIN: Duration = Duration::from_secs(1);
 
 // === impl Order ===
 
@@ -151,7 +153,7 @@ impl Exchange {
             && redirect::location(status, &headers, &self.rules.redirects).is_none();
         let workers = self.workers.as_ref();
         let body = match &order.store {
-            _ if !is_wanted => store::some(answer, REST).await,
+            _ if !is_wanted => store::some(answer, REST, REST_WITHIN).await,
             Store::File(folder) if status.is_success() => {
                 store::to_file(answer, folder, self.rules.max_body, workers).await?
             }

@@ -4,6 +4,7 @@ use std::io;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
@@ -12,6 +13,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::exchange::Order;
 use crate::room::Part;
@@ -132,10 +134,11 @@ pub(crate) async fn to_file(
     Ok(Stored::File(coming.path, coming.written))
 }
 
-/// What there is of it, up to a bound; a body that nobody wants may break off.
-pub(crate) async fn some(mut answer: Response, most: u64) -> Stored {
+/// What there is of it, up to a bound in bytes and in time; a body that nobody wants may break off.
+pub(crate) async fn some(mut answer: Response, most: u64, within: Duration) -> Stored {
+    let until = Instant::now() + within;
     let mut body = BytesMut::new();
-    while let Ok(Some(chunk)) = answer.chunk().await {
+    while let Ok(Ok(Some(chunk))) = timeout_at(until, answer.chunk()).await {
         if body.len() as u64 + chunk.len() as u64 > most {
             break;
         }

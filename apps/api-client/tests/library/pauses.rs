@@ -3,7 +3,7 @@ use std::time::{Duration, Instant, SystemTime};
 use api_client::{Client, Reason};
 use futures_util::future::join_all;
 
-use crate::server::{Server, ok, status, with_header};
+use crate::server::{Server, ok, silent, status, with_header};
 
 #[tokio::test]
 async fn a_refusal_holds_up_everybody() {
@@ -22,6 +22,25 @@ async fn a_refusal_holds_up_everybody() {
     // Itself, and what was on its way.
     assert!(during <= 1 + 4, "{during} came during the pause");
     assert_eq!(hits.len(), 61);
+}
+
+/// It was taken for one that takes too long, and was sent again without a pause, or not at all.
+#[tokio::test]
+async fn a_refusal_counts_although_its_body_does_not_end() {
+    let server = Server::start(|hit| {
+        let mut answer = if hit.number == 0 { silent() } else { ok("x") };
+        if hit.number == 0 {
+            *answer.status_mut() = axum::http::StatusCode::TOO_MANY_REQUESTS;
+        }
+        answer
+    })
+    .await;
+    let client =
+        Client::builder().rate("200/s").timeout(Duration::from_secs(20)).build().expect("it is valid");
+    let began = Instant::now();
+    let answer = client.post(server.url("/")).send().await.expect("it is answered");
+    assert_eq!((answer.attempts, answer.refused), (2, 1));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
