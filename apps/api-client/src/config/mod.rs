@@ -11,7 +11,7 @@ mod settings;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use forebay_program::config_file::ConfigFile;
+use forebay_program::config_file::{ConfigFile, ConfigFileError};
 use http::StatusCode;
 
 pub(crate) use self::names::is_secret;
@@ -20,6 +20,7 @@ pub use self::{
     names::Header,
     settings::{GivenHeader, Settings},
 };
+use crate::redacted::HIDDEN;
 use crate::{Classes, ConcurrencyChoice, RateChoice, input};
 
 /// A complete and consistent set of [`Settings`].
@@ -96,7 +97,7 @@ impl Config {
     /// [`ConfigError::File`] for what is wrong in the file, also if only the combination with a flag makes it so; else as
     /// [`new`](Self::new).
     pub fn load(path: &Path, flags: Settings) -> Result<Self, ConfigError> {
-        let file = ConfigFile::<Settings>::read(path)?;
+        let file = ConfigFile::<Settings>::read(path).map_err(without_secret)?;
         Self::new(flags.clone().over(file.settings.clone())).map_err(|error| {
             let key = error.key().filter(|key| !flags.has(key));
             match key.and_then(|key| file.place(key, error.to_string())) {
@@ -186,4 +187,15 @@ impl Config {
     pub fn is_stdout_taken(&self) -> bool {
         self.lines == LinesTo::Stdout
     }
+}
+
+/// Without what stands in its line, if that has to do with a credential: what is told is kept in logs.
+fn without_secret(mut error: ConfigFileError) -> ConfigFileError {
+    if let ConfigFileError::Invalid { message, text, .. } = &mut error
+        && names::has_secret_name(&text.to_ascii_lowercase())
+    {
+        *message = input::without_value(message);
+        *text = text.split([':', '"', '\'']).next().unwrap_or_default().to_owned() + HIDDEN;
+    }
+    error
 }

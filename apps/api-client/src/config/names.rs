@@ -54,6 +54,11 @@ impl std::fmt::Debug for Header {
 
 /// Whether a header is a credential by its name: such a one is for one host only, and never shown.
 pub(crate) fn is_secret(name: &HeaderName) -> bool {
+    name != "idempotency-key" && has_secret_name(name.as_str())
+}
+
+/// Whether there is the name of a credential in a text in lower case, or one like that.
+pub(super) fn has_secret_name(text: &str) -> bool {
     const PARTS: [&str; 14] = [
         "auth",
         "cookie",
@@ -70,7 +75,7 @@ pub(crate) fn is_secret(name: &HeaderName) -> bool {
         "signature",
         "token",
     ];
-    name != "idempotency-key" && PARTS.iter().any(|part| name.as_str().contains(part))
+    PARTS.iter().any(|part| text.contains(part))
 }
 
 /// What is wrong is told without what was given, which may hold a secret anywhere.

@@ -212,7 +212,7 @@ fn without_place(error: &serde_json::Error) -> String {
 }
 
 /// "invalid type: string "s3cret", expected a map" without what was given, which may be a secret.
-fn without_value(message: &str) -> String {
+pub(crate) fn without_value(message: &str) -> String {
     let parts = message.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "));
     parts.map_or_else(
         || message.to_owned(),

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use reqwest::Url;
 
-pub(crate) use line::FIELDS;
+pub(crate) use line::{FIELDS, without_value};
 pub use line::{LineError, parse};
 pub(crate) use read::count;
 pub use read::{Line, MAX_LINE, ReadError, read};

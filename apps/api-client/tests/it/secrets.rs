@@ -80,6 +80,26 @@ fn a_header_that_cannot_be_sent_is_not_shown() {
 }
 
 #[test]
+fn a_line_of_a_configuration_that_has_a_credential_is_not_shown() {
+    let place = Place::new();
+    let shown = [
+        "header = \"Authorization: Bearer s3cret\"",
+        "header = [\"X-Api-Key: s3cret\"",
+        "header = [\n  \"Cookie: s3cret\" 5\n]",
+        "header = Authorization: Bearer s3cret",
+        "headers = ['Authorization: Bearer s3cret']",
+    ]
+    .map(|lines| {
+        place.write("keys.toml", lines);
+        let ended = place.run("fetch -c keys.toml");
+        assert_eq!(ended.code(), Some(2), "{ended:#?}");
+        ended.stderr
+    });
+    assert!(!shown.concat().contains("s3cret"), "{}", shown.concat());
+    insta::assert_snapshot!(shown.concat());
+}
+
+#[test]
 fn a_credential_goes_to_the_host_that_it_names() {
     let (one, other) = (Server::free(), Server::free());
     let place = Place::new();
