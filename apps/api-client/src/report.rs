@@ -212,7 +212,7 @@ impl fmt::Display for Report {
         }
         for host in &self.hosts {
             match host.limit {
-                Some(limit) => writeln!(f, "limit    {}: {limit:.1} a second", host.host)?,
+                Some(limit) => writeln!(f, "limit    {}: {}", host.host, often(limit))?,
                 None => writeln!(f, "limit    {}: none found", host.host)?,
             }
         }
@@ -267,6 +267,15 @@ impl fmt::Display for Named {
     }
 }
 
+/// By a span in which it is once at least.
+fn often(per_second: f64) -> String {
+    match per_second {
+        second if second >= 1.0 => format!("{second:.1} a second"),
+        second if 60.0 * second >= 1.0 => format!("{:.1} a minute", 60.0 * second),
+        second => format!("{:.1} an hour", 3600.0 * second),
+    }
+}
+
 fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(time.as_millis() as f64 / 1e3)
 }
@@ -280,6 +289,12 @@ fn peak_memory() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slow_limit_is_not_shown_as_none() {
+        let shown = [97.23, 1.0, 30.0 / 60.0, 1.0 / 60.0, 10.0 / 3600.0].map(often);
+        assert_eq!(shown, ["97.2 a second", "1.0 a second", "30.0 a minute", "1.0 a minute", "10.0 an hour"]);
+    }
 
     /// A thousand URLs as long as lines may be took a gigabyte.
     #[test]
