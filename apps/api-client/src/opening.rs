@@ -1,4 +1,4 @@
-//! What is opened before anything is sent.
+//! What is opened before anything is sent, and why that may fail.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -12,9 +12,9 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::config::{Config, LinesTo};
 use crate::input::{self, Line, ReadError};
-use crate::journal::{Journal, Past};
-use crate::output::{Folder, Lines};
-use crate::run::{Observer, StartError};
+use crate::journal::{Journal, JournalError, Past};
+use crate::output::{Folder, FolderError, Lines, LinesError};
+use crate::run::Observer;
 use crate::{BuildError, Client};
 
 /// So many bytes of requests may wait.
@@ -30,6 +30,61 @@ pub(crate) struct Opened {
     pub(crate) folder: Option<Arc<Folder>>,
     pub(crate) lines: Lines,
     pub(crate) client: Client,
+}
+
+/// Why a run did not start: nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The requests cannot be read.
+    #[error("cannot read the requests from {}: {source}", path.display())]
+    Urls {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// One file for two purposes, under two names: of the requests, the journal and the results.
+    #[error("{} and {} are the same file: give each a file of its own", files[0].display(), files[1].display())]
+    SameFile {
+        /// What it is called for each.
+        files: [PathBuf; 2],
+    },
+    /// The journal is that of a run whose results are elsewhere.
+    #[error("by the journal {} the results of {answered} requests are in {before}, and new ones would go to {results}; give the same names, or another journal to begin anew", journal.display())]
+    OtherResults {
+        /// The journal.
+        journal: PathBuf,
+        /// How many were answered.
+        answered: u64,
+        /// Where their results are.
+        before: String,
+        /// Where new ones would go.
+        results: String,
+    },
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The folder of bodies cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Results cannot be written.
+    #[error(transparent)]
+    Lines(#[from] LinesError),
+    /// The certificates to trust cannot be used.
+    #[error("cannot use the certificates in {}: {why}", path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// There is no client.
+    #[error(transparent)]
+    Client(#[from] BuildError),
+    /// The system has no thread for it.
+    #[error("cannot start the thread that writes: {0}")]
+    Thread(io::Error),
 }
 
 /// Opens everything, and changes nothing before all of it could be opened that may be wrong. Blocks.

@@ -10,9 +10,7 @@
 
 use std::collections::HashMap;
 use std::future::pending;
-use std::io;
 use std::mem::take;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,18 +22,18 @@ use tokio::select;
 use tokio::task::{self, JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::HostStats;
 use crate::config::Config;
 use crate::fetch::{self, Desk, End, Fatal};
 use crate::headers::{Headers, host_of};
 use crate::input::{Job, Line, ReadError};
-use crate::journal::{JournalError, Past, Record};
+use crate::journal::{Past, Record};
+pub use crate::opening::StartError;
 use crate::opening::{self, Opened};
-use crate::output::{FolderError, LinesError};
 use crate::progress::{Meter, Progress};
 use crate::report::{Ended, Named, Report};
 use crate::room::Room;
 use crate::scribe::{self, Scribe, ScribeError, Written};
-use crate::{BuildError, HostStats};
 
 /// What a run tells while it goes, each with nothing to do by default.
 ///
@@ -64,61 +62,6 @@ pub trait Observer: Send + Sync + 'static {
 pub struct Silent;
 
 impl Observer for Silent {}
-
-/// Why a run did not start: nothing was sent.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The requests cannot be read.
-    #[error("cannot read the requests from {}: {source}", path.display())]
-    Urls {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// One file for two purposes, under two names: of the requests, the journal and the results.
-    #[error("{} and {} are the same file: give each a file of its own", files[0].display(), files[1].display())]
-    SameFile {
-        /// What it is called for each.
-        files: [PathBuf; 2],
-    },
-    /// The journal is that of a run whose results are elsewhere.
-    #[error("by the journal {} the results of {answered} requests are in {before}, and new ones would go to {results}; give the same names, or another journal to begin anew", journal.display())]
-    OtherResults {
-        /// The journal.
-        journal: PathBuf,
-        /// How many were answered.
-        answered: u64,
-        /// Where their results are.
-        before: String,
-        /// Where new ones would go.
-        results: String,
-    },
-    /// The journal cannot be used.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The folder of bodies cannot be used.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// Results cannot be written.
-    #[error(transparent)]
-    Lines(#[from] LinesError),
-    /// The certificates to trust cannot be used.
-    #[error("cannot use the certificates in {}: {why}", path.display())]
-    Certificates {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
-    /// There is no client.
-    #[error(transparent)]
-    Client(#[from] BuildError),
-    /// The system has no thread for it.
-    #[error("cannot start the thread that writes: {0}")]
-    Thread(io::Error),
-}
 
 /// So many bytes of bodies that become lines may be in memory, and one body beyond that.
 const MOST_OF_BODIES: u32 = 64 << 20;
