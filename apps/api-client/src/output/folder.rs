@@ -54,6 +54,14 @@ pub enum FolderError {
         /// The folder.
         path: PathBuf,
     },
+    /// A result cannot be put there.
+    #[error("cannot write {}: {source}", path.display())]
+    Place {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 // === impl Folder ===
@@ -101,8 +109,17 @@ impl Folder {
     }
 
     /// Gives a body its name.
-    pub(crate) fn place(&self, job: &Job, status: StatusCode, body: &Body) -> io::Result<Placed> {
+    pub(crate) fn place(&self, job: &Job, status: StatusCode, body: &Body) -> Result<Placed, FolderError> {
         let name = file_name(job, status);
+        let to = self.path.join(&name);
+        match self.put(job, body, &to) {
+            Ok(replaced) => Ok(Placed { name, bytes: body.len(), replaced }),
+            Err(source) => Err(FolderError::Place { path: to, source }),
+        }
+    }
+
+    /// Says whether there was such a file.
+    fn put(&self, job: &Job, body: &Body, to: &Path) -> io::Result<bool> {
         let part = match body {
             Body::File { path, .. } => path.clone(),
             Body::Memory(bytes) => {
@@ -116,22 +133,20 @@ impl Folder {
             File::open(&part)?.sync_data()?;
         }
         fault::point("before-rename");
-        let to = self.path.join(&name);
-        let replaced = match rustix::fs::renameat_with(CWD, &part, CWD, &to, RenameFlags::NOREPLACE) {
-            Ok(()) => false,
+        match rustix::fs::renameat_with(CWD, &part, CWD, to, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(false),
             Err(rustix::io::Errno::EXIST) => {
-                fs::rename(&part, &to)?;
-                true
+                fs::rename(&part, to)?;
+                Ok(true)
             }
             // Some file systems cannot do that. Only the count suffers if somebody comes between the two.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
                 let replaced = to.symlink_metadata().is_ok();
-                fs::rename(&part, &to)?;
-                replaced
+                fs::rename(&part, to)?;
+                Ok(replaced)
             }
-            Err(errno) => return Err(errno.into()),
-        };
-        Ok(Placed { name, bytes: body.len(), replaced })
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Forces the names to the disk.

@@ -88,6 +88,17 @@ fn whose_answer_replaced_another_is_named() {
 }
 
 #[test]
+fn what_stands_in_the_way_of_a_file_is_named() {
+    let (server, place) = (Server::free(), Place::new());
+    fs::create_dir_all(place.path("out/a")).unwrap();
+    place.write("urls", format!("{{\"url\": \"{}/item/1\", \"id\": \"a\"}}\n", server.url()));
+    let ended = place.run("fetch --urls urls --out out --report json");
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert_eq!(ended.report()["by_reason"]["store"], 1, "{ended:#?}");
+    assert!(ended.stderr.contains("cannot write out/a: Is a directory"), "{ended:#?}");
+}
+
+#[test]
 fn results_of_another_run_are_not_touched() {
     let (server, place) = (Server::free(), Place::with_items("http://127.0.0.1:1", 1));
     place.write("results", "precious\n");
