@@ -7,6 +7,9 @@
 //!    with nothing asked for, and a counter that is not ready and was asked all the same says that one waits.
 //! 3. The line has one waker, the [`Bell`], for who looks or asks, and for [who waits for its end](EndOfLine).
 //! 4. The line goes when it has ended, or with the first that goes of bench and end: who waits in it is told.
+//! 5. While the line is polled, callers' wakers run, and the hook. They may drop anything, [who drives](EndOfLine) the
+//!    line too, so no lock is held: the line is *out*. Who comes meanwhile leaves word, and who has it does that for him:
+//!    rings for one who wanted to poll it, and drops it for one who wanted it to go.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -66,9 +69,33 @@ struct Passing<R, A, E> {
 /// Who serves the line.
 type Server<R, A, E> = Worker<Counter<R, A, E>, R>;
 
+/// Where the line is.
+enum Line<R, A, E> {
+    Here(Box<Server<R, A, E>>),
+    /// Somebody polls it (rule 5).
+    Out(Then),
+    Ended,
+}
+
+/// What is to be done with a line that is out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    PutBack,
+    /// The same, and ring for who came meanwhile.
+    Ring,
+    End,
+}
+
+/// A line that is out. It is put back when this is dropped, or ends with it.
+struct Out<'a, R, A, E> {
+    shared: &'a Shared<R, A, E>,
+    /// `None` once it has ended.
+    server: Option<Box<Server<R, A, E>>>,
+}
+
 struct Shared<R, A, E> {
-    /// Gone when the line has ended.
-    line: Mutex<Option<Server<R, A, E>>>,
+    /// Nothing of others runs under this lock.
+    line: Mutex<Line<R, A, E>>,
     counter: Counter<R, A, E>,
     bell: Arc<Bell>,
     /// That of the bell.
@@ -150,21 +177,35 @@ impl<R, A, E> Clone for Counter<R, A, E> {
 impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Shared<R, A, E> {
     /// Has the line pass so many requests, as far as it has some. Ready: it has ended.
     fn poll_line(&self, demand: usize) -> (Poll<()>, Passing<R, A, E>) {
-        let mut line = lock(&self.line);
-        lock(&self.counter.0).demand = demand;
-        let polled = match &mut *line {
-            Some(worker) => Pin::new(worker).poll(&mut Context::from_waker(&self.waker)),
-            None => Poll::Ready(()),
-        };
         let nothing = Passing { demand: 0, passed: Vec::new(), is_called: false };
+        let mut out = match self.take_out() {
+            Ok(out) => out,
+            Err(polled) => return (polled, nothing),
+        };
+        let Some(server) = &mut out.server else { return (Poll::Ready(()), nothing) };
+        lock(&self.counter.0).demand = demand;
+        let polled = Pin::new(&mut **server).poll(&mut Context::from_waker(&self.waker));
         let passing = std::mem::replace(&mut *lock(&self.counter.0), nothing);
-        let ended = if polled.is_ready() { line.take() } else { None };
-        drop(line);
-        if ended.is_some() {
-            // Who did not ask is to know it too.
-            self.bell.ring();
+        if polled.is_ready() {
+            out.server = None;
         }
         (polled, passing)
+    }
+
+    /// Takes the line out, to poll it. Otherwise: what a poll would say.
+    fn take_out(&self) -> Result<Out<'_, R, A, E>, Poll<()>> {
+        let mut line = lock(&self.line);
+        match std::mem::replace(&mut *line, Line::Out(Then::PutBack)) {
+            Line::Here(server) => Ok(Out { shared: self, server: Some(server) }),
+            Line::Out(then) => {
+                *line = Line::Out(if then == Then::PutBack { Then::Ring } else { then });
+                Err(Poll::Pending)
+            }
+            Line::Ended => {
+                *line = Line::Ended;
+                Err(Poll::Ready(()))
+            }
+        }
     }
 
     /// Leaves a waker of who looks or asks.
@@ -178,10 +219,43 @@ impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Shared<R, A, E> {
 impl<R, A, E> Shared<R, A, E> {
     /// Who waits gets the request back.
     fn end(&self) {
-        let line = lock(&self.line).take();
-        if line.is_some() {
-            drop(line);
-            self.bell.ring();
+        let server = {
+            let mut line = lock(&self.line);
+            match std::mem::replace(&mut *line, Line::Ended) {
+                Line::Here(server) => server,
+                Line::Out(_) => {
+                    *line = Line::Out(Then::End);
+                    return;
+                }
+                Line::Ended => return,
+            }
+        };
+        drop(server);
+        // Who did not ask is to know it too.
+        self.bell.ring();
+    }
+}
+
+// === impl Out ===
+
+impl<R, A, E> Drop for Out<'_, R, A, E> {
+    fn drop(&mut self) {
+        let (gone, rings) = {
+            let mut line = lock(&self.shared.line);
+            match (&*line, self.server.take()) {
+                (&Line::Out(then), Some(server)) if then != Then::End => {
+                    *line = Line::Here(server);
+                    (None, then == Then::Ring)
+                }
+                (_, gone) => {
+                    *line = Line::Ended;
+                    (gone, true)
+                }
+            }
+        };
+        drop(gone);
+        if rings {
+            self.shared.bell.ring();
         }
     }
 }
@@ -195,7 +269,7 @@ impl<R, A, E> Bench<R, A, E> {
     ) -> (Self, Glance<R, A, E>, EndOfLine<R, A, E>) {
         let bell = Arc::<Bell>::default();
         let waker = Waker::from(Arc::clone(&bell));
-        let shared = Arc::new(Shared { line: Mutex::new(Some(line)), counter, bell, waker });
+        let shared = Arc::new(Shared { line: Mutex::new(Line::Here(Box::new(line))), counter, bell, waker });
         (Self(Arc::clone(&shared)), Glance(Arc::clone(&shared)), EndOfLine(shared))
     }
 }
@@ -231,7 +305,7 @@ impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Source for Bench<R
     }
 
     fn is_closed(&self) -> bool {
-        lock(&self.0.line).is_none()
+        matches!(*lock(&self.0.line), Line::Ended | Line::Out(Then::End))
     }
 
     fn redelivers(&self) -> bool {
@@ -319,6 +393,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::task::Wake;
 
+    use forebay_queue::layer::{Queue, QueueError, QueueLayer};
     use forebay_testkit::Driver;
 
     use super::*;
@@ -349,6 +424,59 @@ mod tests {
             matches!(Driver::new(answer).assert_ready(), Err(CallError::Aborted)),
             "the service may have seen it"
         );
+    }
+
+    type End = EndOfLine<u8, (), ()>;
+    type Halves = (Queue<Counter<u8, (), ()>, u8>, (Bench<u8, (), ()>, Glance<u8, (), ()>, End));
+
+    /// A line whose hook runs `meanwhile`, which is while it is polled.
+    fn polled(meanwhile: impl Fn() + Send + Sync + 'static) -> Halves {
+        let counter = Counter::new();
+        let mut once = Some(counter.clone());
+        let layer = QueueLayer::new(10).on_wait(move |_| meanwhile());
+        let (queue, line) = layer.pair_with(move || once.take());
+        (queue, Bench::new(line, counter))
+    }
+
+    #[test]
+    fn who_comes_while_the_line_is_polled_is_told_afterwards() {
+        let place: Arc<Mutex<Option<Driver<End>>>> = Arc::default();
+        let other = Arc::clone(&place);
+        let (mut queue, (mut bench, _look, end)) = polled(move || {
+            if let Some(end) = &mut *lock(&other) {
+                end.assert_pending();
+            }
+        });
+        *lock(&place) = Some(Driver::new(end));
+        let _call = queue.call(1);
+        let mut out = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(bench.poll_next(&mut cx, NonZeroUsize::MIN, &mut out).is_ready());
+        assert_eq!(out.len(), 1);
+        let mut end = lock(&place).take().expect("it is there");
+        assert!(end.is_woken(), "it is to look again");
+        end.assert_pending();
+        drop(queue);
+        assert!(end.is_woken());
+        end.assert_ready();
+    }
+
+    #[test]
+    fn a_line_that_is_to_end_while_it_is_polled_ends_afterwards() {
+        let place: Arc<Mutex<Option<End>>> = Arc::default();
+        let other = Arc::clone(&place);
+        let (mut queue, (mut bench, _look, end)) = polled(move || drop(lock(&other).take()));
+        *lock(&place) = Some(end);
+        let calls = [1, 2].map(|request| Driver::new(queue.call(request)));
+        let mut out = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(bench.poll_next(&mut cx, NonZeroUsize::MIN, &mut out).is_ready());
+        assert!(bench.is_closed() && queue.is_closed());
+        let [mut passed, mut waiting] = calls;
+        passed.assert_pending();
+        assert!(matches!(waiting.assert_ready(), Err(QueueError::Closed(Some(2)))));
+        drop(out);
+        assert!(matches!(passed.assert_ready(), Err(QueueError::Inner(CallError::Unbegun(1)))));
     }
 
     #[test]
