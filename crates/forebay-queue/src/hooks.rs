@@ -1,7 +1,7 @@
 //! What a queue's owner wants to be told. Every hook runs outside of the queue's lock.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::Pressure;
 use crate::sync::{self, Mutex};
@@ -105,6 +105,18 @@ fn tell<T>(hook: &Option<OnItem<T>>, item: T) {
 /// A panic has been reported by the process's panic hook when it arrives here; it must not take the item with it.
 pub(crate) fn contain(foreign: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(foreign));
+}
+
+/// Asks code that is not ours about an item, which goes where that panics. It goes by itself: its destructor may panic
+/// too, and two panics, the second while the first unwinds, would end the process.
+pub(crate) fn ask_about<T, A>(item: T, ask: impl FnOnce(&T) -> A) -> (T, A) {
+    match catch_unwind(AssertUnwindSafe(|| ask(&item))) {
+        Ok(answer) => (item, answer),
+        Err(panic) => {
+            contain(|| drop(item));
+            resume_unwind(panic)
+        }
+    }
 }
 
 /// The right to tell one crossing; given up on drop.

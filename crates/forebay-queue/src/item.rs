@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::SendTimeoutError;
 use crate::core::{Parcel, Shared, Tag};
 use crate::park::block_on;
-use crate::{By, Discipline, Key, Label, Line, SendError, Sender, Sent, TrySendError, UnknownClass};
+use crate::{By, Discipline, Key, Label, Line, SendError, Sender, Sent, TrySendError, UnknownClass, hooks};
 
 /// An item that is about to be sent, with its weight, time to live and headers; made by [`Sender::item`].
 ///
@@ -194,13 +194,18 @@ impl<T, L: Line<T>> Outgoing<'_, T, L> {
 
     fn pack(self) -> Result<Parcel<T, L::Rank>, SendError<T>> {
         let Self { sender, item, rank, weight, label, mut tag } = self;
-        let rank = rank.map_or_else(|| sender.shared.rank(&item), Ok);
-        let rank = match rank.and_then(|rank| sender.shared.relabel(rank, &label)) {
-            Ok(rank) => rank,
-            Err(unknown) => return Err(SendError::Unclassified(item, Box::new(unknown))),
-        };
-        tag.set_weight(weight.unwrap_or_else(|| sender.shared.hooks.weigh(&item)));
-        sender.shared.admit(Parcel { item, rank, tag })
+        let (item, asked) = hooks::ask_about(item, |item| {
+            let rank = rank.map_or_else(|| sender.shared.rank(item), Ok)?;
+            let rank = sender.shared.relabel(rank, &label)?;
+            Ok((rank, weight.unwrap_or_else(|| sender.shared.hooks.weigh(item))))
+        });
+        match asked {
+            Ok((rank, weight)) => {
+                tag.set_weight(weight);
+                sender.shared.admit(Parcel { item, rank, tag })
+            }
+            Err(unknown) => Err(SendError::Unclassified(item, Box::new(unknown))),
+        }
     }
 }
 

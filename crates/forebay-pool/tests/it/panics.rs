@@ -177,6 +177,29 @@ async fn in_the_weigher_of_the_queue_of_ordered_results() {
     assert_eq!(read, [0, 1, 2, 4, 5, 6, 7]);
 }
 
+/// Two panics at once would end the process.
+#[tokio::test]
+async fn in_the_weigher_and_then_in_the_destructor_of_an_ordered_result() {
+    let (output, mut results) = forebay_queue::builder()
+        .capacity(10)
+        .weigher(|ordered: &Ordered<Bomb>| {
+            assert!(!matches!(ordered, Ordered::Done(Bomb { armed: true })), "weighed");
+            1
+        })
+        .build();
+    let handler = async |item: u32| Ok::<_, BoxError>(Bomb { armed: item == 1 });
+    let pool = Pool::builder().workers(1).queue(3).handler_ordered(output, handler).start().unwrap();
+    for item in 0..3 {
+        pool.produce(item).await.unwrap();
+    }
+    let report = pool.finish().await;
+    assert_eq!((report.completed, report.unsent), (3, 1), "{report}");
+    for _ in 0..2 {
+        assert!(matches!(results.recv().await, Some(Ordered::Done(Bomb { armed: false }))));
+    }
+    assert!(results.recv().await.is_none());
+}
+
 /// Hands out three where one is wanted, and panics at the end of each; or panics before it says so.
 #[derive(Clone, Copy, Default)]
 struct Generous {

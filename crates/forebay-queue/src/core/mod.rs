@@ -52,7 +52,7 @@ pub(crate) use self::take::Taking;
 pub(crate) use self::waiters::{Key, Turn, Waiters};
 pub(crate) use self::watch::{Change, watch};
 use crate::builder::Options;
-use crate::hooks::{Hooks, contain};
+use crate::hooks::{self, Hooks, contain};
 use crate::sync::{self, Mutex, MutexGuard};
 use crate::{End, Label, Line, Receipt, SendError, SendLine, Settle, UnknownClass};
 
@@ -185,11 +185,12 @@ impl<T, L: Line<T>> Shared<T, L> {
     /// Says what an item is and weighs, which is asked of its owner's code and so never under the lock.
     #[inline]
     pub(crate) fn pack(&self, item: T) -> Result<Parcel<T, L::Rank>, SendError<T>> {
-        match self.rank(&item) {
-            Ok(rank) => {
-                let weight = self.hooks.weigh(&item);
-                self.admit(Parcel { item, rank, tag: Tag::weighing(weight) })
-            }
+        let (item, asked) = match L::ONLY_RANK {
+            Some(rank) if self.hooks.weigher.is_none() => (item, Ok((rank, 1))),
+            _ => hooks::ask_about(item, |item| Ok((self.rank(item)?, self.hooks.weigh(item)))),
+        };
+        match asked {
+            Ok((rank, weight)) => self.admit(Parcel { item, rank, tag: Tag::weighing(weight) }),
             Err(unknown) => Err(SendError::Unclassified(item, Box::new(unknown))),
         }
     }

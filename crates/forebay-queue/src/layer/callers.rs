@@ -187,7 +187,11 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
 impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
     /// Joins the line, or does what a full line does.
     pub(super) fn join(&self, request: R) -> Result<Key, QueueError<E, R>> {
-        let rank = match L::ONLY_RANK.map_or_else(|| L::rank(&self.classifier, &request), Ok) {
+        let (request, rank) = match L::ONLY_RANK {
+            Some(rank) => (request, Ok(rank)),
+            None => hooks::ask_about(request, |request| L::rank(&self.classifier, request)),
+        };
+        let rank = match rank {
             Ok(rank) => rank,
             Err(unknown) => return Err(QueueError::Unclassified(request, Box::new(unknown))),
         };

@@ -1,3 +1,5 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use forebay_queue::{
     Pressure, ReserveError, SendError, SendManyError, Sent, TryRecvError, TrySendError, WhenFull, builder,
     unbounded,
@@ -176,6 +178,26 @@ fn sender_says_more_than_the_weigher() {
     Driver::new(tx.send_weighted(9, 2)).assert_ready().expect("there is room");
     assert_eq!(rx.weight(), 2);
     assert_eq!(tx.item(1).weight(11).try_send(), Err(TrySendError::TooHeavy(1)));
+}
+
+/// The item goes with the panic, and its destructor may panic too: two at once would end the process.
+#[test]
+fn weigher_and_destructor_may_both_panic() {
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+
+    let (tx, rx) = builder().weigher(|_: &Bomb| panic!("weighed")).build();
+    let sends: [&dyn Fn(); 2] = [&|| drop(tx.try_send(Bomb)), &|| drop(tx.item(Bomb).try_send())];
+    for send in sends {
+        let panic = catch_unwind(AssertUnwindSafe(send)).expect_err("the weigher panics");
+        assert_eq!(panic.downcast_ref(), Some(&"weighed"), "it is the first one that is told");
+    }
+    assert!(rx.is_empty());
 }
 
 #[test]
