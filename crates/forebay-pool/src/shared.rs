@@ -267,8 +267,16 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
+    /// Waits for somebody to leave. He may be long in that, and what he has is his until then.
+    pub(crate) async fn keep_leases_until(&self, left: impl Future<Output = ()>) {
+        tokio::select! {
+            () = left => {}
+            () = self.keep_leases() => {}
+        }
+    }
+
     /// Extends leases as long as it is polled.
-    pub(crate) async fn keep_leases(&self) {
+    async fn keep_leases(&self) {
         let Some(leases) = &self.leases else { return pending().await };
         while let Some(due) = leases.due() {
             sleep_until(due).await;

@@ -144,14 +144,10 @@ impl<T: Send + 'static> Supervisor<T> {
             None => self.workers.abort_all(),
         }
         let left = async { while self.workers.join_next().await.is_some() {} };
-        tokio::select! {
-            () = left => {}
-            // Somebody may be long in leaving, and what he has is his until then.
-            () = self.shared.keep_leases() => {}
-        }
+        self.shared.keep_leases_until(left).await;
         self.shared.revoke_all();
         // What could be handed on in time was; the output ends here.
-        self.outputs.shutdown().await;
+        self.shared.keep_leases_until(self.outputs.shutdown()).await;
         self.shared.close_letters();
         drop_source(self.shared.intake.dismiss());
         match self.shared.intake.broken() {

@@ -2,8 +2,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use forebay_pool::{Backoff, OnFailure, Pool, Retry, WorkContext};
-use forebay_queue::{Delivery, End, Receipt};
+use async_trait::async_trait;
+use forebay_pool::{Backoff, DeadLetter, OnFailure, Pool, Retry, WorkContext};
+use forebay_queue::{Delivery, End, ItemSink, Receipt, SinkError};
 use forebay_testkit::{RecordingSource, Script};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
@@ -109,6 +110,56 @@ async fn leases_are_extended_while_an_aborted_pool_waits_for_a_thread() {
     let report = pool.shutdown(Duration::ZERO).await;
     watcher.await.unwrap();
     assert_eq!((report.returned, report.aborted), (1, 1));
+}
+
+/// A sink that blocks its thread, until it is released.
+struct Blocks {
+    begun: mpsc::UnboundedSender<()>,
+    released: Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+#[async_trait]
+impl ItemSink<DeadLetter<u32>> for Blocks {
+    async fn send(&self, _: DeadLetter<u32>) -> Result<(), SinkError<DeadLetter<u32>>> {
+        unreachable!("letters are sent together")
+    }
+
+    async fn send_many(&self, _: &mut Vec<DeadLetter<u32>>) -> Result<(), SinkError<DeadLetter<u32>>> {
+        self.begun.send(()).unwrap();
+        let _ = tokio::task::block_in_place(|| self.released.lock().unwrap().recv());
+        Err(SinkError::Full(None))
+    }
+}
+
+/// A poll cannot be cut short either, and the letters are the pool's until it is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leases_are_extended_while_an_aborted_pool_waits_for_a_sink() {
+    let lease = Duration::from_millis(30);
+    let (source, script) = RecordingSource::builder().redelivers().lease(lease).items([1]).build();
+    let (release, released) = std::sync::mpsc::channel();
+    let (begun, mut begins) = mpsc::unbounded_channel();
+    let pool = Pool::builder()
+        .workers(1)
+        .source(source)
+        .on_failure(OnFailure::DeadLetter)
+        .handler_delivery(|_| async { Err("no luck") })
+        .dead_letters_to(Blocks { begun, released: Mutex::new(released) })
+        .start()
+        .unwrap();
+    begins.recv().await.unwrap();
+    let watched = script.clone();
+    let so_far = script.record().extensions.len();
+    let watcher = tokio::spawn(async move {
+        let more = watched.until(|record| record.extensions.len() >= so_far + 5);
+        let came = timeout(Duration::from_secs(10), more).await;
+        // Also if they did not: whoever shuts down waits for the sink.
+        release.send(()).unwrap();
+        came.unwrap();
+    });
+    let report = pool.shutdown(Duration::ZERO).await;
+    watcher.await.unwrap();
+    assert_eq!((report.returned, report.dead_lettered), (1, 0), "{report:?}");
+    assert!(script.record().late.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
