@@ -8,6 +8,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::contain::contain;
 use crate::hands::{Hands, RunEnd};
+use crate::intake::Standing;
 use crate::rules::Rules;
 use crate::shared::Shared;
 use crate::{PoolHandle, WorkContext};
@@ -90,6 +91,21 @@ impl<T: Send + 'static> Desk<T> {
         }
         let pool = PoolHandle::new(&self.shared);
         WorkContext::new(pool, self.hands.id(), self.hands.attempt(), deadline, run, runs)
+    }
+
+    /// The worker follows no longer, if it did. It leads if it was made a leader meanwhile.
+    pub(crate) fn fall_out(&self, standing: &mut Standing) {
+        if *standing == Standing::Follows {
+            *standing = self.shared.intake.fall_out(self.seat());
+        }
+    }
+
+    /// The worker does not wait for items any more.
+    pub(crate) fn stand_apart(&self, standing: &mut Standing) {
+        self.fall_out(standing);
+        if std::mem::replace(standing, Standing::Apart) == Standing::Leads {
+            self.shared.intake.step_down();
+        }
     }
 
     /// Which seat in the intake is this worker's.

@@ -44,6 +44,7 @@ use crate::contain::{Contained, contain};
 use crate::desk::Desk;
 use crate::handler::{Handle, Make, Start};
 use crate::hands::RunEnd;
+use crate::intake::Standing;
 use crate::outcome::{BoxError, chain};
 use crate::timings::Sampler;
 
@@ -87,6 +88,8 @@ struct Seated<'a, T: Send + 'static> {
     desk: &'a Desk<T>,
     /// Where workers take items themselves.
     tap: Option<Box<AnyTap<T>>>,
+    /// Where it waits while it idles.
+    standing: Standing,
     caution: Caution,
 }
 
@@ -256,6 +259,7 @@ impl<T: Send + 'static> Drop for Seated<'_, T> {
         if let Err(panic) = contain(|| drop(self.tap.take())) {
             tracing::error!(%panic, "source's tap panicked when it was dropped");
         }
+        self.desk.stand_apart(&mut self.standing);
     }
 }
 
@@ -294,7 +298,12 @@ impl<T: Send + 'static, H: Handle<T>> Drop for Bench<'_, T, H> {
 
 /// The life of one worker.
 async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk<T>) {
-    let mut seated = Seated { desk: &desk, tap: desk.shared.intake.tap(), caution: Caution::new() };
+    let mut seated = Seated {
+        desk: &desk,
+        tap: desk.shared.intake.tap(),
+        standing: Standing::Apart,
+        caution: Caution::new(),
+    };
     let Desk { shared, hands } = &desk;
     hands.presence().come();
     let id = hands.id();

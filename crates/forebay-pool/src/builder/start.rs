@@ -237,9 +237,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         let intake = Intake::new(source, hands.iter().cloned(), Arc::clone(&settlements), plan);
         let intake = intake.with_letters(letters.clone());
         let intake = if crew.holds() { intake.with_fleeting_workers(look) } else { intake };
-        if takes_itself {
-            intake.open_taps();
-        }
+        let intake = if takes_itself { intake.with_taps(runtime.metrics().num_workers()) } else { intake };
         let shared = Shared::new(intake, hands, terms, rules, resubmit, settlements, undelivered);
         let shared = Arc::new(shared.with_leases(leases).with_letters(letters));
 

@@ -46,6 +46,8 @@ mod batch;
 mod calls;
 /// Which items may start, where keys bound them.
 mod gate;
+/// Which idle workers wait at the source, where they take items themselves.
+mod leaders;
 /// What the lock guards.
 mod state;
 /// What is held between source and workers.
@@ -56,7 +58,7 @@ mod taps;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use forebay_queue::{Source, SourceError, Tap};
 use tokio::time::Instant;
@@ -66,11 +68,13 @@ use crate::hands::{Hands, Settlements};
 use crate::letters::Letters;
 
 use self::afterwards::Afterwards;
+use self::leaders::Leaders;
 use self::state::{Gauges, Pause, State};
 
 pub(crate) use self::batch::BatchLimits;
 pub(crate) use self::calls::Look;
 pub(crate) use self::gate::{GateLimits, KeyHash};
+pub(crate) use self::leaders::Standing;
 pub(crate) use self::state::Outage;
 pub(crate) use self::stock::{StockAccount, StockPlan, StockTally};
 
@@ -91,6 +95,7 @@ pub(crate) struct Intake<T> {
     owed: Mutex<Vec<Command>>,
     /// Whether there are any, to be read for less.
     is_owing: AtomicBool,
+    leaders: Leaders,
     state: Mutex<State<T>>,
 }
 
@@ -135,6 +140,7 @@ impl<T: Send + 'static> Intake<T> {
             holder: AtomicUsize::new(0),
             owed: Mutex::default(),
             is_owing: AtomicBool::new(false),
+            leaders: Leaders::default(),
             state: Mutex::new(State::new(
                 source,
                 hands,
@@ -221,14 +227,34 @@ impl<T: Send + 'static> Intake<T> {
         some
     }
 
-    /// Has each worker take items itself, if the source can be asked at several places.
-    pub(crate) fn open_taps(&self) {
+    /// Has each worker take items itself, if the source can be asked at several places. So many of them wait there.
+    pub(crate) fn with_taps(mut self, leaders: usize) -> Self {
+        self.leaders = Leaders::new(leaders);
         self.with(|state, _| state.open_taps());
+        self
     }
 
     /// A tap for one worker, where they [take items themselves](Self::open_taps).
     pub(crate) fn tap(&self) -> Option<Box<dyn Tap<Item = T>>> {
         self.with(State::tap)
+    }
+
+    /// The worker of `seat` waits at the source by its tap. Says whether it goes on doing so, or follows.
+    pub(crate) fn line_up(&self, seat: usize, waker: &Waker) -> Standing {
+        if self.leaders.are_all_of(self.open_seats()) {
+            return Standing::Apart;
+        }
+        self.leaders.line_up(seat, waker)
+    }
+
+    /// The worker of `seat` follows, and comes back. It leads if it was made a leader meanwhile.
+    pub(crate) fn fall_out(&self, seat: usize) -> Standing {
+        self.leaders.fall_out(seat)
+    }
+
+    /// A worker that leads waits no longer.
+    pub(crate) fn step_down(&self) {
+        self.leaders.step_down();
     }
 
     /// The worker of `seat` may not take for now. Waits until it may, which is true until its gate is shut again;

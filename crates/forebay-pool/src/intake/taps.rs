@@ -1,8 +1,8 @@
 //! Workers that take items themselves.
 //!
 //! Where the source can be asked at several places and nothing is to be held between it and the workers, each worker
-//! has a [`Tap`] and there is no line: the source's own order is the order of those who wait. The intake's lock is
-//! not taken for an item. What remains here is to say who may take:
+//! has a [`Tap`] and there is no line: the source's own order is the order of those who wait there, which not all do
+//! (`leaders.rs`). The intake's lock is not taken for an item. What remains here is to say who may take:
 //!
 //! 1. Each worker has a gate in its hands, which is shut to begin with. Who finds it shut comes here, leaves its waker,
 //!    and is admitted, which opens the gate, or waits, or is told that it is over.

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forebay_queue::Tapped;
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::Instant;
 
 use super::next::{Caution, is_idle};
@@ -20,6 +21,7 @@ use crate::contain::contain;
 use crate::desk::Desk;
 use crate::handler::{Handle, Start};
 use crate::hands::RunEnd;
+use crate::intake::Standing;
 use crate::outcome::chain;
 use crate::presence::Resting;
 use crate::timings::Sampler;
@@ -51,6 +53,8 @@ struct Alone<'a, T: Send + 'static, H: Handle<T>> {
     turn: &'a mut Duration,
     setbacks: &'a mut u32,
     caution: &'a mut Caution,
+    /// Where it waits while it idles.
+    standing: &'a mut Standing,
     /// Whose code it is that is running.
     whose: Whose,
     /// The handler said that it can take an item, when it was polled before.
@@ -89,6 +93,7 @@ impl<T: Send + 'static> Seated<'_, T> {
             turn,
             setbacks,
             caution: &mut self.caution,
+            standing: &mut self.standing,
             whose: Whose::Readiness,
             ready: false,
             began: None,
@@ -133,13 +138,19 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
         let quick = self.desk.hands.quick();
         if running.is_none() {
             quick.ask();
+            self.desk.fall_out(self.standing);
             match self.take(self.ready, cx) {
                 Ok(item) => {
                     // Later on in a poll the worker has not rested, nor its handler failed.
                     self.revive();
                     self.start(running.as_mut(), item);
                 }
-                Err(none) => return none,
+                Err(none) => {
+                    if none.is_ready() {
+                        self.desk.stand_apart(self.standing);
+                    }
+                    return none;
+                }
             }
         }
         loop {
@@ -207,6 +218,7 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
             Err(Poll::Pending) => {
                 self.ready = true;
                 self.rest();
+                self.line_up(cx);
                 Err(Poll::Pending)
             }
         }
@@ -257,6 +269,7 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
     #[cold]
     fn poll_unready(&mut self, cx: &mut Context<'_>) -> Poll<Unusual> {
         self.rest();
+        self.desk.stand_apart(self.standing);
         poll_end(self.desk, Some(self.tap), cx).map(|()| Unusual::End)
     }
 
@@ -267,10 +280,23 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
         self.resting.get_or_insert_with(|| desk.hands.presence().begin_rest());
     }
 
+    /// It waits at the source, or for one that waits there.
+    #[cold]
+    fn line_up(&mut self, cx: &mut Context<'_>) {
+        // One that has spent its budget waits for nothing.
+        if !H::HOLDS && *self.standing == Standing::Apart && has_budget_remaining() {
+            *self.standing = self.desk.shared.intake.line_up(self.desk.seat(), cx.waker());
+            if *self.standing == Standing::Follows {
+                self.tap.step_back();
+            }
+        }
+    }
+
     /// There is something to do, for a handler that is as it should be.
     fn revive(&mut self) {
         self.ready = false;
         self.resting = None;
+        self.desk.stand_apart(self.standing);
         if *self.setbacks > 0 {
             *self.setbacks = 0;
             self.desk.hands.set_failing(false);

@@ -124,3 +124,4 @@ mod pipeline;
 
 /// The pool as a tower service.
 mod layer;
+mod leaders;

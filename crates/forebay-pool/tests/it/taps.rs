@@ -33,6 +33,8 @@ struct Counted {
 
 #[derive(Default)]
 struct Ways {
+    /// How often a tap was asked.
+    asked: AtomicUsize,
     by_taps: AtomicUsize,
     by_the_intake: AtomicUsize,
     /// A tap that is asked panics.
@@ -100,6 +102,7 @@ impl Tap for CountedTap {
 
     fn poll_take(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<u32>> {
         assert!(!self.1.panics.load(Ordering::Relaxed), "the tap broke off");
+        self.1.asked.fetch_add(1, Ordering::Relaxed);
         let polled = self.0.poll_take(cx, open);
         if let Poll::Ready(Tapped::Item { .. }) = polled {
             self.1.by_taps.fetch_add(1, Ordering::Relaxed);
@@ -154,6 +157,24 @@ async fn are_used_where_an_item_is_nothing_but_its_value() {
     let pool = Pool::builder().workers(3).source(source).handler_in(|_, _| async {}).start().unwrap();
     assert_eq!(pool.finish().await.completed, 100);
     assert_eq!(ways(&seen), (100, 0));
+}
+
+/// One that was called for an item is also a turn of the runtime.
+#[tokio::test]
+async fn of_many_who_idle_few_are_called_for_what_one_can_do() {
+    let (tx, queue) = bounded(100);
+    let ways = Arc::<Ways>::default();
+    let source = Counted { queue, ways: Arc::clone(&ways) };
+    let pool = Pool::builder().workers(64).source(source).handler(|_| async {}).start().unwrap();
+    settle_down().await;
+    let before = ways.asked.load(Ordering::Relaxed);
+    fill(&tx, 0..100);
+    settle_down().await;
+    assert_eq!(pool.stats().completed, 100);
+    let in_vain = ways.asked.load(Ordering::Relaxed) - before - 100;
+    assert!(in_vain <= 3, "{in_vain} were asked for nothing");
+    drop(tx);
+    pool.finish().await;
 }
 
 #[tokio::test]
