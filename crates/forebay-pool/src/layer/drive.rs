@@ -89,14 +89,14 @@ where
             return Drive { future: None, reply: None, when_dropped, span };
         }
         if let Some(why) = self.unready.take() {
-            let _ = reply.send(Err(why));
+            tell(reply, Err(why));
             return Drive { future: None, reply: None, when_dropped, span };
         }
         let service = self.service.as_mut().expect("it was ready");
         match span.in_scope(|| contain(|| service.call(request))) {
             Ok(future) => Drive { future: Some(future), reply: Some(reply), when_dropped, span },
             Err(panic) => {
-                let _ = reply.send(Err(CallError::Panicked(panic.clone())));
+                tell(reply, Err(CallError::Panicked(panic.clone())));
                 // The pool counts it, and builds the worker anew.
                 resume_unwind(Box::new(panic))
             }
@@ -126,16 +126,24 @@ where
             Ok(Poll::Ready(answer)) => answer.map_err(CallError::Inner),
             Err(panic) => {
                 if let Some(reply) = this.reply.take() {
-                    let _ = reply.send(Err(CallError::Panicked(panic.clone())));
+                    tell(reply, Err(CallError::Panicked(panic.clone())));
                 }
                 // The pool counts it, and builds the worker anew.
                 resume_unwind(Box::new(panic))
             }
         };
         if let Some(reply) = this.reply.take() {
-            // Who left does not hear it; an answer whose destructor panics is the worker's own panic.
-            let _ = reply.send(answer);
+            tell(reply, answer);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Answers a call. A caller's waker that panics is not the worker's panic; an answer whose destructor does, since its
+/// caller left and does not hear it, is.
+fn tell<R, A, E>(caller: Reply<R, A, E>, answer: Result<A, CallError<R, E>>) {
+    match contain(|| caller.send(answer)) {
+        Ok(unheard) => drop(unheard),
+        Err(panic) => tracing::error!(%panic, "waker panicked"),
     }
 }

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use forebay_pool::layer::PoolLayer;
+use forebay_pool::layer::{PoolError, PoolLayer};
 use forebay_pool::{Detached, EndedBy, Phase, Pool, Tee, WhenSlow, WorkContext};
 use forebay_queue::{Delivery, Sender};
 use forebay_testkit::Driver;
@@ -109,6 +109,42 @@ async fn of_who_drives_a_pool_behind_a_service() {
     let report = worker.await;
     assert!(matches!(report.ended_by, EndedBy::Source), "{report:?}");
     assert_eq!(report.completed, 1);
+}
+
+/// Who is answered well, with an error, and by a panic.
+#[tokio::test]
+async fn of_who_waits_for_an_answer() {
+    let go = Arc::new(Semaphore::new(0));
+    let next = service_fn({
+        let go = Arc::clone(&go);
+        move |n: u32| {
+            let go = Arc::clone(&go);
+            async move {
+                go.acquire().await.unwrap().forget();
+                match n {
+                    0 => Ok(1),
+                    1 => Err("it is odd"),
+                    _ => panic!("service"),
+                }
+            }
+        }
+    });
+    let (service, worker) = PoolLayer::new(3, 10).pair(next).unwrap();
+    let mut calls: Vec<_> = (0..3).map(|n| Box::pin(service.clone().oneshot(n))).collect();
+    calls.iter_mut().for_each(|call| wait_badly(call.as_mut()));
+    let worker = tokio::spawn(worker);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    // By then they are out of the line, and it is the worker who has their wakers.
+    calls.iter_mut().for_each(|call| wait_badly(call.as_mut()));
+    drop(service);
+    go.add_permits(3);
+    let report = worker.await.unwrap();
+    assert_eq!((report.completed, report.panics, report.restarts), (2, 1, 1), "{report:?}");
+    assert_eq!(calls.remove(0).await.unwrap(), 1);
+    assert!(matches!(calls.remove(0).await, Err(PoolError::Inner("it is odd"))));
+    assert!(matches!(calls.remove(0).await, Err(PoolError::Panicked(_))));
 }
 
 #[tokio::test]
