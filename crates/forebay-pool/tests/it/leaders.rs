@@ -129,7 +129,7 @@ async fn no_item_waits_while_workers_idle_whatever_races() {
         .workers(16)
         .queue(64)
         .handler(|item: u32| async move {
-            if item % 3 == 0 {
+            if item.is_multiple_of(3) {
                 tokio::task::yield_now().await;
             }
         })
