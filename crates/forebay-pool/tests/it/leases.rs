@@ -80,6 +80,15 @@ async fn leases_are_extended_while_draining() {
     assert_eq!((report.completed, extended(&script).len()), (1, 4));
 }
 
+/// Waits for five extensions more, at most so long, and then releases what somebody waits for.
+async fn release_once_extended(script: Script<u32>, release: std::sync::mpsc::Sender<()>, within: Duration) {
+    let so_far = script.record().extensions.len();
+    let came = timeout(within, script.until(|record| record.extensions.len() >= so_far + 5)).await;
+    // Also if they did not come: whoever shuts down waits for it.
+    release.send(()).unwrap();
+    came.unwrap();
+}
+
 /// A computation cannot be cut short, and what it works on is its worker's until it comes to its end.
 #[tokio::test(start_paused = true)]
 async fn leases_are_extended_while_an_aborted_pool_waits_for_a_thread() {
@@ -98,15 +107,7 @@ async fn leases_are_extended_while_an_aborted_pool_waits_for_a_thread() {
         .start()
         .unwrap();
     begins.recv().await.unwrap();
-    let watched = script.clone();
-    let so_far = script.record().extensions.len();
-    let watcher = tokio::spawn(async move {
-        let more = watched.until(|record| record.extensions.len() >= so_far + 5);
-        let came = timeout(Duration::from_secs(3600), more).await;
-        // Also if they did not: whoever shuts down waits for the thread.
-        release.send(()).unwrap();
-        came.unwrap();
-    });
+    let watcher = tokio::spawn(release_once_extended(script.clone(), release, Duration::from_secs(3600)));
     let report = pool.shutdown(Duration::ZERO).await;
     watcher.await.unwrap();
     assert_eq!((report.returned, report.aborted), (1, 1));
@@ -147,15 +148,7 @@ async fn leases_are_extended_while_an_aborted_pool_waits_for_a_sink() {
         .start()
         .unwrap();
     begins.recv().await.unwrap();
-    let watched = script.clone();
-    let so_far = script.record().extensions.len();
-    let watcher = tokio::spawn(async move {
-        let more = watched.until(|record| record.extensions.len() >= so_far + 5);
-        let came = timeout(Duration::from_secs(10), more).await;
-        // Also if they did not: whoever shuts down waits for the sink.
-        release.send(()).unwrap();
-        came.unwrap();
-    });
+    let watcher = tokio::spawn(release_once_extended(script.clone(), release, Duration::from_secs(10)));
     let report = pool.shutdown(Duration::ZERO).await;
     watcher.await.unwrap();
     assert_eq!((report.returned, report.dead_lettered), (1, 0), "{report:?}");
