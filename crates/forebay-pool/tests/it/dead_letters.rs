@@ -9,19 +9,13 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::Level;
 
 use crate::events::Events;
+use crate::settle_down;
 
 type Letter = DeadLetter<u32>;
 
 /// Time is paused: whoever waits for what will not come fails here, and does not hang.
 async fn soon<F: Future>(future: F) -> F::Output {
     timeout(Duration::from_secs(3600), future).await.unwrap()
-}
-
-/// Lets everybody come to rest.
-async fn settle_down() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
 }
 
 fn all_settled(count: usize) -> impl FnMut(&Record) -> bool {

@@ -9,14 +9,9 @@ use forebay_testkit::{Driver, RecordingSource};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep};
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::settle_down;
 
-/// On a runtime of one thread, where each task has had many turns by then.
-async fn settle_down() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
-}
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Each number leads to two halves of itself, after a while.
 async fn halve(cx: WorkContext<u32>, number: u32) -> Result<(), BoxError> {

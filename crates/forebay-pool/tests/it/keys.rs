@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::events::Events;
+use crate::settle_down;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -20,13 +21,6 @@ type Item = (u8, u32);
 
 fn key((key, _): &Item) -> u8 {
     *key
-}
-
-/// On a runtime of one thread, where each task has had many turns by then.
-async fn settle_down() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
 }
 
 /// A pool with `per_key(1)` whose handlers tell of their start and wait for a permit.

@@ -1,22 +1,16 @@
 //! Of idle workers that take items themselves, a few wait at the source, one for each thread of the runtime. On a
 //! runtime of one thread that is one, and every item that comes depends on the next one being made to lead.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use forebay_pool::{Pool, PoolHandle};
 use forebay_queue::{Sender, bounded};
 use tokio::sync::Semaphore;
 
-/// On a runtime of one thread, where each task has had many turns by then.
-async fn settle_down() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
-}
+use crate::settle_down;
 
-/// Eight workers that each keep an item for as long as there is no permit, and what they have done so far.
+/// Eight workers that each keep an item for as long as there is no permit, and who gives them items.
 fn keepers(gate: &Arc<Semaphore>) -> (Sender<u32>, Pool<u32>) {
     let (tx, rx) = bounded(100);
     let pool = Pool::builder()
@@ -59,7 +53,7 @@ async fn who_follows_gets_the_items_that_one_leader_cannot_do() {
 async fn who_leaves_as_it_is_made_to_lead_passes_that_on() {
     let (tx, rx) = bounded(100);
     let done = Arc::new(Mutex::new(0));
-    let handle = Arc::<std::sync::OnceLock<PoolHandle<u32>>>::default();
+    let handle = Arc::<OnceLock<PoolHandle<u32>>>::default();
     let pool = Pool::builder()
         .workers(8)
         .source(rx)

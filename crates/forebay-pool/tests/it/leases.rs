@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::Level;
 
 use crate::events::Events;
+use crate::settle_down;
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -31,13 +32,6 @@ fn extended(script: &Script<u32>) -> Vec<u64> {
 /// Time is paused: whoever waits for what will not come fails here, and does not hang.
 async fn soon<F: Future>(future: F) -> F::Output {
     timeout(Duration::from_secs(3600), future).await.unwrap()
-}
-
-/// Lets everybody come to rest.
-async fn settle_down() {
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,6 +17,9 @@ mod demand;
 /// Workers that take items themselves.
 mod taps;
 
+/// Of those who idle, few wait at the source.
+mod leaders;
+
 /// The number of workers is changed while they work.
 mod resizing;
 
@@ -124,4 +127,10 @@ mod pipeline;
 
 /// The pool as a tower service.
 mod layer;
-mod leaders;
+
+/// On a runtime of one thread, where each task has had many turns by then.
+async fn settle_down() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -5,12 +5,7 @@ use forebay_pool::{Pool, WorkContext};
 use forebay_testkit::{RecordingSource, Script};
 use tokio::sync::Semaphore;
 
-/// On a runtime of one thread, where each task has had many turns by then.
-async fn settle_down() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
-}
+use crate::settle_down;
 
 /// A pool over items without end, whose handlers wait for a permit each.
 fn gated(workers: usize) -> (Pool<u32>, Script<u32>, Arc<Semaphore>) {

@@ -14,14 +14,9 @@ use forebay_queue::{Delivery, End, Receipt, Settle, Source, SourceError, WhenFul
 use tokio::time::{sleep, timeout};
 
 use crate::numbers::Numbers;
+use crate::settle_down;
 
 const S: Duration = Duration::from_secs(1);
-
-async fn settle_down() {
-    for _ in 0..50 {
-        tokio::task::yield_now().await;
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn batches_of_a_source_that_has_ended_are_worked_on() {

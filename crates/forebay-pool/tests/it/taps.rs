@@ -14,12 +14,7 @@ use proptest::prelude::*;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
-/// On a runtime of one thread, where each task has had many turns by then.
-async fn settle_down() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
-}
+use crate::settle_down;
 
 fn fill(tx: &Sender<u32>, items: Range<u32>) {
     items.for_each(|item| assert!(tx.try_send(item).is_ok()));
