@@ -12,7 +12,7 @@ use forebay_queue::{Delivery, Receiver, Sender, Source, SourceError, Tap, Tapped
 use forebay_testkit::Driver;
 use proptest::prelude::*;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::settle_down;
 
@@ -328,11 +328,14 @@ async fn lose_nothing_that_races_with_a_pause() {
             tokio::task::yield_now().await;
         }
     });
-    for item in 0..10_000 {
-        pool.produce(item).await.unwrap();
-    }
-    pausing.await.unwrap();
-    let report = pool.finish().await;
+    let racing = async {
+        for item in 0..10_000 {
+            pool.produce(item).await.unwrap();
+        }
+        pausing.await.unwrap();
+        pool.finish().await
+    };
+    let report = timeout(Duration::from_secs(10), racing).await.expect("no worker waits for ever");
     assert_eq!((report.taken, report.completed, report.held), (10_000, 10_000, 0));
 }
 
