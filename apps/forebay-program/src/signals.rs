@@ -1,5 +1,6 @@
 //! The first signal asks the run to end, a later one ends the process. A file that may not grow is an error, not the end.
 
+use std::fs;
 use std::io;
 use std::process;
 use std::time::{Duration, Instant};
@@ -8,10 +9,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::{select, task};
 
-/// SIGINT (Ctrl-C) and SIGTERM (what service managers send), from the moment this was made.
+/// SIGINT (Ctrl-C), SIGTERM (what service managers send) and SIGHUP (a terminal that is closed, a connection that is gone), from the
+/// moment this was made.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// None where `nohup` or the like has said that it means nothing.
+    hang_up: Option<Signal>,
 }
 
 /// Signals that come closer together than this are one request: `timeout` and others send theirs to the process and
@@ -19,8 +23,11 @@ struct Signals {
 const ONE_REQUEST: Duration = Duration::from_millis(500);
 
 /// Listens from now on; the future completes with the first signal, and says the exit code that a shell would show for
-/// it (130, 143). One that comes half a second later or more ends the process at once with that code, whatever the run
+/// it (130, 143, 129). One that comes half a second later or more ends the process at once with that code, whatever the run
 /// is doing and whether or not the future is still polled.
+///
+/// A SIGHUP that was ignored when the process was started, as by `nohup`, stays so. Where the system does not say (all but Linux), it ends
+/// the process as it always did.
 ///
 /// From now on, a write over the limit on file sizes (`ulimit -f`) fails as one to a full disk does, instead of ending
 /// the process by SIGXFSZ.
@@ -31,8 +38,12 @@ const ONE_REQUEST: Duration = Duration::from_millis(500);
 ///
 /// When the system refuses the handlers.
 pub fn first() -> io::Result<impl Future<Output = u8>> {
-    let mut signals =
-        Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
+    let hang_up = is_ignored(SignalKind::hangup()) == Some(false);
+    let mut signals = Signals {
+        interrupt: signal(SignalKind::interrupt())?,
+        terminate: signal(SignalKind::terminate())?,
+        hang_up: hang_up.then(|| signal(SignalKind::hangup())).transpose()?,
+    };
     // The handler stays when this is dropped, and whatever it does, the write fails.
     drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
     let (came, first) = oneshot::channel();
@@ -61,9 +72,24 @@ pub fn first() -> io::Result<impl Future<Output = u8>> {
 impl Signals {
     /// The exit code of the next signal.
     async fn next(&mut self) -> u8 {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(hang_up) => hang_up.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         select! {
             _ = self.interrupt.recv() => 130,
             _ = self.terminate.recv() => 143,
+            _ = hang_up => 129,
         }
     }
+}
+
+/// Whether the process ignores it; none if the system does not say.
+fn is_ignored(kind: SignalKind) -> Option<bool> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let ignored = u64::from_str_radix(ignored.trim(), 16).ok()?;
+    Some(ignored & (1 << (kind.as_raw_value() - 1)) != 0)
 }

@@ -77,15 +77,16 @@ Object storage:
   s3:ListBucket, to upload s3:PutObject; --overwrite does not look.
 
 Signals:
-  SIGINT and SIGTERM end the run: what is in work is finished, what was not begun is listed, and the exit code
-  is 130 or 143 if that is anything. Another one, half a second later or more, ends the process at once.
+  SIGINT, SIGTERM and SIGHUP (unless nohup ignores it) end the run: what is in work is finished, what was not
+  begun is listed, and the exit code is 130, 143 or 129 if that is anything. Another one, half a second later or
+  more, ends the process at once.
   After that, or kill -9, no result is half-written; start the same command again, and it goes on.
 
 Exit codes:
   0  every input has a result
   1  some input has none (it is named, the others were processed), or the output cannot be written
   2  usage or configuration: nothing was processed
-  130, 143  stopped by a signal, and something was not begun";
+  130, 143, 129  stopped by a signal, and something was not begun";
 
 // === impl Keys ===
 

@@ -72,9 +72,9 @@ After a crash:
   With --state all inputs that are named must be there (or --follow waits for them).
 
 Signals:
-  SIGINT and SIGTERM end the reading; what was read is written, the checkpoint saved, the report
-  printed. Another one, half a second later or more, ends the process at once (exit code 130 or
-  143).
+  SIGINT, SIGTERM and SIGHUP (unless nohup ignores it) end the reading; what was read is written, the
+  checkpoint saved, the report printed. Another one, half a second later or more, ends the process at
+  once (exit code 130, 143 or 129).
 
 The report goes to standard output, or to standard error where the records go to standard output.
 

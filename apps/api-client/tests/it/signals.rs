@@ -1,7 +1,7 @@
 //! Signals: drain, count, report; the second one aborts.
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
@@ -10,7 +10,7 @@ use crate::server::Server;
 
 #[test]
 fn a_signal_finishes_what_is_in_flight_and_counts_the_rest() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let server = Server::free();
         let place = Place::new();
         let urls: String = (0..100).map(|n| format!("{}/held/{n}\n", server.url())).collect();
@@ -40,6 +40,24 @@ fn a_signal_finishes_what_is_in_flight_and_counts_the_rest() {
         assert_eq!(place.results("results").len(), 100);
         assert!(server.counts().paths.values().all(|&times| times == 1));
     }
+}
+
+#[test]
+fn a_terminal_that_goes_means_nothing_after_nohup() {
+    let server = Server::free();
+    let place = Place::new();
+    place.write("urls", format!("{}/held/1\n", server.url()));
+    let program = place.command("fetch --urls urls --jsonl results --report json");
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(program.get_program()).args(program.get_args());
+    nohup.current_dir(place.path(""));
+    let running = place.start_command(nohup);
+    until("it is in flight", || server.counts().in_flight == 1);
+    assert!(!running.handles(Signal::HUP));
+    running.signal(Signal::HUP);
+    server.release(1);
+    let ended = running.wait();
+    assert_eq!((ended.code(), &ended.report()["ended"]), (Some(0), &"done".into()), "{ended:#?}");
 }
 
 #[test]

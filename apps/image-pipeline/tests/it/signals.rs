@@ -26,7 +26,7 @@ fn results(place: &Place) -> usize {
 
 #[test]
 fn a_signal_drains_and_what_was_not_begun_is_listed() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let place = Place::with_photos(PHOTOS);
         let mut running = place.start(ARGUMENTS);
         until("something was written", || results(&place) > 0 || running.has_ended());

@@ -13,7 +13,7 @@ fn a_signal_ends_the_run_in_order_and_the_next_run_goes_on_there() {
     let content: String = (0..400_000).map(|n| format!("line number {n}\n")).collect();
     place.write("in", &content);
     let arguments = "run -i in -o out --state state --workers 2 --report json";
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let before = place.len("out");
         let mut running = place.start(arguments);
         until("something was written", || place.len("out") > before || running.has_ended());
