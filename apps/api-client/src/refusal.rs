@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use forebay::flow::CallEnd;
-use forebay::flow::rate::Answer;
+use forebay::flow::rate::{Answer, Quota};
 use http::{HeaderMap, StatusCode};
 
 use crate::Reason;
@@ -49,16 +49,32 @@ impl Refusals {
         if status.as_u16() < 400 && !is_told && !headers.keys().any(|name| is_about_limits(name.as_str())) {
             return Answer::served();
         }
-        // Any refusal that is known serves for one that was told.
-        let code = if is_told { StatusCode::TOO_MANY_REQUESTS } else { status };
+        let has_failed = !is_told && is_failure(status);
+        // Any refusal that is known serves for one that was told, and for a failure, which may say as well when to come again.
+        let code = if is_told || has_failed { StatusCode::TOO_MANY_REQUESTS } else { status };
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut answer = Answer::from_headers(code.as_u16(), headers, since_1970);
         answer.quotas.retain(|quota| {
             let span = quota.window.or(quota.reset).unwrap_or_default();
             quota.remaining == Some(0) || span <= LONGEST_SPREAD
         });
+        if has_failed {
+            // It says nothing of how often it may be asked, and until then nothing gets through.
+            answer.end = CallEnd::Ignore;
+            let until = answer.retry_after.take();
+            answer.quotas.extend(until.map(|_| Quota {
+                remaining: Some(0),
+                reset: until,
+                ..Quota::default()
+            }));
+        }
         answer
     }
+}
+
+/// The server, or one before it, has failed; it may have acted before.
+pub(crate) fn is_failure(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 500 | 502 | 504)
 }
 
 /// Whether [`Answer::from_headers`] reads that one; names are in lower case.

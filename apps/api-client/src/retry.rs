@@ -3,7 +3,7 @@
 //! | what happened | again? |
 //! | --- | --- |
 //! | refused | yes, whatever it is: the server has not acted. The rate holds the pause; no budget is asked |
-//! | refused until later than `max_wait` | no |
+//! | refused, or failed, until later than `max_wait` | no |
 //! | no connection | yes, whatever it is: nothing was sent |
 //! | no such host, no certificate that is trusted, no TLS | no |
 //! | broken off, too slow, 408, 500, 502, 504 | if to do it twice is to do it once: by its method, or by an idempotency key |
@@ -23,7 +23,7 @@ use tower::retry::budget::{Budget, TpsBudget};
 use crate::Reason;
 use crate::exchange::Order;
 use crate::redirect::IDEMPOTENCY_KEY;
-use crate::refusal::{Refusals, wait};
+use crate::refusal::{Refusals, is_failure, wait};
 
 /// Decides for one request; made for each as a copy of the first.
 #[derive(Debug, Clone)]
@@ -120,9 +120,17 @@ impl<B: Clone, R> Policy<http::Request<B>, http::Response<R>, Reason> for Retrie
                     }
                 }
             }
-            Ok(response) if is_failure(response.status()) => {
-                may_be_done_twice(request).then(|| self.after_failure(request)).flatten()
+            Ok(response) if is_failure(response.status()) && may_be_done_twice(request) => {
+                match wait(&answer).filter(|&wait| wait > self.rules.max_wait) {
+                    Some(wait) => {
+                        *result = Err(Reason::wait_too_long(wait));
+                        None
+                    }
+                    // Its place in a pause is the rate's to give.
+                    None => self.after_failure(request),
+                }
             }
+            Ok(response) if is_failure(response.status()) => None,
             Ok(_) => {
                 self.budget.deposit();
                 None
@@ -184,11 +192,6 @@ impl Blocked {
             }
         }
     }
-}
-
-/// The server, or one before it, has failed; it may have acted before.
-fn is_failure(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 500 | 502 | 504)
 }
 
 /// Whether to do it twice is to do it once (RFC 9110, section 9.2.2).

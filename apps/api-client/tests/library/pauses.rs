@@ -116,6 +116,48 @@ async fn what_is_used_up_is_waited_for_before_a_refusal() {
     assert!(hits[1].at - hits[0].at > Duration::from_millis(950));
 }
 
+/// It was asked again within a second, as often as a failure is.
+#[tokio::test]
+async fn a_failure_that_says_when_to_come_again_is_followed_by_everybody() {
+    for failed in [408, 500, 502, 504] {
+        let server = Server::start(move |hit| match hit.number {
+            0 => with_header(failed, "retry-after", "1"),
+            _ => ok("x"),
+        })
+        .await;
+        let client = Client::builder().rate("200/s").build().expect("it is valid");
+        let answer = client.get(server.url("/")).send().await.expect("it is answered");
+        assert_eq!((answer.attempts, answer.refused), (2, 0), "it is no refusal");
+        let hits = server.hits();
+        assert!(hits[1].at - hits[0].at > Duration::from_millis(950), "{failed}");
+    }
+}
+
+#[tokio::test]
+async fn who_failed_and_said_so_is_not_sent_twice_what_cannot_be_done_twice() {
+    let server = Server::start(|hit| match hit.number {
+        0 => with_header(500, "retry-after", "1"),
+        _ => ok("x"),
+    })
+    .await;
+    let client = Client::builder().rate("200/s").build().expect("it is valid");
+    let answer = client.post(server.url("/")).send().await.expect("it is answered");
+    assert_eq!((answer.status.as_u16(), answer.attempts), (500, 1));
+    // Whoever comes next waits all the same.
+    client.get(server.url("/")).send().await.expect("it is answered");
+    let hits = server.hits();
+    assert!(hits[1].at - hits[0].at > Duration::from_millis(950));
+}
+
+#[tokio::test]
+async fn a_failure_that_asks_for_too_long_a_wait_fails_with_the_time() {
+    let server = Server::start(|_| with_header(502, "retry-after", "3600")).await;
+    let client = Client::builder().rate("200/s").build().expect("it is valid");
+    let failure = client.get(server.url("/")).send().await.expect_err("it is too long");
+    assert!(matches!(failure.reason, Reason::WaitTooLong { .. }), "{failure}");
+    assert_eq!(server.hits().len(), 1);
+}
+
 #[tokio::test]
 async fn a_ban_is_a_refusal_where_it_says_until_when() {
     let server = Server::start(|hit| match hit.number {
