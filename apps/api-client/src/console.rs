@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api_client::config::{Config, ReportFormat};
 use api_client::progress::Progress;
-use api_client::report::{Named, Report};
+use api_client::report::{Named, Report, often};
 use api_client::run::Observer;
 use forebay_program::streams;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -72,7 +72,7 @@ impl Observer for Console {
         // Writing to a string does not fail.
         let _ = write!(text, "  {:.1}/s", progress.rate);
         if let Some(limit) = progress.limit {
-            let _ = write!(text, "  limit {limit:.1}/s");
+            let _ = write!(text, "  limit {}", often(limit));
         }
         let _ = write!(text, "  refused {}", progress.refused);
         if progress.failed > 0 {

@@ -267,8 +267,12 @@ impl fmt::Display for Named {
     }
 }
 
-/// By a span in which it is once at least.
-fn often(per_second: f64) -> String {
+/// How often something happens, by a span in which it does once at least.
+///
+/// ```
+/// assert_eq!(api_client::report::often(0.1), "6.0 a minute");
+/// ```
+pub fn often(per_second: f64) -> String {
     match per_second {
         second if second >= 1.0 => format!("{second:.1} a second"),
         second if 60.0 * second >= 1.0 => format!("{:.1} a minute", 60.0 * second),
