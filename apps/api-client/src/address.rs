@@ -27,6 +27,14 @@ pub(crate) struct Resolver {
     pub(crate) guards: bool,
 }
 
+/// A name that could not be looked up: that of a host or, which the URL does not tell, of a proxy.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub(crate) struct NotFound {
+    pub(crate) name: String,
+    source: std::io::Error,
+}
+
 /// A name that has private addresses only.
 #[derive(Debug)]
 pub(crate) struct PrivateAddress;
@@ -48,7 +56,10 @@ impl Resolve for Resolver {
             let name = name.as_str().to_ascii_lowercase();
             let mut found = match places.names.get(&name) {
                 Some(known) => known.clone(),
-                None => tokio::net::lookup_host((name, 0)).await?.collect(),
+                None => {
+                    let found = tokio::net::lookup_host((&*name, 0)).await;
+                    found.map_err(|source| NotFound { name: name.clone(), source })?.collect()
+                }
             };
             if guards {
                 found.retain(|address| places.is_public(address.ip()));

@@ -50,6 +50,7 @@ pub struct Builder {
     pub(crate) seeds: Vec<(String, f64)>,
     pub(crate) places: Places,
     pub(crate) trusted: Vec<Vec<u8>>,
+    pub(crate) environment: bool,
     pub(crate) connections: Arc<Connections>,
     pub(crate) workers: Option<Handle>,
 }
@@ -118,6 +119,7 @@ impl Builder {
             seeds: Vec::new(),
             places: Places::default(),
             trusted: Vec::new(),
+            environment: false,
             connections: Arc::new(|http| http),
             workers: None,
         }
@@ -241,7 +243,17 @@ impl Builder {
         self
     }
 
-    /// What is not listed here about connections: proxies, a certificate of one's own, HTTP/2. Redirects and names are this library's own, whatever
+    /// Whether connections go by the proxies that the environment names: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, but to what `NO_PROXY`
+    /// names directly. Default: no. A proxy of one's own is set by [`connections`](Self::connections).
+    ///
+    /// What answers is the proxy then, so whether a redirect from a public server leads to a private one is known only of addresses that
+    /// stand in the URL, and only where the proxy's own is public.
+    pub fn proxies_of_environment(mut self, use_them: bool) -> Self {
+        self.environment = use_them;
+        self
+    }
+
+    /// What is not listed here about connections: a proxy, a certificate of one's own, HTTP/2. Redirects and names are this library's own, whatever
     /// is set.
     pub fn connections(
         mut self,

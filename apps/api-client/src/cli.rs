@@ -66,7 +66,8 @@ Results:
 
 Limits:
   Of 429, 503 and some 403 nothing is lost: the whole host pauses, as long as it says, and the request is sent
-  again. auto finds how often that host may be asked. With a journal it is remembered for the next run.
+  again. It pauses as well when it fails with Retry-After. auto finds how often that host may be asked. With a
+  journal it is remembered for the next run.
 
 Retries:
   What failed is sent again if that does no harm: GET, HEAD, PUT, DELETE, OPTIONS, or with an Idempotency-Key.
@@ -78,8 +79,9 @@ Secrets:
   secrets are ***; the lines of results have the URL as it was given.
 
 Signals:
-  SIGINT and SIGTERM end the run: what is in flight is finished, what was not sent or would have to be sent again is
-  counted. Another one, half a second later or more, ends the process at once.
+  SIGINT, SIGTERM and SIGHUP (unless nohup ignores it) end the run: what is in flight is finished, what was not
+  sent or would have to be sent again is counted. Another one, half a second later or more, ends the process at
+  once.
 
 Exit codes:
   0  every request was answered, with whatever status

@@ -12,7 +12,7 @@ use tower::ServiceExt as _;
 
 use crate::address::Places;
 use crate::ending::Ending;
-use crate::exchange::{Exchange, From, Order, Rules};
+use crate::exchange::{Connected, Exchange, From, Order, Rules};
 use crate::host::Host;
 use crate::hosts::Hosts;
 use crate::redirect::Step;
@@ -72,7 +72,8 @@ impl Client {
         };
         let certificates = builder.certificates()?;
         let places = Arc::new(builder.places);
-        let exchange = Exchange::new(rules, &places, certificates, builder.connections, builder.workers)?;
+        let connections = Connected { environment: builder.environment, set: builder.connections };
+        let exchange = Exchange::new(rules, &places, certificates, connections, builder.workers)?;
         let hosts = Hosts::new(exchange, settings, builder.per_host, builder.seeds);
         let max_wait = builder.max_wait;
         let ending = Ending::default();

@@ -54,6 +54,13 @@ pub(crate) struct Rules {
     pub(crate) max_body: u64,
 }
 
+/// How connections are made.
+pub(crate) struct Connected {
+    /// By the proxies of the environment.
+    pub(crate) environment: bool,
+    pub(crate) set: Arc<Connections>,
+}
+
 /// What goes with a request of this client's own, as an extension.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
@@ -96,7 +103,7 @@ impl Exchange {
         rules: Rules,
         places: &Arc<Places>,
         trusted: Vec<reqwest::Certificate>,
-        connections: Arc<Connections>,
+        connections: Connected,
         workers: Option<Handle>,
     ) -> Result<Self, BuildError> {
         // Fails where the program has chosen one, which is as good.
@@ -104,11 +111,14 @@ impl Exchange {
         let trusts = !trusted.is_empty();
         let places = places.clone();
         let client = move |guards| {
-            let mut http = reqwest::Client::builder().user_agent(AGENT).no_proxy().pool_idle_timeout(IDLE);
+            let mut http = reqwest::Client::builder().user_agent(AGENT).pool_idle_timeout(IDLE);
+            if !connections.environment {
+                http = http.no_proxy();
+            }
             if trusts {
                 http = http.tls_certs_merge(trusted.iter().cloned());
             }
-            connections(http)
+            (connections.set)(http)
                 .redirect(Policy::none())
                 .dns_resolver(Resolver { places: places.clone(), guards })
                 .build()

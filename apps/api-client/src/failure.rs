@@ -156,6 +156,15 @@ pub enum RedirectRefused {
     Url,
 }
 
+// === impl Failure ===
+
+impl Failure {
+    /// Nothing was sent.
+    pub(crate) fn of(reason: Reason) -> Self {
+        Self { reason, attempts: 0, refused: 0, unsent: 0, out_of_budget: false }
+    }
+}
+
 // === impl Reason ===
 
 impl Reason {

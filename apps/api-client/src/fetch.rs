@@ -76,6 +76,9 @@ impl Desk {
         let unwritten = Arc::new(OnceLock::new());
         request.first_send = key.map(|key| self.start(job, key, &unwritten));
         if let Some(folder) = &self.folder {
+            if let Err(error) = folder.admits(job) {
+                return self.failed(job, key, &Failure::of(Reason::Store(error)));
+            }
             request.store = Store::File(folder.parts().to_owned());
         }
         self.room.some().await;
@@ -88,7 +91,7 @@ impl Desk {
         }
         match answer {
             Ok(response) => self.answered(job, key, response).await,
-            Err(failure) => failed(job, key, &failure),
+            Err(failure) => self.failed(job, key, &failure),
         }
     }
 
@@ -123,8 +126,9 @@ impl Desk {
                 match placing.await.expect("placing does not panic") {
                     (response, Ok(placed)) => (response, Some(placed)),
                     (_, Err(error)) => {
-                        let ended = not_kept(job, key, error.to_string());
-                        return Ended { attempts, refused, out_of_budget, ..ended };
+                        let reason = Reason::Store(error);
+                        let failure = Failure { attempts, refused, out_of_budget, ..Failure::of(reason) };
+                        return self.failed(job, key, &failure);
                     }
                 }
             }
@@ -134,6 +138,14 @@ impl Desk {
         let (result, body) = Unwritten::answered(job, response, placed.as_ref());
         let papers = Papers { result: Some(result), record, _body: body };
         Ended { attempts, refused, out_of_budget, papers, ..Ended::of(End::Answered { status, replaced }) }
+    }
+
+    fn failed(&self, job: &Job, key: Option<Key>, failure: &Failure) -> Ended {
+        let is_last = |error| !self.folder.as_ref().is_some_and(|folder| folder.takes_others(error));
+        match &failure.reason {
+            Reason::Store(error) if is_last(error) => not_kept(job, key, failure),
+            _ => failed(job, key, failure),
+        }
     }
 }
 
@@ -151,9 +163,7 @@ fn failed(job: &Job, key: Option<Key>, failure: &Failure) -> Ended {
     let why = described(failure);
     let (attempts, refused) = (failure.attempts, failure.refused);
     let is_idempotent = is_idempotent(&job.method, &job.headers);
-    let ended = if let Reason::Store(_) = &failure.reason {
-        not_kept(job, key, why)
-    } else if matches!(failure.reason, Reason::Closed)
+    let ended = if matches!(failure.reason, Reason::Closed)
         && (is_idempotent || attempts == refused + failure.unsent)
     {
         // Nobody has acted upon it, or somebody may do so again. So a stop between attempts leaves it as if it had not begun; and of one
@@ -173,14 +183,16 @@ fn failed(job: &Job, key: Option<Key>, failure: &Failure) -> Ended {
     Ended { attempts, refused, out_of_budget: failure.out_of_budget, ..ended }
 }
 
-/// The answer is there, and no room for it: it has to be asked for again.
-fn not_kept(job: &Job, key: Option<Key>, why: String) -> Ended {
+/// The answer is there, and no room for it, nor for any other: it has to be asked for again.
+fn not_kept(job: &Job, key: Option<Key>, failure: &Failure) -> Ended {
+    let why = described(failure);
     let done = !is_idempotent(&job.method, &job.headers);
     let failed = |key| Record::Failed { key, why: why.as_str().into(), done }.line();
     let record = key.map(failed).unwrap_or_default();
     let papers = Papers { record, ..Papers::default() };
     let fatal = Some(Fatal::Store { request: Named::of(job), why: why.clone() });
-    Ended { fatal, papers, ..Ended::of(End::Failed { kind: "store", why }) }
+    let (attempts, refused, out_of_budget) = (failure.attempts, failure.refused, failure.out_of_budget);
+    Ended { attempts, refused, out_of_budget, fatal, papers, ..Ended::of(End::Failed { kind: "store", why }) }
 }
 
 /// The failure with its first cause, unless it says that itself. What lies between is which layer told which.

@@ -22,7 +22,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The library does not print, and reads neither the environment nor the command line.
+//! The client does not print, and reads the environment only where it is told to ([`Builder::proxies_of_environment`]).
 
 // What is asked for, and what comes of it.
 mod failure;

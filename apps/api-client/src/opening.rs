@@ -124,7 +124,10 @@ pub(crate) fn open(config: &Config, workers: Handle) -> Result<Opened, StartErro
         LinesTo::Stdout => Lines::stdout(),
         LinesTo::Nowhere => Lines::nowhere(),
     };
-    let folder = config.out.as_deref().map(|path| Folder::open(path, journal.is_some())).transpose()?;
+    let jsonl = if let LinesTo::File(path) = &config.lines { Some(path) } else { None };
+    let own = [config.urls.as_ref(), config.journal.as_ref(), jsonl, config.cacert.as_ref()];
+    let own: Vec<_> = own.into_iter().flatten().map(PathBuf::as_path).collect();
+    let folder = config.out.as_deref().map(|path| Folder::open(path, journal.is_some(), &own)).transpose()?;
     // Last: from here on there was a run, which may be resumed.
     if let Some(journal) = &mut journal {
         journal.begin(&past, &results)?;
@@ -144,6 +147,10 @@ fn client(config: &Config, past: &Past, workers: Handle) -> Result<Client, Start
         .classes(config.classes.clone())
         .allow_private_redirects(config.allow_private)
         .workers(workers);
+    builder = match config.proxy.clone() {
+        Some(proxy) => builder.connections(move |http| http.proxy(proxy.clone())),
+        None => builder.proxies_of_environment(true),
+    };
     if let Some(retries) = config.retries {
         builder = builder.retries(retries);
     }

@@ -8,7 +8,7 @@ use std::io;
 
 use reqwest::Url;
 
-use crate::address::PrivateAddress;
+use crate::address::{NotFound, PrivateAddress};
 use crate::{Reason, RedirectRefused};
 
 /// There was no head of an answer from there.
@@ -37,7 +37,10 @@ pub(crate) fn reason(error: reqwest::Error, url: &Url) -> Reason {
     let error = error.without_url();
     match () {
         () if error.is_builder() => Reason::Url { why: error.to_string() },
-        () if error.is_dns() && is_nobodys(&error) => Reason::NoHost { host: host() },
+        () if error.is_dns() && is_nobodys(&error) => {
+            let asked = find::<NotFound>(&error).map(|unknown| unknown.name.clone());
+            Reason::NoHost { host: asked.unwrap_or_else(host) }
+        }
         () if error.is_connect() => Reason::Connect(error.into()),
         () => Reason::Broken(error.into()),
     }

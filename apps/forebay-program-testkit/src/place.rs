@@ -67,6 +67,10 @@ impl Place {
     /// The program with arguments as a shell would split them at spaces (no quotes), not started yet.
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(self.program);
+        // Servers of the tests are on this machine, whatever proxy that one has.
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+            command.env_remove(name).env_remove(name.to_ascii_lowercase());
+        }
         command.args(arguments.split_whitespace()).current_dir(self.folder.path()).stdin(Stdio::null());
         command
     }

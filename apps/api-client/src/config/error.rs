@@ -52,6 +52,17 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
+    /// A proxy that is none. What was given may hold a password, and is not shown.
+    #[error("the proxy cannot be used: {why}")]
+    Proxy {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Results go there without a folder.
+    #[error(
+        "out is a folder, which standard output is not: without out, results go there as lines of JSON; a folder of that name is ./-"
+    )]
+    OutToStdout,
     /// A journal cannot be read back from there.
     #[error("the journal cannot be standard output: name a file")]
     JournalToStdout,
@@ -64,13 +75,14 @@ impl ConfigError {
     pub(super) fn key(&self) -> Option<&'static str> {
         match self {
             // Its line is not shown.
-            Self::File(_) | Self::Header { .. } => None,
+            Self::File(_) | Self::Header { .. } | Self::Proxy { .. } => None,
             Self::NoUrls => Some("urls"),
             Self::Zero { key } => Some(key),
             Self::BurstWithoutRate => Some("burst"),
             Self::SameFile { keys, .. } => Some(keys[1]),
             Self::ClassesWithoutField => Some("classes"),
             Self::FieldTaken { .. } => Some("class-field"),
+            Self::OutToStdout => Some("out"),
             Self::JournalToStdout => Some("journal"),
         }
     }

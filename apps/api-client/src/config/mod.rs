@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use forebay_program::config_file::{ConfigFile, ConfigFileError};
 use http::StatusCode;
+use reqwest::Proxy;
 
 pub(crate) use self::names::is_secret;
 pub use self::{
@@ -51,6 +52,8 @@ pub struct Config {
     pub journal: Option<PathBuf>,
     /// Headers for all requests, or for those to one host.
     pub headers: Vec<Header>,
+    /// The proxy; none: those that the environment names.
+    pub proxy: Option<Proxy>,
     /// Certificate authorities that are trusted beside the system's.
     pub cacert: Option<PathBuf>,
     /// The largest answer, in bytes.
@@ -122,6 +125,9 @@ impl Config {
             None if settings.out.is_some() => LinesTo::Nowhere,
             None => LinesTo::Stdout,
         };
+        if settings.out.as_ref().is_some_and(is_stream) {
+            return Err(ConfigError::OutToStdout);
+        }
         if settings.journal.as_ref().is_some_and(is_stream) {
             return Err(ConfigError::JournalToStdout);
         }
@@ -148,6 +154,8 @@ impl Config {
         let headers = headers
             .map(|(GivenHeader(given), number)| given.map_err(|why| ConfigError::Header { number, why }))
             .collect::<Result<_, _>>()?;
+        let proxy = settings.proxy.map(|proxy| names::parse_proxy(&proxy)).transpose();
+        let proxy = proxy.map_err(|why| ConfigError::Proxy { why })?;
         let max_body = settings.max_body.map_or(64 << 20, |size| size.as_u64());
         let concurrency = settings.concurrency.unwrap_or(ConcurrencyChoice::Auto);
         let timeout = settings.timeout.unwrap_or(Duration::from_secs(30));
@@ -174,6 +182,7 @@ impl Config {
             refused_when: settings.refused_when,
             journal: settings.journal,
             headers,
+            proxy,
             cacert: settings.cacert,
             max_body,
             allow_private: settings.allow_private.unwrap_or_default(),

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
-use reqwest::Url;
+use reqwest::{NoProxy, Proxy, Url};
 
 use super::ReportFormat;
 use crate::{BuildError, Classes, ConcurrencyChoice, RateChoice};
@@ -96,6 +96,15 @@ pub(super) fn parse_header(text: &str) -> Result<Header, String> {
         HeaderValue::from_str(value.trim()).map_err(|_| format!("the value of {name} cannot be sent"))?;
     value.set_sensitive(is_secret(&name));
     Ok(Header { name, value, host })
+}
+
+/// What is wrong is told without what was given, which may hold a password.
+pub(super) fn parse_proxy(text: &str) -> Result<Proxy, String> {
+    const FORM: &str = "it is http://HOST:PORT, or the same with https, socks5 or socks5h";
+    let is_known = |scheme| ["http", "https", "socks5", "socks5h"].contains(&scheme);
+    text.split_once("://").filter(|(scheme, _)| is_known(*scheme)).ok_or(FORM)?;
+    let proxy = Proxy::all(text).map_err(|_| FORM)?;
+    Ok(proxy.no_proxy(NoProxy::from_env()))
 }
 
 /// Host, port and value of `HOST: V` or `HOST:80: V`. An address of IPv6 has colons of its own.

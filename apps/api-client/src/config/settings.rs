@@ -89,6 +89,11 @@ pub struct Settings {
     #[serde(deserialize_with = "headers")]
     pub header: Vec<GivenHeader>,
 
+    /// Go by this proxy, http://, https:// or socks5h://, but to what NO_PROXY names directly [default: HTTP_PROXY,
+    /// HTTPS_PROXY or ALL_PROXY, if they are set]
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<String>,
+
     /// Trust the certificate authorities in this PEM file, too, beside the system's
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
@@ -141,6 +146,7 @@ impl Settings {
             refused_when: if self.refused_when.is_empty() { base.refused_when } else { self.refused_when },
             journal: self.journal.or(base.journal),
             header: if self.header.is_empty() { base.header } else { self.header },
+            proxy: self.proxy.or(base.proxy),
             cacert: self.cacert.or(base.cacert),
             max_body: self.max_body.or(base.max_body),
             class_field: self.class_field.or(base.class_field),

@@ -22,7 +22,26 @@ const LONGEST: usize = 200;
 /// Only requests with the same id, or that are the same in all, have the same name: there the later answer replaces the
 /// earlier, and the report counts and names it.
 pub fn file_name(job: &Job, status: StatusCode) -> String {
-    let mut name = match &job.id {
+    let mut name = of_success(job);
+    if !status.is_success() {
+        name += &format!("~{}", status.as_u16());
+    }
+    name
+}
+
+/// Whether some answer to `job` would have the file of that name.
+pub(super) fn may_be_called(job: &Job, name: &str) -> bool {
+    let status = name.strip_prefix(&of_success(job));
+    status.is_some_and(|status| {
+        status.is_empty()
+            || status
+                .strip_prefix('~')
+                .is_some_and(|status| StatusCode::from_bytes(status.as_bytes()).is_ok())
+    })
+}
+
+fn of_success(job: &Job) -> String {
+    match &job.id {
         Some(id) => named("", id, job.key(), false),
         None => {
             let shown = redacted(&job.url);
@@ -35,11 +54,7 @@ pub fn file_name(job: &Job, status: StatusCode) -> String {
                 None => named("http~", shown.trim_start_matches("http://"), job.key(), !is_whole),
             }
         }
-    };
-    if !status.is_success() {
-        name += &format!("~{}", status.as_u16());
     }
-    name
 }
 
 fn named(prefix: &str, text: &str, key: Key, with_key: bool) -> String {

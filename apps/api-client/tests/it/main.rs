@@ -23,6 +23,8 @@ mod journal;
 mod signals;
 // Who gets credentials, and where secrets do not appear.
 mod secrets;
+// Proxies, told or named by the environment.
+mod proxies;
 // Certificates and HTTP/2.
 mod tls;
 // The progress that a terminal shows.

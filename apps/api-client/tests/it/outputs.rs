@@ -1,7 +1,9 @@
 //! Files and lines of results.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
 
 use crate::place::{Place, Report as _};
 use crate::server::Server;
@@ -87,15 +89,94 @@ fn whose_answer_replaced_another_is_named() {
     );
 }
 
+/// One of them ended the run.
 #[test]
-fn what_stands_in_the_way_of_a_file_is_named() {
+fn a_file_that_cannot_be_written_fails_its_own_request_and_is_named() {
     let (server, place) = (Server::free(), Place::new());
+    let base = server.url();
     fs::create_dir_all(place.path("out/a")).unwrap();
-    place.write("urls", format!("{{\"url\": \"{}/item/1\", \"id\": \"a\"}}\n", server.url()));
-    let ended = place.run("fetch --urls urls --out out --report json");
+    let in_the_way = format!("{{\"url\": \"{base}/item/1\", \"method\": \"POST\", \"id\": \"a\"}}\n");
+    place.write(
+        "urls",
+        in_the_way + &format!("{base}/large/1\n{{\"url\": \"{base}/item/2\", \"id\": \"b\"}}\n"),
+    );
+    let program = place
+        .command("fetch --urls urls --out out --jsonl results --journal journal --rate 5/s --report json");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -f 4096; exec \"$0\" \"$@\""]).arg(program.get_program());
+    shell.args(program.get_args()).current_dir(place.path(""));
+    let ended: crate::place::Ended = shell.output().unwrap().into();
     assert_eq!(ended.code(), Some(1), "{ended:#?}");
-    assert_eq!(ended.report()["by_reason"]["store"], 1, "{ended:#?}");
-    assert!(ended.stderr.contains("cannot write out/a: Is a directory"), "{ended:#?}");
+    let report = ended.report();
+    assert_eq!(
+        [&report["ended"], &report["answered"], &report["by_reason"]["store"]],
+        [&Value::from("done"), &1.into(), &2.into()],
+        "{report}"
+    );
+    for part in ["cannot write out/a: Is a directory", "cannot store the answer: File too large"] {
+        assert!(ended.stderr.contains(part), "{ended:#?}");
+    }
+    assert_eq!((place.files("out"), place.results("results").len()), (vec!["b".to_owned()], 3));
+
+    fs::remove_dir(place.path("out/a")).unwrap();
+    let report =
+        place.done("fetch --urls urls --out out --jsonl results --journal journal --report json").report();
+    assert_eq!((&report["answered"], &report["answered_before"]), (&2.into(), &1.into()), "{report}");
+    assert_eq!(
+        report["repeated"].as_array().unwrap().len(),
+        1,
+        "the POST may have been done twice: {report}"
+    );
+}
+
+#[cfg(feature = "fault-points")]
+#[test]
+fn a_full_disk_ends_the_run_and_with_room_it_goes_on() {
+    const ARGUMENTS: &str =
+        "fetch --urls urls --out out --journal journal --rate 1000/s --concurrency 2 --report json";
+    let server = Server::free();
+    let place = Place::with_items(&server.url(), 50);
+    let mut command = place.command(ARGUMENTS);
+    let ended: crate::place::Ended = command.env("FAULT_POINT", "full-folder:11").output().unwrap().into();
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    let report = ended.report();
+    assert_eq!((&report["ended"], &report["answered"]), (&"failed".into(), &10.into()), "{report}");
+    assert!(
+        ended.stderr.contains("No space left on device (os error 28); mend that, and give the same command")
+    );
+    let report = place.done(ARGUMENTS).report();
+    assert_eq!((&report["answered"], &report["answered_before"]), (&40.into(), &10.into()), "{report}");
+    assert_eq!(place.files("out").len(), 50);
+}
+
+/// Its answer took the place of the results or the journal, and what these had was lost.
+#[test]
+fn no_answer_takes_the_place_of_a_file_of_the_run() {
+    let (server, place) = (Server::free(), Place::new());
+    let own = ["urls", "run.journal", "results.jsonl", "results", "other"];
+    let line = |id| format!("{{\"url\": \"{}/item/1\", \"id\": \"{id}\"}}\n", server.url());
+    place.write("out/urls", own.map(line).concat());
+    let arguments = "fetch --urls out/urls --out ./out --jsonl out/results.jsonl --journal out/../out/run.journal --report json";
+    let ended = place.run(arguments);
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    assert_eq!((server.counts().answered, &ended.report()["failed"]), (2, &3.into()), "{ended:#?}");
+    let why = "its file would be out/results.jsonl, which this run uses itself; give the request another id";
+    assert!(ended.stderr.contains(why), "{ended:#?}");
+    assert_eq!(place.files("out"), ["other", "results", "results.jsonl", "run.journal", "urls"]);
+    assert_eq!((place.results("out/results.jsonl").len(), place.text("out/urls").lines().count()), (5, 5));
+    let report = place.run(arguments).report();
+    assert_eq!((&report["answered_before"], &report["failed"]), (&2.into(), &3.into()), "{report}");
+}
+
+/// Only an answer that is no success would have that name.
+#[test]
+fn a_name_with_a_status_is_one_of_its_answers_too() {
+    let (server, place) = (Server::free(), Place::new());
+    place.write("urls", format!("{{\"url\": \"{}/status/404\", \"id\": \"a\"}}\n", server.url()));
+    std::fs::create_dir(place.path("out")).unwrap();
+    let ended = place.run("fetch --urls urls --out out --jsonl out/a~404");
+    assert_eq!((ended.code(), server.counts().answered), (Some(1), 0), "{ended:#?}");
+    assert_eq!(place.results("out/a~404").len(), 1);
 }
 
 #[test]

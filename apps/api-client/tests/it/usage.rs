@@ -74,6 +74,7 @@ fn usage_errors_name_the_remedy() {
         "fetch --urls urls --journal -",
         "fetch --urls urls --jsonl urls",
         "fetch --urls urls --out urls",
+        "fetch --urls urls --out -",
         "fetch --urls urls -H Accept",
         "fetch --urls urls --classes a,a --class-field class",
         "fetch --urls urls --classes high,low",
