@@ -1,5 +1,7 @@
 //! How many files, and connections among them, the process may have open.
 
+use std::os::fd::AsRawFd;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Some systems allow no more, although they say that there is no bound.
@@ -17,6 +19,18 @@ pub fn raise() {
             return;
         }
     }
+}
+
+/// So many are kept for what a program opens beside its inputs, or a quarter, where few are allowed.
+const KEPT: u64 = 16;
+
+/// Whether `file` is one of the last that may be open. Whoever opens as many as there are gives that one up: else the next file of
+/// another part of the program, which is opened for a moment only, would be one too many.
+///
+/// The system gives the lowest number that is free, so the number says how many there are.
+pub fn is_among_the_last(file: &impl AsRawFd) -> bool {
+    let number = u64::try_from(file.as_raw_fd()).unwrap_or_default();
+    getrlimit(Resource::Nofile).current.is_some_and(|most| number >= most - KEPT.min(most / 4))
 }
 
 #[cfg(test)]

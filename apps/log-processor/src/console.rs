@@ -104,7 +104,9 @@ fn total_bytes(config: &Config) -> Option<u64> {
     inputs
         .iter()
         .map(|input| match input {
-            InputSpec::File { path, .. } if path.extension().is_none_or(|extension| extension != "gz") => {
+            InputSpec::File { path, .. }
+                if path.extension().is_none_or(|extension| extension != "gz" && extension != "zst") =>
+            {
                 fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|metadata| metadata.len())
             }
             _ => None,

@@ -168,7 +168,7 @@ fn subject(error: &InputError) -> String {
         | InputError::Unreadable { path, .. }
         | InputError::Folder { path }
         | InputError::Read { path, .. }
-        | InputError::DamagedGzip { path, .. }
+        | InputError::Damaged { path, .. }
         | InputError::Watch { folder: path, .. }
         | InputError::Lost { path, .. } => path.display().to_string(),
         // What concerns no single input ends a run before it reads; should it come later, its text says more.

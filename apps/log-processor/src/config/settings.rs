@@ -31,7 +31,7 @@ use crate::process::OutputFormat;
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// What to read: files, globs, or - for standard input; gzip files are unpacked
+    /// What to read: files, globs, or - for standard input; what is gzip or zstd is unpacked
     #[arg(short, long, value_name = "PATH", num_args = 1..)]
     #[serde(deserialize_with = "one_or_many")]
     pub input: Vec<String>,

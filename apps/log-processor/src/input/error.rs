@@ -59,12 +59,14 @@ pub enum InputError {
     },
     /// Compressed data that ends early or is damaged.
     #[error(
-        "input {} is damaged gzip: {offset} bytes could be decompressed, then {source}; \
+        "input {} is damaged {format}: {offset} bytes could be decompressed, then {source}; \
          they were passed on, get a complete copy for the rest", path.display()
     )]
-    DamagedGzip {
+    Damaged {
         /// As opened.
         path: PathBuf,
+        /// How it is compressed.
+        format: String,
         /// How many decompressed bytes were handed on.
         offset: u64,
         /// What the decompressor says.

@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{
-    gzip,
+    compressed::{self, Format},
     identity::{Fingerprint, read_at},
-    stream::Stream,
+    unpacked::Unpacked,
 };
 
 /// An open source of bytes.
@@ -17,9 +17,9 @@ pub(super) enum Body {
     /// Read as it is.
     Plain(File),
     /// Decompressed on the way.
-    Gzip(Box<gzip::Decoder>),
-    /// Read by a thread.
-    Stream(Stream),
+    Packed(Format, Box<compressed::OfFile>),
+    /// Read by a thread, and decompressed if it is compressed.
+    Stream(Unpacked),
 }
 
 // === impl Body ===
@@ -27,10 +27,10 @@ pub(super) enum Body {
 impl Body {
     /// Reads `file` from its start, or `None` if it does not hold `tail` just before byte `offset`.
     pub(super) fn of_file(mut file: File, offset: u64, tail: Fingerprint) -> io::Result<Option<Self>> {
-        if gzip::is_gzip(&file)? {
-            let mut decoder = gzip::decoder(file)?;
-            let holds = gzip::skip(&mut decoder, offset, tail)?;
-            return Ok(holds.then(|| Self::Gzip(Box::new(decoder))));
+        if let Some(format) = Format::of_file(&file)? {
+            let mut decoder = format.decoder_of(file)?;
+            let holds = compressed::skip(&mut decoder, offset, tail)?;
+            return Ok(holds.then(|| Self::Packed(format, Box::new(decoder))));
         }
         if !holds(&file, offset, tail)? {
             return Ok(None);
@@ -43,7 +43,16 @@ impl Body {
     pub(super) fn plain(&self) -> Option<&File> {
         match self {
             Self::Plain(file) => Some(file),
-            Self::Gzip(_) | Self::Stream(_) => None,
+            Self::Packed(..) | Self::Stream(_) => None,
+        }
+    }
+
+    /// How it is compressed, if it is.
+    pub(super) fn format(&self) -> Option<Format> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Packed(format, _) => Some(*format),
+            Self::Stream(stream) => stream.format(),
         }
     }
 
@@ -57,7 +66,7 @@ impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(file) => file.read(buffer),
-            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Packed(_, decoder) => decoder.read(buffer),
             Self::Stream(stream) => stream.read(buffer),
         }
     }
@@ -92,8 +101,8 @@ pub(super) fn grown_head(file: &File, head: Fingerprint) -> io::Result<Option<Fi
 }
 
 fn first_bytes(file: &File) -> io::Result<Vec<u8>> {
-    if gzip::is_gzip(file)? {
-        return gzip::first_bytes(file);
+    if let Some(format) = Format::of_file(file)? {
+        return format.first_bytes(file);
     }
     let mut first = vec![0; Fingerprint::LIMIT];
     let read = read_at(file, &mut first, 0)?;

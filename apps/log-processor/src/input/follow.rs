@@ -15,7 +15,8 @@
 //! An open file whose last name is deleted is read to its end and closed.
 //!
 //! What is not seen: changes on file systems that do not tell of them, as those on a network, and in a folder that
-//! was deleted and made again. Every file that is followed is held open.
+//! was deleted and made again. Every file that is followed is held open, and what may not be open beside the others is looked at again
+//! with each change.
 //!
 //! *The rule for rotation* is exact for one writer: it writes to the new file only after it stopped writing to the
 //! old one, so once the new one holds something, the end of the old one is its end.
@@ -28,8 +29,8 @@ use std::{
 };
 
 use super::{
+    compressed::is_compressed_at,
     error::InputError,
-    gzip::is_gzip_at,
     identity::FileKey,
     inputs::{Options, Step},
     locate::{MOST_LISTINGS, is_copy, locate_copy, moved_home, rotated_by_now},
@@ -113,7 +114,7 @@ impl Changes {
                 continue;
             }
             if let Start::File(path) = &planned.start
-                && is_gzip_at(path)
+                && is_compressed_at(path)
                 && planned.reached
             {
                 table.get_mut(index).state = State::Gone;
@@ -129,7 +130,7 @@ impl Changes {
                 continue;
             }
             table.get_mut(index).behind = older;
-            if let Err(error) = table.open(index, self.max_line, &self.signal) {
+            if let Err(error) = table.open(index, self.max_line, true, &self.signal) {
                 outbox.push_back(Step::Failed { input: Some(index), error });
                 continue;
             }
@@ -194,18 +195,26 @@ impl Changes {
         table: &mut Table,
         outbox: &mut VecDeque<Step>,
     ) -> Option<usize> {
-        if let Some(index) = table.by_key(key)
-            && let Some(index) = self.look_at_known(path, key, index, len, table, outbox)
-        {
-            self.said.remove(path);
-            self.bindings.insert(path.to_owned(), index);
-            return Some(index);
+        if let Some(index) = table.by_key(key) {
+            match self.look_at_known(path, key, index, len, table, outbox) {
+                Ok(Some(index)) => {
+                    self.said.remove(path);
+                    self.bindings.insert(path.to_owned(), index);
+                    return Some(index);
+                }
+                Ok(None) => {}
+                // It may be what it was, so it must not be begun anew.
+                Err(source) => {
+                    self.fail(path.to_owned(), source, outbox);
+                    return Some(index);
+                }
+            }
         }
         let older = self.bindings.get(path).copied().filter(|index| table.is_open(*index));
         if older.is_some() && len == 0 {
             return older;
         }
-        if is_gzip_at(path) {
+        if is_compressed_at(path) {
             if self.is_news(path, Said::Compressed(key)) {
                 outbox.push_back(Step::Notice(Notice::Compressed { path: path.to_owned() }));
             }
@@ -237,20 +246,20 @@ impl Changes {
         len: u64,
         table: &mut Table,
         outbox: &mut VecDeque<Step>,
-    ) -> Option<usize> {
-        match &table.get(index).state {
+    ) -> io::Result<Option<usize>> {
+        Ok(match &table.get(index).state {
             State::Open(reader) if reader.is_truncated() => {
                 let position = reader.peek().clone();
                 self.restart(path, key, index, &position, table, outbox)
             }
             State::Open(_) | State::Waiting(_) => Some(index),
             // A compressed file was finished as a copy of one that was followed; it does not grow.
-            State::Closed(_) if is_gzip_at(path) => Some(index),
+            State::Closed(_) if is_compressed_at(path) => Some(index),
             State::Closed(position) | State::Forgotten(position) => {
-                let reader = Reader::resume(path, position, self.max_line).ok().flatten()?;
-                if reader.key() != position.key {
-                    return None;
-                }
+                let reader = Reader::resume(path, position, self.max_line)?;
+                let Some(reader) = reader.filter(|reader| reader.key() == position.key) else {
+                    return Ok(None);
+                };
                 let offset = position.offset;
                 outbox.extend(table.remember(index).map(Step::Batch));
                 if len > offset {
@@ -260,7 +269,7 @@ impl Changes {
                 Some(index)
             }
             State::Gone => None,
-        }
+        })
     }
 
     /// A truncated file begins anew, as another file. What was not read before it was cut may be in a copy.
@@ -426,7 +435,7 @@ pub(super) fn refuse_compressed(
     for planned in starts {
         if let Start::File(path) = &planned.start
             && planned.reached
-            && is_gzip_at(path)
+            && is_compressed_at(path)
             && patterns.iter().any(|pattern| Path::new(pattern) == path)
             && !globs.iter().any(|glob| reach(glob).is_ok_and(|reached| reached.contains(path)))
         {

@@ -221,7 +221,7 @@ impl Inputs {
             return self.table.read_unended(input, length, buffer).map(Step::Batch);
         }
         let input = self.turn;
-        if let Err(error) = self.table.open(input, self.options.max_line, &self.signal) {
+        if let Err(error) = self.table.open(input, self.options.max_line, false, &self.signal) {
             self.turn += 1;
             return Some(Step::Failed { input: Some(input), error });
         }

@@ -19,7 +19,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{file, gzip, identity::FileKey, position::Position};
+use super::{compressed::Format, file, identity::FileKey, position::Position};
 
 /// The files of each folder, listed when the first of them is asked for: a plan with thousands of files that are gone
 /// must not list their folder thousands of times.
@@ -159,8 +159,8 @@ impl Folder {
 
 impl Age {
     fn of(home: &Path, path: &Path, metadata: &Metadata) -> Self {
-        let number = suffix(home, path)
-            .and_then(|suffix| suffix.strip_suffix(".gz").unwrap_or(&suffix).strip_prefix('.')?.parse().ok());
+        let number =
+            suffix(home, path).and_then(|suffix| without_packing(&suffix).strip_prefix('.')?.parse().ok());
         Self { number, changed: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH) }
     }
 
@@ -239,7 +239,7 @@ pub(super) fn is_same(path: &Path, position: &Position) -> bool {
         }
         // A compressed file would have to be decompressed for this. That happens when reading goes on, and a
         // difference is reported there.
-        Ok(gzip::is_gzip(&file)? || file::holds(&file, position.offset, position.tail)?)
+        Ok(Format::of_file(&file)?.is_some() || file::holds(&file, position.offset, position.tail)?)
     };
     same().unwrap_or(false)
 }
@@ -277,6 +277,11 @@ fn suffix(home: &Path, path: &Path) -> Option<String> {
     path.file_name()?.to_str()?.strip_prefix(home.file_name()?.to_str()?).map(str::to_owned)
 }
 
+/// Without what compressing puts behind a name.
+fn without_packing(suffix: &str) -> &str {
+    [".gz", ".zst"].iter().find_map(|packing| suffix.strip_suffix(packing)).unwrap_or(suffix)
+}
+
 /// The path that a rotated file had first; the path itself if it is not named so.
 fn origin(path: &Path) -> PathBuf {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -290,7 +295,7 @@ fn origin(path: &Path) -> PathBuf {
 /// Whether `path` is named as rotation names what stood at `home`: `.1`, `-20260131`, `.2026-01-31T12.gz`.
 pub(super) fn is_rotation(home: &Path, path: &Path) -> bool {
     suffix(home, path).is_some_and(|suffix| {
-        let stamp = suffix.strip_suffix(".gz").unwrap_or(&suffix);
+        let stamp = without_packing(&suffix);
         stamp.starts_with(['.', '-', '_'])
             && stamp.contains(|letter: char| letter.is_ascii_digit())
             && stamp
@@ -306,7 +311,9 @@ mod tests {
     #[test]
     fn names_that_rotation_gives_are_known() {
         let is = |name: &str| is_rotation(Path::new("app.log"), Path::new(name));
-        for name in ["app.log.1", "app.log.12.gz", "app.log-20260131", "app.log.2026-01-31T12:00.gz"] {
+        for name in
+            ["app.log.1", "app.log.12.gz", "app.log.2.zst", "app.log-20260131", "app.log.2026-01-31T12:00.gz"]
+        {
             assert!(is(name), "{name}");
         }
         for name in ["app.log", "app.log.bak", "app.log.gz", "app.logger", "other.log.1", "app.log1"] {

@@ -12,11 +12,11 @@
 //! Everything here blocks and belongs on a thread of its own. The reader does no work per line: it looks for the
 //! last line end of a quarter of a megabyte and hands the rest on to the next batch.
 
+mod compressed;
 mod error;
 mod file;
 mod follow;
 mod framing;
-mod gzip;
 mod identity;
 mod inputs;
 mod locate;
@@ -30,6 +30,7 @@ mod stream;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unpacked;
 mod watch;
 
 pub use self::{

@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
+    compressed::is_compressed_at,
     error::InputError,
-    gzip,
     identity::FileKey,
     inputs::Step,
     locate::{Folders, is_copy, is_rotation},
@@ -127,7 +127,7 @@ impl Plan {
         }
         // To find the end of a compressed file, all of it would have to be decompressed.
         let is_at_end =
-            position.phase == Phase::Finished && position.key == Some(key) && gzip::is_gzip_at(&path);
+            position.phase == Phase::Finished && position.key == Some(key) && is_compressed_at(&path);
         let younger = if path == home { Vec::new() } else { folders.rotated_after(&home, &path) };
         let start = Start::Behind(position.found(&path, key));
         self.starts.push(Planned {

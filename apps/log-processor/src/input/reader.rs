@@ -7,6 +7,9 @@ use std::{
     sync::Arc,
 };
 
+use forebay_program::open_files;
+use rustix::io::Errno;
+
 use super::{
     error::InputError,
     file::{self, Body},
@@ -16,6 +19,7 @@ use super::{
     position::{Phase, Position},
     signal::Signal,
     stream::Stream,
+    unpacked::Unpacked,
 };
 
 /// An open input.
@@ -50,6 +54,9 @@ impl Reader {
     /// Opens the file at `path` behind `position`; none if it does not hold what was read up to there.
     pub(super) fn resume(path: &Path, position: &Position, max_line: usize) -> io::Result<Option<Self>> {
         let file = File::open(path)?;
+        if open_files::is_among_the_last(&file) {
+            return Err(Errno::MFILE.into());
+        }
         let key = FileKey::of(&file.metadata()?);
         if !file::begins_with(&file, position.head)? {
             return Ok(None);
@@ -62,13 +69,16 @@ impl Reader {
 
     /// Standard input.
     pub(super) fn stdin(signal: Arc<Signal>, max_line: usize) -> io::Result<Self> {
-        Ok(Self::new(Body::Stream(Stream::stdin(signal)?), Position::start(Path::new(STDIN)), max_line))
+        Ok(Self::of_stream(Stream::stdin(signal)?, Path::new(STDIN), max_line))
     }
 
-    /// A named pipe or a device.
-    pub(super) fn stream(path: &Path, signal: Arc<Signal>, max_line: usize) -> io::Result<Self> {
-        let stream = Stream::open(path.to_owned(), signal)?;
-        Ok(Self::new(Body::Stream(stream), Position::start(path), max_line))
+    /// A named pipe or a device; a pipe is opened `again` for its next writer.
+    pub(super) fn stream(path: &Path, again: bool, signal: Arc<Signal>, max_line: usize) -> io::Result<Self> {
+        Ok(Self::of_stream(Stream::open(path.to_owned(), again, signal)?, path, max_line))
+    }
+
+    fn of_stream(stream: Stream, path: &Path, max_line: usize) -> Self {
+        Self::new(Body::Stream(Unpacked::new(stream)), Position::start(path), max_line)
     }
 
     fn new(body: Body, position: Position, max_line: usize) -> Self {
@@ -213,9 +223,14 @@ impl Reader {
     fn failure(&self, source: io::Error) -> InputError {
         let path = self.position.path.clone();
         let offset = self.position.offset + self.framer.kept_back() as u64;
-        match self.body {
-            Body::Gzip(_) => InputError::DamagedGzip { path, offset, source },
-            Body::Plain(_) | Body::Stream(_) => InputError::Read { path, offset, source },
+        match self.body.format() {
+            // The stream below may fail by itself.
+            Some(format)
+                if source.kind() != io::ErrorKind::OutOfMemory && source.raw_os_error().is_none() =>
+            {
+                InputError::Damaged { path, format: format.to_string(), offset, source }
+            }
+            _ => InputError::Read { path, offset, source },
         }
     }
 }

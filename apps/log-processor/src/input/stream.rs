@@ -6,9 +6,9 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
-    os::fd::AsFd,
-    path::PathBuf,
+    io::{self, BufRead, Read},
+    os::{fd::AsFd, unix::fs::FileTypeExt},
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::SeqCst},
@@ -65,23 +65,33 @@ pub(super) struct Stream {
 impl Stream {
     /// Standard input.
     pub(super) fn stdin(signal: Arc<Signal>) -> io::Result<Self> {
-        Self::spawn(signal, || Ok(io::stdin()))
+        Self::spawn(signal, |tx, signal, promised| forward(io::stdin(), tx, signal, promised).map(drop))
     }
 
-    /// A named pipe or device. Opening waits for a writer, so that happens on the thread too.
-    pub(super) fn open(path: PathBuf, signal: Arc<Signal>) -> io::Result<Self> {
-        Self::spawn(signal, || File::open(path))
+    /// A named pipe or device. Opening waits for a writer, so that happens on the thread too. One that is followed is opened `again` when
+    /// the last writer of a pipe has gone: the next one goes on in the same line.
+    pub(super) fn open(path: PathBuf, again: bool, signal: Arc<Signal>) -> io::Result<Self> {
+        let is_pipe = |path: &Path| path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo());
+        Self::spawn(signal, move |tx, signal, promised| {
+            while forward(File::open(&path)?, tx, signal, promised)? && again && is_pipe(&path) {
+                // That was the end of what a writer had.
+                promised.fetch_sub(1, SeqCst);
+            }
+            Ok(())
+        })
     }
 
-    fn spawn<R: Read + AsFd>(
+    fn spawn(
         signal: Arc<Signal>,
-        open: impl FnOnce() -> io::Result<R> + Send + 'static,
+        work: impl FnOnce(&SyncSender<io::Result<Vec<u8>>>, &Signal, &AtomicU64) -> io::Result<()>
+        + Send
+        + 'static,
     ) -> io::Result<Self> {
         let (tx, chunks) = sync_channel(CHUNKS);
         let promised = Arc::new(AtomicU64::new(0));
         let promises = Arc::clone(&promised);
         thread::Builder::new().name("input-stream".to_owned()).spawn(move || {
-            if let Err(error) = open().and_then(|source| forward(source, &tx, &signal, &promises)) {
+            if let Err(error) = work(&tx, &signal, &promises) {
                 // Whoever went away has no use for the error either.
                 let _ = tx.send(Err(error));
             }
@@ -90,6 +100,15 @@ impl Stream {
             signal.look();
         })?;
         Ok(Self { chunks, current: io::Cursor::default(), promised, received: 0, is_ending: false })
+    }
+
+    /// What it begins with, none of which is taken: as many bytes as it takes until no more are `wanted`, or all that there are.
+    pub(super) fn begin(&mut self, wanted: impl Fn(&[u8]) -> bool) -> io::Result<&[u8]> {
+        while wanted(self.current.get_ref()) {
+            let Some(chunk) = self.next()? else { break };
+            self.current.get_mut().extend(chunk);
+        }
+        Ok(self.current.get_ref())
     }
 
     /// After a stop: what the thread has taken is all there is, and behind it comes the end.
@@ -115,23 +134,37 @@ impl Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let read = self.current.read(buffer)?;
-            if read > 0 || buffer.is_empty() {
-                return Ok(read);
-            }
-            let Some(chunk) = self.next()? else { return Ok(0) };
-            self.current = io::Cursor::new(chunk);
+        if buffer.is_empty() {
+            return Ok(0);
         }
+        let read = self.fill_buf()?.read(buffer)?;
+        self.consume(read);
+        Ok(read)
     }
 }
 
+impl BufRead for Stream {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.current.fill_buf()?.is_empty()
+            && let Some(chunk) = self.next()?
+        {
+            self.current = io::Cursor::new(chunk);
+        }
+        self.current.fill_buf()
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.current.consume(bytes);
+    }
+}
+
+/// Says whether the source has ended; else the run has.
 fn forward(
     mut source: impl Read + AsFd,
     tx: &SyncSender<io::Result<Vec<u8>>>,
     signal: &Signal,
     promised: &AtomicU64,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     loop {
         match poll(&mut [PollFd::new(&source, PollFlags::IN)], None) {
             Err(Errno::INTR) => continue,
@@ -139,7 +172,7 @@ fn forward(
         };
         promised.fetch_add(1, SeqCst);
         if signal.is_stopped() {
-            return Ok(());
+            return Ok(false);
         }
         let mut chunk = vec![0; CHUNK];
         let read = match source.read(&mut chunk) {
@@ -152,7 +185,7 @@ fn forward(
         };
         chunk.truncate(read);
         if read == 0 || tx.send(Ok(chunk)).is_err() {
-            return Ok(());
+            return Ok(read == 0);
         }
         signal.look();
     }

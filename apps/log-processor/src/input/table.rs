@@ -203,17 +203,24 @@ impl Table {
         &mut self,
         index: usize,
         max_line: usize,
+        follows: bool,
         signal: &Arc<Signal>,
     ) -> Result<(), InputError> {
         let entry = &mut self.files[index];
         let State::Waiting(start) = &entry.state else { return Ok(()) };
-        match start.open(max_line, signal) {
+        match start.open(max_line, follows, signal) {
             Ok(reader) => {
                 entry.state = State::Open(Box::new(reader));
                 Ok(())
             }
             Err(error) => {
-                entry.state = State::Gone;
+                // What an earlier run has handed on of it must not be forgotten.
+                entry.state = match start {
+                    Start::Behind(position) if !matches!(error, InputError::Lost { .. }) => {
+                        State::Closed(position.clone())
+                    }
+                    _ => State::Gone,
+                };
                 Err(error)
             }
         }
@@ -392,11 +399,11 @@ impl Entry {
 // === impl Start ===
 
 impl Start {
-    pub(super) fn open(&self, max_line: usize, signal: &Arc<Signal>) -> Result<Reader, InputError> {
+    fn open(&self, max_line: usize, follows: bool, signal: &Arc<Signal>) -> Result<Reader, InputError> {
         let opened = match self {
             Self::File(path) => Reader::open(path, max_line),
             Self::Stdin => Reader::stdin(Arc::clone(signal), max_line),
-            Self::Stream(path) => Reader::stream(path, Arc::clone(signal), max_line),
+            Self::Stream(path) => Reader::stream(path, follows, Arc::clone(signal), max_line),
             Self::Behind(position) => match Reader::resume(&position.path, position, max_line) {
                 Ok(Some(reader)) => Ok(reader),
                 Ok(None) => {

@@ -56,6 +56,62 @@ fn more_files_are_followed_than_a_shell_allows_to_be_open() {
     assert_eq!((ended.code(), ended.stderr.as_str()), (Some(0), ""), "{ended:#?}");
 }
 
+/// Then the first checkpoint was one file too many, and the run ended.
+#[test]
+fn where_no_more_files_may_be_open_the_others_are_followed_and_the_state_is_saved() {
+    let place = Place::new();
+    (0..100).for_each(|n| place.write(&format!("{n}.log"), "line\n"));
+    let arguments = "run -i *.log -o out --state state --follow --report json";
+    let limited = |most: u32| {
+        let program = place.command(arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]).arg(program.get_program());
+        shell.args(program.get_args()).current_dir(place.path(""));
+        place.start_command(shell)
+    };
+    let running = limited(64);
+    let is_saved = |lines: usize| {
+        place.path("state/checkpoint.json").exists()
+            && place.text("state/checkpoint.json").matches("\"offset\":5").count() >= lines
+    };
+    until("what may be open was read, and that is saved", || is_saved(30));
+    running.signal(Signal::TERM);
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    let said =
+        ended.stderr.lines().filter(|line| line.contains("Too many open files (os error 24); allow more"));
+    assert!(said.count() > 30, "each that cannot be followed is named: {ended:#?}");
+    assert!(!ended.stderr.contains("state"), "{ended:#?}");
+
+    let code_of = |most: u32, bytes: u64| {
+        let running = limited(most);
+        until("so much was written", || place.len("out") >= bytes);
+        running.signal(Signal::TERM);
+        running.wait().code()
+    };
+    assert_eq!((code_of(1000, 500), place.len("out")), (Some(0), 500), "none twice");
+    (0..100).for_each(|n| place.append(&format!("{n}.log"), "more\n"));
+    // What cannot be open now was read before.
+    assert_eq!(code_of(64, 600), Some(1));
+    assert_eq!((code_of(1000, 1000), place.len("out")), (Some(0), 1000), "none twice");
+}
+
+/// It was read to the end of the first writer's lines, and the second waited for ever.
+#[test]
+fn a_named_pipe_is_opened_again_for_its_next_writer() {
+    let place = Place::new();
+    rustix::fs::mkfifoat(rustix::fs::CWD, place.path("pipe"), rustix::fs::Mode::RWXU).unwrap();
+    let running = place.start("run -i pipe -o out --follow --report json");
+    for (writer, lines) in [("one\ntw", 4), ("o\nthree\n", 14), ("four\n", 19)] {
+        fs::write(place.path("pipe"), writer).unwrap();
+        until("they are there", || place.len("out") == lines);
+    }
+    running.signal(Signal::TERM);
+    let ended = running.wait();
+    assert_eq!((ended.code(), ended.totals()[0]), (Some(0), 4), "{ended:#?}");
+    assert_eq!(place.text("out"), "one\ntwo\nthree\nfour\n");
+}
+
 #[test]
 fn a_rotated_file_is_read_to_its_end_and_then_the_new_one() {
     let place = Place::new();

@@ -20,6 +20,18 @@ fn standard_input_goes_to_standard_output_and_the_report_to_standard_error() {
 }
 
 #[test]
+fn standard_input_and_files_are_unpacked() {
+    let place = Place::new();
+    place.write("in.zst", zstd::encode_all(&b"two\n"[..], 3).unwrap());
+    let mut command = place.command("run -i - in.zst -o -");
+    command.stdin(Stdio::piped());
+    let mut running = place.start_command(command);
+    running.stdin().write_all(&zstd::encode_all(&b"one\n"[..], 3).unwrap()).unwrap();
+    let ended = running.wait();
+    assert_eq!((ended.code(), &*ended.stdout), (Some(0), "one\ntwo\n"), "{ended:#?}");
+}
+
+#[test]
 fn a_line_is_passed_on_before_the_next_one_comes() {
     let place = Place::new();
     let mut command = place.command("run -i - -o -");

@@ -10,6 +10,10 @@ fn gzip(content: &str) -> Vec<u8> {
     encoder.finish().expect("memory does not fail")
 }
 
+fn zstd(content: &str) -> Vec<u8> {
+    zstd::encode_all(content.as_bytes(), 3).expect("memory does not fail")
+}
+
 /// Lines that do not compress to nothing.
 fn lines(count: u32) -> String {
     (0..count).map(|line| format!("{line} {:08x}\n", line.wrapping_mul(2_654_435_761))).collect()
@@ -113,4 +117,73 @@ fn zeros_behind_the_last_member_are_passed_over() {
     logs.write("block.gz", [gzip("one\n"), zeros(200_000)].concat());
     logs.write("between.gz", [gzip("two\n"), zeros(10), gzip("three\n"), zeros(1)].concat());
     assert_eq!(logs.run(&["block.gz", "between.gz"], Options::default()).read(), "one\ntwo\nthree\n");
+}
+
+#[test]
+fn zstd_frames_are_one_input_whatever_its_name() {
+    let logs = Logs::new();
+    // The frame in the middle is one that is passed over, as `pzstd` writes it.
+    let skipped = [0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4];
+    logs.write("a.zst", [&skipped[..], &zstd("one\ntw"), &skipped, &zstd("o\n"), &zstd("")].concat());
+    logs.write("b", zstd("no extension\n"));
+    logs.write("c.zst", "(not compressed\n");
+    assert_eq!(
+        logs.run(&["a.zst", "b", "c.zst"], Options::default()).read(),
+        "one\ntwo\nno extension\n(not compressed\n"
+    );
+}
+
+#[test]
+fn damaged_zstd_gives_what_it_has_and_is_named() {
+    let logs = Logs::new();
+    let whole = zstd(&lines(100_000));
+    logs.write("a.zst", &whole[..whole.len() / 2]);
+    let said = logs.run(&["a.zst"], Options::default()).read();
+    let (lines_read, rest) = said.split_at(said.find('[').expect("the damage is reported"));
+    assert!(lines(100_000).starts_with(lines_read) && lines_read.len() > 100_000);
+    let named = format!("[failed: input a.zst is damaged zstd: {} bytes could be", lines_read.len());
+    assert!(rest.starts_with(&named), "{rest}");
+
+    let mut checked = zstd::Encoder::new(Vec::new(), 3).expect("memory does not fail");
+    checked.include_checksum(true).expect("it can be");
+    checked.write_all(lines(10).as_bytes()).expect("memory does not fail");
+    let mut checked = checked.finish().expect("memory does not fail");
+    *checked.last_mut().expect("it is not empty") ^= 1;
+    logs.write("sum.zst", checked);
+    logs.write("tail.zst", [zstd("line\n"), b"something else".to_vec()].concat());
+    let mut large = zstd::Encoder::new(Vec::new(), 3).expect("memory does not fail");
+    large.window_log(24).expect("it can be");
+    large.write_all(b"line\n").expect("memory does not fail");
+    logs.write("large.zst", large.finish().expect("memory does not fail"));
+    assert_snapshot!(logs.run(&["sum.zst", "tail.zst", "large.zst"], Options::default()).read(), @r"
+    [failed: input sum.zst is damaged zstd: 0 bytes could be decompressed, then Restored data doesn't match checksum; they were passed on, get a complete copy for the rest]
+    line
+    [failed: input tail.zst is damaged zstd: 5 bytes could be decompressed, then Unknown frame descriptor; they were passed on, get a complete copy for the rest]
+    [failed: input large.zst could be read up to byte 0 only: it takes more than 8 MiB of memory to decompress; send it through `zstdcat` into `-i -`]
+    ");
+}
+
+#[test]
+fn goes_on_within_a_zstd_file() {
+    let logs = Logs::new();
+    let content = lines(100_000);
+    logs.write("a.zst", zstd(&content));
+    let mut run = logs.run(&["a.zst"], Options::default());
+    let first = run.step().expect("there is a first batch");
+    let rest = logs.resume(&["a.zst"], Options::default(), Some(&run.checkpoint())).read();
+    assert!(first.len() < content.len() && first + &rest == content);
+}
+
+#[test]
+fn log_that_was_compressed_by_zstd_is_finished_there() {
+    let logs = Logs::new();
+    logs.write("app.log", "one\ntwo\n");
+    let mut run = logs.run(&["app.log"], Options::default());
+    assert_eq!(run.read(), "one\ntwo\n");
+    logs.write("app.log.1.zst", zstd("one\ntwo\nthree\n"));
+    logs.remove("app.log");
+    assert_eq!(
+        logs.resume(&["app.log*"], Options::default(), Some(&run.checkpoint())).read(),
+        "[app.log of the run before is now app.log.1.zst: going on there from byte 8]\nthree\n"
+    );
 }

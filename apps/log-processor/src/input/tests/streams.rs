@@ -4,6 +4,8 @@ use std::{
     thread,
 };
 
+use flate2::{Compression, write::GzEncoder};
+
 use super::*;
 use crate::input::{InputError, Wake};
 
@@ -95,5 +97,63 @@ fn pipe_is_refused_where_a_state_promises_to_read_again() {
     for pattern in [path, "-".to_owned()] {
         let opened = Inputs::open(&[pattern], None, Options { resumable: true, ..Options::default() });
         assert!(matches!(opened, Err(InputError::NotResumable { .. })));
+    }
+}
+
+/// They were taken for lines.
+#[test]
+fn a_pipe_that_begins_so_is_decompressed_however_its_bytes_come() {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(b"one\ntwo\n").expect("memory does not fail");
+    let gzip = gzip.finish().expect("memory does not fail");
+    let zstd = zstd::encode_all(&b"one\ntwo\n"[..], 3).expect("memory does not fail");
+    for packed in [&gzip, &zstd, &b"one\ntwo\n".to_vec()] {
+        for piece in [1, 2, 3, 7, packed.len()] {
+            let logs = Logs::new();
+            let (path, _reader, mut writer) = pipe();
+            let mut run = logs.run(&[&path], Options::default());
+            for piece in packed.chunks(piece) {
+                writer.write_all(piece).expect("the reader is there");
+            }
+            drop(writer);
+            assert_eq!(run.read(), "one\ntwo\n", "in pieces of {piece} bytes");
+        }
+    }
+}
+
+#[test]
+fn what_only_begins_like_a_compressed_pipe_comes_as_it_is() {
+    for content in ["(", "\u{1f}", "(a line in parentheses)\n", ""] {
+        let logs = Logs::new();
+        let (path, _reader, mut writer) = pipe();
+        let mut run = logs.run(&[&path], Options::default());
+        writer.write_all(content.as_bytes()).expect("the reader is there");
+        drop(writer);
+        assert_eq!(run.read(), content);
+    }
+}
+
+#[test]
+fn a_compressed_pipe_may_be_stopped_anywhere_and_is_damaged_if_it_ends_so() {
+    let content = "a line of the pipe\n".repeat(1000);
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::none());
+    gzip.write_all(content.as_bytes()).expect("memory does not fail");
+    let packed = gzip.finish().expect("memory does not fail");
+    for stopped in [false, true] {
+        let logs = Logs::new();
+        let (path, _reader, mut writer) = pipe();
+        let mut run = logs.run(&[&path], Options::default());
+        writer.write_all(&packed[..10_000]).expect("the reader is there");
+        let mut said = run.step().expect("there is a first batch");
+        if stopped {
+            run.inputs.stopper().stop();
+        } else {
+            drop(writer);
+        }
+        said += &run.read();
+        let (lines, rest) = said.split_at(said.find('[').unwrap_or(said.len()));
+        assert!(content.starts_with(lines) && lines.len() > 9000, "{said}");
+        assert_eq!(rest.is_empty(), stopped, "{rest}");
+        assert!(stopped || rest.contains("is damaged gzip"), "{rest}");
     }
 }
