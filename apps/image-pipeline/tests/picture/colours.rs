@@ -114,6 +114,38 @@ fn premultiplied_tiff_is_as_bright_as_it_was() {
 }
 
 #[test]
+fn a_tiff_of_luminance_and_differences_has_the_colours_of_a_jpeg() {
+    let jpeg = photo("grace_hopper.jpg");
+    let header = probe(&jpeg).expect("a good file");
+    let png = Settings { format: Target::Png, ..Settings::default() };
+    let seen = |file: Vec<u8>| Look::at(&rendered(&file, &png).expect("a good file"));
+    let alike = seen(forge::tiff_of_jpeg(header.width, header.height, &jpeg)).psnr(&seen(jpeg));
+    assert!(alike >= 40.0, "{alike:.1} dB");
+    // As they are, and of full size.
+    let plain =
+        forge::tiff_of_strip(2, 1, 3, &[(262, 1, 6), (530, 2, 0x0001_0001)], &[76, 85, 255, 150, 44, 21]);
+    assert_eq!(seen(plain).data, [254, 0, 0, 0, 255, 1]);
+}
+
+#[test]
+fn a_gray_tiff_keeps_its_alpha() {
+    let file = |alpha| forge::tiff_of_strip(2, 1, 2, &[(262, 1, 1), (338, 1, alpha)], &[200, 255, 50, 100]);
+    let png = Settings { format: Target::Png, ..Settings::default() };
+    let data = |file: Vec<u8>| Look::at(&rendered(&file, &png).expect("a good file")).data;
+    assert_eq!(data(file(2)), [200, 200, 200, 175, 175, 175], "50 on white");
+    assert_eq!(data(file(1)), [200, 200, 200, 205, 205, 205], "50 of what may be 100");
+    let said = probe(&file(0)).expect_err("nobody knows what the second channel is").to_string();
+    assert_eq!(said, "a TIFF of 2 channels is not supported");
+}
+
+#[test]
+fn a_luminance_smaller_than_the_colours_is_spread_over_all_of_the_picture() {
+    let settings = Settings { format: Target::Png, ..Settings::default() };
+    let look = Look::at(&rendered(&forge::coarse_jpeg(), &settings).expect("a good file"));
+    assert!(look.data.iter().all(|value| *value == 128), "{:?}", &look.data);
+}
+
+#[test]
 fn an_animation_gives_its_first_frame() {
     let header = probe(&photo("dispose_none_load_end.gif")).expect("a good file");
     assert!(header.has_more_frames);

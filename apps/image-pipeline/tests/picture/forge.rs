@@ -63,6 +63,21 @@ fn png_of(width: u32, height: u32, depth: u8, kind: u8, extra: &[u8], rows: &[u8
     [signature, chunk(b"IHDR", &header), extra.to_vec(), chunk(b"IDAT", rows), chunk(b"IEND", &[])].concat()
 }
 
+/// A gray JPEG of 16x16 pixels whose luminance is stored at half the size of its colours.
+pub(crate) fn coarse_jpeg() -> Vec<u8> {
+    // One code of one bit in each: the same mean as before, and nothing else in the block.
+    let table = |class: u8| segment(0xC4, &[&[class, 1], [0; 16].as_slice()].concat());
+    let mut jpeg = vec![0xFF, 0xD8];
+    jpeg.extend(segment(0xDB, &[&[0], [16u8; 64].as_slice()].concat()));
+    jpeg.extend(segment(0xC0, &[8, 0, 16, 0, 16, 3, 1, 0x11, 0, 2, 0x22, 0, 3, 0x22, 0]));
+    jpeg.extend(table(0));
+    jpeg.extend(table(0x10));
+    jpeg.extend(segment(0xDA, &[3, 1, 0, 2, 0, 3, 0, 0, 63, 0]));
+    // Nine blocks.
+    jpeg.extend([0, 0, 0x3F, 0xFF, 0xD9]);
+    jpeg
+}
+
 /// A PNG of pixels that a function gives.
 pub(crate) fn png(
     width: u32,
@@ -116,6 +131,36 @@ pub(crate) fn tiff(width: u32, height: u32, rgb: &[u8], profile: &[u8]) -> Vec<u
         (34_675, 7, long(profile), start + long(rgb)),
     ];
     tiff_of(&fields, &[rgb, profile].concat())
+}
+
+/// A TIFF of one strip that is a whole JPEG, whose colours are stored as JPEG stores them.
+pub(crate) fn tiff_of_jpeg(width: u32, height: u32, jpeg: &[u8]) -> Vec<u8> {
+    tiff_of_strip(width, height, 3, &[(259, 1, 7), (262, 1, 6)], jpeg)
+}
+
+/// A TIFF of one strip, 8 bits a channel, with more fields of short numbers: each a name, a count and a value.
+pub(crate) fn tiff_of_strip(
+    width: u32,
+    height: u32,
+    channels: u32,
+    more: &[(u16, u32, u32)],
+    strip: &[u8],
+) -> Vec<u8> {
+    let start = 8 + 2 + (7 + more.len() as u32) * 12 + 4 + 2 * channels;
+    let length = u32::try_from(strip.len()).expect("a file of test size");
+    let depths = if channels > 2 { start - 2 * channels } else { 0x0008_0008 };
+    let mut fields = vec![
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, channels, depths),
+        (273, 4, 1, start),
+        (277, 3, 1, channels),
+        (278, 4, 1, height),
+        (279, 4, 1, length),
+    ];
+    fields.extend(more.iter().map(|(name, count, value)| (*name, 3, *count, *value)));
+    fields.sort_unstable();
+    tiff_of(&fields, &[[8, 0].repeat(channels as usize).as_slice(), strip].concat())
 }
 
 /// A TIFF of these fields, each a name, a type, a count and a value, with something behind them.

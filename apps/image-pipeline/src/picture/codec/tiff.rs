@@ -44,12 +44,12 @@ pub(super) fn decode(container: &Container<'_>) -> Result<Pixels, Refused> {
             (Layout::Gray, levels(&unpack(&values, depth, width), depth))
         }
         (ColorType::Gray(_), None) => (Layout::Gray, values),
-        (ColorType::GrayA(_), None) => {
+        (ColorType::Multiband { num_samples: 2, .. }, None) => {
             let (pixels, _) = values.as_chunks::<2>();
             (Layout::Rgba, pixels.iter().flat_map(|[l, a]| [*l, *l, *l, *a]).collect())
         }
-        // The decoder has turned luminance and colour difference into colours where JPEG is inside.
-        (ColorType::RGB(_) | ColorType::YCbCr(_), None) => (Layout::Rgb, values),
+        (ColorType::RGB(_), None) => (Layout::Rgb, values),
+        (ColorType::YCbCr(_), None) => (Layout::Rgb, to_rgb(values)),
         (ColorType::RGBA(_), None) => (Layout::Rgba, values),
         (ColorType::CMYK(_), None) => (Layout::Cmyk, values),
         (other, _) => return Err(Refused::Unsupported { what: format!("a TIFF of {other:?}") }),
@@ -93,6 +93,18 @@ fn look_up(indices: &[u8], map: &[u16]) -> Result<Vec<u8>, Refused> {
         data.extend((0..3).filter_map(|part| entry(index, part)));
     }
     Ok(data)
+}
+
+/// Luminance and differences of colours, which the decoder hands over as they are, to colours: by the numbers of JPEG.
+fn to_rgb(mut values: Vec<u8>) -> Vec<u8> {
+    let (pixels, _) = values.as_chunks_mut::<3>();
+    for pixel in pixels {
+        let [y, cb, cr] = pixel.map(f32::from);
+        let (cb, cr) = (cb - 128.0, cr - 128.0);
+        let colours = [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb];
+        *pixel = colours.map(|colour| colour.round() as u8);
+    }
+    values
 }
 
 fn divide_alpha(rgba: &mut [u8]) {

@@ -11,6 +11,7 @@ struct Frame {
     depth: u8,
     components: u8,
     samples: u64,
+    is_coarse: bool,
     is_progressive: bool,
 }
 
@@ -84,6 +85,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
     let mut container = Container::new(header, &bytes[..cursor.at]).with_icc(profile.join()).with_exif(exif);
     container.is_whole = is_whole;
     container.is_adobe = is_adobe;
+    container.is_coarse = frame.is_coarse;
     Ok(container)
 }
 
@@ -153,13 +155,13 @@ impl Frame {
         if !matches!(components, 1 | 3 | 4) {
             return Err(Refused::Unsupported { what: format!("a JPEG of {components} channels") });
         }
-        let samples = samples(&mut cursor, width, height, components)?;
-        Ok(Self { width, height, depth, components, samples, is_progressive: marker == 0xC2 })
+        let (samples, is_coarse) = samples(&mut cursor, width, height, components)?;
+        Ok(Self { width, height, depth, components, samples, is_coarse, is_progressive: marker == 0xC2 })
     }
 }
 
-/// Of all channels, in whole blocks of 8x8 as they are stored.
-fn samples(cursor: &mut Cursor<'_>, width: u32, height: u32, components: u8) -> Result<u64, Refused> {
+/// Of all channels, in whole blocks of 8x8 as they are stored; and whether the first is not the finest of them.
+fn samples(cursor: &mut Cursor<'_>, width: u32, height: u32, components: u8) -> Result<(u64, bool), Refused> {
     let mut factors = Vec::with_capacity(components.into());
     for _ in 0..components {
         let [_, factor, _] = cursor.array()?;
@@ -172,7 +174,8 @@ fn samples(cursor: &mut Cursor<'_>, width: u32, height: u32, components: u8) -> 
     let most_across = factors.iter().map(|factor| factor.0).max().unwrap_or(1);
     let most_down = factors.iter().map(|factor| factor.1).max().unwrap_or(1);
     let units = u64::from(width.div_ceil(8 * most_across)) * u64::from(height.div_ceil(8 * most_down));
-    Ok(factors.iter().map(|(across, down)| units * u64::from(across * down) * 64).sum())
+    let samples = factors.iter().map(|(across, down)| units * u64::from(across * down) * 64).sum();
+    Ok((samples, factors.first() != Some(&(most_across, most_down))))
 }
 
 /// A profile in pieces, since a segment holds no more than 64 KB.

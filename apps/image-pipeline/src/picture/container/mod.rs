@@ -29,6 +29,8 @@ pub(super) struct Container<'a> {
     pub(super) is_whole: bool,
     /// Of a JPEG with an Adobe marker: its inks are stored inverted.
     pub(super) is_adobe: bool,
+    /// Of a JPEG whose first channel is stored smaller than another one.
+    pub(super) is_coarse: bool,
     /// From its byte order mark on, without the six bytes before it that a JPEG has.
     pub(super) exif: Option<&'a [u8]>,
     icc: Option<Profile<'a>>,
@@ -60,7 +62,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
 
 impl<'a> Container<'a> {
     fn new(header: Header, body: &'a [u8]) -> Self {
-        Self { header, body, is_whole: true, is_adobe: false, exif: None, icc: None }
+        Self { header, body, is_whole: true, is_adobe: false, is_coarse: false, exif: None, icc: None }
     }
 
     fn with_icc(mut self, icc: Option<Profile<'a>>) -> Self {

@@ -23,6 +23,7 @@ pub(in crate::picture) const NO_SHORT_INTEGERS: &str =
 type Reader<'a> = Decoder<io::Cursor<Cow<'a, [u8]>>>;
 
 const PHOTOMETRIC: u16 = 262;
+const EXTRA_SAMPLES: u16 = 338;
 const PROFILE: u16 = 34_675;
 const BLACK_IS_ZERO: u16 = 1;
 const PALETTE: u16 = 3;
@@ -30,6 +31,11 @@ const PALETTE: u16 = 3;
 /// The numbers are indices into a map of colours.
 pub(in crate::picture) fn has_palette(bytes: &[u8]) -> bool {
     exif::short(bytes, PHOTOMETRIC) == Some(PALETTE)
+}
+
+/// The first channel beside the colours is alpha, multiplied into them or not.
+fn has_alpha(bytes: &[u8]) -> bool {
+    matches!(exif::short(bytes, EXTRA_SAMPLES), Some(1 | 2))
 }
 
 /// A reader at the first page. `most` bounds what it allocates for pixels, in bytes.
@@ -53,7 +59,12 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
     let (width, height) = sides(width, height)?;
     let (mut colour, depth) = match reader.colortype().map_err(refused)? {
         ColorType::Gray(depth) => (Colour::Gray, depth),
-        ColorType::GrayA(depth) => (Colour::GrayAlpha, depth),
+        ColorType::Multiband { bit_depth: depth @ (8 | 16), num_samples: 2 } if has_alpha(bytes) => {
+            (Colour::GrayAlpha, depth)
+        }
+        ColorType::Multiband { num_samples, .. } => {
+            return Err(Refused::Unsupported { what: format!("a TIFF of {num_samples} channels") });
+        }
         ColorType::RGB(depth) | ColorType::YCbCr(depth) => (Colour::Rgb, depth),
         ColorType::RGBA(depth) => (Colour::Rgba, depth),
         ColorType::CMYK(depth) => (Colour::Cmyk, depth),
@@ -108,7 +119,11 @@ fn longest_list(bytes: &[u8]) -> Option<u64> {
 pub(in crate::picture) fn refused(error: TiffError) -> Refused {
     match error {
         TiffError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => Refused::Truncated,
-        TiffError::UnsupportedError(error) => Refused::Unsupported { what: format!("TIFF: {error}") },
+        TiffError::UnsupportedError(error) => {
+            let said = error.to_string();
+            let what = said.trim_end_matches(" is unsupported").trim_end_matches(" not supported");
+            Refused::Unsupported { what: format!("TIFF: {what}") }
+        }
         other => Refused::damaged(other),
     }
 }

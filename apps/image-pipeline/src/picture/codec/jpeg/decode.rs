@@ -23,8 +23,10 @@ pub(in crate::picture::codec) fn decode(container: &Container<'_>, plan: &Plan) 
         return Err(Refused::Truncated);
     }
     let header = &container.header;
-    // Where the channels come one after the other, the faster one holds more than the weight allows for.
-    let is_plain = header.colour == Colour::Rgb && (header.scans == 1 || header.is_progressive);
+    // Where the channels come one after the other, the faster one holds more than the weight allows for; and a luminance
+    // that is stored smaller than the colours it spreads to the wrong places.
+    let is_plain =
+        header.colour == Colour::Rgb && (header.scans == 1 || header.is_progressive) && !container.is_coarse;
     if plan.denominator() == 1
         && is_plain
         && let Some(pixels) = whole(container)
