@@ -58,10 +58,11 @@ pub(super) fn decode(container: &Container<'_>) -> Result<Pixels, Refused> {
 
 /// Appends a row in our own layout.
 fn row_converter(colour: ColorType, depth: BitDepth) -> fn(&[u8], &mut Vec<u8>) {
-    let narrow = |bytes: &[u8; 2]| sixteen::level(u16::from_be_bytes(*bytes));
+    fn narrow(high: u8, low: u8) -> u8 {
+        sixteen::level(u16::from_be_bytes([high, low]))
+    }
     match (colour, depth) {
         (ColorType::GrayscaleAlpha, BitDepth::Sixteen) => |row, data| {
-            let narrow = |high, low| sixteen::level(u16::from_be_bytes([high, low]));
             let (pixels, _) = row.as_chunks::<4>();
             data.extend(pixels.iter().flat_map(|[l, l_low, a, a_low]| {
                 let (l, a) = (narrow(*l, *l_low), narrow(*a, *a_low));
@@ -72,13 +73,10 @@ fn row_converter(colour: ColorType, depth: BitDepth) -> fn(&[u8], &mut Vec<u8>) 
             let (pixels, _) = row.as_chunks::<2>();
             data.extend(pixels.iter().flat_map(|[l, a]| [*l, *l, *l, *a]));
         },
-        (_, BitDepth::Sixteen) => {
-            let _ = narrow;
-            |row, data| {
-                let (values, _) = row.as_chunks::<2>();
-                data.extend(values.iter().map(|value| sixteen::level(u16::from_be_bytes(*value))));
-            }
-        }
+        (_, BitDepth::Sixteen) => |row, data| {
+            let (values, _) = row.as_chunks::<2>();
+            data.extend(values.iter().map(|[high, low]| narrow(*high, *low)));
+        },
         _ => |row, data| data.extend_from_slice(row),
     }
 }
