@@ -1,5 +1,7 @@
 //! Whatever the colours are, to sRGB.
 
+use std::borrow::Cow;
+
 use moxcms::{ColorProfile, DataColorSpace, Layout as Channels, RenderingIntent, TransformOptions};
 
 use super::pixels::{Layout, Pixels};
@@ -37,6 +39,10 @@ fn by_profile(pixels: &Pixels, mut profile: Vec<u8>) -> Option<(Layout, Vec<u8>)
     let (needed, from, to, layout) = match pixels.layout {
         Layout::Gray => (DataColorSpace::Gray, Channels::Gray, Channels::Rgb, Layout::Rgb),
         Layout::Rgb => (DataColorSpace::Rgb, Channels::Rgb, Channels::Rgb, Layout::Rgb),
+        // What was gray, and has alpha.
+        Layout::Rgba if profile.color_space == DataColorSpace::Gray && is_gray(&pixels.data) => {
+            (DataColorSpace::Gray, Channels::GrayAlpha, Channels::Rgba, Layout::Rgba)
+        }
         Layout::Rgba => (DataColorSpace::Rgb, Channels::Rgba, Channels::Rgba, Layout::Rgba),
         // Four channels without a name of their own in that crate.
         Layout::Cmyk => (DataColorSpace::Cmyk, Channels::Rgba, Channels::Rgb, Layout::Rgb),
@@ -52,13 +58,24 @@ fn by_profile(pixels: &Pixels, mut profile: Vec<u8>) -> Option<(Layout, Vec<u8>)
     })?;
     let count = pixels.width as usize * pixels.height as usize;
     let mut data = vec![0; count * layout.channels()];
-    transform.transform(&pixels.data, &mut data).ok()?;
+    let stored = match from {
+        Channels::GrayAlpha => {
+            let (pixels, _) = pixels.data.as_chunks::<4>();
+            Cow::Owned(pixels.iter().flat_map(|[l, _, _, a]| [*l, *a]).collect())
+        }
+        _ => Cow::Borrowed(&pixels.data),
+    };
+    transform.transform(&stored, &mut data).ok()?;
     if pixels.layout == Layout::Gray {
         // Gray stays gray: the three are the same, and one is a third of the file.
         let (colours, _) = data.as_chunks::<3>();
         return Some((Layout::Gray, colours.iter().map(|[_, green, _]| *green).collect()));
     }
     Some((layout, data))
+}
+
+fn is_gray(rgba: &[u8]) -> bool {
+    rgba.as_chunks::<4>().0.iter().all(|[r, g, b, _]| r == g && g == b)
 }
 
 /// Makes all other entries of a profile unknown ones, which are passed over, and leaves each once: many may share one

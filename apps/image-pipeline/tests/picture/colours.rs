@@ -44,6 +44,22 @@ fn every_container_s_profile_is_used() {
     assert_ne!(from_png.data, rgb);
 }
 
+#[test]
+fn a_profile_of_gray_is_used_with_and_without_alpha() {
+    let png = Settings { format: Target::Png, ..Settings::default() };
+    let light = forge::profile_of_light();
+    let seen = |kind, pixels: &[u8]| {
+        let file = forge::png_of_kind_with_profile(2, 1, kind, pixels, &light);
+        Look::at(&rendered(&file, &png).expect("a good file")).data
+    };
+    // Half of the light looks brighter than half.
+    let gray = seen(0, &[128, 255]);
+    assert!(gray[0].abs_diff(188) <= 1, "{gray:?}");
+    assert_eq!(seen(4, &[128, 255, 255, 255]), gray);
+    // It is not meant for colours.
+    assert_eq!(seen(6, &[128, 0, 0, 255, 255, 255, 255, 255]), [128, 0, 0, 255, 255, 255]);
+}
+
 /// The one segment of a small profile.
 fn profile(jpeg: &[u8]) -> Vec<u8> {
     let at = jpeg.windows(12).position(|bytes| bytes == b"ICC_PROFILE\0").expect("a profile");

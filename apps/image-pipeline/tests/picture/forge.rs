@@ -96,10 +96,41 @@ pub(crate) fn png(
 
 /// The same with a colour profile.
 pub(crate) fn png_with_profile(width: u32, height: u32, rgb: &[u8], profile: &[u8]) -> Vec<u8> {
+    png_of_kind_with_profile(width, height, 2, rgb, profile)
+}
+
+/// The same for another kind of colours: 0 is gray, 4 is gray and alpha, 6 is colours and alpha.
+pub(crate) fn png_of_kind_with_profile(
+    width: u32,
+    height: u32,
+    kind: u8,
+    pixels: &[u8],
+    profile: &[u8],
+) -> Vec<u8> {
     let profile = deflated([profile.to_vec()].into_iter());
     let extra = chunk(b"iCCP", &[b"profile\0\0", profile.as_slice()].concat());
-    let rows = rgb.chunks_exact(width as usize * 3).map(|row| [&[0], row].concat());
-    png_of(width, height, 8, 2, &extra, &deflated(rows))
+    let rows = pixels.chunks_exact(pixels.len() / height as usize).map(|row| [&[0], row].concat());
+    png_of(width, height, 8, kind, &extra, &deflated(rows))
+}
+
+/// A profile of gray whose numbers are light itself, and not its appearance.
+pub(crate) fn profile_of_light() -> Vec<u8> {
+    let mut profile = vec![0; 128];
+    for (at, text) in [(8, b"\x02\x40\0\0"), (12, b"mntr"), (16, b"GRAY"), (20, b"XYZ "), (36, b"acsp")] {
+        profile[at..at + 4].copy_from_slice(text);
+    }
+    // D50, which the profile's colours are relative to.
+    let white = [0, 0, 0xF6, 0xD6, 0, 1, 0, 0, 0, 0, 0xD3, 0x2D];
+    profile[68..80].copy_from_slice(&white);
+    profile.extend([0, 0, 0, 2]);
+    profile.extend(b"wtpt\0\0\0\x9C\0\0\0\x14");
+    profile.extend(b"kTRC\0\0\0\xB0\0\0\0\x10");
+    profile.extend(b"XYZ \0\0\0\0");
+    profile.extend(white);
+    profile.extend(b"curv\0\0\0\0\0\0\0\x01\x01\0\0\0");
+    let length = u32::try_from(profile.len()).expect("a few bytes");
+    profile[..4].copy_from_slice(&length.to_be_bytes());
+    profile
 }
 
 /// A PNG whose pixels are all zero, at this many bytes a row.
