@@ -225,14 +225,10 @@ fn not_a_file(metadata: &Metadata) -> Option<&'static str> {
     }
 }
 
-/// The folders of a pattern in front of the first one with a wildcard.
+/// The folders of a pattern in front of the first one with a wildcard, as its matches are spelled: without `.`.
 fn fixed_part(pattern: &Path) -> PathBuf {
-    let mut fixed: PathBuf =
-        pattern.components().take_while(|component| !glob::is_glob(component.as_os_str())).collect();
-    if fixed == pattern {
-        fixed.pop();
-    }
-    fixed
+    let components = pattern.components().filter(|component| *component != Component::CurDir);
+    components.take_while(|component| !glob::is_glob(component.as_os_str())).collect()
 }
 
 /// What `path` has behind `base`, however the two are spelled; `None` if it does not lie below it, or leads back out.

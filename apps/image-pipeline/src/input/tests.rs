@@ -56,6 +56,18 @@ fn a_glob_keeps_what_is_below_its_fixed_part() {
 }
 
 #[test]
+fn a_glob_means_the_same_with_a_dot_in_front() {
+    let place = place(&["photos/a/1.jpg", "photos/b/1.jpg"]);
+    for pattern in ["photos/*/1.jpg", "./photos/*/1.jpg", "photos/./*/1.jpg", ".//photos/**/1.jpg"] {
+        // Below a folder it would no longer be in front.
+        assert_eq!(fixed_part(Path::new(pattern)), Path::new("photos"), "{pattern}");
+        let (files, ..) = found(place.path(), inputs(place.path(), &[pattern]));
+        assert_eq!(files, ["photos/a/1.jpg as a/1.jpg", "photos/b/1.jpg as b/1.jpg"], "{pattern}");
+    }
+    assert_eq!(fixed_part(Path::new("./*/1.jpg")), Path::new(""));
+}
+
+#[test]
 fn with_a_base_every_name_is_below_it() {
     let place = place(&["photos/a/1.jpg", "photos/b/1.jpg"]);
     let base = Some(place.path().join("photos"));

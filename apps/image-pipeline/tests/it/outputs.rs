@@ -206,6 +206,22 @@ fn a_glob_takes_names_that_are_not_utf_8_and_hidden_ones_only_by_their_dot() {
 }
 
 #[test]
+fn a_glob_keeps_the_tree_below_it_however_it_is_spelled() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/a/1.jpg");
+    place.copy("hopper.jpg", "in/b/1.jpg");
+    for (pattern, files) in [
+        ("./in/*/1.jpg", ["a/1.jpg", "b/1.jpg"]),
+        ("./*/*/1.jpg", ["in/a/1.jpg", "in/b/1.jpg"]),
+        ("./i*", ["in/a/1.jpg", "in/b/1.jpg"]),
+    ] {
+        let output = format!("out/{}", pattern.len());
+        place.done(&format!("run {pattern} --output {output} --width 10"));
+        assert_eq!(place.files(&output), files, "{pattern}");
+    }
+}
+
+#[test]
 fn a_folder_that_is_input_and_output_is_an_error_and_works_by_pattern_where_names_differ() {
     let place = Place::new();
     place.copy("hopper.jpg", "in/a.jpg");
