@@ -26,6 +26,9 @@ pub enum ConfigError {
         /// The key.
         key: &'static str,
     },
+    /// Where other programs write a single result.
+    #[error("- is no output: results are files, so name a folder (./- for one that is called so)")]
+    StandardOutput,
     /// No bucket can be called like that.
     #[error("{given} is no place in object storage: it looks like s3://BUCKET or s3://BUCKET/PREFIX")]
     Place {
@@ -91,7 +94,7 @@ impl ConfigError {
         match self {
             Self::File(_) => None,
             Self::NoInput => Some("input"),
-            Self::NoOutput | Self::Place { .. } => Some("output"),
+            Self::NoOutput | Self::StandardOutput | Self::Place { .. } => Some("output"),
             Self::EmptyPath { key }
             | Self::Range { key, .. }
             | Self::AtOnce { key, .. }

@@ -183,6 +183,9 @@ fn output(settings: &Settings) -> Result<Output, ConfigError> {
     if path.as_os_str().is_empty() {
         return Err(ConfigError::EmptyPath { key: "output" });
     }
+    if path.as_os_str() == "-" {
+        return Err(ConfigError::StandardOutput);
+    }
     let Some(place) = path.to_str().and_then(|text| text.strip_prefix("s3://")) else {
         // A folder of that name is meant by nobody, and would be made.
         if let Some(given) = path.to_str().filter(|text| is_address(text)) {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 ///
 /// # Errors
 ///
-/// Those of the reader.
+/// Those of the reader, and a NUL in a list of lines: it is one of the other kind, or no list.
 ///
 /// ```
 /// use std::path::Path;
@@ -23,6 +23,10 @@ use std::path::PathBuf;
 pub fn read_list(mut list: impl Read, is_null: bool) -> io::Result<Vec<PathBuf>> {
     let mut bytes = Vec::new();
     list.read_to_end(&mut bytes)?;
+    if !is_null && bytes.contains(&0) {
+        let reason = "there is a NUL in it, which no name has; where names end with one, as those of find -print0, give -0";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
     let end = if is_null { 0 } else { b'\n' };
     let names = bytes.split(|&byte| byte == end).filter(|name| !name.is_empty());
     Ok(names.map(|name| PathBuf::from(OsString::from_vec(name.to_vec()))).collect())

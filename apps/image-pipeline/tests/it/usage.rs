@@ -90,6 +90,7 @@ fn usage_errors_name_the_remedy() {
         "run in",
         "run in --output s3://",
         "run in --output gs://bucket/small",
+        "run in --output -",
         "run in --output out --quality 500",
         "run in --output out --filter blur:0",
         "run in --output out --fit 10x10 --width 10",
@@ -140,6 +141,24 @@ fn check_fails_where_the_output_cannot_be_made() {
     }
     place.done("check in --output new/small");
     assert!(!place.path("new").exists(), "check makes nothing");
+}
+
+#[test]
+fn a_list_of_the_other_kind_is_an_error_with_the_remedy() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/a.jpg");
+    for list in [b"in/a.jpg\0".to_vec(), place.read("in/a.jpg")] {
+        let mut command = place.command("run - --output out");
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&list).unwrap();
+        let ended: Ended = child.wait_with_output().unwrap().into();
+        assert_eq!(ended.code(), Some(2), "{ended:#?}");
+        assert!(
+            ended.stderr.contains("there is a NUL in it") && ended.stderr.contains("give -0"),
+            "{ended:#?}"
+        );
+    }
 }
 
 #[test]
