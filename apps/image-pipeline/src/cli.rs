@@ -54,7 +54,7 @@ Examples:
   Square thumbnails, into a bucket:
     image-pipeline run photos --output s3://my-bucket/thumbs --fill 400x400 --format jpeg
   The pictures that another program names, with the tree that they are in:
-    find photos -newer stamp -print0 | image-pipeline run - -0 --base photos -o small --width 800
+    find photos -name '*.jpg' -newer stamp -print0 | image-pipeline run - -0 --base photos -o small --width 800
   The same from a file with the keys input, output, fit, ...:
     image-pipeline run -c pipeline.toml
 
