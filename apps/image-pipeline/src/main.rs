@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use forebay_program::{signals, streams};
+use forebay_program::{open_files, signals, streams};
 use image_pipeline::run;
 use tokio::sync::oneshot;
 
@@ -24,6 +24,7 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     allocator::settle();
+    open_files::raise();
     let outcome = match Cli::parse().command {
         Command::Check(keys) => check(keys),
         Command::Run(keys) => run(keys),

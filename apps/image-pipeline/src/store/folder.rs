@@ -181,7 +181,7 @@ impl Folder {
     /// Opens a folder below, step by step; `None` if it is not there and shall not be made.
     fn folder(&self, below: &Path, creates: bool) -> Result<Option<OwnedFd>, StoreError> {
         let mut folder =
-            open_folder(&self.root, OsStr::new(".")).map_err(|errno| failure(below, errno.into()))?;
+            open_folder(&self.root, OsStr::new(".")).map_err(|errno| failure(&self.path, errno.into()))?;
         let mut path = PathBuf::new();
         if creates && self.is_to_be_synced(&path) {
             sync_above(&folder).map_err(|error| failure(&self.path, error))?;

@@ -5,8 +5,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
-use crate::place::{Place, Report as _};
+use crate::place::{Place, Report as _, until};
 
 #[test]
 fn hostile_files_are_refused_by_name_and_reason_and_the_rest_is_processed() {
@@ -73,6 +74,29 @@ fn what_a_glob_cannot_look_at_is_named() {
     let ended = place.run("run in/*/x.jpg --output out --width 10 --report json");
     assert_eq!((ended.code(), ended.counts()), (Some(1), [1, 0, 1, 0]), "{ended:#?}");
     assert!(ended.stderr.contains("in/loop/x.jpg: cannot be read: Too many levels"), "{ended:#?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn as_many_files_may_be_open_as_the_system_allows() {
+    let place = Place::new();
+    let program = place.command("run - --output out");
+    let mut script = Command::new("sh");
+    // What a shell gives, 256 workers and as many uploaders would use up.
+    script.args(["-c", "ulimit -S -n 64; exec \"$@\"", "sh"]).arg(program.get_program());
+    // The list has no end yet, so it waits.
+    script.args(program.get_args()).current_dir(place.path("")).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = script.spawn().unwrap();
+    until("it may have more open", || {
+        let of = |what: &str| fs::read_to_string(format!("/proc/{}/{what}", child.id())).unwrap();
+        let (name, limits) = (of("comm"), of("limits"));
+        let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        let now: Vec<_> = files.split_whitespace().take(2).collect();
+        // And no longer the shell.
+        name == "image-pipeline\n" && now[0] == now[1]
+    });
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
 }
 
 #[cfg(feature = "fault-points")]
