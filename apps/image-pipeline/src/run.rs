@@ -28,7 +28,7 @@ use crate::{Name, shown};
 ///
 /// Called on the runtime's threads: what takes long here holds up the run.
 pub trait Observer: Send + Sync + 'static {
-    /// So many pictures were found.
+    /// So many pictures were found, each of which will end.
     fn found(&self, _pictures: u64) {}
 
     /// Something a person may want to know; nothing is wrong.
@@ -119,7 +119,7 @@ pub async fn run(
             "there are no pictures in what was named; {ignored} other files were passed over"
         ));
     }
-    observer.found((files.len() + failed.len()) as u64);
+    observer.found(files.len() as u64);
     let mut report = Report::new(config, ignored);
     for (path, error) in failed {
         let reason = error.to_string();
