@@ -149,7 +149,7 @@ impl Opened {
         };
         // Checked before the output is opened, because that may empty it, which must not happen for a run that
         // cannot read; and opened after it, because no input may be the file that the output is.
-        Inputs::check(&patterns, resume.as_ref(), &options)?;
+        let found = Inputs::check(&patterns, resume.as_ref(), &options)?;
         refuse_stdout(config)?;
         let mark = resume.as_ref().and_then(|resume| resume.output.as_ref());
         let output = Output::open(&config.output, config.existing, mark, &patterns)?;
@@ -160,7 +160,7 @@ impl Opened {
             let is_appending = output.length() > resume.output.as_ref().map(|mark| mark.length);
             if is_appending { resume.leave() } else { resume.take_back() }
         }
-        let inputs = Inputs::open(&patterns, resume.as_ref(), options)?;
+        let inputs = Inputs::open_found(&found, &patterns, resume.as_ref(), options)?;
         let committer = Committer::begin(output, state, settings, inputs.positions(), config.sync)?;
         Ok(Self { inputs, missing, committer })
     }

@@ -95,19 +95,24 @@ pub(super) fn grown_head(file: &File, head: Fingerprint) -> io::Result<Option<Fi
     if usize::from(head.bytes) == Fingerprint::LIMIT {
         return Ok(None);
     }
-    let first = first_bytes(file)?;
-    let grown = Fingerprint::of_first_line(&first);
-    Ok((grown.bytes > head.bytes && head.begins(&first)).then_some(grown))
+    Ok(grown(head, &first_bytes(file)?))
 }
 
-fn first_bytes(file: &File) -> io::Result<Vec<u8>> {
-    if let Some(format) = Format::of_file(file)? {
-        return format.first_bytes(file);
-    }
+/// The same of a file that begins with `first`.
+pub(super) fn grown(head: Fingerprint, first: &[u8]) -> Option<Fingerprint> {
+    let grown = Fingerprint::of_first_line(first);
+    (grown.bytes > head.bytes && head.begins(first)).then_some(grown)
+}
+
+/// What `file` begins with, after decompression: as much as a fingerprint covers.
+pub(super) fn first_bytes(file: &File) -> io::Result<Vec<u8>> {
     let mut first = vec![0; Fingerprint::LIMIT];
     let read = read_at(file, &mut first, 0)?;
     first.truncate(read);
-    Ok(first)
+    match Format::of(&first) {
+        Some(format) => format.first_bytes(file),
+        None => Ok(first),
+    }
 }
 
 /// Whether plain `file` is at least `offset` long and holds `tail` just before that.

@@ -114,7 +114,22 @@ impl Inputs {
         resume: Option<&Checkpoint>,
         options: Options,
     ) -> Result<Self, InputError> {
-        let plan = plan(patterns, resume, &options)?;
+        let found = expand(patterns, options.follow)?;
+        Self::open_found(&found, patterns, resume, options)
+    }
+
+    /// The same of inputs that [`check`](Self::check) has found: to look for thousands of them takes its time.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), but for what `check` has said.
+    pub(crate) fn open_found(
+        found: &[InputSpec],
+        patterns: &[String],
+        resume: Option<&Checkpoint>,
+        options: Options,
+    ) -> Result<Self, InputError> {
+        let plan = plan(found, patterns, resume, &options)?;
         let mut inputs = Self {
             table: Table::default(),
             signal: Arc::default(),
@@ -136,7 +151,7 @@ impl Inputs {
         Ok(inputs)
     }
 
-    /// Tells what [`open`](Self::open) would fail with, and reads nothing: what a pipe holds stays in it.
+    /// Tells what [`open`](Self::open) would fail with, or what it would find, and reads nothing: what a pipe holds stays in it.
     ///
     /// # Errors
     ///
@@ -145,12 +160,13 @@ impl Inputs {
         patterns: &[String],
         resume: Option<&Checkpoint>,
         options: &Options,
-    ) -> Result<(), InputError> {
-        plan(patterns, resume, options)?;
+    ) -> Result<Vec<InputSpec>, InputError> {
+        let found = expand(patterns, options.follow)?;
+        plan(&found, patterns, resume, options)?;
         if options.follow {
             Changes::watch(patterns, options, &Arc::default())?;
         }
-        Ok(())
+        Ok(found)
     }
 
     /// Where each input stands before the first batch; the index is [`Batch::input`]. None means at its start.
@@ -309,13 +325,17 @@ impl Inputs {
     }
 }
 
-fn plan(patterns: &[String], resume: Option<&Checkpoint>, options: &Options) -> Result<Plan, InputError> {
-    let specs = expand(patterns, options.follow)?;
+fn plan(
+    found: &[InputSpec],
+    patterns: &[String],
+    resume: Option<&Checkpoint>,
+    options: &Options,
+) -> Result<Plan, InputError> {
     if options.resumable {
-        refuse_pipes(&specs)?;
+        refuse_pipes(found)?;
     }
     let positions = resume.map_or(&[][..], |checkpoint| &checkpoint.inputs);
-    let plan = Plan::new(&specs, positions, options.except);
+    let plan = Plan::new(found, positions, options.except);
     if options.follow {
         refuse_compressed(patterns, &options.globs, &plan.starts)?;
     }

@@ -44,7 +44,7 @@ pub use self::{
 };
 pub(crate) use self::{
     locate::all_found,
-    pattern::{folder_of, from_root, reach, would_reach},
+    pattern::{folder_of, from_root, is_stored, reach, reach_with_metadata, would_reach},
     position::any_path,
 };
 

@@ -55,8 +55,8 @@ pub fn expand(patterns: &[String], follow: bool) -> Result<Vec<InputSpec>, Input
             continue;
         }
         let mut matched = false;
-        for path in reach(pattern)? {
-            let metadata = match fs::metadata(&path) {
+        for (path, metadata) in reach_with_metadata(pattern)? {
+            let metadata = match metadata {
                 Ok(metadata) => metadata,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     if follow && folder_of(&path).is_dir() {
@@ -99,9 +99,18 @@ pub fn expand(patterns: &[String], follow: bool) -> Result<Vec<InputSpec>, Input
 ///
 /// A file whose name looks like a glob is meant as it is written.
 pub(crate) fn reach(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
+    Ok(reach_with_metadata(pattern)?.into_iter().map(|(path, _)| path).collect())
+}
+
+/// The same, with what the system says of each.
+pub(crate) fn reach_with_metadata(pattern: &str) -> Result<Vec<(PathBuf, io::Result<Metadata>)>, InputError> {
     let path = PathBuf::from(pattern);
+    let with_metadata = |path: PathBuf| {
+        let metadata = fs::metadata(&path);
+        (path, metadata)
+    };
     if !is_glob(pattern) || fs::symlink_metadata(&path).is_ok() {
-        return Ok(vec![path]);
+        return Ok(vec![with_metadata(path)]);
     }
     let matches = glob::expand(&path).map_err(|error| InputError::BadPattern {
         pattern: pattern.to_owned(),
@@ -109,17 +118,18 @@ pub(crate) fn reach(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
         reason: error.msg,
     })?;
     // Only a name that is written out may lead to a pipe, a socket or a device: nobody may be at its other end.
-    let is_read = |path: &PathBuf| fs::metadata(path).map_or(true, |metadata| metadata.is_file());
-    let mut reached: Vec<_> = matches.paths.into_iter().filter(is_read).collect();
+    let is_read = |metadata: &io::Result<Metadata>| metadata.as_ref().map_or(true, Metadata::is_file);
+    let mut reached: Vec<_> = matches.paths.into_iter().map(with_metadata).collect();
+    reached.retain(|(_, metadata)| is_read(metadata));
     // To be reported, and no reason to leave the others out.
-    reached.extend(matches.unreadable.into_keys());
-    reached.sort();
+    reached.extend(matches.unreadable.into_keys().map(with_metadata));
+    reached.sort_by(|(one, _), (other, _)| one.cmp(other));
     Ok(reached)
 }
 
 /// Whether it is a file that lies somewhere. What the system makes up while it is read, as `/proc/kmsg` and `trace_pipe`, calls itself a
 /// file, too; but it may make one wait, and what was read may be nowhere else any more.
-pub(super) fn is_stored(path: &Path, metadata: &Metadata) -> bool {
+pub(crate) fn is_stored(path: &Path, metadata: &Metadata) -> bool {
     let is_made_up =
         || fs::canonicalize(path).is_ok_and(|path| MADE_UP.iter().any(|it| path.starts_with(it)));
     metadata.is_file() && (metadata.len() > 0 || !is_made_up())

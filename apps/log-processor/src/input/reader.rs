@@ -58,10 +58,11 @@ impl Reader {
             return Err(Errno::MFILE.into());
         }
         let key = FileKey::of(&file.metadata()?);
-        if !file::begins_with(&file, position.head)? {
+        let first = file::first_bytes(&file)?;
+        if !position.head.begins(&first) {
             return Ok(None);
         }
-        let head = file::grown_head(&file, position.head)?.unwrap_or(position.head);
+        let head = file::grown(position.head, &first).unwrap_or(position.head);
         let Some(body) = Body::of_file(file, position.offset, position.tail)? else { return Ok(None) };
         let position = Position { head, ..position.found(path, key) };
         Ok(Some(Self::new(body, position, max_line)))

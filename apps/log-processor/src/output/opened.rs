@@ -1,7 +1,7 @@
 //! The file that an output is, opened and checked, and not changed by that.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
     io::{self, ErrorKind},
     os::{
         fd::AsFd,
@@ -18,7 +18,7 @@ use rustix::fs::{Access, access};
 use super::{Existing, OutputError};
 use crate::{
     checkpoint::OutputMark,
-    input::{FileKey, InputSpec, expand, folder_of, would_reach},
+    input::{FileKey, folder_of, is_stored, reach_with_metadata, would_reach},
 };
 
 /// An output file before anything is written.
@@ -177,15 +177,18 @@ fn place_of(path: &Path) -> PathBuf {
 
 /// An output among the inputs would be read while it is written, for ever.
 pub(super) fn refuse_input(path: &Path, output: FileKey, patterns: &[String]) -> Result<(), OutputError> {
-    let input = expand(patterns, true)?.into_iter().find_map(|spec| match spec {
-        InputSpec::File { path, key } if key == output => Some(path),
-        InputSpec::Stdin if stdin().is_some_and(|key| key == output) => Some(PathBuf::from("-")),
-        _ => None,
-    });
-    match input {
-        Some(input) => Err(OutputError::IsInput { path: path.to_owned(), input }),
-        None => Ok(()),
+    for pattern in patterns {
+        let reached = if pattern == "-" { Vec::new() } else { reach_with_metadata(pattern)? };
+        let is_output = |(path, metadata): &(PathBuf, io::Result<Metadata>)| {
+            metadata.as_ref().is_ok_and(|it| FileKey::of(it) == output && is_stored(path, it))
+        };
+        let of_file = reached.into_iter().find(is_output).map(|(path, _)| path);
+        let of_stdin = || (pattern == "-" && stdin() == Some(output)).then(|| PathBuf::from("-"));
+        if let Some(input) = of_file.or_else(of_stdin) {
+            return Err(OutputError::IsInput { path: path.to_owned(), input });
+        }
     }
+    Ok(())
 }
 
 /// The file that standard input is redirected from.
