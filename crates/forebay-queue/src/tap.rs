@@ -42,6 +42,8 @@ pub trait Tap: Send + 'static {
 
     /// Takes one item, waiting for one. What was in hand is done.
     ///
+    /// Who was given room by that may not know it yet: see [`wake_senders`](Self::wake_senders).
+    ///
     /// `open` is looked at under the lock under which items are taken: while it is `false` none is. Spends
     /// the cooperative budget.
     ///
@@ -50,6 +52,13 @@ pub trait Tap: Send + 'static {
     /// A caller that stops polling loses nothing, but it keeps its place among those who wait, and may have been
     /// called for an item: see [`step_back`](Self::step_back).
     fn poll_take(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<Self::Item>>;
+
+    /// Wakes the senders that were given room by what was taken, and are still to be woken.
+    ///
+    /// To wake a task may cost more than many short items do. So while there is much to be taken, a tap may leave it for
+    /// later, to wake several at once. A caller that does not ask for another item at once says by this that it is
+    /// later now; so does one that drops the tap. By default there is nothing to be done.
+    fn wake_senders(&mut self) {}
 
     /// Says what became of the item in hand, if there is one: it is done, or it failed and its value is gone. A tap that
     /// is dropped says that it is done.
@@ -171,7 +180,8 @@ impl<T> Hand<T> {
 // === impl ReceiverTap ===
 
 impl<T, L: SendLine<T>> ReceiverTap<T, L> {
-    pub(crate) fn new(receiver: Receiver<T, L>) -> Self {
+    pub(crate) fn new(mut receiver: Receiver<T, L>) -> Self {
+        receiver.parts().1.may_be_late();
         Self { receiver, hand: Hand { is_full: Cell::new(false), known: Cell::new(None) } }
     }
 
@@ -206,6 +216,11 @@ impl<T: Send + 'static, L: SendLine<T>> Tap for ReceiverTap<T, L> {
         let taken = ready!(hand.poll_fill(taking, shared, locked, cx, open));
         charge.made_progress();
         Poll::Ready(taken)
+    }
+
+    fn wake_senders(&mut self) {
+        let (shared, taking) = self.receiver.parts();
+        taking.wake_late(shared);
     }
 
     fn empty(&mut self, done: bool) {

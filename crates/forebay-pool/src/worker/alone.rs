@@ -101,8 +101,11 @@ impl<T: Send + 'static> Seated<'_, T> {
         };
         let mut running = bench.running.as_mut();
         poll_fn(|cx| {
-            contain(|| alone.poll(running.as_mut(), cx))
-                .unwrap_or_else(|panic| Poll::Ready(alone.panicked(panic)))
+            let polled = contain(|| alone.poll(running.as_mut(), cx))
+                .unwrap_or_else(|panic| Poll::Ready(alone.panicked(panic)));
+            // A handler that is called often ends at once. One that does not may wait for a sender.
+            wake_senders(alone.desk, alone.tap);
+            polled
         })
         .await
     }
@@ -324,6 +327,13 @@ fn tell<T: Send + 'static>(desk: &Desk<T>, tap: &mut AnyTap<T>) {
 /// Says what became of the item in hand, outside of where the source's code is contained anyway.
 fn empty<T: Send + 'static>(desk: &Desk<T>, tap: &mut AnyTap<T>, done: bool) {
     if let Err(panic) = contain(|| tap.empty(done)) {
+        desk.shared.intake.source_ended(Some(panic));
+    }
+}
+
+/// The worker may not ask for another item at once.
+pub(super) fn wake_senders<T: Send + 'static>(desk: &Desk<T>, tap: &mut AnyTap<T>) {
+    if let Err(panic) = contain(|| tap.wake_senders()) {
         desk.shared.intake.source_ended(Some(panic));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::coop::has_budget_remaining;
 use tokio::time::{sleep, sleep_until};
 
-use super::alone::{break_off, poll_end, poll_some, poll_tap};
+use super::alone::{break_off, poll_end, poll_some, poll_tap, wake_senders};
 use super::{AnyTap, Bench, Seated};
 use crate::contain::contain;
 use crate::desk::Desk;
@@ -125,6 +125,7 @@ impl<T: Send + 'static> Seated<'_, T> {
                     break_off(self.desk, panic);
                     Err(Poll::Ready(()))
                 });
+                wake_senders(self.desk, &mut **tap);
                 return match polled {
                     Ok(item) => Poll::Ready(Next::Item(Some(item))),
                     Err(Poll::Pending) if is_idle::<T, H>(cx) => Poll::Ready(Next::Idle),

@@ -213,6 +213,62 @@ async fn give_way_to_other_tasks_while_there_is_always_an_item() {
     assert_eq!(pool.finish().await.completed, 100_000);
 }
 
+/// A handler may wait for what a sender does once it has room.
+#[tokio::test(start_paused = true)]
+async fn wake_the_senders_they_made_room_for_before_a_handler_waits() {
+    for time in [None, Some(Duration::from_hours(1))] {
+        let (tx, rx) = bounded(100);
+        fill(&tx, 0..100);
+        let sent = Arc::new(Semaphore::new(0));
+        for item in 100..103 {
+            let (tx, sent) = (tx.clone(), Arc::clone(&sent));
+            tokio::spawn(async move {
+                tx.send(item).await.expect("it is open");
+                sent.add_permits(1);
+            });
+        }
+        drop(tx);
+        settle_down().await;
+        let builder = Pool::builder().workers(1).source(rx);
+        let builder = if let Some(time) = time { builder.timeout(time) } else { builder };
+        let handler = move |item| {
+            let sent = Arc::clone(&sent);
+            async move {
+                // There is much to be taken, and more senders wait.
+                if item < 2 {
+                    sent.acquire().await.expect("it is open").forget();
+                }
+            }
+        };
+        let pool = builder.handler(handler).start().unwrap();
+        let report = timeout(Duration::from_secs(1), pool.finish()).await.expect("nobody waits for ever");
+        assert_eq!(report.completed, 103);
+    }
+}
+
+/// Many who wait for room, and workers that leave it for later to tell them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lose_no_sender_of_many_who_wait_for_room() {
+    let (tx, rx) = bounded(32);
+    for producer in 0..8 {
+        let tx = tx.clone();
+        tokio::spawn(async move {
+            for item in 0..2000 {
+                tx.send(producer * 2000 + item).await.expect("it is open");
+            }
+        });
+    }
+    drop(tx);
+    let handler = async |item: u32| {
+        if item.is_multiple_of(61) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let pool = Pool::builder().workers(3).source(rx).handler(handler).start().unwrap();
+    let report = timeout(Duration::from_secs(60), pool.finish()).await.expect("all are woken");
+    assert_eq!(report.completed, 16_000);
+}
+
 /// What a paused pool was called for, another consumer of the same queue gets.
 #[tokio::test]
 async fn in_a_pause_leave_their_items_to_others() {

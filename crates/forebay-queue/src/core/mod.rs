@@ -76,6 +76,8 @@ struct Expectation {
 /// What is to be done once the lock is released.
 pub(crate) struct After<T> {
     wakes: Few<Waker>,
+    /// Of senders that were served, and are woken with the next one that is (rule 10).
+    late: Few<Waker>,
     /// The pressure has changed, for the n-th time.
     crossings: Option<u64>,
     /// Their time was over.
@@ -86,13 +88,18 @@ pub(crate) struct After<T> {
 
 impl<T> After<T> {
     fn is_empty(&self) -> bool {
+        self.late.is_empty() && self.can_wait()
+    }
+
+    /// There is nothing, or nothing that is to be done at once (rule 10).
+    fn can_wait(&self) -> bool {
         self.wakes.is_empty() && self.crossings.is_none() && self.expired.is_empty()
     }
 }
 
 impl<T> Default for After<T> {
     fn default() -> Self {
-        Self { wakes: Few::default(), crossings: None, expired: Vec::new() }
+        Self { wakes: Few::default(), late: Few::default(), crossings: None, expired: Vec::new() }
     }
 }
 
@@ -162,7 +169,7 @@ impl<T, L: Line<T>> Shared<T, L> {
     fn release_many(&self, mut state: MutexGuard<'_, State<T, L>>, first: Option<Waker>) {
         let after = mem::take(&mut state.after);
         drop(state);
-        first.into_iter().chain(after.wakes).for_each(wake);
+        after.late.into_iter().chain(first).chain(after.wakes).for_each(wake);
         if let Some(crossings) = after.crossings {
             self.hooks.tell_pressure(crossings);
         }

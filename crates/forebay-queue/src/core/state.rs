@@ -34,6 +34,10 @@
 //!    pressure is far from its marks. Then one item more or less changes nothing else, and the rules need not be
 //!    applied. Two numbers say how far that reaches; they follow from everything else, so whoever changes anything else
 //!    applies the rules, which ends with finding them anew.
+//! 10. To wake a sender costs more than an item that takes little, and where the runtime wakes another of its threads for
+//!     it, more than many. So who takes by a tap may leave it for later while more senders wait and there is much to be
+//!     taken. Those that were served are woken all at once: when half of what was there is left, or 64 less; when the tap
+//!     is told to; or by whoever applies the rules or is short of something, for whatever reason.
 
 mod meeting;
 mod short;
@@ -94,6 +98,8 @@ pub(crate) struct State<T, L: Line<T>> {
     quiet_below: usize,
     /// While more items than this can be taken, one less changes nothing else (rule 9).
     quiet_above: usize,
+    /// While more items than this can be taken, those of `after.late` need not be woken (rule 10).
+    wake_at: usize,
     senders: usize,
     receivers: usize,
     closed: bool,
@@ -179,6 +185,7 @@ impl<T, L: Line<T>> State<T, L> {
             calm: false,
             quiet_below: 0,
             quiet_above: usize::MAX,
+            wake_at: 0,
             options,
             held: Held::new(items),
             tally: QueueStats::default(),

@@ -19,6 +19,18 @@ pub(crate) struct Taking {
     gave_way: bool,
     /// Waits for what was put off, while we are the one who keeps the time.
     timer: Timer,
+    late: Late,
+}
+
+/// Whether this one leaves it for later to wake senders (rule 10).
+#[derive(Default, PartialEq, Eq)]
+enum Late {
+    #[default]
+    Never,
+    /// It may.
+    Nobody,
+    /// It has, and maybe nobody has woken them since.
+    Somebody,
 }
 
 // === impl Taking ===
@@ -163,7 +175,12 @@ impl Taking {
             shared.update_locked(state, |_| ());
         } else {
             state.took_one();
-            shared.release(state);
+            if self.late != Late::Never && state.can_wait() {
+                drop(state);
+                self.late = Late::Somebody;
+            } else {
+                shared.release(state);
+            }
         }
         self.timer.stop();
         Poll::Ready(Some(result))
@@ -240,6 +257,19 @@ impl Taking {
     fn may_take_quietly<T, L: Line<T>>(&self, state: &State<T, L>, max: usize) -> Option<usize> {
         let n = state.quiet_to_take();
         (n > 0 && (n >= max || n >= state.held.ready()) && self.key.is_none()).then_some(n)
+    }
+
+    /// From now on senders may be woken later: by [`wake_late`](Self::wake_late), if nobody has done so before.
+    pub(crate) fn may_be_late(&mut self) {
+        self.late = Late::Nobody;
+    }
+
+    #[inline]
+    pub(crate) fn wake_late<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
+        if self.late == Late::Somebody {
+            self.late = Late::Nobody;
+            shared.update(|_| ());
+        }
     }
 
     /// Leaves the line.

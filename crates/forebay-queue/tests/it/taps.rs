@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use forebay_queue::{Headers, Receiver, Source, Tap, Tapped, bounded, builder};
+use forebay_queue::{Headers, Receiver, Sender, Source, Tap, Tapped, bounded, builder};
 use forebay_testkit::{CountingWaker, Driver};
 
 type BoxTap = Box<dyn Tap<Item = u32>>;
@@ -144,6 +144,89 @@ fn a_sender_at_a_rendezvous_is_done_when_a_tap_has_taken() {
     send.assert_pending();
     assert_eq!(take(&mut tap), first(7));
     assert!(send.assert_ready().is_ok());
+}
+
+/// A full queue, and senders that wait for room.
+struct Crowded<F> {
+    tx: Sender<u32>,
+    rx: Receiver<u32>,
+    tap: BoxTap,
+    sends: Vec<Driver<F>>,
+}
+
+fn crowded(capacity: u32, waiting: u32) -> Crowded<impl Future<Output = bool>> {
+    let (tx, rx) = bounded(capacity as usize);
+    (0..capacity).for_each(|item| assert!(tx.try_send(item).is_ok()));
+    let send = |item| {
+        let tx = tx.clone();
+        Driver::new(async move { tx.send(item).await.is_ok() })
+    };
+    let mut sends: Vec<_> = (capacity..capacity + waiting).map(send).collect();
+    sends.iter_mut().for_each(Driver::assert_pending);
+    Crowded { tap: tap(&rx), tx, rx, sends }
+}
+
+impl<F: Future<Output = bool>> Crowded<F> {
+    /// How often each of those who wait was woken, after this item was taken.
+    fn woken_after(&mut self, item: u32) -> Vec<usize> {
+        assert_eq!(take(&mut self.tap), first(item));
+        self.woken()
+    }
+
+    fn woken(&self) -> Vec<usize> {
+        self.sends.iter().map(Driver::wakes).collect()
+    }
+}
+
+#[test]
+fn while_much_is_there_those_who_get_room_are_woken_together() {
+    let mut queue = crowded(100, 3);
+    (0..50).for_each(|item| assert_eq!(queue.woken_after(item), [0; 3]));
+    assert_eq!(queue.woken_after(50), [1; 3], "half of what was there has been taken");
+    queue.tap.wake_senders();
+    assert_eq!(queue.woken(), [1; 3], "once");
+
+    let mut queue = crowded(1000, 3);
+    (0..=64).for_each(|item| assert_eq!(queue.woken_after(item), [0; 3]));
+    assert_eq!(queue.woken_after(65), [1; 3], "or 64 more");
+}
+
+#[test]
+fn who_gets_room_is_woken_at_once_where_little_is_there_or_nobody_else_waits() {
+    let mut queue = crowded(16, 3);
+    assert_eq!(queue.woken_after(0), [1, 0, 0]);
+    assert_eq!(queue.woken_after(1), [1, 1, 0]);
+    assert_eq!(crowded(100, 1).woken_after(0), [1]);
+}
+
+#[test]
+fn who_gets_room_is_woken_when_the_tap_is_told_to_or_goes() {
+    let mut queue = crowded(100, 4);
+    assert_eq!(queue.woken_after(0), [0; 4]);
+    assert_eq!(queue.woken_after(1), [0; 4]);
+    queue.tap.wake_senders();
+    assert_eq!(queue.woken(), [1, 1, 0, 0]);
+    assert_eq!(queue.woken_after(2), [1, 1, 0, 0]);
+    queue.tap = tap(&queue.rx);
+    assert_eq!(queue.woken(), [1, 1, 1, 0]);
+    assert_eq!(queue.woken_after(3), [1; 4], "nobody else waits");
+}
+
+#[test]
+fn who_gets_room_is_woken_when_anybody_else_comes() {
+    let mut queue = crowded(100, 3);
+    assert_eq!(queue.woken_after(0), [0; 3]);
+    assert_eq!((queue.rx.try_recv(), queue.woken()), (Ok(1), vec![1, 1, 0]));
+
+    let mut queue = crowded(100, 2);
+    (0..5).for_each(|item| assert_eq!(queue.woken_after(item), [0; 2]));
+    assert!(queue.tx.try_send(0).is_ok(), "there is room for it too");
+    assert_eq!(queue.woken(), [1; 2]);
+
+    let mut queue = crowded(100, 3);
+    assert_eq!(queue.woken_after(0), [0; 3]);
+    queue.tx.close();
+    assert_eq!(queue.woken(), [1; 3]);
 }
 
 /// Who has looked after shutting may rely on it, whatever the other thread was doing.

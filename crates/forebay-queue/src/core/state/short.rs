@@ -13,6 +13,12 @@ use crate::core::tag::Parcel;
 use crate::core::waiters::{Key, Turn};
 use crate::{Line, Pressure};
 
+/// Where fewer items than this can be taken, a sender that is served is woken at once.
+const MANY: usize = 16;
+
+/// While how many items are taken senders that were served may wait to be woken.
+const LATE: usize = 64;
+
 /// How far the short way led.
 pub(crate) enum Short {
     Done,
@@ -161,6 +167,23 @@ impl<T, L: Line<T>> State<T, L> {
             }
         }
         self.find_marks();
+    }
+
+    /// Can whoever [`took_one`](Self::took_one) has served be woken later (rule 10)? If so, it is noted.
+    pub(crate) fn can_wait(&mut self) -> bool {
+        let ready = self.held.ready();
+        if self.after.late.is_empty() {
+            if self.tx.is_empty() || ready < MANY {
+                return false;
+            }
+            self.wake_at = ready - (ready / 2).min(LATE);
+        }
+        if ready <= self.wake_at {
+            return false;
+        }
+        self.after.late.extend(self.after.wakes.take_only());
+        self.quiet_above = self.quiet_above.max(self.wake_at);
+        self.after.can_wait()
     }
 
     /// Has the pressure changed? In a plain queue it is that of the items, and nobody waits for it.
