@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use forebay_program::streams;
 use image_pipeline::config::{Config, Output, ReportFormat};
 use image_pipeline::input::File;
-use image_pipeline::picture::Size;
+use image_pipeline::picture::{Size, Target};
 use image_pipeline::report::Report;
 use image_pipeline::run::Observer;
 use image_pipeline::store::Existing;
@@ -129,9 +129,14 @@ pub(crate) fn show(config: &Config, files: &[File]) {
         config.uploaders,
     );
     for file in files {
-        let name = file.name.expected(picture.format);
-        let name =
-            name.map_or("nothing: the format of that ending is not read".to_owned(), |name| name.to_string());
+        let name = match file.name.expected(picture.format) {
+            Some(name) => name.to_string(),
+            // It would have a name in a format that is told.
+            None if file.name.expected(Target::Png).is_some() => {
+                format!("{}, with the ending of its format", file.name)
+            }
+            None => "nothing: the format of that ending is not read".to_owned(),
+        };
         text += &format!("  {} -> {name}\n", shown(&file.path));
     }
     streams::print("plan", &text);

@@ -88,8 +88,10 @@ impl Name {
         }
     }
 
-    /// The name that the result will have as far as its input's name tells: what the content says may differ. What has
-    /// the ending of a format that is not read will have no result, and takes nobody's name: `None`.
+    /// The name that the result will have as far as its input's name tells: what the content says may differ.
+    ///
+    /// `None` where it takes nobody's name: what has the ending of a format that is not read will have no result, and
+    /// what has none and keeps its format will have an ending that only the content tells.
     #[must_use]
     pub fn expected(&self, target: Target) -> Option<Self> {
         let format = match (target, ending(&self.0)) {
@@ -99,8 +101,7 @@ impl Name {
             (Target::WebP, _) => Format::WebP,
             (Target::Keep, Some(Ending::Written(format, _))) => format,
             (Target::Keep, Some(Ending::Read)) => Format::Png,
-            // Only the content tells.
-            (Target::Keep, None) => return Some(self.clone()),
+            (Target::Keep, None) => return None,
         };
         Some(self.for_format(format))
     }
@@ -167,7 +168,7 @@ mod tests {
         assert_eq!(expected("a.gif", Target::Keep), "a.png");
         assert_eq!(expected("a.JPEG", Target::Keep), "a.JPEG");
         assert_eq!(expected("a.JPEG", Target::WebP), "a.webp");
-        assert_eq!(expected("photo", Target::Keep), "photo");
+        assert_eq!(Name::new("photo").unwrap().expected(Target::Keep), None, "only the content tells");
         assert_eq!(expected("photo", Target::Jpeg), "photo.jpg");
         assert_eq!(Name::new("a.HEIC").unwrap().expected(Target::Jpeg), None, "it is not read");
     }

@@ -265,6 +265,21 @@ fn what_cannot_be_read_by_its_ending_takes_no_name_from_another() {
 }
 
 #[test]
+fn a_name_without_an_ending_is_not_that_of_its_result() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "one");
+    place.write("out/one", "something else");
+    let checked = place.done("check one --output out");
+    assert!(checked.stdout.contains("  one -> one, with the ending of its format\n"), "{checked:#?}");
+    for output in ["out", "."] {
+        let arguments = format!("run one --output {output} --width 10 --report json");
+        assert_eq!(place.done(&arguments).counts(), [1, 0, 0, 0], "{output}");
+        assert_eq!(place.done(&arguments).counts(), [0, 1, 0, 0], "{output}");
+    }
+    assert_eq!(place.files("out"), ["one", "one.jpg"]);
+}
+
+#[test]
 fn animations_and_pages_of_which_one_is_taken_are_in_the_report() {
     let place = Place::new();
     place.copy("dispose_none_load_end.gif", "in/several.gif");
