@@ -92,8 +92,7 @@ impl Observer for Console {
 
     fn failed(&self, input: &Path, reason: &str) {
         self.has_failures.store(true, Relaxed);
-        let reason: Vec<_> = reason.split_whitespace().collect();
-        self.line(&format!("error: {}: {}\n", shown(input), reason.join(" ")));
+        self.line(&format!("error: {}: {reason}\n", shown(input)));
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use crate::config::Config;
 use crate::picture::codecs;
 use crate::shown;
-use crate::totals::{Limit, Steps, Totals};
+use crate::totals::{Limit, Steps, Totals, seconds};
 
 /// What a run did. `Display` is for people, serializing gives the JSON form.
 ///
@@ -80,7 +80,7 @@ pub struct FailureReport {
     /// Its path.
     #[serde(serialize_with = "one_shown")]
     pub input: PathBuf,
-    /// Why.
+    /// Why, in one line.
     pub reason: String,
 }
 
@@ -246,7 +246,7 @@ impl fmt::Display for Report {
             writeln!(f, "failed:")?;
         }
         for FailureReport { input, reason } in &self.failures {
-            writeln!(f, "  {}: {}", shown(input), one_line(reason))?;
+            writeln!(f, "  {}: {}", shown(input), reason)?;
         }
         if !self.first_of_several_inputs.is_empty() {
             writeln!(f, "only the first frame or page:")?;
@@ -280,15 +280,6 @@ fn size(bytes: u64) -> impl fmt::Display {
 
 fn count(n: u64, what: &str) -> String {
     if n == 1 { format!("{n} {what}") } else { format!("{n} {what}s") }
-}
-
-/// What others say may have line ends in it.
-pub(crate) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 fn codecs_by_name<S: Serializer>(

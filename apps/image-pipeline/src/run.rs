@@ -37,7 +37,7 @@ pub trait Observer: Send + Sync + 'static {
     /// A picture has ended.
     fn ended(&self, _outcome: &Outcome) {}
 
-    /// There is no result for an input, and why. The report says so again at the end.
+    /// There is no result for an input, and why, in one line. The report says so again at the end.
     fn failed(&self, _input: &Path, _reason: &str) {}
 }
 
@@ -122,7 +122,7 @@ pub async fn run(
     observer.found(files.len() as u64);
     let mut report = Report::new(config, ignored);
     for (path, error) in failed {
-        let reason = error.to_string();
+        let reason = one_line(&error);
         observer.failed(&path, &reason);
         report.failed(path, reason);
     }
@@ -189,7 +189,7 @@ pub fn check(config: &Config, observer: &dyn Observer) -> Result<Vec<input::File
     }
     tell_of_excepted(&prepared.excepted, observer);
     for (path, error) in prepared.failed {
-        observer.failed(&path, &error.to_string());
+        observer.failed(&path, &one_line(&error));
     }
     Ok(prepared.files)
 }
@@ -292,7 +292,7 @@ async fn collect(
             End::Kept => {}
             End::NotStarted => report.not_started(outcome.input),
             End::Failed(failure) => {
-                let reason = failure.to_string();
+                let reason = one_line(&failure);
                 if let Failure::Store(error) = &failure {
                     failures_in_a_row += u32::from(error.may_be_of_all());
                     if error.is_final() || failures_in_a_row >= MOST_FAILURES_IN_A_ROW {
@@ -305,4 +305,9 @@ async fn collect(
             }
         }
     }
+}
+
+/// What others say may have line ends in it.
+fn one_line(error: &impl std::error::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -53,7 +53,7 @@ pub enum Target {
 /// A change of the resized picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Filter {
-    /// A light unsharp mask, as after every reduction: radius 1, half of the difference.
+    /// A light unsharp mask, for what was made smaller: radius 1, half of the difference.
     Sharpen,
     /// A Gaussian blur of this standard deviation in pixels, 0.1 to 100.
     Blur(f32),

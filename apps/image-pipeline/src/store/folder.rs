@@ -66,8 +66,8 @@ impl Folder {
         fs::create_dir_all(path).and_then(|()| Self::open(path)).map_err(|source| at_root(path, source))
     }
 
-    /// Makes results survive a loss of power too, and the folders that they are in, from the moment they count as written. Default: they survive the end of
-    /// the process, and the system writes them to the disk when it sees fit.
+    /// Makes results survive a loss of power too, and the folders that they are in, from the moment they count as
+    /// written. Default: they survive the end of the process, and the system writes them to the disk when it sees fit.
     #[must_use]
     pub fn syncs(self, syncs: bool) -> Self {
         Self { syncs, ..self }
@@ -93,7 +93,8 @@ impl Folder {
         }
     }
 
-    /// Whether results could be written there, and the folder be made if it is not there, as far as that can be told without doing it.
+    /// Whether results could be written there, and the folder be made if it is not there, as far as that can be told
+    /// without doing it.
     pub(crate) fn could_be_written(path: &Path) -> Result<(), StoreError> {
         let above = path.ancestors().find(|above| above.symlink_metadata().is_ok());
         let access = Access::WRITE_OK | Access::EXEC_OK;

@@ -1,5 +1,4 @@
-//! Files that ask for too much, or are not what they say; `tests/data/hostile/SOURCES.md` has what each
-//! is and what is right.
+//! Files that ask for too much, or are not what they say; `tests/data/SOURCES.md` has what each is and what is right.
 
 use std::time::Duration;
 
