@@ -104,6 +104,26 @@ fn what_cannot_be_read_is_named_with_the_reason_and_the_rest_is_found() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_looked_at_is_named() {
+    use rustix::fs::{Mode, OFlags, mkdirat, openat};
+
+    let place = place(&["photos/a.jpg"]);
+    let step = "d".repeat(250);
+    let mut folder = fs::File::open(place.path().join("photos")).unwrap();
+    // Longer than any path that the system takes.
+    for _ in 0..20 {
+        mkdirat(&folder, &step, Mode::RWXU).unwrap();
+        folder = openat(&folder, &step, OFlags::DIRECTORY, Mode::empty()).unwrap().into();
+    }
+    let (files, failed, ignored) = found(place.path(), inputs(place.path(), &["photos"]));
+    assert_eq!((files.len(), ignored), (1, 0));
+    assert!(
+        matches!(&failed[..], [said] if said.contains("cannot be read: File name too long")),
+        "{failed:?}"
+    );
+}
+
+#[test]
 fn the_output_is_not_an_input() {
     let place = place(&["photos/a.jpg", "photos/small/a.jpg"]);
     let except = Some(FileKey::of(&place.path().join("photos/small").metadata().unwrap()));

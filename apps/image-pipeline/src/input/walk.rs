@@ -27,25 +27,28 @@ impl Walk<'_, '_> {
             self.finder.found.failed.push((folder.to_owned(), InputError::Loop { to: to.clone() }));
             return;
         }
-        let mut paths = Vec::new();
+        let mut found = Vec::new();
         match fs::read_dir(folder) {
             Ok(entries) => {
                 for entry in entries {
                     match entry {
-                        Ok(entry) => paths.push(entry.path()),
+                        Ok(entry) => {
+                            found.push((entry.path(), entry.file_type().is_ok_and(|kind| kind.is_dir())));
+                        }
                         Err(error) => self.failed(folder, error),
                     }
                 }
             }
             Err(error) => self.failed(folder, error),
         }
-        paths.sort_unstable();
+        found.sort_unstable();
         self.above.push((key, folder.to_owned()));
-        paths.iter().for_each(|path| self.entry(path));
+        found.iter().for_each(|(path, is_folder)| self.entry(path, *is_folder));
         self.above.pop();
     }
 
-    fn entry(&mut self, path: &Path) {
+    /// `is_folder` is what the folder above says of it, which is known also where it cannot be looked at.
+    fn entry(&mut self, path: &Path, is_folder: bool) {
         let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().first() == Some(&b'.'));
         if is_hidden {
             self.finder.found.ignored += 1;
@@ -53,6 +56,7 @@ impl Walk<'_, '_> {
         }
         match path.metadata() {
             Ok(metadata) if metadata.is_dir() => self.folder(path, &metadata),
+            Err(error) if is_folder => self.failed(path, error),
             // Whoever does not call it a picture may have a pipe there.
             _ if !is_picture(path) => self.finder.found.ignored += 1,
             Ok(metadata) => self.finder.add_file(path, Some(self.root), &metadata),
