@@ -57,8 +57,8 @@ pub trait Tap: Send + 'static {
     ///
     /// To wake a task may cost more than many short items do. So while there is much to be taken, a tap may leave it for
     /// later, to wake several at once. A caller that does not ask for another item at once says by this that it is
-    /// later now; so does one that drops the tap. By default there is nothing to be done.
-    fn wake_senders(&mut self) {}
+    /// later now; so does one that drops the tap.
+    fn wake_senders(&mut self);
 
     /// Says what became of the item in hand, if there is one: it is done, or it failed and its value is gone. A tap that
     /// is dropped says that it is done.

@@ -106,6 +106,10 @@ impl Tap for CountedTap {
         polled
     }
 
+    fn wake_senders(&mut self) {
+        self.0.wake_senders();
+    }
+
     fn empty(&mut self, done: bool) {
         self.0.empty(done);
         assert!(!self.1.has_failed(), "the tap was emptied");
