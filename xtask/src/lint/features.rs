@@ -2,6 +2,9 @@
 //!
 //! In a build of the whole workspace one crate's features switch on code that another forgot to ask
 //! for; a user who takes a single crate from the registry is the first to notice.
+//!
+//! Each combination is tried twice: the library by itself, as that user builds it, and with its tests and examples, whose
+//! dependencies may switch on what the library forgot.
 
 use crate::workspace::Metadata;
 
@@ -13,12 +16,15 @@ pub(super) fn alone(metadata: &Metadata) -> Vec<Vec<String>> {
             ["--package", &package.name].iter().chain(more).map(|&argument| argument.to_owned()).collect()
         };
         calls.push(call(&[]));
-        let features: Vec<_> = package.features.keys().filter(|&feature| feature != "default").collect();
+        let mut call_both = |features: &[&str]| {
+            calls.push(call(features));
+            calls.push(call(&[features, &["--all-targets"]].concat()));
+        };
         if !package.features.is_empty() {
-            calls.push(call(&["--no-default-features"]));
+            call_both(&["--no-default-features"]);
         }
-        for feature in features {
-            calls.push(call(&["--no-default-features", "--features", feature]));
+        for feature in package.features.keys().filter(|&feature| feature != "default") {
+            call_both(&["--no-default-features", "--features", feature]);
         }
     }
     calls
@@ -44,8 +50,11 @@ mod tests {
                 "--package plain",
                 "--package rich",
                 "--package rich --no-default-features",
+                "--package rich --no-default-features --all-targets",
                 "--package rich --no-default-features --features a",
+                "--package rich --no-default-features --features a --all-targets",
                 "--package rich --no-default-features --features b",
+                "--package rich --no-default-features --features b --all-targets",
             ]
         );
     }
