@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::stats::Tally;
 use super::{BranchError, BranchStats, Detached};
 use crate::bell::Bell;
-use crate::contain::Contained;
+use crate::contain::{Contained, contain};
 
 /// What a branch does when it has no room for an item.
 ///
@@ -122,7 +122,11 @@ impl<T> Branch<T> {
     }
 
     pub(super) fn error(&self, error: BranchError) -> BranchError {
-        tracing::debug!(branch = &*self.name, %error, "branch did not take an item");
+        let branch = &*self.name;
+        // How it is shown is code of a sink's.
+        if let Err(panic) = contain(|| tracing::debug!(branch, %error, "branch did not take an item")) {
+            tracing::debug!(branch, %panic, "branch did not take an item, and its error panicked");
+        }
         error
     }
 

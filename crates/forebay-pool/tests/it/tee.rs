@@ -407,6 +407,25 @@ fn a_sink_whose_error_panics_loses_its_item_and_no_more() {
     assert_eq!(events.at(Level::ERROR).len(), 2, "as it is shown, and as it is dropped");
 }
 
+/// Somebody listens to what the branch says of it.
+#[test]
+fn a_sink_whose_error_panics_fails_the_send_of_who_may_not_lose() {
+    let events = Events::keep();
+    let mut tee = Tee::builder();
+    let mut queue = tee.branch("queue", 10, WhenSlow::Hold);
+    tee.sink("disk", Bad { _bomb: Bomb { armed: false } }, WhenSlow::Hold);
+    let tee = tee.build().unwrap();
+    let refused = Driver::new(tee.send(1)).assert_ready().unwrap_err();
+    assert_eq!((branch_of(&refused), all(&mut queue)), ("disk", vec![]));
+    assert!(matches!(refused, SinkError::Failed { item: Some(1), .. }));
+    assert_eq!(
+        events.at(Level::DEBUG),
+        ["branch did not take an item, and its error panicked branch=disk panic=shown"]
+    );
+    // Its destructor panics, too.
+    std::mem::forget(refused);
+}
+
 /// It goes with the branch, in the middle of somebody's send.
 #[test]
 fn a_detached_sink_that_panics_when_it_is_dropped_costs_nothing() {
