@@ -7,7 +7,7 @@ use std::time::Duration;
 use forebay_queue::{ItemSink, Sender, SinkError};
 use tokio::time::{Instant, timeout};
 
-use crate::contain::Contained;
+use crate::contain::{Contained, contain};
 use crate::{BoxError, WorkContext, held_up};
 
 /// Where a stage's results go. The handler owns it, and so it is dropped when the stage has ended and no worker is left:
@@ -77,9 +77,11 @@ impl<T: Send + 'static> Outlet<T> {
         let held_up = &self.tally.held_up;
         let taken = match &self.to {
             To::Queue(tx) => match held_up::counted(held_up, tx.send(result)).await {
-                // What was displaced has been counted by the queue.
+                // What was displaced has been counted by the queue. A panic of its destructor is not this result's.
                 Ok(sent) => {
-                    drop(sent);
+                    if let Err(panic) = contain(|| drop(sent)) {
+                        tracing::error!(%panic, "displaced result panicked when it was dropped");
+                    }
                     Ok(())
                 }
                 Err(refused) => Err(BoxError::from(refused.to_string())),

@@ -1015,3 +1015,36 @@ async fn a_pause_from_inside_does_not_hold_up_a_shutdown() {
     assert!(matches!(report.ended_by, EndedBy::Shutdown), "{report}");
     assert_eq!((report.delivered, report.elapsed.as_secs()), (5, 5));
 }
+
+/// An item that panics when it is dropped, as long as it is armed.
+#[derive(Debug)]
+struct Bomb {
+    armed: bool,
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(!std::mem::take(&mut self.armed), "dropped");
+    }
+}
+
+/// It is not the fault of the one whose result displaced it.
+#[tokio::test]
+async fn a_displaced_result_that_panics_when_it_is_dropped_costs_nothing() {
+    for when_full in [WhenFull::DropOldest, WhenFull::DropIncoming] {
+        let (pipeline, mut results) = Pipeline::builder()
+            .queue(10)
+            .stage("arm", async |armed| Ok::<_, BoxError>(Bomb { armed }), |pool| pool.workers(1))
+            .results(1, when_full)
+            .start()
+            .unwrap();
+        let oldest = when_full == WhenFull::DropOldest;
+        for armed in [oldest, !oldest] {
+            pipeline.produce(armed).await.unwrap();
+        }
+        let report = pipeline.finish().await;
+        assert_eq!((report.delivered, report.dropped, report.failed), (2, 1, 0), "{report}");
+        assert!(report.adds_up(), "{report:?}");
+        assert!(!results.recv().await.unwrap().armed);
+    }
+}
