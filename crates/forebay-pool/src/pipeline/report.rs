@@ -253,7 +253,8 @@ impl fmt::Display for PipelineReport {
 impl StageReport {
     /// Did its handlers see what they handed on, but for what was taken in the moment in which they were cut short?
     fn knows_what_it_emitted(&self) -> bool {
-        let cut_short = self.pool.aborted + self.pool.cancelled;
+        let Report { aborted, cancelled, timed_out, leases_lost, .. } = self.pool;
+        let cut_short = aborted + cancelled + timed_out + leases_lost;
         self.emitted.checked_sub(self.seen).is_some_and(|unseen| unseen <= cut_short)
     }
 

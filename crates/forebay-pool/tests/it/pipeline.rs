@@ -1048,3 +1048,55 @@ async fn a_displaced_result_that_panics_when_it_is_dropped_costs_nothing() {
         assert!(!results.recv().await.unwrap().armed);
     }
 }
+
+/// Does something once, as soon as a span is left after that was asked for.
+#[derive(Default)]
+struct AtExit(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl tracing::Subscriber for AtExit {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {}
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {
+        let todo = self.0.lock().unwrap().take();
+        todo.into_iter().for_each(|todo| todo());
+    }
+}
+
+/// The rendezvous takes its result in the moment in which it is cut short.
+#[tokio::test(start_paused = true)]
+async fn a_result_that_is_taken_as_its_items_deadline_passes_is_accounted_for() {
+    let at_exit = Arc::new(AtExit::default());
+    let _default = tracing::subscriber::set_default(Arc::clone(&at_exit));
+    let at = Instant::now() + SECOND;
+    let (pipeline, mut results) = Pipeline::builder()
+        .queue(10)
+        .stage("pass", pass::<u32>, move |pool| {
+            pool.workers(1).deadline(move |_| Some(at)).span(|_| tracing::info_span!("attempt"))
+        })
+        .results(0, WhenFull::Wait)
+        .start()
+        .unwrap();
+    pipeline.produce(1).await.unwrap();
+    sleep(Duration::from_millis(990)).await;
+    let got = Arc::new(Mutex::new(None));
+    let kept = Arc::clone(&got);
+    *at_exit.0.lock().unwrap() = Some(Box::new(move || *kept.lock().unwrap() = results.try_recv().ok()));
+    let report = pipeline.finish().await;
+    assert_eq!(*got.lock().unwrap(), Some(1));
+    assert_eq!((report.delivered, report.failed), (1, 1), "{report}");
+    assert!(report.adds_up(), "{report:?}");
+}
