@@ -174,11 +174,10 @@ impl<P> Pipeline<P> {
     pub async fn idle(&self) {
         let Some(first) = self.stages.first() else { return };
         loop {
-            first.pool.idle().await;
+            // What an idle stage is given comes from the one before. So if nothing comes to the first from before it is
+            // idle, all are so at once.
             let arrivals = first.arrivals();
-            // What an idle stage is given comes from the one before. So if nothing came to the first since, all were
-            // idle at once.
-            for running in &self.stages[1..] {
+            for running in &self.stages {
                 running.pool.idle().await;
             }
             if first.arrivals() == arrivals {
