@@ -148,7 +148,7 @@ impl<P> Pipeline<P> {
     }
 
     /// Starts nothing in any stage until [`resume`](Self::resume), as [`Pool::pause`](crate::Pool::pause). A shutdown
-    /// ends it; [`finish`](Self::finish) waits for somebody to resume.
+    /// ends it. [`finish`](Self::finish) does not: resume before, or pause [until a time](Self::pause_until).
     pub fn pause(&self) {
         self.stages.iter().for_each(|running| running.pool.pause());
     }

@@ -111,8 +111,8 @@ impl<S: Feed, P> PipelineBuilder<S, P> {
     /// A stage whose handler is given a [`WorkContext`] as well: who it is, which attempt this is, whether it is
     /// cancelled, and the way back into the queue before its stage.
     ///
-    /// What it [resubmits](WorkContext::resubmit) is worked on by this stage again. There is no such way back into a
-    /// source; that into a queue is closed when the stage before it has ended, or for the first queue when the pipeline is
+    /// What it [resubmits](WorkContext::resubmit) is worked on by this stage again. Into a source there is such a way back
+    /// only where the options name it ([`resubmit_to`](Builder::resubmit_to)); that into a queue is closed when the stage before it has ended, or for the first queue when the pipeline is
     /// closed or [finished](super::Pipeline::finish).
     ///
     /// ```

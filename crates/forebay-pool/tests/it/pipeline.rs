@@ -1100,3 +1100,27 @@ async fn a_result_that_is_taken_as_its_items_deadline_passes_is_accounted_for() 
     assert_eq!((report.delivered, report.failed), (1, 1), "{report}");
     assert!(report.adds_up(), "{report:?}");
 }
+
+/// What leads into a source is named by the options of the first stage.
+#[tokio::test(start_paused = true)]
+async fn a_first_stage_makes_work_for_itself_by_way_of_its_source() {
+    let (tx, rx) = bounded(10);
+    let way = tx.clone();
+    let (pipeline, mut results) = Pipeline::builder()
+        .source(rx)
+        .stage_in(
+            "count down",
+            async |cx: WorkContext<u32>, n: u32| match n {
+                0 => Ok::<_, BoxError>(0),
+                _ => cx.resubmit(n - 1).map(|()| n).map_err(|error| error.to_string().into()),
+            },
+            move |pool| pool.workers(1).resubmit_to(&way),
+        )
+        .results(10, WhenFull::Wait)
+        .start()
+        .unwrap();
+    tx.send(3).await.unwrap();
+    drop(tx);
+    let report = timeout(SECOND, pipeline.finish_when_idle()).await.expect("nobody else may send");
+    assert_eq!((report.delivered, all(&mut results)), (4, vec![3, 2, 1, 0]));
+}
