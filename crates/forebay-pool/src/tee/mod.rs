@@ -112,7 +112,8 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
 
     /// Gives `item` to every branch.
     ///
-    /// 1. A place is reserved in each queue that may not lose, in the order of the branches, waiting as they say.
+    /// 1. A place is reserved in each queue that may not lose, and then in each that is detached after a time, waiting as
+    ///    they say.
     /// 2. Sinks that are no queues of the tee's take their clones, all at once, and are waited for.
     /// 3. All queues get theirs at once, the last one the item itself.
     ///

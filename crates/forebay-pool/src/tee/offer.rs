@@ -2,8 +2,9 @@
 //!
 //! # Nothing before everything
 //!
-//! 1. Whoever waits for places takes them in the order of the branches, and nobody else sends into these queues. So
-//!    one who has a place in a queue waits only for later queues, and two never wait for each other.
+//! 1. Whoever waits for places takes them in one order, and nobody else sends into these queues. So one who has a place
+//!    in a queue waits only for later queues, and two never wait for each other. Branches that hold come first: a place
+//!    that is kept while they are waited for is one that others miss, and would make a quick reader look slow.
 //! 2. Clones are made, and sinks called, while nothing is in any queue yet. Both are code of others: they may panic, or
 //!    be dropped in the middle.
 //! 3. From the first queue that gets the item to the last there is no await.
@@ -41,9 +42,13 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
         let mut round = self.shared.tallies.round(branches.len());
         let leads: Vec<Option<Arc<To<T>>>> = branches.iter().map(Branch::to).collect();
 
-        let mut places = Vec::with_capacity(branches.len());
-        for (branch, to) in branches.iter().zip(&leads) {
-            places.push(branch.place(to.as_deref()).await?);
+        let mut places: Vec<_> = branches.iter().map(|_| None).collect();
+        for holding in [true, false] {
+            for (at, branch) in branches.iter().enumerate() {
+                if holding == (branch.when_slow == WhenSlow::Hold) {
+                    places[at] = branch.place(leads[at].as_deref()).await?;
+                }
+            }
         }
         let Some(item) = slot.as_ref() else { return Ok(()) };
         self.hand_to_sinks(item, &leads, &mut round).await?;

@@ -237,6 +237,36 @@ async fn a_slow_branch_is_detached_after_its_time_and_told_of_it() {
     assert_eq!((slow.recv().await, slow.recv().await), (Some(2), None), "its reader comes to an end");
 }
 
+/// Its reader is quick, and what some sends wait for is another branch.
+#[tokio::test(start_paused = true)]
+async fn a_branch_is_not_slow_because_another_one_holds() {
+    let mut tee = Tee::builder();
+    let mut quick = tee.branch("quick", 1, WhenSlow::Detach { after: SECOND });
+    let mut slow = tee.branch("slow", 1, WhenSlow::Hold);
+    let tee = tee.build().unwrap();
+    tokio::spawn(async move {
+        while slow.recv().await.is_some() {
+            sleep(10 * SECOND).await;
+        }
+    });
+    let reading = tokio::spawn(async move {
+        let mut read = 0;
+        while quick.recv().await.is_some() {
+            read += 1;
+        }
+        read
+    });
+    let mut senders = JoinSet::new();
+    for item in 0..5 {
+        let tee = tee.clone();
+        senders.spawn(async move { tee.send(item).await.unwrap() });
+    }
+    senders.join_all().await;
+    assert_eq!(tee.stats().branch("quick").unwrap().detached, None);
+    drop(tee);
+    assert_eq!(reading.await.unwrap(), 5);
+}
+
 #[test]
 fn a_branch_that_holds_and_is_closed_fails_the_send_by_name() {
     let mut tee = Tee::builder();
