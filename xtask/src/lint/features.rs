@@ -4,7 +4,8 @@
 //! for; a user who takes a single crate from the registry is the first to notice.
 //!
 //! Each combination is tried twice: the library by itself, as that user builds it, and with its tests and examples, whose
-//! dependencies may switch on what the library forgot.
+//! dependencies may switch on what the library forgot. The programs have nothing but a feature for their own tests, and
+//! what these need is built for minutes: there the first is enough.
 
 use crate::workspace::Metadata;
 
@@ -15,10 +16,13 @@ pub(super) fn alone(metadata: &Metadata) -> Vec<Vec<String>> {
         let call = |more: &[&str]| {
             ["--package", &package.name].iter().chain(more).map(|&argument| argument.to_owned()).collect()
         };
+        let is_library = package.folder().parent().is_some_and(|parent| parent.ends_with("crates"));
         calls.push(call(&[]));
         let mut call_both = |features: &[&str]| {
             calls.push(call(features));
-            calls.push(call(&[features, &["--all-targets"]].concat()));
+            if is_library {
+                calls.push(call(&[features, &["--all-targets"]].concat()));
+            }
         };
         if !package.features.is_empty() {
             call_both(&["--no-default-features"]);
@@ -39,8 +43,10 @@ mod tests {
         let metadata = Metadata::parse(
             r#"{ "target_directory": "/w/target", "packages": [
                 { "name": "plain", "manifest_path": "/w/plain/Cargo.toml", "features": {}, "dependencies": [] },
-                { "name": "rich", "manifest_path": "/w/rich/Cargo.toml", "dependencies": [],
-                  "features": { "default": ["a"], "a": [], "b": [] } } ] }"#,
+                { "name": "rich", "manifest_path": "/w/crates/rich/Cargo.toml", "dependencies": [],
+                  "features": { "default": ["a"], "a": [], "b": [] } },
+                { "name": "program", "manifest_path": "/w/apps/program/Cargo.toml", "dependencies": [],
+                  "features": { "faults": [] } } ] }"#,
         )
         .unwrap();
         let calls: Vec<_> = alone(&metadata).iter().map(|call| call.join(" ")).collect();
@@ -55,6 +61,9 @@ mod tests {
                 "--package rich --no-default-features --features a --all-targets",
                 "--package rich --no-default-features --features b",
                 "--package rich --no-default-features --features b --all-targets",
+                "--package program",
+                "--package program --no-default-features",
+                "--package program --no-default-features --features faults",
             ]
         );
     }
