@@ -103,7 +103,7 @@ impl<T: Send + 'static> Seated<'_, T> {
         poll_fn(|cx| {
             let polled = contain(|| alone.poll(running.as_mut(), cx))
                 .unwrap_or_else(|panic| Poll::Ready(alone.panicked(panic)));
-            // A handler that is called often ends at once. One that does not may wait for a sender.
+            // Before it waits: what its handler waits for may be a sender.
             wake_senders(alone.desk, alone.tap);
             polled
         })

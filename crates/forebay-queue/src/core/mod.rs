@@ -76,7 +76,7 @@ struct Expectation {
 /// What is to be done once the lock is released.
 pub(crate) struct After<T> {
     wakes: Few<Waker>,
-    /// Of senders that were served, and are woken with the next one that is (rule 10).
+    /// Of senders that were served and may be woken late (rule 10).
     late: Few<Waker>,
     /// The pressure has changed, for the n-th time.
     crossings: Option<u64>,

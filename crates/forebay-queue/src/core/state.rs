@@ -37,7 +37,7 @@
 //! 10. To wake a sender costs more than an item that takes little, and where the runtime wakes another of its threads for
 //!     it, more than many. So who takes by a tap may leave it for later while more senders wait and there is much to be
 //!     taken. Those that were served are woken all at once: when half of what was there is left, or 64 less; when the tap
-//!     is told to; or by whoever applies the rules or is short of something, for whatever reason.
+//!     is told to; or by whoever else the rules are applied for, or wakes somebody.
 
 mod meeting;
 mod short;
@@ -87,7 +87,7 @@ pub(crate) struct State<T, L: Line<T>> {
     rx: Waiters<()>,
     /// Those who wait for a change of pressure or of the senders, or for the end.
     pub(crate) watchers: Waiters<Change>,
-    /// What is to be done after the lock is released. Empty while nobody has the lock.
+    /// What is to be done after the lock is released. While nobody has the lock there is nothing but what may be late.
     pub(super) after: After<T>,
     /// Where the pressure changes, by items and by weight; `None` where that is not bounded.
     marks: (Option<Marks>, Option<Marks>),

@@ -16,7 +16,7 @@ use crate::{Line, Pressure};
 /// Where fewer items than this can be taken, a sender that is served is woken at once.
 const MANY: usize = 16;
 
-/// While how many items are taken senders that were served may wait to be woken.
+/// For how many items at the most senders that were served wait to be woken.
 const LATE: usize = 64;
 
 /// How far the short way led.
