@@ -164,7 +164,7 @@ impl<T, L: Line<T>> Clone for Receiver<T, L> {
 
 impl<T, L: Line<T>> Drop for Receiver<T, L> {
     fn drop(&mut self) {
-        self.taking.leave(&self.shared);
+        self.taking.end(&self.shared);
         self.shared.remove_receiver();
     }
 }

@@ -53,7 +53,7 @@ pub(crate) use self::waiters::{Key, Turn, Waiters};
 pub(crate) use self::watch::{Change, watch};
 use crate::builder::Options;
 use crate::hooks::{self, Hooks, contain};
-use crate::sync::{self, Mutex, MutexGuard};
+use crate::sync::{self, Mutex, MutexGuard, Taker, Takers};
 use crate::{End, Label, Line, Receipt, SendError, SendLine, Settle, UnknownClass};
 
 /// What all handles of a queue share.
@@ -63,6 +63,7 @@ pub(crate) struct Shared<T, L: Line<T>> {
     pub(crate) hooks: Hooks<T>,
     classifier: L::Classifier,
     expectation: Expectation,
+    takers: Takers,
 }
 
 /// Who comes now, will it have to wait? Written under the lock, read before it. Only a guess: who expects to wait
@@ -109,7 +110,8 @@ impl<T, L: Line<T>> Shared<T, L> {
     pub(crate) fn new(options: Options, hooks: Hooks<T>, line: L) -> Arc<Self> {
         let (items, order, classifier) = line.open(options.timed);
         let state = Mutex::new(State::new(options, items, order));
-        Arc::new(Self { state, options, hooks, classifier, expectation: Expectation::default() })
+        let (expectation, takers) = (Expectation::default(), Takers::default());
+        Arc::new(Self { state, options, hooks, classifier, expectation, takers })
     }
 
     /// Looks at the state.
@@ -149,6 +151,11 @@ impl<T, L: Line<T>> Shared<T, L> {
 
     fn lock(&self) -> MutexGuard<'_, State<T, L>> {
         sync::lock(&self.state)
+    }
+
+    #[inline]
+    fn lock_to_take(&self, taker: &mut Taker) -> MutexGuard<'_, State<T, L>> {
+        sync::lock_to_take(&self.state, &self.takers, taker)
     }
 
     /// Unlocks, and does what is to be done then.

@@ -7,7 +7,7 @@ use super::Shared;
 use super::moment::Timer;
 use super::state::{Claim, Manners, Short, State, Step};
 use super::waiters::Key;
-use crate::sync::MutexGuard;
+use crate::sync::{MutexGuard, Taker};
 use crate::{Line, coop};
 
 /// One receiver's place in the line. It lives in the handle, since a handle waits for one thing at a time.
@@ -20,6 +20,7 @@ pub(crate) struct Taking {
     /// Waits for what was put off, while we are the one who keeps the time.
     timer: Timer,
     late: Late,
+    taker: Taker,
 }
 
 /// Whether this one leaves it for later to wake senders (rule 10).
@@ -47,7 +48,7 @@ impl Taking {
     ) -> Poll<Option<R>> {
         let charge = ready!(coop::charge(cx));
         let waker = self.waker(shared, cx);
-        let mut state = shared.lock();
+        let mut state = shared.lock_to_take(&mut self.taker);
         let taken = match self.may_take_quietly(&state, max) {
             Some(n) => {
                 let result = using(&mut state, n);
@@ -88,7 +89,7 @@ impl Taking {
     ) -> Poll<Option<R>> {
         // Who has the lock did not expect to wait.
         let waker = if locked.is_some() { None } else { self.waker(shared, cx) };
-        let mut state = locked.unwrap_or_else(|| shared.lock());
+        let mut state = locked.unwrap_or_else(|| shared.lock_to_take(&mut self.taker));
         if let Some(result) = at_once(&mut state, self.key.is_none()) {
             self.took_quietly(shared, state);
             return Poll::Ready(Some(result));
@@ -108,7 +109,7 @@ impl Taking {
             // It will wait, and should bring its waker when it takes the lock.
             return Err(None);
         }
-        let mut state = shared.lock();
+        let mut state = shared.lock_to_take(&mut self.taker);
         match at_once(&mut state) {
             Some(result) => {
                 self.took_quietly(shared, state);
@@ -153,7 +154,7 @@ impl Taking {
                 Short::Ask => {
                     drop(state);
                     waker = Some(cx.waker().clone());
-                    state = shared.lock();
+                    state = shared.lock_to_take(&mut self.taker);
                 }
                 Short::Parked => {
                     shared.expectation.to_take.store(true, Ordering::Relaxed);
@@ -198,7 +199,7 @@ impl Taking {
     ) -> Poll<Option<R>> {
         let mut locked = Some(locked);
         loop {
-            let state = locked.take().unwrap_or_else(|| shared.lock());
+            let state = locked.take().unwrap_or_else(|| shared.lock_to_take(&mut self.taker));
             let (step, due) = shared.update_locked(state, |state| {
                 state.refresh();
                 let step = match state.claim(&mut self.key, &mut waker, manners) {
@@ -236,7 +237,7 @@ impl Taking {
         shared: &Shared<T, L>,
         using: impl FnOnce(&mut State<T, L>, usize) -> R,
     ) -> Result<R, Claim> {
-        let mut state = shared.lock();
+        let mut state = shared.lock_to_take(&mut self.taker);
         if let Some(n) = self.may_take_quietly(&state, 1) {
             let result = using(&mut state, n);
             self.took_quietly(shared, state);
@@ -270,6 +271,12 @@ impl Taking {
             self.late = Late::Nobody;
             shared.update(|_| ());
         }
+    }
+
+    /// Takes nothing any more.
+    pub(crate) fn end<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
+        self.leave(shared);
+        shared.takers.leave(&mut self.taker);
     }
 
     /// Leaves the line.
