@@ -53,10 +53,19 @@ Examples:
     image-pipeline run photos --output small --fit 1600x1600 --format webp
   Square thumbnails, into a bucket:
     image-pipeline run photos --output s3://my-bucket/thumbs --fill 400x400 --format jpeg
+  One picture, as a file or through a pipe; a picture as an output is replaced with --overwrite only:
+    image-pipeline run beach.png --output beach.webp --quality 90
+    cat beach.png | image-pipeline run - --output - --format jpeg --width 800 > small.jpg
   The pictures that another program names, with the tree that they are in:
     find photos -name '*.jpg' -newer stamp -print0 | image-pipeline run - -0 --base photos -o small --width 800
   The same from a file with the keys input, output, fit, ...:
     image-pipeline run -c pipeline.toml
+
+One picture:
+  An output that is named as a picture (.jpg, .png, .webp, and not a folder that is there) is a file, for exactly
+  one input; its ending is the format. With / behind it, it is a folder. Of - as an output the result goes to
+  standard output, and the report to standard error. - as an input is a list of names, or one picture, which may
+  take a quarter of the memory for pictures.
 
 Names:
   A folder keeps its tree, a glob the path below its part without wildcards, and a file its name only; with

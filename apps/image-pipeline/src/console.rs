@@ -8,10 +8,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 use forebay_program::streams;
 use image_pipeline::config::{Config, Output, ReportFormat};
-use image_pipeline::input::File;
 use image_pipeline::picture::{Size, Target};
 use image_pipeline::report::Report;
-use image_pipeline::run::Observer;
+use image_pipeline::run::{Checked, Observer};
 use image_pipeline::store::Existing;
 use image_pipeline::{Outcome, shown};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -55,7 +54,7 @@ impl Console {
         self.line("note: stopping; what is in work is finished, another signal ends it at once\n");
     }
 
-    /// Prints the report on standard output. Says whether it could.
+    /// Prints the report on standard output, or on standard error if the other one has the result. Says whether it could.
     pub(crate) fn report(&self, config: &Config, report: &Report) -> bool {
         self.bar.finish_and_clear();
         if let Some(message) = &report.error {
@@ -65,6 +64,10 @@ impl Console {
             ReportFormat::Text => report.to_string(),
             ReportFormat::Json => serde_json::to_string(report).expect("a report is plain data") + "\n",
         };
+        if config.output == Output::Stdout {
+            streams::tell(&text);
+            return true;
+        }
         streams::print("report", &text)
     }
 
@@ -97,7 +100,8 @@ impl Observer for Console {
 }
 
 /// Shows what a run would do, on standard output.
-pub(crate) fn show(config: &Config, files: &[File]) {
+pub(crate) fn show(checked: &Checked) {
+    let Checked { config, files, .. } = checked;
     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
     let size = |bytes| bytesize::ByteSize(bytes).display().si();
     let picture = &config.picture;
@@ -108,27 +112,27 @@ pub(crate) fn show(config: &Config, files: &[File]) {
         Size::Width(width) => format!("to a width of {width}"),
     };
     let format = picture.format.to_possible_value().map(|value| value.get_name().to_owned());
-    let output = match &config.output {
-        Output::Folder { path, .. } => shown(path),
-        Output::Bucket(options) => format!("s3://{}/{}", options.bucket, options.prefix),
-    };
-    let existing = match config.existing {
-        Existing::Keep => "what is there is kept",
-        Existing::Newer => "what is there is replaced where its input is newer",
-        Existing::Replace => "what is there is replaced",
+    let upload = match (&config.output, config.existing) {
+        (Output::Stdout, _) => String::new(),
+        (_, Existing::Keep) => format!(", {} at once; what is there is kept", config.uploaders),
+        (_, Existing::Newer) => {
+            format!(", {} at once; what is there is replaced where its input is newer", config.uploaders)
+        }
+        (_, Existing::Replace) => format!(", {} at once; what is there is replaced", config.uploaders),
     };
     let mut text = format!(
-        "read     {} pictures, {}\nprocess  {resized}, format {}, quality {}, {} at once in {}\nupload   to {output}, {} at once; {existing}\n",
-        files.len(),
+        "read     {}, {}\nprocess  {resized}, format {}, quality {}, {} at once in {}\nupload   to {}{upload}\n",
+        if files.len() == 1 { "1 picture".to_owned() } else { format!("{} pictures", files.len()) },
         size(bytes),
         format.unwrap_or_default(),
         picture.quality,
         config.workers,
         size(config.memory),
-        config.uploaders,
+        config.output,
     );
     for file in files {
         let name = match file.name.expected(picture.format) {
+            _ if config.output == Output::Stdout => config.output.to_string(),
             Some(name) => name.to_string(),
             // It would have a name in a format that is told.
             None if file.name.expected(Target::Png).is_some() => {

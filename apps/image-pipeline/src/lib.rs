@@ -15,8 +15,8 @@
 //! - **Every picture ends once**, as an [`Outcome`]: written, kept, failed or not begun.
 //! - **Results appear as a whole or not at all**, under a [`Name`] that cannot lead out of the output.
 //!
-//! The library does not print, and reads neither the environment nor the command line. It blocks only on threads of its
-//! own.
+//! The library does not print, and reads neither the environment nor the command line; it reads standard input and writes
+//! to standard output where these are named as input and output. It blocks only on threads of its own.
 
 // What a run is told, and what it tells.
 pub mod config;
@@ -33,6 +33,7 @@ mod totals;
 mod budget;
 pub mod input;
 mod name;
+mod output;
 mod shown;
 pub mod store;
 
@@ -41,6 +42,7 @@ pub mod picture;
 
 pub use name::{Name, NameError};
 pub use outcome::{End, Failure, Outcome, Spent, Written};
+pub use output::OutputError;
 pub use pipeline::{AddError, Builder, ImagePipeline, Input, LEAST_MEMORY, Stopper};
 pub use shown::shown;
 pub use totals::{Limit, Steps, Totals};

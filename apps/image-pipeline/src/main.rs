@@ -4,11 +4,14 @@ mod allocator;
 mod cli;
 mod console;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::bail;
 use clap::Parser;
 use forebay_program::{open_files, signals, streams};
+use image_pipeline::config::Output;
 use image_pipeline::run;
 use tokio::sync::oneshot;
 
@@ -38,13 +41,18 @@ fn main() -> ExitCode {
 fn check(keys: Keys) -> anyhow::Result<u8> {
     let config = keys.resolve()?;
     let console = Console::plain();
-    let files = run::check(&config, &console)?;
-    console::show(&config, &files);
+    let checked = run::check(&config, &console)?;
+    console::show(&checked);
     Ok(if console.has_failures() { FAILED } else { DONE })
 }
 
 fn run(keys: Keys) -> anyhow::Result<u8> {
     let config = keys.resolve()?;
+    if config.output == Output::Stdout && io::stdout().is_terminal() {
+        bail!(
+            "a terminal cannot show a picture: send standard output to a file or another program, or name a file with --output"
+        );
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         let first = signals::first()?;

@@ -67,6 +67,11 @@ impl Name {
         &self.0
     }
 
+    /// Its path in a folder, as a person would spell it.
+    pub(crate) fn below(&self, folder: &Path) -> PathBuf {
+        if folder == Path::new(".") { self.0.clone() } else { folder.join(&self.0) }
+    }
+
     /// The same name with the ending of `format`. One that says so already stays as it is, and one that is not that of
     /// a picture is kept in front of it: `2024.05` becomes `2024.05.jpg`.
     #[must_use]
@@ -85,6 +90,14 @@ impl Name {
                 name.push(extension);
                 Self(name.into())
             }
+        }
+    }
+
+    /// The format of a result that is called exactly so; `None` if none is.
+    pub(crate) fn format(&self) -> Option<Format> {
+        match ending(&self.0)? {
+            Ending::Written(format, _) if self.for_format(format) == *self => Some(format),
+            _ => None,
         }
     }
 

@@ -126,6 +126,11 @@ pub(crate) const BESIDE: u64 = 40 << 20;
 /// The least memory that a pipeline can be given, in bytes: 64 MiB.
 pub const LEAST_MEMORY: u64 = 64 << 20;
 
+/// The most bytes of a picture that is given in memory, of a pipeline with this memory.
+pub(crate) fn most_given(memory: u64) -> u64 {
+    Budget::new(memory.max(LEAST_MEMORY) - BESIDE).most_held_waiting()
+}
+
 /// How many pictures may wait before each of the two stages.
 const WAITING: usize = 10;
 
@@ -351,6 +356,11 @@ impl Input {
     /// The content of a file, in memory.
     pub fn bytes(bytes: impl Into<Bytes>, name: Name) -> Self {
         Self { origin: name.as_path().to_owned(), name, bytes: Some(bytes.into()), modified: None }
+    }
+
+    /// Where it came from, for its outcome.
+    pub(crate) fn origin(self, origin: PathBuf) -> Self {
+        Self { origin, ..self }
     }
 
     /// When it was last changed, for [`Existing::Newer`].

@@ -15,10 +15,13 @@ use forebay::pool::PipelineStartError;
 use forebay::queue::{Receiver, WhenFull};
 use tokio::{select, task};
 
+use bytes::Bytes;
+
 use crate::config::{Config, Output};
-use crate::input::{self, FileKey, FindError, InputError, Search};
+use crate::input::{self, FileKey, FindError, InputError, Search, Standard};
 use crate::outcome::{End, Failure, Outcome};
-use crate::pipeline::{ImagePipeline, Input, Stopper};
+use crate::output::{self, OutputError};
+use crate::pipeline::{ImagePipeline, Input, Stopper, most_given};
 use crate::process::Claims;
 use crate::report::{Ended, Report};
 use crate::store::{Bucket, Folder, Store, StoreError};
@@ -52,6 +55,9 @@ pub enum StartError {
     /// The inputs cannot be taken as they were named.
     #[error(transparent)]
     Find(#[from] FindError),
+    /// The output is not one for these inputs.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// The output cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -60,9 +66,21 @@ pub enum StartError {
     Pipeline(#[from] PipelineStartError),
 }
 
+/// What a run would do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Checked {
+    /// As it was given, but for an output that is a file.
+    pub config: Config,
+    /// What would be processed, in the order of the inputs.
+    pub files: Vec<input::File>,
+}
+
 /// What is to be done.
 struct Prepared {
     files: Vec<input::File>,
+    /// The only one of the files, if it is a picture on standard input.
+    piped: Option<Bytes>,
     failed: Vec<(PathBuf, InputError)>,
     ignored: u64,
     /// Inputs that are the output, beside others.
@@ -100,19 +118,20 @@ pub async fn run(
     let mut preparing = task::spawn_blocking({
         let config = config.clone();
         move || {
+            let config = output::settle(&config)?;
             let prepared = prepare(&config)?;
             let (store, leftovers) = open(&config, &prepared)?;
-            Ok::<_, StartError>((prepared, store, leftovers))
+            Ok::<_, StartError>((config, prepared, store, leftovers))
         }
     });
-    let (prepared, store, leftovers) = select! {
+    let (config, prepared, store, leftovers) = select! {
         prepared = &mut preparing => prepared.expect("preparing does not panic")?,
         () = &mut stop => return Ok(Report::stopped_early(config, started.elapsed())),
     };
     if leftovers > 0 {
         observer.notice(&format!("removed {leftovers} half-written files of a run that was killed"));
     }
-    let Prepared { files, failed, ignored, excepted, claims } = prepared;
+    let Prepared { files, mut piped, failed, ignored, excepted, claims } = prepared;
     tell_of_excepted(&excepted, &*observer);
     if files.is_empty() && failed.is_empty() {
         observer.notice(&format!(
@@ -120,7 +139,7 @@ pub async fn run(
         ));
     }
     observer.found(files.len() as u64);
-    let mut report = Report::new(config, ignored);
+    let mut report = Report::new(&config, ignored);
     for (path, error) in failed {
         let reason = one_line(&error);
         observer.failed(&path, &reason);
@@ -147,8 +166,12 @@ pub async fn run(
                 left.push(file.path);
                 continue;
             }
-            let input = Input::file(file.path, file.name).modified(file.modified);
-            pipeline.add_image(input).await.expect("it is open, and files have no weight");
+            let input = match piped.take() {
+                Some(bytes) => Input::bytes(bytes, file.name).origin(file.path),
+                None => Input::file(file.path, file.name),
+            };
+            let added = pipeline.add_image(input.modified(file.modified)).await;
+            added.expect("it is open, files have no weight, and what was piped is light enough");
         }
         (left, pipeline.finish().await)
     };
@@ -170,28 +193,30 @@ pub async fn run(
     Ok(report)
 }
 
-/// Tells what a run of `config` would fail with before it processes anything, without making or changing anything. Says
-/// what would be processed, in the order of the inputs, and in the report what cannot be read. Blocks.
+/// Tells what a run of `config` would fail with before it processes anything, without making or changing anything, and
+/// what it would do; `observer` is told what cannot be read. Blocks.
 ///
 /// # Errors
 ///
 /// As [`run`].
-pub fn check(config: &Config, observer: &dyn Observer) -> Result<Vec<input::File>, StartError> {
-    let prepared = prepare(config)?;
+pub fn check(config: &Config, observer: &dyn Observer) -> Result<Checked, StartError> {
+    let config = output::settle(config)?;
+    let prepared = prepare(&config)?;
     match &config.output {
-        Output::Folder { path, .. } => {
+        Output::Folder { path, .. } | Output::File { folder: path, .. } => {
             let folder = Folder::look(path)?;
-            if !folder.is_some_and(|folder| is_all_kept(config, &prepared.files, &folder)) {
+            if !folder.is_some_and(|folder| is_all_kept(&config, &prepared.files, &folder)) {
                 Folder::could_be_written(path)?;
             }
         }
+        Output::Stdout => {}
         Output::Bucket(options) => drop(Bucket::open(options)?),
     }
     tell_of_excepted(&prepared.excepted, observer);
     for (path, error) in prepared.failed {
         observer.failed(&path, &one_line(&error));
     }
-    Ok(prepared.files)
+    Ok(Checked { config, files: prepared.files })
 }
 
 /// Whether every result is there already, and stays: then nothing will be written.
@@ -210,26 +235,50 @@ fn tell_of_excepted(excepted: &[PathBuf], observer: &dyn Observer) {
 }
 
 fn prepare(config: &Config) -> Result<Prepared, StartError> {
-    let listed = match config.list {
-        Some(is_null) => input::read_list(io::stdin().lock(), is_null).map_err(FindError::List)?,
-        None => Vec::new(),
+    let most = most_given(config.memory);
+    let standard = config.list.map(|is_null| Standard::read(io::stdin().lock(), is_null, most)).transpose();
+    let (listed, piped, is_too_long) = match standard.map_err(FindError::List)? {
+        None => (Vec::new(), None, false),
+        Some(Standard::Names(names)) => (names, None, false),
+        Some(Standard::Picture(bytes)) => (Vec::new(), Some(bytes), false),
+        Some(Standard::TooLong) => (Vec::new(), None, true),
     };
     let folder = match &config.output {
-        Output::Folder { path, .. } => Folder::look(path)?,
-        Output::Bucket(_) => None,
+        Output::Folder { path, .. } | Output::File { folder: path, .. } => Folder::look(path)?,
+        Output::Bucket(_) | Output::Stdout => None,
     };
+    let is_for_all = matches!(config.output, Output::Folder { .. });
     let search = Search {
         inputs: config.inputs.clone(),
         listed,
         base: config.base.clone(),
-        except: folder.as_ref().and_then(Folder::key),
+        // Beside a single file there may lie anything.
+        except: folder.as_ref().filter(|_| is_for_all).and_then(Folder::key),
     };
-    let input::Found { files, failed, ignored, excepted } = input::find(&search)?;
+    let input::Found { mut files, mut failed, ignored, excepted } = input::find(&search)?;
+    if let Some(bytes) = &piped {
+        files.push(input::piped(bytes.len() as u64).map_err(FindError::List)?);
+    }
+    if is_too_long {
+        failed.push((PathBuf::from("-"), InputError::TooLong { most }));
+    }
     if let Some(path) = excepted.first()
         && files.is_empty()
         && failed.is_empty()
     {
         return Err(FindError::IsOutput { path: path.clone() }.into());
+    }
+
+    match &config.output {
+        Output::Folder { .. } | Output::Bucket(_) if piped.is_some() => {
+            return Err(OutputError::NoName.into());
+        }
+        Output::Folder { .. } | Output::Bucket(_) => {}
+        Output::File { name, .. } => {
+            takes_one(&config.output, files.len() + failed.len())?;
+            files.iter_mut().for_each(|file| file.name = name.clone());
+        }
+        Output::Stdout => takes_one(&config.output, files.len() + failed.len())?,
     }
 
     let inputs: HashSet<FileKey> = files.iter().map(|file| file.key).collect();
@@ -242,7 +291,7 @@ fn prepare(config: &Config) -> Result<Prepared, StartError> {
             && let Ok(Some((_, key))) = folder.look_for(&output)
             && inputs.contains(&key)
         {
-            let output = folder.path().join(output.as_path());
+            let output = output.below(folder.path());
             return Err(FindError::IsInput { output, input: file.path.clone() }.into());
         }
         match names.entry(output) {
@@ -257,18 +306,29 @@ fn prepare(config: &Config) -> Result<Prepared, StartError> {
         return Err(FindError::OneOutput { first, second, output, others }.into());
     }
     let claims = Claims { names: Mutex::new(names), inputs };
-    Ok(Prepared { files, failed, ignored, excepted, claims })
+    Ok(Prepared { files, piped, failed, ignored, excepted, claims })
+}
+
+/// An output for one result has one input.
+fn takes_one(output: &Output, inputs: usize) -> Result<(), OutputError> {
+    let (is_file, output) = (*output != Output::Stdout, output.to_string());
+    match inputs {
+        1 => Ok(()),
+        0 => Err(OutputError::NoPicture { output }),
+        _ => Err(OutputError::Several { output, is_file, inputs }),
+    }
 }
 
 /// Opens the output, and says how many leftovers were removed from it.
 fn open(config: &Config, prepared: &Prepared) -> Result<(Store, u64), StoreError> {
     match &config.output {
-        Output::Folder { path, sync } => {
+        Output::Folder { path, sync } | Output::File { folder: path, sync, .. } => {
             let folder = Folder::create(path)?.syncs(*sync);
             let removed = folder.remove_leftovers(prepared.files.iter().map(|file| file.name.clone()));
             Ok((folder.into(), removed))
         }
         Output::Bucket(options) => Ok((Bucket::open(options)?.into(), 0)),
+        Output::Stdout => Ok((Store::Stdout, 0)),
     }
 }
 

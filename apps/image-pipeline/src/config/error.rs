@@ -14,11 +14,13 @@ pub enum ConfigError {
     File(#[from] ConfigFileError),
     /// Nothing to read.
     #[error(
-        "no input: name files, folders or globs, or - for a list on standard input (`input = [\"..\"]` in a file)"
+        "no input: name files, folders or globs, or - for a list or a picture on standard input (`input = [\"..\"]` in a file)"
     )]
     NoInput,
     /// Nowhere to write.
-    #[error("no output: name a folder or s3://BUCKET/PREFIX with --output (`output = \"..\"` in a file)")]
+    #[error(
+        "no output: name a folder, a file for one picture, or s3://BUCKET/PREFIX with --output (`output = \"..\"` in a file)"
+    )]
     NoOutput,
     /// A name that is none.
     #[error("{key} is empty: give it a path")]
@@ -26,9 +28,6 @@ pub enum ConfigError {
         /// The key.
         key: &'static str,
     },
-    /// Where other programs write a single result.
-    #[error("- is no output: results are files, so name a folder (./- for one that is called so)")]
-    StandardOutput,
     /// No bucket can be called like that.
     #[error("{given} is no place in object storage: it looks like s3://BUCKET or s3://BUCKET/PREFIX")]
     Place {
@@ -94,7 +93,7 @@ impl ConfigError {
         match self {
             Self::File(_) => None,
             Self::NoInput => Some("input"),
-            Self::NoOutput | Self::StandardOutput | Self::Place { .. } => Some("output"),
+            Self::NoOutput | Self::Place { .. } => Some("output"),
             Self::EmptyPath { key }
             | Self::Range { key, .. }
             | Self::AtOnce { key, .. }

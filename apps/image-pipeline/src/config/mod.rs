@@ -8,6 +8,7 @@ mod error;
 mod names;
 mod settings;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -15,9 +16,9 @@ use bytesize::ByteSize;
 use forebay_program::config_file::ConfigFile;
 
 pub use self::{error::ConfigError, names::If, settings::Settings};
-use crate::LEAST_MEMORY;
 use crate::picture::{self, Limits, Size};
 use crate::store::{BucketOptions, Existing};
+use crate::{LEAST_MEMORY, Name, shown};
 
 /// The most workers, and the most uploaders.
 pub const MOST_AT_ONCE: usize = 256;
@@ -28,8 +29,8 @@ pub const MOST_AT_ONCE: usize = 256;
 pub struct Config {
     /// Files, folders and globs, in the order given.
     pub inputs: Vec<PathBuf>,
-    /// A list on standard input is read too, if this is set: names end with NUL if it is `true`, and with a line end
-    /// if it is `false`.
+    /// Standard input is read too, if this is set: a list of names that end with NUL if it is `true`, and if it is `false`
+    /// a list of lines, or a picture.
     pub list: Option<bool>,
     /// What names in the output are relative to.
     pub base: Option<PathBuf>,
@@ -54,13 +55,24 @@ pub struct Config {
 /// Where results go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// A folder.
+    /// A folder. A run takes one that is named as a picture, and is not there, for a file.
     Folder {
         /// Where it is, or will be.
         path: PathBuf,
         /// Whether results survive a loss of power, too.
         sync: bool,
     },
+    /// A file, for one input. The format of the [picture](Config::picture) must be that of its ending.
+    File {
+        /// Where it is, or will be.
+        folder: PathBuf,
+        /// What it is called there.
+        name: Name,
+        /// Whether the result survives a loss of power, too.
+        sync: bool,
+    },
+    /// Standard output, for one input.
+    Stdout,
     /// A bucket in object storage.
     Bucket(BucketOptions),
 }
@@ -151,6 +163,19 @@ impl Config {
     }
 }
 
+// === impl Output ===
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder { path, .. } => f.write_str(&shown(path)),
+            Self::File { folder, name, .. } => f.write_str(&shown(&name.below(folder))),
+            Self::Stdout => f.write_str("standard output"),
+            Self::Bucket(options) => write!(f, "s3://{}/{}", options.bucket, options.prefix),
+        }
+    }
+}
+
 fn size(settings: &Settings) -> Result<Size, ConfigError> {
     if let Some(given @ 0) = settings.width {
         let (given, most) = (u64::from(given), u64::from(u32::MAX));
@@ -184,7 +209,17 @@ fn output(settings: &Settings) -> Result<Output, ConfigError> {
         return Err(ConfigError::EmptyPath { key: "output" });
     }
     if path.as_os_str() == "-" {
-        return Err(ConfigError::StandardOutput);
+        let given = [
+            ("if", settings.if_.is_some()),
+            ("overwrite", settings.overwrite.is_some()),
+            ("sync", settings.sync.is_some()),
+            ("endpoint", settings.endpoint.is_some()),
+            ("region", settings.region.is_some()),
+        ];
+        return match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((key, _)) => Err(ConfigError::Meaningless { key, what: "standard output" }),
+            None => Ok(Output::Stdout),
+        };
     }
     let Some(place) = path.to_str().and_then(|text| text.strip_prefix("s3://")) else {
         // A folder of that name is meant by nobody, and would be made.
@@ -264,7 +299,7 @@ mod tests {
         let place =
             |place: &str| match Config::new(settings(&format!("input = 'in'\noutput = '{place}'")))?.output {
                 Output::Bucket(options) => Ok((options.bucket, options.prefix)),
-                Output::Folder { path, .. } => panic!("{}", path.display()),
+                other => panic!("{other:?}"),
             };
         let both = |bucket: &str, prefix: &str| (bucket.to_owned(), prefix.to_owned());
         assert_eq!(place("s3://b").unwrap(), both("b", ""));

@@ -34,13 +34,14 @@ use crate::picture::{Filter, Target};
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// What to read: files, folders, globs, or - for a list of names on standard input
+    /// What to read: files, folders, globs, or - for a list of names, or one picture, on standard input
     #[arg(value_name = "INPUT")]
     #[serde(deserialize_with = "one_or_many")]
     pub input: Vec<PathBuf>,
 
-    /// Where results go: a folder, which is made if it is not there, or s3://BUCKET/PREFIX
-    #[arg(short, long, value_name = "DIR|s3://…")]
+    /// Where results go: a folder, which is made if it is not there, or s3://BUCKET/PREFIX; of one picture also a file,
+    /// whose ending is its format, or - for standard output
+    #[arg(short, long, value_name = "DIR|FILE|s3://…")]
     pub output: Option<PathBuf>,
 
     /// The largest of its shape inside this width and height, in pixels, such as 1600x1600; what is smaller stays as it is

@@ -32,6 +32,14 @@ pub enum InputError {
     /// Its length changed while it was read.
     #[error("changed while it was read; run again when it is at rest")]
     Changed,
+    /// A picture on standard input, which is held in memory.
+    #[error(
+        "is longer than {most} bytes, a quarter of the memory for pictures; name a file, or raise the memory budget (memory)"
+    )]
+    TooLong {
+        /// In bytes.
+        most: u64,
+    },
     /// It cannot have a name in the output.
     #[error(transparent)]
     Name(#[from] NameError),

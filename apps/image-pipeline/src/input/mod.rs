@@ -13,6 +13,7 @@
 mod error;
 mod list;
 mod read;
+mod standard;
 mod walk;
 
 use std::collections::HashSet;
@@ -27,6 +28,7 @@ use forebay_program::glob;
 pub use self::error::{FindError, InputError};
 pub use self::list::read_list;
 pub(crate) use self::read::Opened;
+pub(crate) use self::standard::{Standard, piped};
 use self::walk::Walk;
 use crate::{Name, shown};
 

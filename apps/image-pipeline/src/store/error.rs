@@ -53,6 +53,9 @@ pub enum StoreError {
         /// What the system says.
         source: io::Error,
     },
+    /// Standard output does not take it.
+    #[error("the result cannot be written to standard output: {0}")]
+    Stdout(io::Error),
     /// The settings for object storage make no sense.
     #[error(
         "the bucket {bucket} cannot be used: {source}; check the AWS_ variables, --endpoint and --region"

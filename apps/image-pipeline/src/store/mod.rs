@@ -1,13 +1,14 @@
-//! Where results go: a folder, or a bucket in object storage.
+//! Where results go: a folder, a bucket in object storage, or standard output.
 //!
 //! A result appears as a whole or not at all, under a name that cannot lead out of the output. For a folder that is our
 //! own doing (`folder.rs`); `object_store` has a local store too, but one that follows links, and whose leftovers
-//! nobody removes.
+//! nobody removes. Standard output is given a result when all of it is there, and may be cut off by who reads it.
 
 mod bucket;
 mod error;
 mod folder;
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -36,6 +37,8 @@ pub enum Store {
     Folder(Arc<Folder>),
     /// A bucket, and a prefix in it.
     Bucket(Arc<Bucket>),
+    /// Standard output, which is for one result: several would stand there one behind the other, without their names.
+    Stdout,
 }
 
 /// What to do with a result that is there already.
@@ -73,6 +76,7 @@ impl Store {
             // A look at a name takes microseconds, less than the way to a thread for it.
             Self::Folder(folder) => folder.present(name),
             Self::Bucket(bucket) => bucket.present(name).await,
+            Self::Stdout => Ok(None),
         }
     }
 
@@ -80,7 +84,7 @@ impl Store {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the result may be there or not, and nothing else is.
+    /// Dropped, the result may be there or not, and nothing else is; of standard output a part may be written.
     pub(crate) async fn put(
         &self,
         name: &Name,
@@ -97,6 +101,14 @@ impl Store {
                     .expect("writing does not panic, and the runtime waits for it")
             }
             Self::Bucket(bucket) => bucket.put(name, bytes, format).await.map(|()| Stored::Written),
+            Self::Stdout => {
+                let write = move || {
+                    let mut stdout = io::stdout().lock();
+                    stdout.write_all(&bytes).and_then(|()| stdout.flush())
+                };
+                let written = task::spawn_blocking(write).await.expect("writing does not panic");
+                written.map(|()| Stored::Written).map_err(StoreError::Stdout)
+            }
         }
     }
 }

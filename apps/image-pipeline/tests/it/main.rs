@@ -9,6 +9,8 @@ mod place;
 mod usage;
 // Names, what is there already, and the report.
 mod outputs;
+// One input and one output, as files and through pipes.
+mod one;
 // The progress that a terminal shows.
 mod terminal;
 // The README shows what the program prints.
