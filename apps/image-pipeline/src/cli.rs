@@ -53,6 +53,8 @@ Examples:
     image-pipeline run photos --output small --fit 1600x1600 --format webp
   Square thumbnails, into a bucket:
     image-pipeline run photos --output s3://my-bucket/thumbs --fill 400x400 --format jpeg
+  Each to a height of 1200 pixels; what is lower stays as it is:
+    image-pipeline run photos --output small --fit x1200
   One picture, as a file or through a pipe; a picture as an output is replaced with --overwrite only:
     image-pipeline run beach.png --output beach.webp --quality 90
     cat beach.png | image-pipeline run - --output - --format jpeg --width 800 > small.jpg

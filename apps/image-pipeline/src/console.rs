@@ -110,6 +110,7 @@ pub(crate) fn show(checked: &Checked) {
         Size::Fit(width, height) => format!("to fit into {width}x{height}"),
         Size::Fill(width, height) => format!("to fill {width}x{height}"),
         Size::Width(width) => format!("to a width of {width}"),
+        Size::Height(height) => format!("to a height of {height}"),
     };
     let format = picture.format.to_possible_value().map(|value| value.get_name().to_owned());
     let upload = match (&config.output, config.existing) {

@@ -177,20 +177,23 @@ impl fmt::Display for Output {
 }
 
 fn size(settings: &Settings) -> Result<Size, ConfigError> {
-    if let Some(given @ 0) = settings.width {
-        let (given, most) = (u64::from(given), u64::from(u32::MAX));
-        return Err(ConfigError::Range { key: "width", given, least: 1, most });
-    }
-    match (settings.fit, settings.fill, settings.width) {
-        (None, None, None) => Ok(Size::Keep),
-        (Some((width, height)), None, None) => Ok(Size::Fit(width, height)),
-        (None, Some((width, height)), None) => Ok(Size::Fill(width, height)),
-        (None, None, Some(width)) => Ok(Size::Width(width)),
-        (fit, fill, width) => {
-            let keys = [("fit", fit.is_some()), ("fill", fill.is_some()), ("width", width.is_some())];
-            let keys = keys.into_iter().filter_map(|(key, given)| given.then_some(key)).collect();
-            Err(ConfigError::Contradiction { keys })
+    for (key, side) in [("width", settings.width), ("height", settings.height)] {
+        if let Some(given @ 0) = side {
+            let (given, most) = (u64::from(given), u64::from(u32::MAX));
+            return Err(ConfigError::Range { key, given, least: 1, most });
         }
+    }
+    let answers = [
+        ("fit", settings.fit),
+        ("fill", settings.fill.map(|(width, height)| Size::Fill(width, height))),
+        ("width", settings.width.map(Size::Width)),
+        ("height", settings.height.map(Size::Height)),
+    ];
+    let given: Vec<_> = answers.into_iter().filter_map(|(key, size)| Some((key, size?))).collect();
+    match given.as_slice() {
+        [] => Ok(Size::Keep),
+        [(_, size)] => Ok(*size),
+        several => Err(ConfigError::Contradiction { keys: several.iter().map(|(key, _)| *key).collect() }),
     }
 }
 
@@ -322,7 +325,9 @@ mod tests {
             "uploaders = 257",
             "max-pixels = 0",
             "fit = '1x1'\nwidth = 1",
+            "width = 1\nheight = 1",
             "width = 0",
+            "height = 0",
             "if = 'newer'\noverwrite = true",
             "region = 'here'",
             "null = true",
@@ -336,7 +341,9 @@ mod tests {
         uploaders is 257, which is outside 1 to 256; leave it out for the default
         max-pixels is 0, which is outside 1 to 18446744073709551615
         fit and width exclude each other: give one of them
+        width and height exclude each other: give one of them
         width is 0, which is outside 1 to 4294967295
+        height is 0, which is outside 1 to 4294967295
         if and overwrite exclude each other: give one of them
         region means nothing for a folder: leave it out
         null tells how names end on standard input, and - is not among the inputs: leave it out

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use super::ReportFormat;
-use crate::picture::{Filter, Target};
+use crate::picture::{Filter, Size, Target};
 
 /// Which results that are there already are made anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +59,31 @@ impl ValueEnum for ReportFormat {
     }
 }
 
-pub(super) fn parse_sides(text: &str) -> Result<(u32, u32), String> {
-    let sides = text.split_once(['x', 'X', '×']).and_then(|(width, height)| {
-        let side = |text: &str| text.trim().parse().ok().filter(|side| *side > 0);
-        Some((side(width)?, side(height)?))
+/// Between a width and a height.
+const CROSS: [char; 3] = ['x', 'X', '×'];
+
+/// A width and a height, or one of them: `1600x1200`, `1600x`, `x1200`.
+pub(super) fn parse_fit(text: &str) -> Result<Size, String> {
+    let sides = text.split_once(CROSS).map(|(width, height)| (width.trim(), height.trim()));
+    let size = sides.and_then(|sides| match sides {
+        (width, "") => side(width).map(Size::Width),
+        ("", height) => side(height).map(Size::Height),
+        (width, height) => Some(Size::Fit(side(width)?, side(height)?)),
     });
+    size.ok_or_else(|| {
+        format!(
+            "`{text}` is not a width and a height in pixels such as 1600x1200, or one of them, 1600x or x1200"
+        )
+    })
+}
+
+pub(super) fn parse_sides(text: &str) -> Result<(u32, u32), String> {
+    let sides = text.split_once(CROSS).and_then(|(width, height)| Some((side(width)?, side(height)?)));
     sides.ok_or_else(|| format!("`{text}` is not a width and a height in pixels such as 1600x1200"))
+}
+
+fn side(text: &str) -> Option<u32> {
+    text.trim().parse().ok().filter(|side| *side > 0)
 }
 
 pub(super) fn parse_filter(text: &str) -> Result<Filter, String> {
@@ -101,12 +120,18 @@ mod tests {
     #[test]
     fn values_are_read_as_people_write_them() {
         assert_eq!(parse_sides("1600x1200"), Ok((1600, 1200)));
+        assert_eq!(parse_fit("1600x1200"), Ok(Size::Fit(1600, 1200)));
+        assert_eq!(parse_fit("1600x"), Ok(Size::Width(1600)));
+        assert_eq!(parse_fit(" X 1200"), Ok(Size::Height(1200)));
         assert_eq!(parse_pixels("50MP"), Ok(50_000_000));
         assert_eq!(parse_pixels("7"), Ok(7));
         assert_eq!(parse_filter("blur:1.5"), Ok(Filter::Blur(1.5)));
         assert_eq!(parse_size("256MB").unwrap().as_u64(), 256_000_000);
         for bad in ["", "x", "0x10", "10x", "-1x5", "10x10x10", "1e3x5"] {
             assert!(parse_sides(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "x", "10", "0x", "x0", "10x10x10", "10x10x", "-1x"] {
+            assert!(parse_fit(bad).is_err(), "{bad}");
         }
         for bad in ["", "blur", "blur:", "blur:0", "blur:NaN", "blur:1e9", "Sharpen"] {
             assert!(parse_filter(bad).is_err(), "{bad}");

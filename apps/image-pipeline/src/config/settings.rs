@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use serde::{Deserialize, Deserializer, de};
 
 use super::ReportFormat;
-use super::names::{If, parse_filter, parse_pixels, parse_sides, parse_size};
-use crate::picture::{Filter, Target};
+use super::names::{If, parse_filter, parse_fit, parse_pixels, parse_sides, parse_size};
+use crate::picture::{Filter, Size, Target};
 
 /// The keys of a run, each of them optional: flags of the command line and keys of a file.
 ///
@@ -44,10 +44,11 @@ pub struct Settings {
     #[arg(short, long, value_name = "DIR|FILE|s3://…")]
     pub output: Option<PathBuf>,
 
-    /// The largest of its shape inside this width and height, in pixels, such as 1600x1600; what is smaller stays as it is
-    #[arg(long, value_name = "WxH", value_parser = parse_sides)]
-    #[serde(deserialize_with = "sides")]
-    pub fit: Option<(u32, u32)>,
+    /// The largest of its shape inside this width and height, in pixels, such as 1600x1600, or inside one of them, such as
+    /// 1600x or x1200; what is smaller stays as it is
+    #[arg(long, value_name = "WxH|Wx|xH", value_parser = parse_fit)]
+    #[serde(deserialize_with = "fit")]
+    pub fit: Option<Size>,
 
     /// The whole of this width and height; what stands out is cut off. What is smaller is cut to that shape, not enlarged
     #[arg(long, value_name = "WxH", value_parser = parse_sides)]
@@ -57,6 +58,10 @@ pub struct Settings {
     /// This width; the height follows. What is narrower stays as it is
     #[arg(long, value_name = "W")]
     pub width: Option<u32>,
+
+    /// This height; the width follows. What is lower stays as it is
+    #[arg(long, value_name = "H")]
+    pub height: Option<u32>,
 
     /// The format of the results [default: keep]
     #[arg(long, value_enum, value_name = "FORMAT", ignore_case = true)]
@@ -146,6 +151,7 @@ impl Settings {
             fit: size.fit,
             fill: size.fill,
             width: size.width,
+            height: size.height,
             if_: existing.if_,
             overwrite: existing.overwrite,
             input: if self.input.is_empty() { base.input } else { self.input },
@@ -172,7 +178,10 @@ impl Settings {
         match key {
             "input" => !self.input.is_empty(),
             "output" => self.output.is_some(),
-            "fit" | "fill" | "width" => self.fit.is_some() || self.fill.is_some() || self.width.is_some(),
+            "fit" | "fill" | "width" | "height" => {
+                let (fit, fill) = (self.fit.is_some(), self.fill.is_some());
+                fit || fill || self.width.is_some() || self.height.is_some()
+            }
             "if" | "overwrite" => self.if_.is_some() || self.overwrite.is_some(),
             "quality" => self.quality.is_some(),
             "workers" => self.workers.is_some(),
@@ -235,6 +244,11 @@ where
         let names: Vec<_> = names.iter().map(|value| format!("`{}`", value.get_name())).collect();
         de::Error::custom(format!("`{name}` is not one of {}", names.join(", ")))
     })
+}
+
+fn fit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_fit(&text).map(Some).map_err(de::Error::custom)
 }
 
 fn sides<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<(u32, u32)>, D::Error> {

@@ -125,6 +125,7 @@ fn wanted((width, height): (u32, u32), size: Size) -> (u32, u32) {
             (scaled(width, shrink), scaled(height, shrink))
         }
         Size::Width(w) => (w.clamp(1, width), scaled(height, by_width(w).min(1.0))),
+        Size::Height(h) => (scaled(width, by_height(h).min(1.0)), h.clamp(1, height)),
         Size::Fill(w, h) => {
             // Smaller on one side, so the largest part of that shape which is there on both.
             let shrink = by_width(w).max(by_height(h)).max(1.0);

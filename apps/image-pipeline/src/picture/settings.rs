@@ -35,6 +35,8 @@ pub enum Size {
     Fill(u32, u32),
     /// This width; the height follows.
     Width(u32),
+    /// This height; the width follows.
+    Height(u32),
 }
 
 /// Which format a picture becomes.

@@ -34,7 +34,7 @@ fn the_examples_of_the_help_are_valid() {
         .filter(|line| line.starts_with("    ") && line.contains("image-pipeline run"))
         .map(|line| line.trim())
         .collect();
-    assert_eq!(examples.len(), 6, "{help}");
+    assert_eq!(examples.len(), 7, "{help}");
     for example in examples {
         // The same with `check` instead of `run`, as the shell splits it.
         let script = example.replace("image-pipeline run", "\"$0\" check");
@@ -104,6 +104,10 @@ fn usage_errors_name_the_remedy() {
         "run in --output out --quality 500",
         "run in --output out --filter blur:0",
         "run in --output out --fit 10x10 --width 10",
+        "run in --output out --width 10 --height 10",
+        "run in --output out --height 0",
+        "run in --output out --fit x",
+        "run in --output out --fill 10x",
         "run in --output out -0",
         "run in --output out --base in/a",
         "run a**b --output out",
@@ -125,6 +129,15 @@ fn check_shows_what_a_run_would_do() {
     for spelled in ["jpg", "JPEG"] {
         let checked = place.done(&format!("check in --output out --format {spelled}")).stdout;
         assert!(checked.contains("format jpeg"), "{checked}");
+    }
+    for (size, said) in [
+        ("--fit 400x", "to a width of 400,"),
+        ("--width 400", "to a width of 400,"),
+        ("--fit x300", "to a height of 300,"),
+        ("--height 300", "to a height of 300,"),
+    ] {
+        let checked = place.done(&format!("check in --output out {size}")).stdout;
+        assert!(checked.contains(said), "{checked}");
     }
     let checked = place.done("check in --output out --fit 400x400 --format keep --workers 4");
     insta::assert_snapshot!(checked.stdout);

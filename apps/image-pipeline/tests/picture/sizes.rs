@@ -29,6 +29,23 @@ fn a_box_is_kept_to_and_a_fill_is_filled() {
 }
 
 #[test]
+fn of_one_side_the_other_follows() {
+    for name in PHOTOS {
+        let photo = photo(name);
+        let (width, height) = probe(&photo).expect(name).upright();
+        let sized = |size| {
+            let picture = rendered(&photo, &Settings { size, ..Settings::default() }).expect(name);
+            (picture.width, picture.height)
+        };
+        let follows = |side: u32, from: u32, to: u32| {
+            (f64::from(side) * f64::from(to) / f64::from(from)).round() as u32
+        };
+        assert_eq!(sized(Size::Width(60)), (60, follows(60, width, height)), "{name}");
+        assert_eq!(sized(Size::Height(60)), (follows(60, height, width), 60), "{name}");
+    }
+}
+
+#[test]
 fn a_fill_shows_the_middle() {
     let photo = photo("retina.jpg");
     let png = |size| Settings { size, format: Target::Png, ..Settings::default() };

@@ -29,6 +29,9 @@ fn nothing_is_enlarged_and_no_side_vanishes() {
     let small = header(300, 200);
     assert_eq!(planned(&small, Size::Fit(1000, 1000)), (300, 200, 1));
     assert_eq!(planned(&small, Size::Width(1000)), (300, 200, 1));
+    assert_eq!(planned(&small, Size::Height(1000)), (300, 200, 1));
+    assert_eq!(planned(&header(60_000, 3), Size::Height(1)), (20_000, 1, 2));
+    assert_eq!(planned(&header(3, 60_000), Size::Height(400)), (1, 400, 2));
     assert_eq!(planned(&small, Size::Fill(1000, 1000)), (200, 200, 1));
     assert_eq!(planned(&small, Size::Fill(1000, 100)), (300, 30, 1));
     assert_eq!(planned(&header(60_000, 1), Size::Fit(400, 400)), (400, 1, 1));
@@ -43,6 +46,7 @@ fn a_box_is_kept_to_and_a_fill_is_filled() {
     assert_eq!(planned(&photo, Size::Fill(400, 400)), (400, 400, 4));
     assert_eq!(planned(&photo, Size::Width(2142)), (2142, 1428, 2));
     assert_eq!(planned(&photo, Size::Width(2143)), (2143, 1429, 1));
+    assert_eq!(planned(&photo, Size::Height(1428)), (2142, 1428, 2));
     assert_eq!(planned(&photo, Size::Width(5000)), (5000, 3333, 1));
 }
 
@@ -52,6 +56,7 @@ fn sizes_are_those_of_the_upright_picture() {
     photo.orientation = Orientation::new(6).expect("6 is one of the eight");
     assert_eq!(planned(&photo, Size::Fit(400, 300)), (200, 300, 8));
     assert_eq!(planned(&photo, Size::Width(2000)), (2000, 3000, 1));
+    assert_eq!(planned(&photo, Size::Height(3000)), (2000, 3000, 1));
 }
 
 #[test]
