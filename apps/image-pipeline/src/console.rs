@@ -10,7 +10,7 @@ use forebay_program::streams;
 use image_pipeline::config::{Config, Output, ReportFormat};
 use image_pipeline::picture::{Size, Target};
 use image_pipeline::report::Report;
-use image_pipeline::run::{Checked, Observer};
+use image_pipeline::run::{Checked, CheckedFile, Observer};
 use image_pipeline::store::Existing;
 use image_pipeline::{Outcome, shown};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -102,7 +102,7 @@ impl Observer for Console {
 /// Shows what a run would do, on standard output.
 pub(crate) fn show(checked: &Checked) {
     let Checked { config, files, .. } = checked;
-    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    let bytes: u64 = files.iter().map(|checked| checked.file.bytes).sum();
     let size = |bytes| bytesize::ByteSize(bytes).display().si();
     let picture = &config.picture;
     let resized = match picture.size {
@@ -113,13 +113,20 @@ pub(crate) fn show(checked: &Checked) {
         Size::Height(height) => format!("to a height of {height}"),
     };
     let format = picture.format.to_possible_value().map(|value| value.get_name().to_owned());
-    let upload = match (&config.output, config.existing) {
-        (Output::Stdout, _) => String::new(),
-        (_, Existing::Keep) => format!(", {} at once; what is there is kept", config.uploaders),
-        (_, Existing::Newer) => {
-            format!(", {} at once; what is there is replaced where its input is newer", config.uploaders)
+    let kept = files.iter().filter(|checked| checked.is_kept).count();
+    let kept = (kept > 0).then(|| format!("{kept} of {}", files.len()));
+    let existing = match (config.existing, kept) {
+        (Existing::Keep, Some(kept)) => format!("what is there is kept: {kept}"),
+        (Existing::Keep, None) => "what is there is kept".to_owned(),
+        (Existing::Newer, Some(kept)) => {
+            format!("what is there is replaced where its input is newer: not {kept}")
         }
-        (_, Existing::Replace) => format!(", {} at once; what is there is replaced", config.uploaders),
+        (Existing::Newer, None) => "what is there is replaced where its input is newer".to_owned(),
+        (Existing::Replace, _) => "what is there is replaced".to_owned(),
+    };
+    let upload = match config.output {
+        Output::Stdout => String::new(),
+        _ => format!(", {} at once; {existing}", config.uploaders),
     };
     let mut text = format!(
         "read     {}, {}\nprocess  {resized}, format {}, quality {}, {} at once in {}\nupload   to {}{upload}\n",
@@ -131,7 +138,7 @@ pub(crate) fn show(checked: &Checked) {
         size(config.memory),
         config.output,
     );
-    for file in files {
+    for CheckedFile { file, is_kept, .. } in files {
         let name = match file.name.expected(picture.format) {
             _ if config.output == Output::Stdout => config.output.to_string(),
             Some(name) => name.to_string(),
@@ -141,7 +148,8 @@ pub(crate) fn show(checked: &Checked) {
             }
             None => "nothing: the format of that ending is not read".to_owned(),
         };
-        text += &format!("  {} -> {name}\n", shown(&file.path));
+        let kept = if *is_kept { ", which is there and kept" } else { "" };
+        text += &format!("  {} -> {name}{kept}\n", shown(&file.path));
     }
     streams::print("plan", &text);
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
+
 use crate::input::InputError;
 use crate::picture::{Format, Refused, Times};
 use crate::store::StoreError;
@@ -82,15 +84,18 @@ pub enum Failure {
     /// The picture cannot be processed, or must not be.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// The file itself needs more memory than there is.
+    /// It needs more memory than there is, and cannot be decoded smaller.
     #[error(
-        "the file of {bytes} bytes alone is over the memory budget of {budget} for pictures; raise the memory budget (memory)"
+        "needs {} MB of memory with the program, over the budget of {}; raise the memory budget (memory)",
+        // Rounded up: with what is said here it works.
+        needs.div_ceil(1_000_000),
+        ByteSize(*memory).display().si()
     )]
-    TooLarge {
-        /// Of the file.
-        bytes: u64,
-        /// Of all pictures, in bytes.
-        budget: u64,
+    TooHeavy {
+        /// The least [memory](crate::Builder::memory) for it, in bytes.
+        needs: u64,
+        /// What the pipeline was given, in bytes.
+        memory: u64,
     },
     /// Another input has become this result.
     #[error("would be {name}, which {} has become; rename one of them", shown(other))]

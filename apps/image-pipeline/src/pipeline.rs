@@ -103,7 +103,7 @@ pub enum AddError {
     #[error("the pipeline has ended")]
     Closed(Box<Input>),
     /// A picture in memory may be a quarter of the memory for pictures.
-    #[error("a picture of {} bytes in memory is over the limit of {most}; give a file, or raise the memory budget", input.bytes.as_ref().map_or(0, Bytes::len))]
+    #[error("a picture of {} bytes in memory is over {most}, a quarter of the memory for pictures; give a file, or raise the memory budget", input.bytes.as_ref().map_or(0, Bytes::len))]
     TooLarge {
         /// The picture.
         input: Box<Input>,
@@ -278,13 +278,15 @@ impl Builder {
     /// Without workers or uploaders, or outside of a runtime.
     pub fn start(self) -> Result<(ImagePipeline, Receiver<Outcome>), PipelineStartError> {
         let (stop, stopped) = watch::channel(false);
+        let memory = self.memory.max(LEAST_MEMORY);
         let shared = Arc::new(Shared {
             processor: Processor {
                 store: self.store,
                 settings: self.settings,
                 limits: Limits { max_weight: u64::MAX, ..self.limits },
                 existing: self.existing,
-                budget: Budget::new(self.memory.max(LEAST_MEMORY) - BESIDE),
+                memory,
+                budget: Budget::new(memory - BESIDE),
                 stop: stopped,
                 claims: self.claims,
             },

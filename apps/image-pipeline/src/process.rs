@@ -16,6 +16,7 @@ use crate::budget::{Budget, HeldWaiting, Share};
 use crate::input::{FileKey, InputError, Opened};
 use crate::outcome::{End, Failure, Outcome, Spent, Written};
 use crate::picture::{self, Limits, Plan, Refused, Settings};
+use crate::pipeline::BESIDE;
 use crate::store::{Existing, Store};
 
 /// A picture in the input queue.
@@ -64,6 +65,8 @@ pub(crate) struct Processor {
     pub(crate) settings: Settings,
     pub(crate) limits: Limits,
     pub(crate) existing: Existing,
+    /// What the whole process was given, in bytes. The budget is what of it is for pictures.
+    pub(crate) memory: u64,
     pub(crate) budget: Budget,
     /// Once true, nothing is begun any more.
     pub(crate) stop: watch::Receiver<bool>,
@@ -169,7 +172,7 @@ impl Processor {
         let opened = Opened::open(path).map_err(failed)?;
         let length = opened.length();
         if length > self.budget.total() {
-            return Err(failed(Failure::TooLarge { bytes: length, budget: self.budget.total() }));
+            return Err(self.too_heavy(length));
         }
         let share = self.room(length, spent).await?;
         read_into(opened, share, spent)
@@ -218,9 +221,18 @@ impl Processor {
         if plan.weight() <= budget {
             return Ok(false);
         }
-        let needs = plan.weight();
-        *plan = picture::reduce(plan, budget).ok_or_else(|| refused(Refused::TooHeavy { needs, budget }))?;
+        let needs = match held.waiting {
+            // Three quarters of what there is must be as much.
+            Some(_) => plan.weight().div_ceil(3) * 4,
+            None => plan.weight() + held.share.bytes(),
+        };
+        *plan = picture::reduce(plan, budget).ok_or_else(|| self.too_heavy(needs))?;
         Ok(true)
+    }
+
+    /// Ends a picture for which so many bytes would have to be there for all pictures.
+    fn too_heavy(&self, needs: u64) -> End {
+        failed(Failure::TooHeavy { needs: needs + BESIDE, memory: self.memory })
     }
 
     /// Ends a picture whose result is there already and shall stay.

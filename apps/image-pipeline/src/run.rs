@@ -72,8 +72,18 @@ pub enum StartError {
 pub struct Checked {
     /// As it was given, but for an output that is a file.
     pub config: Config,
-    /// What would be processed, in the order of the inputs.
-    pub files: Vec<input::File>,
+    /// The pictures, in the order of the inputs.
+    pub files: Vec<CheckedFile>,
+}
+
+/// What a run would do with a picture.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CheckedFile {
+    /// Where it is, and what its result is called.
+    pub file: input::File,
+    /// Its result is there and would be kept, as far as names tell. Object storage is not asked.
+    pub is_kept: bool,
 }
 
 /// What is to be done.
@@ -202,30 +212,34 @@ pub async fn run(
 pub fn check(config: &Config, observer: &dyn Observer) -> Result<Checked, StartError> {
     let config = output::settle(config)?;
     let prepared = prepare(&config)?;
+    let mut there = None;
     match &config.output {
-        Output::Folder { path, .. } | Output::File { folder: path, .. } => {
-            let folder = Folder::look(path)?;
-            if !folder.is_some_and(|folder| is_all_kept(&config, &prepared.files, &folder)) {
-                Folder::could_be_written(path)?;
-            }
-        }
+        Output::Folder { path, .. } | Output::File { folder: path, .. } => there = Folder::look(path)?,
         Output::Stdout => {}
         Output::Bucket(options) => drop(Bucket::open(options)?),
+    }
+    let files = prepared.files.into_iter().map(|file| {
+        let is_kept = there.as_ref().is_some_and(|folder| is_kept(&config, &file, folder));
+        CheckedFile { file, is_kept }
+    });
+    let files: Vec<_> = files.collect();
+    if let Output::Folder { path, .. } | Output::File { folder: path, .. } = &config.output {
+        // Where every result is there already nothing will be written.
+        if there.is_none() || files.iter().any(|file| !file.is_kept) {
+            Folder::could_be_written(path)?;
+        }
     }
     tell_of_excepted(&prepared.excepted, observer);
     for (path, error) in prepared.failed {
         observer.failed(&path, &one_line(&error));
     }
-    Ok(Checked { config, files: prepared.files })
+    Ok(Checked { config, files })
 }
 
-/// Whether every result is there already, and stays: then nothing will be written.
-fn is_all_kept(config: &Config, files: &[input::File], folder: &Folder) -> bool {
-    files.iter().all(|file| {
-        let name = file.name.expected(config.picture.format);
-        let there = name.and_then(|name| folder.look_for(&name).ok().flatten());
-        there.is_some_and(|(present, _)| config.existing.keeps(present, file.modified))
-    })
+fn is_kept(config: &Config, file: &input::File, folder: &Folder) -> bool {
+    let name = file.name.expected(config.picture.format);
+    let there = name.and_then(|name| folder.present(&name).ok().flatten());
+    there.is_some_and(|present| config.existing.keeps(present, file.modified))
 }
 
 fn tell_of_excepted(excepted: &[PathBuf], observer: &dyn Observer) {

@@ -34,6 +34,15 @@ pub enum StoreError {
         /// Below the output.
         path: PathBuf,
     },
+    /// A link has the name of the result, and nothing is behind it.
+    #[error(
+        "{} in the output is a link that leads nowhere, and no result; remove it, or have it replaced (overwrite)",
+        shown(path)
+    )]
+    LeadsNowhere {
+        /// Below the output.
+        path: PathBuf,
+    },
     /// The disk, or a quota, is full.
     #[error(
         "there is no more room for {}: {source}; make room and run again: what is written is kept",

@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use forebay_program::fault;
-use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use super::{Present, StoreError, Stored};
@@ -115,6 +115,24 @@ impl Folder {
 
     /// Whether there is something of this name, and of which file it is the name.
     pub(crate) fn look_for(&self, name: &Name) -> Result<Option<(Present, FileKey)>, StoreError> {
+        Ok(self.stat(name)?.map(|(_, stat, key)| (present(&stat), key)))
+    }
+
+    /// Whether there is a result of this name, or another file in its place.
+    pub(crate) fn present(&self, name: &Name) -> Result<Option<Present>, StoreError> {
+        let Some((folder, stat, _)) = self.stat(name)? else { return Ok(None) };
+        if FileType::from_raw_mode(stat.st_mode).is_symlink() {
+            let (_, last) = split(name);
+            let leads_to = rustix::fs::statat(&folder, last, AtFlags::empty());
+            if matches!(leads_to, Err(Errno::NOENT | Errno::LOOP)) {
+                return Err(StoreError::LeadsNowhere { path: name.as_path().to_owned() });
+            }
+        }
+        Ok(Some(present(&stat)))
+    }
+
+    /// What is in the place of a result, in which folder, and which file it is; links are not followed.
+    fn stat(&self, name: &Name) -> Result<Option<(OwnedFd, Stat, FileKey)>, StoreError> {
         let (parents, last) = split(name);
         let Some(folder) = self.folder(parents, false)? else { return Ok(None) };
         let stat = match rustix::fs::statat(&folder, last, AtFlags::SYMLINK_NOFOLLOW) {
@@ -125,16 +143,9 @@ impl Folder {
         if FileType::from_raw_mode(stat.st_mode).is_dir() {
             return Err(StoreError::IsAFolder { path: name.as_path().to_owned() });
         }
-        let seconds = u64::try_from(stat.st_mtime).ok();
-        let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or_default();
-        let modified = seconds.map(|seconds| SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos));
         // Other systems count otherwise.
         let key = FileKey::new(stat.st_dev as u64, stat.st_ino as u64);
-        Ok(Some((Present { modified }, key)))
-    }
-
-    pub(super) fn present(&self, name: &Name) -> Result<Option<Present>, StoreError> {
-        Ok(self.look_for(name)?.map(|(present, _)| present))
+        Ok(Some((folder, stat, key)))
     }
 
     /// Writes a result. Blocks.
@@ -343,6 +354,12 @@ fn split(name: &Name) -> (&Path, &OsStr) {
     (path.parent().unwrap_or(Path::new("")), path.file_name().expect("a name ends in that of a file"))
 }
 
+fn present(stat: &Stat) -> Present {
+    let seconds = u64::try_from(stat.st_mtime).ok();
+    let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or_default();
+    Present { modified: seconds.map(|seconds| SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos)) }
+}
+
 fn at_root(path: &Path, source: io::Error) -> StoreError {
     StoreError::Folder { path: path.to_owned(), source }
 }
@@ -428,6 +445,19 @@ mod tests {
         assert!(matches!(folder.present(&name("c.jpg")), Err(StoreError::IsAFolder { .. })));
         assert!(matches!(folder.write(&name("c.jpg"), b"one", true), Err(StoreError::IsAFolder { .. })));
         assert_eq!(names(folder.path()), ["c.jpg"], "no part is left");
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_no_result() {
+        let (_place, folder) = place();
+        for to in ["nowhere.jpg", "c.jpg"] {
+            symlink(to, folder.path().join("c.jpg")).unwrap();
+            assert!(matches!(folder.present(&name("c.jpg")), Err(StoreError::LeadsNowhere { .. })), "{to}");
+            fs::remove_file(folder.path().join("c.jpg")).unwrap();
+        }
+        fs::write(folder.path().join("b.jpg"), "one").unwrap();
+        symlink("b.jpg", folder.path().join("c.jpg")).unwrap();
+        assert!(folder.present(&name("c.jpg")).unwrap().is_some());
     }
 
     #[test]

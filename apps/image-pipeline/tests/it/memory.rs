@@ -78,5 +78,16 @@ fn one_that_is_too_heavy_is_decoded_smaller_or_refused_and_never_waits() {
     place.done("run in --output large --format png --memory 512MiB");
     let ended = place.run("run large --output other --format webp --memory 64MiB");
     assert_eq!(ended.code(), Some(1), "{ended:#?}");
-    assert!(ended.stderr.contains("bytes of memory, over the budget of"), "{ended:#?}");
+    // The figures are those of --memory, and what is said to be enough is enough.
+    let (_, said) = ended.stderr.split_once("large/a.png: needs ").unwrap();
+    let (needs, said) = said.split_once(" MB of memory with the program, ").unwrap();
+    assert!(said.starts_with("over the budget of 67.1 MB; raise the memory budget (memory)\n"), "{said}");
+    let needs: u64 = needs.parse().unwrap();
+    place.done(&format!("run large --output other --format webp --memory {needs}MB"));
+    let less = place.run(&format!("run large --output less --format webp --memory {}MB", needs - 1));
+    assert!(less.stderr.contains(&format!("needs {needs} MB of memory")), "{less:#?}");
+    // A file that alone is more than there is.
+    std::fs::File::create(place.path("huge.jpg")).unwrap().set_len(50_000_000).unwrap();
+    let ended = place.run("run huge.jpg --output other --memory 64MiB");
+    assert!(ended.stderr.contains("huge.jpg: needs 92 MB of memory with the program, over"), "{ended:#?}");
 }

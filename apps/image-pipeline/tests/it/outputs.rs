@@ -85,6 +85,57 @@ fn what_is_there_is_kept_unless_told() {
 }
 
 #[test]
+fn check_says_what_would_be_kept() {
+    let place = Place::new();
+    for name in ["a", "b", "c"] {
+        place.copy("hopper.jpg", &format!("in/{name}.jpg"));
+    }
+    place.done("run in/a.jpg in/b.jpg --output out --width 10");
+    let later = SystemTime::now() + Duration::from_secs(60);
+    File::options().append(true).open(place.path("in/b.jpg")).unwrap().set_modified(later).unwrap();
+    let mut said = String::new();
+    for more in ["", "--if newer", "--overwrite", "--format webp"] {
+        let checked = place.done(&format!("check in --output out {more}"));
+        said += &format!("$ image-pipeline check in --output out {more}\n");
+        said.extend(
+            checked.stdout.lines().skip(2).map(|line| line.replace(" 2 at once", " [] at once") + "\n"),
+        );
+    }
+    said += place.done("check in/a.jpg --output out/b.jpg").stdout.lines().last().unwrap();
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_named_and_not_taken_for_a_result() {
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/a.jpg");
+    place.copy("hopper.jpg", "in/b.jpg");
+    place.copy("hopper.jpg", "elsewhere.jpg");
+    fs::create_dir(place.path("out")).unwrap();
+    symlink("nowhere.jpg", place.path("out/a.jpg")).unwrap();
+    symlink("../elsewhere.jpg", place.path("out/b.jpg")).unwrap();
+    let checked = place.done("check in --output out");
+    assert!(
+        checked.stdout.ends_with("in/a.jpg -> a.jpg\n  in/b.jpg -> b.jpg, which is there and kept\n"),
+        "{checked:#?}"
+    );
+    for more in ["", "--if newer"] {
+        let ended = place.run(&format!("run in/a.jpg --output out --width 10 --report json {more}"));
+        assert_eq!((ended.code(), ended.counts()), (Some(1), [0, 0, 1, 0]), "{ended:#?}");
+        assert!(
+            ended.stderr.contains(
+                "in/a.jpg: a.jpg in the output is a link that leads nowhere, and no result; remove it, or have it replaced \
+                 (overwrite)"
+            ),
+            "{ended:#?}"
+        );
+    }
+    assert_eq!(place.done("run in --output out --width 10 --report json --overwrite").counts(), [2, 0, 0, 0]);
+    assert!(!place.path("nowhere.jpg").exists() && !place.path("out/nowhere.jpg").exists());
+    assert!(place.path("out/a.jpg").symlink_metadata().unwrap().is_file());
+}
+
+#[test]
 fn two_inputs_for_one_output_are_an_error_before_work_starts() {
     let place = Place::new();
     place.copy("hopper.jpg", "in/a.jpg");
