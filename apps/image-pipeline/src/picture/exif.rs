@@ -1,4 +1,4 @@
-//! The two EXIF fields that matter once the pixels are upright and in sRGB.
+//! The two EXIF fields that matter once the pixels are upright and in sRGB, and EXIF out of a TIFF.
 //!
 //! EXIF is a TIFF without pixels. Only the first directory and the one it names are looked at, each once,
 //! so neither a loop nor a count of four thousand million costs anything.
@@ -8,6 +8,33 @@ use super::Orientation;
 const ORIENTATION: u16 = 0x0112;
 const EXIF_DIRECTORY: u16 = 0x8769;
 const COLOUR_SPACE: u16 = 0xA001;
+
+const POSITION_DIRECTORY: u16 = 0x8825;
+
+/// Fields of a TIFF that are not about how its pixels are stored: what is shown, maker, model, orientation, resolution (3),
+/// program, time, artist, copyright, and the two directories.
+const OF_THE_FILE: [u16; 13] = [
+    0x010E,
+    0x010F,
+    0x0110,
+    ORIENTATION,
+    0x011A,
+    0x011B,
+    0x0128,
+    0x0131,
+    0x0132,
+    0x013B,
+    0x8298,
+    EXIF_DIRECTORY,
+    POSITION_DIRECTORY,
+];
+
+/// The maker's own notes, and a directory that says only that there are conventions. No directory has another one in it,
+/// so none is copied twice.
+const NOT_COPIED: [u16; 4] = [0x927C, 0xA005, EXIF_DIRECTORY, POSITION_DIRECTORY];
+
+/// What is copied of a TIFF, in bytes: a JPEG has room for so much.
+const MOST_COPIED: usize = 60_000;
 
 /// How a field says what it holds.
 const BYTE: u16 = 1;
@@ -43,6 +70,18 @@ pub(super) fn upright(exif: &[u8]) -> Option<Vec<u8>> {
     Some(upright)
 }
 
+/// The EXIF that a TIFF has among the fields of its pixels: those of the camera and the author, and the directories of
+/// exposure and position. `None` where there are none, or it is no TIFF of 32 bits.
+///
+/// What a maker keeps for itself is left out: it refers to places in the file that was.
+pub(super) fn of_tiff(tiff: &[u8]) -> Option<Vec<u8>> {
+    let order = Order::of(tiff)?;
+    let mut copied = Copied { exif: tiff.get(..8)?.to_vec(), room: MOST_COPIED, tiff, order };
+    order.write_u32(&mut copied.exif, 4, 8)?;
+    let fields = copied.directory(order.u32(tiff, 4)?, |tag| OF_THE_FILE.contains(&tag))?;
+    (fields > 0).then_some(copied.exif)
+}
+
 /// The file of a TIFF with another number in a field of its first directory, if it has that field.
 pub(super) fn with_short(tiff: &[u8], tag: u16, value: u16) -> Option<Vec<u8>> {
     let order = Order::of(tiff)?;
@@ -69,6 +108,72 @@ pub(super) fn bytes(tiff: &[u8], tag: u16) -> Option<&[u8]> {
         return None;
     }
     tiff.get(order.u32(tiff, entry + 8)? as usize..)?.get(..length)
+}
+
+/// EXIF on its way out of a TIFF.
+struct Copied<'a> {
+    exif: Vec<u8>,
+    /// For fields and what they hold, in bytes.
+    room: usize,
+    tiff: &'a [u8],
+    order: Order,
+}
+
+// === impl Copied ===
+
+impl Copied<'_> {
+    /// Adds the directory at `start` with the fields that `keeps` wants and there is room for, and what these hold. Says how
+    /// many they are.
+    fn directory(&mut self, start: u32, keeps: fn(u16) -> bool) -> Option<usize> {
+        let (tiff, order, start) = (self.tiff, self.order, start as usize);
+        let entries = (0..usize::from(order.u16(tiff, start)?)).map(|index| start + 2 + 12 * index);
+        let mut kept = Vec::new();
+        for entry in entries {
+            let Some(tag) = order.u16(tiff, entry) else { break };
+            let Some(held) = held(tiff, order, entry).filter(|_| keeps(tag)) else { continue };
+            // The entry, and what does not fit into it at an even place.
+            if let Some(left) = self.room.checked_sub(12 + held.len() + 1) {
+                self.room = left;
+                kept.push((tag, entry, held));
+            }
+        }
+        let place = self.exif.len();
+        self.exif.resize(place + 2 + 12 * kept.len() + 4, 0);
+        order.write_u16(&mut self.exif, place, u16::try_from(kept.len()).ok()?)?;
+        for (index, (tag, entry, held)) in kept.iter().enumerate() {
+            let place = place + 2 + 12 * index;
+            self.exif[place..place + 12].copy_from_slice(tiff.get(*entry..entry + 12)?);
+            let behind = u32::try_from(self.exif.len()).ok()?;
+            if matches!(*tag, EXIF_DIRECTORY | POSITION_DIRECTORY) {
+                order.write_u32(&mut self.exif, place + 8, behind)?;
+                let start = order.u32(held, 0)?;
+                // An empty one where it leads nowhere.
+                if self.directory(start, |tag| !NOT_COPIED.contains(&tag)).is_none() {
+                    self.exif.truncate(behind as usize);
+                    self.exif.extend([0; 6]);
+                }
+            } else if held.len() > 4 {
+                order.write_u32(&mut self.exif, place + 8, behind)?;
+                self.exif.extend(*held);
+                self.exif.resize(self.exif.len().next_multiple_of(2), 0);
+            }
+        }
+        Some(kept.len())
+    }
+}
+
+/// What the field at `entry` holds, in the entry itself or where that says. `None` for a kind that is not known.
+fn held(tiff: &[u8], order: Order, entry: usize) -> Option<&[u8]> {
+    let size = match order.u16(tiff, entry + 2)? {
+        1 | 2 | 6 | 7 => 1,
+        3 | 8 => 2,
+        4 | 9 | 11 => 4,
+        5 | 10 | 12 => 8,
+        _ => return None,
+    };
+    let length = (order.u32(tiff, entry + 4)? as usize).checked_mul(size)?;
+    let at = if length <= 4 { entry + 8 } else { order.u32(tiff, entry + 8)? as usize };
+    tiff.get(at..)?.get(..length)
 }
 
 /// Where in `exif` the directory at `start` has a field.
@@ -100,6 +205,12 @@ impl Order {
         Some(if self.is_big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
     }
 
+    fn write_u32(self, bytes: &mut [u8], at: usize, value: u32) -> Option<()> {
+        let value = if self.is_big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+        bytes.get_mut(at..)?.get_mut(..4)?.copy_from_slice(&value);
+        Some(())
+    }
+
     fn write_u16(self, bytes: &mut [u8], at: usize, value: u16) -> Option<()> {
         let value = if self.is_big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
         bytes.get_mut(at..)?.get_mut(..2)?.copy_from_slice(&value);
@@ -129,12 +240,54 @@ mod tests {
         assert_eq!(upright[22..26], [0, 0, 0, 0]);
     }
 
+    /// Little endian: a width, the name of an artist, and a directory with a time of exposure and notes of the maker.
+    fn tiff() -> Vec<u8> {
+        let mut tiff = b"II*\0\x08\0\0\0\x03\0".to_vec();
+        tiff.extend([0x00, 0x01, 3, 0, 1, 0, 0, 0, 9, 0, 0, 0]);
+        tiff.extend([0x3B, 0x01, 2, 0, 7, 0, 0, 0, 50, 0, 0, 0]);
+        tiff.extend([0x69, 0x87, 4, 0, 1, 0, 0, 0, 58, 0, 0, 0]);
+        tiff.extend([0; 4]);
+        tiff.extend(b"nobody\0\0");
+        tiff.extend([2, 0, 0x9A, 0x82, 5, 0, 1, 0, 0, 0, 88, 0, 0, 0]);
+        tiff.extend([0x7C, 0x92, 7, 0, 8, 0, 0, 0, 88, 0, 0, 0]);
+        tiff.extend([0; 4]);
+        tiff.extend([1, 0, 0, 0, 250, 0, 0, 0]);
+        tiff
+    }
+
+    #[test]
+    fn of_a_tiff_what_is_not_about_pixels_is_copied() {
+        let exif = of_tiff(&tiff()).expect("there is an artist");
+        let order = Order::of(&exif).expect("it begins as the TIFF");
+        let at = |entry: usize| order.u32(&exif, entry + 8).expect("it is whole");
+        assert_eq!(order.u16(&exif, 8), Some(2), "without the width");
+        let artist = entry(&exif, order, 8, 0x013B).expect("the artist");
+        assert_eq!(exif[at(artist) as usize..][..7], *b"nobody\0");
+        let directory = at(entry(&exif, order, 8, EXIF_DIRECTORY).expect("the directory"));
+        let exposure = entry(&exif, order, directory, 0x829A).expect("the time");
+        assert_eq!(exif[at(exposure) as usize..][..8], [1, 0, 0, 0, 250, 0, 0, 0]);
+        assert_eq!(entry(&exif, order, directory, 0x927C), None, "the maker's notes");
+        assert_eq!(of_tiff(&exif), Some(exif), "a copy of it is the same");
+    }
+
+    #[test]
+    fn what_is_copied_is_bounded() {
+        // Many fields that all hold the same kilobyte, and a directory that is the first one.
+        let mut tiff = b"II*\0\x08\0\0\0\xFF\xFF".to_vec();
+        tiff.extend([0x69, 0x87, 4, 0, 1, 0, 0, 0, 8, 0, 0, 0]);
+        tiff.extend([0x3B, 0x01, 2, 0, 0, 4, 0, 0, 20, 0, 0, 0].repeat(0xFFFE));
+        let exif = of_tiff(&tiff).expect("an artist");
+        assert!((50_000..70_000).contains(&exif.len()), "{}", exif.len());
+    }
+
     #[test]
     fn no_prefix_of_the_fields_does_harm() {
-        let exif = sample();
-        for length in 0..exif.len() {
-            orientation(&exif[..length]);
-            upright(&exif[..length]);
+        for exif in [sample(), tiff()] {
+            for length in 0..exif.len() {
+                orientation(&exif[..length]);
+                upright(&exif[..length]);
+                of_tiff(&exif[..length]);
+            }
         }
     }
 }

@@ -93,7 +93,7 @@ pub fn decode(bytes: &[u8], plan: &Plan, settings: &Settings, limits: &Limits) -
     let mut pixels = contained(Stage::Decode, || codec::decode(&container, plan))?;
     pixels.icc = container.icc();
     if settings.keep_metadata {
-        pixels.exif = container.exif.and_then(exif::upright);
+        pixels.exif = container.exif().and_then(|exif| exif::upright(&exif));
     }
     Ok(pixels)
 }

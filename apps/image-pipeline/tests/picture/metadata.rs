@@ -42,6 +42,34 @@ fn what_is_kept_says_upright_and_srgb() {
 }
 
 #[test]
+fn of_a_tiff_too_position_and_camera_are_stripped_or_kept() {
+    // An artist among the fields of the pixels, and a position in a directory of its own, behind the three pixels.
+    let position = [&b"\x01\0\x1B\0\x07\0"[..], &[19, 0, 0, 0, 172, 0, 0, 0], &[0; 4], SECRET].concat();
+    let fields = [
+        (256, 4, 1, 3),
+        (257, 4, 1, 1),
+        (258, 3, 1, 8),
+        (262, 3, 1, 1),
+        (273, 4, 1, 146),
+        (274, 3, 1, 6),
+        (277, 3, 1, 1),
+        (278, 4, 1, 1),
+        (279, 4, 1, 3),
+        (315, 2, 4, u32::from_le_bytes(*b"me!\0")),
+        (34_853, 4, 1, 154),
+    ];
+    let file = forge::tiff_of(&fields, &[&[9, 99, 200, 0, 0, 0, 0, 0], position.as_slice()].concat());
+    for format in [Target::Jpeg, Target::Png, Target::WebP] {
+        let stripped = rendered(&file, &Settings { format, ..Settings::default() }).expect("a good file");
+        assert!(!holds(&stripped.bytes, SECRET) && !holds(&stripped.bytes, b"me!"), "{format:?}");
+        let kept = rendered(&file, &keep(format)).expect("a good file");
+        assert!(holds(&kept.bytes, SECRET) && holds(&kept.bytes, b"me!"), "{format:?}");
+        let header = probe(&kept.bytes).expect("our own file");
+        assert_eq!((header.width, header.height, header.orientation.value()), (1, 3, 1), "{format:?}");
+    }
+}
+
+#[test]
 fn webp_keeps_its_alpha_beside_metadata() {
     let kept = rendered(&photo("transparent.webp"), &keep(Target::WebP)).expect("a good file");
     let again =

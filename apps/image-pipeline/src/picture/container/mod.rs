@@ -9,9 +9,10 @@ mod riff;
 pub(super) mod tiff;
 mod unread;
 
+use std::borrow::Cow;
 use std::io::Read as _;
 
-use super::{Header, Refused};
+use super::{Format, Header, Refused};
 
 /// What is larger than this is no profile: the largest in use have about 4 MB.
 const MOST_PROFILE: u64 = 8 << 20;
@@ -32,7 +33,7 @@ pub(super) struct Container<'a> {
     /// Of a JPEG whose first channel is stored smaller than another one.
     pub(super) is_coarse: bool,
     /// From its byte order mark on, without the six bytes before it that a JPEG has.
-    pub(super) exif: Option<&'a [u8]>,
+    exif: Option<&'a [u8]>,
     icc: Option<Profile<'a>>,
 }
 
@@ -78,6 +79,14 @@ impl<'a> Container<'a> {
         }
         self.exif = exif.filter(|exif| exif.len() <= MOST_EXIF);
         self
+    }
+
+    /// From its byte order mark on. Of a TIFF it is gathered from the fields of the picture.
+    pub(super) fn exif(&self) -> Option<Cow<'a, [u8]>> {
+        match self.header.format {
+            Format::Tiff => super::exif::of_tiff(self.body).map(Cow::Owned),
+            _ => self.exif.map(Cow::Borrowed),
+        }
     }
 
     /// The colour profile; `None` also for one that does not inflate, or inflates without end: the picture
