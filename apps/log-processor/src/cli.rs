@@ -60,6 +60,15 @@ Filters:
   without a user. request.method reaches into JSON. level, message and time are found under the other
   names that programs give them, too (severity, msg, ts, ...); the README has all of them.
 
+Records of several lines:
+  --multiline time              a record begins with a line with a time or a level in front, with JSON, or
+                                with time=, level=; a stack trace behind it belongs to it
+  --multiline indent            it begins with a line that is not indented
+  --multiline '^[0-9]+:'        it begins with a line that matches (of 1024 bytes, at most)
+  Its first line is parsed, and the others are added to its message: one filter, one output, one count
+  for all of them. --max-line bounds a record. At the end of a pipe or of a file that is followed, the
+  last one waits for --multiline-wait; lines that come later still share its fate.
+
 After a crash:
   With --state DIR, input positions and the output's length are saved together. After kill -9 at any
   moment, start the same command again: no line is lost, and a file output holds no line twice.
@@ -68,7 +77,7 @@ After a crash:
   --overwrite; without either of them the next run is refused. What is behind the last checkpoint of a
   run that was killed is always cut off: those lines are read again.
   With --state and without --follow, an unfinished last line is written at the very end; if the next
-  run finds its rest, it replaces it with the whole line.
+  run finds its rest, it replaces it with the whole line. So it is with a last --multiline record.
   With --state all inputs that are named must be there (or --follow waits for them).
 
 Signals:

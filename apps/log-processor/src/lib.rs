@@ -76,6 +76,7 @@ pub mod output;
 mod escape;
 pub mod filter;
 pub mod level;
+pub mod multiline;
 pub mod number;
 pub mod parse;
 pub mod process;

@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 
 use crate::config::{Config, ReportFormat};
+use crate::multiline::FirstLine;
 use crate::output::{Existing, Target};
 
 /// Draws a [`Config`] as the pipeline it describes, one stage a line.
@@ -35,9 +36,19 @@ impl fmt::Display for Picture<'_> {
             label = "";
         }
         let until = if config.follow { "until a signal comes" } else { "to the end" };
-        writeln!(f, "{:<9} {until}; a line of more than {} is cut", "", ByteSize(config.max_line as u64))?;
+        let unit = if config.multiline.is_some() { "record" } else { "line" };
+        writeln!(f, "{:<9} {until}; a {unit} of more than {} is cut", "", ByteSize(config.max_line as u64))?;
 
-        writeln!(f, "   |      batches of whole lines")?;
+        if let Some(multiline) = &config.multiline {
+            let of = match &multiline.first_line {
+                FirstLine::Time => "time: one begins with a time or level in front".to_owned(),
+                FirstLine::Indent => "indent: one begins with a line that is not indented".to_owned(),
+                FirstLine::Pattern(pattern) => format!("a first line like {pattern}"),
+            };
+            writeln!(f, "records   of several lines, by {of}; the last waits {:?}", multiline.wait)?;
+        }
+        let unit = if config.multiline.is_some() { "records" } else { "lines" };
+        writeln!(f, "   |      batches of whole {unit}")?;
         writeln!(f, "   v      {} at once", count(config.workers.get(), "batch", "batches"))?;
         writeln!(f, "parse     as {}", described(&config.parse))?;
         match &config.filter {

@@ -46,7 +46,7 @@ use crate::output::{Output, OutputError, Target};
 use crate::picture;
 use crate::process::{Edges, Processor, ProcessorOptions};
 use crate::reader::Reader;
-use crate::report::{Ended, Report, Totals};
+use crate::report::{Counted, Ended, Report, Totals};
 use crate::writer::{Failure, Finished, Writer};
 
 /// What a run tells while it goes, each with nothing to do by default.
@@ -142,6 +142,7 @@ impl Opened {
         let mut options = input::Options {
             follow: config.follow,
             max_line: config.max_line,
+            multiline: config.multiline.clone(),
             resumable: state.is_some(),
             globs,
             unended_last: false,
@@ -187,6 +188,7 @@ pub async fn run(
     observer: Arc<dyn Observer>,
 ) -> Result<Report, StartError> {
     let started = Instant::now();
+    let counted = if config.multiline.is_some() { Counted::Records } else { Counted::Lines };
 
     let mut stop = pin!(stop);
     // Opening may block for long: a named pipe as output waits for its reader.
@@ -197,7 +199,8 @@ pub async fn run(
     let Opened { inputs, missing, committer } = select! {
         opened = &mut opening => opened.expect("opening does not panic")?,
         () = &mut stop => {
-            return Ok(Report::new(Vec::new(), Totals::default(), Ended::Stopped, None, started.elapsed()));
+            let report = Report::new(Vec::new(), Totals::default(), Ended::Stopped, None, started.elapsed());
+            return Ok(report.counting(counted));
         }
     };
     let stopper = inputs.stopper();
@@ -215,6 +218,7 @@ pub async fn run(
         parse: config.parse,
         filter: config.filter.clone(),
         format: config.format,
+        first_line: config.multiline.as_ref().map(|multiline| multiline.first_line.clone()),
     }));
 
     // Reading blocks: a thread of its own.
@@ -267,7 +271,7 @@ pub async fn run(
         None => (Ended::InputEnded, None),
     };
     let inputs = read.complete(written.inputs);
-    Ok(Report::new(inputs, written.totals, ended, error, started.elapsed()))
+    Ok(Report::new(inputs, written.totals, ended, error, started.elapsed()).counting(counted))
 }
 
 /// Tells what a run of `config` would fail with before it reads, and makes, changes and waits for nothing.
@@ -392,7 +396,7 @@ fn identity(config: &Config) -> BTreeMap<String, String> {
         Target::Stdout => picture::target(&config.output),
         Target::File(path) => path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string(),
     };
-    [
+    let mut identity: BTreeMap<_, _> = [
         // A name may have a blank in it.
         ("input", serde_json::to_string(&config.inputs).expect("names are plain data")),
         ("output", output),
@@ -402,5 +406,10 @@ fn identity(config: &Config) -> BTreeMap<String, String> {
         ("max-line", config.max_line.to_string()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
-    .into()
+    .into();
+    // Not otherwise: so states that were saved before there was such a key still are the pipeline's.
+    if let Some(multiline) = &config.multiline {
+        identity.insert("multiline".to_owned(), multiline.first_line.to_string());
+    }
+    identity
 }

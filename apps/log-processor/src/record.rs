@@ -41,6 +41,15 @@ impl<'a> Record<'a> {
         self.fields.push((name.into(), value));
     }
 
+    /// Gives the field that [`get`](Self::get) finds another value, or adds it.
+    pub(crate) fn with(mut self, name: &'static str, value: Value<'a>) -> Self {
+        match self.fields.iter_mut().rev().find(|(known, _)| known == name) {
+            Some((_, known)) => *known = value,
+            None => self.push(name, value),
+        }
+        self
+    }
+
     /// The value of a field. Where a name occurs twice the last one counts, as in most JSON readers.
     pub fn get(&self, name: &str) -> Option<Value<'a>> {
         self.fields.iter().rev().find(|(known, _)| known == name).map(|&(_, value)| value)

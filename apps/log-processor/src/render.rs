@@ -10,6 +10,8 @@ use crate::record::{Record, Value};
 pub(crate) enum Piece {
     /// All of it.
     Whole,
+    /// All of a record of several lines, which cannot be written as it came.
+    Several,
     /// The first piece of an over-long line; marked `truncated`.
     First,
     /// A later piece; marked `continued`.
@@ -100,7 +102,7 @@ fn logfmt_value(text: &str, out: &mut Vec<u8>) {
 impl Piece {
     fn mark(self) -> Option<(&'static str, Value<'static>)> {
         match self {
-            Piece::Whole => None,
+            Piece::Whole | Piece::Several => None,
             Piece::First => Some(("truncated", Value::Json("true"))),
             Piece::Later => Some(("continued", Value::Json("true"))),
         }

@@ -21,6 +21,9 @@ pub struct Report {
     pub inputs: Vec<InputReport>,
     /// All inputs together.
     pub totals: Totals,
+    /// What is counted wherever lines are.
+    #[serde(skip_serializing_if = "Counted::is_lines")]
+    pub counted: Counted,
     /// Why the run ended.
     pub ended: Ended,
     /// What went wrong with the run as a whole, with the remedy. What concerns a single input stands there.
@@ -66,6 +69,17 @@ pub struct Totals {
     pub bytes_written: u64,
 }
 
+/// What counts as one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counted {
+    /// Each line.
+    #[default]
+    Lines,
+    /// Each record, however many lines it has.
+    Records,
+}
+
 /// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,10 +115,16 @@ impl Report {
             bytes_per_second: per_second(totals.bytes_read),
             inputs,
             totals,
+            counted: Counted::Lines,
             ended,
             error,
             seconds,
         }
+    }
+
+    /// The same of a run that counts that.
+    pub(crate) fn counting(self, counted: Counted) -> Self {
+        Self { counted, ..self }
     }
 
     /// Whether everything that was asked for was done: the exit code 0 of the program.
@@ -117,7 +137,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rows = vec![["input", "format", "lines", "parsed", "kept", "bytes", ""].map(str::to_owned)];
+        let (one, many) = self.counted.names();
+        let mut rows = vec![["input", "format", many, "parsed", "kept", "bytes", ""].map(str::to_owned)];
         rows.extend(self.inputs.iter().map(InputReport::row));
         let widths = [0, 1, 2, 3, 4, 5, 6].map(|column| {
             rows.iter().map(|row: &[String; 7]| row[column].chars().count()).max().unwrap_or_default()
@@ -137,24 +158,24 @@ impl fmt::Display for Report {
             0 => {}
             1 => writeln!(
                 f,
-                "1 line was longer than --max-line: its first piece was parsed and decided for all of it"
+                "1 {one} was longer than --max-line: its first piece was parsed and decided for all of it"
             )?,
             long => writeln!(
                 f,
-                "{long} lines were longer than --max-line: the first piece of each was parsed and decided for all of it"
+                "{long} {many} were longer than --max-line: the first piece of each was parsed and decided for all of it"
             )?,
         }
         let Totals { read, written, filtered, not_written, bytes_read, bytes_written } = self.totals;
         writeln!(
             f,
-            "read {read} lines = written {written} + filtered {filtered} + not written {not_written}; \
+            "read {read} {many} = written {written} + filtered {filtered} + not written {not_written}; \
              {} in, {} out",
             ByteSize(bytes_read).display().si(),
             ByteSize(bytes_written).display().si(),
         )?;
         writeln!(
             f,
-            "{} {:.3} s: {} lines/s, {}/s",
+            "{} {:.3} s: {} {many}/s, {}/s",
             match self.ended {
                 Ended::InputEnded => "done in",
                 Ended::Stopped => "stopped after",
@@ -165,6 +186,22 @@ impl fmt::Display for Report {
             self.lines_per_second,
             ByteSize(self.bytes_per_second).display().si(),
         )
+    }
+}
+
+// === impl Counted ===
+
+impl Counted {
+    /// One of them, and several.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Lines => ("line", "lines"),
+            Self::Records => ("record", "records"),
+        }
+    }
+
+    fn is_lines(&self) -> bool {
+        *self == Self::Lines
     }
 }
 

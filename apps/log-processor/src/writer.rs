@@ -199,7 +199,7 @@ impl Writer {
         input.open_line = batch.edges.ends_inside.then(|| processed.kept_last.unwrap_or(kept));
         // The rest of a last line without a line end may still come. The next run cannot take it back if it is
         // long, and must not go on in it if it was dropped.
-        let is_unended = !self.follows && batch.end.inside_line && batch.end.unended.is_none();
+        let is_unended = !self.follows && batch.end.is_inside() && batch.end.unended.is_none();
         let keeps_last = if batch.edges.starts_inside { kept } else { processed.counts.kept > 0 };
         let inside_a_dropped_line = match input.open_line {
             Some(kept) => !kept,

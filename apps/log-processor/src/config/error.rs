@@ -5,6 +5,7 @@ use forebay_program::config_file::ConfigFileError;
 
 use super::MOST_WORKERS;
 use crate::filter::FilterError;
+use crate::multiline::FirstLineError;
 
 /// Why a run cannot be configured like this. Names the place and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,9 @@ pub enum ConfigError {
     /// The filter is not one.
     #[error("the filter cannot be read:\n{0}")]
     Filter(FilterError),
+    /// No lines begin a record like this.
+    #[error("multiline cannot be read: {0}")]
+    Multiline(FirstLineError),
     /// A size outside its range.
     #[error("{key} is {given}, which is outside {least} to {most}")]
     Size {
@@ -62,6 +66,11 @@ pub enum ConfigError {
     /// `checkpoint-every` says how often, and there are none.
     #[error("--checkpoint-every has no checkpoints to save without --state DIR: give a folder for them too")]
     CheckpointsWithoutState,
+    /// `multiline-wait` says how long, and no line is waited for.
+    #[error(
+        "--multiline-wait has no records to wait for without --multiline HOW: say how lines are joined too"
+    )]
+    WaitWithoutMultiline,
     /// Standard output is whatever it was connected to.
     #[error(
         "--overwrite has nothing to replace in standard output: name a file with --output PATH, or leave it out"
@@ -82,6 +91,8 @@ impl ConfigError {
             // The one that is more likely to do harm.
             Self::AppendAndOverwrite | Self::OverwriteOfStdout => Some("overwrite"),
             Self::Filter(_) => Some("filter"),
+            Self::Multiline(_) => Some("multiline"),
+            Self::WaitWithoutMultiline => Some("multiline-wait"),
             Self::EmptyState => Some("state"),
             Self::Workers { .. } => Some("workers"),
             Self::SyncWithoutState => Some("sync"),

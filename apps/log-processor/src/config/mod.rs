@@ -11,12 +11,14 @@ mod settings;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use forebay_program::config_file::ConfigFile;
 
 pub use self::{error::ConfigError, settings::Settings};
 use crate::filter::Filter;
+use crate::multiline::Multiline;
 use crate::output::{Existing, Target};
 use crate::parse::ParseMode;
 use crate::process::OutputFormat;
@@ -35,6 +37,8 @@ pub struct Config {
     pub existing: Existing,
     /// How lines are read.
     pub parse: ParseMode,
+    /// How lines are joined to records; `None` makes each line a record.
+    pub multiline: Option<Multiline>,
     /// Which records are kept; `None` keeps all.
     pub filter: Option<Filter>,
     /// How kept records are written.
@@ -49,7 +53,7 @@ pub struct Config {
     pub report: ReportFormat,
     /// How many batches are in work at once, at most [`MOST_WORKERS`].
     pub workers: NonZeroUsize,
-    /// The longest line that travels in one piece, in bytes.
+    /// The longest line, or record of several, that travels in one piece, in bytes.
     pub max_line: usize,
     /// How many bytes of input lie between two checkpoints, at most, give or take a batch.
     pub checkpoint_every: u64,
@@ -124,6 +128,12 @@ impl Config {
         if settings.checkpoint_every.is_some() && settings.state.is_none() {
             return Err(ConfigError::CheckpointsWithoutState);
         }
+        if settings.multiline_wait.is_some() && settings.multiline.is_none() {
+            return Err(ConfigError::WaitWithoutMultiline);
+        }
+        let wait = settings.multiline_wait.unwrap_or(Duration::from_secs(1));
+        let first_line =
+            settings.multiline.as_deref().map(str::parse).transpose().map_err(ConfigError::Multiline)?;
         if existing == Existing::Overwrite && output == Path::new("-") {
             return Err(ConfigError::OverwriteOfStdout);
         }
@@ -132,6 +142,7 @@ impl Config {
             output: if output == Path::new("-") { Target::Stdout } else { Target::File(output) },
             existing,
             parse: settings.parse.unwrap_or_default(),
+            multiline: first_line.map(|first_line| Multiline { first_line, wait }),
             filter: settings.filter.as_deref().map(str::parse).transpose().map_err(ConfigError::Filter)?,
             format: settings.format.unwrap_or_default(),
             state: settings.state,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::ValueEnum;
@@ -54,6 +55,17 @@ pub struct Settings {
     #[arg(short, long, value_enum, value_name = "HOW")]
     #[serde(deserialize_with = "by_name")]
     pub parse: Option<ParseMode>,
+
+    /// Join lines to records of several: one begins with a line with a time or level in front (time), with one that is
+    /// not indented (indent), or with one that matches a pattern such as '^[0-9]+:'; see below
+    #[arg(long, value_name = "time|indent|REGEX")]
+    pub multiline: Option<String>,
+
+    /// With --multiline, how long the last record of a pipe or a file that is followed is waited for when nothing comes
+    /// [default: 1s]
+    #[arg(long, value_name = "T", value_parser = parse_time)]
+    #[serde(deserialize_with = "time")]
+    pub multiline_wait: Option<Duration>,
 
     /// Keep only records for which this is true, such as 'level >= warn and not path contains "/health"'; see below
     #[arg(short, long, value_name = "EXPR")]
@@ -112,6 +124,8 @@ impl Settings {
             input: if self.input.is_empty() { base.input } else { self.input },
             output: self.output.or(base.output),
             parse: self.parse.or(base.parse),
+            multiline: self.multiline.or(base.multiline),
+            multiline_wait: self.multiline_wait.or(base.multiline_wait),
             filter: self.filter.or(base.filter),
             format: self.format.or(base.format),
             state: self.state.or(base.state),
@@ -130,6 +144,8 @@ impl Settings {
             "input" => !self.input.is_empty(),
             "output" => self.output.is_some(),
             "append" | "overwrite" => self.append.is_some() || self.overwrite.is_some(),
+            "multiline" => self.multiline.is_some(),
+            "multiline-wait" => self.multiline_wait.is_some(),
             "filter" => self.filter.is_some(),
             "state" => self.state.is_some(),
             "sync" => self.sync.is_some(),
@@ -193,4 +209,31 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, 
 fn parse_size(text: &str) -> Result<ByteSize, String> {
     text.parse()
         .map_err(|_| format!("`{text}` is not a size such as \"64KiB\", \"1MB\" or a number of bytes"))
+}
+
+/// Deserializes a time written as a number of seconds or as a string with a unit.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a number of seconds or a time such as \"500ms\"")]
+    enum Written {
+        Number(u32),
+        Text(String),
+    }
+    match Written::deserialize(deserializer)? {
+        Written::Number(seconds) => Ok(Some(Duration::from_secs(seconds.into()))),
+        Written::Text(text) => parse_time(&text).map(Some).map_err(de::Error::custom),
+    }
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let amount = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let milliseconds = match &text[amount.len()..] {
+        "ms" => Some(1),
+        "" | "s" => Some(1000),
+        "m" => Some(60_000),
+        _ => None,
+    };
+    let time = milliseconds.zip(amount.parse::<u32>().ok());
+    time.map(|(unit, amount)| Duration::from_millis(unit * u64::from(amount)))
+        .ok_or_else(|| format!("`{text}` is not a time such as \"500ms\", \"3s\" or \"1m\""))
 }

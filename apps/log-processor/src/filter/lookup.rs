@@ -23,6 +23,16 @@ const LEVEL: [&str; 14] = [
 const MESSAGE: [&str; 7] = ["msg", "@message", "MESSAGE", "log", "short_message", "body", "event"];
 const TIME: [&str; 6] = ["timestamp", "@timestamp", "ts", "datetime", "t.$date", "__REALTIME_TIMESTAMP"];
 
+/// The names under which `message` is found, in the order in which they are looked for.
+pub(crate) fn message_names() -> impl Iterator<Item = &'static str> {
+    std::iter::once("message").chain(MESSAGE)
+}
+
+/// Whether that is a name of `time` or of `level`.
+pub(crate) fn is_time_or_level(name: &str) -> bool {
+    matches!(name, "time" | "level") || LEVEL.contains(&name) || TIME.contains(&name)
+}
+
 /// Finds one field in each record.
 #[derive(Debug, Clone)]
 pub(super) struct Lookup {

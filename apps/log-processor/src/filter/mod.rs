@@ -52,6 +52,7 @@ use crate::record::Record;
 use ast::Expr;
 pub use error::FilterError;
 use eval::Predicate;
+pub(crate) use lookup::{is_time_or_level, message_names};
 
 /// A filter expression, parsed and ready to decide.
 ///

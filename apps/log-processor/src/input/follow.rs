@@ -31,6 +31,7 @@ use std::{
 use super::{
     compressed::is_compressed_at,
     error::InputError,
+    framing::Framing,
     identity::FileKey,
     inputs::{Options, Step},
     locate::{MOST_LISTINGS, is_copy, locate_copy, moved_home, rotated_by_now},
@@ -48,7 +49,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Changes {
     patterns: Vec<String>,
-    max_line: usize,
+    framing: Framing,
     except: Option<FileKey>,
     signal: Arc<Signal>,
     watch: Watch,
@@ -79,7 +80,7 @@ impl Changes {
         let patterns: Vec<String> =
             patterns.iter().filter(|pattern| *pattern != STDIN).chain(&options.globs).cloned().collect();
         let mut changes = Self {
-            max_line: options.max_line,
+            framing: options.framing(),
             except: options.except,
             signal: Arc::clone(signal),
             watch: Watch::new(signal)?,
@@ -130,7 +131,7 @@ impl Changes {
                 continue;
             }
             table.get_mut(index).behind = older;
-            if let Err(error) = table.open(index, self.max_line, true, &self.signal) {
+            if let Err(error) = table.open(index, &self.framing, true, &self.signal) {
                 outbox.push_back(Step::Failed { input: Some(index), error });
                 continue;
             }
@@ -256,7 +257,7 @@ impl Changes {
             // A compressed file was finished as a copy of one that was followed; it does not grow.
             State::Closed(_) if is_compressed_at(path) => Some(index),
             State::Closed(position) | State::Forgotten(position) => {
-                let reader = Reader::resume(path, position, self.max_line)?;
+                let reader = Reader::resume(path, position, &self.framing)?;
                 let Some(reader) = reader.filter(|reader| reader.key() == position.key) else {
                     return Ok(None);
                 };
@@ -284,13 +285,13 @@ impl Changes {
     ) -> Option<usize> {
         let offset = position.offset;
         let copy = locate_copy(position)
-            .and_then(|copy| Some((Reader::resume(&copy, position, self.max_line).ok()??, copy)));
+            .and_then(|copy| Some((Reader::resume(&copy, position, &self.framing).ok()??, copy)));
         // The file itself is another one from here on, and what became of this entry is reached by no path.
         table.get_mut(index).reached = false;
         let Some((reader, copy)) = copy else {
             outbox.push_back(Step::Notice(Notice::Truncated { path: path.to_owned(), offset }));
             // Not to be read on: what stands behind the position now belongs to the new content.
-            outbox.extend(table.close(index).map(Step::Batch));
+            outbox.extend(table.close(index).into_iter().map(Step::Batch));
             return self.start(path, key, path, None, table, outbox);
         };
         outbox.push_back(Step::Notice(Notice::CopiedAndTruncated { path: path.to_owned(), copy, offset }));
@@ -365,7 +366,7 @@ impl Changes {
         table: &mut Table,
         outbox: &mut VecDeque<Step>,
     ) -> Option<usize> {
-        let reader = match Reader::resume(path, &Position::start(home), self.max_line) {
+        let reader = match Reader::resume(path, &Position::start(home), &self.framing) {
             Ok(reader) => reader.expect("every file holds nothing at its start"),
             Err(source) => {
                 // It may be gone again by now; then the next look sees that.

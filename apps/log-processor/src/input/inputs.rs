@@ -5,6 +5,7 @@ use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 use super::{
     error::InputError,
     follow::{Changes, refuse_compressed},
+    framing::Framing,
     identity::FileKey,
     notice::Notice,
     pattern::{InputSpec, STDIN, expand},
@@ -13,7 +14,7 @@ use super::{
     signal::{Signal, Stopper, Wake},
     table::{AtEnd, Outcome, Table},
 };
-use crate::{batch::Batch, checkpoint::Checkpoint};
+use crate::{batch::Batch, checkpoint::Checkpoint, multiline::Multiline};
 
 /// How inputs are read.
 #[derive(Debug, Clone)]
@@ -22,13 +23,15 @@ pub struct Options {
     pub follow: bool,
     /// The longest line that travels whole, in bytes, at least 1. A longer one travels in pieces.
     pub max_line: usize,
+    /// Records may have several lines, and then they travel whole, up to `max_line` bytes. None: each line is a record.
+    pub multiline: Option<Multiline>,
     /// Every input must be able to be read again after a crash: pipes are refused.
     pub resumable: bool,
     /// Only with `follow`: globs that are looked at while the run goes, beside the patterns that it begins with. For
     /// those of which not every file can be read now.
     pub globs: Vec<String>,
-    /// Only without `follow`: last lines without a line end come behind everything else, each with a position that
-    /// says where it begins. So whoever writes them can take them back when the next run finds the rest.
+    /// Only without `follow`: last lines without a line end, or the last records if these may have several lines, come
+    /// behind everything else, each with a position that says where it begins. So whoever writes them can take them back when the next run finds the rest.
     pub unended_last: bool,
     /// A file that is never read although a pattern reaches it: the output.
     pub except: Option<FileKey>,
@@ -62,12 +65,13 @@ pub enum Step {
 pub struct Inputs {
     table: Table,
     options: Options,
+    framing: Framing,
     signal: Arc<Signal>,
     /// What was found on the way to the next batch; goes out first.
     outbox: VecDeque<Step>,
     /// The input that is asked next.
     turn: usize,
-    /// Inputs whose last line has no line end, with its length, if such lines come last.
+    /// Inputs whose last line has no line end, or whose last record may go on, with its length, if these come last.
     unended: VecDeque<(usize, usize)>,
     /// None without `follow`.
     follow: Option<Following>,
@@ -89,11 +93,18 @@ impl Default for Options {
         Self {
             follow: false,
             max_line: super::MAX_LINE,
+            multiline: None,
             resumable: false,
             globs: Vec::new(),
             unended_last: false,
             except: None,
         }
+    }
+}
+
+impl Options {
+    pub(super) fn framing(&self) -> Framing {
+        Framing { max_line: self.max_line, multiline: self.multiline.clone() }
     }
 }
 
@@ -137,6 +148,7 @@ impl Inputs {
             turn: 0,
             unended: VecDeque::new(),
             follow: None,
+            framing: options.framing(),
             options,
         };
         inputs.outbox.extend(plan.said);
@@ -208,16 +220,17 @@ impl Inputs {
         }
     }
 
-    /// After [`Step::Idle`]: blocks until something may have changed, or the run is stopped.
+    /// After [`Step::Idle`]: blocks until something may have changed, a record was held for long enough, or the run is
+    /// stopped.
     pub fn wait(&mut self) -> Wake {
-        self.signal.wait()
+        self.signal.wait(self.table.held_until(&self.framing))
     }
 
     /// What was taken from streams, then the end.
     fn next_after_stop(&mut self, buffer: &mut Vec<u8>) -> Step {
         for input in 0..self.table.len() {
             while self.table.end_stream(input) {
-                match self.table.read(input, AtEnd::Close, buffer) {
+                match self.table.read(input, AtEnd::Close, &self.framing, buffer) {
                     Outcome::Batch(batch) | Outcome::Ended(Some(batch)) => return Step::Batch(batch),
                     Outcome::Ended(None) | Outcome::Left(..) | Outcome::Pending => {}
                     Outcome::Failed(rest, error) => {
@@ -225,6 +238,12 @@ impl Inputs {
                         return self.outbox.pop_front().expect("a failure was just put there");
                     }
                 }
+            }
+            // Whole lines that are held for their record. With a state the next run finds them where they are.
+            if !self.options.resumable
+                && let Some(batch) = self.table.flush(input, buffer)
+            {
+                return Step::Batch(batch);
             }
         }
         Step::End
@@ -234,15 +253,15 @@ impl Inputs {
     fn next_in_order(&mut self, buffer: &mut Vec<u8>) -> Option<Step> {
         if self.turn == self.table.len() {
             let Some((input, length)) = self.unended.pop_front() else { return Some(Step::End) };
-            return self.table.read_unended(input, length, buffer).map(Step::Batch);
+            return self.table.read_unended(input, length, &self.framing, buffer).map(Step::Batch);
         }
         let input = self.turn;
-        if let Err(error) = self.table.open(input, self.options.max_line, false, &self.signal) {
+        if let Err(error) = self.table.open(input, &self.framing, false, &self.signal) {
             self.turn += 1;
             return Some(Step::Failed { input: Some(input), error });
         }
         let at_end = if self.options.unended_last { AtEnd::LeaveLine } else { AtEnd::Close };
-        match self.table.read(input, at_end, buffer) {
+        match self.table.read(input, at_end, &self.framing, buffer) {
             Outcome::Batch(batch) => Some(Step::Batch(batch)),
             Outcome::Left(news, length) => {
                 self.turn += 1;
@@ -254,7 +273,7 @@ impl Inputs {
                 news.map(Step::Batch)
             }
             Outcome::Pending => {
-                self.signal.wait();
+                self.wait();
                 None
             }
             Outcome::Failed(rest, error) => {
@@ -267,7 +286,7 @@ impl Inputs {
 
     /// None: what there is to say is in the outbox, or there is more to do.
     fn next_in_turn(&mut self, buffer: &mut Vec<u8>) -> Option<Step> {
-        let Self { follow: Some(following), table, outbox, signal, .. } = self else {
+        let Self { follow: Some(following), table, outbox, signal, framing, .. } = self else {
             return Some(Step::End);
         };
         if self.turn == 0 && (signal.take_look() || std::mem::take(&mut following.was_idle)) {
@@ -284,7 +303,7 @@ impl Inputs {
             if !table.is_readable(input) {
                 continue;
             }
-            match table.read(input, AtEnd::Stay, buffer) {
+            match table.read(input, AtEnd::Stay, framing, buffer) {
                 Outcome::Batch(batch) => {
                     following.progress = true;
                     return Some(Step::Batch(batch));
@@ -319,8 +338,8 @@ impl Inputs {
         Some(if is_over { Step::End } else { Step::Idle })
     }
 
-    fn fail(&mut self, input: usize, rest: Option<Batch>, error: InputError) {
-        self.outbox.extend(rest.map(Step::Batch));
+    fn fail(&mut self, input: usize, rest: Vec<Batch>, error: InputError) {
+        self.outbox.extend(rest.into_iter().map(Step::Batch));
         self.outbox.push_back(Step::Failed { input: Some(input), error });
     }
 }

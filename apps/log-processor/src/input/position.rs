@@ -32,6 +32,10 @@ pub struct Position {
     pub tail: Fingerprint,
     /// The byte before `offset` is no line end: the rest of that line is still to come.
     pub inside_line: bool,
+    /// Only where records have several lines: lines behind `offset` belong to the record before it, until another one
+    /// begins.
+    #[serde(default)]
+    pub inside_record: bool,
     /// The output ends with its line, which has no line end: only its rest may follow there as it is.
     pub ends_output: bool,
     /// A run did not find the file, and said so. It is remembered in case the file comes back.
@@ -77,6 +81,7 @@ impl Position {
             offset: 0,
             tail: Fingerprint::EMPTY,
             inside_line: false,
+            inside_record: false,
             ends_output: false,
             absent: false,
             phase: Phase::Reading,
@@ -100,21 +105,33 @@ impl Position {
         self.offset == 0 && self.head.bytes > 0
     }
 
+    /// The byte before it is no line end, or lines behind it belong to the record before it.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.inside_line || self.inside_record
+    }
+
     /// Reads `length` bytes behind this position, the begin of a line at the end of its plain file, and gives the
-    /// position behind them. None if they are not there any more.
-    pub(super) fn read_unended(&self, length: usize, buffer: &mut Vec<u8>) -> io::Result<Option<Self>> {
+    /// position behind them; where lines are joined to records, a record that may go on. None if they are not there any
+    /// more.
+    pub(super) fn read_unended(
+        &self,
+        length: usize,
+        joins_lines: bool,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<Option<Self>> {
         let file = File::open(&self.path)?;
         buffer.clear();
         buffer.resize(length, 0);
         let is_there = Some(FileKey::of(&file.metadata()?)) == self.key
             && file::holds(&file, self.offset, self.tail)?
             && read_at(&file, buffer, self.offset)? == length
-            && !buffer.contains(&b'\n');
+            && (joins_lines || !buffer.contains(&b'\n'));
         let start = LineStart { offset: self.offset, tail: self.tail };
         Ok(is_there.then(|| Self {
             offset: self.offset + length as u64,
             tail: Fingerprint::of_last_bytes(buffer),
-            inside_line: true,
+            inside_line: buffer.last() != Some(&b'\n'),
+            inside_record: joins_lines,
             phase: Phase::Finished,
             unended: Some(start),
             ..self.clone()
@@ -125,7 +142,8 @@ impl Position {
     pub(crate) fn taken_back(self, phase: Phase) -> Self {
         match self.unended {
             Some(LineStart { offset, tail }) => {
-                Self { offset, tail, inside_line: false, ends_output: false, phase, unended: None, ..self }
+                let (inside_line, inside_record, ends_output) = (false, false, false);
+                Self { offset, tail, inside_line, inside_record, ends_output, phase, unended: None, ..self }
             }
             None => self,
         }
@@ -179,6 +197,7 @@ mod tests {
             offset: u64::MAX,
             tail: Fingerprint::EMPTY,
             inside_line: true,
+            inside_record: true,
             ends_output: true,
             absent: true,
             phase: Phase::Finished,

@@ -5,6 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use forebay_program::open_files;
@@ -13,7 +14,7 @@ use rustix::io::Errno;
 use super::{
     error::InputError,
     file::{self, Body},
-    framing::{Frame, Framed, Framer},
+    framing::{Frame, Framed, Framer, Framing},
     identity::{FileKey, Fingerprint},
     pattern::STDIN,
     position::{Phase, Position},
@@ -29,6 +30,8 @@ pub(super) struct Reader {
     framer: Framer,
     /// Where it stands, behind the last frame that was handed on.
     position: Position,
+    /// Lines that were kept back in case that their record goes on: how many bytes there are, and since when.
+    held: Option<(usize, Instant)>,
 }
 
 /// What a call of [`Reader::read`] came to.
@@ -46,13 +49,13 @@ pub(super) enum Progress {
 
 impl Reader {
     /// Opens a file at its start.
-    pub(super) fn open(path: &Path, max_line: usize) -> io::Result<Self> {
-        let opened = Self::resume(path, &Position::start(path), max_line)?;
+    pub(super) fn open(path: &Path, framing: &Framing) -> io::Result<Self> {
+        let opened = Self::resume(path, &Position::start(path), framing)?;
         Ok(opened.expect("every file holds nothing at its start"))
     }
 
     /// Opens the file at `path` behind `position`; none if it does not hold what was read up to there.
-    pub(super) fn resume(path: &Path, position: &Position, max_line: usize) -> io::Result<Option<Self>> {
+    pub(super) fn resume(path: &Path, position: &Position, framing: &Framing) -> io::Result<Option<Self>> {
         let file = File::open(path)?;
         if open_files::is_among_the_last(&file) {
             return Err(Errno::MFILE.into());
@@ -65,32 +68,42 @@ impl Reader {
         let head = file::grown(position.head, &first).unwrap_or(position.head);
         let Some(body) = Body::of_file(file, position.offset, position.tail)? else { return Ok(None) };
         let position = Position { head, ..position.found(path, key) };
-        Ok(Some(Self::new(body, position, max_line)))
+        Ok(Some(Self::new(body, position, framing)))
     }
 
     /// Standard input.
-    pub(super) fn stdin(signal: Arc<Signal>, max_line: usize) -> io::Result<Self> {
-        Ok(Self::of_stream(Stream::stdin(signal)?, Path::new(STDIN), max_line))
+    pub(super) fn stdin(signal: Arc<Signal>, framing: &Framing) -> io::Result<Self> {
+        Ok(Self::of_stream(Stream::stdin(signal)?, Path::new(STDIN), framing))
     }
 
     /// A named pipe or a device; a pipe is opened `again` for its next writer.
-    pub(super) fn stream(path: &Path, again: bool, signal: Arc<Signal>, max_line: usize) -> io::Result<Self> {
-        Ok(Self::of_stream(Stream::open(path.to_owned(), again, signal)?, path, max_line))
+    pub(super) fn stream(
+        path: &Path,
+        again: bool,
+        signal: Arc<Signal>,
+        framing: &Framing,
+    ) -> io::Result<Self> {
+        Ok(Self::of_stream(Stream::open(path.to_owned(), again, signal)?, path, framing))
     }
 
-    fn of_stream(stream: Stream, path: &Path, max_line: usize) -> Self {
-        Self::new(Body::Stream(Unpacked::new(stream)), Position::start(path), max_line)
+    fn of_stream(stream: Stream, path: &Path, framing: &Framing) -> Self {
+        Self::new(Body::Stream(Unpacked::new(stream)), Position::start(path), framing)
     }
 
-    fn new(body: Body, position: Position, max_line: usize) -> Self {
-        Self { body, framer: Framer::new(max_line, position.inside_line), position }
+    fn new(body: Body, position: Position, framing: &Framing) -> Self {
+        Self {
+            body,
+            framer: Framer::new(framing, position.inside_line, position.inside_record),
+            position,
+            held: None,
+        }
     }
 
     /// Fills `buffer` with the next frame.
     pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> Result<Progress, InputError> {
         match self.framer.read(&mut self.body, buffer) {
             Ok(Framed::Frame(frame)) => {
-                self.advance(buffer);
+                self.advance(buffer, frame);
                 Ok(Progress::Frame(frame))
             }
             Ok(Framed::Pending) => Ok(Progress::Pending),
@@ -99,11 +112,47 @@ impl Reader {
         }
     }
 
-    /// Hands on in `buffer` what was kept back: a last line without a line end.
+    /// Hands on in `buffer` what was kept back, a last line without a line end or a last record: until the frame is the
+    /// last.
     pub(super) fn finish(&mut self, buffer: &mut Vec<u8>) -> Option<Frame> {
         let frame = self.framer.finish(buffer)?;
-        self.advance(buffer);
+        self.advance(buffer, frame);
         Some(frame)
+    }
+
+    /// Hands on in `buffer` the whole lines that were kept back in case that their record goes on.
+    pub(super) fn flush(&mut self, buffer: &mut Vec<u8>) -> Option<Frame> {
+        let frame = self.framer.flush(buffer)?;
+        self.advance(buffer, frame);
+        Some(frame)
+    }
+
+    /// The same once nothing has come for as long as `wait`. To be called when there is nothing to read.
+    pub(super) fn flush_after(&mut self, wait: Duration, buffer: &mut Vec<u8>) -> Option<Frame> {
+        self.framer.held()?;
+        let (now, kept_back) = (Instant::now(), self.kept_back());
+        let since = match self.held {
+            Some((bytes, since)) if bytes == kept_back => since,
+            _ => now,
+        };
+        self.held = Some((kept_back, since));
+        if now.duration_since(since) >= wait { self.flush(buffer) } else { None }
+    }
+
+    /// Since when lines are held for their record.
+    pub(super) fn held_since(&self) -> Option<Instant> {
+        self.held.map(|(_, since)| since)
+    }
+
+    /// The end is that of a file to which a later run may find more lines added, and those may belong to the last
+    /// record.
+    pub(super) fn leave_open(&mut self) {
+        self.position.inside_record = self.framer.joins_lines() && self.may_grow();
+    }
+
+    /// Whatever is added to the file by now begins a record.
+    pub(super) fn end_record(&mut self) {
+        self.position.inside_record = false;
     }
 
     /// Where the input stands, and in which `phase`.
@@ -140,10 +189,10 @@ impl Reader {
         true
     }
 
-    /// It is a plain file, read to its end, and that is the begin of a line. The last piece of an overlong line, of
-    /// which others were handed on, is no begin.
+    /// It is a plain file, read to its end, and that is the begin of a line, or a record that may go on. The last piece of
+    /// an overlong one, of which others were handed on, is no begin.
     pub(super) fn ends_in_a_line(&self) -> bool {
-        self.body.plain().is_some() && self.kept_back() > 0 && !self.is_inside()
+        self.body.plain().is_some() && self.kept_back() > 0 && !self.is_inside() && self.framer.fits()
     }
 
     /// How many bytes were read and not handed on.
@@ -215,10 +264,12 @@ impl Reader {
         copied().unwrap_or(false)
     }
 
-    fn advance(&mut self, bytes: &[u8]) {
+    fn advance(&mut self, bytes: &[u8], frame: Frame) {
+        self.held = None;
         self.position.offset += bytes.len() as u64;
         self.position.tail = Fingerprint::of_last_bytes(bytes);
         self.position.inside_line = bytes.last() != Some(&b'\n');
+        self.position.inside_record = frame.ends_inside && self.framer.joins_lines();
     }
 
     fn failure(&self, source: io::Error) -> InputError {

@@ -1,6 +1,9 @@
 //! How a reader that waits is woken, and how it is told to stop.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 /// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +65,17 @@ impl Signal {
         self.flags().stopped
     }
 
-    /// Waits until one of the flags is set, and takes back `look`.
-    pub(super) fn wait(&self) -> Wake {
-        let mut flags = self
-            .changed
-            .wait_while(self.flags(), |flags| !flags.look && !flags.stopped)
-            .unwrap_or_else(PoisonError::into_inner);
+    /// Waits until one of the flags is set, or until `deadline`, and takes back `look`.
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> Wake {
+        let is_quiet = |flags: &mut Flags| !flags.look && !flags.stopped;
+        let mut flags = match deadline {
+            None => self.changed.wait_while(self.flags(), is_quiet).unwrap_or_else(PoisonError::into_inner),
+            Some(deadline) => {
+                let rest = deadline.saturating_duration_since(Instant::now());
+                let waited = self.changed.wait_timeout_while(self.flags(), rest, is_quiet);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
         flags.look = false;
         if flags.stopped { Wake::Stopped } else { Wake::Look }
     }

@@ -11,12 +11,13 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use super::{
     error::InputError,
     file,
-    framing::Frame,
+    framing::{Frame, Framing},
     identity::{FileKey, Fingerprint},
     locate::{is_rotation, is_same},
     pattern::STDIN,
@@ -86,9 +87,9 @@ pub(super) enum Start {
 pub(super) enum AtEnd {
     /// A plain file may grow: it stays open, unless another one takes its place.
     Stay,
-    /// It is closed. A last line without a line end is handed on.
+    /// It is closed. A last line without a line end is handed on, and so is a last record.
     Close,
-    /// It is closed. Such a line of a plain file is left for [`Table::read_unended`].
+    /// It is closed. Such a line of a plain file, or such a record, is left for [`Table::read_unended`].
     LeaveLine,
 }
 
@@ -99,12 +100,12 @@ pub(super) enum Outcome {
     Batch(Batch),
     /// All is read; with the news of it, if it was closed and that is news.
     Ended(Option<Batch>),
-    /// The same, and a last line of that length was left.
+    /// The same, and a last line or record of that length was left.
     Left(Option<Batch>, usize),
     /// A stream has nothing right now.
     Pending,
     /// It goes no further. What was kept back comes first.
-    Failed(Option<Batch>, InputError),
+    Failed(Vec<Batch>, InputError),
 }
 
 // === impl Table ===
@@ -202,13 +203,13 @@ impl Table {
     pub(super) fn open(
         &mut self,
         index: usize,
-        max_line: usize,
+        framing: &Framing,
         follows: bool,
         signal: &Arc<Signal>,
     ) -> Result<(), InputError> {
         let entry = &mut self.files[index];
         let State::Waiting(start) = &entry.state else { return Ok(()) };
-        match start.open(max_line, follows, signal) {
+        match start.open(framing, follows, signal) {
             Ok(reader) => {
                 entry.state = State::Open(Box::new(reader));
                 Ok(())
@@ -227,7 +228,13 @@ impl Table {
     }
 
     /// Reads on in an open file; `buffer` is taken if it comes to a batch. Closes it if it ended for good.
-    pub(super) fn read(&mut self, index: usize, at_end: AtEnd, buffer: &mut Vec<u8>) -> Outcome {
+    pub(super) fn read(
+        &mut self,
+        index: usize,
+        at_end: AtEnd,
+        framing: &Framing,
+        buffer: &mut Vec<u8>,
+    ) -> Outcome {
         let Entry { state: State::Open(reader), retiring, .. } = &mut self.files[index] else {
             return Outcome::Ended(None);
         };
@@ -241,8 +248,14 @@ impl Table {
                 let end = reader.position(Phase::Reading);
                 Outcome::Batch(Self::batch(index, Some(frame), std::mem::take(buffer), end))
             }
-            Ok(Progress::Pending) => Outcome::Pending,
-            Ok(Progress::Ended) if stays => Outcome::Ended(None),
+            Ok(Progress::Pending) => match self.flush_after(index, framing, buffer) {
+                Some(batch) => Outcome::Batch(batch),
+                None => Outcome::Pending,
+            },
+            Ok(Progress::Ended) if stays => match self.flush_after(index, framing, buffer) {
+                Some(batch) => Outcome::Batch(batch),
+                None => Outcome::Ended(None),
+            },
             Ok(Progress::Ended) if at_end == AtEnd::LeaveLine && reader.ends_in_a_line() => {
                 let length = reader.kept_back();
                 let begun = reader.has_begun();
@@ -252,16 +265,54 @@ impl Table {
             }
             Ok(Progress::Ended) => {
                 let frame = reader.finish(buffer);
+                if let Some(frame) = frame.filter(|frame| !frame.is_last) {
+                    let end = reader.position(Phase::Reading);
+                    return Outcome::Batch(Self::batch(index, Some(frame), std::mem::take(buffer), end));
+                }
+                match at_end {
+                    AtEnd::Stay => reader.end_record(),
+                    AtEnd::Close | AtEnd::LeaveLine if frame.is_some() => reader.leave_open(),
+                    AtEnd::Close | AtEnd::LeaveLine => {}
+                }
                 Outcome::Ended(self.close_with(index, at_end, frame, buffer))
             }
             Err(error) => {
-                let rest = reader.finish(buffer);
-                let end = reader.position(Phase::Reading);
-                self.files[index].state = State::Closed(end.clone());
-                let rest = rest.map(|frame| Self::batch(index, Some(frame), std::mem::take(buffer), end));
+                let mut rest = Vec::new();
+                while let Some(frame) = reader.finish(buffer) {
+                    let end = reader.position(Phase::Reading);
+                    rest.push(Self::batch(index, Some(frame), std::mem::take(buffer), end));
+                }
+                self.files[index].state = State::Closed(reader.position(Phase::Reading));
                 Outcome::Failed(rest, error)
             }
         }
+    }
+
+    /// The lines of an open file that are held in case that their record goes on, if they were for long enough.
+    fn flush_after(&mut self, index: usize, framing: &Framing, buffer: &mut Vec<u8>) -> Option<Batch> {
+        let wait = framing.multiline.as_ref()?.wait;
+        let State::Open(reader) = &mut self.files[index].state else { return None };
+        let frame = reader.flush_after(wait, buffer)?;
+        let end = reader.position(Phase::Reading);
+        Some(Self::batch(index, Some(frame), std::mem::take(buffer), end))
+    }
+
+    /// The same, however long they are held.
+    pub(super) fn flush(&mut self, index: usize, buffer: &mut Vec<u8>) -> Option<Batch> {
+        let State::Open(reader) = &mut self.files[index].state else { return None };
+        let frame = reader.flush(buffer)?;
+        let end = reader.position(Phase::Reading);
+        Some(Self::batch(index, Some(frame), std::mem::take(buffer), end))
+    }
+
+    /// When the first of the held lines were held for long enough; none if there are none.
+    pub(super) fn held_until(&self, framing: &Framing) -> Option<Instant> {
+        let wait = framing.multiline.as_ref()?.wait;
+        let since = |entry: &Entry| match &entry.state {
+            State::Open(reader) => reader.held_since(),
+            _ => None,
+        };
+        self.files.iter().filter_map(since).min()?.checked_add(wait)
     }
 
     /// After a stop: an open stream ends behind what was taken from it. False for everything else.
@@ -270,24 +321,34 @@ impl Table {
         reader.end_stream()
     }
 
-    /// Closes an open file, of which nothing more can be read. What was kept back is a last line now; without one the
-    /// batch is empty and only says that the file is finished. None if nothing was ever read of it.
-    pub(super) fn close(&mut self, index: usize) -> Option<Batch> {
-        let State::Open(reader) = &mut self.files[index].state else { return None };
-        let mut buffer = Vec::new();
-        let frame = reader.finish(&mut buffer);
-        self.close_with(index, AtEnd::Close, frame, &mut buffer)
+    /// Closes an open file, of which nothing more can be read. What was kept back is a last line or record now; without
+    /// one the batch is empty and only says that the file is finished. None if nothing was ever read of it.
+    pub(super) fn close(&mut self, index: usize) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        loop {
+            let State::Open(reader) = &mut self.files[index].state else { return batches };
+            let mut buffer = Vec::new();
+            let frame = reader.finish(&mut buffer);
+            if let Some(frame) = frame.filter(|frame| !frame.is_last) {
+                batches.push(Self::batch(index, Some(frame), buffer, reader.position(Phase::Reading)));
+            } else {
+                reader.end_record();
+                batches.extend(self.close_with(index, AtEnd::Close, frame, &mut buffer));
+            }
+        }
     }
 
-    /// A last line without a line end that was left, if it is still there: else the next run finds what became of it.
+    /// A last line without a line end or a last record that was left, if it is still there: else the next run finds what
+    /// became of it.
     pub(super) fn read_unended(
         &mut self,
         index: usize,
         length: usize,
+        framing: &Framing,
         buffer: &mut Vec<u8>,
     ) -> Option<Batch> {
         let State::Closed(position) = &self.files[index].state else { return None };
-        let end = position.read_unended(length, buffer).ok()??;
+        let end = position.read_unended(length, framing.multiline.is_some(), buffer).ok()??;
         self.files[index].state = State::Closed(end.clone());
         let frame = Frame { starts_inside: false, ends_inside: false, is_last: true };
         Some(Self::batch(index, Some(frame), std::mem::take(buffer), end))
@@ -399,12 +460,12 @@ impl Entry {
 // === impl Start ===
 
 impl Start {
-    fn open(&self, max_line: usize, follows: bool, signal: &Arc<Signal>) -> Result<Reader, InputError> {
+    fn open(&self, framing: &Framing, follows: bool, signal: &Arc<Signal>) -> Result<Reader, InputError> {
         let opened = match self {
-            Self::File(path) => Reader::open(path, max_line),
-            Self::Stdin => Reader::stdin(Arc::clone(signal), max_line),
-            Self::Stream(path) => Reader::stream(path, follows, Arc::clone(signal), max_line),
-            Self::Behind(position) => match Reader::resume(&position.path, position, max_line) {
+            Self::File(path) => Reader::open(path, framing),
+            Self::Stdin => Reader::stdin(Arc::clone(signal), framing),
+            Self::Stream(path) => Reader::stream(path, follows, Arc::clone(signal), framing),
+            Self::Behind(position) => match Reader::resume(&position.path, position, framing) {
                 Ok(Some(reader)) => Ok(reader),
                 Ok(None) => {
                     return Err(InputError::Lost { path: position.path.clone(), offset: position.offset });

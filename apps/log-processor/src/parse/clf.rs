@@ -33,16 +33,22 @@ struct Access<'a> {
 }
 
 fn access<'a>(input: &mut &'a str) -> Parsed<Access<'a>> {
-    let host = word.parse_next(input)?;
-    let ident = word.parse_next(input)?;
-    // A user name may hold spaces: it ends where the time begins.
-    let user = up_to(b'[').parse_next(input)?.strip_suffix(' ').ok_or(EmptyError)?;
-    let time = up_to(b']').verify(|time: &str| of_access_log(&mut &*time).is_ok()).parse_next(input)?;
+    let (host, ident, user, time) = time(input)?;
     let (request, (status, bytes)) =
         preceded(' ', alt(((quoted, answer), (request_with_quotes, answer)))).parse_next(input)?;
     let agent = opt((quoted, preceded(' ', quoted))).parse_next(input)?;
     let extra = input.trim_ascii();
     Ok(Access { host, ident, user, time, request, status, bytes, agent, extra })
+}
+
+/// `host ident user [time]`, what a line begins with.
+pub(super) fn time<'a>(input: &mut &'a str) -> Parsed<(&'a str, &'a str, &'a str, &'a str)> {
+    let host = word.parse_next(input)?;
+    let ident = word.parse_next(input)?;
+    // A user name may hold spaces: it ends where the time begins.
+    let user = up_to(b'[').parse_next(input)?.strip_suffix(' ').ok_or(EmptyError)?;
+    let time = up_to(b']').verify(|time: &str| of_access_log(&mut &*time).is_ok()).parse_next(input)?;
+    Ok((host, ident, user, time))
 }
 
 /// ` status bytes`

@@ -19,6 +19,7 @@
 //! Parsers read text. Where a line is not UTF-8 they see U+FFFD for each bad sequence; raw output still
 //! writes the bytes that came.
 
+mod begin;
 mod clf;
 mod date;
 pub(crate) mod json;
@@ -33,6 +34,8 @@ use std::fmt;
 
 use crate::record::{Record, Value};
 use logfmt::Strictness;
+
+pub(crate) use begin::begins_as_parsed;
 
 /// How lines are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

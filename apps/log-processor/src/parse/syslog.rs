@@ -83,7 +83,7 @@ fn tag<'a>(input: &mut &'a str) -> Parsed<(&'a str, Option<&'a str>)> {
 }
 
 /// `<38>`, at most 191.
-fn priority(input: &mut &str) -> Parsed<usize> {
+pub(super) fn priority(input: &mut &str) -> Parsed<usize> {
     delimited('<', take_while(1..=3, '0'..='9'), '>')
         .verify_map(|digits: &str| digits.parse().ok())
         .verify(|&priority| priority < FACILITIES.len() << 3)

@@ -2,6 +2,7 @@
 //! the many formats of application logs (log4j, logback, Python, the error logs of nginx and Apache).
 
 use winnow::combinator::{alt, delimited};
+use winnow::error::EmptyError;
 use winnow::prelude::*;
 use winnow::token::rest;
 
@@ -18,11 +19,7 @@ const WORDS_TO_A_LEVEL: usize = 5;
 /// Reads a line that begins with a time. On `None` the record holds nothing.
 pub(super) fn parse<'a>(line: &'a str, record: &mut Record<'a>) -> Option<Format> {
     let mut input = line;
-    let time =
-        alt((timestamp, delimited('[', alt((timestamp, of_apache)), ']'))).parse_next(&mut input).ok()?;
-    if !input.is_empty() && !input.starts_with([' ', '\t', ':']) {
-        return None;
-    }
+    let time = time(&mut input).ok()?;
     record.push("time", Value::Text(time));
     let rest = input.trim_start_matches([' ', '\t', ':']);
     if let Ok((stream, _, tag, message)) = cri.parse_next(&mut &*rest) {
@@ -37,6 +34,12 @@ pub(super) fn parse<'a>(line: &'a str, record: &mut Record<'a>) -> Option<Format
     }
     application(rest, record);
     Some(Format::Timed)
+}
+
+/// The time in front, with a blank, a tab, a colon or nothing behind it.
+pub(super) fn time<'a>(input: &mut &'a str) -> Parsed<&'a str> {
+    let time = alt((timestamp, delimited('[', alt((timestamp, of_apache)), ']'))).parse_next(input)?;
+    if input.is_empty() || input.starts_with([' ', '\t', ':']) { Ok(time) } else { Err(EmptyError) }
 }
 
 /// `stdout F text`: F is a full line, P a part of one.

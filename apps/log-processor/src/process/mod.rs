@@ -11,15 +11,16 @@ mod lines;
 use std::borrow::Cow;
 use std::str::Utf8Chunk;
 
-use crate::filter::Filter;
+use crate::filter::{self, Filter};
 use crate::input::BATCH_BYTES;
+use crate::multiline::FirstLine;
 use crate::parse::{Format, ParseMode, parse};
 use crate::record::{Record, Value};
 use crate::render::Piece;
 
 pub use counts::{Counts, FormatCounts};
 use kept::{Kept, OWN_MAPPING, Ranges, Rendered};
-use lines::{Line, lines};
+use lines::{Line, lines, records};
 
 /// How a [`Processor`] reads, chooses and writes lines.
 #[derive(Debug, Default)]
@@ -30,6 +31,9 @@ pub struct ProcessorOptions {
     pub filter: Option<Filter>,
     /// How kept records are written.
     pub format: OutputFormat,
+    /// Which lines begin a record, if it may have several: the first of them is parsed, and the others are added to its
+    /// message. None: each line is a record.
+    pub first_line: Option<FirstLine>,
 }
 
 /// How kept records are written.
@@ -48,12 +52,13 @@ pub enum OutputFormat {
     Logfmt,
 }
 
-/// Whether a batch begins or ends in the middle of an over-long line.
+/// Whether a batch begins or ends in the middle of an over-long line, or record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Edges {
     /// The first byte continues a line that the batch before it began.
     pub starts_inside: bool,
-    /// The last line goes on in the next batch of the same input.
+    /// The last line goes on in the next batch of the same input. A record of several lines may go on there, if it ends
+    /// behind a line.
     pub ends_inside: bool,
 }
 
@@ -103,30 +108,33 @@ impl Processor {
 
     /// Whether lines are only counted: some microseconds for a batch, where parsing takes milliseconds.
     pub fn only_counts(&self) -> bool {
-        let ProcessorOptions { parse, filter, format } = &self.options;
-        *format == OutputFormat::Raw && *parse == ParseMode::Plain && filter.is_none()
+        let ProcessorOptions { parse, filter, format, first_line } = &self.options;
+        *format == OutputFormat::Raw && *parse == ParseMode::Plain && filter.is_none() && first_line.is_none()
     }
 
     /// How many bytes a batch may take in memory while it is in work and until it is written, itself included.
     ///
     /// JSON spells a control byte with six (`\u0001`). A byte that is no UTF-8 becomes the three of U+FFFD, in the
-    /// text that is parsed and again in what is written. And each line gets a name and quotes around it.
+    /// text that is parsed and again in what is written. And each line gets a name and quotes around it. Of a record of
+    /// several lines the message may be made anew, from a text that has that of them.
     pub(crate) fn most_memory(&self, bytes: &[u8]) -> usize {
         const NAMED: usize = b"{\"message\":\"\",\"continued\":true}\n".len();
+        let message = if self.options.first_line.is_some() { 3 } else { 0 };
         match self.options.format {
             OutputFormat::Raw if self.only_counts() => bytes.len(),
-            OutputFormat::Raw => bytes.len() * (1 + 3),
+            OutputFormat::Raw => bytes.len() * (1 + 3 + message),
             OutputFormat::Json | OutputFormat::Logfmt => {
-                bytes.len() * (1 + 6) + memchr::memchr_iter(b'\n', bytes).count() * NAMED
+                bytes.len() * (1 + 6 + message) + memchr::memchr_iter(b'\n', bytes).count() * NAMED
             }
         }
     }
 
     /// Takes a batch's bytes and gives back what to write of them.
     pub fn process(&self, bytes: Vec<u8>, edges: Edges) -> Processed {
+        let is_cut = bytes.last() != Some(&b'\n');
         let mut processed = self.render(bytes, edges);
         // Whoever began a line that goes on counts it.
-        processed.counts.long = u64::from(processed.kept_last.is_some());
+        processed.counts.long = u64::from(processed.kept_last.is_some() && is_cut);
         processed
     }
 
@@ -149,17 +157,33 @@ impl Processor {
 
     /// Parses and filters each line and hands `kept` those that pass. The result lacks its bytes.
     fn run(&self, bytes: &[u8], edges: Edges, kept: &mut impl Kept) -> Processed {
+        match &self.options.first_line {
+            None => self.run_over(bytes, lines(bytes, edges), kept),
+            Some(first_line) => self.run_over(bytes, records(bytes, edges, first_line), kept),
+        }
+    }
+
+    /// The same with the lines, or records, of these `bytes`.
+    fn run_over<'a>(
+        &self,
+        bytes: &'a [u8],
+        lines: impl Iterator<Item = Line<'a>>,
+        kept: &mut impl Kept,
+    ) -> Processed {
         let mut processed = Processed::default();
         processed.counts.bytes = bytes.len() as u64;
         // The records of one batch share its lifetime, so one record's memory serves them all.
         let mut record = Record::default();
-        for line in lines(bytes, edges) {
+        for line in lines {
             if line.piece == Piece::Later {
                 keep_piece(&line, kept);
                 processed.continued = kept.len();
                 continue;
             }
             let (format, is_kept) = match str::from_utf8(line.content) {
+                // Its message is made for it alone.
+                Ok(text) if line.has_several() => self.decide_several(&line, text, kept),
+                Err(_) if line.has_several() => self.decide_several(&line, &lossy(line.content), kept),
                 Ok(text) => {
                     record.clear();
                     self.decide(&line, text, &mut record, kept)
@@ -170,7 +194,7 @@ impl Processor {
                 }
             };
             processed.counts.add(format, self.options.parse, is_kept);
-            if line.piece == Piece::First {
+            if line.goes_on {
                 processed.kept_last = Some(is_kept);
             }
         }
@@ -185,15 +209,70 @@ impl Processor {
         record: &mut Record<'a>,
         kept: &mut impl Kept,
     ) -> (Format, bool) {
-        // Some editors put a byte order mark in front of a file; it is no part of the first line.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = without_mark(text);
         let format = parse(self.options.parse, text, record);
+        (format, self.choose(line, format, text, record, kept))
+    }
+
+    /// Parses the first of several lines, adds the others to its message, and filters what that makes.
+    fn decide_several(&self, line: &Line<'_>, text: &str, kept: &mut impl Kept) -> (Format, bool) {
+        let text = without_mark(text);
+        let first = text.split('\n').next().unwrap_or_default();
+        let first = first.strip_suffix('\r').unwrap_or(first);
+        let mut record = Record::default();
+        let format = parse(self.options.parse, first, &mut record);
+        let name = filter::message_names().find(|name| record.get(name).is_some()).unwrap_or("message");
+        let message = whole_message(record.get(name), first, text);
+        let record = record.with(name, Value::Text(&message));
+        (format, self.choose(line, format, text, &record, kept))
+    }
+
+    fn choose(
+        &self,
+        line: &Line<'_>,
+        format: Format,
+        text: &str,
+        record: &Record<'_>,
+        kept: &mut impl Kept,
+    ) -> bool {
         let is_kept = self.options.filter.as_ref().is_none_or(|filter| filter.matches(record));
         if is_kept {
             kept.keep(line, format, text, record);
         }
-        (format, is_kept)
+        is_kept
     }
+}
+
+/// Some editors put a byte order mark in front of a file; it is no part of the first line.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// The message of a record of several lines, of which the `first` says `message`: with the others behind it, line ends
+/// as they came.
+fn whole_message<'a>(message: Option<Value<'_>>, first: &str, text: &'a str) -> Cow<'a, str> {
+    let rest = &text[first.len()..];
+    let Some(message) = message else {
+        let line_end = if rest.starts_with('\r') { 2 } else { 1 };
+        return Cow::Borrowed(&rest[line_end..]);
+    };
+    let message = message.text().unwrap_or_default();
+    // Mostly it is the end of its line, and so all of it is one piece of the text.
+    let start = first.len().saturating_sub(message.len());
+    if let Some(end) = first.get(start..)
+        && end == message
+    {
+        return Cow::Borrowed(&text[start..]);
+    }
+    let mut whole = with_room(message.len() + rest.len());
+    whole.push_str(&message);
+    whole.push_str(rest);
+    Cow::Owned(whole)
+}
+
+/// An empty text with room for so many bytes.
+fn with_room(length: usize) -> String {
+    String::with_capacity(if length > BATCH_BYTES { OWN_MAPPING.max(length) } else { length })
 }
 
 /// A later piece of an over-long line is no record by itself, and whether it stays is not known here.
@@ -213,8 +292,7 @@ fn lossy(line: &[u8]) -> Cow<'_, str> {
     }
     let replacement = |chunk: &Utf8Chunk<'_>| if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
     let length = line.utf8_chunks().map(|chunk| chunk.valid().len() + replacement(&chunk).len()).sum();
-    let room = if line.len() > BATCH_BYTES { OWN_MAPPING.max(length) } else { length };
-    let mut text = String::with_capacity(room);
+    let mut text = with_room(length);
     for chunk in line.utf8_chunks() {
         text.push_str(chunk.valid());
         text.push_str(replacement(&chunk));

@@ -11,7 +11,7 @@ const WHOLE: Edges = Edges { starts_inside: false, ends_inside: false };
 
 fn processor(parse: ParseMode, filter: Option<&str>, format: OutputFormat) -> Processor {
     let filter = filter.map(|text| text.parse().unwrap());
-    Processor::new(ProcessorOptions { parse, filter, format })
+    Processor::new(ProcessorOptions { parse, filter, format, first_line: None })
 }
 
 fn auto(filter: Option<&str>, format: OutputFormat, input: impl Into<Vec<u8>>) -> Processed {
@@ -245,6 +245,112 @@ fn pieces_of_an_over_long_line_follow_the_first() {
     }
 }
 
+// --- records of several lines ---
+
+fn joined(first_line: &str, filter: Option<&str>, format: OutputFormat) -> Processor {
+    let (filter, first_line) = (filter.map(|text| text.parse().unwrap()), first_line.parse().unwrap());
+    Processor::new(ProcessorOptions { parse: ParseMode::Auto, filter, format, first_line: Some(first_line) })
+}
+
+/// What a JVM, Python's `logging.exception`, a server written in Go and one that logs JSON write, one after the other.
+const TRACES: &str = "\
+2025-01-24T07:00:43,950 ERROR [main] Farm : cannot start\r
+java.lang.IllegalStateException: no \"node\" = x\r
+\tat com.example.Farm.main(Farm.java:7)\r
+Caused by: java.net.ConnectException: refused
+\t... 3 more
+2025-01-24T07:00:44,001 INFO [main] Farm : trying again
+ERROR:root:no such key
+Traceback (most recent call last):
+  File \"app.py\", line 7, in <module>
+    config[name]
+KeyError: 'x'
+2025/01/24 07:00:45 http: panic serving: boom
+
+goroutine 19 [running]:
+main.handle(...)
+\t/src/main.go:9 +0x1d
+{\"level\":\"error\",\"msg\":\"disk \\\"sda\\\"\"}
+  is full
+level=warn msg=slow
+ indeed
+";
+
+#[test]
+fn lines_of_a_record_share_its_fate() {
+    let lines: Vec<_> = TRACES.split_inclusive('\n').collect();
+    for (filter, kept, records) in [
+        ("level >= error", [&lines[..5], &lines[6..11], &lines[16..18]].concat().concat(), 3),
+        ("not level >= error", [&lines[5..6], &lines[11..16], &lines[18..]].concat().concat(), 3),
+        ("message contains \"ConnectException\"", lines[..5].concat(), 1),
+        ("message =~ \"full$\"", lines[16..18].concat(), 1),
+    ] {
+        let processed = joined("time", Some(filter), OutputFormat::Raw).process(TRACES.into(), WHOLE);
+        assert_eq!(text(&processed), kept, "{filter}");
+        let counts = processed.counts;
+        assert_eq!((counts.lines, counts.parsed, counts.kept), (6, 6, records), "a record counts once");
+    }
+}
+
+#[test]
+fn the_message_of_a_record_has_all_its_lines() {
+    insta::assert_snapshot!(text(&joined("time", None, OutputFormat::Json).process(TRACES.into(), WHOLE)), @r#"
+    {"time":"2025-01-24T07:00:43,950","level":"ERROR","message":"[main] Farm : cannot start\r\njava.lang.IllegalStateException: no \"node\" = x\r\n\tat com.example.Farm.main(Farm.java:7)\r\nCaused by: java.net.ConnectException: refused\n\t... 3 more"}
+    {"time":"2025-01-24T07:00:44,001","level":"INFO","message":"[main] Farm : trying again"}
+    {"level":"ERROR","logger":"root","message":"no such key\nTraceback (most recent call last):\n  File \"app.py\", line 7, in <module>\n    config[name]\nKeyError: 'x'"}
+    {"time":"2025/01/24 07:00:45","message":"http: panic serving: boom\n\ngoroutine 19 [running]:\nmain.handle(...)\n\t/src/main.go:9 +0x1d"}
+    {"level":"error","msg":"disk \"sda\"\n  is full"}
+    {"level":"warn","msg":"slow\n indeed"}
+    "#);
+    insta::assert_snapshot!(text(&joined("time", None, OutputFormat::Logfmt).process(TRACES.into(), WHOLE)), @r#"
+    time=2025-01-24T07:00:43,950 level=ERROR message="[main] Farm : cannot start\r\njava.lang.IllegalStateException: no \"node\" = x\r\n\tat com.example.Farm.main(Farm.java:7)\r\nCaused by: java.net.ConnectException: refused\n\t... 3 more"
+    time=2025-01-24T07:00:44,001 level=INFO message="[main] Farm : trying again"
+    level=ERROR logger=root message="no such key\nTraceback (most recent call last):\n  File \"app.py\", line 7, in <module>\n    config[name]\nKeyError: 'x'"
+    time="2025/01/24 07:00:45" message="http: panic serving: boom\n\ngoroutine 19 [running]:\nmain.handle(...)\n\t/src/main.go:9 +0x1d"
+    level=error msg="disk \"sda\"\n  is full"
+    level=warn msg="slow\n indeed"
+    "#);
+    let strange = b"\xef\xbb\xbfone\xff\n two\xff\r\n\n".to_vec();
+    assert_eq!(
+        text(&joined("indent", None, OutputFormat::Json).process(strange, WHOLE)),
+        "{\"message\":\"one\u{fffd}\\n two\u{fffd}\\r\\n\"}\n"
+    );
+    // An access log has no message, so that is all that the other lines can be.
+    let access = "h - - [22/Jan/2019:03:56:14 +0330] \"GET / HTTP/1.1\" 200 7\nand more\n";
+    let processed = joined("time", None, OutputFormat::Json).process(access.into(), WHOLE);
+    assert!(text(&processed).ends_with(",\"message\":\"and more\"}\n"), "{}", text(&processed));
+}
+
+#[test]
+fn pieces_of_a_record_are_marked_if_it_was_too_long_and_not_if_it_was_waited_for() {
+    let pieces = [
+        // Too long: cut within a line, which on its own would begin a record.
+        ("one\n 1\nx", false, true),
+        ("yz\n 2\n", true, false),
+        // Waited for: ends behind a line.
+        ("two\n 3\n", false, true),
+        (" 4\n", true, true),
+        ("three\n", false, false),
+    ];
+    let processor = joined("indent", None, OutputFormat::Json);
+    let (mut written, mut counts) = (String::new(), Counts::default());
+    for (piece, starts_inside, ends_inside) in pieces {
+        let processed = processor.process(piece.into(), Edges { starts_inside, ends_inside });
+        assert_eq!(processed.kept_last.is_some(), ends_inside && !starts_inside);
+        assert_eq!(processed.continued > 0, starts_inside);
+        written += text(&processed);
+        counts += processed.counts;
+    }
+    insta::assert_snapshot!(written, @r#"
+    {"message":"one\n 1\nx","truncated":true}
+    {"message":"yz\n 2","continued":true}
+    {"message":"two\n 3"}
+    {"message":" 4","continued":true}
+    {"message":"three"}
+    "#);
+    assert_eq!((counts.lines, counts.kept, counts.long), (3, 3, 1), "each counts once, with its first piece");
+}
+
 // --- any bytes ---
 
 /// Bytes that look enough like logs to get deep into the parsers.
@@ -318,6 +424,19 @@ proptest! {
         let passed = processor(ParseMode::Plain, None, OutputFormat::Raw).process(bytes.clone(), edges);
         let filtered = processor(ParseMode::Plain, Some("message exists"), OutputFormat::Raw).process(bytes, edges);
         prop_assert_eq!(passed, filtered);
+    }
+
+    #[test]
+    fn records_of_several_lines_keep_any_bytes(bytes in log_like(), edges in edges(), how in prop::sample::select(vec!["time", "indent", "^.e"])) {
+        let raw = joined(how, Some("exists(nothing) or not exists(nothing)"), OutputFormat::Raw);
+        prop_assert_eq!(&raw.process(bytes.clone(), edges).bytes, &bytes);
+        let json = joined(how, None, OutputFormat::Json).process(bytes, edges);
+        let pieces = u64::from(json.continued > 0);
+        prop_assert_eq!(text(&json).lines().count() as u64, json.counts.lines + pieces);
+        for line in text(&json).lines() {
+            let parsed = serde_json::from_str::<serde::de::IgnoredAny>(line);
+            prop_assert!(parsed.is_ok(), "{}", line);
+        }
     }
 
     #[test]

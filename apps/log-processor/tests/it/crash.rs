@@ -79,7 +79,7 @@ pub(crate) fn has_checkpoint(place: &Place) -> bool {
 }
 
 /// Runs with kills until a run gets through, and says how many kills counted.
-fn kill_until_done(place: &Place, more: &str, dice: &mut Dice, longest: u64) -> usize {
+pub(crate) fn kill_until_done(place: &Place, more: &str, dice: &mut Dice, longest: u64) -> usize {
     let mut kills = 0;
     loop {
         let mut running = place.start(&arguments("out", more));

@@ -11,6 +11,8 @@ mod usage;
 mod records;
 // Raw output is the input byte for byte, whatever the bytes.
 mod bytes;
+// Records of several lines: kept, dropped, held and gone on with as a whole.
+mod multiline;
 // Standard input and output, and a reader that goes away.
 mod streams;
 // Records, a progress bar and the report on a terminal.

@@ -53,6 +53,15 @@ fn line(byte: u8, length: usize) -> Vec<u8> {
     line
 }
 
+/// A record of so many bytes, of which the message must be made anew: its first line is quoted.
+fn quoted_record(length: usize) -> Vec<u8> {
+    let mut record = b"level=info msg=\"\\\"\"\n".to_vec();
+    while record.len() < length {
+        record.extend_from_slice(&line(0xff, 100.min(length - record.len())));
+    }
+    record
+}
+
 #[test]
 fn two_gigabytes_take_no_more_memory_than_a_little() {
     let lines = b"2026-01-01T00:00:00Z host app[1]: an ordinary line of a log\n".repeat(4000);
@@ -70,6 +79,10 @@ fn lines_that_grow_as_records_stay_within_the_bound_however_many_workers_there_a
         (line(1, 3 * MIB - 1), 9 * MIB, "--format json --max-line 3MiB --workers 8"),
         (line(0xff, 3 * MIB - 1), 6 * MIB, "--format raw --max-line 3MiB"),
         (vec![1; MIB], 8 * MIB, "--format json"),
+        (line(1, 1000), 9 * MIB, "--format json --max-line 3MiB --workers 8 --multiline ^x"),
+        (line(0xff, 1000), 6 * MIB, "--format logfmt --max-line 3MiB --multiline ^x"),
+        (line(0xff, 1000), 6 * MIB, "--format raw --max-line 3MiB --multiline ^x -f message!=\"y\""),
+        (quoted_record(3 * MIB - 1), 9 * MIB, "--format json --max-line 3MiB --multiline time"),
     ] {
         // More than there may be on the way at once.
         let peak = peak(portion, total, more);

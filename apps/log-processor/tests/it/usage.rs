@@ -39,6 +39,38 @@ fn check_shows_the_pipeline_and_runs_nothing() {
 }
 
 #[test]
+fn check_shows_how_lines_are_joined() {
+    let place = Place::new();
+    place.write("in", "one\n");
+    let shown = |how: &str| {
+        let picture = place.done(&format!("check -i in -o - {how}")).stdout;
+        let lines: Vec<_> = picture.lines().filter(|line| line.contains("record")).collect();
+        lines.join("\n")
+    };
+    insta::assert_snapshot!(
+        ["time", "indent --multiline-wait 500ms", "^x|y"]
+            .map(|how| shown(&format!("--multiline {how}")))
+            .join("\n\n")
+    );
+    place.write("pipeline.toml", "input = 'in'\noutput = '-'\nmultiline = '^x'\nmultiline-wait = 3\n");
+    insta::assert_snapshot!(shown("-c pipeline.toml"));
+}
+
+#[test]
+fn a_way_to_join_lines_without_sense_is_shown() {
+    let place = Place::new();
+    place.write("pipeline.toml", "input = 'in'\noutput = '-'\nmultiline = 'times'\n");
+    let said = [
+        "-c pipeline.toml",
+        "-i in -o - --multiline ^(",
+        "-i in -o - --multiline-wait 1s",
+        "-i in -o - --multiline-wait soon",
+    ]
+    .map(|arguments| place.run(&format!("run {arguments}")).stderr);
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
 fn a_pipeline_that_cannot_be_shown_is_a_failure() {
     let place = Place::new();
     place.write("in", "one\n");

@@ -8,6 +8,8 @@ mod compressed;
 mod streams;
 // Growing files: rotation, truncation, copies, new and deleted files.
 mod follow;
+// Records of several lines: held, waited for, cut, gone on with.
+mod records;
 // Going on where another run left off.
 mod resume;
 
