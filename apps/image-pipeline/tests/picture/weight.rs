@@ -2,15 +2,20 @@
 
 use std::env;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 
 use image_pipeline::picture::{Filter, Limits, Settings, Size, Target, plan, probe, render};
 
 use crate::forge;
 use crate::look::{photo, rendered};
 
-/// Says to the child which case it is.
+/// Says to the child which settings these are,
 const CASE: &str = "FOREBAY_PICTURE_CASE";
+/// and where the picture is.
+const FILE: &str = "FOREBAY_PICTURE_FILE";
 
 /// The most memory that this process has held at once, in bytes.
 pub(crate) fn peak() -> u64 {
@@ -74,40 +79,60 @@ fn settings() -> Vec<Settings> {
 
 #[test]
 fn what_is_measured_is_within_the_weight() {
-    if let Ok(case) = env::var(CASE) {
-        return measure(case.parse().expect("the parent wrote a number"));
+    if let (Ok(case), Some(file)) = (env::var(CASE), env::var_os(FILE)) {
+        return measure(case.parse().expect("the parent wrote a number"), Path::new(&file));
     }
-    let cases = INPUTS.len() * settings().len();
-    for case in 0..cases {
-        // A process of its own for each: the peak of one never goes down again.
-        let output = Command::new(env::current_exe().expect("we are running"))
-            .args(["--exact", "weight::what_is_measured_is_within_the_weight", "--nocapture"])
-            .env(CASE, case.to_string())
-            .output()
-            .expect("the test runs itself");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "case {case}: {said}");
-    }
+    let place = tempfile::tempdir().expect("a temporary folder can be made");
+    // Forging takes longer than most that is measured, so it is done once for all settings.
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some((name, input)) = INPUTS.get(next.fetch_add(1, Relaxed)) {
+            let file = place.path().join(format!("{:?}", thread::current().id()));
+            fs::write(&file, input()).expect("there is room for it");
+            (0..settings().len()).for_each(|case| measured_apart(name, case, &file));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
 }
 
-fn measure(case: usize) {
-    let mut settings = settings();
-    let (name, input) = INPUTS[case / settings.len()];
-    let settings = settings.swap_remove(case % settings.len());
-    let bytes = input();
+/// In a process of its own: the peak of one never goes down again.
+fn measured_apart(name: &str, case: usize, file: &Path) {
+    let output = Command::new(env::current_exe().expect("we are running"))
+        .args(["--exact", "weight::what_is_measured_is_within_the_weight", "--nocapture"])
+        .env(CASE, case.to_string())
+        .env(FILE, file)
+        .output()
+        .expect("the test runs itself");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {said}");
+    let ran = String::from_utf8_lossy(&output.stdout);
+    assert!(ran.contains("1 passed"), "{name}: {ran}");
+}
+
+fn measure(case: usize, file: &Path) {
+    let settings = settings().swap_remove(case);
+    let bytes = fs::read(file).expect("the parent wrote it");
     let limits = Limits::default();
-    let Ok(plan) = plan(&probe(&bytes).expect(name), &settings, &limits) else {
+    let Ok(plan) = plan(&probe(&bytes).expect("a good file"), &settings, &limits) else {
         // Too wide for what was asked.
         return;
     };
-    // What forging the input took is given back, so that the peak begins where we stand.
+    // The peak begins where we stand.
     fs::write("/proc/self/clear_refs", "5").expect("Linux lets a process do that to itself");
     let (before, code) = (peak(), memory("RssFile:"));
-    render(&bytes, &plan, &settings, &limits).expect(name);
+    render(&bytes, &plan, &settings, &limits).expect("a good file");
     // The code that ran for the first time is the program's and not the picture's: how much of the file comes with it is
     // up to the system.
     let code = memory("RssFile:").saturating_sub(code);
     let used = peak().saturating_sub(before).saturating_sub(code);
     let weight = plan.weight();
-    assert!(used <= weight, "{name} {settings:?}: {used} bytes, of {weight} that were planned");
+    assert!(
+        used <= weight,
+        "{settings:?} of {:?}: {used} bytes, of {weight} that were planned",
+        plan.header()
+    );
 }
