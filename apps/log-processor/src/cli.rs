@@ -69,6 +69,11 @@ Records of several lines:
   for all of them. --max-line bounds a record. At the end of a pipe or of a file that is followed, the
   last one waits for --multiline-wait; lines that come later still share its fate.
 
+Fields:
+  --fields 'time,level,request.method' finds fields as filters do, and writes them under these names, in
+  this order, a nested one as \"request.method\". Values stay as they are spelled; a field that a record
+  lacks is left out.
+
 After a crash:
   With --state DIR, input positions and the output's length are saved together. After kill -9 at any
   moment, start the same command again: no line is lost, and a file output holds no line twice.

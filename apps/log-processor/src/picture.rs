@@ -56,6 +56,9 @@ impl fmt::Display for Picture<'_> {
             None => writeln!(f, "filter    none: every record is kept")?,
         }
         writeln!(f, "format    as {}", described(&config.format))?;
+        if let Some(fields) = &config.fields {
+            writeln!(f, "          with these fields only: {fields}")?;
+        }
 
         writeln!(f, "   |")?;
         writeln!(f, "   v      in the order of arrival")?;

@@ -219,6 +219,7 @@ pub async fn run(
         filter: config.filter.clone(),
         format: config.format,
         first_line: config.multiline.as_ref().map(|multiline| multiline.first_line.clone()),
+        fields: config.fields.clone(),
     }));
 
     // Reading blocks: a thread of its own.
@@ -410,6 +411,9 @@ fn identity(config: &Config) -> BTreeMap<String, String> {
     // Not otherwise: so states that were saved before there was such a key still are the pipeline's.
     if let Some(multiline) = &config.multiline {
         identity.insert("multiline".to_owned(), multiline.first_line.to_string());
+    }
+    if let Some(fields) = &config.fields {
+        identity.insert("fields".to_owned(), fields.to_string());
     }
     identity
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::filter::Fields;
 use crate::parse::Format;
 use crate::record::{Record, Value};
 
@@ -26,44 +27,55 @@ pub(crate) enum Piece {
 pub(crate) fn json(format: Format, line: &str, record: &Record<'_>, piece: Piece, out: &mut Vec<u8>) {
     if format == Format::Json && piece == Piece::Whole {
         out.extend_from_slice(line.trim_ascii().as_bytes());
+        out.push(b'\n');
     } else {
-        let mut before = b'{';
-        let mut field = |(name, value): (&str, Value<'_>)| {
-            out.push(before);
-            json_string(name, out);
-            out.push(b':');
-            match value {
-                Value::Text(text) => json_string(text, out),
-                Value::Quoted(_) => json_string(&value.text().unwrap_or_default(), out),
-                Value::Json(raw) => out.extend_from_slice(raw.as_bytes()),
-            }
-            before = b',';
-        };
         match format {
             Format::Json | Format::Logfmt | Format::Syslog => {
-                record.distinct_fields().into_iter().for_each(&mut field);
+                json_object(record.distinct_fields().into_iter(), piece, out);
             }
             // Their names are ours.
             Format::Clf | Format::Cri | Format::Klog | Format::Python | Format::Timed | Format::Plain => {
-                record.fields().for_each(&mut field);
+                json_object(record.fields(), piece, out);
             }
         }
-        piece.mark().into_iter().for_each(&mut field);
-        if before == b'{' {
-            out.push(b'{');
-        }
-        out.push(b'}');
     }
-    out.push(b'\n');
+}
+
+/// Writes one JSON object of these fields, whose names differ, and a line feed.
+pub(crate) fn json_object<'a>(
+    fields: impl Iterator<Item = (&'a str, Value<'a>)>,
+    piece: Piece,
+    out: &mut Vec<u8>,
+) {
+    let mut before = b'{';
+    for (name, value) in fields.chain(piece.mark()) {
+        out.push(before);
+        json_string(name, out);
+        out.push(b':');
+        match value {
+            Value::Text(text) => json_string(text, out),
+            Value::Quoted(_) => json_string(&value.text().unwrap_or_default(), out),
+            Value::Json(raw) => out.extend_from_slice(raw.as_bytes()),
+        }
+        before = b',';
+    }
+    if before == b'{' {
+        out.push(b'{');
+    }
+    out.extend_from_slice(b"}\n");
 }
 
 /// Writes `name=value` pairs and a line feed.
 ///
 /// Values are quoted where a reader would otherwise misread them; nested JSON is one quoted value. What a
 /// name cannot hold (spaces, quotes, `=`, control characters) becomes `_`.
-pub(crate) fn logfmt(record: &Record<'_>, piece: Piece, out: &mut Vec<u8>) {
+pub(crate) fn logfmt<'a>(
+    fields: impl Iterator<Item = (&'a str, Value<'a>)>,
+    piece: Piece,
+    out: &mut Vec<u8>,
+) {
     let start = out.len();
-    for (name, value) in record.fields().chain(piece.mark()) {
+    for (name, value) in fields.chain(piece.mark()) {
         if out.len() > start {
             out.push(b' ');
         }
@@ -72,6 +84,18 @@ pub(crate) fn logfmt(record: &Record<'_>, piece: Piece, out: &mut Vec<u8>) {
         logfmt_value(&value.text().unwrap_or(Cow::Borrowed("null")), out);
     }
     out.push(b'\n');
+}
+
+/// How many bytes the names of these fields, and what stands around them and their values, take at most.
+pub(crate) fn most_of_names(fields: &Fields) -> usize {
+    const AROUND: usize = b",:\"\"".len();
+    let mut names = Vec::new();
+    let mut count = 0;
+    for name in fields.names() {
+        json_string(name, &mut names);
+        count += 1;
+    }
+    names.len() + count * AROUND
 }
 
 fn json_string(text: &str, out: &mut Vec<u8>) {
@@ -119,7 +143,7 @@ mod tests {
         let format = parse(ParseMode::Auto, line, &mut record);
         let (mut as_json, mut as_logfmt) = (Vec::new(), Vec::new());
         json(format, line, &record, piece, &mut as_json);
-        logfmt(&record, piece, &mut as_logfmt);
+        logfmt(record.fields(), piece, &mut as_logfmt);
         (String::from_utf8(as_json).unwrap(), String::from_utf8(as_logfmt).unwrap())
     }
 

@@ -42,6 +42,14 @@ pub enum ConfigError {
     /// No lines begin a record like this.
     #[error("multiline cannot be read: {0}")]
     Multiline(FirstLineError),
+    /// The fields are not a list of them.
+    #[error("--fields cannot be read:\n{0}")]
+    Fields(FilterError),
+    /// Raw output has lines, not fields.
+    #[error(
+        "--fields has nothing to choose in raw output, where a line is written as it came: add --format json or logfmt"
+    )]
+    FieldsOfRaw,
     /// A size outside its range.
     #[error("{key} is {given}, which is outside {least} to {most}")]
     Size {
@@ -93,6 +101,7 @@ impl ConfigError {
             Self::Filter(_) => Some("filter"),
             Self::Multiline(_) => Some("multiline"),
             Self::WaitWithoutMultiline => Some("multiline-wait"),
+            Self::Fields(_) | Self::FieldsOfRaw => Some("fields"),
             Self::EmptyState => Some("state"),
             Self::Workers { .. } => Some("workers"),
             Self::SyncWithoutState => Some("sync"),

@@ -17,7 +17,7 @@ use bytesize::ByteSize;
 use forebay_program::config_file::ConfigFile;
 
 pub use self::{error::ConfigError, settings::Settings};
-use crate::filter::Filter;
+use crate::filter::{Fields, Filter};
 use crate::multiline::Multiline;
 use crate::output::{Existing, Target};
 use crate::parse::ParseMode;
@@ -43,6 +43,8 @@ pub struct Config {
     pub filter: Option<Filter>,
     /// How kept records are written.
     pub format: OutputFormat,
+    /// Which of their fields are written; `None` writes all.
+    pub fields: Option<Fields>,
     /// Where checkpoints live; `None` keeps none, and a crash may lose or double lines.
     pub state: Option<PathBuf>,
     /// Whether checkpoints are made durable against power loss.
@@ -137,6 +139,11 @@ impl Config {
         if existing == Existing::Overwrite && output == Path::new("-") {
             return Err(ConfigError::OverwriteOfStdout);
         }
+        let format = settings.format.unwrap_or_default();
+        let fields = settings.fields.as_deref().map(str::parse).transpose().map_err(ConfigError::Fields)?;
+        if fields.is_some() && format == OutputFormat::Raw {
+            return Err(ConfigError::FieldsOfRaw);
+        }
         Ok(Self {
             inputs: settings.input,
             output: if output == Path::new("-") { Target::Stdout } else { Target::File(output) },
@@ -144,7 +151,8 @@ impl Config {
             parse: settings.parse.unwrap_or_default(),
             multiline: first_line.map(|first_line| Multiline { first_line, wait }),
             filter: settings.filter.as_deref().map(str::parse).transpose().map_err(ConfigError::Filter)?,
-            format: settings.format.unwrap_or_default(),
+            format,
+            fields,
             state: settings.state,
             sync,
             follow: settings.follow.unwrap_or_default(),

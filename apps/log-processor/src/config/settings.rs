@@ -76,6 +76,11 @@ pub struct Settings {
     #[serde(deserialize_with = "by_name")]
     pub format: Option<OutputFormat>,
 
+    /// Write only these fields, in this order, such as 'time,level,request.method'; with --format json or logfmt
+    #[arg(long, value_name = "NAMES")]
+    #[serde(deserialize_with = "list")]
+    pub fields: Option<String>,
+
     /// Keep checkpoints in this folder: a run that was killed goes on where it was
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
@@ -128,6 +133,7 @@ impl Settings {
             multiline_wait: self.multiline_wait.or(base.multiline_wait),
             filter: self.filter.or(base.filter),
             format: self.format.or(base.format),
+            fields: self.fields.or(base.fields),
             state: self.state.or(base.state),
             sync: self.sync.or(base.sync),
             follow: self.follow.or(base.follow),
@@ -147,6 +153,7 @@ impl Settings {
             "multiline" => self.multiline.is_some(),
             "multiline-wait" => self.multiline_wait.is_some(),
             "filter" => self.filter.is_some(),
+            "fields" => self.fields.is_some(),
             "state" => self.state.is_some(),
             "sync" => self.sync.is_some(),
             "workers" => self.workers.is_some(),
@@ -176,6 +183,11 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
         }
     }
     deserializer.deserialize_any(OneOrMany)
+}
+
+/// Deserializes a list as the command line has it, with commas, from such a one or from a list of strings.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    one_or_many(deserializer).map(|names| Some(names.join(",")))
 }
 
 /// Deserializes a value by the name that its flag knows it by.

@@ -6,9 +6,12 @@ use std::ops::Range;
 use winnow::error::ParserError;
 use winnow::stream::{Location, Stream};
 
-/// Why a text is not a filter. `Display` shows the expression with carets under the fault, and the remedy.
+/// Why a text is not a filter, or not a list of fields. `Display` shows the expression with carets under the fault, and
+/// the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct FilterError {
+    /// What the expression should have been, by the name of its key.
+    key: &'static str,
     expression: String,
     fault: Fault,
 }
@@ -25,8 +28,8 @@ pub(super) struct Fault {
 // === impl FilterError ===
 
 impl FilterError {
-    pub(super) fn new(expression: &str, fault: Fault) -> Self {
-        Self { expression: expression.to_owned(), fault }
+    pub(super) fn new(key: &'static str, expression: &str, fault: Fault) -> Self {
+        Self { key, expression: expression.to_owned(), fault }
     }
 
     /// Where the fault begins, in characters from 1. At the end of the expression: one behind it.
@@ -38,7 +41,7 @@ impl FilterError {
 impl fmt::Display for FilterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Fault { span, what, help } = &self.fault;
-        writeln!(f, "filter, column {}: {what}", self.column())?;
+        writeln!(f, "{}, column {}: {what}", self.key, self.column())?;
         // One line of expression and one of carets, whatever it holds: a multi-line string in a
         // configuration file is an expression too.
         let one_line = |text: &str| text.replace(['\n', '\r', '\t'], " ");

@@ -65,6 +65,19 @@ impl Lookup {
     pub(super) fn find<'a>(&self, record: &Record<'a>) -> Option<Value<'a>> {
         self.candidates.iter().find_map(|candidate| candidate.find(record))
     }
+
+    /// Each name under which the field is looked for.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.candidates.iter().map(Candidate::name)
+    }
+
+    /// Whether one of both may find a value that is, or lies in, what the other one finds.
+    pub(super) fn overlaps(&self, other: &Lookup) -> bool {
+        let within = |outer: &str, inner: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.names().any(|name| other.names().any(|other| within(name, other) || within(other, name)))
+    }
 }
 
 // === impl Candidate ===
@@ -76,6 +89,11 @@ impl Candidate {
             (name.join("."), within.to_vec())
         };
         Self { splits: (1..=segments.len()).rev().map(split).collect() }
+    }
+
+    /// The whole path as one name.
+    fn name(&self) -> &str {
+        &self.splits[0].0
     }
 
     fn find<'a>(&self, record: &Record<'a>) -> Option<Value<'a>> {

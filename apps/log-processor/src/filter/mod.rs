@@ -43,6 +43,7 @@
 mod ast;
 mod error;
 mod eval;
+mod fields;
 mod lookup;
 mod parser;
 
@@ -52,6 +53,7 @@ use crate::record::Record;
 use ast::Expr;
 pub use error::FilterError;
 use eval::Predicate;
+pub use fields::Fields;
 pub(crate) use lookup::{is_time_or_level, message_names};
 
 /// A filter expression, parsed and ready to decide.
@@ -95,7 +97,7 @@ impl FromStr for Filter {
         let read = parser::parse(text).and_then(|expr| Ok((Predicate::compile(&expr)?, expr)));
         match read {
             Ok((predicate, expr)) => Ok(Self { expr, predicate }),
-            Err(fault) => Err(FilterError::new(text, fault)),
+            Err(fault) => Err(FilterError::new("filter", text, fault)),
         }
     }
 }

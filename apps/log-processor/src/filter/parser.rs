@@ -8,6 +8,7 @@
 //! list      = "[" literal { "," literal } "]"
 //! path      = ( name | text ) { "." ( name | text ) }
 //! ```
+//! Lists of fields share the last rule: `path { "," path }`.
 //!
 //! What a rule cannot do without fails for good (`cut`), with a message for people; only tokens that are
 //! tried in turn fail quietly.
@@ -35,8 +36,20 @@ const MAX_DEPTH: usize = 100;
 const WORDS: [&str; 11] =
     ["and", "or", "not", "in", "exists", "contains", "starts_with", "ends_with", "true", "false", "null"];
 
-const CONDITION: &str =
-    "a condition looks like `level >= warn`, `status in [500, 502]` or `message contains \"x\"`";
+/// What a field's name is the begin of, for when there is none.
+struct Wanted {
+    what: &'static str,
+    help: &'static str,
+}
+
+const CONDITION: Wanted = Wanted {
+    what: "a condition",
+    help: "a condition looks like `level >= warn`, `status in [500, 502]` or `message contains \"x\"`",
+};
+const FIELD: Wanted = Wanted {
+    what: "the name of a field",
+    help: "fields look like `time,level,request.method`, with a comma between two of them",
+};
 const OPERATOR: &str = "operators are == != < <= > >= =~ !~ in contains starts_with ends_with exists";
 const LEVELS: &str = "the levels are trace, debug, info, notice, warn, error, fatal";
 const LIST: &str = "a list looks like `[500, 502]` or `[\"a\", \"b\"]`";
@@ -48,6 +61,17 @@ const TEXT: &str = "text stands in quotes, as in `message contains \"timeout\"`"
 /// The first thing that is not understood.
 pub(super) fn parse(text: &str) -> Result<Expr, Fault> {
     whole(&mut LocatingSlice::new(text)).map_err(|error| match error {
+        ErrMode::Backtrack(fault) | ErrMode::Cut(fault) => fault,
+        ErrMode::Incomplete(_) => unreachable!("the input is all there"),
+    })
+}
+
+/// Parses a list of fields.
+///
+/// # Errors
+/// The first thing that is not understood.
+pub(super) fn parse_fields(text: &str) -> Result<Vec<Spanned<Path>>, Fault> {
+    fields(&mut LocatingSlice::new(text)).map_err(|error| match error {
         ErrMode::Backtrack(fault) | ErrMode::Cut(fault) => fault,
         ErrMode::Incomplete(_) => unreachable!("the input is all there"),
     })
@@ -81,6 +105,23 @@ fn whole(input: &mut Input<'_>) -> Parsed<Expr> {
         _ => "conditions are joined by `and` or `or`; text goes in quotes",
     };
     cut(span, format!("expected `and`, `or` or the end, found {}", shown(found)), help)
+}
+
+fn fields(input: &mut Input<'_>) -> Parsed<Vec<Spanned<Path>>> {
+    let mut fields = Vec::new();
+    loop {
+        fields.push(path(&FIELD, input)?);
+        let (found, span) = ahead(input)?;
+        match found {
+            "" => return Ok(fields),
+            "," => take(input, &span)?,
+            _ => {
+                let help = "a comma stands between two fields; names with other characters than letters, digits, `_`, \
+                            `@`, `$` and `-` go in quotes";
+                return cut(span, format!("expected `,` or the end, found {}", shown(found)), help);
+            }
+        }
+    }
 }
 
 fn disjunction(depth: usize, input: &mut Input<'_>) -> Parsed<Expr> {
@@ -121,7 +162,7 @@ fn negation(depth: usize, input: &mut Input<'_>) -> Parsed<Expr> {
     }
     if opt(word("exists")).parse_next(input)?.is_some() {
         expect('(', input, "write `exists(FIELD)`")?;
-        let path = path(input)?;
+        let path = path(&CONDITION, input)?;
         expect(')', input, "write `exists(FIELD)`")?;
         return Ok(Expr::Exists(path));
     }
@@ -129,7 +170,7 @@ fn negation(depth: usize, input: &mut Input<'_>) -> Parsed<Expr> {
 }
 
 fn condition(input: &mut Input<'_>) -> Parsed<Expr> {
-    let path = path(input)?;
+    let path = path(&CONDITION, input)?;
     let (operator, span) = ahead(input)?;
     take(input, &span)?;
     match operator.to_ascii_lowercase().as_str() {
@@ -162,7 +203,7 @@ fn condition(input: &mut Input<'_>) -> Parsed<Expr> {
     }
 }
 
-fn path(input: &mut Input<'_>) -> Parsed<Spanned<Path>> {
+fn path(wanted: &Wanted, input: &mut Input<'_>) -> Parsed<Spanned<Path>> {
     let (found, start) = ahead(input)?;
     let mut segments = Vec::new();
     loop {
@@ -173,12 +214,12 @@ fn path(input: &mut Input<'_>) -> Parsed<Spanned<Path>> {
             segments.push(quoted(input, text_escape)?.node);
         } else if let Some(name) = opt(preceded(multispace0, name)).parse_next(input)? {
             if first && is_word(name) {
-                let what = format!("expected a condition, found the word `{name}`");
+                let what = format!("expected {}, found the word `{name}`", wanted.what);
                 return cut(span, what, format!("a field of that name goes in quotes: \"{name}\""));
             }
             segments.push(name.to_owned());
         } else if first {
-            return cut(span, format!("expected a condition, found {}", shown(found)), CONDITION);
+            return cut(span, format!("expected {}, found {}", wanted.what, shown(found)), wanted.help);
         } else {
             return cut(
                 span,

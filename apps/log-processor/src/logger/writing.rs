@@ -199,5 +199,5 @@ fn render(logged: SystemTime, level: Level, fields: &[(&str, &str)], text: &mut 
     record.push("time", Value::Text(&time));
     record.push("level", Value::Text(level.name()));
     fields.iter().for_each(|(name, value)| record.push(*name, Value::Text(value)));
-    render::logfmt(&record, Piece::Whole, text);
+    render::logfmt(record.fields(), Piece::Whole, text);
 }

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::OutputFormat;
 use super::lines::Line;
+use super::{OutputFormat, ProcessorOptions};
 use crate::input::BATCH_BYTES;
 use crate::parse::Format;
 use crate::record::Record;
@@ -26,8 +26,8 @@ pub(super) struct Ranges {
 }
 
 /// Records written anew, as JSON or logfmt.
-pub(super) struct Rendered {
-    format: OutputFormat,
+pub(super) struct Rendered<'a> {
+    options: &'a ProcessorOptions,
     bytes: Vec<u8>,
 }
 
@@ -72,12 +72,12 @@ impl Ranges {
 
 // === impl Rendered ===
 
-impl Rendered {
+impl<'a> Rendered<'a> {
     /// For `length` bytes of input, of which not more than `most` comes.
-    pub(super) fn new(format: OutputFormat, length: usize, most: impl FnOnce() -> usize) -> Self {
+    pub(super) fn new(options: &'a ProcessorOptions, length: usize, most: impl FnOnce() -> usize) -> Self {
         // A buffer that grows is copied, and takes twice its size meanwhile. Room that is not used costs nothing.
         let room = if length > BATCH_BYTES { most().max(OWN_MAPPING) } else { 0 };
-        Self { format, bytes: Vec::with_capacity(room) }
+        Self { options, bytes: Vec::with_capacity(room) }
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
@@ -85,11 +85,14 @@ impl Rendered {
     }
 }
 
-impl Kept for Rendered {
+impl Kept for Rendered<'_> {
     fn keep(&mut self, line: &Line<'_>, format: Format, text: &str, record: &Record<'_>) {
-        match self.format {
-            OutputFormat::Logfmt => render::logfmt(record, line.piece, &mut self.bytes),
-            _ => render::json(format, text, record, line.piece, &mut self.bytes),
+        let out = &mut self.bytes;
+        match (self.options.format, &self.options.fields) {
+            (OutputFormat::Logfmt, None) => render::logfmt(record.fields(), line.piece, out),
+            (OutputFormat::Logfmt, Some(fields)) => render::logfmt(fields.of(record), line.piece, out),
+            (_, None) => render::json(format, text, record, line.piece, out),
+            (_, Some(fields)) => render::json_object(fields.of(record), line.piece, out),
         }
     }
 

@@ -11,12 +11,12 @@ mod lines;
 use std::borrow::Cow;
 use std::str::Utf8Chunk;
 
-use crate::filter::{self, Filter};
+use crate::filter::{self, Fields, Filter};
 use crate::input::BATCH_BYTES;
 use crate::multiline::FirstLine;
 use crate::parse::{Format, ParseMode, parse};
 use crate::record::{Record, Value};
-use crate::render::Piece;
+use crate::render::{self, Piece};
 
 pub use counts::{Counts, FormatCounts};
 use kept::{Kept, OWN_MAPPING, Ranges, Rendered};
@@ -34,6 +34,8 @@ pub struct ProcessorOptions {
     /// Which lines begin a record, if it may have several: the first of them is parsed, and the others are added to its
     /// message. None: each line is a record.
     pub first_line: Option<FirstLine>,
+    /// Which of their fields JSON and logfmt have; `None` writes all. Raw output is the line, whatever stands here.
+    pub fields: Option<Fields>,
 }
 
 /// How kept records are written.
@@ -108,15 +110,16 @@ impl Processor {
 
     /// Whether lines are only counted: some microseconds for a batch, where parsing takes milliseconds.
     pub fn only_counts(&self) -> bool {
-        let ProcessorOptions { parse, filter, format, first_line } = &self.options;
+        let ProcessorOptions { parse, filter, format, first_line, .. } = &self.options;
         *format == OutputFormat::Raw && *parse == ParseMode::Plain && filter.is_none() && first_line.is_none()
     }
 
     /// How many bytes a batch may take in memory while it is in work and until it is written, itself included.
     ///
     /// JSON spells a control byte with six (`\u0001`). A byte that is no UTF-8 becomes the three of U+FFFD, in the
-    /// text that is parsed and again in what is written. And each line gets a name and quotes around it. Of a record of
-    /// several lines the message may be made anew, from a text that has that of them.
+    /// text that is parsed and again in what is written. And each line gets a name and quotes around it, or the names
+    /// of all fields that were asked for, of which several may have the same text in them. Of a record of several lines the
+    /// message may be made anew, from a text that has that of them.
     pub(crate) fn most_memory(&self, bytes: &[u8]) -> usize {
         const NAMED: usize = b"{\"message\":\"\",\"continued\":true}\n".len();
         let message = if self.options.first_line.is_some() { 3 } else { 0 };
@@ -124,7 +127,11 @@ impl Processor {
             OutputFormat::Raw if self.only_counts() => bytes.len(),
             OutputFormat::Raw => bytes.len() * (1 + 3 + message),
             OutputFormat::Json | OutputFormat::Logfmt => {
-                bytes.len() * (1 + 6 + message) + memchr::memchr_iter(b'\n', bytes).count() * NAMED
+                let (times, named) = match &self.options.fields {
+                    Some(fields) => (fields.shared(), NAMED + render::most_of_names(fields)),
+                    None => (1, NAMED),
+                };
+                bytes.len() * (1 + 6 * times + message) + memchr::memchr_iter(b'\n', bytes).count() * named
             }
         }
     }
@@ -148,7 +155,7 @@ impl Processor {
                 Processed { bytes: kept.cut(bytes), ..processed }
             }
             OutputFormat::Json | OutputFormat::Logfmt => {
-                let mut kept = Rendered::new(format, bytes.len(), || self.most_memory(&bytes));
+                let mut kept = Rendered::new(&self.options, bytes.len(), || self.most_memory(&bytes));
                 let processed = self.run(&bytes, edges, &mut kept);
                 Processed { bytes: kept.into_bytes(), ..processed }
             }

@@ -11,7 +11,7 @@ const WHOLE: Edges = Edges { starts_inside: false, ends_inside: false };
 
 fn processor(parse: ParseMode, filter: Option<&str>, format: OutputFormat) -> Processor {
     let filter = filter.map(|text| text.parse().unwrap());
-    Processor::new(ProcessorOptions { parse, filter, format, first_line: None })
+    Processor::new(ProcessorOptions { parse, filter, format, first_line: None, fields: None })
 }
 
 fn auto(filter: Option<&str>, format: OutputFormat, input: impl Into<Vec<u8>>) -> Processed {
@@ -183,6 +183,74 @@ fn a_mode_that_does_not_fit_takes_lines_as_plain_text() {
     }
 }
 
+// --- some of the fields ---
+
+fn with_fields(fields: &str, format: OutputFormat, input: impl Into<Vec<u8>>, edges: Edges) -> Processed {
+    let fields = Some(fields.parse().unwrap_or_else(|error| panic!("{error}")));
+    Processor::new(ProcessorOptions { fields, format, ..ProcessorOptions::default() })
+        .process(input.into(), edges)
+}
+
+#[test]
+fn fields_of_real_logs_are_chosen() {
+    let mut shown = String::new();
+    for (name, bytes) in logs() {
+        let line = bytes.split_inclusive(|&byte| byte == b'\n').next().unwrap();
+        let fields = "level,time,status,request.method,tags.0,message";
+        for format in [OutputFormat::Json, OutputFormat::Logfmt] {
+            shown += &format!("{name}: {}", text(&with_fields(fields, format, line, WHOLE)));
+        }
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn chosen_fields_keep_their_spelling_and_what_is_missing_is_left_out() {
+    let lines = br#"{"a":{"b":[1.50, {"c":"\u00e9"}]},"n":1e400,"z":null,"a":{"b":[2.50e0]},"x.y":{"z":true}}
+{"b":"other"}
+user="a \"b\"" n=7 n=8
+"#;
+    let fields = "n,z,a.b.0,x.y.z,user,a.b";
+    insta::assert_snapshot!(text(&with_fields(fields, OutputFormat::Json, lines, WHOLE)), @r#"
+    {"n":1e400,"z":null,"a.b.0":2.50e0,"x.y.z":true,"a.b":[2.50e0]}
+    {}
+    {"n":"8","user":"a \"b\""}
+    "#);
+    insta::assert_snapshot!(text(&with_fields(fields, OutputFormat::Logfmt, lines, WHOLE)), @r#"
+    n=1e400 z=null a.b.0=2.50e0 x.y.z=true a.b=[2.50e0]
+
+    n=8 user="a \"b\""
+    "#);
+}
+
+#[test]
+fn chosen_fields_of_pieces_stand_beside_their_mark() {
+    let inside = Edges { starts_inside: true, ends_inside: false };
+    let open = Edges { starts_inside: false, ends_inside: true };
+    for (fields, first, later) in [
+        ("message", r#"{"message":"long","truncated":true}"#, r#"{"message":"end","continued":true}"#),
+        ("level", r#"{"truncated":true}"#, r#"{"continued":true}"#),
+    ] {
+        let shown =
+            |input: &str, edges| text(&with_fields(fields, OutputFormat::Json, input, edges)).to_owned();
+        assert_eq!(shown("long", open).trim_end(), first);
+        assert_eq!(shown("end\n", inside).trim_end(), later);
+    }
+}
+
+#[test]
+fn room_is_counted_for_fields_within_fields() {
+    let line = "{\"a\":{\"b\":{\"c\":\"".to_owned() + &"\\\"".repeat(10_000) + "\"}}}\n";
+    for (fields, format) in [("a,a.b,a.b.c", OutputFormat::Json), ("a,a.b,a.b.c", OutputFormat::Logfmt)] {
+        let fields = Some(fields.parse().unwrap());
+        let processor = Processor::new(ProcessorOptions { fields, format, ..ProcessorOptions::default() });
+        let most = processor.most_memory(line.as_bytes());
+        let processed = processor.process(line.clone().into(), WHOLE);
+        assert!(processed.bytes.len() > 2 * line.len());
+        assert!(line.len() + processed.bytes.len() <= most, "{} of {most}", processed.bytes.len());
+    }
+}
+
 // --- an over-long line in pieces ---
 
 #[test]
@@ -249,7 +317,13 @@ fn pieces_of_an_over_long_line_follow_the_first() {
 
 fn joined(first_line: &str, filter: Option<&str>, format: OutputFormat) -> Processor {
     let (filter, first_line) = (filter.map(|text| text.parse().unwrap()), first_line.parse().unwrap());
-    Processor::new(ProcessorOptions { parse: ParseMode::Auto, filter, format, first_line: Some(first_line) })
+    Processor::new(ProcessorOptions {
+        parse: ParseMode::Auto,
+        filter,
+        format,
+        first_line: Some(first_line),
+        fields: None,
+    })
 }
 
 /// What a JVM, Python's `logging.exception`, a server written in Go and one that logs JSON write, one after the other.
@@ -447,6 +521,21 @@ proptest! {
         for line in text(&processed).lines() {
             let parsed = serde_json::from_str::<serde::de::IgnoredAny>(line);
             prop_assert!(parsed.is_ok(), "{}", line);
+        }
+    }
+
+    #[test]
+    fn chosen_fields_take_the_room_that_was_counted(bytes in log_like(), edges in edges(), mode in mode()) {
+        for fields in ["message,log,level,time,s", "a,a.b,a.b.c,\"\u{1}\\\"\"", "message,msg,body,host,user"] {
+            for format in [OutputFormat::Json, OutputFormat::Logfmt] {
+                let fields = Some(fields.parse().unwrap());
+                let processor = Processor::new(ProcessorOptions { parse: mode, fields, format, ..Default::default() });
+                let most = processor.most_memory(&bytes);
+                let processed = processor.process(bytes.clone(), edges);
+                // A last line without an end has its own name as well.
+                let name = if bytes.is_empty() { 0 } else { processor.most_memory(b"\n") };
+                prop_assert!(bytes.len() + processed.bytes.len() <= most + name);
+            }
         }
     }
 

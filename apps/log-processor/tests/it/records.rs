@@ -139,3 +139,33 @@ fn lines_that_were_cut_are_in_the_report() {
         );
     }
 }
+
+#[test]
+fn only_the_fields_that_are_named_are_written() {
+    let place = Place::new();
+    let line = "{\"ts\":1.5,\"severity\":\"WARN\",\"msg\":\"slow\",\"request\":{\"method\":\"GET\",\"path\":\"/\"}}\n";
+    place.write("app.log", format!("{line}2026-11-29T14:00:00Z INFO started\n"));
+    let fields = "level,request.method,message";
+    let wanted = "{\"level\":\"WARN\",\"request.method\":\"GET\",\"message\":\"slow\"}\n\
+                  {\"level\":\"INFO\",\"message\":\"started\"}\n";
+    place.done(&format!("run -i app.log -o flag.json --format json --fields {fields}"));
+    assert_eq!(place.text("flag.json"), wanted);
+    // What was written so is found again by the same names.
+    place.done(&format!("run -i flag.json -o again.json --format json --fields {fields}"));
+    assert_eq!(place.text("again.json"), wanted);
+    place.done(&format!("run -i app.log -o app.fmt --format logfmt --fields {fields}"));
+    assert_eq!(
+        place.text("app.fmt"),
+        "level=WARN request.method=GET message=slow\nlevel=INFO message=started\n"
+    );
+    for (name, key) in
+        [("text", "'level,request.method,message'"), ("list", "['level', 'request.method', 'message']")]
+    {
+        let toml = format!("input = 'app.log'\noutput = '{name}.json'\nformat = 'json'\nfields = {key}\n");
+        place.write("pipeline.toml", toml);
+        place.done("run -c pipeline.toml");
+        assert_eq!(place.text(&format!("{name}.json")), wanted, "{key}");
+    }
+    place.done("run -c pipeline.toml --fields message -o won.json");
+    assert_eq!(place.text("won.json"), "{\"message\":\"slow\"}\n{\"message\":\"started\"}\n");
+}

@@ -332,3 +332,19 @@ fn a_rotated_file_that_is_compressed_under_its_next_name_is_not_written_again() 
     place.done(arguments);
     assert!(place.text("out") == content + "new\n", "{}", place.text("out").len());
 }
+
+#[test]
+fn the_fields_that_are_written_belong_to_the_pipeline() {
+    let place = Place::new();
+    place.write("in", "a=1 b=2\n");
+    let arguments = "run -i in -o out --state state --format json";
+    place.done(&format!("{arguments} --fields b,a"));
+    place.append("in", "a=3 b=4\n");
+    for (others, said) in [("", "fields was `b,a`"), (" --fields b", "fields was `b,a`, now it is `b`")] {
+        let ended = place.run(&format!("{arguments}{others}"));
+        assert_eq!(ended.code(), Some(2));
+        assert!(ended.stderr.contains(said), "{ended:#?}");
+    }
+    place.done(&format!("{arguments} --fields b,a"));
+    assert_eq!(place.text("out"), "{\"b\":\"2\",\"a\":\"1\"}\n{\"b\":\"4\",\"a\":\"3\"}\n");
+}

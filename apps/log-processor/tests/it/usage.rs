@@ -27,6 +27,7 @@ fn check_shows_the_pipeline_and_runs_nothing() {
         parse = "auto"
         filter = 'level >= warn and not message contains "health"'
         format = "json"
+        fields = "time, message,request.method"
         state = "state"
         follow = true
         workers = 2
@@ -203,6 +204,27 @@ fn a_filter_on_the_command_line_is_shown_with_its_column() {
     let ended = ended.wait();
     assert_eq!(ended.code(), Some(2));
     insta::assert_snapshot!(ended.stderr);
+}
+
+#[test]
+fn fields_that_cannot_be_are_shown_with_their_place_and_the_remedy() {
+    let place = Place::new();
+    place.write("a.log", "one\n");
+    let mut errors = String::new();
+    for fields in ["level,,message", "", "request.", "level,user name"] {
+        let mut command = place.command("run -i a.log -o out --format json --fields");
+        command.arg(fields);
+        let ended = place.start_command(command).wait();
+        assert_eq!(ended.code(), Some(2), "{ended:#?}");
+        errors += &ended.stderr;
+    }
+    for flags in ["--fields level", "--fields level --format raw"] {
+        errors += &place.run(&format!("check -i a.log -o out {flags}")).stderr;
+    }
+    for line in ["format = 'json'\nfields = ['level', '']", "fields = 'level'", "fields = 7"] {
+        errors += &refused(&format!("input = 'a.log'\noutput = 'out'\n{line}\n"));
+    }
+    insta::assert_snapshot!(errors);
 }
 
 #[test]
