@@ -69,6 +69,13 @@ Records of several lines:
   for all of them. --max-line bounds a record. At the end of a pipe or of a file that is followed, the
   last one waits for --multiline-wait; lines that come later still share its fate.
 
+Times:
+  --since and --until take a time with its zone (2026-11-29T14:00:00Z), local time ('2026-11-29 14:00',
+  2026-11-29, 14:00, now, today, yesterday), a time as a log has it, or how long ago (90m, -1h, '2 days
+  ago'), seen from the start of the run. Records are kept from --since on and before --until; one without
+  a time that can be read is left out, and the report counts it. A time without a zone is local time, in
+  logs too: TZ=UTC in front of the command makes it UTC. One without a year is the last that there was.
+
 Fields:
   --fields 'time,level,request.method' finds fields as filters do, and writes them under these names, in
   this order, a nested one as \"request.method\". Values stay as they are spelled; a field that a record

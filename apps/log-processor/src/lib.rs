@@ -22,8 +22,8 @@
 //!   urgent.
 //! - **Nothing is lost quietly**: lines read = written + filtered + not written, in every report.
 //!
-//! The library does not print, and reads neither the environment nor the command line. It blocks only on
-//! threads of its own.
+//! The library does not print, and reads neither the environment nor the command line, but for the time zone where a
+//! run has a [`period`]. It blocks only on threads of its own.
 //!
 //! # Example
 //!
@@ -79,6 +79,7 @@ pub mod level;
 pub mod multiline;
 pub mod number;
 pub mod parse;
+pub mod period;
 pub mod process;
 pub mod record;
 mod render;

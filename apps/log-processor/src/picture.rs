@@ -51,6 +51,9 @@ impl fmt::Display for Picture<'_> {
         writeln!(f, "   |      batches of whole {unit}")?;
         writeln!(f, "   v      {} at once", count(config.workers.get(), "batch", "batches"))?;
         writeln!(f, "parse     as {}", described(&config.parse))?;
+        if let Some(period) = &config.period {
+            writeln!(f, "time      {period}; a record without a time is left out")?;
+        }
         match &config.filter {
             Some(filter) => writeln!(f, "filter    {filter}")?,
             None => writeln!(f, "filter    none: every record is kept")?,

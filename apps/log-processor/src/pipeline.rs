@@ -217,6 +217,7 @@ pub async fn run(
     let processor = Arc::new(Processor::new(ProcessorOptions {
         parse: config.parse,
         filter: config.filter.clone(),
+        period: config.period.clone(),
         format: config.format,
         first_line: config.multiline.as_ref().map(|multiline| multiline.first_line.clone()),
         fields: config.fields.clone(),
@@ -414,6 +415,10 @@ fn identity(config: &Config) -> BTreeMap<String, String> {
     }
     if let Some(fields) = &config.fields {
         identity.insert("fields".to_owned(), fields.to_string());
+    }
+    if let Some(period) = &config.period {
+        // As they were given: "an hour ago" is another time at each start, and the same wish.
+        identity.extend(period.given().map(|(key, given)| (key.to_owned(), given.to_owned())));
     }
     identity
 }

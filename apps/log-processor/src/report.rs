@@ -58,7 +58,7 @@ pub struct Totals {
     pub read: u64,
     /// Lines that reached the output.
     pub written: u64,
-    /// Lines that the filter refused.
+    /// Lines that the filter, `--since` or `--until` refused.
     pub filtered: u64,
     /// Lines that passed the filter and did not reach the output, or not for certain: all of a batch of which only a part
     /// was written.
@@ -165,6 +165,16 @@ impl fmt::Display for Report {
                 "{long} {many} were longer than --max-line: the first piece of each was parsed and decided for all of it"
             )?,
         }
+        match self.inputs.iter().map(|input| input.counts.untimed).sum() {
+            0 => {}
+            1 => writeln!(f, "1 line had no time that can be read: --since and --until leave it out")?,
+            untimed => {
+                writeln!(
+                    f,
+                    "{untimed} lines had no time that can be read: --since and --until leave them out"
+                )?;
+            }
+        }
         let Totals { read, written, filtered, not_written, bytes_read, bytes_written } = self.totals;
         writeln!(
             f,
@@ -242,16 +252,17 @@ impl InputReport {
 
 impl Serialize for InputReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Counts { bytes, lines, parsed, kept, dropped, long, formats } = self.counts;
+        let Counts { bytes, lines, parsed, kept, dropped, untimed, long, formats } = self.counts;
         let formats: serde_json::Map<_, _> =
             formats.found().into_iter().map(|(format, lines)| (format.to_string(), lines.into())).collect();
-        let mut input = serializer.serialize_struct("InputReport", 9)?;
+        let mut input = serializer.serialize_struct("InputReport", 10)?;
         input.serialize_field("path", &self.path)?;
         input.serialize_field("formats", &formats)?;
         input.serialize_field("lines", &lines)?;
         input.serialize_field("parsed", &parsed)?;
         input.serialize_field("kept", &kept)?;
         input.serialize_field("filtered", &dropped)?;
+        input.serialize_field("without_time", &untimed)?;
         input.serialize_field("long_lines", &long)?;
         input.serialize_field("bytes", &bytes)?;
         input.serialize_field("error", &self.error)?;

@@ -6,6 +6,7 @@ use forebay_program::config_file::ConfigFileError;
 use super::MOST_WORKERS;
 use crate::filter::FilterError;
 use crate::multiline::FirstLineError;
+use crate::period::PeriodError;
 
 /// Why a run cannot be configured like this. Names the place and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,9 @@ pub enum ConfigError {
     /// The fields are not a list of them.
     #[error("--fields cannot be read:\n{0}")]
     Fields(FilterError),
+    /// There are no records of such a time.
+    #[error(transparent)]
+    Period(PeriodError),
     /// Raw output has lines, not fields.
     #[error(
         "--fields has nothing to choose in raw output, where a line is written as it came: add --format json or logfmt"
@@ -101,6 +105,8 @@ impl ConfigError {
             Self::Filter(_) => Some("filter"),
             Self::Multiline(_) => Some("multiline"),
             Self::WaitWithoutMultiline => Some("multiline-wait"),
+            Self::Period(PeriodError::NoTime { key, .. }) => Some(key),
+            Self::Period(_) => Some("since"),
             Self::Fields(_) | Self::FieldsOfRaw => Some("fields"),
             Self::EmptyState => Some("state"),
             Self::Workers { .. } => Some("workers"),

@@ -21,6 +21,7 @@ use crate::filter::{Fields, Filter};
 use crate::multiline::Multiline;
 use crate::output::{Existing, Target};
 use crate::parse::ParseMode;
+use crate::period::Period;
 use crate::process::OutputFormat;
 
 /// The most batches that may be in work at once: the bound on memory grows with their number.
@@ -41,6 +42,8 @@ pub struct Config {
     pub multiline: Option<Multiline>,
     /// Which records are kept; `None` keeps all.
     pub filter: Option<Filter>,
+    /// The span of time whose records are kept; `None` keeps all.
+    pub period: Option<Period>,
     /// How kept records are written.
     pub format: OutputFormat,
     /// Which of their fields are written; `None` writes all.
@@ -144,6 +147,10 @@ impl Config {
         if fields.is_some() && format == OutputFormat::Raw {
             return Err(ConfigError::FieldsOfRaw);
         }
+        let period = match (settings.since.as_deref(), settings.until.as_deref()) {
+            (None, None) => None,
+            (since, until) => Some(Period::new(since, until).map_err(ConfigError::Period)?),
+        };
         Ok(Self {
             inputs: settings.input,
             output: if output == Path::new("-") { Target::Stdout } else { Target::File(output) },
@@ -151,6 +158,7 @@ impl Config {
             parse: settings.parse.unwrap_or_default(),
             multiline: first_line.map(|first_line| Multiline { first_line, wait }),
             filter: settings.filter.as_deref().map(str::parse).transpose().map_err(ConfigError::Filter)?,
+            period,
             format,
             fields,
             state: settings.state,

@@ -71,6 +71,16 @@ pub struct Settings {
     #[arg(short, long, value_name = "EXPR")]
     pub filter: Option<String>,
 
+    /// Keep only records of this time or later: '2026-11-29 14:00', 2026-11-29T14:00:00Z, yesterday, 1h30m (ago); see below
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[serde(deserialize_with = "moment")]
+    pub since: Option<String>,
+
+    /// Keep only records from before this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[serde(deserialize_with = "moment")]
+    pub until: Option<String>,
+
     /// How records are written [default: raw, each line byte for byte]
     #[arg(long, value_enum, value_name = "HOW")]
     #[serde(deserialize_with = "by_name")]
@@ -132,6 +142,8 @@ impl Settings {
             multiline: self.multiline.or(base.multiline),
             multiline_wait: self.multiline_wait.or(base.multiline_wait),
             filter: self.filter.or(base.filter),
+            since: self.since.or(base.since),
+            until: self.until.or(base.until),
             format: self.format.or(base.format),
             fields: self.fields.or(base.fields),
             state: self.state.or(base.state),
@@ -153,6 +165,8 @@ impl Settings {
             "multiline" => self.multiline.is_some(),
             "multiline-wait" => self.multiline_wait.is_some(),
             "filter" => self.filter.is_some(),
+            "since" => self.since.is_some(),
+            "until" => self.until.is_some(),
             "fields" => self.fields.is_some(),
             "state" => self.state.is_some(),
             "sync" => self.sync.is_some(),
@@ -188,6 +202,29 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
 /// Deserializes a list as the command line has it, with commas, from such a one or from a list of strings.
 fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     one_or_many(deserializer).map(|names| Some(names.join(",")))
+}
+
+/// Deserializes a time as the command line has it; TOML knows others, without quotes, and has no words for the rest.
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    struct Moment;
+    const HELP: &str = "a time in quotes, such as \"2026-11-29 14:00\" or \"1h ago\"";
+    impl<'de> de::Visitor<'de> for Moment {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(HELP)
+        }
+
+        /// This is how a date without quotes comes.
+        fn visit_map<A: de::MapAccess<'de>>(self, _: A) -> Result<String, A::Error> {
+            Err(de::Error::custom(format!("expected {HELP}")))
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
+        }
+    }
+    deserializer.deserialize_any(Moment).map(Some)
 }
 
 /// Deserializes a value by the name that its flag knows it by.

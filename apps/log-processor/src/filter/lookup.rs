@@ -35,7 +35,7 @@ pub(crate) fn is_time_or_level(name: &str) -> bool {
 
 /// Finds one field in each record.
 #[derive(Debug, Clone)]
-pub(super) struct Lookup {
+pub(crate) struct Lookup {
     /// The first that a record has is meant.
     candidates: Vec<Candidate>,
 }
@@ -60,6 +60,16 @@ impl Lookup {
         let dotted = |alias: &&str| Candidate::new(&alias.split('.').map(str::to_owned).collect::<Vec<_>>());
         let candidates = std::iter::once(Candidate::new(&path.0)).chain(aliases.iter().map(dotted)).collect();
         Self { candidates }
+    }
+
+    /// Finds `time`.
+    pub(crate) fn time() -> Self {
+        Self::new(&Path(vec!["time".to_owned()]))
+    }
+
+    /// Each field that the record has under one of the names, the one that is meant first.
+    pub(crate) fn all<'a>(&self, record: &Record<'a>) -> impl Iterator<Item = Value<'a>> {
+        self.candidates.iter().filter_map(|candidate| candidate.find(record))
     }
 
     pub(super) fn find<'a>(&self, record: &Record<'a>) -> Option<Value<'a>> {

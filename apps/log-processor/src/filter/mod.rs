@@ -54,7 +54,7 @@ use ast::Expr;
 pub use error::FilterError;
 use eval::Predicate;
 pub use fields::Fields;
-pub(crate) use lookup::{is_time_or_level, message_names};
+pub(crate) use lookup::{Lookup, is_time_or_level, message_names};
 
 /// A filter expression, parsed and ready to decide.
 ///

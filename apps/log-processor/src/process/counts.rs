@@ -14,10 +14,12 @@ pub struct Counts {
     /// Lines that had the format asked for; under [`ParseMode::Auto`], any format but plain text. Blank
     /// lines are plain text.
     pub parsed: u64,
-    /// Lines that passed the filter.
+    /// Lines that passed the filter, and lie in the period if there is one.
     pub kept: u64,
-    /// Lines that the filter refused.
+    /// Lines that the filter or the period refused.
     pub dropped: u64,
+    /// Those of the dropped lines that have no time that can be read, so that no period has them.
+    pub untimed: u64,
     /// Lines that were cut into pieces, of which the first was parsed and filtered.
     pub long: u64,
     /// Lines of each format.
@@ -27,6 +29,15 @@ pub struct Counts {
 /// Lines of each format; all zero until something was processed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FormatCounts([u64; Format::ALL.len()]);
+
+/// Whether a line is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Kept,
+    Refused,
+    /// Refused as it has no time.
+    Untimed,
+}
 
 // === impl Counts ===
 
@@ -40,14 +51,15 @@ impl Counts {
     pub(super) fn all_kept(bytes: u64, lines: u64) -> Self {
         let mut formats = FormatCounts::default();
         formats.0[Format::Plain as usize] = lines;
-        Self { bytes, lines, parsed: lines, kept: lines, dropped: 0, long: 0, formats }
+        Self { bytes, lines, parsed: lines, kept: lines, dropped: 0, untimed: 0, long: 0, formats }
     }
 
-    pub(super) fn add(&mut self, format: Format, mode: ParseMode, kept: bool) {
+    pub(super) fn add(&mut self, format: Format, mode: ParseMode, verdict: Verdict) {
         self.lines += 1;
         self.parsed += u64::from(mode.expects(format));
-        self.kept += u64::from(kept);
-        self.dropped += u64::from(!kept);
+        self.kept += u64::from(verdict == Verdict::Kept);
+        self.dropped += u64::from(verdict != Verdict::Kept);
+        self.untimed += u64::from(verdict == Verdict::Untimed);
         self.formats.0[format as usize] += 1;
     }
 }
@@ -59,6 +71,7 @@ impl AddAssign for Counts {
         self.parsed += other.parsed;
         self.kept += other.kept;
         self.dropped += other.dropped;
+        self.untimed += other.untimed;
         self.long += other.long;
         for (mine, theirs) in self.formats.0.iter_mut().zip(other.formats.0) {
             *mine += theirs;

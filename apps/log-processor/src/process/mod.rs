@@ -1,6 +1,7 @@
 //! The domain step: a plain function from a run of lines to what should be written of it.
 //!
-//! No clock, no runtime, no state between calls: batches may be processed on any worker in any order.
+//! No runtime, no state between calls, and no clock but that of a [`Period`], for records without a year: batches may be
+//! processed on any worker in any order.
 //! The one thing that ties batches together, an over-long line that travels in pieces, is settled by
 //! whoever puts the batches back in order (see [`Processed::continued`]).
 
@@ -15,9 +16,11 @@ use crate::filter::{self, Fields, Filter};
 use crate::input::BATCH_BYTES;
 use crate::multiline::FirstLine;
 use crate::parse::{Format, ParseMode, parse};
+use crate::period::Period;
 use crate::record::{Record, Value};
 use crate::render::{self, Piece};
 
+use counts::Verdict;
 pub use counts::{Counts, FormatCounts};
 use kept::{Kept, OWN_MAPPING, Ranges, Rendered};
 use lines::{Line, lines, records};
@@ -29,6 +32,8 @@ pub struct ProcessorOptions {
     pub parse: ParseMode,
     /// Which records are kept; `None` keeps all.
     pub filter: Option<Filter>,
+    /// The span of time whose records are kept; `None` keeps all, those without a time too.
+    pub period: Option<Period>,
     /// How kept records are written.
     pub format: OutputFormat,
     /// Which lines begin a record, if it may have several: the first of them is parsed, and the others are added to its
@@ -110,8 +115,9 @@ impl Processor {
 
     /// Whether lines are only counted: some microseconds for a batch, where parsing takes milliseconds.
     pub fn only_counts(&self) -> bool {
-        let ProcessorOptions { parse, filter, format, first_line, .. } = &self.options;
-        *format == OutputFormat::Raw && *parse == ParseMode::Plain && filter.is_none() && first_line.is_none()
+        let ProcessorOptions { parse, filter, period, format, first_line, fields: _ } = &self.options;
+        let chooses = filter.is_some() || period.is_some() || first_line.is_some();
+        *format == OutputFormat::Raw && *parse == ParseMode::Plain && !chooses
     }
 
     /// How many bytes a batch may take in memory while it is in work and until it is written, itself included.
@@ -187,7 +193,7 @@ impl Processor {
                 processed.continued = kept.len();
                 continue;
             }
-            let (format, is_kept) = match str::from_utf8(line.content) {
+            let (format, verdict) = match str::from_utf8(line.content) {
                 // Its message is made for it alone.
                 Ok(text) if line.has_several() => self.decide_several(&line, text, kept),
                 Err(_) if line.has_several() => self.decide_several(&line, &lossy(line.content), kept),
@@ -200,9 +206,9 @@ impl Processor {
                     self.decide(&line, &text, &mut Record::default(), kept)
                 }
             };
-            processed.counts.add(format, self.options.parse, is_kept);
+            processed.counts.add(format, self.options.parse, verdict);
             if line.goes_on {
-                processed.kept_last = Some(is_kept);
+                processed.kept_last = Some(verdict == Verdict::Kept);
             }
         }
         processed
@@ -215,14 +221,14 @@ impl Processor {
         text: &'a str,
         record: &mut Record<'a>,
         kept: &mut impl Kept,
-    ) -> (Format, bool) {
+    ) -> (Format, Verdict) {
         let text = without_mark(text);
         let format = parse(self.options.parse, text, record);
         (format, self.choose(line, format, text, record, kept))
     }
 
     /// Parses the first of several lines, adds the others to its message, and filters what that makes.
-    fn decide_several(&self, line: &Line<'_>, text: &str, kept: &mut impl Kept) -> (Format, bool) {
+    fn decide_several(&self, line: &Line<'_>, text: &str, kept: &mut impl Kept) -> (Format, Verdict) {
         let text = without_mark(text);
         let first = text.split('\n').next().unwrap_or_default();
         let first = first.strip_suffix('\r').unwrap_or(first);
@@ -241,12 +247,26 @@ impl Processor {
         text: &str,
         record: &Record<'_>,
         kept: &mut impl Kept,
-    ) -> bool {
-        let is_kept = self.options.filter.as_ref().is_none_or(|filter| filter.matches(record));
-        if is_kept {
+    ) -> Verdict {
+        let verdict = self.judge(record);
+        if verdict == Verdict::Kept {
             kept.keep(line, format, text, record);
         }
-        is_kept
+        verdict
+    }
+
+    fn judge(&self, record: &Record<'_>) -> Verdict {
+        if let Some(period) = &self.options.period {
+            match period.has(record) {
+                Some(true) => {}
+                Some(false) => return Verdict::Refused,
+                None => return Verdict::Untimed,
+            }
+        }
+        match &self.options.filter {
+            Some(filter) if !filter.matches(record) => Verdict::Refused,
+            _ => Verdict::Kept,
+        }
     }
 }
 

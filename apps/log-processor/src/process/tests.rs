@@ -11,7 +11,7 @@ const WHOLE: Edges = Edges { starts_inside: false, ends_inside: false };
 
 fn processor(parse: ParseMode, filter: Option<&str>, format: OutputFormat) -> Processor {
     let filter = filter.map(|text| text.parse().unwrap());
-    Processor::new(ProcessorOptions { parse, filter, format, first_line: None, fields: None })
+    Processor::new(ProcessorOptions { parse, filter, format, ..ProcessorOptions::default() })
 }
 
 fn auto(filter: Option<&str>, format: OutputFormat, input: impl Into<Vec<u8>>) -> Processed {
@@ -116,6 +116,29 @@ fn levels_of_real_logs_are_found() {
                 kept("level >= warn")
             );
         }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn times_of_real_logs_are_found() {
+    let mut table = String::new();
+    for (name, bytes) in logs() {
+        let counts = |since, until| {
+            let period = Some(Period::new(since, until).unwrap());
+            Processor::new(ProcessorOptions { period, ..ProcessorOptions::default() })
+                .process(bytes.clone(), WHOLE)
+                .counts
+        };
+        // In a zone of its own, a time without one is at most a day off; no log ends or begins there.
+        let (all, later) =
+            (counts(Some("1970-01-01T00:00:00Z"), None), counts(Some("2022-01-01T00:00:00Z"), None));
+        let earlier = counts(None, Some("2022-01-01T00:00:00Z"));
+        assert_eq!(later.kept + earlier.kept, all.kept, "{name}");
+        table += &format!(
+            "{name:<36} {:>5} with time {:>5} without {:>5} since 2022\n",
+            all.kept, all.untimed, later.kept
+        );
     }
     insta::assert_snapshot!(table);
 }
@@ -322,7 +345,7 @@ fn joined(first_line: &str, filter: Option<&str>, format: OutputFormat) -> Proce
         filter,
         format,
         first_line: Some(first_line),
-        fields: None,
+        ..ProcessorOptions::default()
     })
 }
 

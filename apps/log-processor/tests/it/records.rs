@@ -2,8 +2,14 @@
 
 use std::fs;
 
+use rustix::process::Signal;
+
 use crate::assert_reads;
-use crate::place::{Place, Report as _, logs};
+use crate::place::{Place, Report as _, logs, until};
+
+/// Time zones as rules, since not every machine knows them by name.
+const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+const NEW_YORK: &str = "EST5EDT,M3.2.0,M11.1.0";
 
 /// A place with some of the real logs in it.
 fn place_with(names: &[&str]) -> Place {
@@ -168,4 +174,97 @@ fn only_the_fields_that_are_named_are_written() {
     }
     place.done("run -c pipeline.toml --fields message -o won.json");
     assert_eq!(place.text("won.json"), "{\"message\":\"slow\"}\n{\"message\":\"started\"}\n");
+}
+
+#[test]
+fn only_records_of_the_time_that_is_asked_for_are_kept() {
+    let names = [
+        "access/shop_access.log",
+        "container/cri.log",
+        "json/mongodb.log",
+        "json/zeek_conn.log",
+        "logfmt/authelia.log",
+        "multiline/java_spring.log",
+        "other/utf8_stress.txt",
+        "syslog/rfc5424_opnsense_sshd.log",
+    ];
+    let place = place_with(&names);
+    let inputs = names.join(" ");
+    // Halves of each log, by a time in the middle of one of them.
+    for (at, zone) in [
+        ("2019-01-22T00:26:30Z", "UTC"),
+        ("2019-12-03T22:44:57Z", "UTC"),
+        ("2022-07-28T18:00:00.903+02:00", "UTC"),
+        ("22/Jan/2019:03:56:30 +0330", NEW_YORK),
+    ] {
+        let run = |key: &str, output: &str| {
+            let mut command = place.command(&format!("run -i {inputs} -o {output} --report json --{key}"));
+            command.arg(at).env("TZ", zone);
+            place.start_command(command).wait()
+        };
+        let (since, until) = (run("since", "since"), run("until", "until"));
+        let [read, later, ..] = since.totals();
+        let [_, earlier, ..] = until.totals();
+        let without: u64 = since.report()["inputs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|input| input["without_time"].as_u64().unwrap())
+            .sum();
+        assert_eq!((later + earlier + without, without), (read, 300), "{at}");
+        assert!(later > 0 && earlier > 0, "{at}: {later} {earlier}");
+        let both = format!("{}{}", place.text("since"), place.text("until"));
+        assert_eq!(both.lines().count() as u64, later + earlier);
+        for output in ["since", "until"] {
+            fs::remove_file(place.path(output)).unwrap();
+        }
+    }
+    let mut command = place.command("run -i other/utf8_stress.txt container/cri.log -o out --since");
+    command.arg("2022-01-28").env("TZ", "UTC");
+    assert_reads!(place.start_command(command).wait().stdout);
+}
+
+#[test]
+fn a_time_without_a_zone_is_local_time_where_the_run_is() {
+    let place = Place::new();
+    place.write(
+        "app.log",
+        "2026-07-01 11:59:59 INFO a\n2026-07-01 12:00:00 INFO b\n{\"ts\":\"2026-07-01T10:30:00Z\"}\n",
+    );
+    let kept = |zone: &str, since: &str| {
+        let mut command = place.command("run -i app.log -o out --overwrite --since");
+        command.arg(since).env("TZ", zone);
+        assert_eq!(place.start_command(command).wait().code(), Some(0));
+        place.text("out").lines().map(|line| line.chars().nth_back(0).unwrap()).collect::<String>()
+    };
+    // What stands in a log can be typed as it stands there, in summer, too.
+    for zone in ["UTC", BERLIN, NEW_YORK] {
+        assert_eq!(kept(zone, "2026-07-01 12:00").replace('}', ""), "b", "{zone}");
+    }
+    assert_eq!(kept("UTC", "2026-07-01T12:00:00Z"), "b");
+    assert_eq!(kept(BERLIN, "2026-07-01T10:00:00Z"), "b}");
+    assert_eq!(kept(BERLIN, "2026-07-01 12:00"), "b}");
+}
+
+#[test]
+fn a_time_goes_with_a_filter_a_state_and_following() {
+    let place = Place::new();
+    place.write(
+        "in",
+        "2026-11-29T10:00:00Z INFO a\n2026-11-29T12:00:00Z INFO b\n2026-11-29T12:00:00Z WARN c\n",
+    );
+    place.write(
+        "pipeline.toml",
+        "input = 'in'\noutput = 'out'\nstate = 'state'\nfilter = 'level >= warn'\nsince = '2026-11-29T11:00:00Z'\n",
+    );
+    place.done("run -c pipeline.toml");
+    place.append("in", "2026-11-29T10:00:00Z WARN d\n2026-11-29T13:00:00Z WARN e\n");
+    let running = place.start("run -c pipeline.toml --follow --report json");
+    until("the last line is there", || place.text("out").ends_with("e\n"));
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait().totals(), [2, 1, 1, 0]);
+    assert_eq!(place.text("out"), "2026-11-29T12:00:00Z WARN c\n2026-11-29T13:00:00Z WARN e\n");
+    let other = place.run("run -c pipeline.toml --since 2d");
+    assert_eq!(other.code(), Some(2));
+    assert!(other.stderr.contains("since was `2026-11-29T11:00:00Z`, now it is `2d`"), "{other:#?}");
 }

@@ -27,6 +27,7 @@ fn check_shows_the_pipeline_and_runs_nothing() {
         parse = "auto"
         filter = 'level >= warn and not message contains "health"'
         format = "json"
+        since = "2026-11-29T14:00:00+01:00"
         fields = "time, message,request.method"
         state = "state"
         follow = true
@@ -225,6 +226,34 @@ fn fields_that_cannot_be_are_shown_with_their_place_and_the_remedy() {
         errors += &refused(&format!("input = 'a.log'\noutput = 'out'\n{line}\n"));
     }
     insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn times_that_are_none_are_shown_with_their_place_and_the_remedy() {
+    let place = Place::new();
+    place.write("a.log", "one\n");
+    let mut errors = String::new();
+    for (key, time) in
+        [("since", "yesterdya"), ("until", "2026-02-30"), ("since", ""), ("until", "-1 fortnight")]
+    {
+        let mut command = place.command(&format!("run -i a.log -o out --{key}"));
+        command.arg(time);
+        let ended = place.start_command(command).wait();
+        assert_eq!(ended.code(), Some(2), "{ended:#?}");
+        errors += &ended.stderr;
+    }
+    let flags = "--since 2026-11-29T14:00:00Z --until 2026-11-29T15:00:00+01:00";
+    errors += &place.run(&format!("check -i a.log -o out {flags}")).stderr;
+    for line in [
+        "since = 'soon'",
+        "since = 2026-11-29",
+        "until = '2026-11-29T14:00:00Z'\nsince = '2026-11-29T14:00:00Z'",
+    ] {
+        errors += &refused(&format!("input = 'a.log'\noutput = 'out'\n{line}\n"));
+    }
+    insta::assert_snapshot!(errors);
+    // A minus in front is not taken for a flag.
+    place.done("check -i a.log -o out --since -1h --until -30m");
 }
 
 #[test]
