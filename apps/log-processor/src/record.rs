@@ -55,6 +55,11 @@ impl<'a> Record<'a> {
         self.fields.iter().rev().find(|(known, _)| known == name).map(|&(_, value)| value)
     }
 
+    /// The names of the fields.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(name, _)| name.as_ref())
+    }
+
     /// The fields, each name once: the last one that has it, at its place.
     pub(crate) fn distinct_fields(&self) -> Vec<(&str, Value<'a>)> {
         // Few fields are compared with each other sooner than they are hashed.

@@ -45,7 +45,14 @@ pub(crate) struct Lookup {
 struct Candidate {
     /// Longest name first.
     splits: Vec<(String, Vec<String>)>,
+    /// The kinds of these names.
+    kinds: Kinds,
 }
+
+/// A set of names, as far as it takes one look to say that two have none in common: most records have few of the many
+/// names that `level` may have.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kinds(u64);
 
 // === impl Lookup ===
 
@@ -73,7 +80,14 @@ impl Lookup {
     }
 
     pub(super) fn find<'a>(&self, record: &Record<'a>) -> Option<Value<'a>> {
-        self.candidates.iter().find_map(|candidate| candidate.find(record))
+        let [only] = self.candidates.as_slice() else { return self.find_any(record) };
+        only.find(record)
+    }
+
+    fn find_any<'a>(&self, record: &Record<'a>) -> Option<Value<'a>> {
+        let kinds = record.names().collect::<Kinds>();
+        let mut candidates = self.candidates.iter().filter(|candidate| candidate.kinds.may_share(kinds));
+        candidates.find_map(|candidate| candidate.find(record))
     }
 
     /// Each name under which the field is looked for.
@@ -98,7 +112,8 @@ impl Candidate {
             let (name, within) = segments.split_at(at);
             (name.join("."), within.to_vec())
         };
-        Self { splits: (1..=segments.len()).rev().map(split).collect() }
+        let splits: Vec<_> = (1..=segments.len()).rev().map(split).collect();
+        Self { kinds: splits.iter().map(|(name, _)| name.as_str()).collect(), splits }
     }
 
     /// The whole path as one name.
@@ -111,6 +126,25 @@ impl Candidate {
             let value = record.get(name)?;
             descend(value, within)
         })
+    }
+}
+
+// === impl Kinds ===
+
+impl Kinds {
+    /// If not, they have no name in common.
+    fn may_share(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Kinds {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        let kind = |name: &str| {
+            let first = name.bytes().next().unwrap_or_default();
+            1 << ((usize::from(first) + 7 * name.len()) % 64)
+        };
+        Self(names.into_iter().map(kind).fold(0, |kinds, kind| kinds | kind))
     }
 }
 
