@@ -208,7 +208,8 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
             at_once: per_key.unwrap_or(usize::MAX),
             spacing: rate_per_key.map(|rate| spacing(rate, burst_per_key)),
             waiting: look_aside,
-            keys: MAX_KEYS.max(look_aside),
+            // Without a rate they are those of what is held, which is bounded by that.
+            keys: if rate_per_key.is_some() { MAX_KEYS.max(look_aside) } else { usize::MAX },
         });
         let (items, wait) = batch.unwrap_or((100, Duration::ZERO));
         let batch = crew.batches().then(|| BatchLimits {

@@ -607,3 +607,23 @@ async fn cancels_what_is_being_looked_at() {
     }
     assert_eq!(seen.load(Ordering::Relaxed), 1, "only what is copied is on its way to the handler");
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_a_rate_are_as_many_as_there_are() {
+    const KEYS: u32 = 70_000;
+    let (source, _script) = RecordingSource::builder().items(0..KEYS).never_ending().build();
+    let seen = Arc::new(AtomicU32::new(0));
+    let batch = {
+        let seen = Arc::clone(&seen);
+        move |batch: Vec<Delivery<u32>>| {
+            seen.fetch_add(batch.len() as u32, Ordering::Relaxed);
+            batch.into_iter().for_each(Delivery::ack);
+            std::future::ready(())
+        }
+    };
+    let pool = Pool::builder().workers(1).per_key(1).batch(KEYS as usize, 3600 * SECOND).source(source);
+    let pool = pool.handler_batch(batch).key(|number| *number).start().expect("it starts");
+    sleep(SECOND).await;
+    assert_eq!(seen.load(Ordering::Relaxed), KEYS);
+    drop(pool);
+}
