@@ -286,6 +286,7 @@ impl<I, H> Builder<I, H> {
     ///
     /// `max_items` is at least 1: 0 counts as 1. With a `max_wait` of zero a batch is what is there already, and
     /// nobody waits. By default 100 and zero. A pool that is closed does not wait for more.
+    /// One whose `max_wait` is over before a worker was free takes what the source has by then.
     ///
     /// One that is begun is handed over as it is when nothing new will come: the pool is closed, or its source
     /// [says so](forebay_queue::Source::is_closed). Of a source that cannot say it, the last batch waits its time.

@@ -1,5 +1,16 @@
 //! When a batch is complete. Pure: times are nanoseconds since any fixed moment, and come in as arguments.
 
+/// What is known of the source when a batch may be complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Nothing: it may have more that can come at once.
+    NotYet,
+    /// It may have more, but is not asked for that now.
+    Enough,
+    /// It has nothing more for now.
+    Dry,
+}
+
 /// What makes a batch complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BatchLimits {
@@ -64,11 +75,17 @@ impl<V> Forming<V> {
         self.weight = self.weight.saturating_add(weight);
     }
 
-    /// Is it to be worked on? `idle`: nothing more is there, and if it is `last` nothing more will come, or not before it is
-    /// worked on.
-    pub(super) fn is_complete(&self, now: u64, idle: bool, last: bool) -> bool {
+    /// Is it to be worked on? `last`: nothing more will come, or not before it is worked on.
+    ///
+    /// One whose time is over takes what the source has: its first item may have waited for a worker, not for others.
+    pub(super) fn is_complete(&self, now: u64, asked: Asked, last: bool) -> bool {
         let due = self.limits.wait > 0 && now >= self.opened.saturating_add(self.limits.wait);
-        !self.items.is_empty() && (self.wants() == 0 || due || (idle && (last || self.limits.wait == 0)))
+        let enough = match asked {
+            Asked::NotYet => false,
+            Asked::Enough => due,
+            Asked::Dry => due || last || self.limits.wait == 0,
+        };
+        !self.items.is_empty() && (self.wants() == 0 || enough)
     }
 
     /// When it is complete whatever comes.
@@ -108,13 +125,13 @@ mod tests {
         let mut forming = Forming::new(limits);
         let mut batches = Vec::new();
         for &weight in weights {
-            while forming.is_complete(0, false, false) {
+            while forming.is_complete(0, Asked::NotYet, false) {
                 batches.push(forming.take(0));
             }
             assert!(forming.wants() > 0);
             forming.add(weight, weight, 0);
         }
-        while forming.is_complete(0, true, true) {
+        while forming.is_complete(0, Asked::Dry, true) {
             batches.push(forming.take(0));
         }
         batches
@@ -140,17 +157,20 @@ mod tests {
         forming.add('a', 0, 5);
         forming.add('b', 0, 14);
         assert_eq!(forming.due(), Some(15));
-        assert!(!forming.is_complete(14, true, false));
-        assert!(forming.is_complete(15, false, false));
-        assert!(forming.is_complete(14, true, true), "nothing more will come");
+        assert!(!forming.is_complete(14, Asked::Dry, false));
+        assert!(!forming.is_complete(15, Asked::NotYet, false), "there may be others");
+        assert!(forming.is_complete(15, Asked::Enough, false));
+        assert!(forming.is_complete(15, Asked::Dry, false));
+        assert!(forming.is_complete(14, Asked::Dry, true), "nothing more will come");
     }
 
     #[test]
     fn without_a_wait_it_takes_what_is_there() {
         let mut forming = Forming::new(BatchLimits { wait: 0, ..LIMITS });
-        assert!(!forming.is_complete(0, true, true), "nothing is no batch");
+        assert!(!forming.is_complete(0, Asked::Dry, true), "nothing is no batch");
         forming.add('a', 0, 5);
-        assert!(!forming.is_complete(9, false, false));
-        assert!(forming.is_complete(5, true, false));
+        assert!(!forming.is_complete(9, Asked::NotYet, false));
+        assert!(!forming.is_complete(9, Asked::Enough, false));
+        assert!(forming.is_complete(5, Asked::Dry, false));
     }
 }

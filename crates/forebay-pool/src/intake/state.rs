@@ -14,17 +14,20 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use forebay_queue::{Delivery, End, Source, SourceError, Tap};
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::Instant;
 
 use super::Look;
 use super::afterwards::Afterwards;
+use super::batch::Asked;
 use super::gate::KeyHash;
 use super::stock::{Stock, StockAccount};
 use crate::contain::{Contained, contain};
 use crate::hands::{Given, Hands, Settlements};
 
-/// How many items without a key may be met in one section of the lock.
-const KEYLESS: usize = 64;
+/// How often the source may be asked for what is held first, and how many items without a key may be met, in one section of
+/// the lock.
+const SECTION: usize = 64;
 
 /// Something that the supervisor must act on.
 pub(crate) struct Outage {
@@ -236,14 +239,17 @@ impl<T: Send + 'static> State<T> {
             self.ask_source(asker, afterwards);
             return;
         }
-        self.serve(asker, false, afterwards);
+        self.serve(asker, Asked::NotYet, afterwards);
         loop {
             if !self.ask_source(asker, afterwards) {
+                self.serve(asker, Asked::Enough, afterwards);
+                // After that, which may have served who led.
+                self.call_asker(afterwards);
                 break;
             }
             // What was left to wait for more need not do so, if there is no more. Who led may be served by that, so
             // that the source must be asked for another.
-            if !self.serve(asker, true, afterwards) || self.waiting.is_empty() {
+            if !self.serve(asker, Asked::Dry, afterwards) || self.waiting.is_empty() {
                 break;
             }
         }
@@ -251,7 +257,7 @@ impl<T: Send + 'static> State<T> {
 
     /// `false`: there may be more, but others are to have the lock first.
     fn ask_source(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) -> bool {
-        let mut keyless = 0;
+        let mut met = 0;
         while self.may_ask()
             && let Some(demand) = NonZeroUsize::new(self.demand(asker))
             && let Some(waker) = match self.waiting.first() {
@@ -276,6 +282,10 @@ impl<T: Send + 'static> State<T> {
                         Ok(closed) => self.last |= closed,
                         Err(panic) => self.break_off(panicked(panic), afterwards),
                     }
+                    // Whose budget is spent is told that there is nothing, whatever there is.
+                    if self.stock.is_some() && !has_budget_remaining() {
+                        return false;
+                    }
                     break;
                 }
                 Ok(Poll::Ready(Ok(0))) => {
@@ -289,10 +299,10 @@ impl<T: Send + 'static> State<T> {
                     );
                 }
                 Ok(Poll::Ready(Ok(_))) => {
-                    keyless += self.hand_out(asker, afterwards);
-                    // They lessen no demand, so a source that always has one would never let go.
-                    if keyless >= KEYLESS {
-                        self.call_asker(afterwards);
+                    met += self.hand_out(asker, afterwards) + usize::from(self.stock.is_some());
+                    // Items without a key lessen no demand, nor need those of a batch: a source that always has one
+                    // would never let go.
+                    if met >= SECTION {
                         return false;
                     }
                 }
@@ -334,16 +344,15 @@ impl<T: Send + 'static> State<T> {
         }
     }
 
-    /// Gives what is in stock to workers that wait. `idle`: the source has nothing more for now. `true`: somebody
-    /// was served.
-    fn serve(&mut self, asker: Option<usize>, idle: bool, afterwards: &mut Afterwards<T>) -> bool {
+    /// Gives what is in stock to workers that wait. `true`: somebody was served.
+    fn serve(&mut self, asker: Option<usize>, asked: Asked, afterwards: &mut Afterwards<T>) -> bool {
         let Some(mut stock) = self.stock.take() else { return false };
         let now = stock.now();
         let mut some = false;
         while !self.ended
             && self.pause == Pause::No
             && let Some(seat) = self.next_seat(asker)
-            && stock.give(&self.seats[seat].hands, now, idle, self.closed || self.last || self.exhausted)
+            && stock.give(&self.seats[seat].hands, now, asked, self.closed || self.last || self.exhausted)
         {
             self.served(seat, asker, afterwards);
             some = true;
@@ -430,7 +439,7 @@ impl<T: Send + 'static> State<T> {
             }
         }
         self.out = out;
-        self.serve(asker, false, afterwards);
+        self.serve(asker, Asked::NotYet, afterwards);
         keyless
     }
 

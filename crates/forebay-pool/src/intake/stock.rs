@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use forebay_queue::Delivery;
 use tokio::time::Instant;
 
-use super::batch::{BatchLimits, Forming};
+use super::batch::{Asked, BatchLimits, Forming};
 use super::gate::{Gate, GateLimits, KeyHash};
 use crate::contain::contain;
 use crate::hands::{Became, Given, Hands};
@@ -208,8 +208,8 @@ impl<T> Stock<T> {
 
     /// Gives to a worker that waits what it is to start on, if there is something.
     ///
-    /// `idle`: the source has nothing more for now; `last`: nor will it get anything.
-    pub(super) fn give(&mut self, hands: &Hands<T>, now: u64, idle: bool, last: bool) -> bool {
+    /// `last`: the source will not get anything more.
+    pub(super) fn give(&mut self, hands: &Hands<T>, now: u64, asked: Asked, last: bool) -> bool {
         let Some(mut batch) = self.batch.take() else {
             let Some(given) = self.next(now) else { return false };
             let mut tally = self.account.lock();
@@ -228,7 +228,7 @@ impl<T> Stock<T> {
             let keys = batch.items().iter().map(|given| given.key.unwrap_or_default());
             self.gate.as_ref().is_some_and(|gate| gate.is_held_back_by(keys))
         };
-        let complete = batch.is_complete(now, idle, last || (idle && holds_back()));
+        let complete = batch.is_complete(now, asked, last || (asked == Asked::Dry && holds_back()));
         if complete {
             let given = batch.take(now);
             let mut tally = self.account.lock();

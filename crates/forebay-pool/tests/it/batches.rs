@@ -1,12 +1,14 @@
 use std::future::pending;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forebay_pool::{Backoff, OnFailure, Pool, PoolHandle, Retry, StartError};
-use forebay_queue::{Delivery, End, Source, SourceError, bounded};
+use forebay_queue::{Delivery, End, Sender, Source, SourceError, bounded, builder};
 use forebay_testkit::RecordingSource;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Level;
 
@@ -31,6 +33,12 @@ fn keeps(seen: &Seen) -> impl Fn(Vec<Delivery<u32>>) -> std::future::Ready<()> +
         seen.lock().unwrap().push(numbers(&batch));
         ack_all(batch);
         std::future::ready(())
+    }
+}
+
+async fn send_all(tx: &Sender<u32>, items: Range<u32>) {
+    for item in items {
+        tx.send(item).await.expect("the pool is there");
     }
 }
 
@@ -666,4 +674,71 @@ async fn that_can_be_filled_by_what_others_hold_back_wait_for_that() {
     // Ten keys, then one of those again, and two of an eleventh.
     let key = |n: &u32| if *n < 11 { *n % 10 } else { 11 };
     assert_eq!(by_keys(2, 13, key).await, [(10, 0), (2, 1), (1, 62)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_first_item_waited_for_a_worker_take_what_there_is() {
+    let seen = Seen::default();
+    let (tx, rx) = builder().capacity(100).weigher(|_: &u32| 3).build();
+    send_all(&tx, 0..12).await;
+    let slow = {
+        let seen = Arc::clone(&seen);
+        move |batch: Vec<Delivery<u32>>| {
+            seen.lock().unwrap().push(numbers(&batch));
+            async move {
+                sleep(5 * SECOND).await;
+                ack_all(batch);
+            }
+        }
+    };
+    let pool = Pool::builder().workers(1).batch(10, SECOND).batch_weight(10).source(rx);
+    let pool = pool.handler_batch(slow).start().expect("it starts");
+    sleep(60 * SECOND).await;
+    // The first of each but the first was put off for its weight five seconds before.
+    assert_eq!(*seen.lock().unwrap(), [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]);
+    drop((tx, pool));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_time_was_over_in_a_pause_take_what_came_in_it() {
+    let (seen, (tx, rx)) = (Seen::default(), bounded(100));
+    let pool = Pool::builder().workers(1).batch(10, SECOND).source(rx);
+    let pool = pool.handler_batch(keeps(&seen)).start().expect("it starts");
+    tx.send(0).await.expect("it is open");
+    sleep(SECOND / 2).await;
+    pool.pause();
+    send_all(&tx, 1..10).await;
+    sleep(SECOND).await;
+    pool.resume();
+    sleep(SECOND / 2).await;
+    assert_eq!(*seen.lock().unwrap(), [(0..10).collect::<Vec<_>>()]);
+}
+
+#[tokio::test]
+async fn weighed_item_by_item_are_not_cut_short_by_a_spent_budget() {
+    const ITEMS: u32 = 20_000;
+    let seen = Seen::default();
+    let (tx, rx) = builder().capacity(ITEMS as usize).weigher(|_: &u32| 1).build();
+    send_all(&tx, 0..ITEMS).await;
+    let pool = Pool::builder().workers(1).batch(100, Duration::ZERO).batch_weight(25).source(rx);
+    let pool = pool.handler_batch(keeps(&seen)).start().expect("it starts");
+    drop(tx);
+    pool.finish().await;
+    let seen = seen.lock().unwrap();
+    let odd: Vec<_> = seen.iter().map(Vec::len).filter(|len| *len != 25).collect();
+    assert!(odd.is_empty() && seen.len() == 800, "{} batches, of these {odd:?}", seen.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_source_that_has_much_let_others_have_their_turn() {
+    let (source, _script) = RecordingSource::builder().items(0..100_000).never_ending().build();
+    let seen = Seen::default();
+    // For its weight it is asked for one item at a time.
+    let pool = Pool::builder().workers(1).batch(100_000, SECOND).batch_weight(usize::MAX).source(source);
+    let pool = pool.handler_batch(keeps(&seen)).start().expect("it starts");
+    // A runtime lets a task that gives way wait for a few dozen turns of others.
+    yield_now().await;
+    let taken = pool.stats().taken;
+    assert!((64..50_000).contains(&taken), "{taken}");
+    drop(pool);
 }
