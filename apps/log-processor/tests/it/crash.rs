@@ -107,38 +107,49 @@ pub(crate) fn kill_until_done(place: &Place, more: &str, dice: &mut Dice, longes
     }
 }
 
+/// Kills runs of each variant, in turn, at random moments until they are done, and compares what came of them. Tells how
+/// many were killed between the first checkpoint and the end.
+pub(crate) fn kill_each(place: &Place, variants: &[&str], seeds: u64) -> usize {
+    let mut kills = 0;
+    for (seed, more) in (1..=seeds).zip(variants.iter().copied().cycle()) {
+        let expected = expected(place, more);
+        kills += kill_until_done(place, more, &mut Dice::new(seed), expected.len() as u64);
+        assert!(place.read("out") == expected, "seed {seed}: the output is not that of an uninterrupted run");
+        remove(place, "out");
+    }
+    kills
+}
+
 #[test]
 fn kills_at_random_moments_lose_nothing_and_double_nothing() {
-    let place = numbered_logs();
-    let mut kills = 0;
-    for (seed, more) in (1..=10).zip(VARIANTS.into_iter().cycle()) {
-        let expected = expected(&place, more);
-        kills += kill_until_done(&place, more, &mut Dice::new(seed), expected.len() as u64);
-        assert!(place.read("out") == expected, "seed {seed}: the output is not that of an uninterrupted run");
-        remove(&place, "out");
-    }
-    println!("{kills} kills between the first checkpoint and the end");
+    let kills = kill_each(&numbered_logs(), &VARIANTS, 10);
     assert!(kills >= 40, "only {kills} kills between the first checkpoint and the end");
 }
 
+/// Crashes a run of each variant at each fault point, the so manieth time that it passes there, and compares what the next
+/// run makes of it.
 #[cfg(feature = "fault-points")]
-#[test]
-fn a_crash_at_each_fault_point_loses_nothing_and_doubles_nothing() {
-    let place = numbered_logs();
-    for more in ["", FEW_LINES] {
-        let expected = expected(&place, more);
+pub(crate) fn crash_at_each_point(place: &Place, variants: &[&str], passings: &[usize]) {
+    for more in variants {
+        let expected = expected(place, more);
         for point in ["after-write", "after-flush", "after-save", "after-rename"] {
-            for passing in [1, 2, 7] {
+            for passing in passings {
                 let mut command = place.command(&arguments("out", more));
                 command.env("FAULT_POINT", format!("{point}:{passing}"));
                 let ended = place.start_command(command).wait();
                 assert_eq!(ended.code(), None, "{point} was not passed {passing} times");
                 place.done(&arguments("out", more));
                 assert!(place.read("out") == expected, "crashed at {point}, passing {passing}, {more}");
-                remove(&place, "out");
+                remove(place, "out");
             }
         }
     }
+}
+
+#[cfg(feature = "fault-points")]
+#[test]
+fn a_crash_at_each_fault_point_loses_nothing_and_doubles_nothing() {
+    crash_at_each_point(&numbered_logs(), &["", FEW_LINES], &[1, 2, 7]);
 }
 
 // === impl Dice ===

@@ -5,8 +5,8 @@ use std::fs;
 use rustix::process::Signal;
 
 #[cfg(feature = "fault-points")]
-use crate::crash::arguments;
-use crate::crash::{Dice, expected, kill_until_done, remove};
+use crate::crash::crash_at_each_point;
+use crate::crash::{Dice, kill_each};
 use crate::place::{Place, Report as _, logs, until};
 
 /// What `logging.exception` of Python 3 writes.
@@ -122,36 +122,14 @@ fn raw_output_is_the_input_whatever_the_records_are() {
 
 #[test]
 fn kills_lose_no_line_of_a_record_and_double_none() {
-    let place = numbered_records();
-    let mut kills = 0;
-    for (seed, more) in (1..=8).zip(VARIANTS.into_iter().cycle()) {
-        let expected = expected(&place, more);
-        kills += kill_until_done(&place, more, &mut Dice::new(seed), expected.len() as u64);
-        assert!(place.read("out") == expected, "seed {seed}: the output is not that of an uninterrupted run");
-        remove(&place, "out");
-    }
-    println!("{kills} kills between the first checkpoint and the end");
+    let kills = kill_each(&numbered_records(), &VARIANTS, 8);
     assert!(kills >= 20, "only {kills} kills between the first checkpoint and the end");
 }
 
 #[cfg(feature = "fault-points")]
 #[test]
 fn a_crash_at_each_fault_point_loses_no_line_of_a_record_and_doubles_none() {
-    let place = numbered_records();
-    for more in VARIANTS {
-        let expected = expected(&place, more);
-        for point in ["after-write", "after-flush", "after-save", "after-rename"] {
-            for passing in [1, 7] {
-                let mut command = place.command(&arguments("out", more));
-                command.env("FAULT_POINT", format!("{point}:{passing}"));
-                let ended = place.start_command(command).wait();
-                assert_eq!(ended.code(), None, "{point} was not passed {passing} times");
-                place.done(&arguments("out", more));
-                assert!(place.read("out") == expected, "crashed at {point}, passing {passing}, {more}");
-                remove(&place, "out");
-            }
-        }
-    }
+    crash_at_each_point(&numbered_records(), &VARIANTS, &[1, 7]);
 }
 
 #[test]
