@@ -1,6 +1,6 @@
 //! The two EXIF fields that matter once the pixels are upright and in sRGB, and EXIF out of a TIFF.
 //!
-//! EXIF is a TIFF without pixels. Only the first directory and the one it names are looked at, each once,
+//! EXIF is a TIFF without pixels. Only the first directory and those of exposure and position are looked at, each once,
 //! so neither a loop nor a count of four thousand million costs anything.
 
 use super::Orientation;
