@@ -15,6 +15,8 @@ use super::{Measurements, statistics::Spread};
 
 const OURS: &str = "forebay";
 const BARE_LOOP: &str = "loop";
+/// The work with nothing handed out.
+const ALONE: &str = "alone";
 
 /// What each item takes, and how many items a run has for each worker or in all.
 const WORK: [Work; 4] = [
@@ -27,9 +29,6 @@ const WORKERS: [usize; 3] = [1, 4, 64];
 const PRODUCERS: [usize; 2] = [1, 4];
 const ROUNDS: usize = 5;
 const QUICK_ROUNDS: usize = 3;
-
-/// What the machines have that the published numbers come from.
-const THREADS: f64 = 2.0;
 
 /// What the pool must reach where an item takes so long, and in how many rows it did.
 const GOALS: [Goal; 5] = [
@@ -179,15 +178,12 @@ impl Cell {
         Some(Spread::of_ratios(self.rates_of(contenders, OURS)?, best))
     }
 
-    /// How long ours takes relative to what the work alone takes, where it computes for so long that this matters.
+    /// How long ours takes relative to what the work alone takes, where an item takes so long that this matters.
     fn makespan(&self, contenders: &[Contender]) -> Option<Spread> {
-        let thousand_a_second = match self.work {
-            "spin:100us" => 10.0 * THREADS.min(self.workers as f64),
-            "sleep:10ms" => 0.1 * self.workers as f64,
-            _ => return None,
-        };
-        let ours = self.rates_of(contenders, OURS)?;
-        Some(Spread::of(ours.iter().map(|rate| thousand_a_second / rate)))
+        if !["spin:100us", "sleep:10ms"].contains(&self.work) {
+            return None;
+        }
+        Some(Spread::of_ratios(self.rates_of(contenders, ALONE)?, self.rates_of(contenders, OURS)?))
     }
 }
 
@@ -232,7 +228,8 @@ fn body(contenders: &[Contender], cells: &[Cell], rounds: usize) -> String {
          contenders interleaved; median (min-max).\n\
          `loop` is a bare loop over forebay-queue for each worker, `async-channel` the same over that; `spawn` is a task \
          for each item and a semaphore, `join-set` a task for each item in a bounded `JoinSet`, `buffer-unordered` many \
-         futures in one task; rayon computes on two threads whatever the number of workers.\n\
+         futures in one task; rayon computes on two threads whatever the number of workers. \
+         `alone` is the work with nothing handed out: a task for each worker, which has its share from the beginning.\n\
          Ratios are ours to theirs, taken round by round; the makespan is ours relative to what the work alone takes.\n\n\
          | work | workers | producers |"
     );
@@ -290,23 +287,24 @@ mod tests {
         serde_json::from_str(
             r#"[{"name":"forebay","package":"forebay-pool","task_per_item":false,"many_producers":true,"sleeps":true},
                 {"name":"loop","package":"forebay-queue","task_per_item":false,"many_producers":true,"sleeps":true},
-                {"name":"spawn","package":"tokio","task_per_item":true,"many_producers":true,"sleeps":true}]"#,
+                {"name":"spawn","package":"tokio","task_per_item":true,"many_producers":true,"sleeps":true},
+                {"name":"alone","package":"tokio","task_per_item":false,"many_producers":true,"sleeps":true}]"#,
         )
         .unwrap()
     }
 
     #[test]
     fn goals_say_in_how_many_rows_they_are_met() {
-        let cell = |work, producers, rates: [f64; 3]| Cell {
+        let cell = |work, producers, rates: [f64; 4]| Cell {
             work,
             workers: 4,
             producers,
             rates: rates.map(|rate| vec![rate]).into(),
         };
         let cells = [
-            cell("none", 1, [9.0, 10.0, 2.0]),
-            cell("none", 4, [8.0, 10.0, 2.0]),
-            cell("spin:100us", 1, [19.8, 19.9, 19.0]),
+            cell("none", 1, [9.0, 10.0, 2.0, 90.0]),
+            cell("none", 4, [8.0, 10.0, 2.0, 90.0]),
+            cell("spin:100us", 1, [19.7, 19.8, 19.0, 19.9]),
         ];
         let outcomes: String = GOALS.iter().map(|goal| goal.outcome(&contenders(), &cells)).collect();
         assert_eq!(
@@ -324,13 +322,13 @@ mod tests {
     #[test]
     fn ours_is_compared_with_the_loop_and_with_tasks() {
         let contenders = contenders();
-        let rates = vec![vec![9.0], vec![10.0], vec![3.0]];
+        let rates = vec![vec![9.0], vec![10.0], vec![3.0], vec![9.9]];
         let cell = Cell { work: "spin:100us", workers: 1, producers: 1, rates };
         let table = body(&contenders, &[cell], 1);
         assert_eq!(
             table.lines().last().unwrap(),
-            "| spin:100us | 1 | 1 | 9.0 (9.0-9.0) | 10.0 (10.0-10.0) | 3.0 (3.0-3.0) | 0.90 (0.90-0.90) | \
-             3.00 (3.00-3.00) | 1.11 (1.11-1.11) |"
+            "| spin:100us | 1 | 1 | 9.0 (9.0-9.0) | 10.0 (10.0-10.0) | 3.0 (3.0-3.0) | \
+             9.9 (9.9-9.9) | 0.90 (0.90-0.90) | 3.00 (3.00-3.00) | 1.10 (1.10-1.10) |"
         );
     }
 }

@@ -1,7 +1,9 @@
 //! The scenario: producers hand out numbers, workers of a runtime with two threads spend some time on each.
 //!
-//! Every contender keeps at most `workers` items in work, and is done when all are.
+//! Every contender keeps at most `workers` items in work, and is done when all are. One is the work alone, with nothing
+//! handed out.
 
+mod alone;
 mod async_channel;
 mod buffer_unordered;
 mod forebay;
@@ -30,7 +32,7 @@ const THREADS: usize = 2;
 const CAPACITY: usize = 1024;
 
 /// Every contender, ours first.
-pub(crate) const CONTENDERS: [Contender; 8] = [
+pub(crate) const CONTENDERS: [Contender; 9] = [
     forebay::CONTENDER,
     queue_loop::CONTENDER,
     async_channel::CONTENDER,
@@ -39,6 +41,7 @@ pub(crate) const CONTENDERS: [Contender; 8] = [
     buffer_unordered::CONTENDER,
     ractor::CONTENDER,
     rayon::CONTENDER,
+    alone::CONTENDER,
 ];
 
 /// One way to have work done.
