@@ -61,6 +61,7 @@ mod aging;
 mod arrivals;
 mod classes;
 mod config;
+mod contain;
 mod deadline;
 mod fair;
 mod filled;

@@ -10,6 +10,7 @@
 //! 3. A source that has nothing, has ended or has failed leaves the discipline with both.
 //! 4. Each source has a waker of its own, which notes whose it is and calls the caller's.
 
+mod contained;
 mod leases;
 
 use std::fmt;
@@ -21,8 +22,10 @@ use std::time::{Duration, Instant};
 
 use forebay_queue::{ClassStats, Delivery, Receipt, Source, SourceError};
 
+use self::contained::Contained;
 use self::leases::Leases;
 use crate::config::nanos;
+use crate::contain::{let_go, wake};
 use crate::{Discipline, Entry, Label, Tick, UnknownClass};
 
 /// Several sources as one, in the order of a discipline: a queue for each topic or tenant, say.
@@ -36,8 +39,8 @@ use crate::{Discipline, Entry, Label, Tick, UnknownClass};
 /// waits as long: up to the longest backoff, a second by default.
 ///
 /// One that is broken counts as ended, also if it says so while it is settled, and that is told when all others have ended,
-/// instead of the end; what it has not confirmed until then counts as not confirmed. What settling failed for in
-/// several sources is told one at a time, the newest of each.
+/// instead of the end; what it has not confirmed until then counts as not confirmed. So does one that panics. What settling
+/// failed for in several sources is told one at a time, the newest of each.
 ///
 /// # Bounds
 ///
@@ -86,7 +89,7 @@ pub struct Merge<T, D: Discipline> {
 }
 
 struct Branch<T, R> {
-    source: Box<dyn Source<Item = T>>,
+    source: Contained<T>,
     rank: R,
     state: State<R>,
     waker: Waker,
@@ -173,9 +176,10 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
     pub fn source_as(mut self, rank: D::Rank, source: impl Source<Item = T>) -> Self {
         let at = self.branches.len();
         let waker = Waker::from(Arc::new(Rope { bell: self.bell.clone(), at }));
+        let source = Contained::new(source);
         self.lends |= source.lease().is_some();
         self.is_mixed |= self.branches.iter().any(|other| other.source.redelivers() != source.redelivers());
-        let (source, state, settling) = (Box::new(source), State::Waiting, Settling::Well);
+        let (state, settling) = (State::Waiting, Settling::Well);
         self.branches.push(Branch { source, rank, state, waker, settling });
         self.make_ready(at);
         self
@@ -211,6 +215,15 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
             let both = [self.entry(at, 0, now), self.entry(at, 1, now)];
             both.iter().for_each(|entry| self.discipline.insert(*entry));
             self.branches[at].state = State::Ready(both);
+        }
+    }
+
+    /// It may have panicked: then it will not call any more, and is asked for what it has to say.
+    fn notice_panic(&mut self, at: usize) {
+        let Branch { source, state, .. } = &self.branches[at];
+        if source.has_panicked() && matches!(state, State::Waiting | State::Failed) {
+            self.make_ready(at);
+            self.bell.call();
         }
     }
 
@@ -352,7 +365,10 @@ impl<T: Send + 'static, D: Discipline<Rank: Send> + 'static> Source for Merge<T,
     }
 
     fn close(&mut self) {
-        self.branches.iter_mut().for_each(|branch| branch.source.close());
+        for at in 0..self.branches.len() {
+            self.branches[at].source.close();
+            self.notice_panic(at);
+        }
     }
 
     fn is_closed(&self) -> bool {
@@ -372,11 +388,12 @@ impl<T: Send + 'static, D: Discipline<Rank: Send> + 'static> Source for Merge<T,
     fn poll_lost(&mut self, cx: &mut Context<'_>, lost: &mut Vec<Receipt>) -> Poll<usize> {
         let before = lost.len();
         let mut theirs = Vec::new();
-        for (at, branch) in self.branches.iter_mut().enumerate() {
+        for at in 0..self.branches.len() {
             // Until it has no more to tell, since only then it calls.
-            while let Poll::Ready(1..) = branch.source.poll_lost(cx, &mut theirs) {
+            while let Poll::Ready(1..) = self.branches[at].source.poll_lost(cx, &mut theirs) {
                 lost.extend(theirs.drain(..).filter_map(|receipt| self.leases.lose(at, receipt)));
             }
+            self.notice_panic(at);
         }
         if lost.len() > before { Poll::Ready(lost.len() - before) } else { Poll::Pending }
     }
@@ -406,14 +423,14 @@ impl Bell {
         let old = rung.caller.replace(caller);
         let by = mem::take(&mut rung.by);
         drop(rung);
-        drop(old);
+        let_go(old);
         by
     }
 
     /// Calls whoever asked last.
     fn call(&self) {
         let caller = self.lock().caller.take();
-        caller.into_iter().for_each(Waker::wake);
+        caller.into_iter().for_each(wake);
     }
 
     // Nothing that is done under the lock can panic half way.
@@ -432,6 +449,6 @@ impl Wake for Rope {
         }
         let caller = rung.caller.take();
         drop(rung);
-        caller.into_iter().for_each(Waker::wake);
+        caller.into_iter().for_each(wake);
     }
 }

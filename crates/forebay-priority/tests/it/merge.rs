@@ -216,6 +216,83 @@ fn broken_source_is_told_at_the_end_of_the_others() {
     assert!(matches!(poll(&mut merge, Waker::noop(), 5), Poll::Ready(Err(SourceError::Broken(_)))));
 }
 
+/// Panics where it is told to, and otherwise has nothing, or says that it had something.
+#[derive(Default)]
+struct Hostile {
+    next: bool,
+    settled: bool,
+    lost: bool,
+    lies: bool,
+}
+
+impl Source for Hostile {
+    type Item = u32;
+
+    fn poll_next(
+        &mut self,
+        _: &mut Context<'_>,
+        _: NonZeroUsize,
+        out: &mut Vec<Delivery<u32>>,
+    ) -> Poll<Result<usize, SourceError>> {
+        if self.next {
+            out.push(Delivery::unsettled(99));
+            panic!("while it was asked");
+        }
+        if self.lies { Poll::Ready(Ok(1)) } else { Poll::Pending }
+    }
+
+    fn poll_settled(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        assert!(!self.settled, "while it was settled");
+        Poll::Ready(Ok(()))
+    }
+
+    fn close(&mut self) {
+        panic!("while it was closed");
+    }
+
+    fn redelivers(&self) -> bool {
+        false
+    }
+
+    fn poll_lost(&mut self, _: &mut Context<'_>, _: &mut Vec<Receipt>) -> Poll<usize> {
+        assert!(!self.lost, "while it was asked what it has lost");
+        Poll::Pending
+    }
+}
+
+#[test]
+fn source_that_panics_is_broken_and_ends_no_other() {
+    let hostiles = [
+        (Hostile { next: true, ..Hostile::default() }, "it panicked: while it was asked"),
+        (Hostile { settled: true, ..Hostile::default() }, "it panicked: while it was settled"),
+        (Hostile { lost: true, ..Hostile::default() }, "it panicked: while it was asked what it has lost"),
+        (Hostile { lies: true, ..Hostile::default() }, "it said that it handed out items, but did not"),
+        (Hostile::default(), "it panicked: while it was closed"),
+    ];
+    for (hostile, said) in hostiles {
+        let (other, other_rx) = bounded(10);
+        let is_settled = hostile.settled;
+        let merge = Merge::new(Strict::levels()).source("high", hostile).expect("it is a level");
+        let mut merge = merge.source("low", other_rx).expect("it is a level");
+        let mut cx = Context::from_waker(Waker::noop());
+        other.try_send(1).expect("there is room");
+        assert_eq!(take(&mut merge, 5), [1], "{said}");
+        assert!(merge.poll_lost(&mut cx, &mut Vec::new()).is_pending());
+        assert!(!is_settled || merge.poll_settled(&mut cx).is_pending());
+        other.try_send(2).expect("there is room");
+        assert_eq!(take(&mut merge, 5), [2], "{said}");
+        let counter = CountingWaker::new();
+        assert!(poll(&mut merge, &counter.waker(), 5).is_pending());
+        merge.close();
+        assert!(merge.is_closed() && other.is_closed(), "{said}");
+        assert!(counter.wakes() > 0, "{said}");
+        match poll(&mut merge, Waker::noop(), 5) {
+            Poll::Ready(Err(SourceError::Broken(why))) => assert_eq!(why.to_string(), said),
+            other => panic!("{said}: {other:?}"),
+        }
+    }
+}
+
 /// Both sources give the receipt 0.
 #[test]
 fn lease_that_is_lost_is_told_of_the_right_delivery() {
