@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -16,6 +15,7 @@ use tower_service::Service;
 
 use crate::ConfigError;
 use crate::config::{in_range, nanos};
+use crate::contain::{contain, let_go, wake};
 
 /// How many calls may run at once: a number, or a [`Limit`] that learns it. Clones are the same seats.
 ///
@@ -163,8 +163,9 @@ impl Seats {
             let mut room = self.lock();
             (mem::replace(&mut room.seats, Number::Fixed(number)), mem::take(&mut room.waiting))
         };
-        drop(old);
-        waiting.into_values().for_each(Waker::wake);
+        // A limit is code of a user: if it panics, those who wait are called all the same.
+        let_go(old);
+        waiting.into_values().for_each(wake);
         Ok(())
     }
 
@@ -185,14 +186,14 @@ impl Seats {
             room.taken += 1;
             let old = waits.take().and_then(|number| room.waiting.remove(&number));
             drop(room);
-            drop((old, waker));
+            let_go((old, waker));
             return Poll::Ready(Seat { seats: self.clone(), began: None });
         }
         let number = *waits.get_or_insert(room.numbers);
         room.numbers += u64::from(number == room.numbers);
         let old = room.waiting.insert(number, waker);
         drop(room);
-        drop(old);
+        let_go(old);
         Poll::Pending
     }
 
@@ -252,14 +253,13 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         // A limit is code of a user: if it panics, the seat is free and the others are called all the same.
-        let told = catch_unwind(AssertUnwindSafe(|| self.tell(CallEnd::Ignore)));
+        let _ = contain(|| self.tell(CallEnd::Ignore));
         let waiting = {
             let mut room = self.seats.lock();
             room.taken -= 1;
             mem::take(&mut room.waiting)
         };
-        waiting.into_values().for_each(Waker::wake);
-        drop(told);
+        waiting.into_values().for_each(wake);
     }
 }
 
@@ -303,7 +303,7 @@ where
 impl<S, J> Drop for Seated<S, J> {
     fn drop(&mut self) {
         let waker = self.waits.and_then(|number| self.seats.lock().waiting.remove(&number));
-        drop(waker);
+        let_go(waker);
     }
 }
 

@@ -1,13 +1,14 @@
 //! Seats before a service, given in the order of a discipline.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use forebay_priority::layer::Seated;
+use forebay_priority::layer::{ByResult, Seated};
 use forebay_priority::{Class, Deadline, Missed, PriorityLayer, Seats, Share, Strict, WeightedFair, Within};
 use forebay_queue::{CallEnd, Limit, Queue, QueueError, Sample, Tick, UnknownClass};
-use forebay_testkit::Driver;
+use forebay_testkit::{CountingWaker, Driver};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 type Call = (&'static str, u32);
@@ -434,6 +435,65 @@ async fn a_limit_that_panics_keeps_no_seat_of_a_call_that_was_cancelled() {
     assert_eq!(seats.taken(), 0);
     seats.set(1).expect("there is a seat");
     assert!(service.call(("low", 1)).await.is_ok());
+}
+
+/// Panics when it is called, or when it is dropped uncalled.
+struct Bomb;
+
+impl Wake for Bomb {
+    fn wake(self: Arc<Self>) {
+        std::mem::forget(self);
+        panic!("a waker may");
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a waker may, at its end, too");
+    }
+}
+
+/// Panics when it is dropped.
+struct PanicsAtItsEnd;
+
+impl Limit for PanicsAtItsEnd {
+    fn seats(&self) -> usize {
+        1
+    }
+
+    fn update(&mut self, _: &Sample, _: Tick) {}
+}
+
+impl Drop for PanicsAtItsEnd {
+    fn drop(&mut self) {
+        panic!("a limit may, at its end, too");
+    }
+}
+
+#[test]
+fn all_hear_of_a_seat_whatever_the_wakers_of_others_do() {
+    let echo = service_fn(async |n: u32| Ok::<_, ()>(n));
+    let is_ready = |seated: &mut Seated<_, _>, waker: &Waker| {
+        Service::<u32>::poll_ready(seated, &mut Context::from_waker(waker)).is_ready()
+    };
+    for set in [false, true] {
+        let seats = if set { Seats::by(PanicsAtItsEnd) } else { Seats::new(1).expect("there is a seat") };
+        let mut first = Seated::new(echo, seats.clone(), ByResult);
+        let (mut second, mut third) = (first.clone(), first.clone());
+        assert!(is_ready(&mut first, Waker::noop()));
+        let mut first = Some(first);
+        assert!(!is_ready(&mut second, &Waker::from(Arc::new(Bomb))));
+        let mut leaves = second.clone();
+        assert!(!is_ready(&mut leaves, &Waker::from(Arc::new(Bomb))));
+        drop(leaves);
+        let counter = CountingWaker::new();
+        assert!(!is_ready(&mut third, &counter.waker()));
+        let told = catch_unwind(AssertUnwindSafe(|| match set {
+            true => seats.set(2).expect("there are two seats"),
+            false => drop(first.take()),
+        }));
+        assert_eq!((told.is_ok(), counter.wakes()), (true, 1));
+    }
 }
 
 #[tokio::test]
