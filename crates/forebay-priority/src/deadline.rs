@@ -102,6 +102,7 @@ impl Deadline {
     #[must_use]
     pub fn missed(mut self, missed: Missed) -> Self {
         self.missed = missed;
+        self.judge_anew();
         self
     }
 
@@ -109,7 +110,13 @@ impl Deadline {
     #[must_use]
     pub fn lead(mut self, lead: Duration) -> Self {
         self.lead = nanos(lead);
+        self.judge_anew();
         self
+    }
+
+    /// Who was late may not be so by another setting, or has another place then.
+    fn judge_anew(&mut self) {
+        self.due.append(&mut self.late);
     }
 
     fn key(&self, entry: Entry<Within>) -> (u64, u64, u32) {

@@ -429,6 +429,31 @@ async fn item_that_cannot_meet_its_deadline_is_given_up() {
     assert_eq!(tx.class_stats()[0].expired, 1);
 }
 
+/// Those that were known to be late stayed behind all others whatever was set afterwards, and were never given up.
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_late_items_can_be_changed_while_they_wait() {
+    type Change = fn(Deadline) -> Deadline;
+    let secs = |secs| Within::of(Duration::from_secs(secs));
+    let changes: [(Change, &[u32]); 4] = [
+        (|line| line, &[3, 4, 1]),
+        (|line| line.missed(Missed::First), &[1, 3, 4]),
+        (|line| line.missed(Missed::GiveUp), &[3, 4]),
+        // It can be met after all.
+        (|line| line.lead(Duration::ZERO), &[1, 3, 4]),
+    ];
+    for (change, left) in changes {
+        let line = Deadline::new(Duration::from_secs(60)).missed(Missed::Last).lead(Duration::from_secs(5));
+        let (tx, mut rx) = builder().line(By::label(line)).build();
+        for (item, within) in [(1, 6), (2, 20), (3, 30), (4, 40)] {
+            tx.item(item).rank(secs(within)).send().await.expect("there is room");
+        }
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(rx.try_recv(), Ok(2));
+        tx.retune(|line| *line = change(line.clone()));
+        assert_eq!(drain(&mut rx), left);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn item_is_given_up_where_only_a_later_class_does_so() {
     let mut nested = Nested::new(Classes::levels(), Deadline::new(Duration::from_secs(60)));
