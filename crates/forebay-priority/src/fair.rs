@@ -29,8 +29,10 @@ use crate::weighted::{MAX_WEIGHT, cost};
 /// the sum of their highest costs, each divided by its weight, at the most. So between keys of equal costs and weights by two
 /// items.
 ///
-/// **Nobody starves.** The next item of a key is served after at most what it costs, times the sum of all weights by its own,
-/// and one item more of each other key. Who was away has saved up nothing, and who comes back owes nothing.
+/// **Nobody starves.** The next item of a key is served after each other key was served, at the most, what it costs, times the
+/// other's weight by its own, and what the costliest item of that other key costs. That is one item more; but behind a costly
+/// one that is taken out, or in front of which one comes back, cheaper ones may have waited as long, and then it is as many
+/// of them. Who was away has saved up nothing, and who comes back owes nothing.
 ///
 /// **Memory.** That of what waits, and a small place for each key that has somebody, for as many others that had somebody lately,
 /// and for 1024. A key need not be remembered when its last item leaves: then its finish is that of the item which was served

@@ -45,7 +45,8 @@ use crate::{Discipline, Entry, Label, Tick, UnknownClass};
 /// # Bounds
 ///
 /// Those of the discipline, counted in deliveries that it handed out. A cost of 1 is right, unless the deliveries of one source
-/// are known to cost more than those of another.
+/// are known to cost more than those of another. To [`Strict`](crate::Strict) and to [`Aging`](crate::Aging) by arrivals each
+/// delivery counts twice: who is passed over has its turn after half as many as set.
 ///
 /// # Example
 ///

@@ -1,6 +1,6 @@
 //! Nobody starves: what each discipline promises at the worst, over a million random steps.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use forebay_priority::{
@@ -168,6 +168,75 @@ fn key_waits_for_no_more_than_two_of_each_other_key() {
         }
     }
     assert!((1..=2).contains(&worst), "{worst} of one key while another waited");
+}
+
+/// Costs and weights differ, and items leave and come back: behind a costly one that leaves there may be many cheap ones,
+/// which have waited with it. They used to be promised to be one.
+#[test]
+fn key_waits_for_as_much_as_it_costs_and_the_costliest_item_of_each_other_key() {
+    const KEYS: usize = 6;
+    const COSTLIEST: u64 = 100;
+    let weight = |key: usize| 1 << (key % 3);
+    let tenant = |key: usize, cost: u64| Tenant::of(Key::of(&key)).cost(cost as u32).weight(weight(key));
+    let mut line = FairByKey::new();
+    let mut random = Random(7);
+    // Of each key those that wait, by their numbers, with their costs; and what each other key was served since another one
+    // became the first of it.
+    let mut waiting = vec![BTreeMap::<u64, u64>::new(); KEYS];
+    let mut since = [[0_u64; KEYS]; KEYS];
+    let mut taken: Vec<(u64, usize, u64)> = Vec::new();
+    let (mut seq, mut most_items) = (0_u64, 0);
+    let mut in_a_row = [[0_u64; KEYS]; KEYS];
+    for step in 0..STEPS / 10 {
+        let firsts: Vec<_> = waiting.iter().map(|key| key.first_key_value().map(|(seq, _)| *seq)).collect();
+        for _ in 0..comers(step, &mut random) {
+            let key = random.below(KEYS as u64) as usize;
+            let cost = if random.below(20) == 0 { COSTLIEST } else { 1 + random.below(3) };
+            line.insert(Entry::new(seq as u32, tenant(key, cost), seq, 0));
+            waiting[key].insert(seq, cost);
+            seq += 1;
+        }
+        let key = random.below(KEYS as u64) as usize;
+        match random.below(8) {
+            0 => {
+                // The first of a key leaves.
+                if let Some((seq, cost)) = waiting[key].pop_first() {
+                    assert!(line.remove(Entry::new(seq as u32, tenant(key, cost), seq, 0)));
+                }
+            }
+            1 if !taken.is_empty() => {
+                let (seq, key, cost) = taken.swap_remove(random.below(taken.len() as u64) as usize);
+                line.put_back(Entry::new(seq as u32, tenant(key, cost), seq, 0));
+                waiting[key].insert(seq, cost);
+            }
+            _ => {}
+        }
+        for key in 0..KEYS {
+            if waiting[key].first_key_value().map(|(seq, _)| *seq) != firsts[key] {
+                (since[key], in_a_row[key]) = ([0; KEYS], [0; KEYS]);
+            }
+        }
+        let Some(id) = line.next(0) else { continue };
+        let of_it =
+            |key: &BTreeMap<u64, u64>| key.first_key_value().is_some_and(|(seq, _)| *seq as u32 == id);
+        let key = waiting.iter().position(of_it).expect("it is the first of its key");
+        let (seq, cost) = waiting[key].pop_first().expect("it waits");
+        if taken.len() < 100 {
+            taken.push((seq, key, cost));
+        }
+        (since[key], in_a_row[key]) = ([0; KEYS], [0; KEYS]);
+        for other in (0..KEYS).filter(|other| *other != key) {
+            let Some((_, own)) = waiting[other].first_key_value() else { continue };
+            since[other][key] += cost;
+            in_a_row[other][key] += 1;
+            let bound = own * u64::from(weight(key)) / u64::from(weight(other)) + COSTLIEST;
+            assert!(since[other][key] <= bound, "{} of {bound}", since[other][key]);
+            if *own == 1 {
+                most_items = most_items.max(in_a_row[other][key]);
+            }
+        }
+    }
+    assert!(most_items > 10, "cheap ones that waited behind a costly one were never seen: {most_items}");
 }
 
 #[test]

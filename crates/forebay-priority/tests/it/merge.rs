@@ -76,6 +76,16 @@ fn equal_sources_take_turns() {
     assert_eq!(take(&mut merge, 10), [10, 20, 11, 21, 12, 22]);
 }
 
+#[test]
+fn source_is_passed_over_half_as_often_as_set_at_the_most() {
+    let merge = Merge::new(Strict::levels().promote_after(20).expect("not 0"));
+    let merge = merge.source("high", filled(0..500)).expect("it is a level");
+    let mut merge = merge.source("low", filled(500..600)).expect("it is a level");
+    let taken: Vec<_> = (0..200).flat_map(|_| take(&mut merge, 1)).collect();
+    let runs: Vec<_> = taken.split(|item| *item >= 500).map(<[u32]>::len).collect();
+    assert!(runs.len() > 10 && runs.iter().all(|run| *run <= 11), "{runs:?}");
+}
+
 /// Asked for one at a time, a class has its share all the same: its source is never seen to leave.
 #[test]
 fn shares_are_kept_whatever_is_asked_for() {
