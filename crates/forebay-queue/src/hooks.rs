@@ -104,7 +104,18 @@ fn tell<T>(hook: &Option<OnItem<T>>, item: T) {
 ///
 /// A panic has been reported by the process's panic hook when it arrives here; it must not take the item with it.
 pub(crate) fn contain(foreign: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(foreign));
+    // What it panicked with is an arbitrary value, whose destructor may panic again.
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign))
+        && let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+    {
+        // And so may this one's, for ever: the memory of one box is the smaller loss.
+        std::mem::forget(another);
+    }
+}
+
+/// Drops what is not ours in the middle of a call that has more to do, or in a destructor.
+pub(crate) fn let_go<T>(foreign: T) {
+    contain(|| drop(foreign));
 }
 
 /// Asks code that is not ours about an item, which goes where that panics. It goes by itself: its destructor may panic

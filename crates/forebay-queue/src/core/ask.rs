@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker, ready};
 use super::Shared;
 use super::state::{Manners, Places, State, Step};
 use super::waiters::Key;
+use crate::hooks::let_go;
 use crate::{Line, WhenFull, coop};
 
 /// One sender's place in the line of those who ask for places.
@@ -90,7 +91,7 @@ impl Asking {
     /// Leaves the line, and gives back what it was granted.
     pub(crate) fn leave<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
         if let Some(key) = self.key.take() {
-            drop(shared.update(|state| state.forget_ask(key)));
+            let_go(shared.update(|state| state.forget_ask(key)));
         }
     }
 

@@ -8,6 +8,7 @@ use super::Shared;
 use super::state::Step;
 use super::tag::Parcel;
 use super::waiters::Key;
+use crate::hooks::let_go;
 use crate::{Line, coop};
 
 /// One item on offer. The item lies in the node in the line of senders; what is kept here is the node's key.
@@ -60,7 +61,10 @@ impl Offer {
 
     /// Ends the offer, and gives the item if nobody has taken it.
     pub(crate) fn withdraw<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) -> Option<Parcel<T, L::Rank>> {
-        self.key.take().and_then(|key| shared.update(|state| state.forget_ask(key)).1)
+        let key = self.key.take()?;
+        let (waker, parcel) = shared.update(|state| state.forget_ask(key));
+        let_go(waker);
+        parcel
     }
 }
 

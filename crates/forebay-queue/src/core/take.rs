@@ -7,6 +7,7 @@ use super::Shared;
 use super::moment::Timer;
 use super::state::{Claim, Manners, Short, State, Step};
 use super::waiters::Key;
+use crate::hooks::let_go;
 use crate::sync::{MutexGuard, Taker};
 use crate::{Line, coop};
 
@@ -291,7 +292,7 @@ impl Taking {
     #[cold]
     fn leave_line<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
         if let Some(key) = self.key.take() {
-            drop(shared.update(|state| state.forget_claim(key)));
+            let_go(shared.update(|state| state.forget_claim(key)));
         }
     }
 }

@@ -7,6 +7,7 @@ use super::Shared;
 use super::state::State;
 use super::waiters::{Key, Turn};
 use crate::Line;
+use crate::hooks::let_go;
 
 /// What one who watches is to look at. Everybody is told when the queue is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ struct Place<'a, T, L: Line<T>> {
 impl<T, L: Line<T>> Drop for Place<'_, T, L> {
     fn drop(&mut self) {
         if let Some(key) = self.key {
-            drop(self.shared.update(|state| state.stop_watching(key)));
+            let_go(self.shared.update(|state| state.stop_watching(key)));
         }
     }
 }

@@ -1,8 +1,10 @@
-use forebay_queue::{Sent, bounded};
+use forebay_queue::{Sent, Source, TryRecvError, bounded};
 use forebay_testkit::{CountingWaker, Driver};
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::pin::pin;
-use std::task::Context;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 
 #[test]
 fn one_item_wakes_one_receiver() {
@@ -83,9 +85,6 @@ fn latest_waker_is_the_one_that_is_woken() {
 /// A waker whose destructor uses the queue: it would wait for ever if it were dropped under the lock.
 #[test]
 fn wakers_are_dropped_outside_of_the_lock() {
-    use std::sync::Arc;
-    use std::task::{Wake, Waker};
-
     struct Looks(forebay_queue::Sender<u32>);
     impl Wake for Looks {
         fn wake(self: Arc<Self>) {}
@@ -117,7 +116,7 @@ fn wakers_are_dropped_outside_of_the_lock() {
 /// Items whose destructor uses the queue.
 #[test]
 fn items_are_dropped_outside_of_the_lock() {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     type Look = Arc<Mutex<Option<Box<dyn Fn() + Send>>>>;
 
@@ -150,9 +149,6 @@ fn items_are_dropped_outside_of_the_lock() {
 
 #[test]
 fn waker_that_panics_keeps_no_wake_from_others() {
-    use std::sync::Arc;
-    use std::task::{Wake, Waker};
-
     struct Bomb;
     impl Wake for Bomb {
         fn wake(self: Arc<Self>) {
@@ -169,4 +165,52 @@ fn waker_that_panics_keeps_no_wake_from_others() {
     second.assert_pending();
     drop(tx);
     assert_eq!(second.assert_ready(), None);
+}
+
+/// A waker's destructor may panic as well as its call, in the handles and futures that keep it in a line.
+#[test]
+fn waker_that_panics_when_it_is_dropped_takes_nothing_with_it() {
+    struct Bomb;
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a waker may");
+        }
+    }
+    /// Leaves the only one of them in the line.
+    fn park(poll: impl FnOnce(&mut Context<'_>) -> bool) {
+        let bomb = Waker::from(Arc::new(Bomb));
+        assert!(poll(&mut Context::from_waker(&bomb)), "it waits");
+    }
+
+    let (tx, mut rx) = bounded::<u32>(1);
+    tx.try_send(1).expect("there is room");
+    let mut clone = tx.clone();
+    park(|cx| clone.poll_reserve(cx).is_pending());
+    drop(clone);
+    assert_eq!(tx.senders(), 1, "it has counted itself out");
+    assert_eq!(rx.try_recv(), Ok(1));
+
+    park(|cx| rx.poll_next(cx, NonZeroUsize::MIN, &mut Vec::new()).is_pending());
+    drop(rx);
+    assert!(tx.is_closed(), "so has this one");
+
+    let (tx, mut rx) = bounded(0);
+    let mut batch = vec![1, 2];
+    {
+        let mut sending = pin!(tx.send_many(&mut batch));
+        park(|cx| sending.as_mut().poll(cx).is_pending());
+    }
+    assert_eq!((batch, rx.try_recv()), (vec![1, 2], Err(TryRecvError::Empty)));
+    {
+        let mut watching = pin!(tx.closed());
+        park(|cx| watching.as_mut().poll(cx).is_pending());
+        let mut receiving = pin!(rx.recv());
+        park(|cx| receiving.as_mut().poll(cx).is_pending());
+    }
+    let mut sending = Driver::new(tx.send(3));
+    sending.assert_pending();
+    assert_eq!(rx.try_recv(), Ok(3));
 }
