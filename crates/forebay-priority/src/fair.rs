@@ -1,16 +1,10 @@
 //! Fair between any number of keys.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry as Place;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::OnceLock;
-
 use forebay_queue::{Discipline, Entry, Key, Label, Tick, UnknownClass};
 
-use crate::lane::{Lane, Slot};
+use crate::flows::{Asked, Flows};
 use crate::lines::{InLines, Lined, Lines};
-use crate::longest::Longest;
-use crate::turns::Turns;
+use crate::rounds::{Rounds, Waiting};
 use crate::weighted::{MAX_WEIGHT, cost};
 
 /// Each key that has somebody waiting gets the same share, or one by its weight; first in, first out within a key. Keys need
@@ -20,8 +14,8 @@ use crate::weighted::{MAX_WEIGHT, cost};
 /// the others.
 ///
 /// Self-clocked fair queueing: each item has a *finish*, the finish of the one before it of its key, but not before the one
-/// that was served last, plus its cost divided by its weight; the lowest is next. Keys whose next items finish at the same time
-/// take turns.
+/// that was served last, plus its cost divided by its weight; the lowest is next. Of those that finish at the same time, who
+/// came first is first, or whose key has had it as its first for longer.
 ///
 /// # Bounds
 ///
@@ -38,9 +32,11 @@ use crate::weighted::{MAX_WEIGHT, cost};
 /// and for 1024. A key need not be remembered when its last item leaves: then its finish is that of the item which was served
 /// last, and so the same as a new key's.
 ///
-/// **Time.** O(1) for the first and the next where all cost and weigh the same, O(log keys) otherwise; O(log n) to remove and put
-/// back; O(1) to find whom to displace, the youngest of the key of which most wait, but O(keys) when that is asked for
-/// the first time since nobody waited.
+/// **Time.** O(1) to join and to be next, while all cost and weigh 1 and leave by being served: then a key has one in each round,
+/// and the round of an item is known when it comes. The first that costs or weighs more, that is taken out or comes back, puts all
+/// that wait into lines by key, O(n), which they stay in until nobody waits; so it costs each item O(1) once. There it is O(1) to
+/// join and to be next where all cost and weigh the same, O(log keys) otherwise; O(log n) to remove and put back; O(1) to find
+/// whom to displace, the youngest of the key of which most wait.
 ///
 /// # Source
 ///
@@ -69,22 +65,11 @@ pub struct FairByKey {
 /// Those that wait.
 #[derive(Debug, Clone)]
 pub struct FairLines<P> {
-    flows: Vec<Flow<P>>,
-    /// How many wait.
-    waiting: usize,
+    /// While all cost and weigh 1, and leave by being served alone: then the place of one is known when it comes.
+    rounds: Rounds<P>,
+    /// Otherwise, from then on until nobody waits.
+    flows: Option<Box<Flows<P>>>,
     served: u64,
-    /// Places in `flows` that no key has.
-    unused: Vec<usize>,
-    /// Also of keys that had somebody lately.
-    by_key: HashMap<Key, usize, BuildHasherDefault<AsItIs>>,
-    /// How many keys have somebody.
-    busy: usize,
-    /// Each flow that has somebody, by the finish of its first; and turns that hold no longer.
-    turns: Turns,
-    /// How many wait in each flow, from when somebody asks whom to displace until nobody waits.
-    lengths: OnceLock<Longest>,
-    /// The highest finish of those that were served.
-    clock: u128,
 }
 
 /// Whose one is, what it costs, and what a share of its key weighs.
@@ -103,43 +88,6 @@ pub struct Tenant {
     weight: u32,
 }
 
-#[derive(Debug, Clone)]
-struct Flow<P> {
-    key: Key,
-    /// The finish of the one before the first.
-    start: u128,
-    /// The number of its turn, or `NO_TURN` while it has nobody.
-    turn: u64,
-    lane: Lane<Asked, P>,
-}
-
-/// What is known of one that waits.
-#[derive(Debug, Clone, Copy)]
-struct Asked {
-    cost: u32,
-    weight: u32,
-}
-
-/// The number of no turn.
-const NO_TURN: u64 = 0;
-
-/// For how many keys that have nobody the places are kept, at least.
-const KEPT: usize = 1024;
-
-/// A key is a hash already, by a seed that nobody knows.
-#[derive(Debug, Clone, Default)]
-struct AsItIs(u64);
-
-/// What a cost of 1 is at a weight of 1: high, so that little is lost by rounding.
-const SCALE: u128 = 1 << 40;
-
-/// What serving one of this cost is to a share of this weight. The division of what has 128 bits is slow, and most need none.
-#[inline]
-fn share(cost: u32, weight: u32) -> u128 {
-    let cost = u128::from(cost) * SCALE;
-    if weight == 1 { cost } else { cost / u128::from(weight) }
-}
-
 // === impl FairByKey ===
 
 impl FairByKey {
@@ -149,97 +97,33 @@ impl FairByKey {
     }
 
     /// How many keys have somebody waiting; of the items of a queue, which it keeps on its [`Shelf`](forebay_queue::Shelf),
-    /// it does not know.
+    /// it does not know. It may look at all that wait.
     pub fn keys(&self) -> usize {
-        self.ids.busy
+        self.ids.in_flows().map_or_else(|| self.ids.rounds.keys(), Flows::keys)
     }
 }
 
 // === impl FairLines ===
 
-impl<P: Send> FairLines<P> {
-    #[inline]
-    fn join(&mut self, entry: Entry<Tenant>, what: P) {
-        let Tenant { key, cost, weight } = entry.rank;
-        let at = self.flow(key);
-        let flow = &mut self.flows[at];
-        let first = flow.lane.first().map(|first| first.seq);
-        let asked = Asked { cost: cost.max(1), weight: weight.clamp(1, MAX_WEIGHT) };
-        flow.lane.insert(entry.seq, entry.since, asked, what);
-        self.waiting += 1;
-        if first.is_none() {
-            flow.start = self.clock;
-            self.busy += 1;
-        }
-        if first.is_none_or(|first| first > entry.seq) {
-            self.take_turn(at);
-        }
-        self.measure(at);
+impl<P> FairLines<P> {
+    fn in_flows(&self) -> Option<&Flows<P>> {
+        self.flows.as_deref().filter(|flows| flows.len() > 0)
     }
 
-    /// The flow of a key.
-    #[inline]
-    fn flow(&mut self, key: Key) -> usize {
-        let place = match self.by_key.entry(key) {
-            Place::Occupied(known) => return *known.get(),
-            Place::Vacant(place) => place,
-        };
-        let at = self.unused.pop().unwrap_or(self.flows.len());
-        place.insert(at);
-        match self.flows.get_mut(at) {
-            Some(flow) => flow.key = key,
-            None => self.flows.push(Flow { key, start: 0, turn: NO_TURN, lane: Lane::new() }),
-        }
-        at
-    }
-
-    /// Another one is the first of this flow, or nobody is. The turn that it had holds no longer.
-    #[inline]
-    fn take_turn(&mut self, at: usize) {
-        let flow = &mut self.flows[at];
-        match flow.lane.first() {
-            Some(first) => {
-                let Asked { cost, weight, .. } = first.more;
-                flow.turn = self.turns.push(flow.start + share(cost, weight), at);
-                if self.turns.len() > 2 * self.busy + KEPT {
-                    self.turns.retain(|turn| self.flows[turn.whose].turn == turn.number);
-                }
-            }
-            None => {
-                flow.turn = NO_TURN;
-                flow.lane.rest();
-                self.busy -= 1;
-                if self.busy == 0 || self.by_key.len() > 2 * self.busy + KEPT {
-                    self.forget();
-                }
-            }
-        }
-    }
-
-    /// Few of the keys that have a place have somebody: the others lose theirs.
+    /// For what cannot be done in rounds.
     #[cold]
-    fn forget(&mut self) {
-        if self.busy == 0 {
-            self.lengths.take();
-            if self.flows.len() > KEPT {
-                *self = Self { clock: self.clock, served: self.served, ..Self::new(&()) };
-            }
-            return;
+    fn leave_rounds(&mut self) -> &mut Flows<P> {
+        let flows = self.flows.get_or_insert_with(|| Box::new(Flows::new()));
+        if !self.rounds.is_empty() {
+            flows.take_over(&mut self.rounds);
         }
-        let Self { by_key, flows, unused, .. } = self;
-        by_key.retain(|_, at| {
-            let is_busy = flows[*at].turn != NO_TURN;
-            unused.extend((!is_busy).then_some(*at));
-            is_busy
-        });
+        flows
     }
 
-    /// Notes how many wait in a flow, where somebody wants to know.
+    /// Flows, while they have somebody.
     #[inline]
-    fn measure(&mut self, at: usize) {
-        if let Some(lengths) = self.lengths.get_mut() {
-            lengths.set(at, self.flows[at].lane.len());
-        }
+    fn flows(&mut self) -> Option<&mut Flows<P>> {
+        self.flows.as_deref_mut().filter(|flows| flows.len() > 0)
     }
 }
 
@@ -249,81 +133,53 @@ impl<P: Send> Lines<P> for FairLines<P> {
     type Rules = ();
 
     fn new((): &()) -> Self {
-        Self {
-            flows: Vec::new(),
-            waiting: 0,
-            served: 0,
-            unused: Vec::new(),
-            by_key: HashMap::default(),
-            busy: 0,
-            turns: Turns::default(),
-            lengths: OnceLock::new(),
-            clock: 0,
-        }
+        Self { rounds: Rounds::new(), flows: None, served: 0 }
     }
 
     fn len(&self) -> usize {
-        self.waiting
+        self.in_flows().map_or_else(|| self.rounds.len(), Flows::len)
     }
 
     /// All are of one class.
     fn len_of(&self, _class: usize) -> usize {
-        self.waiting
+        self.len()
     }
 
     #[inline]
     fn insert(&mut self, (): &(), entry: Entry<Tenant>, what: P) {
-        self.join(entry, what);
+        match self.flows() {
+            Some(flows) => flows.insert(entry, what),
+            None if entry.rank.asked() == Asked::ONE => {
+                self.rounds.push(entry.rank.key, entry.seq, entry.since, what);
+            }
+            None => self.leave_rounds().insert(entry, what),
+        }
     }
 
     #[inline]
     fn next(&mut self, (): &(), _: Tick) -> Option<(Entry<Tenant>, P)> {
-        loop {
-            let turn = self.turns.pop()?;
-            let at = turn.whose;
-            let flow = &mut self.flows[at];
-            if flow.turn != turn.number {
-                continue;
-            }
-            let slot = flow.lane.pop_first()?;
-            let entry = slot.entry(flow.key);
-            flow.start = turn.time;
-            // One that came back, or behind which a costlier one has left, may finish before what was served since.
-            self.clock = self.clock.max(turn.time);
-            self.waiting -= 1;
-            self.served += 1;
-            self.measure(at);
-            self.take_turn(at);
-            return Some((entry, slot.what));
-        }
+        let next = match self.flows() {
+            Some(flows) => flows.next(),
+            None => self.rounds.pop().map(|waiting| (waiting.entry(), waiting.what)),
+        };
+        self.served += u64::from(next.is_some());
+        next
     }
 
     fn put_back(&mut self, (): &(), entry: Entry<Tenant>, what: P) {
-        self.join(entry, what);
+        self.leave_rounds().insert(entry, what);
     }
 
     fn remove(&mut self, (): &(), entry: Entry<Tenant>) -> Option<P> {
-        let &at = self.by_key.get(&entry.rank.key)?;
-        let lane = &mut self.flows[at].lane;
-        let first = lane.first().map(|first| first.seq);
-        let removed = lane.remove(entry.seq)?;
-        self.waiting -= 1;
-        self.measure(at);
-        if first == Some(entry.seq) {
-            self.take_turn(at);
-        }
-        Some(removed.what)
+        self.leave_rounds().remove(entry)
     }
 
     /// The youngest of the key of which most wait.
     fn last(&self, (): &()) -> Option<(Entry<Tenant>, &P)> {
-        let lengths = self.lengths.get_or_init(|| {
-            let mut lengths = Longest::default();
-            self.flows.iter().enumerate().for_each(|(at, flow)| lengths.set(at, flow.lane.len()));
-            lengths
-        });
-        let flow = &self.flows[lengths.longest()?];
-        flow.lane.last().map(|last| (last.entry(flow.key), last.what))
+        match self.in_flows() {
+            Some(flows) => flows.last(),
+            None => self.rounds.last().map(|last| (last.entry(), &last.what)),
+        }
     }
 
     fn served(&self, _class: usize) -> u64 {
@@ -331,16 +187,16 @@ impl<P: Send> Lines<P> for FairLines<P> {
     }
 
     fn for_each(&self, see: &mut dyn FnMut(Entry<Tenant>)) {
-        for flow in &self.flows {
-            flow.lane.iter().for_each(|slot| see(slot.entry(flow.key)));
+        match self.in_flows() {
+            Some(flows) => flows.for_each(see),
+            None => self.rounds.iter().for_each(|waiting| see(waiting.entry())),
         }
     }
 }
 
-impl<P> Slot<Asked, P> {
-    fn entry(&self, key: Key) -> Entry<Tenant> {
-        let Asked { cost, weight } = self.more;
-        Entry::new(0, Tenant { key, cost, weight }, self.seq, self.since)
+impl<P> Waiting<P> {
+    fn entry(&self) -> Entry<Tenant> {
+        Entry::new(0, Tenant::of(self.key), self.seq, self.since)
     }
 }
 
@@ -392,25 +248,22 @@ impl Discipline for FairByKey {
     }
 }
 
-// === impl AsItIs ===
-
-impl Hasher for AsItIs {
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("a key is one number")
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 // === impl Tenant ===
 
 impl Tenant {
+    pub(crate) fn asking(key: Key, Asked { cost, weight }: Asked) -> Self {
+        Self { key, cost, weight }
+    }
+
+    pub(crate) fn key(self) -> Key {
+        self.key
+    }
+
+    /// What it asks for, in range.
+    pub(crate) fn asked(self) -> Asked {
+        Asked { cost: self.cost.max(1), weight: self.weight.clamp(1, MAX_WEIGHT) }
+    }
+
     /// One of this key, that costs 1, at a weight of 1.
     pub fn of(key: Key) -> Self {
         Self { key, cost: 1, weight: 1 }
@@ -434,35 +287,5 @@ impl Tenant {
 impl Default for Tenant {
     fn default() -> Self {
         Self::of(Key::default())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(number: u64) -> Entry<Tenant> {
-        Entry::new(number as u32, Tenant::of(Key::of(&number)), number, 0)
-    }
-
-    #[test]
-    fn memory_is_that_of_who_waits_and_of_a_fixed_number_of_keys() {
-        let mut line = FairByKey::new();
-        // Somebody always waits, each of a key of its own.
-        line.insert(entry(0));
-        for number in 1..20_000 {
-            line.insert(entry(number));
-            if number % 2 == 0 || number > 10_000 {
-                assert!(line.remove(entry(number)));
-            } else {
-                assert!(line.next(0).is_some());
-            }
-            assert_eq!(line.keys(), 1);
-            let places = [line.ids.by_key.len(), line.ids.flows.len(), line.ids.turns.len()];
-            // Two have somebody for a moment.
-            assert!(places.iter().all(|places| *places <= KEPT + 2 * 2), "{places:?}");
-        }
-        assert!(line.next(0).is_some());
-        assert_eq!(line.next(0), None);
     }
 }

@@ -59,12 +59,14 @@
 
 mod aging;
 mod arrivals;
+mod by_key;
 mod classes;
 mod config;
 mod contain;
 mod deadline;
 mod fair;
 mod filled;
+mod flows;
 mod lane;
 #[cfg(feature = "tower")]
 pub mod layer;
@@ -73,6 +75,7 @@ mod lines;
 mod longest;
 mod merge;
 mod nested;
+mod rounds;
 mod strict;
 mod tree;
 mod turns;

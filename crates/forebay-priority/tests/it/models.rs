@@ -1,6 +1,7 @@
 //! Naive models of the disciplines: a list, and a search for who is next.
 
 use std::collections::HashMap;
+use std::mem;
 
 use forebay_priority::{ById, Class, Discipline, Entry, Key, Missed, Share, Tenant, Tick};
 
@@ -310,10 +311,19 @@ discipline!(WeightedFair, Share {
 impl Model for WeightedFair {}
 
 /// [`FairByKey`](forebay_priority::FairByKey): finishes in whole numbers, which is exact for weights that divide 2^40.
+///
+/// As long as all cost and weigh 1, and leave by being served alone, one has its finish from the beginning, and of those that
+/// finish at the same time who came first is first; otherwise who has been the first of its key for longer.
 #[derive(Default)]
 pub(crate) struct FairByKey {
     /// With key, cost and weight.
     list: Vec<(Entry<Tenant>, (Key, u32, u32))>,
+    /// No longer so, until nobody waits.
+    mixed: bool,
+    /// The finish of each that waits, by its number, and of the last one of each key.
+    finishes: HashMap<u64, u128>,
+    last_of: HashMap<Key, u128>,
+    newest: Option<u64>,
     starts: HashMap<Key, u128>,
     /// Of each key the first one, and the how manieth turn it has.
     turns: HashMap<Key, (u64, usize)>,
@@ -326,7 +336,7 @@ pub(crate) fn tenant(number: u8, cost: u32) -> Tenant {
     Tenant::of(Key::of(&number)).cost(cost).weight(1 << (number % 3))
 }
 
-pub(crate) const TENANTS: u8 = 5;
+pub(crate) const TENANTS: u8 = 12;
 pub(crate) const MOST_COST: u32 = 6;
 
 fn known(rank: Tenant) -> (Key, u32, u32) {
@@ -337,19 +347,61 @@ fn known(rank: Tenant) -> (Key, u32, u32) {
 }
 
 impl FairByKey {
+    const ONE: u128 = 1 << 40;
+
     fn join(&mut self, entry: Entry<Tenant>) {
         let known = known(entry.rank);
-        if !self.list.iter().any(|(_, other)| other.0 == known.0) {
-            self.starts.insert(known.0, self.clock);
+        self.mixed &= !self.list.is_empty();
+        let is_new = self.newest.is_none_or(|newest| newest < entry.seq);
+        if !is_new || (known.1, known.2) != (1, 1) {
+            self.mix();
         }
-        self.list.push((entry, known));
-        self.look_at(known.0);
+        self.newest = self.newest.max(Some(entry.seq));
+        if self.mixed {
+            if !self.list.iter().any(|(_, other)| other.0 == known.0) {
+                self.starts.insert(known.0, self.clock);
+            }
+            self.list.push((entry, known));
+            self.look_at(known.0);
+        } else {
+            let last = self.last_of.entry(known.0).or_default();
+            *last = self.clock.max(*last) + Self::ONE;
+            self.finishes.insert(entry.seq, *last);
+            self.list.push((entry, known));
+        }
+    }
+
+    /// From now on they are mixed.
+    fn mix(&mut self) {
+        if mem::replace(&mut self.mixed, true) {
+            return;
+        }
+        self.turns.clear();
+        self.last_of.clear();
+        let mut by_finish = self.list.clone();
+        by_finish.sort_by_key(|(entry, _)| (self.finishes[&entry.seq], entry.seq));
+        for (entry, (key, ..)) in by_finish {
+            if !self.turns.contains_key(&key) {
+                self.starts.insert(key, self.finishes[&entry.seq] - Self::ONE);
+                self.made += 1;
+                self.turns.insert(key, (entry.seq, self.made));
+            }
+        }
     }
 
     fn leave(&mut self, seq: u64) -> Option<Entry<Tenant>> {
+        if !self.list.is_empty() {
+            self.mix();
+        }
+        self.take_out(seq)
+    }
+
+    fn take_out(&mut self, seq: u64) -> Option<Entry<Tenant>> {
         let at = self.list.iter().position(|(entry, _)| entry.seq == seq)?;
         let (entry, known) = self.list.remove(at);
-        self.look_at(known.0);
+        if self.mixed {
+            self.look_at(known.0);
+        }
         Some(entry)
     }
 
@@ -367,6 +419,13 @@ impl FairByKey {
     }
 
     fn choose(&mut self, _: Tick) -> Option<Entry<Tenant>> {
+        if !self.mixed {
+            let (next, _) =
+                self.list.iter().min_by_key(|(entry, _)| (self.finishes[&entry.seq], entry.seq))?;
+            let seq = next.seq;
+            self.clock = self.finishes[&seq];
+            return self.take_out(seq);
+        }
         let is_first =
             |(entry, (key, ..)): &&(Entry<Tenant>, (Key, u32, u32))| self.turns[key].0 == entry.seq;
         let finish = |&(_, (key, cost, weight)): &(Entry<Tenant>, (Key, u32, u32))| {
@@ -376,7 +435,7 @@ impl FairByKey {
         let finish = finish(&next).0;
         self.clock = self.clock.max(finish);
         self.starts.insert(next.1.0, finish);
-        self.leave(next.0.seq)
+        self.take_out(next.0.seq)
     }
 }
 

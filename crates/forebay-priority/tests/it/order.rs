@@ -21,6 +21,11 @@ fn tenant() -> impl Strategy<Value = forebay_priority::Tenant> + Clone {
     (0..models::TENANTS, 0..=models::MOST_COST).prop_map(|(number, cost)| models::tenant(number, cost))
 }
 
+/// Of several keys, each at a cost and a weight of 1.
+fn alike() -> impl Strategy<Value = forebay_priority::Tenant> + Clone {
+    (0..models::TENANTS / 3, 0_u32..2).prop_map(|(number, cost)| models::tenant(3 * number, cost))
+}
+
 /// Takes its ranks as numbers, as the model does.
 #[derive(Clone)]
 struct InTicks(forebay_priority::Deadline);
@@ -99,6 +104,17 @@ proptest! {
 
     #[test]
     fn fair_by_key_agrees_with_its_model(steps in steps(tenant())) {
+        agree(forebay_priority::FairByKey::new(), models::FairByKey::default(), &steps);
+    }
+
+    #[test]
+    fn fair_by_key_agrees_with_its_model_where_all_cost_the_same(
+        parts in proptest::collection::vec((steps(alike()), any::<bool>()), 1..6),
+    ) {
+        // Some parts without anybody that leaves otherwise than by being served, or comes back.
+        let plain = |step: &Step<_>| matches!(step, Step::Insert(_) | Step::Next);
+        let steps: Vec<_> =
+            parts.into_iter().flat_map(|(steps, all)| steps.into_iter().filter(move |step| all || plain(step))).collect();
         agree(forebay_priority::FairByKey::new(), models::FairByKey::default(), &steps);
     }
 
