@@ -52,7 +52,12 @@ impl<T: Send + 'static> State<T> {
         if self.stock_may_give() || (self.is_worth_asking() && self.look(afterwards)) {
             return Poll::Ready(true);
         }
-        if self.has_ended() { Poll::Ready(false) } else { Poll::Pending }
+        if self.has_ended() {
+            return Poll::Ready(false);
+        }
+        // It does not ask, and may be the only one who waits for what is set aside.
+        self.mind_due(afterwards);
+        Poll::Pending
     }
 
     /// It is here, and not to be called for what it was called for.

@@ -371,7 +371,7 @@ impl<T: Send + 'static> State<T> {
     }
 
     /// Calls the supervisor if something will be due before it looks.
-    fn mind_due(&mut self, afterwards: &mut Afterwards<T>) {
+    pub(super) fn mind_due(&mut self, afterwards: &mut Afterwards<T>) {
         if let Some(due) = self.next_due()
             && self.armed.is_none_or(|armed| due < armed)
         {

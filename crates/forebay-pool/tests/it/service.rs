@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{EndedBy, OnFailure, Pool, WorkerId};
+use forebay_pool::{EndedBy, OnFailure, Pool, Rate, WorkerId};
 use forebay_queue::bounded;
 use forebay_testkit::RecordingSource;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tower_service::Service;
 
@@ -306,4 +306,43 @@ async fn a_pool_is_idle_though_no_worker_can_be_built() {
     assert!(timeout(SECOND, pool.idle()).await.is_err());
     let report = pool.shutdown(Duration::ZERO).await;
     assert_eq!((report.taken, report.held, report.adds_up()), (1, 0, true));
+}
+
+/// Its worker only looks whether there is something, and the one on whose behalf the time was watched is gone.
+#[tokio::test(start_paused = true)]
+async fn what_a_rate_holds_back_starts_in_time_though_nobody_asks() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let began = Instant::now();
+    let make = move |worker: WorkerId| {
+        let tell = tell.clone();
+        tower::service_fn(move |(key, pause): (char, Duration)| {
+            tell.send((worker.index(), key, began.elapsed().as_millis())).unwrap();
+            async move {
+                sleep(pause).await;
+                Ok::<_, Infallible>(())
+            }
+        })
+    };
+    let (tx, rx) = bounded(10);
+    let pool = Pool::builder()
+        .workers(2)
+        .look_aside(1)
+        .rate_per_key(Rate::new(1, SECOND))
+        .source(rx)
+        .service_per_worker(make)
+        .key(|(key, _)| *key)
+        .start()
+        .unwrap();
+    // The last one is set aside, on behalf of the second worker.
+    for (key, millis) in [('a', 0), ('b', 0), ('c', 500), ('a', 0)] {
+        sleep(SECOND / 10).await;
+        tx.send((key, Duration::from_millis(millis))).await.unwrap();
+    }
+    sleep(SECOND / 10).await;
+    assert_eq!((pool.stats().set_aside, pool.stats().busy), (1, 1));
+    pool.resize(1);
+    sleep(5 * SECOND).await;
+    let starts: Vec<_> = std::iter::from_fn(|| told.try_recv().ok()).collect();
+    assert_eq!(starts, [(0, 'a', 100), (1, 'b', 200), (0, 'c', 300), (0, 'a', 1100)]);
+    assert_eq!(pool.shutdown(SECOND).await.completed, 4);
 }
