@@ -105,10 +105,9 @@ impl<V> Forming<V> {
 
     /// Takes out those of which `wanted` says so.
     pub(super) fn remove(&mut self, mut wanted: impl FnMut(&V) -> bool, out: &mut Vec<V>) {
-        let put_off = self.put_off.take_if(|(value, _)| wanted(value));
+        debug_assert!(self.put_off.is_none(), "a batch that puts one off is complete, and taken at once");
         // What they weighed stays with the batch: it is only complete a little sooner.
         out.extend(self.items.extract_if(.., |value| wanted(value)));
-        out.extend(put_off.map(|(value, _)| value));
         if self.items.is_empty() {
             self.weight = 0;
         }

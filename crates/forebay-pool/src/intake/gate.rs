@@ -157,6 +157,16 @@ impl<V> Gate<V> {
         }
     }
 
+    /// The same for one that was not started after all. It uses up nothing of its key's rate.
+    pub(super) fn give_back(&mut self, hash: KeyHash) {
+        if let Some((interval, _)) = self.limits.spacing
+            && let Some(key) = self.keys.get_mut(&hash)
+        {
+            key.next_start = key.next_start.saturating_sub(interval);
+        }
+        self.release(hash);
+    }
+
     /// When to ask for the [next](Self::next) one again although nothing was inserted or released; `None`: not before.
     pub(super) fn due(&self) -> Option<u64> {
         self.timers.first().map(|(time, _)| *time)

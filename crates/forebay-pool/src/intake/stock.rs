@@ -310,9 +310,9 @@ impl<T> Stock<T> {
             .partition::<Vec<_>, _>(|given| given.key == Some(key));
         self.ready = others.into();
         free.extend(found);
-        // The others were free to start, and occupied their key from then on.
+        // The others were free to start, and occupied their key from then on. They did not start.
         if let Some(gate) = &mut self.gate {
-            free.iter().for_each(|_| gate.release(key));
+            free.iter().for_each(|_| gate.give_back(key));
         }
         set_aside.extend(free.into_iter().map(|given| (given.delivery, given.place)));
         let out = self.leave(set_aside, Became::DeadLettered);

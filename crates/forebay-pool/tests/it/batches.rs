@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{Backoff, OnFailure, Pool, PoolHandle, Retry, StartError};
+use forebay_pool::{Backoff, OnFailure, Pool, PoolHandle, Rate, Retry, StartError};
 use forebay_queue::{Delivery, End, Sender, Source, SourceError, bounded, builder};
 use forebay_testkit::RecordingSource;
 use tokio::task::yield_now;
@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::Level;
 
 use crate::events::Events;
+use crate::settle_down;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -322,6 +323,36 @@ async fn that_are_being_formed_can_be_cancelled_by_key() {
     let report = pool.shutdown(SECOND).await;
     assert_eq!((report.completed, report.dead_lettered, report.cancelled), (1, 2, 2));
     assert_eq!(*seen.lock().unwrap(), [vec![20]]);
+}
+
+/// What was not started is no start.
+#[tokio::test(start_paused = true)]
+async fn what_is_cancelled_before_its_batch_is_complete_uses_up_no_rate() {
+    let pool = Pool::builder()
+        .workers(1)
+        .batch(10, 600 * SECOND)
+        .rate_per_key(Rate::new(2, 60 * SECOND))
+        .burst_per_key(2)
+        .queue(10)
+        .handler_batch(async |batch: Vec<Delivery<u32>>| ack_all(batch))
+        .key(|n| n % 10)
+        .start()
+        .unwrap();
+    let produce = async |items: [u32; 3]| {
+        for item in items {
+            pool.produce(item).await.unwrap();
+        }
+        settle_down().await;
+    };
+    produce([1, 11, 2]).await;
+    assert_eq!((pool.stats().set_aside, pool.cancel(&1_u32)), (3, 2));
+    produce([21, 31, 41]).await;
+    let handle = pool.handle();
+    let report = tokio::spawn(pool.finish());
+    settle_down().await;
+    assert_eq!(handle.stats().unwrap().completed, 3, "one of them comes too early");
+    let report = report.await.unwrap();
+    assert_eq!((report.completed, report.cancelled, report.elapsed.as_secs()), (4, 2, 30));
 }
 
 #[tokio::test]
