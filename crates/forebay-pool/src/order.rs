@@ -187,8 +187,9 @@ impl<R> Book<R> {
 
     /// The handler is done with the item of that place.
     pub(crate) fn put(&self, place: u64, result: R) {
-        // What it replaces is dropped after the lock is released.
-        let _replaced = self.row().put(place, result);
+        // What it replaces is dropped after the lock is released, and is not this result's fault.
+        let replaced = self.row().put(place, result);
+        drop_contained(replaced);
     }
 
     /// Hands on what is ready, for ever.
@@ -302,5 +303,21 @@ mod tests {
         assert_eq!(row.begin(), 4);
         row.end(1, Became::Failed);
         assert_eq!(row.pop(), None, "what is gone cannot end again");
+    }
+
+    #[test]
+    fn what_is_replaced_may_panic_when_it_is_dropped() {
+        struct Bomb(bool);
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                assert!(!self.0, "dropped");
+            }
+        }
+        let book = Book::new();
+        let place = book.begin();
+        book.put(place, Bomb(true));
+        book.put(place, Bomb(false));
+        book.end(place, Became::Completed);
+        assert!(matches!(book.row().pop(), Some(Ordered::Done(Bomb(false)))));
     }
 }

@@ -6,6 +6,8 @@ use std::pin::Pin;
 
 use forebay_queue::{SendLine, Sender, TrySendError, WeakSender};
 
+use crate::contain::contain;
+
 /// The way from a handler back into the queue. Weak: it keeps nothing open. The handle of the pool has a sender that
 /// does, so that handlers may add to the work when nobody else does.
 pub(crate) struct Resubmit<T>(Box<dyn WayBack<T>>);
@@ -91,11 +93,16 @@ impl<T: Send + 'static> Resubmit<T> {
 impl<T: Send + 'static, L: SendLine<T>> WayBack<T> for WeakSender<T, L> {
     fn put(&self, item: T) -> Result<(), ResubmitError<T>> {
         let Some(sender) = self.upgrade() else { return Err(ResubmitError::Closed(item)) };
-        sender.try_send(item).map(drop).map_err(|error| match error {
+        let sent = sender.try_send(item).map_err(|error| match error {
             TrySendError::Full(item) => ResubmitError::WouldDeadlock(item),
             TrySendError::Closed(item) => ResubmitError::Closed(item),
             other => ResubmitError::Refused(other.into_inner()),
-        })
+        })?;
+        // What was displaced has been counted by the queue. A panic of its destructor is not this item's.
+        if let Err(panic) = contain(|| drop(sent)) {
+            tracing::error!(%panic, "displaced item panicked when it was dropped");
+        }
+        Ok(())
     }
 
     fn backlog(&self) -> usize {

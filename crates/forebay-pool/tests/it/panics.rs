@@ -6,8 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{BoxError, EndedBy, Load, OnFailure, Ordered, Pipeline, Pool, Report, Retry, ScalePolicy};
-use forebay_queue::{Delivery, End, ItemSink, Receipt, Settle, SinkError, Source, SourceError, bounded};
+use forebay_pool::{
+    BoxError, EndedBy, Load, OnFailure, Ordered, Pipeline, Pool, Report, Retry, ScalePolicy, WorkContext,
+};
+use forebay_queue::{
+    Delivery, End, ItemSink, Receipt, Settle, SinkError, Source, SourceError, WhenFull, bounded, builder,
+};
 use forebay_testkit::RecordingSource;
 use tower::retry::budget::Budget;
 use tracing::Level;
@@ -691,4 +695,31 @@ async fn in_the_destructors_of_a_stages_handler_and_of_its_sink() {
     pipeline.produce(1).await.unwrap();
     let report = pipeline.finish().await;
     assert_eq!((report.delivered, report.adds_up()), (1, true), "{report}");
+}
+
+/// It is not the fault of the one that displaced it.
+#[tokio::test]
+async fn in_the_destructor_of_what_is_displaced_by_what_is_resubmitted() {
+    let (tx, rx) = builder().capacity(1).when_full(WhenFull::DropOldest).build();
+    let feed = tx.clone();
+    let pool = Pool::builder()
+        .workers(1)
+        .source(rx)
+        .resubmit_to(&tx)
+        .handler_in(move |cx: WorkContext<(u32, Bomb)>, (n, _bomb)| {
+            if n == 1 {
+                // The only worker is here.
+                feed.try_send((2, Bomb { armed: true })).unwrap();
+                cx.resubmit((3, Bomb { armed: false })).unwrap();
+            }
+            async {}
+        })
+        .start()
+        .unwrap();
+    tx.send((1, Bomb { armed: false })).await.unwrap();
+    while pool.stats().completed + pool.stats().failed < 2 {
+        tokio::task::yield_now().await;
+    }
+    let report = pool.shutdown(Duration::from_secs(1)).await;
+    assert_eq!((report.completed, report.failed, report.panics), (2, 0, 0), "{report}");
 }
