@@ -200,7 +200,16 @@ impl<T: Send + 'static, P> PipelineBuilder<Staged<T>, P> {
     pub fn results(self, capacity: usize, when_full: WhenFull) -> PipelineBuilder<Results<T>, P> {
         let (tx, receiver) = forebay_queue::builder().capacity(capacity).when_full(when_full).build();
         let counts = tx.clone();
-        let state = Results { receiver, stats: Box::new(move || counts.stats()) };
+        // Who wants results dropped when nobody takes them wants that also when nobody is left who could: with one more
+        // receiver, which receives nothing, the queue is not closed for that.
+        let drops =
+            matches!(when_full, WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest);
+        let keeps_open = drops.then(|| receiver.clone());
+        let stats = move || {
+            let _ = &keeps_open;
+            counts.stats()
+        };
+        let state = Results { receiver, stats: Box::new(stats) };
         self.leading_to(To::Queue(tx), state)
     }
 

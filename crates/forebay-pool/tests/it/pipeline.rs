@@ -259,6 +259,28 @@ async fn without_a_reader_items_fail() {
     assert!(report.adds_up());
 }
 
+#[tokio::test]
+async fn without_a_reader_results_are_dropped_where_that_was_chosen() {
+    for when_full in [WhenFull::DropOldest, WhenFull::DropYoungest, WhenFull::DropIncoming] {
+        for capacity in [0, 2] {
+            let (pipeline, results) = Pipeline::builder()
+                .queue(10)
+                .stage("pass", pass::<u32>, |pool| pool.workers(1))
+                .results(capacity, when_full)
+                .start()
+                .unwrap();
+            drop(results);
+            for item in 0..5 {
+                pipeline.produce(item).await.unwrap();
+            }
+            let report = pipeline.finish().await;
+            let dropped = 5 - capacity as u64;
+            assert_eq!((report.delivered, report.dropped, report.failed), (5, dropped, 0), "{when_full:?}");
+            assert!(report.adds_up(), "{report:?}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_end_of_the_source_passes_through_all_stages() {
     let (tx, rx) = bounded(1);
