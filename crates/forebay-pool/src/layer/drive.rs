@@ -46,12 +46,17 @@ impl<S, R, E> Driving<S, R, E> {
 
     /// By tower's contract a service that failed is not used again; nor is one that panicked.
     fn replace(&mut self, why: CallError<R, E>) -> Poll<Result<(), Infallible>> {
+        self.discard();
+        self.unready = Some(why);
+        Poll::Ready(Ok(()))
+    }
+
+    /// What it keeps from others goes with it.
+    fn discard(&mut self) {
         let service = self.service.take();
         if let Err(panic) = contain(|| drop(service)) {
             tracing::error!(%panic, "service panicked when it was dropped");
         }
-        self.unready = Some(why);
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -86,6 +91,8 @@ where
         let when_dropped = self.when_dropped;
         // Its caller left on the way from the line to here: the service never sees the request.
         if reply.is_closed() {
+            // It is ready in vain, and its worker may wait long for another request: meanwhile others want what it keeps.
+            self.discard();
             return Drive { future: None, reply: None, when_dropped, span };
         }
         if let Some(why) = self.unready.take() {

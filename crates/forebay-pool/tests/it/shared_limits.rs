@@ -1,8 +1,8 @@
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{self, Context, Poll};
 use std::time::Duration;
 
@@ -205,6 +205,23 @@ async fn pools_behind_services_share_one_permit() {
         assert!(call.await.unwrap().is_ok());
     }
     assert_eq!(began.elapsed(), 8 * SECOND, "one at a time");
+}
+
+/// Its worker has made its service ready by then, and does not call it.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_leaves_on_its_way_to_a_worker_keeps_nothing_from_others() {
+    let service = limited(1);
+    let call = Arc::new(Mutex::new(None));
+    let leaving = Arc::clone(&call);
+    let layer = PoolLayer::new(1, 10).on_wait(move |_| drop(leaving.lock().unwrap().take()));
+    let (mut one, other) = (layer.layer(service.clone()), PoolLayer::new(1, 10).layer(service));
+    sleep(SECOND).await;
+    *call.lock().unwrap() = Some(one.call(1));
+    sleep(SECOND).await;
+    assert!(call.lock().unwrap().is_none(), "it left");
+    assert_eq!(one.pool_stats().unwrap().idle, 1);
+    assert_eq!(timeout(2 * SECOND, other.oneshot(2)).await.expect("nobody has the permit").unwrap(), 2);
+    assert_eq!(one.oneshot(3).await.unwrap(), 3);
 }
 
 /// Counts how many were built.
