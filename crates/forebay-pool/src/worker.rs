@@ -91,6 +91,8 @@ struct Seated<'a, T: Send + 'static> {
     /// Where it waits while it idles.
     standing: Standing,
     caution: Caution,
+    /// Of the present run, if it has one.
+    span: Option<Span>,
 }
 
 /// What a worker takes items by, if it does so itself.
@@ -109,6 +111,8 @@ struct Bench<'a, T: Send + 'static, H: Handle<T>> {
     desk: &'a Desk<T>,
     handler: Option<H>,
     running: Pin<&'a mut Option<H::Future>>,
+    /// In which it is running.
+    span: Option<Span>,
 }
 
 // === impl CrewOf ===
@@ -144,13 +148,8 @@ impl<T: Send + 'static, M: Make<T>> Crew<T> for CrewOf<M> {
 // === impl Seated ===
 
 impl<T: Send + 'static> Seated<'_, T> {
-    /// Runs the handler on the item in hand, or on `taken`, in a span that is left in `span` if there is one.
-    async fn run<H: Handle<T>>(
-        &mut self,
-        bench: &mut Bench<'_, T, H>,
-        taken: Option<T>,
-        span: &mut Option<Span>,
-    ) -> RunEnd {
+    /// Runs the handler on the item in hand, or on `taken`. If that has a span, it is left here and with the bench.
+    async fn run<H: Handle<T>>(&mut self, bench: &mut Bench<'_, T, H>, taken: Option<T>) -> RunEnd {
         let hands = &self.desk.hands;
         let handler = bench.handler.as_mut().expect("it stays until the bench goes");
         let keyed = self.desk.shared.rules.key_of.is_some();
@@ -179,13 +178,14 @@ impl<T: Send + 'static> Seated<'_, T> {
         }
         let deadline = cut.as_ref().map(|cut| cut.at);
         // Of what the worker took itself there is no delivery to find one by.
-        *span = if taken.is_none() { self.desk.span() } else { None };
+        self.span = if taken.is_none() { self.desk.span() } else { None };
+        bench.span.clone_from(&self.span);
         // What was looked at could be cancelled meanwhile.
         if keyed && hands.is_cancelled() {
             hands.skip();
             return RunEnd::Cancelled;
         }
-        let span = span.as_ref();
+        let span = self.span.as_ref();
         match within(span, || contain(|| handler.call(self.desk, Start { deadline, taken }))) {
             Ok(future) => bench.running.set(Some(future)),
             Err(panic) => return RunEnd::Panicked(panic),
@@ -255,7 +255,7 @@ impl<T: Send + 'static> Drop for Seated<'_, T> {
             self.finish_taken(&RunEnd::Aborted);
         }
         self.tell();
-        self.desk.hands.abandon();
+        within(self.span.as_ref(), || self.desk.hands.abandon());
         if let Err(panic) = contain(|| drop(self.tap.take())) {
             tracing::error!(%panic, "source's tap panicked when it was dropped");
         }
@@ -286,7 +286,7 @@ impl<T: Send + 'static, H: Handle<T>> Drop for Bench<'_, T, H> {
             self.desk.hands.runs().end();
         }
         if self.running.is_some()
-            && let Err(panic) = contain(|| self.running.set(None))
+            && let Err(panic) = within(self.span.as_ref(), || contain(|| self.running.set(None)))
         {
             self.desk.hands.count_panic(&panic, "the handler's future was dropped");
         }
@@ -303,6 +303,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
         tap: desk.shared.intake.tap(),
         standing: Standing::Apart,
         caution: Caution::new(),
+        span: None,
     };
     let Desk { shared, hands } = &desk;
     hands.presence().come();
@@ -333,7 +334,9 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
             }
         }
         let mut bench = match contain(|| make.make(id)) {
-            Ok(handler) => Bench { desk: &desk, handler: Some(handler), running: running.as_mut() },
+            Ok(handler) => {
+                Bench { desk: &desk, handler: Some(handler), running: running.as_mut(), span: None }
+            }
             Err(panic) => {
                 setbacks = setbacks.saturating_add(1);
                 tracing::error!(worker = id.index(), setbacks, %panic, "worker could not be built");
@@ -399,16 +402,15 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
             };
             let taps = taken.is_some();
             let watch = Watch::start(&desk, &mut sampler);
-            let mut span = None;
-            let run_end = seated.run(&mut bench, taken, &mut span).await;
+            let run_end = seated.run(&mut bench, taken).await;
             turn += watch.stop(&desk, &mut sampler);
             again = if taps {
                 seated.finish_taken(&run_end);
                 None
             } else {
-                within(span.as_ref(), || hands.finish(&run_end))
+                within(seated.span.as_ref(), || hands.finish(&run_end))
             };
-            drop(span);
+            (seated.span, bench.span) = (None, None);
             if matches!(run_end, RunEnd::Panicked(_)) {
                 break Left::Failed;
             }

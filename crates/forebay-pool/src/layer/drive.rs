@@ -35,6 +35,15 @@ pin_project! {
         when_dropped: WhenDropped,
         span: Span,
     }
+
+    impl<F, R, A, E> PinnedDrop for Drive<F, R, A, E> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            let mut future = this.future;
+            // What its destructors tell is part of the call.
+            this.span.in_scope(|| future.set(None));
+        }
+    }
 }
 
 // === impl Driving ===

@@ -1,10 +1,12 @@
 use std::fmt::Debug;
+use std::future::pending;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use forebay_pool::{OnFailure, Pool};
+use forebay_pool::{OnFailure, Pool, PoolLayer};
 use forebay_queue::{Delivery, bounded};
 use tokio::time::sleep;
+use tower::{Layer as _, Service, service_fn};
 use tracing::field::{Field, Visit};
 use tracing::span::Id;
 use tracing::subscriber::DefaultGuard;
@@ -185,6 +187,53 @@ async fn headers_may_say_the_span_and_a_panic_costs_nothing_but_that() {
     assert_eq!(pool.finish().await.completed, 2);
     assert_eq!(paths.of("done"), ["remote done", " done"]);
     assert_eq!(paths.of("span_of_an_item_panicked;_it_is_worked_on_without").len(), 1);
+}
+
+/// Says so when it is dropped.
+struct Leaves;
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        tracing::info!("leaves");
+    }
+}
+
+async fn never_done() {
+    let _leaves = Leaves;
+    pending().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_cut_short_is_still_in_its_span() {
+    for timeout in [Some(Duration::from_secs(1)), None] {
+        let paths = Paths::keep();
+        let builder = Pool::builder().workers(1);
+        let builder = timeout.map_or(builder, |timeout| Pool::builder().workers(1).timeout(timeout));
+        let pool = builder.queue(1).handler(|_: Job| never_done()).span(sender).start().unwrap();
+        let job = info_span!("request").in_scope(Job::here);
+        pool.produce(job).await.unwrap();
+        sleep(Duration::from_secs(2)).await;
+        pool.shutdown(Duration::ZERO).await;
+        let end = if timeout.is_some() { "handler_timed_out" } else { "handler_aborted" };
+        for message in ["leaves", end] {
+            assert_eq!(paths.of(message), [format!("request {message}")]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_cut_short_is_still_in_the_span_of_its_caller() {
+    let paths = Paths::keep();
+    let never = service_fn(async |_: u32| {
+        never_done().await;
+        Ok::<_, ()>(())
+    });
+    let mut pooled = PoolLayer::new(1, 1).layer(never);
+    let call = info_span!("caller").in_scope(|| pooled.call(1));
+    sleep(Duration::from_secs(1)).await;
+    drop(call);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(paths.of("leaves"), ["caller leaves"]);
 }
 
 #[test]
