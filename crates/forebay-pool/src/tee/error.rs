@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use forebay_queue::SinkError;
 
+use super::offer::discard;
 use crate::BoxError;
 
 /// A branch that may not lose did not take an item.
@@ -44,8 +45,15 @@ impl BranchError {
     /// Without the item, which goes back to the sender and need not be what errors are made of.
     pub(super) fn of_sink<T>(branch: &Arc<str>, refused: SinkError<T>) -> Self {
         match refused {
-            SinkError::Failed { error, .. } => Self::new(branch, error),
-            other => Self::new(branch, other.to_string()),
+            SinkError::Failed { error, item } => {
+                discard(item);
+                Self::new(branch, error)
+            }
+            other => {
+                let error = Self::new(branch, other.to_string());
+                discard(other);
+                error
+            }
         }
     }
 

@@ -55,8 +55,8 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
         let mut queued: Vec<_> =
             (0..branches.len()).filter(|&at| branches[at].takes(leads[at].as_deref())).collect();
         let Some(last) = queued.pop() else {
-            *slot = None;
             round.accept();
+            discard(slot.take());
             return Ok(());
         };
         let clones: Vec<T> = queued.iter().map(|_| item.clone()).collect();
@@ -173,9 +173,11 @@ impl<T: Send + 'static> Branch<T> {
                 let error = BranchError::new(&self.name, refused.to_string());
                 Err((self.error(error), refused.into_inner()))
             }
-            Err(TrySendError::Full(_)) => Ok(Taken::Dropped),
-            Err(_) => {
-                self.detach(Detached::Closed);
+            Err(refused) => {
+                if !matches!(refused, TrySendError::Full(_)) {
+                    self.detach(Detached::Closed);
+                }
+                discard(refused);
                 Ok(Taken::Dropped)
             }
         }
@@ -195,11 +197,15 @@ impl<T: Send + 'static> Branch<T> {
             Some(Err(refused)) if self.when_slow == WhenSlow::Hold => {
                 Err(self.error(BranchError::of_sink(&self.name, refused)))
             }
-            Some(Err(SinkError::Closed(_))) => {
+            Some(Err(SinkError::Closed(item))) => {
                 self.detach(Detached::Closed);
+                discard(item);
                 Ok(Taken::Dropped)
             }
-            Some(Err(SinkError::Full(_))) => Ok(Taken::Dropped),
+            Some(Err(SinkError::Full(item))) => {
+                discard(item);
+                Ok(Taken::Dropped)
+            }
             Some(Err(refused)) => {
                 // The error is the sink's code, too: how it is shown, and its destructor.
                 let error = Contained::new(BranchError::of_sink(&self.name, refused));
@@ -237,6 +243,13 @@ async fn at_once<F: Future>(taking: F) -> Option<F::Output> {
         Poll::Pending => Poll::Ready(None),
     });
     tokio::task::unconstrained(once).await
+}
+
+/// Drops what a branch did not take. What its destructor does is nothing to the other branches.
+pub(super) fn discard<R>(refused: R) {
+    if let Err(panic) = contain(|| drop(refused)) {
+        tracing::error!(%panic, "item that a branch did not take panicked when it was dropped");
+    }
 }
 
 // === impl Remaining ===

@@ -267,6 +267,65 @@ async fn a_branch_is_not_slow_because_another_one_holds() {
     assert_eq!(reading.await.unwrap(), 5);
 }
 
+/// Panics when it is dropped while it is armed.
+#[derive(Clone)]
+struct Armed(Arc<AtomicBool>);
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        assert!(!self.0.load(Ordering::Relaxed), "it was dropped");
+    }
+}
+
+/// A sink that refuses what it does not like.
+struct Refuses(Refusal);
+
+type Refusal = fn(Armed) -> SinkError<Armed>;
+
+#[async_trait::async_trait]
+impl ItemSink<Armed> for Refuses {
+    async fn send(&self, item: Armed) -> Result<(), SinkError<Armed>> {
+        Err((self.0)(item))
+    }
+
+    async fn send_many(&self, _: &mut Vec<Armed>) -> Result<(), SinkError<Armed>> {
+        unreachable!("a tee sends one after the other")
+    }
+}
+
+#[test]
+fn an_item_that_panics_when_it_is_dropped_for_one_branch_costs_the_others_nothing() {
+    for first in [true, false] {
+        let mut tee = Tee::builder();
+        let archive = first.then(|| tee.branch("archive", 10, WhenSlow::Hold));
+        let _screen = tee.branch("screen", 1, WhenSlow::Drop);
+        let gone = tee.branch("gone", 10, WhenSlow::Drop);
+        let refusals: [(&str, Refusal); 3] = [
+            ("full", |item| SinkError::Full(Some(item))),
+            ("closed", |item| match item.0.load(Ordering::Relaxed) {
+                true => SinkError::Closed(Some(item)),
+                false => SinkError::Full(Some(item)),
+            }),
+            ("failed", |item| SinkError::Failed { item: Some(item), error: "no".into() }),
+        ];
+        for (name, refuses) in refusals {
+            tee.sink(name, Refuses(refuses), WhenSlow::Drop);
+        }
+        let archive = archive.unwrap_or_else(|| tee.branch("archive", 10, WhenSlow::Hold));
+        let tee = tee.build().unwrap();
+        let armed = Arc::new(AtomicBool::new(false));
+        Driver::new(tee.send(Armed(Arc::clone(&armed)))).assert_ready().unwrap();
+        drop(gone);
+        armed.store(true, Ordering::Relaxed);
+        let mut sending = Driver::new(tee.send(Armed(Arc::clone(&armed))));
+        let sent = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sending.poll()));
+        armed.store(false, Ordering::Relaxed);
+        assert!(sent.is_ok_and(|sent| sent.is_ready()), "{:?}", tee.stats());
+        assert_eq!(archive.len(), 2);
+        assert!(tee.stats().adds_up());
+    }
+}
+
 #[test]
 fn a_branch_that_holds_and_is_closed_fails_the_send_by_name() {
     let mut tee = Tee::builder();
