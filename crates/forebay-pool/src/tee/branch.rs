@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use forebay_queue::{ItemSink, Sender};
-use tokio::time::sleep;
 
+use super::keepers::Keepers;
 use super::stats::Tally;
 use super::{BranchError, BranchStats, Detached};
 use crate::bell::Bell;
@@ -51,7 +51,8 @@ pub enum WhenSlow {
     Drop,
     /// The send waits for it, and when an item has waited so long the branch is left out from then on.
     Detach {
-        /// How long one item waits. [`Duration::ZERO`]: not at all.
+        /// How long one item waits. [`Duration::ZERO`]: not at all. As long as another send has a place there and waits
+        /// for another branch, that is not the reader's time, and does not count.
         after: Duration,
     },
 }
@@ -65,6 +66,8 @@ pub(super) struct Branch<T> {
     detached: OnceLock<Detached>,
     /// Rung when it is.
     bell: Bell,
+    /// Who has a place in its queue and waits for something else.
+    pub(super) keepers: Keepers,
 }
 
 pub(super) enum To<T> {
@@ -77,7 +80,8 @@ pub(super) enum To<T> {
 impl<T> Branch<T> {
     pub(super) fn new(name: Arc<str>, when_slow: WhenSlow, to: To<T>) -> Self {
         let to = Mutex::new(Some(Arc::new(to)));
-        Self { name, when_slow, to, detached: OnceLock::new(), bell: Bell::default() }
+        let (detached, bell, keepers) = (OnceLock::new(), Bell::default(), Keepers::default());
+        Self { name, when_slow, to, detached, bell, keepers }
     }
 
     /// Where it leads, unless it is detached.
@@ -102,7 +106,8 @@ impl<T> Branch<T> {
         }
     }
 
-    /// Waits for `taking` at most so long. `None` if that was too long, or if it was for somebody else meanwhile.
+    /// Waits for `taking` at most so long, not counting while others keep places here. `None` if that was too long, or if
+    /// it was for somebody else meanwhile.
     ///
     /// Outside of the cooperative budget: a spent one must not be mistaken for a branch that is slow.
     pub(super) async fn within<R>(&self, after: Duration, taking: impl Future<Output = R>) -> Option<R> {
@@ -112,7 +117,7 @@ impl<T> Branch<T> {
                 () = self.bell.until(|| !self.is_attached()) => None,
                 taken = taking => Some(taken),
                 // The clock is read only by who has to wait.
-                () = async { sleep(after).await } => {
+                () = self.keepers.none_for(after) => {
                     self.detach(Detached::Slow);
                     None
                 }

@@ -9,6 +9,7 @@
 mod branch;
 mod builder;
 mod error;
+mod keepers;
 mod offer;
 mod stats;
 

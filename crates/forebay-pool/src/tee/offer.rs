@@ -4,7 +4,8 @@
 //!
 //! 1. Whoever waits for places takes them in one order, and nobody else sends into these queues. So one who has a place
 //!    in a queue waits only for later queues, and two never wait for each other. Branches that hold come first: a place
-//!    that is kept while they are waited for is one that others miss, and would make a quick reader look slow.
+//!    that is kept while they are waited for is one that others miss. Where a place is kept all the same, in a queue that
+//!    is detached after a time, while later ones or a sink are waited for, that time is not its reader's (`keepers.rs`).
 //! 2. Clones are made, and sinks called, while nothing is in any queue yet. Both are code of others: they may panic, or
 //!    be dropped in the middle.
 //! 3. From the first queue that gets the item to the last there is no await.
@@ -17,6 +18,7 @@ use std::task::{Context, Poll};
 use forebay_queue::{ItemSink, Permit, SinkError, TrySendError};
 
 use super::branch::{Branch, To};
+use super::keepers::keeping;
 use super::stats::{Round, Taken};
 use super::{BranchError, Detached, Tee, WhenSlow};
 use crate::contain::{Contained, contain};
@@ -43,15 +45,17 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
         let leads: Vec<Option<Arc<To<T>>>> = branches.iter().map(Branch::to).collect();
 
         let mut places: Vec<_> = branches.iter().map(|_| None).collect();
+        let mut kept = Vec::new();
         for holding in [true, false] {
             for (at, branch) in branches.iter().enumerate() {
                 if holding == (branch.when_slow == WhenSlow::Hold) {
-                    places[at] = branch.place(leads[at].as_deref()).await?;
+                    places[at] = keeping(&kept, branch.place(leads[at].as_deref())).await?;
+                    kept.extend(places[at].as_ref().filter(|_| !holding).map(|_| &branch.keepers));
                 }
             }
         }
         let Some(item) = slot.as_ref() else { return Ok(()) };
-        self.hand_to_sinks(item, &leads, &mut round).await?;
+        keeping(&kept, self.hand_to_sinks(item, &leads, &mut round)).await?;
         let mut queued: Vec<_> =
             (0..branches.len()).filter(|&at| branches[at].takes(leads[at].as_deref())).collect();
         let Some(last) = queued.pop() else {

@@ -267,6 +267,79 @@ async fn a_branch_is_not_slow_because_another_one_holds() {
     assert_eq!(reading.await.unwrap(), 5);
 }
 
+/// The same where the other one is slow, and is left out for that.
+#[tokio::test(start_paused = true)]
+async fn a_branch_is_not_slow_because_another_one_is() {
+    for after in [SECOND, 10 * SECOND] {
+        let mut tee = Tee::builder();
+        let mut quick = tee.branch("quick", 1, WhenSlow::Detach { after });
+        let _slow = tee.branch("slow", 1, WhenSlow::Detach { after: 10 * SECOND });
+        let tee = tee.build().unwrap();
+        let reading = tokio::spawn(async move {
+            let mut read = 0;
+            while read < 5 && quick.recv().await.is_some() {
+                read += 1;
+            }
+            (read, quick)
+        });
+        let start = Instant::now();
+        let mut senders = JoinSet::new();
+        for item in 0..5 {
+            let tee = tee.clone();
+            senders.spawn(async move { tee.send(item).await.unwrap() });
+        }
+        senders.join_all().await;
+        let detached = tee.stats().branches.iter().map(|branch| branch.detached).collect::<Vec<_>>();
+        assert_eq!(detached, [None, Some(Detached::Slow)], "{after:?}");
+        assert_eq!(start.elapsed(), 10 * SECOND);
+        let (read, quick) = reading.await.unwrap();
+        assert_eq!(read, 5);
+
+        // Now it is.
+        tee.send(5).await.unwrap();
+        let start = Instant::now();
+        tee.send(6).await.unwrap();
+        assert_eq!((start.elapsed(), quick.len()), (after, 1));
+        assert_eq!(tee.stats().branch("quick").unwrap().detached, Some(Detached::Slow));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_branch_is_not_slow_because_a_sink_holds() {
+    struct Patient;
+    #[async_trait::async_trait]
+    impl ItemSink<u32> for Patient {
+        async fn send(&self, _: u32) -> Result<(), SinkError<u32>> {
+            sleep(10 * SECOND).await;
+            Ok(())
+        }
+
+        async fn send_many(&self, _: &mut Vec<u32>) -> Result<(), SinkError<u32>> {
+            unreachable!("a tee sends one after the other")
+        }
+    }
+    let mut tee = Tee::builder();
+    let mut quick = tee.branch("quick", 1, WhenSlow::Detach { after: SECOND });
+    tee.sink("patient", Patient, WhenSlow::Hold);
+    let tee = tee.build().unwrap();
+    let reading = tokio::spawn(async move {
+        let mut read = 0;
+        while quick.recv().await.is_some() {
+            read += 1;
+        }
+        read
+    });
+    let (first, second) = tokio::join!(tee.send(1), tee.send(2));
+    first.and(second).unwrap();
+    // One that is dropped meanwhile has its place no more.
+    let (left, third) = tokio::join!(timeout(2 * SECOND, tee.send(3)), tee.send(4));
+    left.unwrap_err();
+    third.unwrap();
+    assert_eq!(tee.stats().branch("quick").unwrap().detached, None);
+    drop(tee);
+    assert_eq!(reading.await.unwrap(), 3);
+}
+
 /// Panics when it is dropped while it is armed.
 #[derive(Clone)]
 struct Armed(Arc<AtomicBool>);
