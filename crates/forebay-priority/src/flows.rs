@@ -111,7 +111,7 @@ impl<P> Flows<P> {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     pub(crate) fn insert(&mut self, entry: Entry<Tenant>, what: P) {
         let (key, asked) = (entry.rank.key(), entry.rank.asked());
         let at = self.flow(key);
@@ -194,7 +194,7 @@ impl<P> Flows<P> {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     pub(crate) fn next(&mut self) -> Option<(Entry<Tenant>, P)> {
         loop {
             let turn = self.turns.pop()?;

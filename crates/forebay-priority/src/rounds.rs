@@ -77,7 +77,7 @@ impl<P> Rounds<P> {
         self.held.is_empty()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, key: Key, seq: u64, since: Tick, what: P) {
         let next = self.present + 1;
         let round = match self.last_of.entry(key) {
@@ -104,7 +104,7 @@ impl<P> Rounds<P> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<Waiting<P>> {
         let line = self.rounds.front_mut()?;
         let first = self.held.remove(line.first);
