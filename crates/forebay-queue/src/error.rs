@@ -249,6 +249,24 @@ pub struct SetCapacityError {
     pub(crate) rendezvous: bool,
 }
 
+/// [`Sender::retune`](crate::Sender::retune) would have broken a discipline that is in use.
+///
+/// ```
+/// use forebay_queue::RetuneError;
+///
+/// assert_eq!(RetuneError::OtherClasses.to_string(), "a discipline that is in use keeps its classes");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RetuneError {
+    /// Those who wait are of the classes that there are.
+    #[error("a discipline that is in use keeps its classes")]
+    OtherClasses,
+    /// It does not know those who wait any more: another one was put in its place.
+    #[error("a discipline that is in use keeps those who wait")]
+    Forgotten,
+}
+
 /// What all errors have in common that carry an item. `Debug` leaves the item out, so that it need not have it.
 macro_rules! carries_item {
     ($Error:ident { $($Reason:ident),+ }) => {

@@ -147,8 +147,8 @@ pub use builder::{Builder, WhenFull, builder};
 pub use delivery::{Delivery, End, Receipt, Settle};
 pub use discipline::{Discipline, Entry, Key, Label, Tick};
 pub use error::{
-    RecvTimeoutError, ReserveError, SendError, SendManyError, SendTimeoutError, SetCapacityError,
-    TryRecvError, TryReserveError, TrySendError,
+    RecvTimeoutError, ReserveError, RetuneError, SendError, SendManyError, SendTimeoutError,
+    SetCapacityError, TryRecvError, TryReserveError, TrySendError,
 };
 pub use headers::Headers;
 pub use item::{Outgoing, Ticket, Tracked};

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::core::{Change, watch};
 use crate::{
-    By, ClassStats, Discipline, Level, Line, Pressure, QueueStats, Receiver, SendLine, Sender,
+    By, ClassStats, Discipline, Level, Line, Pressure, QueueStats, Receiver, RetuneError, SendLine, Sender,
     SetCapacityError, Stats, UnknownClass, Visitor,
 };
 
@@ -129,10 +129,17 @@ macro_rules! observe {
 
             /// Changes the discipline's settings while the queue is in use: weights, shares, bounds. `change` is called
             /// twice, for the items and for those who wait for room, and under the queue's lock, so it must not use the
-            /// queue, nor take anything out of the discipline, nor put another one with other classes in its place. Who
+            /// queue, nor take anything out of the discipline, nor have another class meant where nothing is said. Who
             /// waits cannot be seen there.
-            pub fn retune(&self, change: impl FnMut(&mut D)) {
-                self.shared.update(|state| state.retune(change));
+            ///
+            /// It is given a copy, which then takes the place of the discipline: if it panics, nothing has changed.
+            ///
+            /// # Errors
+            ///
+            /// The discipline would have other classes than those who wait are of, or it was replaced by one that does not
+            /// know them. Nothing has changed then.
+            pub fn retune(&self, change: impl FnMut(&mut D)) -> Result<(), RetuneError> {
+                self.shared.update(|state| state.retune(change)).map(drop)
             }
         }
 

@@ -273,7 +273,9 @@ async fn shares_can_be_changed_while_calls_wait() {
     let mut service = line.layer(slow(&log));
     let calls: Vec<_> =
         (0..6).flat_map(|n| [("a", n), ("b", 10 + n)]).map(|call| tokio::spawn(service.call(call))).collect();
-    service.retune(|shares| shares.set_weight("b", 3).expect("in range"));
+    service.retune(|shares| shares.set_weight("b", 3).expect("in range")).expect("the classes stay");
+    let others = WeightedFair::new([("a", 1)]).expect("in range");
+    assert!(service.retune(|shares| *shares = others).is_err());
     for call in calls {
         assert!(call.await.expect("no panic").is_ok());
     }
@@ -362,7 +364,7 @@ async fn change_by_which_calls_are_too_late_sooner_is_told_at_once() {
     tokio::time::sleep(Duration::from_millis(1)).await;
     let waits = tokio::spawn(expires(service.call(("x", 60))));
     tokio::time::sleep(Duration::from_millis(10)).await;
-    service.retune(|line| *line = line.clone().lead(Duration::from_millis(40)));
+    service.retune(|line| *line = line.clone().lead(Duration::from_millis(40))).expect("there are none");
     assert!((20..=22).contains(&waits.await.expect("no panic")));
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -11,8 +12,8 @@ use forebay_priority::{
     UnknownClass, WeightedFair, Within,
 };
 use forebay_queue::{
-    By, Delivery, Receiver, SendError, SendManyError, Sender, Sent, Source, Stats, Ticket, TryRecvError,
-    TrySendError, Visitor, WhenFull, builder,
+    By, Delivery, Receiver, RetuneError, SendError, SendManyError, Sender, Sent, Source, Stats, Ticket,
+    TryRecvError, TrySendError, Visitor, WhenFull, builder,
 };
 use forebay_testkit::Driver;
 use proptest::prelude::*;
@@ -394,9 +395,97 @@ fn weights_can_be_changed_while_items_wait() {
         tx.item(n).class("a").try_send().expect("there is room");
         tx.item(10 + n).class("b").try_send().expect("there is room");
     }
-    tx.retune(|shares| shares.set_weight("b", 2).expect("in range"));
+    tx.retune(|shares| shares.set_weight("b", 2).expect("in range")).expect("the classes stay");
     let order: Vec<_> = drain(&mut rx);
     assert_eq!(order[..6], [0, 10, 11, 1, 12, 13]);
+}
+
+/// What waits is of the classes that there were.
+#[test]
+fn classes_of_a_discipline_in_use_cannot_be_changed() {
+    let line = By::label(WeightedFair::new([("a", 1), ("b", 1)]).expect("in range"));
+    let (tx, mut rx) = builder().capacity(2).line(line).build();
+    for n in 0..2 {
+        tx.item(n).class("b").try_send().expect("there is room");
+    }
+    let mut waiting = Driver::new(tx.item(2).class("b").send());
+    waiting.assert_pending();
+    for names in [&["a"][..], &["a", "b", "c"], &["b", "a"]] {
+        let shares = names.iter().map(|name| (*name, 9));
+        let refused = tx.retune(|line| *line = WeightedFair::new(shares.clone()).expect("in range"));
+        assert_eq!(refused, Err(RetuneError::OtherClasses), "{names:?}");
+    }
+    // Nor does it change anything for the items alone.
+    let mut calls = 0;
+    let refused = tx.retune(|line| {
+        calls += 1;
+        if calls == 2 {
+            *line = WeightedFair::new([("z", 1)]).expect("in range");
+        } else {
+            line.set_weight("a", 100).expect("in range");
+        }
+    });
+    assert_eq!(refused, Err(RetuneError::OtherClasses));
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        tx.retune(|line| {
+            line.set_weight("a", 100).expect("in range");
+            panic!("a change may");
+        })
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(rx.try_recv(), Ok(0));
+    assert!(waiting.assert_ready().is_ok());
+    for n in 10..13 {
+        tx.set_capacity(10).expect("no rendezvous is involved");
+        tx.item(n).class("a").try_send().expect("there is room");
+    }
+    assert_eq!(drain(&mut rx), [10, 1, 11, 2, 12], "the weights are as they were");
+}
+
+/// What orders ids has them with it. Items that it did not know any more could not be taken, and senders waited for ever.
+#[test]
+fn discipline_in_use_cannot_be_replaced_by_one_that_knows_nobody() {
+    let aging = |step| Aging::by_arrivals(Classes::levels(), step).expect("not 0");
+    let (tx, mut rx) = builder().capacity(1).line(By::label(aging(1))).build();
+    tx.retune(|line| *line = aging(2)).expect("nobody waits");
+    tx.item(1).class("low").try_send().expect("there is room");
+    assert_eq!(tx.retune(|line| *line = aging(3)), Err(RetuneError::Forgotten));
+    let mut waiting = Driver::new(tx.item(2).class("low").send());
+    waiting.assert_pending();
+    assert_eq!(tx.retune(|line| *line = aging(3)), Err(RetuneError::Forgotten));
+    assert_eq!(rx.try_recv(), Ok(1));
+    assert!(waiting.assert_ready().is_ok());
+    assert_eq!(rx.try_recv(), Ok(2));
+}
+
+/// Nobody looked at the clock before, and then it stood still.
+#[tokio::test(start_paused = true)]
+async fn time_counts_from_when_a_change_asks_for_it() {
+    let (tx, mut rx) = builder().capacity(4).line(By::label(Strict::levels().promote_nobody())).build();
+    tx.item(1).class("low").send().await.expect("there is room");
+    tokio::time::advance(Duration::from_secs(9)).await;
+    tx.retune(|line| *line = line.clone().promote_after_waiting(Duration::from_secs(5)))
+        .expect("the classes stay");
+    tx.item(2).class("low").send().await.expect("there is room");
+    let mut late = Driver::new(tx.item(5).class("low").send());
+    let mut urgent = Driver::new(tx.item(6).class("high").send());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    for n in [3, 4] {
+        tx.item(n).class("high").send().await.expect("there is room");
+    }
+    late.assert_pending();
+    tokio::time::advance(Duration::from_secs(3)).await;
+    urgent.assert_pending();
+    assert_eq!(rx.try_recv(), Ok(3), "the others wait for 4 s since the change");
+    assert!(urgent.is_woken() && !late.is_woken());
+    urgent.assert_ready().expect("it has a place");
+    let mut urgent = Driver::new(tx.item(7).class("high").send());
+    urgent.assert_pending();
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(rx.try_recv(), Ok(1));
+    assert!(late.is_woken() && !urgent.is_woken(), "so it is with those who wait for room");
+    drop((late, urgent));
+    assert_eq!(drain(&mut rx), [2, 4, 6]);
 }
 
 #[test]
@@ -449,7 +538,7 @@ async fn what_becomes_of_late_items_can_be_changed_while_they_wait() {
         }
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(rx.try_recv(), Ok(2));
-        tx.retune(|line| *line = change(line.clone()));
+        tx.retune(|line| *line = change(line.clone())).expect("there are no classes");
         assert_eq!(drain(&mut rx), left);
     }
 }

@@ -42,6 +42,8 @@ pub(crate) use self::offer::Offering;
 pub(crate) use self::one::SendOne;
 #[cfg(any(feature = "tower", feature = "stream"))]
 pub(crate) use self::one::place;
+#[cfg(feature = "tower")]
+pub(crate) use self::order::changed;
 pub(crate) use self::order::{Arrival, ByDiscipline, Waiting};
 pub(crate) use self::ordered::Ordered;
 pub(crate) use self::ring::Ring;

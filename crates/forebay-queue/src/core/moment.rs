@@ -99,6 +99,13 @@ impl Clock {
         Self(needed.then(clock))
     }
 
+    /// Somebody wants to know it from now on: for who came before, time began now.
+    pub(crate) fn begin_if(&mut self, needed: bool) {
+        if needed {
+            self.0.get_or_insert_with(clock);
+        }
+    }
+
     /// Nanoseconds since the clock was made.
     pub(crate) fn now(&self) -> Tick {
         self.0.map_or(0, |start| {

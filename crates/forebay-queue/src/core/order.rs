@@ -1,8 +1,10 @@
 //! Which of those who wait for room is next.
 
+use std::mem;
+
 use super::moment::{Clock, Moment};
 use super::waiters::Key;
-use crate::{Discipline, Entry, Tick};
+use crate::{Discipline, Entry, RetuneError, Tick};
 
 /// Orders the senders that wait, by their keys.
 pub trait Waiting<R> {
@@ -74,9 +76,14 @@ impl<D: Discipline> ByDiscipline<D> {
         Self { clock: Clock::new(discipline.uses_time()), discipline }
     }
 
-    /// For a change of its settings.
-    pub(crate) fn discipline(&mut self) -> &mut D {
-        &mut self.discipline
+    pub(crate) fn discipline(&self) -> &D {
+        &self.discipline
+    }
+
+    /// Puts a [changed](changed) copy in its place. Gives what it was.
+    pub(crate) fn retune(&mut self, new: D) -> D {
+        self.clock.begin_if(new.uses_time());
+        mem::replace(&mut self.discipline, new)
     }
 }
 
@@ -121,6 +128,19 @@ impl<D: Discipline> Waiting<D::Rank> for ByDiscipline<D> {
     fn remove(&mut self, key: Key, rank: D::Rank, seq: u64, since: Tick) {
         self.discipline.remove(Entry::new(id(key), rank, seq, since));
     }
+}
+
+/// A copy of a discipline, with other settings.
+pub(crate) fn changed<D: Discipline + Clone>(old: &D, change: impl FnOnce(&mut D)) -> Result<D, RetuneError> {
+    let mut new = old.clone();
+    change(&mut new);
+    if new.classes() != old.classes() {
+        return Err(RetuneError::OtherClasses);
+    }
+    if new.last().is_none() && old.last().is_some() {
+        return Err(RetuneError::Forgotten);
+    }
+    Ok(new)
 }
 
 fn id(key: Key) -> u32 {

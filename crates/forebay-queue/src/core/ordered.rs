@@ -1,6 +1,7 @@
 //! The items of a queue that is served by a discipline.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::time::Duration;
 
 use super::held::{Items, Place, Taken};
@@ -57,9 +58,14 @@ impl<T: Send, D: Discipline> Ordered<T, D> {
         }
     }
 
-    /// For a change of its settings.
-    pub(crate) fn discipline(&mut self) -> &mut D {
-        self.shelf.discipline_mut()
+    pub(crate) fn discipline(&self) -> &D {
+        self.shelf.discipline()
+    }
+
+    /// Puts a changed copy in its place. Gives what it was.
+    pub(crate) fn retune(&mut self, new: D) -> D {
+        self.clock.begin_if(new.uses_time());
+        mem::replace(self.shelf.discipline_mut(), new)
     }
 
     /// Takes out the tracked item with this number, if it can be taken.

@@ -49,14 +49,17 @@ pub(crate) use self::short::Short;
 use super::ask::Demand;
 use super::few::Few;
 use super::held::{Held, Items, Taken};
-use super::order::Waiting;
+use super::order::{Waiting, changed};
 use super::tag::Parcel;
 use super::waiters::{Key, Turn, Waiters};
 use super::watch::Change;
 use super::{After, moment};
 use crate::builder::{Options, WhenFull};
 use crate::pressure::Marks;
-use crate::{By, Discipline, Line, Pressure, QueueStats, Sent, SetCapacityError, Tapped, Tick, UnknownClass};
+use crate::{
+    By, Discipline, Line, Pressure, QueueStats, RetuneError, Sent, SetCapacityError, Tapped, Tick,
+    UnknownClass,
+};
 
 /// Everything that the queue's lock guards.
 pub(crate) struct State<T, L: Line<T>> {
@@ -956,10 +959,13 @@ where
     D: Discipline + Clone,
     C: Fn(&T) -> Result<D::Rank, UnknownClass>,
 {
-    /// Changes the settings of both copies of the discipline: of the items, and of those who wait for room.
-    pub(crate) fn retune(&mut self, mut change: impl FnMut(&mut D)) {
-        change(self.held.items().discipline());
-        change(self.order.discipline());
+    /// Changes the settings of the discipline, of both that there are: of the items, and of those who wait for room. Gives
+    /// what they were.
+    pub(crate) fn retune(&mut self, mut change: impl FnMut(&mut D)) -> Result<[D; 2], RetuneError> {
+        // Both or none.
+        let items = changed(self.held.items().discipline(), &mut change)?;
+        let senders = changed(self.order.discipline(), &mut change)?;
+        Ok([self.held.items().retune(items), self.order.retune(senders)])
     }
 }
 

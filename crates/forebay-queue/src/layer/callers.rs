@@ -28,9 +28,11 @@ use tracing::Span;
 use self::state::{Call, Gone, State, Tally};
 use super::config::Options;
 use super::{QueueError, WhenDropped};
-use crate::core::{ByDiscipline, Key, Timer, Turn, Waiters, Waiting, moment, wake};
+use crate::core::{ByDiscipline, Key, Timer, Turn, Waiters, Waiting, changed, moment, wake};
 use crate::sync::{self, Mutex};
-use crate::{By, ClassStats, Discipline, Fifo, Line, Pressure, QueueStats, UnknownClass, WhenFull, hooks};
+use crate::{
+    By, ClassStats, Discipline, Fifo, Line, Pressure, QueueStats, RetuneError, UnknownClass, WhenFull, hooks,
+};
 
 pub(super) struct Callers<R, F, E, L: Line<R> = Fifo> {
     pub(super) options: Options,
@@ -535,14 +537,17 @@ where
     D: Discipline + Clone,
     C: Fn(&R) -> Result<D::Rank, UnknownClass>,
 {
-    pub(super) fn retune(&self, change: impl FnOnce(&mut D)) {
-        let worker = {
+    pub(super) fn retune(&self, change: impl FnOnce(&mut D)) -> Result<(), RetuneError> {
+        let (old, worker) = {
             let mut state = sync::lock(&self.state);
-            change(ByDiscipline::discipline(&mut state.order));
+            let new = changed(ByDiscipline::discipline(&state.order), change)?;
+            let old = ByDiscipline::retune(&mut state.order, new);
             // Somebody may be too late sooner than the worker has set its alarm.
-            if state.is_late_before_alarm() { state.worker.take() } else { None }
+            (old, if state.is_late_before_alarm() { state.worker.take() } else { None })
         };
         worker.into_iter().for_each(wake);
+        drop(old);
+        Ok(())
     }
 }
 

@@ -11,8 +11,8 @@ use super::callers::Callers;
 use super::config::Options;
 use super::{QueueError, ResponseFuture};
 use crate::{
-    By, ClassStats, Discipline, Fifo, Level, Line, Pressure, QueueStats, SendLine, Stats, UnknownClass,
-    Visitor,
+    By, ClassStats, Discipline, Fifo, Level, Line, Pressure, QueueStats, RetuneError, SendLine, Stats,
+    UnknownClass, Visitor,
 };
 
 /// A service behind a bounded line. Clones call the same service through the same line; when the last one is dropped,
@@ -104,9 +104,15 @@ where
     C: Fn(&R) -> Result<D::Rank, UnknownClass>,
 {
     /// Changes the discipline's settings while calls wait. `change` runs under the line's lock, so it must not use this
-    /// handle, nor take anything out of the discipline.
-    pub fn retune(&self, change: impl FnOnce(&mut D)) {
-        self.callers.retune(change);
+    /// handle, nor take anything out of the discipline, nor have another class meant where nothing is said. It is given a
+    /// copy, which then takes the place of the discipline: if it panics, nothing has changed.
+    ///
+    /// # Errors
+    ///
+    /// The discipline would have other classes than the calls that wait are of, or it was replaced by one that does not know
+    /// them. Nothing has changed then.
+    pub fn retune(&self, change: impl FnOnce(&mut D)) -> Result<(), RetuneError> {
+        self.callers.retune(change)
     }
 }
 
