@@ -64,6 +64,8 @@ struct Line {
     timed_out: u64,
     left: u64,
     shed: u64,
+    /// Calls that came, or waited, when it was closed.
+    turned_away: u64,
 }
 
 struct Waiter {
@@ -80,6 +82,17 @@ pub(crate) enum Who {
     Handle,
     /// A call: one of them.
     Call,
+}
+
+/// Why somebody who has no use for its place or its permits goes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// A handle that is not called.
+    Handle,
+    /// The caller has left before its call began.
+    Caller,
+    /// A call has waited for as long as it may.
+    TimedOut,
 }
 
 /// What became of one that asked for permits.
@@ -104,10 +117,13 @@ pub(crate) struct Counts {
     pub(crate) in_use: usize,
     pub(crate) waiting: usize,
     pub(crate) admitted: u64,
+    /// Permits that were given out and came back unused.
+    pub(crate) unused: u64,
     pub(crate) refused: u64,
     pub(crate) timed_out: u64,
     pub(crate) left: u64,
     pub(crate) shed: u64,
+    pub(crate) turned_away: u64,
 }
 
 // === impl Permits: taking and giving back ===
@@ -129,6 +145,7 @@ impl Permits {
             timed_out: 0,
             left: 0,
             shed: 0,
+            turned_away: 0,
         };
         Self {
             word: Word(AtomicU64::new(0)),
@@ -208,6 +225,7 @@ impl Permits {
         let mut guard = self.lock();
         let line = &mut *guard;
         if line.closed {
+            line.turned_away += u64::from(who == Who::Call);
             return Err(NoPermit::Closed);
         }
         self.word.0.fetch_or(ASK, Ordering::Relaxed);
@@ -247,6 +265,7 @@ impl Permits {
         };
         if line.closed {
             let waiter = line.remove(number);
+            line.turned_away += u64::from(waiter.as_ref().is_some_and(|waiter| waiter.who == Who::Call));
             drop(guard);
             drop(waiter);
             return Poll::Ready(Err(NoPermit::Closed));
@@ -258,21 +277,19 @@ impl Permits {
     }
 
     /// One that waited, or was served and did not use it, goes away (rule 5).
-    pub(crate) fn leave(&self, number: Option<u64>, weight: u32, timed_out: bool) {
+    pub(crate) fn leave(&self, number: Option<u64>, weight: u32, why: Leaves) {
         let mut guard = self.lock();
         let line = &mut *guard;
         if number.is_some_and(|number| line.gone.remove(&number)) {
             return;
         }
         let waiter = number.and_then(|number| line.remove(number));
-        match &waiter {
-            Some(waiter) => line.left += u64::from(waiter.who == Who::Call && !timed_out),
-            None => {
-                line.given_back += 1;
-                self.word.0.fetch_sub(u64::from(weight), Ordering::Release);
-            }
+        if waiter.is_none() {
+            line.given_back += 1;
+            self.word.0.fetch_sub(u64::from(weight), Ordering::Release);
         }
-        line.timed_out += u64::from(timed_out);
+        line.left += u64::from(why == Leaves::Caller);
+        line.timed_out += u64::from(why == Leaves::TimedOut);
         self.serve(guard);
         drop(waiter);
     }
@@ -366,9 +383,19 @@ impl Permits {
         self.lock().refused += 1;
     }
 
-    /// Somebody was refused whose handle had given up waiting.
-    pub(crate) fn refuse_late(&self) {
-        self.lock().timed_out += 1;
+    /// A call is refused whose handle had given up waiting. Whether that is since it was closed.
+    pub(crate) fn refuse_late(&self) -> bool {
+        let line = &mut *self.lock();
+        let count = if line.closed { &mut line.turned_away } else { &mut line.timed_out };
+        *count += 1;
+        line.closed
+    }
+
+    /// Somebody who would not wait finds no permit.
+    pub(crate) fn refuse_one(&self) {
+        let line = &mut *self.lock();
+        let count = if line.closed { &mut line.turned_away } else { &mut line.refused };
+        *count += 1;
     }
 
     #[inline]
@@ -388,10 +415,12 @@ impl Permits {
             in_use: (word & IN_USE) as usize,
             waiting: line.waiting.len(),
             admitted: grants.saturating_sub(line.given_back),
+            unused: line.given_back,
             refused: line.refused,
             timed_out: line.timed_out,
             left: line.left,
             shed: line.shed,
+            turned_away: line.turned_away,
         }
     }
 }

@@ -30,7 +30,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use credit::{Credit, Round};
-use permits::{Joined, NoPermit, Permits, Who};
+use permits::{Joined, Leaves, NoPermit, Permits, Who};
 use shared_bucket::SharedBucket;
 
 /// One that asks, as the layers do: it waits, and leaves no trace if it is dropped before it has its permits.
@@ -311,7 +311,7 @@ impl Future for Ask<'_> {
 impl Drop for Ask<'_> {
     fn drop(&mut self) {
         if let Place::Waits(number) = self.place {
-            self.permits.leave(Some(number), self.weight, false);
+            self.permits.leave(Some(number), self.weight, Leaves::Caller);
         }
     }
 }

@@ -378,7 +378,7 @@ fn queued_dropped_while_it_waits_it_leaves_the_line_and_costs_nothing() {
     assert_eq!(rig.requests(), ["d"]);
     drop(calls);
     let stats = handle.stats();
-    assert_eq!((stats.in_use, stats.waiting, stats.admitted, stats.left), (0, 0, 2, 1));
+    assert_eq!((stats.in_use, stats.waiting, stats.admitted, stats.left), (0, 0, 2, 2));
 }
 
 #[test]

@@ -224,6 +224,8 @@ fn level_and_numbers_can_be_read() {
             r#"forebay_admission_total[("result", "timed_out")] 0"#,
             r#"forebay_admission_total[("result", "left")] 0"#,
             r#"forebay_admission_total[("result", "shed")] 0"#,
+            r#"forebay_admission_total[("result", "closed")] 0"#,
+            "forebay_limit_unused_total[] 0",
         ]
     );
 }
@@ -252,5 +254,5 @@ async fn work_that_is_no_call_takes_permits_and_tells_the_policy() {
     assert_eq!((handle.in_use(), handle.stats().admitted, handle.stats().refused), (0, 3, 2));
     handle.close();
     assert!(handle.try_permit().is_none());
-    assert_eq!(handle.stats().refused, 2);
+    assert_eq!((handle.stats().refused, handle.stats().closed), (2, 1));
 }

@@ -9,6 +9,7 @@ mod concurrency_body; // permits that are held until a body has ended
 mod concurrency_limits; // limits that move, and what they learn
 mod concurrency_newest; // last come, first served while calls wait
 mod concurrency_races; // many threads: no permit too many, no wake-up and no sample lost
+mod counters; // what is counted never goes down, and everybody who asked is counted once
 mod faults; // what others' layers are known to do wrong
 mod patience; // handles that reserve, and wait for as long as they may
 mod produce; // a whole stream, at the pace of its consumer

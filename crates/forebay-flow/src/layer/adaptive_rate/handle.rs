@@ -29,7 +29,7 @@ pub struct AdaptiveRateHandle {
 
 /// How a rate that is learnt stands, and what it has done so far; taken together under its lock.
 ///
-/// Whoever called is in one of `admitted`, `refused`, `timed_out`, `left` and `waiting`, or may start and was not polled yet. Whoever started is in one of `served`,
+/// Whoever called is in one of `admitted`, `refused`, `timed_out`, `left`, `closed` and `waiting`, or may start and was not polled yet. Whoever started is in one of `served`,
 /// `overloads` and `ignored`, or has no answer, or was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
@@ -48,6 +48,8 @@ pub struct AdaptiveRateStats {
     pub timed_out: u64,
     /// Calls whose caller left before they started.
     pub left: u64,
+    /// Calls that were refused since it is closed.
+    pub closed: u64,
     /// Starts that were given back, since their caller left.
     pub given_back: u64,
     /// Starts whose caller left after others had started; nobody had them.
@@ -107,6 +109,7 @@ impl Stats for AdaptiveRateHandle {
             refused,
             timed_out,
             left,
+            closed,
             given_back,
             lost,
             served,
@@ -121,6 +124,7 @@ impl Stats for AdaptiveRateHandle {
             ("refused", refused),
             ("timed_out", timed_out),
             ("left", left),
+            ("closed", closed),
             ("given_back", given_back),
             ("lost", lost),
         ];

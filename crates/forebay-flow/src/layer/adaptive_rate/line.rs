@@ -137,6 +137,7 @@ impl Line {
         let now = self.clock.now();
         let mut state = self.lock();
         if state.closed {
+            state.stats.closed += u64::from(who == Who::Call);
             return Err(refused(Why::Closed, None));
         }
         let number = state.next;
@@ -202,7 +203,8 @@ impl Line {
 
     /// A call whose handle has given up waiting starts now, or not at all.
     pub(super) fn start_late(&self) -> Result<(), Refused<()>> {
-        match self.join(Who::Handle)? {
+        let joined = self.join(Who::Handle).inspect_err(|_| self.lock().stats.closed += 1);
+        match joined? {
             // What was booked stays so.
             Joined::Starts(..) => {
                 self.start();

@@ -12,7 +12,7 @@ use forebay_queue::{CallEnd, Limit, Sample, Tick};
 use super::LimitStats;
 use crate::layer::Why;
 use crate::layer::clock::Clock;
-use crate::permits::{Joined, NoPermit, Permits, Who};
+use crate::permits::{Joined, Leaves, NoPermit, Permits, Who};
 use crate::sync::lock_soon;
 
 pub(super) struct Gate<P> {
@@ -60,7 +60,7 @@ impl<P> Gate<P> {
     #[cold]
     pub(super) fn cancel(&self, start: Start, weight: u32) {
         if start.is_to_come() {
-            return self.permits.leave(None, weight, false);
+            return self.permits.leave(None, weight, Leaves::Caller);
         }
         if start.is_told() {
             self.lock().running -= weight as usize;
@@ -79,10 +79,12 @@ impl<P> Gate<P> {
             in_use: counts.in_use,
             waiting: counts.waiting,
             admitted: counts.admitted,
+            unused: counts.unused,
             refused: counts.refused,
             timed_out: counts.timed_out,
             left: counts.left,
             shed: counts.shed,
+            closed: counts.turned_away,
         }
     }
 

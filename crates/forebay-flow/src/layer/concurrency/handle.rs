@@ -34,8 +34,8 @@ pub struct PermitRef<'a, P> {
 
 /// What a limit has done so far, taken together under its lock.
 ///
-/// Whoever asked for a permit is in one of `admitted`, `refused`, `timed_out`, `left`, `shed` and `waiting`; handles that went away
-/// before they were called count nowhere.
+/// Whoever called is in one of `admitted`, `refused`, `timed_out`, `left`, `shed`, `closed` and `waiting`. Handles are in `waiting` and
+/// `admitted`, too, as long as they are there; those that went away before they were called are in none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct LimitStats {
@@ -47,14 +47,19 @@ pub struct LimitStats {
     pub waiting: usize,
     /// Calls, and handles that are ready, that got their permits.
     pub admitted: u64,
+    /// How often permits were given back unused: by a handle that went away, a caller that left before its call began, or a handle
+    /// whose call needs more of them and waits for all at once. Until then they counted as admitted.
+    pub unused: u64,
     /// Calls that were refused because as many waited as may, or they were too heavy.
     pub refused: u64,
     /// Calls that were refused after they, or their handle, had waited for as long as they may.
     pub timed_out: u64,
-    /// Calls whose caller left while they waited.
+    /// Calls whose caller left before they began.
     pub left: u64,
     /// Calls that were shed for newer ones.
     pub shed: u64,
+    /// Calls that were refused since it is closed.
+    pub closed: u64,
 }
 
 // === impl LimitHandle ===
@@ -111,7 +116,7 @@ impl<P: Limit> LimitHandle<P> {
     }
 
     /// A permit for work that is no call of a service: none if all are out, if anybody waits for one, or if it is closed. That
-    /// is counted as refused, unless it is closed.
+    /// is counted, as refused or closed.
     ///
     /// ```
     /// use forebay_flow::layer::ConcurrencyLimitLayer;
@@ -131,9 +136,7 @@ impl<P: Limit> LimitHandle<P> {
             permit.start = gate.begin(1);
             return Some(permit);
         }
-        if !gate.permits.is_closed() {
-            gate.permits.refuse();
-        }
+        gate.permits.refuse_one();
         None
     }
 }
@@ -170,22 +173,26 @@ impl<P: Send> Level for LimitHandle<P> {
     }
 }
 
+/// A counter does not go down, so permits that came back unused go on to count as admitted there, and have a counter of their own.
 impl<P: Send> Stats for LimitHandle<P> {
     fn observe(&self, visitor: &mut dyn Visitor) {
-        let LimitStats { limit, in_use, waiting, admitted, refused, timed_out, left, shed } = self.stats();
+        let LimitStats { limit, in_use, waiting, admitted, unused, refused, timed_out, left, shed, closed } =
+            self.stats();
         visitor.gauge("forebay_limit_current", &[], limit as f64);
         visitor.gauge("forebay_limit_in_flight", &[], in_use as f64);
         visitor.gauge("forebay_limit_waiting", &[], waiting as f64);
         let results = [
-            ("admitted", admitted),
+            ("admitted", admitted + unused),
             ("refused", refused),
             ("timed_out", timed_out),
             ("left", left),
             ("shed", shed),
+            ("closed", closed),
         ];
         for (result, count) in results {
             visitor.counter("forebay_admission_total", &[("result", result)], count);
         }
+        visitor.counter("forebay_limit_unused_total", &[], unused);
     }
 }
 

@@ -14,7 +14,7 @@ use super::gate::{Gate, Start};
 use crate::layer::Why;
 use crate::layer::alarm::Alarm;
 use crate::layer::share::{Share, Shares};
-use crate::permits::{Joined, Who};
+use crate::permits::{Joined, Leaves, Who};
 
 /// A handle's readiness. Dropped, it leaves no trace.
 pub(super) struct Readiness<P> {
@@ -161,8 +161,8 @@ impl<P> Readiness<P> {
         self.patience = None;
         match std::mem::replace(&mut self.state, Ready::Not) {
             Ready::Not | Ready::GaveUp => {}
-            Ready::Waiting(number) => self.gate.permits.leave(Some(number), 1, false),
-            Ready::Granted => self.gate.permits.leave(None, 1, false),
+            Ready::Waiting(number) => self.gate.permits.leave(Some(number), 1, Leaves::Handle),
+            Ready::Granted => self.gate.permits.leave(None, 1, Leaves::Handle),
         }
     }
 }
@@ -231,7 +231,8 @@ impl<P> Place<P> {
 impl<P> Drop for Place<P> {
     fn drop(&mut self) {
         if let Some(gate) = self.gate.take() {
-            gate.permits.leave(Some(self.number), self.weight, self.timed_out);
+            let why = if self.timed_out { Leaves::TimedOut } else { Leaves::Caller };
+            gate.permits.leave(Some(self.number), self.weight, why);
         }
     }
 }

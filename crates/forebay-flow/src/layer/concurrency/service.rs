@@ -91,8 +91,9 @@ where
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         if !self.readiness.has_permit() {
-            self.readiness.gate().permits.refuse_late();
-            return ResponseFuture::refused(Why::TimedOut, request, &self.rules);
+            let is_closed = self.readiness.gate().permits.refuse_late();
+            let why = if is_closed { Why::Closed } else { Why::TimedOut };
+            return ResponseFuture::refused(why, request, &self.rules);
         }
         let weight = match weight_of(&self.rules.weigh, &request, self.readiness.gate()) {
             Ok(weight) => weight,

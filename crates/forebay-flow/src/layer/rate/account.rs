@@ -117,6 +117,13 @@ impl<P> Account<P> {
         }
     }
 
+    /// A call comes, and it is closed.
+    #[cold]
+    fn turn_away(&self) -> Refused<()> {
+        self.lock().stats.closed += 1;
+        refused(Why::Closed, None)
+    }
+
     #[inline]
     fn lock(&self) -> MutexGuard<'_, State<P>> {
         lock_soon(&self.state)
@@ -154,7 +161,7 @@ impl<P: Book> Account<P> {
     #[inline]
     fn book_for_call(&self, cost: u64) -> Result<Start, Refused<()>> {
         if self.is_closed() {
-            return Err(refused(Why::Closed, None));
+            return Err(self.turn_away());
         }
         if cost == 1
             && let Some(on_credit) = self.credit.take()
@@ -228,7 +235,7 @@ impl<P: Book> Account<P> {
     #[cold]
     fn book_late(&self) -> Result<(), Refused<()>> {
         if self.is_closed() {
-            return Err(refused(Why::Closed, None));
+            return Err(self.turn_away());
         }
         let (mut guard, now) = self.enter();
         let state = &mut *guard;
@@ -264,6 +271,7 @@ impl<P: Book> Account<P> {
     /// A start does not take place.
     #[cold]
     fn give_back(&self, claim: Claim, who: Who, waits: bool) {
+        let now = self.clock.now();
         let mut state = self.lock();
         let State { policy, left, stats, round, .. } = &mut *state;
         match claim {
@@ -276,14 +284,18 @@ impl<P: Book> Account<P> {
                     stats.admitted -= 1;
                     stats.lost += 1;
                 }
+                stats.unused += 1;
             }
             Claim::Booked(booked) => {
                 match (waits, who) {
-                    (false, _) => stats.admitted -= 1,
+                    (false, _) => {
+                        stats.admitted -= 1;
+                        stats.unused += 1;
+                    }
                     (true, Who::Call) => stats.waiting -= 1,
                     (true, Who::Handle) => {}
                 }
-                left.give_back(policy, booked);
+                left.give_back(policy, booked, now);
             }
         }
     }
@@ -293,7 +305,7 @@ impl<P: RatePolicy> Account<P> {
     /// Keeps room for a start, if it is there now.
     pub(super) fn reserve(&self, cost: u64) -> Result<Reserved, Refused<()>> {
         if self.is_closed() {
-            return Err(refused(Why::Closed, None));
+            return Err(self.turn_away());
         }
         let (mut state, now) = self.enter();
         state.policy.reserve(cost, now).map_err(|refusal| {

@@ -44,10 +44,14 @@ pub struct RateStats {
     pub admitted: u64,
     /// Calls that were refused: as many waited as may, they would have had to wait for too long, or they cost too much.
     pub refused: u64,
+    /// Calls that were refused since it is closed.
+    pub closed: u64,
     /// Starts whose caller left, and that were there for others in time.
     pub given_back: u64,
     /// Starts whose caller left, and that nobody else wanted before their time was over.
     pub lost: u64,
+    /// How many of those that were given back or lost had come already, and counted as admitted until then.
+    pub unused: u64,
 }
 
 // === impl RateHandle ===
@@ -139,15 +143,22 @@ impl<P: RatePolicy> fmt::Debug for ReservedRef<'_, P> {
     }
 }
 
+/// A counter does not go down, so starts that were not used go on to count as admitted there, and have a counter of their own.
 impl<P: Send> Stats for RateHandle<P> {
     fn observe(&self, visitor: &mut dyn Visitor) {
-        let RateStats { waiting, admitted, refused, given_back, lost } = self.stats();
+        let RateStats { waiting, admitted, refused, closed, given_back, lost, unused } = self.stats();
         visitor.gauge("forebay_rate_waiting", &[], waiting as f64);
-        let results =
-            [("admitted", admitted), ("refused", refused), ("given_back", given_back), ("lost", lost)];
+        let results = [
+            ("admitted", admitted + unused),
+            ("refused", refused),
+            ("closed", closed),
+            ("given_back", given_back),
+            ("lost", lost),
+        ];
         for (result, count) in results {
             visitor.counter("forebay_admission_total", &[("result", result)], count);
         }
+        visitor.counter("forebay_rate_unused_total", &[], unused);
     }
 }
 

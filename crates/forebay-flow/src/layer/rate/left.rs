@@ -64,7 +64,7 @@ impl Left {
     }
 
     /// Whoever has booked that does not want it any more.
-    pub(super) fn give_back<P: Book>(&mut self, policy: &mut P, start: Booked) {
+    pub(super) fn give_back<P: Book>(&mut self, policy: &mut P, start: Booked, now: Tick) {
         if !policy.unbook(start.copy()) {
             return self.put(start);
         }
@@ -75,7 +75,9 @@ impl Left {
                 self.starts.insert(key, last);
                 break;
             }
-            self.given_back += 1;
+            // Whoever has counted so far has counted a late one as lost.
+            let count = if key.0 < now { &mut self.lost } else { &mut self.given_back };
+            *count += 1;
         }
     }
 
