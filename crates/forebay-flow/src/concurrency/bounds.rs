@@ -56,3 +56,32 @@ proptest! {
         }
     }
 }
+
+/// Callers that fill it, in front of a service that takes 10 ms whatever the load and fails each so many calls for reasons of its
+/// own. The mean of what it was in the second half of 1000 flights.
+fn mean_where_each_fails(limit: &mut dyn Limit, each: usize) -> f64 {
+    const FLIGHTS: usize = 1000;
+    const RTT: Duration = Duration::from_millis(10);
+    let (mut now, mut calls, mut sum) = (0, 0, 0);
+    for flight in 0..FLIGHTS {
+        let in_flight = limit.seats();
+        sum += if flight < FLIGHTS / 2 { 0 } else { in_flight };
+        for call in 0..in_flight {
+            calls += 1;
+            let end = if calls % each == 0 { CallEnd::Overload } else { CallEnd::Success };
+            let at = now + RTT.as_nanos() as u64 * (call + 1) as u64 / in_flight as u64;
+            limit.update(&Sample { rtt: RTT, in_flight, end }, at);
+        }
+        now += RTT.as_nanos() as u64;
+    }
+    sum as f64 / (FLIGHTS / 2) as f64
+}
+
+#[test]
+fn errors_that_have_nothing_to_do_with_the_load_do_not_take_a_limit_by_latency_down() {
+    let gradient2 = Gradient2::try_new(Gradient2Config { max: 100, ..Gradient2Config::default() });
+    let gradient2 = mean_where_each_fails(&mut gradient2.expect("in range"), 33);
+    let vegas = Vegas::try_new(VegasConfig { max: 100, ..VegasConfig::default() });
+    let vegas = mean_where_each_fails(&mut vegas.expect("in range"), 10);
+    assert!(gradient2 > 50.0 && vegas > 50.0, "{gradient2} and {vegas} of 100");
+}

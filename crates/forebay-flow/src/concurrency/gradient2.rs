@@ -31,17 +31,21 @@ use crate::ConfigError;
 ///    under load does not count.
 /// 3. It does not grow while the gradient is below 1. Above, it grows the less the nearer the latency is to what is tolerated; by
 ///    `queue` for each sample, but not by more than a fifth of the limit in a round, or by `queue` where that is more.
-/// 4. An overload aims at half of the limit; calls that were on their way together lower it no further than that.
+/// 4. An overload aims at half of the limit; calls that were on their way together lower it no further than that. The round goes on:
+///    where errors come more often than a round is complete none would ever be, and the limit would only fall.
 ///
 /// `docs/goals.md` has what that achieves, and where it misses.
 ///
 /// # When not to use it
 ///
 /// Where several clients that know nothing of each other share one server: each takes the others' queue for its latency without load, and ten of
-/// them share at a fairness (Jain's index) of 0.91 in the median and 0.57 at the worst. [`Aimd`](super::Aimd) shares at 0.99 or better.
+/// them share at a fairness (Jain's index) of 0.91 in the median and 0.68 at the worst. [`Aimd`](super::Aimd) shares at 0.99 or better.
 ///
 /// Where round trips differ by what is asked for and not by the load, it follows the mixture: limit each kind by itself. A
 /// latency that never moves shows no queue, and lets it grow to the most.
+///
+/// Where calls fail for reasons of their own, say so in the [classifier](crate::CallEnd::Ignore): each of them that counts as an overload
+/// costs a tenth, and with one in ten the limit stays around 10 or 20 whatever the service bears.
 ///
 /// ```
 /// use std::time::Duration;
@@ -172,7 +176,8 @@ impl Limit for Gradient2 {
             _ => {}
         }
         self.limit = self.limit.clamp(min as f64, max as f64);
-        if self.limit < before {
+        // An overload ends no round (4).
+        if self.limit < before && sample.end == CallEnd::Success {
             self.latency.lowered(now);
         }
     }

@@ -31,8 +31,8 @@ use crate::ConfigError;
 ///   but up by no more than a fifth of the limit or `beta`, and down no further than to where `beta` wait.
 /// - `r0` is the mean without load: of rounds that use less than half of the limit, and of probes, in which, after a doubt and at the
 ///   most each 48 rounds, the limit is halved for some round trips.
-/// - Calls that were on their way together are one overload, which takes no more than half. An overload never is `r0`: a refusal may be
-///   quick.
+/// - Calls that were on their way together are one overload, which takes no more than half, and the round goes on: where errors come more
+///   often than a round is complete none would ever be. An overload never is `r0`: a refusal may be quick.
 ///
 /// `docs/goals.md` has what that achieves, and where it misses.
 ///
@@ -209,7 +209,8 @@ impl Limit for Vegas {
         self.quickest = self.quickest.min(rtt);
         let aim = aim.clamp(1.0, max as f64);
         self.limit = (1.0 - smoothing) * before + smoothing * aim;
-        if self.limit < before {
+        // An overload ends no round.
+        if self.limit < before && sample.end == CallEnd::Success {
             self.latency.lowered(now);
         }
     }

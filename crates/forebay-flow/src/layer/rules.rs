@@ -46,6 +46,10 @@ pub trait Classify<T, E> {
 
 /// A response is a success, an error an overload: most errors of a service that answers with a status are timeouts and
 /// connections that were refused.
+///
+/// Where errors have other reasons (a request that makes no sense, a row that is not there), use a closure that takes these for
+/// [`Ignore`](CallEnd::Ignore). Otherwise some of them in a hundred hold a limit down that is far from used up, by its policy:
+/// [`Aimd`](crate::Aimd) bears most, [`RttBand`](crate::RttBand) least.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ByResult;
 
