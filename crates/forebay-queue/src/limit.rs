@@ -52,6 +52,41 @@ pub trait Limit: Send {
     }
 }
 
+/// Whichever is chosen while the program runs, as by its configuration.
+///
+/// ```
+/// use forebay_queue::{Limit, Sample, Tick};
+///
+/// struct Seats(usize);
+///
+/// impl Limit for Seats {
+///     fn seats(&self) -> usize {
+///         self.0
+///     }
+///     fn update(&mut self, _: &Sample, _: Tick) {}
+/// }
+///
+/// let limit: Box<dyn Limit> = if cfg!(test) { Box::new(Seats(1)) } else { Box::new(Seats(8)) };
+/// assert_eq!(limit.seats(), 8);
+/// ```
+impl<L: Limit + ?Sized> Limit for Box<L> {
+    fn seats(&self) -> usize {
+        (**self).seats()
+    }
+
+    fn started(&mut self, in_flight: usize) {
+        (**self).started(in_flight);
+    }
+
+    fn update(&mut self, sample: &Sample, now: Tick) {
+        (**self).update(sample, now);
+    }
+
+    fn uses_samples(&self) -> bool {
+        (**self).uses_samples()
+    }
+}
+
 /// One call that ended.
 ///
 /// ```

@@ -49,6 +49,27 @@ pub trait Book: Send {
     }
 }
 
+/// Whichever is chosen while the program runs.
+impl<B: Book + ?Sized> Book for Box<B> {
+    #[inline]
+    fn book(&mut self, cost: u64, now: Tick) -> Result<Booked, Refusal> {
+        (**self).book(cost, now)
+    }
+
+    fn unbook(&mut self, booked: Booked) -> bool {
+        (**self).unbook(booked)
+    }
+
+    fn charge(&mut self, cost: u64, now: Tick) {
+        (**self).charge(cost, now);
+    }
+
+    #[inline]
+    fn credit(&self, now: Tick) -> u64 {
+        (**self).credit(now)
+    }
+}
+
 /// A start that was booked ahead.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a start that does not take place should be given back"]

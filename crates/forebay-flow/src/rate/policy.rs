@@ -61,3 +61,54 @@ pub trait RatePolicy: Book {
     /// counts as if it were committed at `now`.
     fn forgets_at(&self, now: Tick) -> Tick;
 }
+
+/// Whichever is chosen while the program runs, as by its configuration.
+///
+/// ```
+/// use forebay_flow::rate::RatePolicy;
+/// use forebay_flow::{Rate, TokenBucket, Window};
+///
+/// fn by_name(name: &str) -> Option<Box<dyn RatePolicy>> {
+///     let rate = Rate::per_second(10);
+///     match name {
+///         "smooth" => Some(Box::new(TokenBucket::new(rate))),
+///         "bunched" => Some(Box::new(Window::new(rate))),
+///         _ => None,
+///     }
+/// }
+/// let at_once = |name| by_name(name).map(|policy| policy.available(0));
+/// assert_eq!(["smooth", "bunched", "quick"].map(at_once), [Some(1), Some(10), None]);
+/// ```
+impl<P: RatePolicy + ?Sized> RatePolicy for Box<P> {
+    fn take(&mut self, cost: u64, now: Tick) -> Result<(), Refusal> {
+        (**self).take(cost, now)
+    }
+
+    fn reserve(&mut self, cost: u64, now: Tick) -> Result<Reserved, Refusal> {
+        (**self).reserve(cost, now)
+    }
+
+    fn commit(&mut self, reserved: Reserved, actual: u64, now: Tick) {
+        (**self).commit(reserved, actual, now);
+    }
+
+    fn cancel(&mut self, reserved: Reserved) {
+        (**self).cancel(reserved);
+    }
+
+    fn next_available(&self, cost: u64, now: Tick) -> Result<Tick, Refusal> {
+        (**self).next_available(cost, now)
+    }
+
+    fn available(&self, now: Tick) -> u64 {
+        (**self).available(now)
+    }
+
+    fn book_from(&mut self, cost: u64, from: Tick, now: Tick) -> Result<Booked, Refusal> {
+        (**self).book_from(cost, from, now)
+    }
+
+    fn forgets_at(&self, now: Tick) -> Tick {
+        (**self).forgets_at(now)
+    }
+}

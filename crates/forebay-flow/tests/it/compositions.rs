@@ -13,8 +13,8 @@ use forebay_flow::layer::{
     AdaptiveRateLayer, BackpressureLayer, BoxError, ConcurrencyLimitLayer, FlowError, RateLimitLayer,
     ShedLayer,
 };
-use forebay_flow::rate::FeedbackRate;
-use forebay_flow::{Fixed, Rate, TokenBucket};
+use forebay_flow::rate::{Book, FeedbackRate, RatePolicy};
+use forebay_flow::{Fixed, Limit, Rate, TokenBucket};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use tower::balance::p2c::Balance;
@@ -27,13 +27,24 @@ fn bucket() -> TokenBucket {
     TokenBucket::new(Rate::per_second(1000)).with_burst(2)
 }
 
+/// As a program has them that is told by its configuration which one to use.
+fn limit_by_name() -> Box<dyn Limit> {
+    Box::new(Fixed(1))
+}
+
+fn rate_by_name() -> Box<dyn RatePolicy> {
+    Box::new(bucket())
+}
+
 /// Expands `$check` for each layer, in both modes where there are two.
 macro_rules! each_layer {
     ($check:ident) => {
         $check!("concurrency", ConcurrencyLimitLayer::new(Fixed(1)));
         $check!("concurrency, queued", ConcurrencyLimitLayer::new(Fixed(1)).queued());
         $check!("concurrency, newest first", ConcurrencyLimitLayer::new(Fixed(1)).queued().newest_first());
+        $check!("concurrency, by whichever policy", ConcurrencyLimitLayer::new(limit_by_name()));
         $check!("rate", RateLimitLayer::new(bucket()));
+        $check!("rate, by whichever policy", RateLimitLayer::new(rate_by_name()));
         $check!("rate, queued", RateLimitLayer::new(bucket()).queued());
         $check!("adaptive rate", AdaptiveRateLayer::new(FeedbackRate::new(1)));
         $check!("adaptive rate, queued", AdaptiveRateLayer::new(FeedbackRate::new(1)).queued());
@@ -251,4 +262,11 @@ async fn a_queue_below_each_layer_is_backpressure_for_its_producer() {
         };
     }
     each_layer!(check);
+}
+
+#[test]
+fn a_policy_in_a_box_saves_what_it_does_by_itself() {
+    assert!(!limit_by_name().uses_samples(), "no clock is read for it");
+    let boxed: Box<dyn RatePolicy> = Box::new(bucket().with_burst(1280));
+    assert_eq!(boxed.credit(0), 10, "nor for each start");
 }
