@@ -110,6 +110,8 @@ const TURN: Duration = Duration::from_millis(2);
 struct Bench<'a, T: Send + 'static, H: Handle<T>> {
     desk: &'a Desk<T>,
     handler: Option<H>,
+    /// The handler said that it is ready, and was not called since: it may keep something for that call.
+    is_ready: bool,
     running: Pin<&'a mut Option<H::Future>>,
     /// In which it is running.
     span: Option<Span>,
@@ -186,6 +188,7 @@ impl<T: Send + 'static> Seated<'_, T> {
             return RunEnd::Cancelled;
         }
         let span = self.span.as_ref();
+        bench.is_ready = false;
         match within(span, || contain(|| handler.call(self.desk, Start { deadline, taken }))) {
             Ok(future) => bench.running.set(Some(future)),
             Err(panic) => return RunEnd::Panicked(panic),
@@ -335,7 +338,8 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
         }
         let mut bench = match contain(|| make.make(id)) {
             Ok(handler) => {
-                Bench { desk: &desk, handler: Some(handler), running: running.as_mut(), span: None }
+                let (handler, running) = (Some(handler), running.as_mut());
+                Bench { desk: &desk, handler, is_ready: false, running, span: None }
             }
             Err(panic) => {
                 setbacks = setbacks.saturating_add(1);

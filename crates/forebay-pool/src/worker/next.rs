@@ -83,14 +83,16 @@ impl<T: Send + 'static> Seated<'_, T> {
     pub(super) async fn next<H: Handle<T>>(&mut self, bench: &mut Bench<'_, T, H>, in_hand: bool) -> Next<T> {
         let intake = &self.desk.shared.intake;
         let seat = self.desk.seat();
-        let handler = bench.handler.as_mut().expect("it stays until the bench goes");
+        let Bench { handler, is_ready, .. } = bench;
+        let handler = handler.as_mut().expect("it stays until the bench goes");
         let mut ready = false;
         let next = poll_fn(|cx| {
             if in_hand {
                 // First, so that nothing is kept ready in a pause.
                 ready!(intake.poll_resumed(seat, cx));
             }
-            if H::HOLDS && !in_hand && !ready && self.caution.looks() {
+            // One that was ready for an item which was not begun is not to wait for the next one like that.
+            if H::HOLDS && !in_hand && !*is_ready && self.caution.looks() {
                 let some = match &mut self.tap {
                     Some(tap) => contain(|| poll_some(self.desk, &mut **tap, cx)).unwrap_or_else(|panic| {
                         break_off(self.desk, panic);
@@ -107,7 +109,7 @@ impl<T: Send + 'static> Seated<'_, T> {
             if !ready {
                 // Turning the error into text may run foreign code too.
                 match contain(|| handler.poll_ready(cx).map_err(|error| chain(&error))) {
-                    Ok(Poll::Ready(Ok(()))) => ready = true,
+                    Ok(Poll::Ready(Ok(()))) => (ready, *is_ready) = (true, true),
                     Ok(Poll::Pending) if in_hand => return Poll::Pending,
                     Ok(Poll::Pending) => {
                         return poll_end(self.desk, self.tap.as_deref_mut(), cx).map(|()| Next::End);

@@ -2,11 +2,11 @@ use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{self, Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{Builder, FromSource, Handled, Missing, Pipeline, Pool, PoolLayer, Rate};
+use forebay_pool::{Builder, FromSource, Handled, Missing, Pipeline, Pool, PoolHandle, PoolLayer, Rate};
 use forebay_queue::{WhenFull, bounded, unbounded};
 use forebay_testkit::RecordingSource;
 use proptest::prelude::*;
@@ -222,6 +222,33 @@ async fn a_call_that_leaves_on_its_way_to_a_worker_keeps_nothing_from_others() {
     assert_eq!(one.pool_stats().unwrap().idle, 1);
     assert_eq!(timeout(2 * SECOND, other.oneshot(2)).await.expect("nobody has the permit").unwrap(), 2);
     assert_eq!(one.oneshot(3).await.unwrap(), 3);
+}
+
+/// The same where it is the item that is not begun, and nothing more is taken for now.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_comes_too_late_keeps_nothing_from_others() {
+    let service = limited(1);
+    let (tx, rx) = bounded(10);
+    let handle = Arc::new(OnceLock::<PoolHandle<u32>>::new());
+    let pauses = Arc::clone(&handle);
+    let too_late = move |_: &u32| {
+        // By now its worker is ready for it.
+        pauses.get().unwrap().pause();
+        Some(Instant::now())
+    };
+    let pool =
+        Pool::builder().workers(1).source(rx).service(service.clone()).deadline(too_late).start().unwrap();
+    handle.set(pool.handle()).unwrap();
+    sleep(SECOND).await;
+    tx.send(1).await.unwrap();
+    sleep(SECOND).await;
+    assert_eq!((pool.stats().timed_out, pool.stats().idle, pool.stats().paused), (1, 1, true));
+    let ready = timeout(SECOND, service.ready_oneshot()).await;
+    drop(ready.expect("nobody has the permit"));
+    pool.resume();
+    tx.send(2).await.unwrap();
+    sleep(SECOND).await;
+    assert_eq!(pool.stats().timed_out, 2);
 }
 
 /// Counts how many were built.
