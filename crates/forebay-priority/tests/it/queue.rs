@@ -364,6 +364,18 @@ fn who_goes_for_a_newcomer_was_not_served() {
 }
 
 #[test]
+fn what_nobody_is_left_to_receive_was_not_served() {
+    let (tx, mut rx) = levels(10, WhenFull::Wait);
+    for (item, class) in [(1, "low"), (2, "low"), (3, "high")] {
+        tx.item(item).class(class).try_send().expect("there is room");
+    }
+    assert_eq!(rx.try_recv(), Ok(3));
+    drop(rx);
+    let served: Vec<_> = tx.class_stats().iter().map(|class| class.served).collect();
+    assert_eq!((served, tx.stats().returned), (vec![1, 0, 0], 2));
+}
+
+#[test]
 fn promoted_ones_are_counted() {
     let line = By::label(Strict::levels().promote_after(2).expect("not 0"));
     let (tx, mut rx) = builder().line(line).build();

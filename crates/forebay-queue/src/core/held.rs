@@ -361,11 +361,14 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         }
     }
 
-    /// Takes everything that waits, in order.
-    pub(crate) fn drain(&mut self) -> Vec<T> {
+    /// Takes everything that waits, in order, and not to serve it.
+    pub(crate) fn drain(&mut self) -> Vec<T>
+    where
+        R: Copy,
+    {
         self.ripen(None);
         let mut all = Vec::with_capacity(self.waiting());
-        all.extend(std::iter::from_fn(|| self.pop()).map(|taken| taken.item));
+        all.extend(std::iter::from_fn(|| self.pop_first()).map(|taken| taken.item));
         all
     }
 }
