@@ -128,12 +128,15 @@ pub(crate) fn charge(_: &mut Context<'_>) -> std::task::Poll<Charge> {
 /// Lets others be polled, and comes back behind them. For a task that returns pending now.
 ///
 /// Where the runtime has a way for a task to say so, this is it: the task is put behind those that are ready on its
-/// thread, and no idle thread is woken to take it over.
+/// thread, and no idle thread is woken to take it over. A blocking call on such a thread would never come back from that.
 #[cfg(all(feature = "tokio", not(loom)))]
 pub(crate) fn give_way(cx: &mut Context<'_>) {
     use std::future::Future;
     use std::pin::pin;
 
+    if crate::park::will_sleep() {
+        return cx.waker().wake_by_ref();
+    }
     // Once is enough: it has handed the waker to the runtime by then.
     let yielded = pin!(tokio::task::yield_now()).poll(cx);
     debug_assert!(yielded.is_pending(), "the first poll yields");

@@ -1,5 +1,6 @@
 //! Waiting on a thread that has no runtime.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,8 +20,29 @@ impl Wake for Unpark {
     }
 }
 
+thread_local! {
+    /// This thread runs a future, and sleeps while that waits.
+    static SLEEPS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Is what is polled here polled by a thread that will sleep, and so comes back to no scheduler?
+#[cfg(all(feature = "tokio", not(loom)))]
+pub(crate) fn will_sleep() -> bool {
+    SLEEPS.get()
+}
+
+/// Until it is dropped; one may be within another, in a hook.
+struct Sleeps(bool);
+
+impl Drop for Sleeps {
+    fn drop(&mut self) {
+        SLEEPS.set(self.0);
+    }
+}
+
 /// Runs one future on this thread, which sleeps while the future waits.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let _sleeps = Sleeps(SLEEPS.replace(true));
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
     // The budget is for tasks that share a thread. Spent on this one, it would never be filled again.

@@ -64,28 +64,43 @@ async fn spent_budget_does_not_stop_a_blocking_call() {
     }
 }
 
+/// Sends and takes where somebody was woken that is not polled: the seventeenth item has overtaken enough, and its sender
+/// gives way once.
+fn overtake_as_often_as_may_be() {
+    let (tx, mut rx) = bounded(1);
+    tx.try_send(0).expect("there is room");
+    let mut woken = forebay_testkit::Driver::new(tx.send(1));
+    woken.assert_pending();
+    rx.try_recv().expect("it is there");
+    tx.set_capacity(4).expect("no rendezvous");
+    for item in 0..17 {
+        tx.blocking_send(item).expect("open");
+        rx.try_recv().expect("it is there");
+    }
+}
+
 /// Giving way there must not wait for a scheduler that does not come back to it.
 #[test]
 fn blocking_send_inside_of_block_in_place_gives_way_and_goes_on() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("it starts");
     let (done, seen) = std::sync::mpsc::channel();
     runtime.spawn(async move {
-        tokio::task::block_in_place(|| {
-            let (tx, mut rx) = bounded(1);
-            tx.try_send(0).expect("there is room");
-            let mut woken = forebay_testkit::Driver::new(tx.send(1));
-            woken.assert_pending();
-            rx.try_recv().expect("it is there");
-            tx.set_capacity(4).expect("no rendezvous");
-            for item in 0..17 {
-                // The seventeenth has overtaken enough, and gives way once.
-                tx.blocking_send(item).expect("open");
-                rx.try_recv().expect("it is there");
-            }
-        });
+        tokio::task::block_in_place(overtake_as_often_as_may_be);
         done.send(()).expect("somebody waits");
     });
     let went_on = seen.recv_timeout(std::time::Duration::from_secs(30));
     runtime.shutdown_background();
     assert_eq!(went_on, Ok(()));
+}
+
+/// Nor where it should not be called at all: the scheduler is the thread that it blocks.
+#[test]
+fn blocking_send_on_the_thread_of_a_runtime_gives_way_and_goes_on() {
+    let (done, seen) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("it starts");
+        runtime.block_on(async { overtake_as_often_as_may_be() });
+        done.send(()).expect("somebody waits");
+    });
+    assert_eq!(seen.recv_timeout(std::time::Duration::from_secs(30)), Ok(()));
 }
