@@ -32,6 +32,10 @@ use crate::Tick;
 /// limit.update(&Sample { rtt: Duration::from_millis(3), in_flight: 8, end: CallEnd::Overload }, 0);
 /// assert_eq!(limit.seats(), 4);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no limit for calls at once",
+    note = "a number that stays is `forebay_flow::Fixed(n)`; `Aimd`, `Gradient2` and others of `forebay_flow` learn theirs"
+)]
 pub trait Limit: Send {
     /// How many seats there are now, at least 1.
     fn seats(&self) -> usize;

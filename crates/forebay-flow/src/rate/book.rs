@@ -23,6 +23,11 @@ use super::{Rate, Refusal};
 /// assert_eq!(bucket.book(1, 0)?.at(), 200 * MS);
 /// # Ok::<(), forebay_flow::Refusal>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "no starts can be booked ahead with `{Self}`",
+    note = "a `Rate` alone goes into `TokenBucket::new` or `Window::new`, and two of these into `rate::Both`; \
+            a `rate::Keyed` is asked where the key is known, since no layer knows it"
+)]
 pub trait Book: Send {
     /// Books the first time at which something of that cost may start, and charges it as of then.
     ///

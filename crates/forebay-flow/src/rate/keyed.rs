@@ -24,6 +24,37 @@ use super::{RatePolicy, Refusal, Reserved};
 /// the most: where more have started again since they were due, a table that is full may refuse once more often, and says to ask again
 /// at once.
 ///
+/// # In front of a service
+///
+/// No layer has one, since no layer knows the key. Ask it where that is known, and refuse as it says:
+///
+/// ```
+/// use std::sync::Mutex;
+/// use std::time::{Duration, Instant};
+/// use forebay_flow::rate::Keyed;
+/// use forebay_flow::{Rate, Refusal, TokenBucket};
+///
+/// struct Tenants { begin: Instant, rates: Mutex<Keyed<String, TokenBucket>> }
+///
+/// impl Tenants {
+///     /// After how long it is worth asking again; none if never.
+///     fn admit(&self, tenant: &str) -> Result<(), Option<Duration>> {
+///         let now = self.begin.elapsed().as_nanos() as u64;
+///         let taken = self.rates.lock().unwrap().take(&tenant.to_owned(), 1, now);
+///         taken.map_err(|refusal| match refusal {
+///             Refusal::Until(at) => Some(Duration::from_nanos(at - now)),
+///             Refusal::TooHeavy => None,
+///         })
+///     }
+/// }
+///
+/// let rates = Mutex::new(Keyed::new(TokenBucket::new(Rate::new(1, Duration::from_secs(60)))));
+/// let tenants = Tenants { begin: Instant::now(), rates };
+/// assert_eq!(tenants.admit("ann"), Ok(()));
+/// assert!(tenants.admit("ann").is_err_and(|after| after > Some(Duration::from_secs(50))));
+/// assert_eq!(tenants.admit("ben"), Ok(()));
+/// ```
+///
 /// # Source
 ///
 /// .NET's `PartitionedRateLimiter`, which forgets a limiter that has been idle for a while; here what may be forgotten is decided by
