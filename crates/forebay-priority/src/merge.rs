@@ -82,11 +82,20 @@ pub struct Merge<T, D: Discipline> {
     is_mixed: bool,
     seq: u64,
     start: Instant,
-    served: Vec<u64>,
+    /// Of each class.
+    counts: Vec<Count>,
     /// What the first broken one said.
     broken: Option<SourceError>,
     /// Whose failure of settling is told next, if it has one.
     next_told: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    served: u64,
+    promoted: u64,
+    /// As the discipline counts, to which one that had nothing was promoted, too.
+    promoted_in_all: u64,
 }
 
 struct Branch<T, R> {
@@ -145,7 +154,7 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
     /// In the order of `discipline`, which must be empty; without any source yet, and so ended.
     pub fn new(discipline: D) -> Self {
         Self {
-            served: vec![0; discipline.classes().len().max(1)],
+            counts: vec![Count::default(); discipline.classes().len().max(1)],
             discipline,
             branches: Vec::new(),
             bell: Arc::default(),
@@ -189,11 +198,11 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
     /// How many deliveries each class gave, and how many of them out of turn. Who waits is known to the sources alone.
     pub fn class_stats(&self) -> Vec<ClassStats> {
         let names = self.discipline.classes();
-        let stats = self.served.iter().enumerate().map(|(class, served)| {
+        let stats = self.counts.iter().enumerate().map(|(class, count)| {
             let mut stats = ClassStats::default();
             stats.class = names.get(class).cloned().unwrap_or_default();
-            stats.served = *served;
-            stats.promoted = self.discipline.promoted(class);
+            stats.served = count.served;
+            stats.promoted = count.promoted;
             stats
         });
         stats.collect()
@@ -257,6 +266,9 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
         let Branch { source, state, waker, rank, .. } = &mut self.branches[at];
         let State::Ready(both) = *state else { return Ok(()) };
         let class = self.discipline.class(*rank);
+        let promoted_in_all = self.discipline.promoted(class);
+        let count = &mut self.counts[class];
+        let promoted = promoted_in_all - mem::replace(&mut count.promoted_in_all, promoted_in_all);
         let before = out.len();
         let polled = source.poll_next(&mut Context::from_waker(waker), NonZeroUsize::MIN, out);
         if let Poll::Ready(Ok(1..)) = polled {
@@ -268,7 +280,8 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
             if self.lends {
                 self.leases.lend(at, before, out);
             }
-            self.served[class] += 1;
+            count.served += 1;
+            count.promoted += promoted;
             let again = [self.entry(at, 0, now), self.entry(at, 1, now)];
             self.discipline.insert(again[half]);
             // It goes behind its equals with both.

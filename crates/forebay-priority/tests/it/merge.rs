@@ -86,6 +86,25 @@ fn source_is_passed_over_half_as_often_as_set_at_the_most() {
     assert!(runs.len() > 10 && runs.iter().all(|run| *run <= 11), "{runs:?}");
 }
 
+#[test]
+fn source_that_had_nothing_was_not_promoted() {
+    let (failing, script) = RecordingSource::<u32>::builder().never_ending().build();
+    let merge = Merge::new(Strict::levels().promote_after(2).expect("not 0"));
+    let merge = merge.source("high", filled(0..100)).expect("it is a level");
+    let mut merge = merge.source("low", failing).expect("it is a level");
+    for _ in 0..20 {
+        script.fail(unavailable());
+        assert_eq!(take(&mut merge, 1).len(), 1);
+    }
+    let counts =
+        |merge: &Merge<_, _>| merge.class_stats().iter().map(|class| class.promoted).collect::<Vec<_>>();
+    assert_eq!(counts(&merge), [0, 0, 0]);
+    script.push(1000);
+    // Those failures are still to come of which it was not asked yet.
+    assert!((0..70).any(|_| take(&mut merge, 1) == [1000]));
+    assert_eq!(counts(&merge), [0, 0, 1]);
+}
+
 /// Asked for one at a time, a class has its share all the same: its source is never seen to leave.
 #[test]
 fn shares_are_kept_whatever_is_asked_for() {
