@@ -110,8 +110,8 @@ const TURN: Duration = Duration::from_millis(2);
 struct Bench<'a, T: Send + 'static, H: Handle<T>> {
     desk: &'a Desk<T>,
     handler: Option<H>,
-    /// The handler said that it is ready, and was not called since: it may keep something for that call.
-    is_ready: bool,
+    /// The handler was asked whether it is ready, and not called since: it may keep something, or a turn to get it.
+    is_asked: bool,
     running: Pin<&'a mut Option<H::Future>>,
     /// In which it is running.
     span: Option<Span>,
@@ -188,7 +188,7 @@ impl<T: Send + 'static> Seated<'_, T> {
             return RunEnd::Cancelled;
         }
         let span = self.span.as_ref();
-        bench.is_ready = false;
+        bench.is_asked = false;
         match within(span, || contain(|| handler.call(self.desk, Start { deadline, taken }))) {
             Ok(future) => bench.running.set(Some(future)),
             Err(panic) => return RunEnd::Panicked(panic),
@@ -339,7 +339,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
         let mut bench = match contain(|| make.make(id)) {
             Ok(handler) => {
                 let (handler, running) = (Some(handler), running.as_mut());
-                Bench { desk: &desk, handler, is_ready: false, running, span: None }
+                Bench { desk: &desk, handler, is_asked: false, running, span: None }
             }
             Err(panic) => {
                 setbacks = setbacks.saturating_add(1);
@@ -436,7 +436,11 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
                 // It was as it should be.
                 setbacks = 0;
                 hands.set_failing(false);
-                hands.presence().rest(called()).await;
+                match &mut again {
+                    // It has waited for that already.
+                    Some(after) => *after = Duration::ZERO,
+                    None => hands.presence().rest(called()).await,
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! How a worker comes to its next item: when its handler is ready, and where items are taken from.
 
 use std::future::{pending, poll_fn};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::task::coop::has_budget_remaining;
@@ -22,7 +22,8 @@ pub(super) enum Next<T> {
     End,
     /// The handler failed, or panicked, while it was asked whether it is ready.
     Unready(String),
-    /// There is none for a handler that is ready, and may keep something from others.
+    /// There is none for a handler that is ready, or it is not to be begun for now, and the handler may keep something
+    /// from others.
     Idle,
     /// The item in hand is not to be tried again, because of that.
     Unwanted(RunEnd),
@@ -83,16 +84,16 @@ impl<T: Send + 'static> Seated<'_, T> {
     pub(super) async fn next<H: Handle<T>>(&mut self, bench: &mut Bench<'_, T, H>, in_hand: bool) -> Next<T> {
         let intake = &self.desk.shared.intake;
         let seat = self.desk.seat();
-        let Bench { handler, is_ready, .. } = bench;
+        let Bench { handler, is_asked, .. } = bench;
         let handler = handler.as_mut().expect("it stays until the bench goes");
         let mut ready = false;
         let next = poll_fn(|cx| {
-            if in_hand {
-                // First, so that nothing is kept ready in a pause.
-                ready!(intake.poll_resumed(seat, cx));
+            // First, so that nothing is kept ready in a pause.
+            if in_hand && intake.poll_resumed(seat, cx).is_pending() {
+                return if H::HOLDS && *is_asked { Poll::Ready(Next::Idle) } else { Poll::Pending };
             }
             // One that was ready for an item which was not begun is not to wait for the next one like that.
-            if H::HOLDS && !in_hand && !*is_ready && self.caution.looks() {
+            if H::HOLDS && !in_hand && !*is_asked && self.caution.looks() {
                 let some = match &mut self.tap {
                     Some(tap) => contain(|| poll_some(self.desk, &mut **tap, cx)).unwrap_or_else(|panic| {
                         break_off(self.desk, panic);
@@ -107,9 +108,10 @@ impl<T: Send + 'static> Seated<'_, T> {
                 }
             }
             if !ready {
+                *is_asked = true;
                 // Turning the error into text may run foreign code too.
                 match contain(|| handler.poll_ready(cx).map_err(|error| chain(&error))) {
-                    Ok(Poll::Ready(Ok(()))) => (ready, *is_ready) = (true, true),
+                    Ok(Poll::Ready(Ok(()))) => ready = true,
                     Ok(Poll::Pending) if in_hand => return Poll::Pending,
                     Ok(Poll::Pending) => {
                         return poll_end(self.desk, self.tap.as_deref_mut(), cx).map(|()| Next::End);

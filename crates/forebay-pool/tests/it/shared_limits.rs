@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{self, Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{Builder, FromSource, Handled, Missing, Pipeline, Pool, PoolHandle, PoolLayer, Rate};
+use forebay_pool::{
+    Builder, FromSource, Handled, Missing, OnFailure, Pipeline, Pool, PoolHandle, PoolLayer, Rate, Retry,
+};
 use forebay_queue::{WhenFull, bounded, unbounded};
 use forebay_testkit::RecordingSource;
 use proptest::prelude::*;
@@ -249,6 +251,49 @@ async fn an_item_that_comes_too_late_keeps_nothing_from_others() {
     tx.send(2).await.unwrap();
     sleep(SECOND).await;
     assert_eq!(pool.stats().timed_out, 2);
+}
+
+/// The same while the item is to be tried again and a pause comes: it is not begun before that is over.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_waits_for_its_next_attempt_keeps_nothing_from_others_in_a_pause() {
+    for cancels in [false, true] {
+        let fails = service_fn(async |_: u32| {
+            sleep(SECOND).await;
+            Err::<(), _>("no luck")
+        });
+        let service = ConcurrencyLimit::new(fails, 1);
+        let (tx, rx) = bounded(10);
+        let pool = Pool::builder()
+            .workers(1)
+            .max_attempts(3)
+            .on_failure(OnFailure::Retry(Retry::default()))
+            .source(rx)
+            .service(service.clone())
+            .keep_copies()
+            .key(|n: &u32| *n)
+            .start()
+            .unwrap();
+        tx.send(1).await.unwrap();
+        sleep(SECOND / 2).await;
+        let permit = service.clone().ready_oneshot().await.unwrap();
+        sleep(SECOND).await;
+        pool.pause();
+        assert_eq!(pool.cancel(&(1 + u32::from(!cancels))), usize::from(cancels));
+        sleep(SECOND).await;
+        // Its turn comes.
+        drop(permit);
+        sleep(SECOND).await;
+        assert_eq!(pool.stats().retried, 1);
+        let ready = timeout(SECOND, service.ready_oneshot()).await;
+        drop(ready.expect("nobody has the permit").unwrap());
+        let resumed = Instant::now();
+        pool.resume();
+        drop(tx);
+        let report = pool.finish().await;
+        let (retried, seconds) = if cancels { (1, 0) } else { (2, 2) };
+        assert_eq!((report.retried, report.restarts, report.adds_up()), (retried, 0, true));
+        assert_eq!(resumed.elapsed().as_secs(), seconds);
+    }
 }
 
 /// Counts how many were built.
