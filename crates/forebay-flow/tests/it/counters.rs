@@ -8,8 +8,9 @@ use forebay_flow::rate::FeedbackRate;
 use forebay_flow::{Fixed, Rate, TokenBucket};
 use forebay_queue::{Stats, Visitor};
 use forebay_testkit::Driver;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::advance;
-use tower::{Layer, Service};
+use tower::{Layer, Service, service_fn};
 
 use crate::rig::{Error, Inner, Rig, is_ready, refusal};
 
@@ -154,4 +155,49 @@ async fn a_handle_that_has_given_up_on_a_limit_learns_that_it_is_closed() {
     let refused = Driver::new(gave_up.call("b")).assert_ready().expect_err("closed");
     assert!(matches!(refused, FlowError::Refused(it) if it.why == Why::Closed));
     assert_eq!((handle.stats().closed, handle.stats().timed_out), (1, 0));
+}
+
+/// Callers that stay, leave before they are polled, and leave after that, while it is closed at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_call_counts_once_whatever_it_races_with() {
+    const TASKS: u32 = 8;
+    const CALLS: u32 = 60;
+    for round in 0..40 {
+        let layer = ConcurrencyLimitLayer::new(Fixed(3)).queued().max_waiting(4);
+        let layer = if round % 2 == 0 { layer.newest_first() } else { layer };
+        let layer = if round % 4 < 2 { layer } else { layer.max_wait(Duration::ZERO) };
+        let handle = layer.handle();
+        let service = layer.layer(service_fn(async |turns: u32| {
+            for _ in 0..turns % 5 {
+                yield_now().await;
+            }
+            Ok::<_, ()>(())
+        }));
+        let mut tasks = JoinSet::new();
+        for task in 0..TASKS {
+            let (mut service, handle) = (service.clone(), handle.clone());
+            tasks.spawn(async move {
+                for n in task..task + CALLS {
+                    let mut call = Box::pin(service.call(n));
+                    match n % 4 {
+                        0 => {}
+                        1 => tokio::select! {
+                            biased;
+                            _ = &mut call => {}
+                            () = yield_now() => {}
+                        },
+                        _ => drop(call.await),
+                    }
+                    if round % 3 == 0 && n == CALLS / 2 {
+                        handle.close();
+                    }
+                }
+            });
+        }
+        tasks.join_all().await;
+        let stats = handle.stats();
+        let counted = [stats.admitted, stats.refused, stats.timed_out, stats.left, stats.shed, stats.closed];
+        assert_eq!(counted.iter().sum::<u64>(), u64::from(TASKS * CALLS), "round {round}: {stats:?}");
+        assert_eq!((stats.in_use, stats.waiting), (0, 0));
+    }
 }
