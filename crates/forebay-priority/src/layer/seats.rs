@@ -229,10 +229,14 @@ impl Seat {
     fn begin(&mut self) {
         let mut room = self.seats.lock();
         let taken = room.taken;
-        if let Number::Learned(limit, _) = &mut room.seats {
-            limit.started(taken);
-            self.began = Some((Instant::now(), taken));
-        }
+        let Number::Learned(limit, _) = &mut room.seats else { return };
+        limit.started(taken);
+        self.began = Some((Instant::now(), taken));
+        // It may have learned that there are more seats.
+        let has_free = taken < room.number();
+        let waiting = if has_free { mem::take(&mut room.waiting) } else { BTreeMap::new() };
+        drop(room);
+        waiting.into_values().for_each(wake);
     }
 
     /// The call has ended.

@@ -439,6 +439,38 @@ async fn a_limit_that_panics_keeps_no_seat_of_a_call_that_was_cancelled() {
     assert!(service.call(("low", 1)).await.is_ok());
 }
 
+/// One seat more for each call that begins.
+struct Grows(usize);
+
+impl Limit for Grows {
+    fn seats(&self) -> usize {
+        self.0
+    }
+
+    fn started(&mut self, _: usize) {
+        self.0 += 1;
+    }
+
+    fn update(&mut self, _: &Sample, _: Tick) {}
+}
+
+#[test]
+fn seat_that_comes_with_the_beginning_of_a_call_is_told() {
+    let seats = Seats::by(Grows(1));
+    let mut first = Seated::new(service_fn(async |n: u32| Ok::<_, ()>(n)), seats.clone(), ByResult);
+    let mut second = first.clone();
+    let counter = CountingWaker::new();
+    let waker = counter.waker();
+    let is_ready = |seated: &mut Seated<_, _>| {
+        Service::<u32>::poll_ready(seated, &mut Context::from_waker(&waker)).is_ready()
+    };
+    assert!(is_ready(&mut first) && !is_ready(&mut second));
+    let call = first.call(1);
+    assert_eq!(counter.wakes(), 1, "it need not wait for the end of the call");
+    assert!(is_ready(&mut second));
+    drop(call);
+}
+
 /// Panics when it is called, or when it is dropped uncalled.
 struct Bomb;
 
