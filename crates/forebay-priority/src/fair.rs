@@ -34,9 +34,9 @@ use crate::weighted::{MAX_WEIGHT, cost};
 ///
 /// **Time.** O(1) to join and to be next, while all cost and weigh 1 and leave by being served: then a key has one in each round,
 /// and the round of an item is known when it comes. The first that costs or weighs more, that is taken out or comes back, puts all
-/// that wait into lines by key, O(n), which they stay in until nobody waits; so it costs each item O(1) once. There it is O(1) to
-/// join and to be next where all cost and weigh the same, O(log keys) otherwise; O(log n) to remove and put back; O(1) to find
-/// whom to displace, the youngest of the key of which most wait.
+/// that wait into lines by key, which they stay in until nobody waits: O(1) for each item once, but O(n) for that one call, and
+/// under the lock of a queue. There it is O(1) to join and to be next where all cost and weigh the same, O(log keys) otherwise;
+/// O(log n) to remove and put back; O(1) to find whom to displace, the youngest of the key of which most wait.
 ///
 /// # Source
 ///
