@@ -6,7 +6,7 @@ use crate::core::Shared;
 use crate::hooks::Hooks;
 use crate::{Fifo, Line, Pressure, Receiver, Sender, Watermarks};
 
-/// What a full queue does with one item more.
+/// What a full queue does with one more item.
 ///
 /// ```
 /// use forebay_queue::{SendError, WhenFull, builder};
@@ -25,20 +25,20 @@ pub enum WhenFull {
     Wait,
     /// `send` gives the item back at once ([`SendError::Full`](crate::SendError::Full)).
     Refuse,
-    /// The item itself is dropped, and counted: what waits is worth more than what is new.
+    /// The new item itself is dropped, and counted: waiting items are worth more than new ones.
     DropIncoming,
-    /// The youngest of those that wait is dropped for it, and counted. In a queue served [`By`](crate::By) a discipline, the
-    /// last in its order, which may be the new one itself.
+    /// The youngest waiting item is dropped for it, and counted. In a queue served [`By`](crate::By) a discipline, the
+    /// last in its order, which may be the new item itself.
     DropYoungest,
-    /// The oldest of those that wait is dropped for it, and counted: what is new is worth more than what waits. In a
-    /// queue served [`By`](crate::By) a discipline, the first in its order.
+    /// The oldest waiting item is dropped for it, and counted: new items are worth more than waiting ones. In a queue
+    /// served [`By`](crate::By) a discipline, the first in its order.
     DropOldest,
 }
 
 /// Configures a queue; made by [`builder`].
 ///
-/// Hooks run outside of the queue's lock, and may use the queue; one that keeps a [`Sender`] keeps the queue open, so
-/// let it keep a [`WeakSender`](crate::WeakSender). A hook that panics is heard by the process's panic hook and goes
+/// Hooks run outside the queue's lock, and may use the queue; a hook that keeps a [`Sender`] keeps the queue open, so
+/// let it keep a [`WeakSender`](crate::WeakSender) instead. A panic in a hook reaches the process's panic hook and goes
 /// no further.
 ///
 /// ```
@@ -97,7 +97,7 @@ impl Options {
     }
 }
 
-/// Starts the configuration of a queue. As it stands it has a capacity of 1024, and waits when full.
+/// Starts the configuration of a queue. By default it has a capacity of 1024, and waits when full.
 pub fn builder<T>() -> Builder<T> {
     Builder {
         options: Options {
@@ -124,15 +124,15 @@ impl<T, L> Builder<T, L> {
         self
     }
 
-    /// No bound: memory is the last thing to fail. See [`unbounded`](crate::unbounded).
+    /// Sets no bound: memory is the last thing to fail. See [`unbounded`](crate::unbounded).
     pub fn unbounded(mut self) -> Self {
         self.options.capacity = None;
         self
     }
 
-    /// Most that the items which wait may weigh together, in a unit of your choice: bytes, pixels. 1 to `usize::MAX / 2`; what is beyond
-    /// counts as that.
-    /// Besides the capacity, so set that high enough, or [`unbounded`](Self::unbounded). Default: no bound.
+    /// The most that waiting items may weigh together, in a unit of your choice: bytes, pixels. 1 to `usize::MAX / 2`;
+    /// anything larger counts as that.
+    /// The capacity still applies, so set that high enough, or [`unbounded`](Self::unbounded). Default: no bound.
     ///
     /// What an item weighs is said by its sender ([`send_weighted`](Sender::send_weighted),
     /// [`item`](Sender::item)), else by the [`weigher`](Self::weigher), else it is 1. An item that alone weighs more
@@ -171,7 +171,7 @@ impl<T, L> Builder<T, L> {
         Builder { options: self.options, hooks: self.hooks, line }
     }
 
-    /// What a full queue does with one item more. Default: [`WhenFull::Wait`].
+    /// What a full queue does with one more item. Default: [`WhenFull::Wait`].
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.options.when_full = when_full;
         self
@@ -193,12 +193,11 @@ impl<T, L> Builder<T, L> {
         self
     }
 
-    /// Holds senders back from high pressure until it is normal again, also where there is room meanwhile.
+    /// Holds senders back from high pressure until it is normal again, even if there is room in the meantime.
     ///
-    /// Without it a full queue lets one sender in for each item that leaves, and producer and consumer go in lock
-    /// step. With it producers work in runs and rest between them, as in the textbook: capacity 100, watermarks 1.0
-    /// and 0.7, stopped when full, on again below 70. Only for queues that wait when full; `try_send` finds a held
-    /// queue full.
+    /// Without it a full queue lets one sender in for each item that leaves, and producer and consumer run in lock
+    /// step. With it producers run and rest by turns, as in the textbook: capacity 100, watermarks 1.0 and 0.7, stopped
+    /// when full, on again below 70. Only for queues that wait when full; `try_send` finds a held queue full.
     ///
     /// ```
     /// use forebay_queue::{Pressure, builder};

@@ -1,4 +1,4 @@
-//! An item in a consumer's hands, with the duty to say how it ended.
+//! An item in a consumer's hands, which the consumer must settle.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::Headers;
 
-/// Names one delivery to the source that made it. Opaque to everybody else.
+/// Identifies a delivery to the source that made it. Opaque to everybody else.
 ///
 /// ```
 /// use forebay_queue::Receipt;
@@ -94,8 +94,8 @@ pub trait Settle<T>: Send + Sync {
     }
 }
 
-/// An item in a consumer's hands, with the duty to say how it ended: [`ack`](Self::ack),
-/// [`nack`](Self::nack) or [`dead_letter`](Self::dead_letter).
+/// An item in a consumer's hands, to be settled by [`ack`](Self::ack), [`nack`](Self::nack) or
+/// [`dead_letter`](Self::dead_letter).
 ///
 /// A delivery that is dropped unsettled counts as `nack(Duration::ZERO)`: a consumer that panics or
 /// is cancelled gives its item back by unwinding.
@@ -287,7 +287,7 @@ impl<T> Delivery<T> {
     }
 
     /// Not done: the item goes back, to be delivered again `after` this long, with the next attempt
-    /// number. A queue in memory keeps it back where there is a tokio runtime, and elsewhere not at all.
+    /// number. A queue in memory delays it only where there is a tokio runtime.
     pub fn nack(mut self, after: Duration) {
         self.end(End::Nack { after });
     }

@@ -17,9 +17,9 @@ use crate::{Shelf, UnknownClass};
 /// ```
 pub type Tick = u64;
 
-/// One who waits, as a [`Discipline`] is told of it. Its `seq` and `since` stay the same until it has
-/// ended, and so does its rank unless that is changed; only its `id` may be another one when it comes back. So a
-/// discipline can find by them what it knows of it, and need not remember those that are out.
+/// A waiter, as a [`Discipline`] sees it. Its `seq` and `since` stay the same until it has ended, and so does its rank
+/// unless that is changed; only its `id` may differ when it comes back. So a discipline can find what it knows of a
+/// waiter by them, and need not remember those that are out.
 ///
 /// ```
 /// use forebay_queue::Entry;
@@ -30,8 +30,8 @@ pub type Tick = u64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry<R> {
-    /// Names it while it is in. Ids are small and used again, so a discipline may index by them; one that came back
-    /// may have another.
+    /// Identifies it while it waits. Ids are small and reused, so a discipline may index by them; a waiter that came
+    /// back may have another id.
     pub id: u32,
     /// Class, cost or deadline.
     pub rank: R,
@@ -41,7 +41,7 @@ pub struct Entry<R> {
     pub since: Tick,
 }
 
-/// What a sender says of an item in words that every discipline understands; each takes what it has a use for.
+/// What a sender says about an item, in terms that every discipline understands; each uses what it needs.
 ///
 /// ```
 /// use forebay_queue::Label;
@@ -62,10 +62,10 @@ pub struct Label<'a> {
     pub ttl: Option<Duration>,
 }
 
-/// A key of any type, as disciplines know it: its hash, by a seed that is chosen anew in each process.
+/// A key of any type, as disciplines know it: its hash, with a seed that each process chooses at random.
 ///
-/// So keys cost no allocation and need not be given back. Two keys that share one of the 2^64 hashes are treated as one;
-/// nobody can bring that about, since the seed is not known.
+/// So keys need no allocation and no cleanup. Two keys that share one of the 2^64 hashes are treated as one; nobody can
+/// provoke that, since the seed is not known.
 ///
 /// ```
 /// use forebay_queue::Key;
@@ -76,18 +76,17 @@ pub struct Label<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Key(u64);
 
-/// Decides which of those that wait is next.
+/// Decides which waiter is next.
 ///
-/// It orders ids, not items, so that what waits can be removed, moved to another class, displaced and put back,
-/// and so that the same code orders items, the senders that wait for room, calls and sources. A queue keeps its items on
-/// the discipline's [`Shelf`]. An id is in use from
-/// `insert` (or `put_back`) until `next` (or `overdue`, `remove`) gives it. Another class is a `remove` with the old rank and a
-/// `put_back` with the new one.
+/// It orders ids, not items, so that waiters can be removed, moved to another class, displaced and put back, and so that
+/// the same code orders items, senders that wait for room, calls and sources. A queue keeps its items on the
+/// discipline's [`Shelf`]. An id is in use from `insert` (or `put_back`) until `next` (or `overdue`, `remove`) gives it.
+/// To change its class is to `remove` it with the old rank and `put_back` it with the new one.
 ///
-/// Pure: the time comes in as an argument, and who does not [need it](Self::uses_time) gets 0. It is called under a
-/// lock, so each method should take O(log n) or better.
+/// A discipline is pure: the time comes in as an argument, which is 0 for one that does not
+/// [need it](Self::uses_time). It is called under a lock, so each method should take O(log n) or better.
 ///
-/// Those with a default are for disciplines that have classes, look at labels, or give up what is late.
+/// The methods with a default are for disciplines that have classes, look at labels, or give up late items.
 ///
 /// ```
 /// use std::collections::BTreeSet;

@@ -41,7 +41,7 @@ pub struct Outgoing<'a, T, L: Line<T>> {
     tag: Tag,
 }
 
-/// A hold on an item that waits in a queue served [`By`] a discipline; made by [`Outgoing::tracked`].
+/// A handle to an item that waits in a queue served [`By`] a discipline; made by [`Outgoing::tracked`].
 ///
 /// Dropping it changes nothing.
 ///

@@ -1,6 +1,6 @@
 //! How full something is.
 
-/// How full something is that fills and drains.
+/// How full something is.
 ///
 /// Backpressure and adaptive rates act on it without knowing what it is.
 ///

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::Tick;
 
-/// How many may be at work at once, when that changes with what is seen.
+/// How many calls may run at once, where that adapts to what is measured.
 ///
-/// Pure: it is told of each call that ended and of the time, and holds no clock.
+/// A limit is pure: it is told of each call that ended and of the time, and holds no clock.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,17 +40,17 @@ pub trait Limit: Send {
     /// How many seats there are now, at least 1.
     fn seats(&self) -> usize;
 
-    /// A call has started, and so many are at work now, itself among them.
+    /// A call has started, and `in_flight` calls now run, including this one.
     ///
-    /// For a limit that must know whether it is used up before the first of those calls ends; without a need for that it
-    /// does nothing.
+    /// For a limit that must know whether it is used up before the first of those calls ends; by default it does
+    /// nothing.
     fn started(&mut self, _in_flight: usize) {}
 
     /// A call has ended.
     fn update(&mut self, sample: &Sample, now: Tick);
 
-    /// Whether [`started`](Self::started) and [`update`](Self::update) must be called. Default: yes. For a limit that never
-    /// changes by itself say no: then no clock is read, which costs more than all else about a permit.
+    /// Whether [`started`](Self::started) and [`update`](Self::update) must be called. Default: yes. A limit that never
+    /// changes by itself should say no: then no clock is read, which costs more than everything else about a permit.
     fn uses_samples(&self) -> bool {
         true
     }

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::core::{Arrival, ByDiscipline, Ordered, Ring};
 use crate::{Discipline, Label};
 
-/// First in, first out: what a queue is unless it is told otherwise.
+/// First in, first out: the default order of a queue.
 ///
 /// ```
 /// use forebay_queue::{Fifo, builder};
@@ -21,10 +21,10 @@ use crate::{Discipline, Label};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Fifo;
 
-/// In the order of a [`Discipline`], among equals first in, first out. Those who wait for room, too, are served in that
+/// The order of a [`Discipline`], first in, first out among equals. Senders that wait for room are served in the same
 /// order.
 ///
-/// A classifier tells the rank of each item; see [`By::new`].
+/// A classifier ranks each item; see [`By::new`].
 ///
 /// ```
 /// use std::collections::BTreeSet;

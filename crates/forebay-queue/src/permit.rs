@@ -9,7 +9,7 @@ use crate::{
 
 /// The right to send one item without waiting; made by [`Sender::reserve`].
 ///
-/// Dropped unused, it gives the place to whoever waits for one.
+/// If it is dropped unused, its place goes to whoever waits for one.
 ///
 /// ```
 /// let (tx, mut rx) = forebay_queue::bounded(1);

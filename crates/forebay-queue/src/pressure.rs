@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a queue tells those who fill it.
+/// What a queue tells its producers.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -26,7 +26,7 @@ pub enum Pressure {
 ///
 /// Pressure becomes [`High`](Pressure::High) above the share `high` of the capacity, or when the queue is full,
 /// and [`Normal`](Pressure::Normal) again below the share `low`, or when the queue is empty. In between it stays
-/// what it was (hysteresis), so each crossing is told once.
+/// what it was (hysteresis), so each crossing is reported once.
 ///
 /// The textbook's queue, which slows its producers down when full and lets them go on below 70 %:
 ///

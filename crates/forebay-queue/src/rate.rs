@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// So many starts, or so much of what a start costs, in each period.
+/// A number of starts, or of units that starts cost, in each period.
 ///
-/// The word in which those who limit starts are told how often; how many may come at once is theirs to say.
+/// It says how often something may start; how many starts may come at once (the burst) is up to each limiter.
 ///
 /// ```
 /// use std::time::Duration;

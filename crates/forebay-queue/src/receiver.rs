@@ -16,8 +16,8 @@ use crate::{Delivery, Fifo, Line, SendLine, Settle, Source, SourceError, Tap, Tr
 /// The consumers' half of a queue. Clones take from the same queue, each item once; when the last one is dropped,
 /// the queue is closed and what is left goes to `on_undelivered`.
 ///
-/// Those who wait for an item are served in the order in which they came. One that is running may overtake one that
-/// was woken and has not been polled yet, by 16 items at the most.
+/// Receivers that wait for an item are served first come, first served. A running receiver may overtake one that was
+/// woken and has not been polled yet, by 16 items at most.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -29,18 +29,18 @@ use crate::{Delivery, Fifo, Line, SendLine, Settle, Source, SourceError, Tap, Tr
 /// ```
 ///
 /// As a [`Source`] it hands out deliveries. One that is not acknowledged comes back, in its old place and with the
-/// next attempt number; one that is put off comes back when it is due. The source has ended when it is closed, nothing
-/// waits, and nothing is in anybody's hands.
+/// next attempt number; a delayed one comes back when it is due. The source has ended when it is closed, nothing
+/// waits, and nothing is in a consumer's hands.
 ///
 /// A handle waits for one thing at a time: a `recv` on a handle whose `poll_next` was pending takes over its place in
-/// the line, and the task that polled is not woken any more. Use a clone for each.
+/// the line, and the task that polled is no longer woken. Use a clone for each.
 ///
-/// What is put off needs a runtime's clock. Outside of a tokio runtime, and without the feature `tokio`, nothing is
-/// put off, and a receiver that is called on a plain thread finds everything due.
+/// Delays need a runtime's clock. Outside a tokio runtime, and without the feature `tokio`, nothing is delayed, and a
+/// receiver that is called on a plain thread finds everything due.
 ///
 /// # Panics
 ///
-/// While something is put off, waiting panics in a tokio runtime that was built without its time.
+/// While an item is delayed, waiting panics in a tokio runtime that was built without its time driver.
 pub struct Receiver<T, L: Line<T> = Fifo> {
     pub(crate) shared: Arc<Shared<T, L>>,
     /// The crossing of pressure that this handle saw last. Written and read by `pressure_changed` alone.

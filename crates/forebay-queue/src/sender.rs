@@ -16,8 +16,8 @@ use crate::{Fifo, ItemSink, Line, SendError, SendLine, SendManyError, SinkError,
 
 /// The producers' half of a queue. Clones send into the same queue; it is closed when the last one is dropped.
 ///
-/// Those who wait for room are served in the order in which they came. One that is running may overtake one that was
-/// woken and has not been polled yet, by 16 items at the most.
+/// Senders that wait for room are served first come, first served. A running sender may overtake one that was woken
+/// and has not been polled yet, by 16 items at most.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -45,8 +45,8 @@ pub struct Sender<T, L: Line<T> = Fifo> {
 
 /// A sender that does not keep the queue open.
 ///
-/// For those who may add to the work but must not keep its consumers waiting for ever: a timer, a handler that makes
-/// more work of its own.
+/// For code that may add work but must not keep the consumers waiting forever: a timer, or a handler that creates
+/// more work.
 ///
 /// ```
 /// let (tx, mut rx) = forebay_queue::bounded(1);
@@ -76,10 +76,10 @@ pub struct WeakSender<T, L: Line<T> = Fifo> {
 pub enum Sent<T> {
     /// It is stored, or in a receiver's hands.
     Stored,
-    /// The queue was full, and this item was dropped for the one that was sent, or it is that one itself,
-    /// as [`WhenFull`](crate::WhenFull) says. It is counted as dropped; the value is the caller's.
+    /// The queue was full, and this item was dropped to make room, or it is the sent item itself, as
+    /// [`WhenFull`](crate::WhenFull) says. It is counted as dropped; the value is the caller's.
     Displaced(T),
-    /// The same, and it took these, two at least, to make room for the weight of the one that was sent.
+    /// The same, where it took these items, at least two, to make room for the weight of the one that was sent.
     DisplacedMany(Vec<T>),
 }
 
@@ -161,14 +161,14 @@ impl<T, L: Line<T>> Sender<T, L> {
     /// A `send` that is dropped before it is ready has not sent: its item is dropped with it and reaches nobody.
     /// To keep the item, [`reserve`](Self::reserve) a place first, or use `send_timeout`.
     ///
-    /// At a rendezvous the receiver's taking is the sending, and it may come a moment before the `send` is polled
-    /// again: a `send` that is dropped in between has sent. `send_timeout` has no such
-    /// moment, since it looks once more when it gives up.
+    /// At a rendezvous the item is sent when a receiver takes it, which may be a moment before the `send` is polled
+    /// again: a `send` that is dropped in between has sent. `send_timeout` has no such moment, since it checks once
+    /// more when it gives up.
     pub fn send(&self, item: T) -> impl Future<Output = Result<Sent<T>, SendError<T>>> {
         SendItem::new(&self.shared, item)
     }
 
-    /// Sends an item if that needs no waiting: if there is room and nobody has waited longer for it, or at a
+    /// Sends an item if that needs no waiting: if there is room and nobody is waiting for it, or at a
     /// rendezvous if a receiver waits.
     ///
     /// # Errors

@@ -4,11 +4,11 @@ use slab::Slab;
 
 use crate::{Discipline, Entry, Tick};
 
-/// Keeps what waits, each with a `P`, in the order of a [`Discipline`].
+/// Keeps the waiters, each with a `P`, in the order of a [`Discipline`].
 ///
-/// [`ById`] is one for every discipline. One of its own, which keeps the items where it orders them, saves a discipline
-/// the way from the id to the item: a fifth or more of the instructions that an order costs, and a miss of the processor's
-/// cache where so many wait that they do not fit into it.
+/// [`ById`] works for every discipline. A shelf of its own, which keeps the items where it orders them, saves a
+/// discipline the lookup from id to item: a fifth or more of the instructions that an order costs, and a cache miss
+/// where more wait than fit into the processor's cache.
 ///
 /// The rules for its order, and what its methods may cost, are those of the [`Discipline`]. It is made
 /// [`From`] an empty discipline, and asks that for everything that can be set.

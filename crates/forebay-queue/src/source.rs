@@ -9,32 +9,32 @@ use crate::{Delivery, Receipt, Tap};
 
 /// Hands out deliveries on demand: the queue in memory, a log on disk, a broker.
 ///
-/// In poll form, because a boxed future for each call would allocate for each item. Object safe:
+/// It is in poll form, because a boxed future for each call would allocate for each item. It is object safe:
 /// a `Box<dyn Source<Item = T>>` is a `Source` too.
 ///
 /// # Order of calls
 ///
-/// 1. `poll_next` until it says `Ok(0)`. Whoever polls keeps one task waiting at a time: the waker
-///    of the last call is the one that is woken.
-/// 2. `poll_settled` from time to time and after settling, also while there is no demand: a source
-///    that writes settlements to a disk or a network does it there. It keeps a waker of its own.
-/// 3. `close` once nothing new should come in. What is held is still handed out, then `Ok(0)`.
+/// 1. `poll_next` until it returns `Ok(0)`. Only one task may wait at a time: the waker of the last call is the one
+///    that is woken.
+/// 2. `poll_settled` from time to time and after settling, even while there is no demand: a source
+///    that writes settlements to a disk or a network does so there. It keeps a waker of its own.
+/// 3. `close` once nothing new should come in. Held items are still handed out, then `Ok(0)`.
 ///
 /// # The end
 ///
-/// A source that was closed, by its consumer or by whoever feeds it, ends only when nothing is in anybody's hands. A
-/// consumer that gathers deliveries before it works on any holds up that end, so such a source says that
-/// [nothing new will come](Self::is_closed) before.
+/// A source that was closed, by its consumer or by whoever feeds it, ends only when nothing is in a consumer's hands. A
+/// consumer that gathers deliveries before it works on any delays that end, so such a source announces beforehand that
+/// [nothing new will come](Self::is_closed).
 ///
 /// # Leases
 ///
-/// A broker gives a delivery away for a time only, and to somebody else after that. Such a source says so by
-/// [`lease`](Self::lease); its consumer [extends](crate::Settle::extend) what takes longer, and learns from
-/// [`poll_lost`](Self::poll_lost) what it has no longer. Other sources need neither.
+/// A broker leases a delivery for a limited time, and gives it to somebody else after that. Such a source says so by
+/// [`lease`](Self::lease); its consumer [extends](crate::Settle::extend) the leases of deliveries that take longer, and
+/// learns from [`poll_lost`](Self::poll_lost) which ones it has lost. Other sources need neither.
 ///
 /// # Example
 ///
-/// A source of numbers that nobody needs to be told the end of:
+/// A source of numbers that does not track how its deliveries end:
 ///
 /// ```
 /// use std::num::NonZeroUsize;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-/// Counts of a queue, taken together under its lock.
+/// A queue's counters, read together under its lock.
 ///
 /// At any time
 /// `accepted == completed + failed + dropped + returned + dead_lettered + held`,
-/// and `held` is counted where the items lie, not computed from the others.
+/// and `held` is counted where the items are, not computed from the others.
 ///
 /// ```
 /// let (tx, mut rx) = forebay_queue::bounded(4);
@@ -101,7 +101,7 @@ pub struct ClassStats {
 
 /// Something that can be watched.
 ///
-/// A monitor asks when it wants to know, and then sees counts that are kept anyway; nothing is pushed.
+/// A monitor reads it when it wants to, and sees counters that are kept anyway; nothing is pushed.
 ///
 /// ```
 /// use forebay_queue::{Stats, Visitor, bounded};

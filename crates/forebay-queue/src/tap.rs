@@ -12,14 +12,14 @@ use crate::{Headers, Receiver, SendLine};
 
 /// One consumer's own way to take items from a [`Source`](crate::Source), by value and one at a time.
 ///
-/// A source has one caller. Where many consumers share one, they share that caller's lock as well, and for items that
-/// take less than a microsecond it is the lock that decides how many are done. A source whose items can be taken at
-/// several places at once gives each consumer a tap ([`Source::tap`](crate::Source::tap)); what it hands out through
-/// its taps and through `poll_next` is the same stream of items, each of them once.
+/// A source has one caller. Consumers that share a source share that caller's lock as well, and for items that take
+/// less than a microsecond, the lock decides the throughput. A source whose items can be taken in several places at once
+/// gives each consumer a tap ([`Source::tap`](crate::Source::tap)); its taps and `poll_next` hand out the same stream of
+/// items, each item once.
 ///
-/// What was taken is *in hand* until the next item is asked for, which says that it is done: so that both cost one
-/// look at the source. A consumer that does not ask for another says so by [`empty`](Self::empty). There is no way to
-/// give an item back: who needs that takes deliveries.
+/// An item that was taken is *in hand* until the next one is asked for, which marks it as done: so both need only one
+/// access to the source. A consumer that asks for no more says so by [`empty`](Self::empty). A tap cannot give an item
+/// back: a consumer that needs to takes deliveries instead.
 ///
 /// ```
 /// use std::sync::atomic::AtomicBool;

@@ -1,4 +1,4 @@
-//! A bounded line in front of a service. Queues: readiness holds nothing, and what waits waits in its response future.
+//! A bounded line in front of a service. It queues: readiness reserves nothing, and a call waits in its response future.
 //!
 //! ```text
 //!  Queue ──call──▶ ┌──────────────────┐          ┌────────┐
@@ -7,8 +7,8 @@
 //!    └── ResponseFuture drives ◀───────────── the service's future ◀─────────────────┘
 //! ```
 //!
-//! It makes one service out of one that cannot be cloned or shared, absorbs bursts in front of one that is slow, and
-//! says no in time: the line has a bound, and a choice of what happens at it.
+//! It lets callers share a service that cannot be cloned, absorbs bursts in front of a slow one, and says no in time:
+//! the line is bounded, and you choose what happens when it is full.
 //!
 //! | | |
 //! | --- | --- |
@@ -38,22 +38,22 @@
 //!
 //! # Backpressure ends here
 //!
-//! What stands above a line that is always ready is never told to wait by it. A `load_shed` above it sheds nothing, a
-//! balancer above it takes it for idle. So put `load_shed` *below* it, set `max_waiting`, choose
-//! [`Refuse`](crate::WhenFull::Refuse), or look at [`Queue::pressure`] before calling.
+//! The line is always ready, so it never tells the layers above it to wait. A `load_shed` above it sheds nothing, and a
+//! balancer above it considers it idle. So put `load_shed` *below* it, set `max_waiting`, choose
+//! [`Refuse`](crate::WhenFull::Refuse), or check [`Queue::pressure`] before calling.
 //!
 //! # Order and concurrency
 //!
 //! Calls reach the service in the order in which they were made; those that wait for room stand in the same line. The
-//! worker hands the service's future to the caller, so answers do not wait for one another, and how many calls run at once is for
-//! the service to say (a `concurrency_limit` below). The alternative, a worker that drives the futures itself, would
-//! run all of them on one task.
+//! worker hands the service's future to the caller, so answers do not wait for one another, and the service decides
+//! how many calls run at once (a `concurrency_limit` below). The alternative, a worker that drives the futures itself,
+//! would run all of them on one task.
 //!
 //! # Failures
 //!
-//! Errors keep their type. A service whose readiness fails, or which panics, costs the one call that met it: that
-//! one ends as [`Inner`](QueueError::Inner) or [`Panicked`](QueueError::Panicked), and the next call goes to a fresh clone. So
-//! does the next call after one that left while the service was not ready.
+//! Errors keep their type. A service whose readiness fails, or which panics, fails only the call that met it: that
+//! call ends as [`Inner`](QueueError::Inner) or [`Panicked`](QueueError::Panicked), and the next call goes to a fresh
+//! clone. So does the next call after one that left while the service was not ready.
 //! A panic in the service's *future* is the caller's own, since the caller drives it.
 //!
 //! # How it differs from `tower::buffer`
