@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use crate::hands::Runs;
 use crate::{PoolHandle, ResubmitError, WorkerId};
 
-/// What a handler may know and do beside its item: who works, on which attempt, whether that is still wanted, and
-/// the pool itself.
+/// What a handler can know and do besides handling its item: which worker and attempt it is, whether the work is still
+/// wanted, and the pool itself.
 ///
-/// Handlers that want it are given to [`handler_in`](crate::Builder::handler_in) or
-/// [`handler_delivery_in`](crate::Builder::handler_delivery_in). It may be cloned and taken elsewhere; it does not keep
+/// Handlers that need it are given to [`handler_in`](crate::Builder::handler_in) or
+/// [`handler_delivery_in`](crate::Builder::handler_delivery_in). It can be cloned and moved elsewhere; it does not keep
 /// the pool alive.
 ///
 /// ```
@@ -112,11 +112,11 @@ impl<T> WorkContext<T> {
         }
     }
 
-    /// Puts another item into the queue that feeds this pool: for work that makes work.
+    /// Puts another item into the queue that feeds this pool: for work that creates work.
     ///
-    /// It never waits, so handlers cannot wait for each other; and it keeps nothing open, so a pool whose items lead
-    /// to others [comes to its end](crate::Pool::finish_when_idle). A pool that takes from a source is told what
-    /// leads into it by [`resubmit_to`](crate::Builder::resubmit_to).
+    /// It never waits, so handlers cannot wait for each other; and it keeps nothing open, so a pool whose items create
+    /// others [comes to its end](crate::Pool::finish_when_idle). A pool that takes from a source needs
+    /// [`resubmit_to`](crate::Builder::resubmit_to) to know the sender that feeds it.
     ///
     /// # Errors
     ///

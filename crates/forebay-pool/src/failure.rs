@@ -8,9 +8,9 @@ use tower::retry::budget::Budget;
 use crate::Backoff;
 use crate::contain::Contained;
 
-/// What a pool does with an item whose handler returned an error, panicked or ran out of time.
+/// What a pool does with an item whose handler returned an error, panicked or timed out.
 ///
-/// Without one, an item that can go back is [returned](Self::Return), and any other [fails](Self::Fail). The
+/// By default an item that can go back is [returned](Self::Return), and any other [fails](Self::Fail). The
 /// [table](crate#what-becomes-of-an-item) says which can. `start` refuses a policy that the form of the handler
 /// does not allow, with [`StartError::CannotRetry`](crate::StartError::CannotRetry).
 ///

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use crate::shared::Shared;
 use crate::{Phase, PoolStats, ResubmitError};
 
-/// A weak handle of a pool, from [`Pool::handle`](crate::Pool::handle) or a handler's
+/// A weak handle to a pool, from [`Pool::handle`](crate::Pool::handle) or a handler's
 /// [context](crate::WorkContext::pool). Cloneable.
 ///
-/// It steers the pool and reads its counters, and neither keeps it running nor ends it when it is dropped. On a pool
-/// that is gone its calls do nothing.
+/// It controls the pool and reads its counters, and neither keeps it running nor ends it when dropped. Once the pool is
+/// gone its calls do nothing.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -24,7 +24,7 @@ use crate::contain::{contain, contained};
 use crate::hands::{Became, Settlements};
 use crate::held_up;
 
-/// What is handed on for each item, in the order in which the items came; see
+/// The result of an item, or a gap, handed on in the order in which the items came; see
 /// [`handler_ordered`](crate::Builder::handler_ordered).
 ///
 /// ```
@@ -52,7 +52,7 @@ pub enum Ordered<R> {
     Gap(Gap),
 }
 
-/// Why there is no result at a place in the order; [`Ordered`] has an example.
+/// Why an item in the order has no result; [`Ordered`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Gap {

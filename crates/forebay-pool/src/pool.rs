@@ -17,15 +17,15 @@ use crate::shared::Shared;
 use crate::supervisor::Order;
 use crate::{Phase, PoolHandle, PoolStats, Report, Timings};
 
-/// Workers that run a handler on items, and the handle that owns them.
+/// A handle that owns a pool of workers, which run a handler on items.
 ///
-/// `P` is what feeds the pool through this handle: the sender of its own queue, where it was built with
-/// [`queue`](Builder::queue), and nothing where it was built with [`source`](Builder::source).
+/// `P` is what feeds the pool through this handle: the sender of its own queue if it was built with
+/// [`queue`](Builder::queue), or nothing if it was built with [`source`](Builder::source).
 ///
-/// Dropping the handle aborts the pool: no handler is polled again, and what they had in hand goes back or is lost as
+/// Dropping the handle aborts the pool: no handler is polled again, and the items in hand go back or are lost as
 /// the [table](crate#what-becomes-of-an-item) says. A destructor cannot wait, so a handler that runs on another
-/// thread at that moment goes on to its next await, and the runtime drops the others a moment later. To end it well,
-/// use [`finish`](Self::finish) or [`shutdown`](Self::shutdown): when they return, no task is left.
+/// thread at that moment continues to its next await, and the runtime drops the others a moment later. To end the pool
+/// cleanly, use [`finish`](Self::finish) or [`shutdown`](Self::shutdown): when they return, no task is left.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -118,15 +118,15 @@ impl<T: Send + 'static, P> Pool<T, P> {
         self.shared.resize(workers);
     }
 
-    /// Starts nothing from now on, until [`resume`](Self::resume): no item is taken, and no attempt is begun at what a
-    /// worker is to [try again](crate::OnFailure::Retry). What is in work is finished.
+    /// Starts nothing until [`resume`](Self::resume): no item is taken, and no [retry](crate::OnFailure::Retry) is
+    /// begun. Items in work are finished.
     ///
-    /// What is to be tried again stays held. It can be cancelled, its [deadline](Builder::deadline) goes on counting,
-    /// and a shutdown ends the pause.
+    /// An item that waits for its retry stays held. It can be cancelled, its [deadline](Builder::deadline) goes on
+    /// counting, and a shutdown ends the pause.
     ///
-    /// The source is not asked meanwhile, so a queue fills up and its senders meet what it does when it is full.
-    /// When this returns no further item is taken; called by what runs inside of a poll of the source, when that
-    /// poll is over.
+    /// The source is not asked meanwhile, so a queue fills up, and its senders meet what it does when it is full.
+    /// Once this returns, no further item is taken; if it is called from inside a poll of the source, once that poll
+    /// is over.
     ///
     /// A pool that is closed, or shut down, goes on to its end: its pause is over, and it cannot be paused again. To
     /// end a paused pool without working on what its queue holds, [`shutdown`](Self::shutdown) with no time.
@@ -262,11 +262,11 @@ impl<T: Send + 'static, P> Pool<T, P> {
         self.shared.idle().await;
     }
 
-    /// Waits until the pool [is idle](Self::idle), closes it, and returns what it did: the end of work that makes
-    /// [work](crate::WorkContext::resubmit).
+    /// Waits until the pool [is idle](Self::idle), closes it, and returns what it did. Use it for work that
+    /// [creates work](crate::WorkContext::resubmit).
     ///
-    /// While something is in work it may lead to more, and while there is another sender it may send more, so this waits for
-    /// all of them. A batch that is being formed is handed over as soon as no other sender is left and nothing waits.
+    /// An item in work may create more items, and another sender may send more, so this waits for all of them. A batch
+    /// that is being formed is handed over as soon as no other sender is left and nothing waits.
     ///
     /// # Cancel safety
     ///
@@ -281,9 +281,9 @@ impl<T: Send + 'static, P> Pool<T, P> {
 
     /// Lets the pool work until its source ends by itself, however long that takes, and returns what it did.
     ///
-    /// A queue ends when all its senders are gone. That of the pool's own queue goes now, those from
-    /// [`producer`](Self::producer) are up to their owners. A handler that resubmits after that finds it closed:
-    /// [`finish_when_idle`](Self::finish_when_idle) is for those.
+    /// A queue ends when all its senders are dropped. This drops the pool's own sender; senders from
+    /// [`producer`](Self::producer) are up to their owners. A handler that resubmits after that finds the queue closed:
+    /// use [`finish_when_idle`](Self::finish_when_idle) for such handlers.
     ///
     /// # Cancel safety
     ///
@@ -303,12 +303,12 @@ impl<T: Send + 'static, P> Pool<T, P> {
     /// rest, and returns what it did.
     ///
     /// At the deadline an item in a handler's hands ends as the [table](crate#what-becomes-of-an-item) says under
-    /// "abort". What has not been started stays with the source; the pool's own queue gives it to
-    /// [`on_undelivered`](Builder::on_undelivered), together with what came back. With [`Duration::ZERO`] nothing is
-    /// waited for.
+    /// "aborted". Items not yet started stay with the source; the pool's own queue gives them to
+    /// [`on_undelivered`](Builder::on_undelivered), together with those that came back. With [`Duration::ZERO`] it
+    /// cancels at once.
     ///
-    /// Cancelling takes effect at a handler's next await. A handler that blocks its thread instead is waited for,
-    /// since nothing can stop it.
+    /// Cancellation takes effect at a handler's next await. A handler that blocks its thread is waited for, since
+    /// nothing can stop it.
     ///
     /// # Cancel safety
     ///
@@ -365,8 +365,8 @@ impl<T: Send + 'static> Pool<T, Sender<T>> {
     /// # Cancel safety
     ///
     /// As [`Sender::send`]: a call that is dropped before it is ready has not put its item into the queue, and the item
-    /// is dropped with it. At a rendezvous ([`queue(0)`](Builder::queue)) the worker's taking is the sending, and it
-    /// may come a moment before the call is polled again: one that is dropped in between has sent.
+    /// is dropped with it. At a rendezvous ([`queue(0)`](Builder::queue)) the item is sent when a worker takes it, which
+    /// may be a moment before the call is polled again: a call that is dropped in between has sent.
     pub async fn produce(&self, item: T) -> Result<Sent<T>, SendError<T>> {
         self.producer.send(item).await
     }

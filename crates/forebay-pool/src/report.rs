@@ -13,7 +13,7 @@ use crate::letters::LetterTally;
 
 /// A pool's counters at one moment.
 ///
-/// Each time an item is taken counts: one that is returned and taken again counts twice. They add up at any time:
+/// An item counts each time it is taken: if it is returned and taken again, it counts twice. They add up at any time:
 /// `taken = completed + failed + returned + dead_lettered + held`, and `held` is counted in the workers' hands,
 /// not computed from the others.
 ///
@@ -37,7 +37,7 @@ use crate::letters::LetterTally;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// How many workers there are, or are to be as soon as the runtime comes to it.
+    /// How many workers there are, or will be as soon as the runtime gets to it.
     pub workers: usize,
     /// How many more there are, which leave when they are done with their item.
     pub leaving: usize,
@@ -48,7 +48,7 @@ pub struct PoolStats {
     pub backlog: Option<usize>,
     /// How many of them wait for an item.
     pub idle: usize,
-    /// How many of them have an item in hand, those that leave among them. The others wait for their service, or are
+    /// How many of them have an item in hand, including those that are leaving. The others wait for their service, or are
     /// being rebuilt.
     pub busy: usize,
     /// How many of them cannot work now, because their handler cannot be built or their service fails before it is
@@ -89,9 +89,9 @@ pub struct PoolStats {
     /// Deliveries that the source [took back](forebay_queue::Source::poll_lost) before they were settled. Their items
     /// count as returned, or as completed if their handler was done before it could be stopped.
     pub leases_lost: u64,
-    /// How long workers were there, all together.
+    /// How long workers existed, summed over all of them.
     pub present: Duration,
-    /// How long of that they had an item in hand; [`busy_share`](Self::busy_share) is the quotient.
+    /// For how much of that time they had an item in hand; [`busy_share`](Self::busy_share) is the quotient.
     pub worked: Duration,
     /// Whether nothing more is taken because of those held up.
     pub(crate) closed_up: bool,
@@ -160,8 +160,8 @@ pub struct Report {
     /// How many [ordered results](crate::Builder::handler_ordered) and gaps could not be handed on: nobody took them,
     /// or not before the deadline.
     pub unsent: u64,
-    /// How many acks such a source has not confirmed, though it was asked again and again, or was not told since the
-    /// lease was lost before: items that are done, and may be delivered again. 0 where a source cannot do that.
+    /// How many acks a source that redelivers has not confirmed, though it was asked again and again, or was not told
+    /// because the lease was already lost: items that are done, and may be delivered again. 0 for any other source.
     pub maybe_redelivered: u64,
     /// From start to end.
     pub elapsed: Duration,
@@ -316,8 +316,8 @@ impl PoolStats {
         self.worked += worked;
     }
 
-    /// Which part of their time workers had an item in hand, since the pool was started: 0 to 1. Those that wait with an
-    /// item, for its result to be taken or to try it again, are busy with it.
+    /// The share of their time in which workers had an item in hand, since the pool was started: 0 to 1. A worker that
+    /// waits with an item, for its result to be taken or for a retry, is busy with it.
     ///
     /// It needs no clock for each item: what is measured is how long workers wait.
     pub fn busy_share(&self) -> f64 {

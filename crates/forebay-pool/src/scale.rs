@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::contain::Contained;
 
-/// How a pool is doing, as its [`ScalePolicy`] is told each second.
+/// How a pool is doing, as its [`ScalePolicy`] learns each second.
 ///
 /// ```
 /// use forebay_pool::Load;
@@ -22,8 +22,8 @@ pub struct Load {
     pub busy: usize,
     /// How many items wait in the queue, if that is known ([`PoolStats::backlog`](crate::PoolStats::backlog)).
     pub backlog: Option<usize>,
-    /// How long an item that comes now would wait, at the pace of the last second. `None` if that is not known: no
-    /// item was done, or the backlog is not known.
+    /// How long an item that comes now would wait, at the pace of the last second. `None` if that is unknown: no item
+    /// was finished, or the backlog is unknown.
     pub wait: Option<Duration>,
 }
 
@@ -51,8 +51,8 @@ pub trait ScalePolicy: Send + 'static {
     fn workers(&mut self, load: &Load, now: Duration) -> usize;
 }
 
-/// Grows by half as soon as all workers are busy and items wait longer than they should, and shrinks by one when
-/// workers have been idle for a while. Never both within that while, so it does not swing.
+/// Grows the pool by half as soon as all workers are busy and items wait longer than they should, and shrinks it by one
+/// when workers have been idle for a while. It never does both within that while, so it does not oscillate.
 ///
 /// ```
 /// use std::time::Duration;
@@ -82,7 +82,7 @@ pub(crate) const EVERY: Duration = Duration::from_secs(1);
 // === impl Load ===
 
 impl Load {
-    /// Which part of the workers is busy: 0 to 1.
+    /// The share of workers that are busy: 0 to 1.
     pub fn busy_share(&self) -> f64 {
         if self.workers == 0 { 1.0 } else { self.busy as f64 / self.workers as f64 }
     }

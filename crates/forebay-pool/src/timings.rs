@@ -44,7 +44,7 @@ pub struct Timings {
     pub service: Spread,
 }
 
-/// How a time is spread; [`Timings`] has an example. From a histogram with an error of at most 1 %.
+/// The distribution of a time; [`Timings`] has an example. From a histogram with an error of at most 1 %.
 ///
 /// `Display` makes a line of it: `median 1.2ms, 99 % 8ms, max 31ms of 1200`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

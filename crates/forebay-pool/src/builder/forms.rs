@@ -75,7 +75,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         })
     }
 
-    /// Runs a handler on each item that `make` builds for each worker: for what workers must not share, such as a
+    /// Runs on each item a handler that `make` builds for each worker: for state that workers must not share, such as a
     /// buffer or a connection.
     ///
     /// A worker whose handler panicked gets a new one.
@@ -150,7 +150,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
     }
 
     /// Runs `handler` on each item, which stays with the pool: it is completed if the handler returns without an
-    /// error, and otherwise still there, to go back or to be tried again.
+    /// error, and otherwise still there, to go back or to be retried.
     ///
     /// The future borrows the item, so it must be boxed, which costs an allocation for each.
     ///
@@ -195,10 +195,10 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         })
     }
 
-    /// Runs `handler` on batches of deliveries, each of which it settles by itself: for what costs less together, such
-    /// as rows of a database, or lines of a file. [`batch`](Self::batch) says what makes a batch.
+    /// Runs `handler` on batches of deliveries, each of which it settles by itself: for work that costs less in batches,
+    /// such as rows of a database, or lines of a file. [`batch`](Self::batch) says what makes a batch.
     ///
-    /// What it does not settle goes back, so an error or a panic concerns those that are not acked by then.
+    /// Deliveries that it does not settle go back, so an error or a panic affects only those not acked by then.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -239,13 +239,13 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
     }
 
     /// Runs `handler` on each item, and hands its results on in the order in which the items came, however many workers
-    /// there are and whoever is done first.
+    /// there are and whichever finishes first.
     ///
-    /// An item that leaves the pool without a result leaves a [gap](Ordered::Gap), so the reader can count. One that is
-    /// [tried again in place](crate::OnFailure::Retry) keeps its place. A result is handed on after its item was
+    /// An item that leaves the pool without a result leaves a [gap](Ordered::Gap), so the reader can count. An item that
+    /// is [retried in place](crate::OnFailure::Retry) keeps its place. A result is handed on after its item was
     /// acked; while the reader is slow, at most [`ordered_window`](Self::ordered_window) items are in work or wait to
-    /// be handed on. What cannot be handed on, because nobody reads or the deadline of a shutdown has come, is counted as
-    /// [`unsent`](crate::Report::unsent).
+    /// be handed on. Results that cannot be handed on, because nobody reads or a shutdown's deadline has come, are counted
+    /// as [`unsent`](crate::Report::unsent).
     ///
     /// `output` is dropped when the pool has ended, so its queue ends then, if nobody else sends.
     ///
@@ -303,8 +303,8 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         builder
     }
 
-    /// Runs `handler` on each item, beside the [context](WorkContext) of its work: which worker and attempt it is,
-    /// whether that is still wanted, and the pool.
+    /// Runs `handler` on each item, with the [context](WorkContext) of its work: which worker and attempt it is,
+    /// whether the work is still wanted, and the pool.
     pub fn handler_in<F, Fut>(self, handler: F) -> Builder<I, Handled<T>>
     where
         F: Fn(WorkContext<T>, T) -> Fut + Send + Sync + 'static,
@@ -317,7 +317,7 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         })))
     }
 
-    /// The same with the delivery, as in [`handler_delivery`](Self::handler_delivery).
+    /// Like [`handler_delivery`](Self::handler_delivery), with the [context](WorkContext).
     pub fn handler_delivery_in<F, Fut>(self, handler: F) -> Builder<I, Handled<T>>
     where
         F: Fn(WorkContext<T>, Delivery<T>) -> Fut + Send + Sync + 'static,
@@ -330,9 +330,9 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         })))
     }
 
-    /// The same with batches, as in [`handler_batch`](Self::handler_batch). The context is that of the whole: it is
-    /// cancelled when nothing of the batch is worth working on. Of a source with leases, which may take back some of it,
-    /// each delivery [says whether it is lost](Delivery::is_lost).
+    /// Like [`handler_batch`](Self::handler_batch), with the [context](WorkContext) of the whole batch: it is cancelled
+    /// when nothing of the batch is worth working on. A source with leases may take back a part of it; each delivery
+    /// [says whether it is lost](Delivery::is_lost).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -374,16 +374,15 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         })))
     }
 
-    /// Calls a clone of `service` for each worker with each item. What it answers is dropped; its error fails the
+    /// Calls a tower service with each item; each worker has a clone of it. Its response is dropped; its error fails the
     /// item.
     ///
     /// A worker takes an item only when its clone is ready, so a service that limits itself (`ConcurrencyLimit`,
-    /// `RateLimit`) limits the demand. One whose readiness fails is replaced by a new clone, after a pause that
-    /// grows.
+    /// `RateLimit`) limits the demand. A clone whose readiness fails is replaced by a new one, after a growing pause.
     ///
-    /// A worker that waits for an item keeps nothing that others want, such as a permit of a limit that another pool or
-    /// stage uses, too: it asks its clone only when there is an item, and one that was asked in vain is dropped, and
-    /// replaced when there is one.
+    /// A worker that waits for an item holds nothing that others may need, such as a permit of a limit shared with
+    /// another pool or stage: it asks its clone for readiness only when there is an item. A clone that was asked in vain
+    /// is dropped, and replaced when there is an item.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -427,13 +426,13 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Missing> {
         self.service_per_worker(move |_| clone_of(&prototype))
     }
 
-    /// Calls a service that `make` builds for each worker. The same as [`service`](Self::service) for what cannot
-    /// be cloned, or should be built anew after a panic.
+    /// Calls a service that `make` builds for each worker. Like [`service`](Self::service), for services that cannot
+    /// be cloned, or should be rebuilt after a panic.
     ///
-    /// Services that were asked in vain are replaced as well. From a queue that is seldom: a worker that had to wait for
-    /// its last item looks for the next one first. From a source that cannot be looked at, and where
-    /// items go through the pool's hands first (keys, [`prefetch`](Self::prefetch)), it may be once for each time that a worker
-    /// waits. So what is dear to build, a connection say, is better kept beside `make`.
+    /// Services that were asked in vain are replaced as well. With a queue that is rare: a worker that had to wait for
+    /// its last item looks for the next one first. With a source that cannot be looked at, and where items pass through
+    /// the pool first (keys, [`prefetch`](Self::prefetch)), it may happen each time a worker waits. So keep anything
+    /// expensive to build, such as a connection, outside `make`.
     pub fn service_per_worker<M, S>(self, make: M) -> Builder<I, Handled<T>>
     where
         M: Fn(WorkerId) -> S + Send + Sync + 'static,

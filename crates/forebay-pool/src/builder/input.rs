@@ -100,9 +100,9 @@ impl<H> Builder<Missing, H> {
         Builder { options: self.options, input, handler: self.handler }
     }
 
-    /// Takes from `source`: the receiver of a queue, a log on disk, a broker.
+    /// Takes items from `source`: the receiver of a queue, a log on disk, a broker.
     ///
-    /// The pool is its only consumer. Receivers of a queue can be cloned, so that several pools share one. They share
+    /// The pool is its only consumer. A queue's receivers can be cloned, so several pools can share a queue. They share
     /// its end too: closing or shutting down one of them closes the queue, and the others end when it is empty.
     ///
     /// ```
@@ -141,12 +141,12 @@ impl<T: Send + 'static, H> Builder<FromSource<T>, H> {
         self
     }
 
-    /// Names what leads into the source, for handlers that [resubmit](crate::WorkContext::resubmit).
+    /// Names the sender that feeds the source, for handlers that [resubmit](crate::WorkContext::resubmit).
     ///
-    /// The pool keeps a sender of its own, so that its handlers may add to the work when nobody else does. So the source
-    /// does not end by itself: [`finish`](crate::Pool::finish) gives that sender up,
-    /// [`finish_when_idle`](crate::Pool::finish_when_idle) waits until it is the only one. Two pools that both keep one
-    /// of the same queue would wait for each other there.
+    /// The pool keeps a sender of its own, so that its handlers can add work when nobody else does. So the source does
+    /// not end by itself: [`finish`](crate::Pool::finish) drops that sender, and
+    /// [`finish_when_idle`](crate::Pool::finish_when_idle) waits until it is the only one. There, two pools that both
+    /// keep a sender of the same queue would wait for each other.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -175,15 +175,15 @@ impl<T: Send + 'static, H> Builder<FromSource<T>, H> {
 }
 
 impl<T, H> Builder<FromQueue<T>, H> {
-    /// Given the items that the pool's queue still has when the pool ends: those that were not started at the
+    /// Gets the items that the pool's queue still has when the pool ends: those that were not started by the
     /// deadline, and deliveries that went back. Without it they are dropped. Either way they are counted as
-    /// [`undelivered`](crate::Report::undelivered), and a panic of the hook is contained.
+    /// [`undelivered`](crate::Report::undelivered), and a panic in the hook is contained.
     pub fn on_undelivered(mut self, hook: impl Fn(T) + Send + Sync + 'static) -> Self {
         self.input.on_undelivered = Some(Box::new(hook));
         self
     }
 
-    /// Given the items that were dead-lettered, with the reason. Without it they are dropped, and counted. A panic of
+    /// Gets the items that were dead-lettered, with the reason. Without it they are dropped, and counted. A panic in
     /// the hook is contained.
     pub fn on_dead_letter(mut self, hook: impl Fn(T, String) + Send + Sync + 'static) -> Self {
         self.input.on_dead_letter = Some(Box::new(hook));

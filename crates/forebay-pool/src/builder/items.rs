@@ -15,9 +15,9 @@ use crate::contain::Contained;
 
 impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
     /// Gives handlers that take the item a clone of it, and keeps the item itself until they are done: it is still there
-    /// after an error, a panic, a timeout or an abort, and can be returned, tried again or dead-lettered.
+    /// after an error, a panic, a timeout or an abort, and can be returned, retried or dead-lettered.
     ///
-    /// Large items are better shared: cloning an [`Arc`] costs nothing. Handlers that take the delivery are not
+    /// Put large items into an [`Arc`], whose clones are cheap. Handlers that take the delivery are not
     /// affected. See [`OnFailure`](crate::OnFailure) for an example.
     pub fn keep_copies(mut self) -> Self
     where
@@ -27,10 +27,10 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         self
     }
 
-    /// What items have in common that must not be worked on together, or be cancelled by: a customer, a host, a file.
+    /// The key of an item: a customer, a host, a file.
     ///
     /// For [`per_key`](Self::per_key), [`rate_per_key`](Self::rate_per_key) and [`Pool::cancel`](crate::Pool::cancel).
-    /// Only the key's hash is kept, with a random seed. It is asked for once, when the item is taken; if it panics,
+    /// Only the key's hash is kept, with a random seed. `of` is called once, when the item is taken; if it panics,
     /// the item is dead-lettered.
     pub fn key<K: Hash>(mut self, of: impl Fn(&T) -> K + Send + Sync + 'static) -> Self {
         let of = Contained::new(of);
@@ -39,9 +39,9 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         self
     }
 
-    /// When an item must be done, if it says so: its handler is cut short then, and it is not tried again but
-    /// dead-lettered, or failed where its value is gone or [`Fail`](crate::OnFailure::Fail) is chosen. One whose time
-    /// has passed is not even started. It counts as [timed out](crate::Report::timed_out).
+    /// When an item must be done, if it has a deadline: then its handler is cut short, and it is not retried but
+    /// dead-lettered, or failed where its value is gone or [`Fail`](crate::OnFailure::Fail) is chosen. An item whose
+    /// deadline has passed is not even started. It counts as [timed out](crate::Report::timed_out).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -70,13 +70,13 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         self
     }
 
-    /// In which span each attempt at an item is made: that of its sender, or one that begins there. Without it handlers run
+    /// The span for each attempt at an item: that of its sender, or one that begins there. Without it, handlers run
     /// in the span in which the pool was started.
     ///
-    /// `of` sees the delivery before its handler does, and finds the sender's span in the item, which kept it when it was sent
-    /// (`Span::current()`), or in the [headers](Delivery::headers) that came with it from another process. The handler's call,
-    /// each poll of its future and the events about how it ended are inside of it. A batch has a span of its own, `batch`,
-    /// that follows from those of its items.
+    /// `of` sees the delivery before its handler does, and finds the sender's span in the item, which stored it when it was
+    /// sent (`Span::current()`), or in the [headers](Delivery::headers) that came with it from another process. The
+    /// handler's call, each poll of its future and the events about how it ended are inside the span. A batch has a span of
+    /// its own, `batch`, that follows from those of its items.
     ///
     /// Where there is no subscriber, or it wants nothing, `of` is not called. If it panics, that is an event and the attempt has
     /// no span. [`PoolLayer`](crate::PoolLayer) needs none of this: it keeps the span of each caller by itself.
@@ -114,18 +114,18 @@ impl<T: Send + 'static, I: Input<Item = T>> Builder<I, Handled<T>> {
         self
     }
 
-    /// Sends what is dead-lettered to `sink`, with the reason: a queue, a [`Tee`](crate::Tee), the
-    /// [producer](crate::Pool::producer) of a pool that sees to it, a store. Without it the source is told and sets it
-    /// aside itself.
+    /// Sends dead letters to `sink`, with the reason: a queue, a [`Tee`](crate::Tee), the
+    /// [producer](crate::Pool::producer) of another pool, a store. Without it the source is told and sets them aside
+    /// itself.
     ///
-    /// The source is told that the item is done when the sink has it, and not before; until then the item is
+    /// The source is told that the item is done once the sink has it, and not before; until then the item is
     /// [held](crate::PoolStats::held), and the pool does not end. So a letter may come twice, and none is lost:
     ///
     /// | the sink | the letter | the pool |
     /// | --- | --- | --- |
     /// | takes it | the source is acked | goes on |
-    /// | is full and waits | waits | takes nothing more while 64 letters wait, and says that the [sink limits it](crate::LimitedBy::Sink) |
-    /// | is full and refuses, fails or panics | is kept, and tried again after the pauses of [`return_backoff`](Self::return_backoff) | the same |
+    /// | is full and waits | waits | takes nothing more while 64 letters wait, and reports that the [sink limits it](crate::LimitedBy::Sink) |
+    /// | is full and refuses, fails or panics | is kept, and sent again after the pauses of [`return_backoff`](Self::return_backoff) | the same |
     /// | is closed, or will not take this one (too heavy, of no class) | the source sets it aside, as without a sink, with both reasons | goes on |
     /// | has not taken it when the pool is aborted or dropped | goes back to the source, with its item | ends |
     ///

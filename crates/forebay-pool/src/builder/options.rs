@@ -60,19 +60,19 @@ impl<I, H> Builder<I, H> {
     /// How many items are worked on at the same time. `start` returns an error for 0
     /// ([`resize(0)`](crate::Pool::resize) means 1). Values above 65 536 count as that. By default as many as the
     /// machine has threads ([`available_parallelism`](std::thread::available_parallelism)), which suits handlers that
-    /// compute. Handlers that wait want more.
+    /// compute. Handlers that wait need more.
     pub fn workers(mut self, workers: usize) -> Self {
         self.options.workers = Some(workers);
         self
     }
 
-    /// That many workers, each on a thread of its own instead of the runtime's: for handlers that compute. What they
-    /// compute delays no timer and no other task, however long it takes.
+    /// Sets the number of workers, each on a thread of its own instead of the runtime's: for handlers that compute. A
+    /// long computation then delays no timer and no other task.
     ///
     /// Everything else is as with [`workers`](Self::workers): every form of handler fits, panics are contained, and the
-    /// number [can be changed](crate::Pool::resize). A handler may await; timers and sockets are those of the runtime, and
-    /// what it spawns runs there. A computation cannot be cut short: time limits and the deadline of a shutdown count
-    /// at the next await, and a shutdown waits for that. A long loop asks
+    /// number [can be changed](crate::Pool::resize). A handler may await; it uses the runtime's timers and sockets, and
+    /// what it spawns runs there. A computation cannot be interrupted: timeouts and a shutdown's deadline take effect
+    /// at the next await, and a shutdown waits for that. A long loop should check
     /// [`is_cancelled`](crate::WorkContext::is_cancelled) from time to time.
     ///
     /// More threads than the machine has cores make it slower.
@@ -105,11 +105,11 @@ impl<I, H> Builder<I, H> {
         self
     }
 
-    /// Lets `policy` change the number of workers within these bounds, once a second. [`workers`](Self::workers) is then
-    /// where it begins, by default with the least.
+    /// Lets `policy` change the number of workers within these bounds, once a second. It starts with
+    /// [`workers`](Self::workers), by default with the lower bound.
     ///
-    /// What [`resize`](crate::Pool::resize) sets meanwhile lasts until the policy is asked again. A lower bound of 0
-    /// counts as 1. `start` returns an error if the upper bound is below the lower one.
+    /// A [`resize`](crate::Pool::resize) lasts until the policy is asked again. A lower bound of 0 counts as 1. `start`
+    /// returns an error if the upper bound is below the lower one.
     ///
     /// ```
     /// use forebay_pool::{Pool, Steps};
@@ -122,17 +122,17 @@ impl<I, H> Builder<I, H> {
     }
 
     /// How often an item is tried before it is dead-lettered instead of returned. At least 1, by default 5;
-    /// [`u32::MAX`] stands for always.
+    /// [`u32::MAX`] means no limit.
     ///
-    /// Counts for items that can be returned at all: see the [table](crate#what-becomes-of-an-item). An item
+    /// It applies to items that can be returned at all: see the [table](crate#what-becomes-of-an-item). An item
     /// that comes back because the pool aborted it is never dead-lettered for that.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.options.max_attempts = attempts;
         self
     }
 
-    /// What becomes of an item whose handler returned an error, panicked or ran out of time. By default it goes back
-    /// where that is possible.
+    /// What becomes of an item whose handler returned an error, panicked or timed out. By default it goes back to the
+    /// source where that is possible.
     pub fn on_failure(mut self, policy: OnFailure) -> Self {
         self.options.on_failure = Some(policy);
         self
@@ -141,10 +141,10 @@ impl<I, H> Builder<I, H> {
     /// How long one attempt at an item may take, from the handler's call. Then its future is dropped at its next
     /// await, and the item ends as the [table](crate#what-becomes-of-an-item) says. By default there is no limit.
     ///
-    /// With [`Duration::ZERO`] only handlers that need not wait are done in time.
+    /// With [`Duration::ZERO`] only handlers that never wait finish in time.
     ///
-    /// `tower::timeout` is for a service among other layers, and knows nothing of items; this one counts them, and
-    /// returns those that can be.
+    /// `tower::timeout` is for a service in a stack of layers, and knows nothing of items; this one counts them, and
+    /// returns those that can be returned.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -170,10 +170,10 @@ impl<I, H> Builder<I, H> {
         self
     }
 
-    /// Takes so many items more than workers wait for, so that the next one is there when a worker becomes free: for a
-    /// source that is far away. By default 0.
+    /// Takes up to `items` more than workers wait for, so that the next one is there when a worker becomes free: for a
+    /// source with a long round trip. By default 0.
     ///
-    /// They are in no worker's pocket: whoever is free first gets the oldest. They count as
+    /// They belong to no worker: the first one that is free gets the oldest. They count as
     /// [held](crate::PoolStats::held), and go back when the pool is aborted.
     pub fn prefetch(mut self, items: usize) -> Self {
         self.options.prefetch = items;
@@ -183,8 +183,8 @@ impl<I, H> Builder<I, H> {
     /// How many items may be in work or wait to be handed on, where results are
     /// [ordered](Self::handler_ordered). At least 1: 0 counts as 1; by default 256.
     ///
-    /// One item that takes long holds up the results of those that came after it. With a larger window more of them
-    /// are worked on meanwhile, and more results are held. Fewer than there are workers leave some of them idle.
+    /// A slow item holds up the results of later ones. A larger window lets more of those be worked on meanwhile, and
+    /// holds more results. A window smaller than the number of workers leaves some of them idle.
     pub fn ordered_window(mut self, items: usize) -> Self {
         self.options.ordered_window = Some(items.max(1));
         self
@@ -192,13 +192,13 @@ impl<I, H> Builder<I, H> {
 
     /// How many items with the same [`key`](Self::key) may be in work at the same time. At least 1: 0 counts as 1.
     ///
-    /// With 1, items of a key are worked on strictly one after the other, in the order in which they came. One that
-    /// is returned comes again after those that came meanwhile; where that matters, let workers
+    /// With 1, items of a key are worked on strictly one after the other, in the order in which they came. A returned
+    /// item comes again after those that came in the meantime; where that matters, let workers
     /// [retry](crate::OnFailure::Retry) in place.
     ///
-    /// The number of keys does not matter: what is not in work and does not wait is not known. A key that is occupied
+    /// The number of keys does not matter: a key with nothing in work and nothing waiting costs nothing. A busy key
     /// holds up no worker: its items are set aside, up to [`look_aside`](Self::look_aside), and others are taken
-    /// instead. What is set aside counts as [held](crate::PoolStats::held).
+    /// instead. Items that are set aside count as [held](crate::PoolStats::held).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -231,13 +231,13 @@ impl<I, H> Builder<I, H> {
         self
     }
 
-    /// How often items with the same [`key`](Self::key) may be started. Others go on meanwhile, as with
+    /// How often items with the same [`key`](Self::key) may be started. Meanwhile, others go on as with
     /// [`per_key`](Self::per_key).
     ///
-    /// A key is remembered until it could start a full burst again, and at most 65 536 keys are: when so many were
-    /// started within that time, nothing is taken until one of them is forgotten.
+    /// A key is remembered until it could start a full burst again, and at most 65 536 keys are: once that many are
+    /// remembered, nothing is taken until one of them is forgotten.
     ///
-    /// An item that its worker [tries again](crate::OnFailure::Retry) has started, and is not counted anew.
+    /// A [retry](crate::OnFailure::Retry) by the same worker is not counted as another start.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -265,17 +265,17 @@ impl<I, H> Builder<I, H> {
         self
     }
 
-    /// How many items of a key may start at once after it was silent, with a [rate](Self::rate_per_key). At least 1: 0 counts
-    /// as 1; by default 1.
+    /// How many items of a key may start at once after a quiet time, with a [rate](Self::rate_per_key). At least 1: 0
+    /// counts as 1; by default 1.
     pub fn burst_per_key(mut self, items: u32) -> Self {
         self.options.burst_per_key = items;
         self
     }
 
-    /// How many items may be set aside because their key is occupied. At least 1: 0 counts as 1; by default 1024.
+    /// How many items may be set aside because their key is busy. At least 1: 0 counts as 1; by default 1024.
     ///
-    /// When so many are, nothing is taken from the source until one of them can start, even if the source has items
-    /// of other keys: a larger number looks further past a key that is busy, and holds more items.
+    /// When that many are, nothing is taken from the source until one of them can start, even if the source has items
+    /// of other keys: a larger number looks further past a busy key, and holds more items.
     pub fn look_aside(mut self, items: usize) -> Self {
         self.options.look_aside = items.max(1);
         self
@@ -285,14 +285,14 @@ impl<I, H> Builder<I, H> {
     /// the others.
     ///
     /// `max_items` is at least 1: 0 counts as 1. With a `max_wait` of zero a batch is what is there already, and
-    /// nobody waits. By default 100 and zero. A pool that is closed does not wait for more.
-    /// One whose `max_wait` is over before a worker was free takes what the source has by then.
+    /// nobody waits. By default 100 and zero. A closed pool does not wait for more.
+    /// A batch whose `max_wait` is over before a worker is free takes what the source has by then.
     ///
-    /// One that is begun is handed over as it is when nothing new will come: the pool is closed, or its source
-    /// [says so](forebay_queue::Source::is_closed). Of a source that cannot say it, the last batch waits its time.
+    /// An incomplete batch is handed over as it is when nothing new will come: the pool is closed, or its source
+    /// [says so](forebay_queue::Source::is_closed). If a source cannot say so, the last batch waits its full time.
     ///
-    /// With [`per_key`](Self::per_key), one that alone holds back what else there is, because that is of its own keys, is
-    /// handed over as it is, too: those items join the next one. So a batch has at most that many of a key.
+    /// With [`per_key`](Self::per_key), a batch is also handed over as it is if all other available items wait only for
+    /// its own keys: those items join the next batch. So a batch has at most that many items of a key.
     ///
     /// One batch is formed at a time, and only while a worker waits for it. Its items count as
     /// [held](crate::PoolStats::held), though no worker has them.
@@ -302,8 +302,8 @@ impl<I, H> Builder<I, H> {
     }
 
     /// The most that a batch for [`handler_batch`](Self::handler_batch) may [weigh](forebay_queue::Delivery::weight): it
-    /// is complete before the item that would make it weigh more. An item that weighs more by itself is a batch by
-    /// itself. At least 1: 0 counts as 1.
+    /// ends before the item that would make it heavier. An item that alone weighs more is a batch by itself. At least 1:
+    /// 0 counts as 1.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -336,11 +336,11 @@ impl<I, H> Builder<I, H> {
         self
     }
 
-    /// How long a returned item waits before it is delivered again. A handler that nacks with a longer wait gets
-    /// that. By default nothing after the first attempt, then 10 ms, doubling up to 1 s.
+    /// How long a returned item waits before it is delivered again, unless a handler nacks it with a longer wait. By
+    /// default nothing after the first attempt, then 10 ms, doubling up to 1 s.
     ///
-    /// The same waits are kept before a source that is unavailable is asked again, and before a worker that cannot be
-    /// built is built again; there the first is not skipped.
+    /// The same waits apply before an unavailable source is asked again, and before a worker that could not be built is
+    /// built again; there the first wait is not skipped.
     pub fn return_backoff(mut self, backoff: Backoff) -> Self {
         self.options.backoff = backoff;
         self

@@ -42,8 +42,8 @@ type Pair<S, R> = (PoolService<S, R>, PoolWorker<S, R>);
 // === impl PoolLayer ===
 
 impl<R> PoolLayer<R> {
-    /// So many workers, at least 1 (0 counts as 1), and a line with room for `capacity` calls. At 0 all who call wait
-    /// until a worker takes their request.
+    /// A layer with this many workers, at least 1 (0 counts as 1), and a line with room for `capacity` calls. At a
+    /// capacity of 0 every caller waits until a worker takes its request.
     pub fn new(workers: usize, capacity: usize) -> Self {
         Self {
             workers: workers.max(1),
@@ -52,7 +52,7 @@ impl<R> PoolLayer<R> {
         }
     }
 
-    /// What a full line does with one call more. `Wait`: it waits for room inside of its response future. `Refuse`:
+    /// What a full line does with one more call. `Wait`: it waits for room inside of its response future. `Refuse`:
     /// [`PoolError::Full`](super::PoolError::Full). Otherwise the one that is dropped ends with
     /// [`PoolError::Displaced`](super::PoolError::Displaced). Default: `Wait`.
     #[must_use]
@@ -93,7 +93,7 @@ impl<R> PoolLayer<R> {
         self
     }
 
-    /// The service and what drives it, for who wants to spawn that himself, and to hear its report.
+    /// Returns the service and its worker, for callers who want to spawn the worker themselves and get its report.
     ///
     /// Each worker calls a clone of `service`, and a new one when that failed or panicked.
     ///

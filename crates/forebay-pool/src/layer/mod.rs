@@ -1,4 +1,4 @@
-//! A pool as a tower service. Queues: readiness holds nothing, and what waits waits in its response future.
+//! A pool as a tower service. It queues: readiness reserves nothing, and a call waits in its response future.
 //!
 //! ```text
 //!  PoolService ──call──▶ ┌──────────────────┐           ┌─▶ worker: service ──▶ its future, driven here
@@ -7,9 +7,9 @@
 //!    └────────────────────────── answer ◀─────────────────────────┘
 //! ```
 //!
-//! Its workers call the service *and drive its futures*: a stated number of calls run at once, in tasks of their own,
-//! whatever their callers do. [`QueueLayer`](forebay_queue::QueueLayer) is the same line before a service whose futures
-//! the callers drive themselves; it is cheaper, and does not bound how many run.
+//! Its workers call the service *and drive its futures*: a fixed number of calls run at once, in tasks of their own,
+//! whatever their callers do. [`QueueLayer`](forebay_queue::QueueLayer) is the same line in front of a service whose
+//! futures the callers drive themselves; it is cheaper, and does not bound how many run.
 //!
 //! | | |
 //! | --- | --- |
@@ -37,27 +37,27 @@
 //!
 //! # Backpressure ends here
 //!
-//! What stands above a line that is always ready is never told to wait by it. A `load_shed` above it sheds nothing. So
-//! put it *below*, set `max_waiting`, choose [`Refuse`](forebay_queue::WhenFull::Refuse), or look at
+//! The line is always ready, so it never tells the layers above it to wait. A `load_shed` above it sheds nothing. So
+//! put it *below*, set `max_waiting`, choose [`Refuse`](forebay_queue::WhenFull::Refuse), or check
 //! [`PoolService::pressure`] before calling.
 //!
 //! # What idle workers hold
 //!
-//! Nothing that others may want, such as a permit of a limit below two of these. A service is asked whether it is ready when
-//! there is a request for it, and one that was asked in vain is replaced.
+//! Idle workers hold nothing that others may need, such as a permit of a limit that two pools share. A service is asked
+//! whether it is ready only when there is a request for it, and a service that was asked in vain is replaced.
 //!
 //! # Failures
 //!
-//! Errors keep their type. A service whose readiness fails, or which panics, costs the one call that met it: that
-//! one ends as [`Inner`](PoolError::Inner) or [`Panicked`](PoolError::Panicked), and its worker goes on with a fresh
+//! Errors keep their type. A service whose readiness fails, or which panics, fails only the call that met it: that
+//! call ends as [`Inner`](PoolError::Inner) or [`Panicked`](PoolError::Panicked), and its worker goes on with a fresh
 //! service. That holds for a panic in the service's future too, since a worker drives it.
 //!
 //! # The end
 //!
-//! Closed by its owner, or left by its last handle, it takes no more calls. Those that wait are served, those that run
-//! are driven to their end, then the [`PoolWorker`] is ready with its report. One that is dropped before that
-//! gives all who were not begun with their requests back ([`Closed`](PoolError::Closed)), and cancels what runs
-//! ([`Aborted`](PoolError::Aborted)): under a `timeout` that is a shutdown with a deadline.
+//! Once it is closed, or its last handle is dropped, it takes no more calls. Waiting calls are served, running calls are
+//! driven to their end, then the [`PoolWorker`] is ready with its report. A `PoolWorker` that is dropped before that
+//! returns the requests that were not begun to their callers ([`Closed`](PoolError::Closed)), and cancels the running
+//! calls ([`Aborted`](PoolError::Aborted)): under a `timeout` that is a shutdown with a deadline.
 
 mod config;
 mod counter;

@@ -18,8 +18,8 @@ use tower_service::Service;
 use super::counter::{EndOfLine, Job};
 use crate::{Pool, Report};
 
-/// Owns the workers of a [`PoolService`](super::PoolService); made by [`PoolLayer::pair`](super::PoolLayer::pair), and to be
-/// spawned. It is ready when the service is closed and all calls are answered.
+/// Owns the workers of a [`PoolService`](super::PoolService); made by [`PoolLayer::pair`](super::PoolLayer::pair). Spawn
+/// it. It is ready when the service is closed and all calls are answered.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {

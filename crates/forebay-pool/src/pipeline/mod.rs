@@ -6,14 +6,14 @@
 //!                     Pool               Pool
 //! ```
 //!
-//! A stage is a pool, whose handler's result goes into the next queue before the worker takes another item. So a
-//! queue that is full holds up the stage before it, and in the end whoever produces.
+//! A stage is a pool whose handler's result goes into the next queue before the worker takes another item. So a full
+//! queue holds up the stage before it, and in the end the producers.
 //!
 //! # The end
 //!
-//! Whatever comes last is told last. A stage's queue is closed when the stage before has ended and all its workers are
-//! gone (`outlet.rs`); it then works on what is there and ends itself. So a shutdown begins at the top, and needs no task of
-//! its own: it waits for one stage after the other, all with the same deadline.
+//! Stages end in order. A stage's queue is closed when the stage before it has ended and all its workers are gone
+//! (`outlet.rs`); the stage then works on what is left and ends itself. So a shutdown begins at the top, and needs no task
+//! of its own: it waits for one stage after the other, all with the same deadline.
 
 mod builder;
 mod error;
@@ -34,13 +34,13 @@ pub use self::error::PipelineStartError;
 pub use self::report::{PipelineReport, PipelineStats, StageReport, StageStats};
 use self::stage::Running;
 
-/// Stages that hand items on, and the handle that owns them.
+/// A handle that owns a series of stages, each of which hands its results to the next.
 ///
-/// `P` is what feeds it through this handle: the sender of its first queue, or nothing where it takes from a
+/// `P` is what feeds it through this handle: the sender of its first queue, or nothing if it takes from a
 /// [`source`](PipelineBuilder::source).
 ///
 /// Dropping the handle aborts all stages, as dropping a [`Pool`](crate::Pool) does. When [`finish`](Self::finish) or
-/// [`shutdown`](Self::shutdown) return no task is left.
+/// [`shutdown`](Self::shutdown) returns, no task is left.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -84,30 +84,30 @@ use self::stage::Running;
 /// | I have | use |
 /// | --- | --- |
 /// | an async function that makes one result of an item | [`stage`](PipelineBuilder::stage) |
-/// | … any number of results, also none | [`stage_many`](PipelineBuilder::stage_many) |
-/// | … that asks who it is, or makes work for itself | [`stage_in`](PipelineBuilder::stage_in) |
+/// | … any number of results, or none | [`stage_many`](PipelineBuilder::stage_many) |
+/// | … that needs its worker's id or attempt, or resubmits items | [`stage_in`](PipelineBuilder::stage_in) |
 /// | … that needs something of its own for each worker | [`stage_per_worker`](PipelineBuilder::stage_per_worker) |
 /// | work whose item must not be lost when it fails | [`stage_mut`](PipelineBuilder::stage_mut) |
-/// | work that is cheaper together | [`stage_batch`](PipelineBuilder::stage_batch) |
+/// | work that is cheaper in batches | [`stage_batch`](PipelineBuilder::stage_batch) |
 /// | a tower stack | [`stage_service`](PipelineBuilder::stage_service) |
 ///
 /// # What becomes of an item
 ///
-/// An item whose handler fails or panics does not go on, and is counted by its stage; the stage's options say whether
-/// it is tried again, as in any [pool](crate#what-becomes-of-an-item). A handler that
+/// An item whose handler fails or panics goes no further, and is counted by its stage; the stage's options say whether
+/// it is retried, as in any [pool](crate#what-becomes-of-an-item). A handler that
 /// [borrows](PipelineBuilder::stage_mut) its item does not lose it. An item is *completed* in its stage when its result is
-/// in the next queue: a worker whose result waits for room is busy. At the deadline of a shutdown such a result is lost
+/// in the next queue: a worker whose result waits for room is busy. At a shutdown's deadline such a result is lost
 /// with its item, which counts as failed and aborted; with [`keep_copies`](crate::Builder::keep_copies) the item comes
 /// back instead.
 ///
-/// [`Builder::timeout`](crate::Builder::timeout) counts the handler's own time, and not what its result waits for room:
-/// a slow stage makes no item of the stage before it fail.
+/// [`Builder::timeout`](crate::Builder::timeout) counts the handler's own time, and not the time its result waits for
+/// room: a slow stage makes no item of the stage before it fail.
 ///
 /// # When nobody reads the results
 ///
-/// | | a slow reader | none any more |
+/// | | a slow reader | no reader left |
 /// | --- | --- | --- |
-/// | [`results`](PipelineBuilder::results) with `Wait` | holds the last stage up, and so all others | the last stage's items fail |
+/// | [`results`](PipelineBuilder::results) with `Wait` | holds up the last stage, and so all others | the last stage's items fail |
 /// | … with `DropIncoming`, `DropYoungest`, `DropOldest` | results are dropped, and counted | the same |
 /// | … with `Refuse` | the last stage's items fail | the same |
 /// | [`sink`](PipelineBuilder::sink), such as a [`Tee`](crate::Tee) | what the sink does | what the sink does |

@@ -19,8 +19,8 @@ use crate::contain::{Contained, contain};
 /// | `Drop` | goes on | is dropped for this branch, and counted | yes |
 /// | `Detach` | waits, at most `after` | arrives; or the branch gets neither this nor any later one, which is an event and in the stats | yes |
 ///
-/// A branch that may lose and whose reader is gone is detached at once. If it is a sink that fails, or panics, the item is
-/// dropped for it, counted, and an event.
+/// A branch that may lose items is detached at once when its reader is gone. If it is a sink that fails or panics, the
+/// item is dropped for it, counted, and reported as an event.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]

@@ -57,17 +57,18 @@ impl<T: Clone + Send + Sync + 'static> TeeBuilder<T> {
         Self { branches: Vec::new() }
     }
 
-    /// A branch with a queue of its own, which has room for `capacity` items: at least 1, and 0 counts as 1.
+    /// Adds a branch with a queue of its own, which has room for `capacity` items: at least 1, and 0 counts as 1.
     ///
-    /// Returns what its reader reads; as a [`Source`](forebay_queue::Source) it feeds a [`Pool`](crate::Pool).
+    /// Returns the receiver for its reader; as a [`Source`](forebay_queue::Source) it feeds a [`Pool`](crate::Pool).
     pub fn branch(&mut self, name: impl Into<Arc<str>>, capacity: usize, when_slow: WhenSlow) -> Receiver<T> {
         let (tx, rx) = forebay_queue::bounded(capacity.max(1));
         self.branches.push(Branch::new(name.into(), when_slow, To::Queue(tx)));
         rx
     }
 
-    /// A branch that leads to any sink. Its part of a send is over when the sink has taken the item, so it may not
-    /// lose even where the sink is a durable one. Its speed is the tee's, unless it has a queue in between.
+    /// Adds a branch that leads to any sink. Its part of a send is over when the sink has taken the item, so a
+    /// [`Hold`](WhenSlow::Hold) branch may lead even to a durable sink. The tee is as slow as the sink, unless there is a
+    /// queue in between.
     pub fn sink(&mut self, name: impl Into<Arc<str>>, sink: impl ItemSink<T> + 'static, when_slow: WhenSlow) {
         self.branches.push(Branch::new(name.into(), when_slow, To::Sink(Contained::new(Box::new(sink)))));
     }

@@ -27,14 +27,14 @@ use self::offer::Remaining;
 use self::stats::Tallies;
 pub use self::stats::{BranchStats, Detached, TeeStats};
 
-/// A sink that gives each item to every one of its branches. Clones are the same tee.
+/// A sink that gives each item to all of its branches. Clones share the same tee.
 ///
-/// A branch is a queue of the tee's, whose receiver goes to its reader, or any [`ItemSink`]. [`WhenSlow`] says for each
-/// what happens when it has no room. It spawns nothing and stores nothing itself: what waits, waits in its callers'
-/// futures. When the last clone is dropped the queues are closed, and their readers come to their ends.
+/// A branch is either a queue owned by the tee, whose receiver goes to its reader, or any [`ItemSink`]. [`WhenSlow`] says
+/// what happens when a branch has no room. A tee spawns nothing and stores nothing itself: sends wait in their callers'
+/// futures. When the last clone is dropped, the queues are closed and their readers see the end.
 ///
-/// `tokio::sync::broadcast` gives items to many as well; there the slowest reader loses items without the sender's
-/// knowledge. Here the sender waits for those who may not lose, and losses are counted for each branch.
+/// `tokio::sync::broadcast` also gives items to many readers, but there slow readers lose items without the sender's
+/// knowledge. Here the sender waits for branches that may not lose items, and losses are counted for each branch.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -61,9 +61,9 @@ pub use self::stats::{BranchStats, Detached, TeeStats};
 /// # }
 /// ```
 ///
-/// # As what a pool's handler does
+/// # As a pool's handler
 ///
-/// [`forward`](Self::forward) acks a delivery when every branch that may not lose has the item, and not before:
+/// [`forward`](Self::forward) acks a delivery once every branch that may not lose items has the item, and not before:
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -92,8 +92,9 @@ pub use self::stats::{BranchStats, Detached, TeeStats};
 ///
 /// # Order and fairness
 ///
-/// What one task sends one after the other arrives so at each branch. Sends from several tasks at once may arrive at
-/// one branch in another order than at another. Those who wait for a branch are served as they came.
+/// Items that one task sends one after the other arrive in that order at each branch. Concurrent sends from several
+/// tasks may arrive in different orders at different branches. Those who wait for a branch are served first come, first
+/// served.
 pub struct Tee<T> {
     shared: Arc<Shared<T>>,
 }
@@ -144,7 +145,7 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
         }
     }
 
-    /// Gives the item of `delivery` to every branch, and acks it when all that may not lose have it.
+    /// Gives the item of `delivery` to every branch, and acks it once all branches that may not lose items have it.
     ///
     /// The delivery keeps the item meanwhile; the branches get clones.
     ///
