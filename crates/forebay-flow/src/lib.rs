@@ -1,34 +1,34 @@
 //! How fast, how many at once, when to refuse: flow control as pure policies.
 //!
-//! Between a fast producer and a slow consumer somebody must decide: wait, slow down, or refuse. These are the
-//! decisions. Each is a small machine that is given what was seen and the time, and answers with a number or a yes or
-//! no. It holds no clock, no waker and no runtime, so it can be tested by arithmetic, used under any lock, and
-//! simulated.
+//! Between a fast producer and a slow consumer, something must decide: wait, slow down, or refuse. This crate makes
+//! those decisions. Each policy is a small state machine: it takes a measurement and the time, and answers with a number
+//! or a yes or no. It holds no clock, no waker and no runtime, so it can be tested by arithmetic, used under any lock,
+//! and simulated.
 //!
-//! What enforces them is in `layer` (feature `tower`), as tower layers.
+//! The tower layers that enforce the policies are in `layer` (feature `tower`).
 //!
 //! # Which one do I want?
 //!
 //! | I want | use |
 //! | --- | --- |
-//! | so many starts a second, evenly spaced | [`TokenBucket`] |
-//! | not more than so many starts in any period, as an API's rules say | [`Window`] |
-//! | both of these, or more of them, at the same time | [`rate::Both`] |
+//! | a fixed number of starts per second, evenly spaced | [`TokenBucket`] |
+//! | at most a number of starts in any period, as an API's rules say | [`Window`] |
+//! | two or more of these at the same time | [`rate::Both`] |
 //! | one of these for each key: tenant, address, host | [`rate::Keyed`] |
-//! | as many starts as a server lets me, which has not said how many | [`rate::FeedbackRate`] |
+//! | as many starts as a server allows, without being told how many | [`rate::FeedbackRate`] |
 //! | as many calls at once as the other side can bear, as a client | [`Aimd`] |
 //! | … as a server | [`Gradient2`] |
-//! | … and know more about it | see [`concurrency`] |
-//! | to be told when what is filled becomes too full, and when it is not any more | [`Backpressure`] |
-//! | to give up what has waited too long, but only in an overload | [`CoDel`] |
-//! | to serve who came last while too many wait, and shed who came first | [`Turns`] |
-//! | a rate that falls while what is filled is nearly full | [`LevelRate`], and [`LevelBucket`] to keep to it |
+//! | … with more choice | see [`concurrency`] |
+//! | to be told when something becomes too full, and when it no longer is | [`Backpressure`] |
+//! | to shed items that have waited too long, but only in an overload | [`CoDel`] |
+//! | in an overload, to serve the newest and shed the oldest | [`Turns`] |
+//! | a producer's rate that falls while its queue is nearly full | [`LevelRate`], and [`LevelBucket`] to enforce it |
 //! | … for a whole stream | `Producer` (feature `stream`) |
 //! | to enforce one of them in front of a service | `layer` (feature `tower`) |
 //!
 //! # When not to use it
 //!
-//! A bounded queue between the two is flow control as well, and often all that is needed: whoever fills it waits.
+//! A bounded queue between the two is flow control as well, and often all that is needed: its producers wait.
 //!
 //! # Example
 //!
@@ -44,8 +44,8 @@
 //!
 //! # Time
 //!
-//! Times are [`Tick`]s: nanoseconds since a moment that the caller chose. They should not go
-//! back; if they do, nothing panics, and no more is let through than without that.
+//! Times are [`Tick`]s: nanoseconds since a moment that the caller chose. They should not go back; if they do, nothing
+//! panics, and no more is let through than otherwise.
 //!
 //! # Moving from `tower::limit` and `governor`
 //!
@@ -53,8 +53,8 @@
 //!
 //! # Features
 //!
-//! `tower` (default): the layers, with tokio's clock. `http`: what responses of HTTP say about a server's limit.
-//! `http-body`: permits that are held until the body of a response has ended. `stream`: a producer that sends a whole stream.
+//! `tower` (default): the layers, with tokio's clock. `http`: reads a server's limit from HTTP responses. `http-body`:
+//! holds permits until a response's body has ended. `stream`: a producer that sends a whole stream.
 
 pub mod concurrency;
 pub mod rate;

@@ -1,7 +1,7 @@
-//! Who is next: fast disciplines that are bounded in their unfairness.
+//! Which item is next: fast queueing disciplines with bounded unfairness.
 //!
-//! Sooner or later every queue hears "this one first", and most answers to that starve somebody. A discipline says who of
-//! those that wait is next; each here says in its docs by how much it may disadvantage anybody.
+//! Sooner or later every queue is told "this one first", and most ways to do that starve somebody. A discipline decides
+//! which waiter is next; each one here documents how much it may disadvantage anybody.
 //!
 //! ```
 //! use forebay_priority::Strict;
@@ -19,43 +19,42 @@
 //!
 //! | I want | use | nobody waits for ever, because |
 //! | --- | --- | --- |
-//! | the urgent first, whatever else waits | [`Strict`] | whoever was overtaken `k` times goes first |
-//! | each class its share, also while all are overloaded | [`WeightedFair`] | each class has its turn in each round |
-//! | each tenant the same share, however many there are | [`FairByKey`] | each tenant has its turn |
-//! | classes, and inside a class fair between tenants | [`Nested`] | a class that was passed over `k` times has a turn, and both |
-//! | urgent ones ahead, but only by so much | [`Aging`] | a class is worth a head start, no more |
-//! | each in time for its deadline | [`Deadline`] | everybody has a deadline |
-//! | the youngest first, since the old ones are given up by their callers | [`Lifo`] | they may |
+//! | urgent items first, whatever else waits | [`Strict`] | an item that was overtaken `k` times goes first |
+//! | a share for each class, even while all are overloaded | [`WeightedFair`] | each class has its turn in each round |
+//! | the same share for each tenant, however many there are | [`FairByKey`] | each tenant has its turn |
+//! | classes, and fairness between tenants within a class | [`Nested`] | a class that was passed over `k` times has a turn, and each tenant has its turn |
+//! | urgent items ahead, but only by a fixed time | [`Aging`] | a class is worth a head start, no more |
+//! | each item in time for its deadline | [`Deadline`] | every item has a deadline |
+//! | the youngest first, since callers have given up on the old ones | [`Lifo`] | (old items may) |
 //!
-//! Among equals each is first in, first out; `Lifo`, by its name, is not.
+//! Among equals each is first in, first out, except `Lifo`.
 //!
 //! # When not to use it
 //!
-//! Where nothing waits for long there is nothing to put in order: first make sure that a queue forms. If all of one class
-//! could go to a queue and workers of its own, that is simpler, and keeps the classes from each other altogether. And
-//! priority does not create room: under lasting overload something has to be refused or dropped, and a
-//! discipline only chooses what.
+//! Where nothing waits for long, there is nothing to order: first make sure that a queue forms. If a class could have a
+//! queue and workers of its own, that is simpler, and isolates the classes completely. And priority does not create
+//! capacity: under lasting overload something has to be refused or dropped, and a discipline only chooses what.
 //!
-//! # Where
+//! # Where to use it
 //!
-//! Inside a queue, by [`By`](forebay_queue::By): the items are served in its order, and so are those who wait for room. What comes back
-//! goes to its place in its class.
+//! Inside a queue, with [`By`](forebay_queue::By): the discipline orders the items, and the senders that wait for room.
+//! Items that come back take their place in their class.
 //!
 //! | I want | use |
 //! | --- | --- |
-//! | to say of each item what it is | [`item(..).class(..).key(..).weight(..)`](forebay_queue::Sender::item) on a queue made with [`By::label`](forebay_queue::By::label) |
-//! | the queue to see it by itself | a classifier, [`By::new`](forebay_queue::By::new) |
-//! | to take an item out, or to change its class while it waits | [`tracked()`](forebay_queue::Outgoing::tracked), [`Ticket`](forebay_queue::Ticket) |
-//! | a full queue to give up the least urgent | [`WhenFull::DropYoungest`](forebay_queue::WhenFull) |
+//! | to label each item as it is sent | [`item(..).class(..).key(..).weight(..)`](forebay_queue::Sender::item) on a queue made with [`By::label`](forebay_queue::By::label) |
+//! | the queue to classify items itself | a classifier, [`By::new`](forebay_queue::By::new) |
+//! | to withdraw an item, or change its class while it waits | [`tracked()`](forebay_queue::Outgoing::tracked), [`Ticket`](forebay_queue::Ticket) |
+//! | a full queue to drop the least urgent item | [`WhenFull::DropYoungest`](forebay_queue::WhenFull) |
 //! | a bound for a class besides that of the queue | [`class_capacity`](forebay_queue::By::class_capacity) |
-//! | to see who waits, and who was promoted | [`class_stats`](forebay_queue::Sender::class_stats) |
-//! | other weights while it runs | [`retune`](forebay_queue::Sender::retune) |
+//! | to see what waits, and what was promoted | [`class_stats`](forebay_queue::Sender::class_stats) |
+//! | to change weights at run time | [`retune`](forebay_queue::Sender::retune) |
 //!
-//! In front of a service, by `PriorityLayer` (feature `tower`, default): so many seats, given in its order.
+//! In front of a service, with `PriorityLayer` (feature `tower`, default): a number of seats, given in its order.
 //!
-//! Over several sources, by [`Merge`]: a queue for each topic or tenant, and a pool that takes from all.
+//! Over several sources, with [`Merge`]: a queue for each topic or tenant, and a pool that takes from all.
 //!
-//! Each discipline is a pure data structure, which is given numbers and the time: it can be used by itself, under any lock.
+//! Each discipline is a pure data structure that takes numbers and the time: it can be used by itself, under any lock.
 
 mod aging;
 mod arrivals;

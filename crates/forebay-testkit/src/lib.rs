@@ -1,14 +1,13 @@
 //! Test support for queues, pools and the pipelines that people build from them.
 //!
-//! Concurrency is easiest to test one step at a time. These parts let a test be the scheduler and
-//! the source, so that it can stop at the instant it wants to look at, without sleeping:
+//! Concurrency is easiest to test one step at a time. These tools let a test play the scheduler and
+//! the source, so that it can stop at the very moment it wants to examine, without sleeping:
 //!
 //! - [`Driver`] polls a future by hand: was it ready, was it woken, what if it is dropped *now*?
-//! - [`CountingWaker`] counts wakes: was exactly the one woken that can go on?
-//! - [`RecordingSource`] stands in for a queue, a log or a broker. It hands out what the test scripts
+//! - [`CountingWaker`] counts wakes: was exactly the task woken that can go on?
+//! - [`RecordingSource`] stands in for a queue, a log or a broker. It hands out what the test scripts,
 //!   and records what its consumer asked for and how each delivery was settled.
-//! - [`assert_ready`] and [`assert_pending`] open a [`Poll`](std::task::Poll) or say what they got.
-//!
+//! - [`assert_ready`] and [`assert_pending`] unwrap a [`Poll`](std::task::Poll) or say what they got.
 //! - [`simulator`] lets clients with policies of their own call a server in virtual time: what does this limit do when
 //!   the server has half as many slots?
 //!
@@ -16,9 +15,8 @@
 //!
 //! # When not to use it
 //!
-//! Against a whole pipeline, real parts and counts at its end tell more than a scripted source.
-//! The neighbour, `tokio_test::task`, polls by hand too; it says whether a task was woken, not how often, and
-//! needs tokio.
+//! To test a whole pipeline, real parts and counts at its end tell more than a scripted source.
+//! `tokio_test::task` polls by hand too; it says whether a task was woken, not how often, and needs tokio.
 //!
 //! # Example
 //!
