@@ -2,7 +2,7 @@
 
 use forebay_queue::{Pressure, Watermarks};
 
-/// Watches a [`Level`](forebay_queue::Level) and says when it crosses its [`Watermarks`], once for each crossing.
+/// Watches a [`Level`](forebay_queue::Level) and reports when it crosses its [`Watermarks`], once for each crossing.
 ///
 /// | level | pressure |
 /// | --- | --- |
@@ -14,15 +14,14 @@ use forebay_queue::{Pressure, Watermarks};
 ///
 /// # Source
 ///
-/// Hysteresis between two marks, as a thermostat has it; the textbook's queue says `slow_down` when it is full, and
-/// `resume` below 70 %: `Watermarks::new(1.0, 0.7)`. A queue of Forebay watches itself, by the same
-/// [`Watermarks`], and tells [`pressure_changed`](forebay_queue::Sender::pressure_changed); this is for whatever else fills and
-/// drains.
+/// Hysteresis between two marks, as in a thermostat; the textbook's queue says `slow_down` when it is full, and `resume` below
+/// 70 %: `Watermarks::new(1.0, 0.7)`. A Forebay queue watches itself, by the same [`Watermarks`], and reports to
+/// [`pressure_changed`](forebay_queue::Sender::pressure_changed); this is for anything else that fills and drains.
 ///
 /// # When not to use it
 ///
-/// On a queue of Forebay: what happens between two looks is not seen, and that one sees everything. To hold up calls of a service,
-/// `layer::BackpressureLayer` has this in it.
+/// On a Forebay queue: this misses what happens between two observations, and the queue sees everything. To hold up calls of a
+/// service, use `layer::BackpressureLayer`, which has this in it.
 ///
 /// ```
 /// use forebay_flow::{Backpressure, Level, Pressure, Watermarks};
@@ -56,8 +55,8 @@ impl Backpressure {
         Self { watermarks, pressure: Pressure::Normal }
     }
 
-    /// Tells it how full it is, as [`Level::level`](forebay_queue::Level::level) does. Returns what the pressure is from
-    /// now on, if it was different before.
+    /// Takes the level, as from [`Level::level`](forebay_queue::Level::level). Returns the pressure from now on, if it was
+    /// different before.
     ///
     /// What happens between two calls is not seen.
     pub fn observe(&mut self, level: Option<f64>) -> Option<Pressure> {

@@ -1,4 +1,4 @@
-//! When to shed what has waited too long.
+//! When to shed items that have waited too long.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use forebay_queue::Tick;
 
 use crate::ConfigError;
 
-/// Tells a queue that works off a burst from one that never gets empty, and sheds from the second.
+/// Tells a queue that works off a burst from one that never empties, and sheds from the second.
 ///
 /// A queue in which the shortest wait of a whole interval is longer than a target has not been empty in all that time: more
-/// comes than goes. Then what has waited for more than twice the target is shed, which leaves time for what came
-/// lately and is still wanted. Ask when an item is taken out of its queue, of each item.
+/// arrives than leaves. Then items that have waited for more than twice the target are shed, which leaves time for recent
+/// ones that are still wanted. Ask it about each item, when the item is taken out of its queue.
 ///
 /// | | by default | with less | with more |
 /// | --- | --- | --- | --- |

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A number in the configuration of a policy is outside of its range.
+/// A number in a policy's configuration is out of its range.
 ///
 /// ```
 /// use forebay_flow::{LevelRate, LevelRateConfig};

@@ -7,10 +7,10 @@ use forebay_queue::{Level, Tick};
 use crate::rate::{Book, Booked};
 use crate::{LevelRate, NoLevel, Refusal, TokenBucket};
 
-/// A [`TokenBucket`] with the rate of a [`LevelRate`]: starts are booked, and with each the level is looked at.
+/// A [`TokenBucket`] with the rate of a [`LevelRate`]: each booking checks the level.
 ///
-/// In a `layer::RateLimitLayer` around whatever fills the level, it is the textbook's adaptive producer. What is
-/// booked keeps its time; the rate counts for those after it.
+/// In a `layer::RateLimitLayer` around whatever fills the level, it is the textbook's adaptive producer. Bookings keep their
+/// time; a new rate applies to later ones.
 ///
 /// # When not to use it
 ///

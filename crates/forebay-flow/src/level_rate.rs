@@ -6,8 +6,8 @@ use forebay_queue::Tick;
 
 use crate::{ConfigError, Rate};
 
-/// The rate of a producer that slows down while what it fills is nearly full, and speeds up while that is nearly
-/// empty.
+/// The rate of a producer that slows down while its queue (or whatever it fills) is nearly full, and speeds up while that is
+/// nearly empty.
 ///
 /// # Source
 ///
@@ -19,8 +19,8 @@ use crate::{ConfigError, Rate};
 ///
 /// # When not to use it
 ///
-/// Where the producer can simply wait for room: a queue that is full holds it up, without any rate. This is for
-/// producers that must be told a rate, or must not run into a full queue.
+/// Where the producer can simply wait for room: a full queue holds it up, without any rate. This is for producers that need a
+/// rate, or must not run into a full queue.
 ///
 /// ```
 /// use forebay_flow::{LevelRate, TokenBucket};
@@ -44,7 +44,7 @@ pub struct LevelRate {
     next: Tick,
 }
 
-/// How a [`LevelRate`] follows.
+/// How a [`LevelRate`] follows the level.
 ///
 /// ```
 /// use forebay_flow::{LevelRate, LevelRateConfig};
@@ -74,7 +74,7 @@ pub struct LevelRateConfig {
     pub every: Duration,
 }
 
-/// What is filled has no bound, so its level says nothing.
+/// The level has no bound, so it says nothing.
 ///
 /// ```
 /// use forebay_flow::{Level, LevelRate};

@@ -1,18 +1,18 @@
-//! Who is next for what a limit has free, and who is shed when too many wait.
+//! Who gets the next free permit of a limit, and who is shed when too many wait.
 
 use std::collections::VecDeque;
 
-/// A line in front of so many permits, bounded in the permits that those who wait ask for.
+/// A line in front of a number of permits, bounded in the permits that its waiters ask for.
 ///
 /// | order | next is | may newcomers pass? | when too many would wait |
 /// | --- | --- | --- | --- |
 /// | [`OldestFirst`](TurnOrder::OldestFirst) | who came first | no | the newcomer is refused |
 /// | [`NewestFirst`](TurnOrder::NewestFirst) | who came last | yes, if there is room for them | those who came first are shed |
 ///
-/// In an overload, who has waited for long will mostly not want the answer any more, and who has just come will: newest first serves
-/// some in time where oldest first serves all too late.
+/// In an overload, callers that have waited long mostly no longer want the answer, and those that have just come do: newest
+/// first serves some in time where oldest first serves all too late.
 ///
-/// Pure: it holds who waits, as a `T`, and says who has a turn. To wake and to answer them is its owner's.
+/// It is pure: it holds the waiters, each a `T`, and says whose turn it is. To wake and answer them is up to its owner.
 ///
 /// # Source
 ///
@@ -52,7 +52,7 @@ pub struct Turns<T> {
     tickets: u64,
 }
 
-/// Who of those who wait is next; see [`Turns`].
+/// Which waiter is next; see [`Turns`].
 ///
 /// ```
 /// use forebay_flow::TurnOrder;
@@ -67,7 +67,7 @@ pub enum TurnOrder {
     NewestFirst,
 }
 
-/// What becomes of one who asks; see [`Turns`].
+/// What becomes of a caller that asks; see [`Turns`].
 ///
 /// ```
 /// use forebay_flow::{Turn, TurnOrder, Turns};

@@ -1,4 +1,4 @@
-//! Up by one, down by a share.
+//! Additive increase, multiplicative decrease.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use forebay_queue::{CallEnd, Limit, Sample, Tick};
 
 use crate::ConfigError;
 
-/// One more after each success that used at least half of the limit, a share of it after an overload.
+/// Grows by one after each success that used at least half of the limit, and shrinks to a share of it after an overload.
 ///
-/// The default for clients: it needs no latency to compare with, only the word of the server. Of many clients of one
-/// server each gets about the same.
+/// It is the default for clients: it needs no latency to compare with, only the server's refusals. Many clients of one
+/// server get about the same each.
 ///
 /// # Source
 ///
@@ -19,12 +19,12 @@ use crate::ConfigError;
 /// - overload, or a round trip longer than `timeout`: `limit = floor(limit * backoff)`;
 /// - else, if `2 * in_flight >= limit`: `limit + 1`; else it stays; always within `min` and `max`.
 ///
-/// It differs in two things. The least is 1 and not 20. And a call that began before the last cut does not cut again: calls
-/// that were on their way together are one overload, however many of them fail.
+/// It differs in two ways. The minimum is 1 and not 20. And a call that began before the last cut does not cut again: calls
+/// in flight together are one overload, however many of them fail.
 ///
 /// # When not to use it
 ///
-/// In front of what queues without ever refusing: it would fill that queue up to the timeout.
+/// In front of something that queues without ever refusing: it would fill that queue up to the timeout.
 ///
 /// ```
 /// use std::time::Duration;

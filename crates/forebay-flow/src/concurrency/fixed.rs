@@ -1,13 +1,13 @@
-//! A number.
+//! A constant limit.
 
 use forebay_queue::{Limit, Sample, Tick};
 
-/// So many, whatever happens. At least 1: 0 counts as 1.
+/// A limit that never changes. At least 1: 0 counts as 1.
 ///
 /// # When not to use it
 ///
-/// Where the other side changes, or nobody has measured what it bears: too many is a queue somewhere, too few is idleness, and
-/// neither shows here.
+/// Where the other side changes, or nobody has measured what it can bear: too high a limit is a queue somewhere, too low a
+/// limit is idleness, and neither shows here.
 ///
 /// ```
 /// use forebay_flow::{Fixed, Limit};

@@ -1,4 +1,4 @@
-//! Latency against that without load.
+//! Latency compared with that without load.
 
 use forebay_queue::{CallEnd, Limit, Sample, Tick};
 
@@ -6,9 +6,9 @@ use super::latency::{Latency, Round};
 use super::overload::Overload;
 use crate::ConfigError;
 
-/// Grows while the latency is near what it is without load, and shrinks as it leaves that behind.
+/// Grows while the latency is near that without load, and shrinks as it rises above it.
 ///
-/// The default for servers: it needs nobody who refuses.
+/// It is the default for servers: it does not depend on anybody refusing calls.
 ///
 /// # Source
 ///

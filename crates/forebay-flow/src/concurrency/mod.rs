@@ -1,23 +1,23 @@
-//! How many at once: limits that are told how each call ended.
+//! How many calls at once: limits that are told how each call ended.
 //!
 //! # Which one do I want?
 //!
 //! | I am | use | it follows |
 //! | --- | --- | --- |
 //! | a client of something that refuses or times out under load | [`Aimd`], the default for clients | refusals and timeouts |
-//! | a server, or a client that sees latencies of its own | [`Gradient2`], the default for servers | latency against that without load |
+//! | a server, or a client that measures its own latencies | [`Gradient2`], the default for servers | latency compared with that without load |
 //! | sure of the number | [`Fixed`] | nothing |
-//! | advanced: in front of a link with noise, where each step should have a reason | [`RttBand`] | latency beyond its own deviation |
-//! | advanced: next to a server whose no-load latency hardly changes | [`Vegas`] | how many calls must be waiting, by the latency |
+//! | advanced: in front of a noisy link, where each step should have a reason | [`RttBand`] | latency beyond its own deviation |
+//! | advanced: next to a server whose no-load latency hardly changes | [`Vegas`] | how many calls must be waiting, judging by the latency |
 //!
-//! All are [`Limit`](forebay_queue::Limit)s: they are told of each call that ended and of the time, and say how many may be at
-//! work. What a call says is in [`CallEnd`](forebay_queue::CallEnd): one that was cancelled, or failed for a reason of its
-//! own, is `Ignore`, and changes nothing.
+//! All are [`Limit`](forebay_queue::Limit)s: they are told of each call that ended and of the time, and say how many calls may
+//! run. [`CallEnd`](forebay_queue::CallEnd) is what they learn from a call: one that was cancelled, or failed for a reason of
+//! its own, is `Ignore`, and changes nothing.
 //!
 //! # Guards
 //!
-//! None of them grows while less than half of the limit is used, since nothing was learnt about more; none grows beyond
-//! its most; and each gets away from its least again.
+//! None of them grows while less than half of the limit is used, since nothing was learnt about more; none grows beyond its
+//! maximum; and each can grow again from its minimum.
 
 /// The numbers of others' tests.
 #[cfg(test)]

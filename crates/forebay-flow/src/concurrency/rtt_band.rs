@@ -4,11 +4,11 @@ use forebay_queue::{CallEnd, Limit, Sample, Tick};
 
 use crate::ConfigError;
 
-/// Once in each mean round trip: one more while calls take no longer than usual, a share less when they take much
+/// Moves once in each mean round trip: up by one while calls take no longer than usual, down by a share when they take much
 /// longer, or at an overload.
 ///
-/// What "much longer" is, it learns: so many standard deviations above the mean, both averaged exponentially. A link with
-/// noise is given more room than a steady one.
+/// It learns what "much longer" is: a number of standard deviations above the mean, both averaged exponentially. A noisy link
+/// is given more room than a steady one.
 ///
 /// # Source
 ///

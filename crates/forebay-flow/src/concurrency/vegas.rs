@@ -1,4 +1,4 @@
-//! How many wait, by the latency.
+//! How many calls wait, judging by the latency.
 
 use forebay_queue::{CallEnd, Limit, Sample, Tick};
 
@@ -6,7 +6,7 @@ use super::latency::{Latency, Round};
 use super::overload::Overload;
 use crate::ConfigError;
 
-/// Keeps a few calls waiting at the server: more if fewer do, less if more do.
+/// Keeps a few calls waiting at the server: it grows if fewer wait, and shrinks if more do.
 ///
 /// # Source
 ///

@@ -1,10 +1,10 @@
-//! How a call ends that the service did not answer.
+//! How a call fails.
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// An error that no longer tells its type: what most stacks of tower end in.
+/// A boxed error, which most tower stacks end in.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A call through one of the layers failed: it was refused, or the service failed.
@@ -41,15 +41,15 @@ pub enum FlowError<E, R> {
 
 /// A call that a layer did not let pass.
 pub struct Refused<R> {
-    /// For which reason.
+    /// The reason.
     pub why: Why,
     /// The request, unless the service has seen it or none had been given yet.
     pub request: Option<R>,
-    /// When it is worth trying again, where the layer knows: from now on.
+    /// After what time it is worth trying again, from now on, where the layer knows.
     pub retry_after: Option<Duration>,
 }
 
-/// For which reason a call was refused.
+/// Why a call was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Why {

@@ -4,13 +4,12 @@ use forebay_queue::Tick;
 
 use super::{Book, Booked, RatePolicy, Refusal, Reserved};
 
-/// Lets start what two policies let start: both are charged, or neither.
+/// Combines two policies: a start needs both, and both are charged, or neither.
 ///
-/// As with an API that allows 10 a second and 300 a minute. For more than two, one of them is a `Both` as well. What one
-/// refuses costs nothing with the other, and the refusal names the later time, at which both will let it start.
+/// For an API that allows 10 a second and 300 a minute, say. For more than two, nest another `Both`. A start that one policy
+/// refuses costs nothing with the other, and the refusal names the later time, at which both allow it.
 ///
-/// What is booked is in the order in which it was booked. Charging, committing and giving back are passed on to
-/// both.
+/// Bookings keep the order in which they were made. Charging, committing and giving back are passed on to both.
 ///
 /// # When not to use it
 ///
@@ -41,7 +40,7 @@ pub struct Both<A, B> {
 // === impl Both ===
 
 impl<A: RatePolicy, B: RatePolicy> Both<A, B> {
-    /// What both let start.
+    /// Allows what both policies allow.
     pub const fn new(first: A, second: B) -> Self {
         Self { first, second }
     }

@@ -1,4 +1,4 @@
-//! A rate for each key, of as many keys as there is room for.
+//! A rate for each key, for a bounded number of keys.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -8,7 +8,7 @@ use forebay_queue::Tick;
 
 use super::{RatePolicy, Refusal, Reserved};
 
-/// The same rate for each key by itself, and a bound for how many keys are remembered.
+/// The same rate for each key separately, with a bound on how many keys are remembered.
 ///
 /// | | | |
 /// | --- | --- | --- |
@@ -16,9 +16,8 @@ use super::{RatePolicy, Refusal, Reserved};
 /// | keys | 1 or more, by default 65 536 | as many as start within the time after which the policy [forgets](RatePolicy::forgets_at) |
 ///
 /// A key is forgotten only when its policy decides as a new one would, so forgetting gives nothing away: no key ever
-/// exceeds its rate, however many there are. The price is that a new key is refused while the table is full of
-/// keys that still count, until the first of them does not. A flood of keys that nobody has seen before is held
-/// up by that; known keys are not.
+/// exceeds its rate, however many there are. The price is that a new key is refused while the table is full of keys that
+/// still count, until the first of them no longer does. That holds up a flood of new keys, but not known ones.
 ///
 /// Each start of a new key forgets two that are due, so the table shrinks by itself while it is used. It looks at 64 for that at
 /// the most: where more have started again since they were due, a table that is full may refuse once more often, and says to ask again
@@ -26,7 +25,7 @@ use super::{RatePolicy, Refusal, Reserved};
 ///
 /// # In front of a service
 ///
-/// No layer has one, since no layer knows the key. Ask it where that is known, and refuse as it says:
+/// No layer has one, since no layer knows the key. Ask it where the key is known, and refuse as it says:
 ///
 /// ```
 /// use std::sync::Mutex;
@@ -62,8 +61,8 @@ use super::{RatePolicy, Refusal, Reserved};
 ///
 /// # When not to use it
 ///
-/// Where fairness between keys is wanted, not a rate. The neighbour `governor` keeps every key until it is told to
-/// look for those to drop (`retain_recent`).
+/// Where you want fairness between keys, not a rate. The crate `governor` keeps every key until it is told to look for
+/// those to drop (`retain_recent`).
 ///
 /// ```
 /// use forebay_flow::rate::Keyed;

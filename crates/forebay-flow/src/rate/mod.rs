@@ -2,29 +2,29 @@
 //!
 //! | | [`TokenBucket`] | [`Window`] |
 //! | --- | --- | --- |
-//! | starts | evenly spaced, and `burst` at once after silence | as they come, until `n` are used up |
+//! | starts | evenly spaced, and `burst` at once after a quiet time | as they come, until `n` are used up |
 //! | in any period at most | `num + burst - 1` | `n`, whatever the period |
 //! | memory | two numbers | the time of each start in the period: up to `n` of them |
 //! | against a server that counts in fixed windows of `n` | never refused if `num + burst - 1 <= n` | never refused |
 //!
-//! [`Both`] is two of them that must agree, and [`Keyed`] one for each key. What they have in common is a [`RatePolicy`].
-//! [`FeedbackRate`] is for a limit that nobody has told: it learns from answers. [`SharedBucket`] is a token bucket that threads
-//! share without a lock; it can `take`, and nothing else.
+//! [`Both`] combines two that must agree, and [`Keyed`] has one for each key. All of them are a [`RatePolicy`].
+//! [`FeedbackRate`] is for an unknown limit: it learns from answers. [`SharedBucket`] is a token bucket that threads share
+//! without a lock; it can `take`, and nothing else.
 //!
-//! All are pure: the time comes in with each call. All weigh: a start may cost more than 1. All know four ways to
-//! pay:
+//! All policies are pure: the time comes in with each call. All support costs: a start may cost more than 1. All have four
+//! ways to pay:
 //!
-//! - `take`: now, or be told when.
+//! - `take`: start now, or be told when.
 //! - `reserve`, then `commit` what it really cost, or `cancel`: for a start that comes a little later, and for costs that are
-//!   known only at the end. What is reserved is kept, and is charged when it is committed.
-//! - `book`, for who sleeps until its turn: the first time that is free, now or later ([`Book`]). It is charged as of then.
-//! - `charge`: what was used without asking. It may lead into debt, and then nothing starts until that is paid.
+//!   known only at the end. A reservation is held, and charged when it is committed.
+//! - `book`, for callers that sleep until their turn: the first free time, now or later ([`Book`]). It is charged as of then.
+//! - `charge`: for what was used without asking. It may lead into debt, and then nothing starts until that is paid.
 //!
-//! What a server sees may be closer together than what was sent: "never refused" holds where all take equally long on
-//! the way, and a little slack does the rest.
+//! Requests may reach a server closer together than they were sent: "never refused" holds where all take equally long on
+//! the way; otherwise leave a little slack.
 //!
-//! A server that counts in fixed windows lets twice its limit through around the edge between two of them; one of
-//! these in front of it does not.
+//! A server that counts in fixed windows lets twice its limit through around the edge between two of them; with one of
+//! these policies in front of it, that does not happen.
 //!
 //! ```
 //! use std::time::Duration;
@@ -38,8 +38,8 @@
 //! assert_eq!(starts(&mut |now| bunched.take(1, now).is_ok()), 10); // all in the first moment
 //! ```
 //!
-//! Against a server that counts 10 in each second of the clock, neither is ever refused, wherever its windows begin. The bucket gets
-//! one less in each, for its burst of 2:
+//! Against a server that counts 10 in each second of the clock, neither is ever refused, wherever its windows begin. The
+//! bucket gets one less in each, because of its burst of 2:
 //!
 //! ```
 //! use forebay_flow::rate::RatePolicy;

@@ -6,8 +6,8 @@ use super::{Book, Booked, Refusal, Reserved};
 
 /// A policy for how often something may start: the ways to pay, whatever it counts.
 ///
-/// For layers and for policies that are made of others ([`Both`](super::Both), [`Keyed`](super::Keyed)). To set another rate is no part of
-/// it: what that needs is each policy's own.
+/// For layers and for policies that are made of others ([`Both`](super::Both), [`Keyed`](super::Keyed)). Changing the rate is
+/// not part of it, since each policy needs different settings.
 ///
 /// ```
 /// use forebay_flow::rate::RatePolicy;

@@ -14,8 +14,8 @@ use crate::sync::{AtomicU64, Ordering, stand_off};
 /// | cost | 0 or more | 0 is never refused |
 /// | time | up to 9 years after the caller's zero | everything is refused after that |
 ///
-/// It can do less than that: nothing is booked, reserved, charged or given back, and its rate stays what it is. Where more is
-/// needed, put a `TokenBucket` into a `Mutex`.
+/// It can do less: nothing is booked, reserved, charged or given back, and its rate is fixed. If you need more, put a
+/// `TokenBucket` into a `Mutex`.
 ///
 /// # Source
 ///

@@ -1,4 +1,4 @@
-//! So many in any period.
+//! At most a number of starts in any period.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use forebay_queue::Tick;
 
 use super::{Book, Booked, Rate, RatePolicy, Refusal, Reserved};
 
-/// Lets `n` start in any period of that length, as early as they come.
+/// Lets at most `n` starts through in any period of that length, as soon as they come.
 ///
 /// A period is half open: what started at its beginning counts, and what starts at its end does not. So after `n` starts
 /// at once the next may start exactly one period later.

@@ -15,7 +15,7 @@ use crate::rate::FeedbackRate;
 
 /// Starts calls as often as the answers allow; see the [module](super) for what it does.
 ///
-/// Everything that one layer, or its clones, is laid around shares one rate and one pause: use one for each limit of a server, such as
+/// All services that one layer, or its clones, wrap share one rate and one pause: use one for each limit of a server, such as
 /// one for each host.
 ///
 /// | | default | |
@@ -23,7 +23,7 @@ use crate::rate::FeedbackRate;
 /// | policy | | [`FeedbackRate`], each client with a seed of its own |
 /// | mode | reserve | or [`queued`](Self::queued) |
 /// | [`judge`](Self::judge) | [`ByResult`] | what an answer says |
-/// | [`max_waiting`](Self::max_waiting) | 1024 | queued: calls that wait, of any number; 0 refuses whoever may not start at once |
+/// | [`max_waiting`](Self::max_waiting) | 1024 | queued: how many calls may wait; 0 refuses calls that may not start at once |
 /// | [`max_wait`](Self::max_wait) | none | the longest wait |
 ///
 /// ```
@@ -57,7 +57,7 @@ pub struct AdaptiveRateLayer<M = Reserve, J = ByResult> {
 // === impl AdaptiveRateLayer ===
 
 impl AdaptiveRateLayer {
-    /// As many starts as `policy` lets through, which learns from the answers.
+    /// Allows as many starts as `policy` lets through, which learns from the answers.
     pub fn new(policy: FeedbackRate) -> Self {
         Self { line: Arc::new(Line::new(policy)), judge: ByResult, mode: PhantomData }
     }
@@ -94,7 +94,7 @@ impl<M, J> AdaptiveRateLayer<M, J> {
         AdaptiveRateLayer { line: self.line, judge: self.judge, mode: PhantomData }
     }
 
-    /// To look at the rate and to change it while it is in use.
+    /// A handle to observe the rate and change it while it is in use.
     pub fn handle(&self) -> AdaptiveRateHandle {
         AdaptiveRateHandle { line: self.line.clone() }
     }

@@ -1,30 +1,30 @@
-//! Calls start as often as the server's answers allow, which has not said how often that is. Reserves, or by choice queues.
+//! Calls start as often as a server allows, which is learnt from its answers. It reserves by default, and can queue.
 //!
 //! | | `poll_ready` | `call` | drop |
 //! | --- | --- | --- | --- |
 //! | reserve (default) | the service is ready, then waits for the next start, and for the end of a pause, and keeps it; clones start without | uses it; the answer is read | leaves the line, or gives the unused start back, if nobody booked after it; a cancelled call tells nothing |
 //! | [`queued`](AdaptiveRateLayer::queued) | `Err` if closed, else `Ready`; never asks the service | waits in the line inside of the response future, then calls a clone of the service; the answer is read | leaves the line, and those behind it move up; a cancelled call tells nothing |
 //!
-//! How the rate is learnt is in [`FeedbackRate`](crate::rate::FeedbackRate). What an answer says is up to a [`Judge`]: was it a
-//! refusal, with or without a time to wait, and what does it say of quotas? The answer itself is handed on as it is. A retry
-//! *above* this layer then tries again what was refused, and waits with all others.
+//! [`FeedbackRate`](crate::rate::FeedbackRate) says how the rate is learnt. A [`Judge`] reads each answer: was it a refusal, with
+//! or without a time to wait, and what does it say about quotas? The answer itself is handed on unchanged. A retry *above* this
+//! layer then retries refused calls, which wait with all others.
 //!
 //! # Pauses
 //!
-//! A refusal holds up everybody, also those that wait already: none of them starts before the pause is over, and then
-//! they go on in their order, one after the other. What was on its way before it is not called back. Pauses are lengthened at random by
+//! A refusal holds up everybody, including calls that already wait: none of them starts before the pause is over, and then
+//! they continue in order, one after the other. Calls already on their way are not recalled. Pauses are lengthened at random by
 //! up to a half, so that several clients of one server do not come back together.
 //!
 //! # Order
 //!
-//! First come, first served. Who waits has its time as of the rate that holds now, and is woken if that comes earlier than it
-//! was told. Each has a timer of its own, so one that is not polled holds up nobody.
+//! First come, first served. A waiting call has its time as of the current rate, and is woken if that becomes earlier. Each call
+//! has a timer of its own, so one that is not polled holds up nobody.
 //!
 //! # Precision
 //!
-//! As for [rates](super::rate#precision): nothing starts before its time, timers go by milliseconds, and who is late does not make
-//! others late. In the reserve mode a start that was kept may be used at any time after it, and one that was kept when a pause
-//! began is used after that.
+//! As for [rates](super::rate#precision): nothing starts before its time, timers have a resolution of a millisecond, and a late
+//! call does not make others late. In the reserve mode a start that was kept may be used at any time after it, and one that was
+//! kept when a pause began is used after that pause.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

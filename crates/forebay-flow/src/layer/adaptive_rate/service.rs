@@ -12,7 +12,7 @@ use super::{AdaptiveRateHandle, Judge, ResponseFuture};
 use crate::layer::work::{Called, Oneshot};
 use crate::layer::{ByResult, FlowError, Why};
 
-/// A service whose calls start as often as its answers allow. Reserves: `poll_ready` waits for the next start, and keeps it.
+/// A service whose calls start as often as its answers allow. It reserves: `poll_ready` waits for the next start, and keeps it.
 ///
 /// A clone starts without. A handle that is dropped gives its start back, if nobody booked after it.
 pub struct AdaptiveRate<S, J = ByResult> {
@@ -23,8 +23,8 @@ pub struct AdaptiveRate<S, J = ByResult> {
     pub(super) slot: Option<Slot>,
 }
 
-/// A service whose calls start as often as its answers allow. Queues: `poll_ready` takes nothing, and a call waits for its start
-/// inside of its response future.
+/// A service whose calls start as often as its answers allow. It queues: `poll_ready` takes nothing, and a call waits for its
+/// start in its response future.
 pub struct QueuedAdaptiveRate<S, J = ByResult> {
     pub(super) inner: S,
     pub(super) line: Arc<Line>,
@@ -34,22 +34,22 @@ pub struct QueuedAdaptiveRate<S, J = ByResult> {
 // === impl AdaptiveRate ===
 
 impl<S, J> AdaptiveRate<S, J> {
-    /// To look at the rate and to change it.
+    /// A handle to observe and change the rate.
     pub fn handle(&self) -> AdaptiveRateHandle {
         AdaptiveRateHandle { line: self.line.clone() }
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service inside; a start that was kept is given back, if nobody booked after it.
+    /// The inner service; a start that was kept is given back, if nobody booked after it.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -107,22 +107,22 @@ impl<S: fmt::Debug, J> fmt::Debug for AdaptiveRate<S, J> {
 // === impl QueuedAdaptiveRate ===
 
 impl<S, J> QueuedAdaptiveRate<S, J> {
-    /// To look at the rate and to change it.
+    /// A handle to observe and change the rate.
     pub fn handle(&self) -> AdaptiveRateHandle {
         AdaptiveRateHandle { line: self.line.clone() }
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }

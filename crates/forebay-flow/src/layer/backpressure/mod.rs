@@ -1,15 +1,15 @@
-//! Waits, or by choice refuses, while what is behind is too full. Reserves nothing of its own.
+//! Holds calls up, or optionally refuses them, while something downstream is too full. It reserves nothing of its own.
 //!
 //! | | `poll_ready` | `call` | drop |
 //! | --- | --- | --- | --- |
 //! | waits (default) | `Pending` while the pressure is high, and all who wait are woken when it is not any more; holds nothing, and does not ask the service meanwhile | passes on; refused where its handle has given up waiting | leaves |
 //! | [`refusing`](BackpressureLayer::refusing) | as the service says | refused while the pressure is high, with the request; what the service has reserved for it stays with the handle | nothing |
 //!
-//! What is below it should queue where calls are refused: a handle keeps the permit or the start that the service has reserved for a
-//! refused call, until its next call or until it is dropped.
+//! In the refusing mode the layers below should queue: a handle keeps the permit or the start that the service has reserved for
+//! a refused call, until its next call or until it is dropped.
 //!
-//! Whoever knows how full it is tells the layer's [handle](BackpressureLayer::handle): a queue by its hook `on_pressure`, anything else by
-//! [`observe`](PressureHandle::observe), between watermarks.
+//! The layer's [handle](BackpressureLayer::handle) must be told how full it is: by a queue's hook `on_pressure`, or for anything
+//! else by [`observe`](PressureHandle::observe), between watermarks.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -43,14 +43,14 @@
 //!
 //! # Between readiness and call
 //!
-//! It holds nothing, so calls that were ready before the pressure rose still pass: as many as there are handles. Those who
-//! are woken together come together; put a limit below where that is too much.
+//! It holds nothing, so calls that were ready before the pressure rose still pass: as many as there are handles. Handles that
+//! are woken together call together; put a limit below where that is too much.
 //!
 //! # Waiting
 //!
-//! Only handles wait, each with one waker, for as long as the pressure is high; or refuse, or bound how
-//! [many](BackpressureLayer::max_waiting) wait and for how [long](BackpressureLayer::max_wait), where that may be too long. A handle that
-//! has given up is ready, and its call is refused.
+//! Only handles wait, each with one waker, for as long as the pressure is high. Where that may be too long, refuse instead, or
+//! bound how [many](BackpressureLayer::max_waiting) wait and for how [long](BackpressureLayer::max_wait). A handle that has
+//! given up is ready, and its call is refused.
 //!
 //! # Source
 //!
@@ -58,8 +58,9 @@
 //!
 //! # When not to use it
 //!
-//! In front of a queue that makes its senders wait, or holds them until it has drained (`hold_senders`): that is this, and
-//! exact. This is for what fills by other ways than the calls that it holds up: a disk, a downstream, a queue that never waits.
+//! In front of a queue that makes its senders wait, or holds them until it has drained (`hold_senders`): the queue does the
+//! same, and exactly. This layer is for things that are not filled only by the calls that it holds up: a disk, a downstream, a
+//! queue that never waits.
 //!
 //! # How it differs
 //!

@@ -15,14 +15,14 @@ use crate::layer::{FlowError, Refused, Why};
 
 /// Holds calls up, or refuses them, while the pressure is high; see the [module](super) for what it does.
 ///
-/// Everything that one layer, or its clones, is laid around shares one pressure.
+/// All services that one layer, or its clones, wrap share one pressure.
 ///
 /// | | default | |
 /// | --- | --- | --- |
-/// | watermarks | 0.8 and 0.2 | shares of what is full, from 0 to 1: high above the one, normal again below the other |
+/// | watermarks | 0.8 and 0.2 | shares of the capacity, from 0 to 1: high above the first, normal again below the second |
 /// | mode | waits | or [`refusing`](Self::refusing) |
-/// | [`max_waiting`](Self::max_waiting) | no bound | handles that wait, of any number |
-/// | [`max_wait`](Self::max_wait) | none | for how long a handle waits |
+/// | [`max_waiting`](Self::max_waiting) | no bound | how many handles may wait |
+/// | [`max_wait`](Self::max_wait) | none | how long a handle may wait |
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -104,7 +104,7 @@ impl BackpressureLayer {
         self
     }
 
-    /// To tell what the pressure is, and to see and change things while it is in use.
+    /// A handle to report the pressure, and to observe and change the layer while it is in use.
     pub fn handle(&self) -> PressureHandle {
         self.handle.clone()
     }
@@ -127,22 +127,22 @@ impl<S> Layer<S> for BackpressureLayer {
 // === impl Backpressured ===
 
 impl<S> Backpressured<S> {
-    /// To tell what the pressure is.
+    /// A handle to report the pressure.
     pub fn handle(&self) -> PressureHandle {
         self.handle.clone()
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }

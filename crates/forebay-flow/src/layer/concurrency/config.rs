@@ -13,17 +13,17 @@ use super::{ConcurrencyLimit, LimitHandle, QueuedConcurrencyLimit, UntilResponse
 use crate::layer::share::Shares;
 use crate::layer::{ByResult, One};
 
-/// Bounds how many calls are at work at once; see the [module](super) for what it does.
+/// Limits how many calls run at once; see the [module](super) for what it does.
 ///
-/// Everything that one layer, or its clones, is laid around shares one limit.
+/// All services that one layer, or its clones, wrap share one limit.
 ///
 /// | | default | |
 /// | --- | --- | --- |
 /// | policy | | any [`Limit`]: [`Fixed`](crate::Fixed), [`Aimd`](crate::Aimd), … of 1 to 2³¹ - 1 permits |
 /// | mode | reserve | or [`queued`](Self::queued) |
-/// | `max_waiting` | 1024 | calls that wait, of any number; 0 refuses who finds no permit |
-/// | `max_wait` | none | for how long a call waits, or a handle in `poll_ready`; 0: who finds no permit when it is first polled is refused |
-/// | `weigh` | 1 each | permits that a call needs: from 1 (as 0 counts) to the limit |
+/// | `max_waiting` | 1024 | how many calls may wait; 0 refuses calls that find no permit |
+/// | `max_wait` | none | how long a call may wait, or a handle in `poll_ready`; 0 refuses those that find no permit when first polled |
+/// | `weigh` | 1 each | permits that a call needs: from 1 (0 counts as 1) to the limit |
 /// | `classify` | [`ByResult`] | what the policy learns from an answer |
 /// | held | until the response | or the end of its body |
 ///
@@ -74,7 +74,7 @@ pub(super) struct Rules<W, C, H> {
 // === impl ConcurrencyLimitLayer ===
 
 impl<P: Limit> ConcurrencyLimitLayer<P> {
-    /// At most as many calls at once as `policy` says.
+    /// Allows as many calls at once as `policy` says.
     pub fn new(policy: P) -> Self {
         let rules = Rules { weigh: One, classify: ByResult, hold: UntilResponse };
         Self { gate: Shares::new(Gate::new(policy)), rules, mode: PhantomData }
@@ -82,8 +82,8 @@ impl<P: Limit> ConcurrencyLimitLayer<P> {
 }
 
 impl<P: Limit, M, W, C, H> ConcurrencyLimitLayer<P, M, W, C, H> {
-    /// Most calls that may wait at once; one more is [refused](crate::layer::Why::Full). 0 refuses whoever finds no permit.
-    /// In the reserve mode these are calls that need more than one permit; handles that wait in `poll_ready` are not
+    /// The most calls that may wait at once; one more is [refused](crate::layer::Why::Full). 0 refuses calls that find no
+    /// permit. In the reserve mode these are calls that need more than one permit; handles that wait in `poll_ready` are not
     /// counted, each takes one place. Default: 1024.
     #[must_use]
     pub fn max_waiting(self, max_waiting: usize) -> Self {
@@ -157,20 +157,20 @@ impl<P: Limit, M, W, C, H> ConcurrencyLimitLayer<P, M, W, C, H> {
         self.hold(super::UntilBody)
     }
 
-    /// To look at the limit and to change it while it is in use.
+    /// A handle to observe the limit and change it while it is in use.
     pub fn handle(&self) -> LimitHandle<P> {
         LimitHandle { gate: self.gate.clone() }
     }
 }
 
 impl<P: Limit, W, C, H> ConcurrencyLimitLayer<P, Queued, W, C, H> {
-    /// Serves the newest first while calls wait, which is while there is an overload, and sheds the oldest.
+    /// Serves the newest first while calls wait, that is, in an overload, and sheds the oldest.
     ///
-    /// Whoever has waited for long in an overload is likely to be late, and everybody would be if they were served in their
-    /// order. So who came last has the next turn, and where [`max_waiting`](Self::max_waiting) calls wait, the one that came first is
-    /// [shed](crate::layer::Why::Overload) for the next, with its request. The oldest may starve until then; bound that by
-    /// [`max_wait`](Self::max_wait). Without an overload nobody waits, and there is no order. It is as [`Turns`](crate::Turns) decide,
-    /// with calls counted instead of their permits.
+    /// A call that has waited long in an overload is likely to be late, and all would be late if they were served in order of
+    /// arrival. So the last arrival has the next turn, and where [`max_waiting`](Self::max_waiting) calls wait, the first one
+    /// is [shed](crate::layer::Why::Overload) for the next, with its request. The oldest may starve until then; bound that
+    /// by [`max_wait`](Self::max_wait). Without an overload nobody waits, and there is no order. [`Turns`](crate::Turns) is
+    /// the same decision, with calls counted instead of their permits.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -8,7 +8,7 @@ use forebay_queue::{CallEnd, Level, Limit, Stats, Visitor};
 use super::gate::{Gate, Start};
 use crate::layer::share::Shares;
 
-/// Looks at a limit, and changes it while it is in use.
+/// Observes a limit, and changes it while it is in use.
 ///
 /// ```
 /// use forebay_flow::Fixed;
@@ -34,8 +34,8 @@ pub struct PermitRef<'a, P> {
 
 /// What a limit has done so far, taken together under its lock.
 ///
-/// Whoever called is in one of `admitted`, `refused`, `timed_out`, `left`, `shed`, `closed` and `waiting`. Handles are in `waiting` and
-/// `admitted`, too, as long as they are there; those that went away before they were called are in none of them.
+/// Each call counts in one of `admitted`, `refused`, `timed_out`, `left`, `shed`, `closed` and `waiting`. Handles also count in
+/// `waiting` and `admitted` while they exist; those that were dropped before they were called count in none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct LimitStats {

@@ -1,4 +1,4 @@
-//! At most so many calls at once. Reserves, or by choice queues.
+//! Limits how many calls run at once. It reserves by default, and can queue.
 //!
 //! | | `poll_ready` | `call` | drop |
 //! | --- | --- | --- | --- |
@@ -7,29 +7,29 @@
 //!
 //! # Which mode?
 //!
-//! *Reserve* tells what stands above how things are: put it right under `load_shed`, `balance`, `retry`, and loops of
-//! `ready().await`. Its permits are with handles that are ready and may not be called for long, so with many handles that
-//! idle (connections that are kept alive) use *queued*: there nothing is held before there is a request.
+//! *Reserve* passes backpressure up: put it right under `load_shed`, `balance`, `retry`, and loops of
+//! `ready().await`. Ready handles hold permits and may not be called for a long time, so with many idle handles
+//! (keep-alive connections) use *queued*: there nothing is held before there is a request.
 //!
-//! *Queued* ends the backpressure above it: put `load_shed` below, or bound the line by `max_waiting`, where 0 is to
-//! shed at once.
+//! *Queued* ends the backpressure above it: put `load_shed` below, or bound the line by `max_waiting`, where 0 sheds at
+//! once.
 //!
 //! # Policies
 //!
-//! Any [`Limit`](crate::Limit) is told of each call that starts and ends, by an exact count under a lock, however many end at once. A call that
-//! is cancelled tells nothing. With [`Fixed`](crate::Fixed), which learns nothing, no clock is read, and a permit is one
-//! atomic operation.
+//! Any [`Limit`](crate::Limit) is told of each call that starts and ends, by an exact count under a lock, however many end
+//! at once. It learns nothing from a cancelled call. With [`Fixed`](crate::Fixed), which learns nothing at all, no clock is
+//! read, and a permit is one atomic operation.
 //!
 //! # A limit that shrinks
 //!
-//! What is at work goes on; nobody else begins until fewer are at work than the limit. One that waits and needs more than the
+//! Running calls go on; no other call begins until fewer run than the limit. A waiting call that needs more permits than the
 //! limit has become is served alone.
 //!
 //! # Weights
 //!
 //! A call that needs several permits gets all of them at once, and nobody behind it gets any meanwhile. In the reserve
-//! mode the service has begun the call before: its future is made, and polled when the permits are there. For a service whose
-//! `call` does the work at once (a queue's sender) that is too late; use *queued*.
+//! mode the service's `call` runs before that: its future is made, and polled once the permits are there. For a service
+//! whose `call` does the work at once (a queue's sender) that is too late; use *queued*.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -51,20 +51,20 @@
 //!
 //! # Source
 //!
-//! That a policy estimates and something else enforces is Netflix/concurrency-limits'. Permits with a line in the order of coming are
-//! those of tokio's `Semaphore`, and readiness that keeps one is `tower::limit`'s; how they are given here is written as rules in
-//! `permits.rs`.
+//! The split between a policy that estimates and a layer that enforces comes from Netflix/concurrency-limits. Permits with a
+//! first-come line come from tokio's `Semaphore`, and readiness that keeps a permit from `tower::limit`; `permits.rs` has the
+//! rules by which they are granted here.
 //!
 //! # When not to use it
 //!
 //! Where calls per second count, and not calls at once. Where the work is yours and not a service's: a pool of workers
-//! bounds itself.
+//! limits itself.
 //!
 //! # How it differs from `tower::limit`
 //!
 //! There the limit is a number that never changes; each `layer` call makes a limit of its own (`GlobalConcurrencyLimitLayer`
-//! does not); a spent cooperative budget looks like a limit that is used up, so that a `load_shed` above sheds calls though
-//! there is room; idle handles hold permits, and there is no other mode; nothing can be read. `tower-resilience` has
+//! does not); a spent cooperative budget looks like an exhausted limit, so that a `load_shed` above sheds calls although
+//! there is room; idle handles hold permits, and there is no other mode; nothing can be observed. `tower-resilience` has
 //! adaptive limits.
 
 #[cfg(feature = "http-body")]

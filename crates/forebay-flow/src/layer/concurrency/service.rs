@@ -14,7 +14,7 @@ use crate::layer::share::Shares;
 use crate::layer::work::{Called, Oneshot};
 use crate::layer::{ByResult, Classify, FlowError, One, UntilResponse, Weigh, Why};
 
-/// A service of which at most so many calls are at work at once. Reserves: `poll_ready` waits for a permit and keeps it.
+/// A service with a limit on concurrent calls. It reserves: `poll_ready` waits for a permit and keeps it.
 ///
 /// A clone starts without the permit. A handle that is dropped gives it back.
 pub struct ConcurrencyLimit<S, P, W = One, C = ByResult, H = UntilResponse> {
@@ -23,8 +23,8 @@ pub struct ConcurrencyLimit<S, P, W = One, C = ByResult, H = UntilResponse> {
     pub(super) readiness: Readiness<P>,
 }
 
-/// A service of which at most so many calls are at work at once. Queues: `poll_ready` takes nothing, and a call waits for
-/// its permit inside of its response future.
+/// A service with a limit on concurrent calls. It queues: `poll_ready` takes nothing, and a call waits for its permit in its
+/// response future.
 pub struct QueuedConcurrencyLimit<S, P, W = One, C = ByResult, H = UntilResponse> {
     pub(super) inner: S,
     pub(super) gate: Shares<Gate<P>>,
@@ -46,22 +46,22 @@ fn weight_of<P, R>(weigh: &impl Weigh<R>, request: &R, gate: &Gate<P>) -> Result
 // === impl ConcurrencyLimit ===
 
 impl<S, P, W, C, H> ConcurrencyLimit<S, P, W, C, H> {
-    /// To look at the limit and to change it.
+    /// A handle to observe and change the limit.
     pub fn handle(&self) -> LimitHandle<P> {
         LimitHandle { gate: self.readiness.gate().clone() }
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service inside; a permit that was reserved goes back.
+    /// The inner service; a permit that was reserved goes back.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -146,22 +146,22 @@ impl<S: fmt::Debug, P, W, C, H> fmt::Debug for ConcurrencyLimit<S, P, W, C, H> {
 // === impl QueuedConcurrencyLimit ===
 
 impl<S, P, W, C, H> QueuedConcurrencyLimit<S, P, W, C, H> {
-    /// To look at the limit and to change it.
+    /// A handle to observe and change the limit.
     pub fn handle(&self) -> LimitHandle<P> {
         LimitHandle { gate: self.gate.clone() }
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }

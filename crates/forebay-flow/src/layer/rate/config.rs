@@ -13,17 +13,17 @@ use crate::layer::concurrency::{Queued, Reserve};
 use crate::layer::share::Shares;
 use crate::rate::Book;
 
-/// Bounds how often calls start; see the [module](super) for what it does.
+/// Limits how often calls start; see the [module](super) for what it does.
 ///
-/// Everything that one layer, or its clones, is laid around shares one rate.
+/// All services that one layer, or its clones, wrap share one rate.
 ///
 /// | | default | |
 /// | --- | --- | --- |
-/// | policy | | [`TokenBucket`](crate::TokenBucket), evenly spaced, or [`Window`](crate::Window), so many in any period |
+/// | policy | | [`TokenBucket`](crate::TokenBucket), evenly spaced, or [`Window`](crate::Window), a number in any period |
 /// | mode | reserve | or [`queued`](Self::queued) |
-/// | `max_waiting` | 1024 | queued: calls that wait, of any number; 0 refuses whoever may not start at once |
-/// | `max_wait` | none | the longest wait; who would have to wait for longer is refused at once |
-/// | `weigh` | 1 each | what a start costs: from 1 (as 0 counts) to what may ever start at once |
+/// | `max_waiting` | 1024 | queued: how many calls may wait; 0 refuses calls that may not start at once |
+/// | `max_wait` | none | the longest wait; calls that would have to wait longer are refused at once |
+/// | `weigh` | 1 each | what a start costs: from 1 (0 counts as 1) to the most that may ever start at once |
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -51,7 +51,7 @@ pub struct RateLimitLayer<P, M = Reserve, W = One> {
 // === impl RateLimitLayer ===
 
 impl<P: Book> RateLimitLayer<P> {
-    /// As many starts as `policy` lets through.
+    /// Allows as many starts as `policy` lets through.
     pub fn new(policy: P) -> Self {
         Self { account: Shares::new(Account::new(policy)), weigh: One, mode: PhantomData }
     }
@@ -92,7 +92,7 @@ impl<P: Book, M, W> RateLimitLayer<P, M, W> {
         RateLimitLayer { account: self.account, weigh, mode: PhantomData }
     }
 
-    /// To look at the rate and to change it while it is in use.
+    /// A handle to observe the rate and change it while it is in use.
     pub fn handle(&self) -> RateHandle<P> {
         RateHandle { account: self.account.clone() }
     }

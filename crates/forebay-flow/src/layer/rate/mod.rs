@@ -1,4 +1,4 @@
-//! Calls start only so often. Reserves, or by choice queues.
+//! Limits how often calls start. It reserves by default, and can queue.
 //!
 //! | | `poll_ready` | `call` | drop |
 //! | --- | --- | --- | --- |
@@ -7,23 +7,23 @@
 //!
 //! # Order
 //!
-//! Starts are given out in the order of asking. Each has a timer of its own, so one that is not polled holds up nobody.
+//! Starts are assigned in the order of asking. Each call has a timer of its own, so one that is not polled holds up nobody.
 //!
-//! Who leaves before its start, as under a `timeout`, leaves it to whoever comes next at the same cost, and that is before those who came
-//! earlier and have later starts; they keep theirs. So all starts are used as long as calls come, however many leave. Whoever would
-//! leave anyhow need not wait in vain: below a `timeout` set [`max_wait`](RateLimitLayer::max_wait) to the same, and it is refused at
-//! once.
+//! A call that leaves before its start, as under a `timeout`, leaves that start to the next arrival of the same cost, which
+//! then starts before calls that came earlier and have later starts; they keep theirs. So all starts are used as long as calls
+//! come, however many leave. Calls that would leave anyway need not wait in vain: below a `timeout` set
+//! [`max_wait`](RateLimitLayer::max_wait) to the same duration, and they are refused at once.
 //!
 //! # Precision
 //!
-//! Nothing starts before its time. Timers of tokio go by milliseconds, and a busy thread adds to that; who is late does not
-//! make others late, so at 10 000 a second about ten start together each millisecond, and the rate holds. For the same reason a
-//! server may see starts somewhat closer together than they were booked. In the reserve mode a start that was kept may be spent
-//! at any time after it: each handle that idles while it is ready may be ahead by one.
+//! Nothing starts before its time. Tokio's timers have a resolution of a millisecond, and a busy thread adds to that; a late
+//! call does not make others late, so at 10 000 a second about ten start together each millisecond, and the rate holds. For the
+//! same reason a server may see starts somewhat closer together than they were booked. In the reserve mode a start that was
+//! kept may be spent at any time after it: each handle that idles while it is ready may be ahead by one.
 //!
-//! Where a burst of 128 or more is allowed, not every call looks at the clock: while half of the burst is there, a 128th of it, and no
-//! more than 128 calls, start [on credit](crate::rate::Book::credit) and are charged as of the next look. None of that exceeds the
-//! rate. What may start at once after a silence is less by as many, until they are replenished.
+//! Where a burst of 128 or more is allowed, not every call reads the clock: while half of the burst is available, a 128th of
+//! it, and no more than 128 calls, start [on credit](crate::rate::Book::credit) and are charged as of the next clock read. None
+//! of that exceeds the rate. After a quiet time that many fewer may start at once, until they are replenished.
 //!
 //! # Policies
 //!
@@ -52,19 +52,19 @@
 //!
 //! # Source
 //!
-//! That whoever has to wait books its start and sleeps until then is how Go's `x/time/rate` reserves.
+//! Booking a start and sleeping until then is how Go's `x/time/rate` reserves.
 //!
 //! # When not to use it
 //!
-//! Where what counts is how many are at work, and not how many start: [`ConcurrencyLimitLayer`](crate::layer::ConcurrencyLimitLayer). A rate does not
-//! slow down with a service that becomes slow.
+//! Where the number of calls at work matters, and not how many start: use
+//! [`ConcurrencyLimitLayer`](crate::layer::ConcurrencyLimitLayer). A rate does not slow down with a service that becomes slow.
 //!
 //! # How it differs from `tower::limit::RateLimit` and from `governor`
 //!
-//! tower's counts in fixed windows that begin with a call, so around the end of one twice as many start as it says
-//! (tower#842); it cannot be cloned, so whoever shares it needs a buffer, and of several tasks that wait for one only the last
-//! is woken (tower#454). `governor` is a decision without a layer: who is refused looks again later, in no order, where here
-//! each has its own time.
+//! tower's counts in fixed windows that begin with a call, so around the end of a window twice as many calls start as it says
+//! (tower#842); it cannot be cloned, so sharing it needs a buffer, and of several tasks that wait for one only the last is
+//! woken (tower#454). `governor` is a decision without a layer: refused callers check again later, in no order, where here
+//! each call has its own time.
 
 mod account;
 mod config;

@@ -14,7 +14,8 @@ use crate::layer::work::Oneshot;
 use crate::layer::{FlowError, One, Refused, Weigh, Why};
 use crate::rate::Book;
 
-/// A service whose calls start only so often. Reserves: `poll_ready` books the next start, sleeps until then, and keeps it.
+/// A service with a limit on how often calls start. It reserves: `poll_ready` books the next start, sleeps until then, and
+/// keeps it.
 ///
 /// A clone starts without. A handle that is dropped gives its start back, to whoever comes next.
 pub struct RateLimit<S, P: Book, W = One> {
@@ -23,8 +24,8 @@ pub struct RateLimit<S, P: Book, W = One> {
     pub(super) readiness: Readiness<P>,
 }
 
-/// A service whose calls start only so often. Queues: `poll_ready` takes nothing, and a call sleeps until its start inside of
-/// its response future.
+/// A service with a limit on how often calls start. It queues: `poll_ready` takes nothing, and a call sleeps until its start
+/// in its response future.
 pub struct QueuedRateLimit<S, P: Book, W = One> {
     pub(super) inner: S,
     pub(super) account: Shares<Account<P>>,
@@ -38,22 +39,22 @@ fn cost_of<R>(weigh: &impl Weigh<R>, request: &R) -> u64 {
 // === impl RateLimit ===
 
 impl<S, P: Book, W> RateLimit<S, P, W> {
-    /// To look at the rate and to change it.
+    /// A handle to observe and change the rate.
     pub fn handle(&self) -> RateHandle<P> {
         RateHandle { account: self.readiness.account().clone() }
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service inside; a start that was booked is given back.
+    /// The inner service; a start that was booked is given back.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -115,22 +116,22 @@ impl<S: fmt::Debug, P: Book, W> fmt::Debug for RateLimit<S, P, W> {
 // === impl QueuedRateLimit ===
 
 impl<S, P: Book, W> QueuedRateLimit<S, P, W> {
-    /// To look at the rate and to change it.
+    /// A handle to observe and change the rate.
     pub fn handle(&self) -> RateHandle<P> {
         RateHandle { account: self.account.clone() }
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }

@@ -1,4 +1,4 @@
-//! Refuses what has waited too long, when it is its turn. Holds nothing of its own.
+//! Sheds calls that have waited too long by the time it is their turn. It holds nothing of its own.
 //!
 //! | | `poll_ready` | `call` | drop |
 //! | --- | --- | --- | --- |
@@ -7,9 +7,9 @@
 //! Put it *below* whatever makes calls wait (a queue, a limit that queues, a pool): it decides when the wait is over, and
 //! asks the request how long that was, or until when its answer is wanted. So requests have to carry a time.
 //!
-//! What is below it should queue. The service is ready when a call is shed, and is not called: whatever it has reserved for that (a
-//! permit, a start) its handle keeps until its next call, or until it is dropped. A handle that is used once, as by `oneshot`, is
-//! dropped at once.
+//! The layers below it should queue. When a call is shed, the service was ready but is not called: the handle keeps whatever the
+//! service has reserved for it (a permit, a start) until its next call, or until it is dropped. A handle that is used once, as
+//! by `oneshot`, is dropped at once.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -34,13 +34,13 @@
 //!
 //! # Newest first
 //!
-//! To shed the oldest and serve the newest first while there is an overload is a matter of the line that they wait in, and this layer
-//! has none: see [`newest_first`](crate::layer::ConcurrencyLimitLayer::newest_first) of a limit that queues.
+//! To shed the oldest and serve the newest first in an overload is up to the line in which calls wait, and this layer has none:
+//! see [`newest_first`](crate::layer::ConcurrencyLimitLayer::newest_first) of a limit that queues.
 //!
 //! # Source
 //!
-//! By the wait: [`CoDel`](crate::CoDel), in folly's form for services. By the deadline: whoever asks no longer wants the answer, as gRPC
-//! passes deadlines on for that.
+//! By the wait: [`CoDel`](crate::CoDel), in folly's form for services. By the deadline: the caller no longer wants the answer,
+//! which is why gRPC propagates deadlines.
 //!
 //! # When not to use it
 //!
@@ -48,8 +48,8 @@
 //!
 //! # How it differs from `tower::load_shed`
 //!
-//! That one refuses while the service is not ready, whoever comes; a burst that could be worked off is refused, too. This one
-//! lets things wait, and sheds by how long that took.
+//! That one refuses every call while the service is not ready, even in a burst that could be worked off. This one lets calls
+//! wait, and sheds by how long that took.
 
 mod service;
 

@@ -39,7 +39,7 @@ pub struct Never;
 
 /// Sheds calls that have waited too long; see the [module](super) for what it does.
 ///
-/// Without any setting it sheds nothing. Everything that one layer, or its clones, is laid around is judged together.
+/// Without any setting it sheds nothing. All services that one layer, or its clones, wrap are judged together.
 ///
 /// | | default | |
 /// | --- | --- | --- |
@@ -59,8 +59,8 @@ pub struct ShedLayer<D = Never, A = Never> {
     handle: ShedHandle,
 }
 
-/// A service that sheds what has waited too long. It holds nothing of its own; what the service inside has reserved for a call that was
-/// shed it keeps for the next one.
+/// A service that sheds calls that have waited too long. It holds nothing of its own; what the inner service has reserved for a
+/// shed call is kept for the next one.
 #[derive(Debug, Clone)]
 pub struct Shed<S, D = Never, A = Never> {
     inner: S,
@@ -147,7 +147,7 @@ impl<D, A> ShedLayer<D, A> {
         ShedLayer { deadline: self.deadline, arrival, handle: self.handle }
     }
 
-    /// To see and change things while it is in use.
+    /// A handle to observe and change the layer while it is in use.
     pub fn handle(&self) -> ShedHandle {
         self.handle.clone()
     }
@@ -177,22 +177,22 @@ impl<D, A> fmt::Debug for ShedLayer<D, A> {
 // === impl Shed ===
 
 impl<S, D, A> Shed<S, D, A> {
-    /// To see and change things.
+    /// A handle to observe and change the layer.
     pub fn handle(&self) -> ShedHandle {
         self.handle.clone()
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }

@@ -29,7 +29,7 @@ use crate::ConfigError;
 /// The rate of a client that does not know what the server allows, and learns it from the answers.
 ///
 /// Starts are spaced evenly, with a burst of 1. Tell it of each call that [ended](Self::update), and of what a server
-/// [says about its quota](Self::told). All that use one limit must share one of these: a refusal holds up all of them.
+/// [says about its quota](Self::told). All callers under one limit must share one of these: a refusal holds up all of them.
 ///
 /// # Source
 ///
@@ -143,7 +143,7 @@ const GAIN: f64 = 1.0;
 // === impl FeedbackRate ===
 
 impl FeedbackRate {
-    /// A rate with everything as it is by default. Each client should have a seed of its own.
+    /// A rate with the default configuration. Each client should have a seed of its own.
     pub fn new(seed: u64) -> Self {
         Self::of(FeedbackConfig::default(), seed)
     }

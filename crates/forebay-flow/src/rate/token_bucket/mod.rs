@@ -4,12 +4,12 @@ use forebay_queue::Tick;
 
 use super::{Book, Booked, Rate, RatePolicy, Refusal, Reserved};
 
-/// Lets `num` start in each period, spaced evenly, and up to `burst` at once of those that were not used before.
+/// Lets `num` starts through in each period, spaced evenly, and up to `burst` at once if earlier ones were not used.
 ///
 /// | | | |
 /// | --- | --- | --- |
 /// | rate | at least one start in 584 years | 10 a second are one each 100 ms |
-/// | burst | 1 or more; by default 1 | what may start at once after silence, and the most that one start may cost |
+/// | burst | 1 or more; by default 1 | how much may start at once after a quiet time, and the most that one start may cost |
 /// | cost | 0 or more | 0 is never refused |
 ///
 /// In any span of time `t` no more than `burst + num * t / per` is spent.
@@ -30,13 +30,14 @@ use super::{Book, Booked, Rate, RatePolicy, Refusal, Reserved};
 ///
 /// # Credit
 ///
-/// With a burst of 128 or more, a 128th of it, and no more than 128 starts, may be [on credit](Book::credit), for a layer that then need
-/// not look at the clock for each. Nothing exceeds the rate; what may start at once after a silence may be less by as much.
+/// With a burst of 128 or more, a 128th of it, and no more than 128 starts, may be [on credit](Book::credit), for a layer
+/// that then need not read the clock for each. Nothing exceeds the rate; after a quiet time that much less may start at
+/// once.
 ///
 /// # When not to use it
 ///
 /// Where the other side counts starts in a period and any burst is fine, [`Window`](crate::Window) lets everything start at
-/// once. The neighbour `governor` is a GCRA too; it has no costs that are known later, and no debt.
+/// once. The crate `governor` is a GCRA too; it has no costs that are known later, and no debt.
 ///
 /// ```
 /// use std::time::Duration;
