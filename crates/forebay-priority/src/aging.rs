@@ -8,15 +8,15 @@ use forebay_queue::{ById, Discipline, Entry, Label, Tick, UnknownClass};
 use crate::config::{in_range, nanos};
 use crate::{Class, Classes, ConfigError};
 
-/// First in, first out, but as if the less urgent had come later: by a *step* for each class.
+/// First in, first out, but as if less urgent items had arrived later, by a *step* for each class.
 ///
-/// Whoever waits becomes more urgent by that, without anything being changed while it waits: the order of two never
-/// turns round.
+/// So a waiting item becomes more urgent relative to new ones, although nothing is changed while it waits: the order of
+/// two items never flips.
 ///
 /// # Bounds
 ///
-/// **Nobody starves.** One of class `c` (the most urgent is 0) is overtaken only by those of class `b < c` that come within
-/// `(c - b)` steps after it. By arrivals that is their number: fewer than `c` steps overtake it.
+/// **Nobody starves.** An item of class `c` (the most urgent is 0) is overtaken only by those of a class `b < c` that arrive
+/// within `(c - b)` steps after it. By arrivals that bounds their number: fewer than `c` steps overtake it.
 ///
 /// **Time.** O(log n) for all.
 ///
@@ -52,12 +52,12 @@ pub struct Aging {
 // === impl Aging ===
 
 impl Aging {
-    /// A class is worth a head start of so much time. Costs a look at the clock for each that comes.
+    /// A class is worth a head start of this much time. Costs a clock read for each arrival.
     pub fn by_time(classes: Classes, step: Duration) -> Self {
         Self { classes, step: nanos(step), by_time: true, line: BTreeSet::new() }
     }
 
-    /// A class is worth a head start of so many arrivals: 1 or more. Nobody looks at a clock.
+    /// A class is worth a head start of this many arrivals: 1 or more. No clock is read.
     ///
     /// # Errors
     ///

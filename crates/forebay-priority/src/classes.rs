@@ -6,7 +6,7 @@ use forebay_queue::UnknownClass;
 
 use crate::ConfigError;
 
-/// Named classes, the most urgent first, and which of them is meant where nothing is said.
+/// Named classes, the most urgent first, and which of them is the default.
 ///
 /// ```
 /// use forebay_priority::{Class, Classes};
@@ -42,7 +42,7 @@ impl Classes {
     /// Most classes that there may be.
     pub const MOST: usize = Class::DEFAULT.0 as usize;
 
-    /// Classes of these names, the most urgent first. Where nothing is said the last one is meant; see
+    /// Classes of these names, the most urgent first. The last one is the default; see
     /// [`with_default`](Self::with_default).
     ///
     /// # Errors
@@ -64,13 +64,13 @@ impl Classes {
         }
     }
 
-    /// `high`, `medium` and `low`, where `medium` is meant if nothing is said.
+    /// `high`, `medium` and `low`, where `medium` is the default.
     pub fn levels() -> Self {
         let names = ["high", "medium", "low"].map(str::to_owned).into();
         Self { names, default: 1 }
     }
 
-    /// The class that is meant where nothing is said.
+    /// Sets the default class.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl Classes {
 // === impl Class ===
 
 impl Class {
-    /// The one that is meant where nothing is said, whichever that is.
+    /// The default class, whichever that is.
     pub const DEFAULT: Self = Self(u16::MAX);
     /// The first of [`Classes::levels`].
     pub const HIGH: Self = Self(0);

@@ -3,7 +3,7 @@
 use forebay_queue::UnknownClass;
 use thiserror::Error;
 
-/// A discipline cannot be as it was told; found when it is made or changed, so that nothing is left to go wrong later.
+/// A discipline's configuration is invalid; found when it is made or changed, so that nothing can go wrong later.
 ///
 /// ```
 /// use forebay_priority::{Classes, ConfigError};

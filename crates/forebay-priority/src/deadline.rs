@@ -9,15 +9,15 @@ use crate::config::nanos;
 
 /// The earliest deadline first; among equal ones first in, first out.
 ///
-/// What becomes of one that missed its deadline is chosen by [`Missed`]. As long as all can be met, all are.
+/// [`Missed`] chooses what becomes of an item that missed its deadline. As long as all deadlines can be met, all are.
 ///
 /// # Bounds
 ///
-/// One is overtaken only by those that come before its deadline, since theirs are later than when they come. So nobody
-/// starves, as everybody has a deadline; those of which nothing is said have the default. Under [`Missed::Last`] those that
-/// have missed theirs starve while there is enough that can still be met; that is what it is for.
+/// An item is overtaken only by those that arrive before its deadline, since a deadline is later than its item's arrival.
+/// So nobody starves, as every item has a deadline, the default if none is given. Under [`Missed::Last`] items that have
+/// missed their deadlines starve while there are enough that can still meet theirs; that is what it is for.
 ///
-/// **Time.** O(log n) for all; each that misses its deadline costs O(log n) once more.
+/// **Time.** O(log n) for all; each missed deadline costs O(log n) once more.
 ///
 /// # Source
 ///
@@ -48,10 +48,10 @@ pub struct Deadline {
     late: BTreeSet<(u64, u64, u32)>,
 }
 
-/// How long one may take, from when it comes; by default as its [`Deadline`] says.
+/// How long an item may take from its arrival; by default as its [`Deadline`] says.
 ///
-/// An item that is sent with a [time to live](forebay_queue::Outgoing::ttl) has that as its deadline, and is dropped by the
-/// queue when it is over. To be served late rather than never, give it this as its rank.
+/// An item that is sent with a [time to live](forebay_queue::Outgoing::ttl) has that as its deadline, and the queue drops
+/// it when that is over. To have it served late rather than never, give it this as its rank.
 ///
 /// ```
 /// use std::time::Duration;
@@ -62,7 +62,7 @@ pub struct Deadline {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Within(Option<u64>);
 
-/// What becomes of one that can no longer meet its deadline.
+/// What becomes of an item that can no longer meet its deadline.
 ///
 /// ```
 /// use forebay_priority::Missed;
@@ -87,7 +87,7 @@ pub enum Missed {
 // === impl Deadline ===
 
 impl Deadline {
-    /// The order of deadlines. Those of which nothing is said are to be served within `default`.
+    /// The order of deadlines. Items without a deadline of their own should be served within `default`.
     pub fn new(default: Duration) -> Self {
         Self {
             default: nanos(default),
@@ -98,7 +98,7 @@ impl Deadline {
         }
     }
 
-    /// What becomes of one that can no longer meet its deadline. Default: [`Missed::First`].
+    /// What becomes of an item that can no longer meet its deadline. Default: [`Missed::First`].
     #[must_use]
     pub fn missed(mut self, missed: Missed) -> Self {
         self.missed = missed;
@@ -106,7 +106,7 @@ impl Deadline {
         self
     }
 
-    /// How long it takes to serve one: who has less than that left can no longer meet its deadline. Default: 0.
+    /// How long it takes to serve an item: one with less time left can no longer meet its deadline. Default: 0.
     #[must_use]
     pub fn lead(mut self, lead: Duration) -> Self {
         self.lead = nanos(lead);

@@ -7,30 +7,30 @@ use crate::lines::{InLines, Lined, Lines};
 use crate::rounds::{Rounds, Waiting};
 use crate::weighted::{MAX_WEIGHT, cost};
 
-/// Each key that has somebody waiting gets the same share, or one by its weight; first in, first out within a key. Keys need
-/// not be known before: tenants, users, hosts.
+/// Each key with items waiting gets the same share, or one by its weight; first in, first out within a key. Keys (tenants,
+/// users, hosts) need not be known in advance.
 ///
-/// The shares are max-min fair: a key that wants less than its share gets all that it wants, and what it leaves is shared by
-/// the others.
+/// The shares are max-min fair: a key that needs less than its share gets all that it needs, and the others share what is
+/// left.
 ///
-/// Self-clocked fair queueing: each item has a *finish*, the finish of the one before it of its key, but not before the one
-/// that was served last, plus its cost divided by its weight; the lowest is next. Of those that finish at the same time, who
-/// came first is first, or whose key has had it as its first for longer.
+/// It is self-clocked fair queueing: each item has a *finish*, which is its cost divided by its weight, plus the finish of
+/// the item before it of its key or of the item served last, whichever is later; the lowest finish is next. Of items with
+/// the same finish, the one that came first is first, or the one that has been its key's first for longer.
 ///
 /// # Bounds
 ///
-/// **Fairness.** While two keys have somebody waiting, what they are served, each divided by its weight, differs over any stretch by
-/// the sum of their highest costs, each divided by its weight, at the most. So between keys of equal costs and weights by two
-/// items.
+/// **Fairness.** While two keys have items waiting, their services, each divided by its weight, differ over any stretch by
+/// at most the sum of their highest costs, each divided by its weight. So keys of equal costs and weights differ by at
+/// most two items.
 ///
-/// **Nobody starves.** The next item of a key is served after each other key was served, at the most, what it costs, times the
-/// other's weight by its own, and what the costliest item of that other key costs. That is one item more; but behind a costly
-/// one that is taken out, or in front of which one comes back, cheaper ones may have waited as long, and then it is as many
-/// of them. Who was away has saved up nothing, and who comes back owes nothing.
+/// **Nobody starves.** Before the next item of a key is served, each other key is served at most that item's cost, times
+/// the other's weight by its own, plus the cost of the other key's costliest item. That is one item more; but if a costly
+/// item is taken out or another comes back in front of it, cheaper ones behind it may have waited as long, and then it is
+/// as many of them. A key that was away has saved up nothing, and one that comes back owes nothing.
 ///
-/// **Memory.** That of what waits, and a small place for each key that has somebody, for as many others that had somebody lately,
-/// and for 1024. A key need not be remembered when its last item leaves: then its finish is that of the item which was served
-/// last, and so the same as a new key's.
+/// **Memory.** That of the waiting items, and a small slot for each non-empty key, for as many others that were non-empty
+/// lately, and for 1024 more. A key need not be remembered when its last item leaves: then its finish is that of the item
+/// served last, and so the same as a new key's.
 ///
 /// **Time.** O(1) to join and to be next, while all cost and weigh 1 and leave by being served: then a key has one in each round,
 /// and the round of an item is known when it comes. The first that costs or weighs more, that is taken out or comes back, puts all
@@ -72,7 +72,7 @@ pub struct FairLines<P> {
     served: u64,
 }
 
-/// Whose one is, what it costs, and what a share of its key weighs.
+/// An item's key, its cost, and the weight of the key's share.
 ///
 /// ```
 /// use forebay_priority::Tenant;

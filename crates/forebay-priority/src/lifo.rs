@@ -4,14 +4,14 @@ use forebay_queue::{ById, Discipline, Entry, Tick};
 
 use crate::lane::Lane;
 
-/// Last in, first out: for work that is worth less the longer it has waited, such as answers to callers who give up.
+/// Last in, first out: for work that loses its value as it waits, such as answers to callers who give up.
 ///
-/// Under overload some are served at once and the others not at all, where first in, first out would serve all of them
-/// too late. Set a time to live beside it, so that those at the bottom are not served at last for nobody.
+/// Under overload some items are served at once and the others not at all, where first in, first out would serve all of
+/// them too late. Set a time to live as well, so that items at the bottom are not served in the end for nobody.
 ///
 /// # Bounds
 ///
-/// None: whoever is at the bottom starves while enough come. The one to displace is the oldest.
+/// None: an item at the bottom starves while enough others arrive. The one to displace is the oldest.
 ///
 /// **Time.** O(1) for the first and the next, O(log n) to remove and put back.
 ///

@@ -30,23 +30,23 @@ use crate::{Discipline, Entry, Label, Tick, UnknownClass};
 
 /// Several sources as one, in the order of a discipline: a queue for each topic or tenant, say.
 ///
-/// Whoever asks gets deliveries from that source which is next among those that have something; one source that has
-/// nothing never holds up the others. Nothing lies in here: a source is asked when it is its turn, for one delivery. It
-/// keeps its own order and is told itself how its deliveries ended.
+/// Each delivery comes from whichever source is next among those that have something; an empty source never holds up the
+/// others. A merge stores nothing: a source is asked when it is its turn, for one delivery. It keeps its own order, and
+/// learns itself how its deliveries ended.
 ///
-/// It has ended when all have. One that fails for now is asked again with each call, and the failure is told when no
-/// other has anything. A pool then waits a while before it asks again, and an item that comes from another source meanwhile
-/// waits as long: up to the longest backoff, a second by default.
+/// A merge has ended when all its sources have. A source that is unavailable is asked again with each call, and the failure
+/// is reported when no other source has anything. A pool then waits a while before it asks again, and an item that another
+/// source gets meanwhile waits as long: up to the longest backoff, a second by default.
 ///
-/// One that is broken counts as ended, also if it says so while it is settled, and that is told when all others have ended,
-/// instead of the end; what it has not confirmed until then counts as not confirmed. So does one that panics. What settling
-/// failed for in several sources is told one at a time, the newest of each.
+/// A broken source counts as ended, even if it reports so only while it is settled; that is reported when all others have
+/// ended, instead of the end. Settlements that it has not confirmed by then count as not confirmed. A source that panics is
+/// treated the same way. Settlement failures of several sources are reported one at a time, the newest of each.
 ///
 /// # Bounds
 ///
 /// Those of the discipline, counted in deliveries that it handed out. A cost of 1 is right, unless the deliveries of one source
 /// are known to cost more than those of another. To [`Strict`](crate::Strict) and to [`Aging`](crate::Aging) by arrivals each
-/// delivery counts twice: who is passed over has its turn after half as many as set.
+/// delivery counts twice: a source that is passed over has its turn after half as many as set.
 ///
 /// # Example
 ///
@@ -151,7 +151,7 @@ struct Rope {
 // === impl Merge ===
 
 impl<T: Send + 'static, D: Discipline> Merge<T, D> {
-    /// In the order of `discipline`, which must be empty; without any source yet, and so ended.
+    /// A merge in the order of `discipline`, which must be empty; it has no source yet, and so has ended.
     pub fn new(discipline: D) -> Self {
         Self {
             counts: vec![Count::default(); discipline.classes().len().max(1)],
@@ -168,7 +168,7 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
         }
     }
 
-    /// Adds a source whose deliveries are of that class. Several of one class take turns.
+    /// Adds a source whose deliveries are of this class. Several sources of one class take turns.
     ///
     /// # Errors
     ///
@@ -181,7 +181,7 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
         Ok(self.source_as(rank, source))
     }
 
-    /// Adds a source whose deliveries are of that rank.
+    /// Adds a source whose deliveries are of this rank.
     #[must_use]
     pub fn source_as(mut self, rank: D::Rank, source: impl Source<Item = T>) -> Self {
         let at = self.branches.len();
@@ -195,7 +195,7 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
         self
     }
 
-    /// How many deliveries each class gave, and how many of them out of turn. Who waits is known to the sources alone.
+    /// How many deliveries each class gave, and how many of them out of turn. Only the sources know what waits.
     pub fn class_stats(&self) -> Vec<ClassStats> {
         let names = self.discipline.classes();
         let stats = self.counts.iter().enumerate().map(|(class, count)| {

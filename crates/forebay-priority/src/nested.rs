@@ -7,16 +7,17 @@ use crate::filled::Filled;
 use crate::tree::{Lowest, NONE};
 use crate::{Class, Classes, ConfigError, FairByKey};
 
-/// The most urgent class first, and inside a class the order of another discipline: fair by key, by deadline, the youngest first.
+/// The most urgent class first, and within a class the order of another discipline: fair by key, by deadline, youngest
+/// first.
 ///
 /// # Bounds
 ///
-/// **No class starves.** A class that has somebody gets a turn after at most `k` of other classes were served since its last one
-/// ([`promote_after`](Self::promote_after), 1000 unless told otherwise), and as many more as there are other classes for which
-/// that holds. Inside the class the other discipline's bounds hold. [`Strict`](crate::Strict) bounds the overtaking of
-/// each item instead; it can, since it knows who of a class is next.
+/// **No class starves.** A non-empty class gets a turn after at most `k` items of other classes were served since its last
+/// one ([`promote_after`](Self::promote_after), 1000 unless told otherwise), and as many more as there are other classes
+/// for which that holds. Within the class the other discipline's bounds hold. [`Strict`](crate::Strict) bounds the
+/// overtaking of each item instead; it can, since it knows which item of a class is next.
 ///
-/// **Time.** O(log classes), and what the other discipline takes.
+/// **Time.** O(log classes), plus that of the other discipline.
 ///
 /// # Example
 ///
@@ -52,7 +53,7 @@ pub struct Nested<I = FairByKey> {
 // === impl Nested ===
 
 impl<I: Discipline + Clone> Nested<I> {
-    /// After how many of others a class gets a turn, unless told otherwise.
+    /// After how many items of other classes a class gets a turn, by default.
     pub const PROMOTE_AFTER: u64 = 1000;
 
     /// The order of these classes, and inside each that of `inner`, which must be empty. Its own classes, if it has any,
@@ -71,7 +72,7 @@ impl<I: Discipline + Clone> Nested<I> {
         }
     }
 
-    /// After how many of others a class gets a turn, 1 or more. Default: [`PROMOTE_AFTER`](Self::PROMOTE_AFTER).
+    /// After how many items of other classes a class gets a turn, 1 or more. Default: [`PROMOTE_AFTER`](Self::PROMOTE_AFTER).
     ///
     /// # Errors
     ///
@@ -82,7 +83,7 @@ impl<I: Discipline + Clone> Nested<I> {
         Ok(self)
     }
 
-    /// No class gets a turn while a more urgent one has somebody.
+    /// No class gets a turn while a more urgent one has items.
     #[must_use]
     pub fn promote_nobody(mut self) -> Self {
         self.promote_after = None;

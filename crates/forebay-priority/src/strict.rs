@@ -1,4 +1,4 @@
-//! Classes in a strict order, where nobody starves.
+//! Classes in strict order, without starvation.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use crate::lines::{InLines, Lined, Lines};
 use crate::tree::{Lowest, NONE};
 use crate::{Class, Classes, ConfigError};
 
-/// The most urgent class first, first in, first out within a class; whoever was overtaken often enough is promoted: it
-/// goes before all others.
+/// The most urgent class first, and first in, first out within a class; an item that was overtaken often enough is
+/// promoted: it goes before all others.
 ///
-/// Each has a *turn*, its place in the plain order of arrival: how many would leave before it if there were no classes.
-/// Whoever leaves later than that was overtaken, by as many.
+/// Each item has a *turn*, its place in plain order of arrival: how many would leave before it if there were no classes.
+/// An item that leaves later than that was overtaken, by as many.
 ///
 /// # Bounds
 ///
 /// **Nobody starves.** No item is overtaken more than `k` times ([`promote_after`](Self::promote_after), 1000 unless told
-/// otherwise), so one that finds `n` others waiting is served after `n + k` others at the latest. Whoever is taken out of
-/// the line (cancelled, displaced, moved to another class) counts as served. The price: where the more urgent alone are more
-/// than can be served, the less urgent come through at the rate at which they come, only later. For shares under lasting
-/// overload take [`WeightedFair`](crate::WeightedFair).
+/// otherwise), so one that finds `n` others waiting is served after `n + k` others at the latest. An item that is taken
+/// out of the line (cancelled, displaced, moved to another class) counts as served. The price: where urgent items alone
+/// are more than can be served, less urgent ones still come through at the rate at which they arrive, only later. For
+/// shares under lasting overload use [`WeightedFair`](crate::WeightedFair).
 ///
-/// An item that comes back, or changes its class, may be overtaken `k` times more, and so may those of its class that are
-/// behind it. Each time that it is served counts for those that wait, so one that comes back again and again holds up no
-/// other class.
+/// An item that comes back, or changes its class, may be overtaken `k` more times, and so may those of its class that are
+/// behind it. Each time it is served counts for those that wait, so an item that keeps coming back holds up no other
+/// class.
 ///
 /// **Time.** O(1) for the first and, amortised, for the next, and another comparison for each 64 classes; O(log n) to remove,
 /// reclass and put back.
@@ -35,7 +35,7 @@ use crate::{Class, Classes, ConfigError};
 /// # Source
 ///
 /// Head-of-the-line priorities (A. Cobham, *Priority assignment in waiting line problems*, Operations Research 2, 1954).
-/// The bound on overtaking is ours; kernels promote by time instead, which needs a clock, and is here by
+/// The bound on overtaking is ours; kernels promote by time instead, which needs a clock, and is available as
 /// [`promote_after_waiting`](Self::promote_after_waiting).
 ///
 /// # Example
@@ -92,7 +92,7 @@ pub(crate) struct Row<P> {
 // === impl Strict ===
 
 impl Strict {
-    /// After how many overtakings one is promoted, unless told otherwise.
+    /// After how many overtakings an item is promoted, by default.
     pub const PROMOTE_AFTER: u64 = 1000;
 
     /// The order of these classes.
@@ -111,7 +111,7 @@ impl Strict {
         &self.rules.classes
     }
 
-    /// After how many overtakings one is promoted: 1 or more. A small number is nearly first in, first out. Default:
+    /// After how many overtakings an item is promoted: 1 or more. A small number is nearly first in, first out. Default:
     /// [`PROMOTE_AFTER`](Self::PROMOTE_AFTER).
     ///
     /// # Errors
@@ -123,15 +123,15 @@ impl Strict {
         Ok(self)
     }
 
-    /// Promotes whoever has waited so long, besides who was overtaken so often. Costs a look at the clock for each that
-    /// comes and for each that goes. Default: nobody looks at a clock.
+    /// Also promotes items that have waited this long. Costs a clock read for each arrival and each departure. Default:
+    /// no clock is read.
     #[must_use]
     pub fn promote_after_waiting(mut self, patience: Duration) -> Self {
         self.rules.patience = Some(nanos(patience));
         self
     }
 
-    /// Promotes nobody by overtakings. Then the less urgent starve while there is enough of the more urgent, unless
+    /// Promotes no item for being overtaken. Then less urgent items starve while there are enough urgent ones, unless
     /// [`promote_after_waiting`](Self::promote_after_waiting) says otherwise.
     #[must_use]
     pub fn promote_nobody(mut self) -> Self {

@@ -9,19 +9,18 @@ use crate::lane::{Lane, Slot};
 use crate::lines::{InLines, Lined, Lines};
 use crate::{Class, Classes, ConfigError};
 
-/// Each class that has somebody waiting gets a share in proportion to its weight, measured in what the items cost; first in,
-/// first out within a class. Deficit round robin.
+/// Deficit round robin: each class with items waiting gets a share in proportion to its weight, measured in what the
+/// items cost; first in, first out within a class.
 ///
-/// A round visits each class that has somebody once, in the order in which they began to wait. At a visit its *deficit* grows
-/// by its weight times the *quantum*; it is served while its next item costs no more than the deficit, which falls by
-/// that. What is left is kept for the next round, unless nobody waits any more: who has nothing to do saves up
-/// nothing.
+/// A round visits each non-empty class once, in the order in which they began to wait. At a visit the class's *deficit*
+/// grows by its weight times the *quantum*; it is served while its next item costs no more than the deficit, which falls
+/// by that cost. What is left is kept for the next round, unless the class is empty: an idle class saves up nothing.
 ///
 /// # Bounds
 ///
-/// **Fairness.** With `C` the highest cost of an item, a class that always has somebody is served, after `m` rounds,
-/// `m * weight * quantum` give or take `C`. Over any stretch, what two such classes are served, each divided by its weight,
-/// differs by `2 C + quantum` at the most.
+/// **Fairness.** With `C` the highest cost of an item, a class that is never empty is served, after `m` rounds,
+/// `m * weight * quantum` give or take `C`. Over any stretch, the services of two such classes, each divided by its weight,
+/// differ by at most `2 C + quantum`.
 ///
 /// **Nobody starves.** The next item of a class of weight `w` is served after `cost / (w * quantum)` rounds, rounded up, at the latest.
 ///
@@ -32,8 +31,8 @@ use crate::{Class, Classes, ConfigError};
 /// # Source
 ///
 /// M. Shreedhar and G. Varghese, *Efficient fair queuing using deficit round robin*, IEEE/ACM Transactions on Networking 4(3),
-/// 1996. Where a whole round passes without anybody being served, which happens when items cost much more than the quantum, as many
-/// rounds as nobody can be served in are passed at once.
+/// 1996. Where whole rounds would serve nothing, because items cost much more than the quantum, all those rounds are
+/// skipped at once.
 ///
 /// # Example
 ///
@@ -77,7 +76,7 @@ pub struct WeightedLines<P> {
     visited: bool,
 }
 
-/// The class of one, and what it costs to serve it.
+/// The class of an item, and what it costs to serve it.
 ///
 /// ```
 /// use forebay_priority::{Class, Share};
@@ -105,7 +104,7 @@ struct Flow<P> {
 // === impl WeightedFair ===
 
 impl WeightedFair {
-    /// Classes with their weights, 1 to 2^20 each. Where no class is said the last one is meant.
+    /// Classes with their weights, 1 to 2^20 each. By default an item without a class belongs to the last one.
     ///
     /// # Errors
     ///
@@ -125,9 +124,10 @@ impl WeightedFair {
     }
 
     /// What a class of weight 1 is served in a round, in the unit of the costs: 1 to 2^32 - 1. Default: 1, which is right
-    /// where all cost 1.
+    /// where every item costs 1.
     ///
-    /// The higher, the longer the runs of one class; but below the usual cost of an item, each takes several rounds.
+    /// The higher it is, the longer the runs of one class; below the usual cost of an item, each item takes several
+    /// rounds.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ impl WeightedFair {
         Ok(self)
     }
 
-    /// The class that is meant where nothing is said.
+    /// The class of items that name none.
     ///
     /// # Errors
     ///

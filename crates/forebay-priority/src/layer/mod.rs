@@ -1,17 +1,16 @@
-//! A line in the order of a discipline before a service with so many seats. Queues: readiness holds nothing, and what
-//! waits waits in its response future.
+//! A line in the order of a discipline, in front of a service with a number of seats. It queues: readiness reserves
+//! nothing, and a call waits in its response future.
 //!
 //! | | |
 //! | --- | --- |
 //! | `poll_ready` | `Err` if the line is closed, else `Ready`; never pending because it is full; never asks the service |
 //! | `call` | its class is found, and it joins the line; as many wait as may: [`Full(request)`](forebay_queue::QueueError::Full), or the last in the order ends as [`Displaced(request)`](forebay_queue::QueueError::Displaced), as chosen; of an unknown class: [`Unclassified(request, ..)`](forebay_queue::QueueError::Unclassified) |
 //! | it can no longer meet its deadline, under [`Missed::GiveUp`](crate::Missed::GiveUp) | [`Expired(request)`](forebay_queue::QueueError::Expired) at once |
-//! | a seat comes free | who is next in the line has it, until its response is there |
+//! | a seat comes free | the next call in the line gets it, until its response is there |
 //! | drop while it waits | leaves the line at once; the service never sees the request |
 //! | drop while it runs | the call ends, and its seat is free |
 //!
-//! The line is [`QueueLayer`]'s, and what its docs say about failures, about panics and about
-//! backpressure holds here.
+//! The line is [`QueueLayer`]'s, and what its docs say about failures, panics and backpressure holds here.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -47,13 +46,13 @@ use tower_service::Service;
 pub use self::seats::{ByResult, Judge, Seated, SeatedFuture, Seats};
 use crate::{ConfigError, Discipline};
 
-/// So many seats before a service, given in the order of a discipline; see the [module](self) for what it does.
+/// A number of seats for calls of a service, given in the order of a discipline; see the [module](self) for what it does.
 ///
 /// # Bounds
 ///
-/// Those of the discipline, counted in calls. Whoever is next waits for one seat to come free, and for nobody who joined
-/// the line behind it in the discipline's order: under overload an urgent call waits as long as it takes until the
-/// first of the running calls ends.
+/// Those of the discipline, counted in calls. The next call waits for one seat to come free, and for no call that joined
+/// the line behind it in the discipline's order: under overload an urgent call waits until the first of the running calls
+/// ends.
 ///
 /// How long that is depends on the service. Where the times that calls take vary as exponentially distributed ones do and
 /// urgent calls are few, the 99th percentile of an urgent call's wait is that of the service divided by the seats: with 8 seats a
@@ -92,7 +91,7 @@ where
     D: Discipline + Clone,
     C: Fn(&R) -> Result<D::Rank, UnknownClass>,
 {
-    /// Room for so many calls at once, 1 or more, given in the order of `discipline`, by the ranks that `classifier` gives.
+    /// This many calls at once, 1 or more, in the order of `discipline`, by the ranks that `classifier` gives.
     ///
     /// # Errors
     ///
@@ -101,7 +100,7 @@ where
         Ok(Self::with_seats(Seats::new(seats)?, discipline, classifier))
     }
 
-    /// The same with seats that are known elsewhere, to be changed or shared: all services made by this layer share them.
+    /// Uses existing seats, which can be changed or shared: all services made by this layer share them.
     pub fn with_seats(seats: Seats, discipline: D, classifier: C) -> Self {
         let names = discipline.classes().to_vec();
         let most = vec![usize::MAX; names.len().max(1)];
@@ -111,15 +110,15 @@ where
 }
 
 impl<R, D, C, J> PriorityLayer<R, D, C, J> {
-    /// Most calls that may wait in all, whatever their classes. Default: 1024.
+    /// The most calls that may wait in all, whatever their classes. Default: 1024.
     #[must_use]
     pub fn max_waiting_in_all(mut self, most: usize) -> Self {
         self.in_all = most;
         self.bounded()
     }
 
-    /// When as many wait in all as may, whoever is last in the discipline's order goes, which may be the new call itself,
-    /// instead of the new call whatever its class. It ends as [`QueueError::Displaced`](forebay_queue::QueueError::Displaced).
+    /// When the line is full, drops the last call in the discipline's order, which may be the new one itself, instead of
+    /// always refusing the new one. That call ends as [`QueueError::Displaced`](forebay_queue::QueueError::Displaced).
     #[must_use]
     pub fn displace_last(mut self) -> Self {
         self.displaces = true;

@@ -17,7 +17,7 @@ use crate::ConfigError;
 use crate::config::{in_range, nanos};
 use crate::contain::{contain, let_go, wake};
 
-/// How many calls may run at once: a number, or a [`Limit`] that learns it. Clones are the same seats.
+/// How many calls may run at once: a number, or a [`Limit`] that learns it. Clones share the same seats.
 ///
 /// ```
 /// use forebay_priority::Seats;
@@ -52,10 +52,10 @@ struct Seat {
     began: Option<(Instant, usize)>,
 }
 
-/// A service that is ready only while there is a seat; made by [`PriorityLayer`](super::PriorityLayer). Reserves: who is ready keeps its
-/// seat until it calls or is dropped, and clones start without.
+/// A service that is ready only while there is a seat; made by [`PriorityLayer`](super::PriorityLayer). It reserves: a
+/// ready handle keeps its seat until it calls or is dropped, and clones start without.
 ///
-/// A seat that comes free calls all who wait, and whoever is polled first has it. For an order among them put a line in
+/// A seat that comes free wakes all waiters, and the first one polled gets it. For an order among them put a line in
 /// front, which is what [`PriorityLayer`](super::PriorityLayer) does.
 ///
 /// ```
@@ -85,7 +85,7 @@ pub struct Seated<S, J = ByResult> {
     judge: J,
 }
 
-/// Says how a call ended, as far as a [`Limit`] is concerned. Every `Fn(Result<&T, &E>) -> CallEnd` does.
+/// Says how a call ended, as far as a [`Limit`] is concerned. Every `Fn(Result<&T, &E>) -> CallEnd` is one.
 ///
 /// ```
 /// use forebay_priority::layer::{ByResult, Judge};
