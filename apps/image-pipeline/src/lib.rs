@@ -10,13 +10,13 @@
 //! files and folders for the program: a [`config::Config`] goes in, a [`report::Report`] comes out. [`picture`] is one
 //! picture at a time, from bytes to bytes: pure, synchronous, without a runtime.
 //!
-//! - **Memory** is bounded by what is in flight: a picture waits until there is room for its file and for what its header
-//!   says that decoding takes. One that needs more than there is in all is decoded smaller, or refused.
+//! - **Memory** is bounded by what is in flight: a picture waits until there is room for its file and for what decoding
+//!   takes according to its header. One that needs more than the total is decoded smaller, or refused.
 //! - **Every picture ends once**, as an [`Outcome`]: written, kept, failed or not begun.
 //! - **Results appear as a whole or not at all**, under a [`Name`] that cannot lead out of the output.
 //!
-//! The library does not print, and reads neither the environment nor the command line; it reads standard input and writes
-//! to standard output where these are named as input and output. It blocks only on threads of its own.
+//! The library does not print, and reads neither the environment nor the command line; it uses standard input and output
+//! only where these are named as input and output. It blocks only on threads of its own.
 
 // What a run is told, and what it tells.
 pub mod config;

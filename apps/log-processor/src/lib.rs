@@ -12,18 +12,18 @@
 //! [`pipeline::run`] is this picture as one function; start reading there. A [`config::Config`] goes in,
 //! a [`report::Report`] comes out.
 //!
-//! - **Batches travel**, not lines: a quarter of a megabyte of whole lines each, so that what a batch
-//!   costs on its way through queues and threads vanishes beside the work on its lines.
+//! - **Batches travel**, not lines: a quarter of a megabyte of whole lines each, so that the cost of passing a batch
+//!   through queues and threads vanishes beside the work on its lines.
 //! - **Memory** is a fixed number of buffers, whatever the size of the input.
 //! - **Order** is that of reading.
-//! - **After `kill -9`** a run with a state goes on at its last checkpoint: positions in the inputs and the
+//! - **After `kill -9`** a run with a state resumes at its last checkpoint: positions in the inputs and the
 //!   length of the output are one file, replaced as a whole ([`commit`]).
-//! - **A program that logs** need not wait for its log: [`logger`] writes the most urgent lines first and sheds the least
-//!   urgent.
-//! - **Nothing is lost quietly**: lines read = written + filtered + not written, in every report.
+//! - **A program that writes logs** need not wait for them: [`logger`] writes the most urgent lines first and sheds the
+//!   least urgent.
+//! - **Nothing is lost silently**: lines read = written + filtered + not written, in every report.
 //!
-//! The library does not print, and reads neither the environment nor the command line, but for the time zone where a
-//! run has a [`period`]. It blocks only on threads of its own.
+//! The library does not print, and reads neither the environment nor the command line, except for the time zone where
+//! a run has a [`period`]. It blocks only on threads of its own.
 //!
 //! # Example
 //!
