@@ -117,7 +117,7 @@ pub fn builder<T>() -> Builder<T> {
 // === impl Builder ===
 
 impl<T, L> Builder<T, L> {
-    /// Most items that may wait. Memory is used as items come, so a large bound costs nothing by itself.
+    /// The most items that may wait. Memory is used as items come, so a large bound costs nothing by itself.
     /// 0 is a rendezvous, see [`bounded`](crate::bounded). Default: 1024.
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.options.capacity = Some(capacity);
@@ -134,13 +134,13 @@ impl<T, L> Builder<T, L> {
     /// anything larger counts as that.
     /// The capacity still applies, so set that high enough, or [`unbounded`](Self::unbounded). Default: no bound.
     ///
-    /// What an item weighs is said by its sender ([`send_weighted`](Sender::send_weighted),
-    /// [`item`](Sender::item)), else by the [`weigher`](Self::weigher), else it is 1. An item that alone weighs more
-    /// than this is refused, and never waits. Items that come back may exceed it by at most what was in hand. At a
-    /// rendezvous nothing is stored, and only the refusal counts.
+    /// An item's weight comes from its sender ([`send_weighted`](Sender::send_weighted), [`item`](Sender::item)), else
+    /// from the [`weigher`](Self::weigher), else it is 1. An item that alone weighs more than this is refused, and never
+    /// waits. Items that come back may exceed it by at most what was in hand. At a rendezvous nothing is stored, and only
+    /// the refusal applies.
     ///
-    /// Who waits for weight is not overtaken by lighter ones that would fit: so a heavy item waits no longer than
-    /// it takes to make room for it.
+    /// A sender that waits for weight is not overtaken by lighter items that would fit: so a heavy item waits no longer
+    /// than it takes to make room for it.
     ///
     /// # Panics
     ///
@@ -152,7 +152,7 @@ impl<T, L> Builder<T, L> {
         self
     }
 
-    /// Tells what an item weighs whose sender does not say it. Called once for each, by its sender.
+    /// Weighs items whose sender does not say what they weigh. Called once for each, by its sender.
     ///
     /// ```
     /// use forebay_queue::builder;
@@ -166,7 +166,7 @@ impl<T, L> Builder<T, L> {
         self
     }
 
-    /// In which order the queue serves. Default: [`Fifo`]; see [`By`](crate::By).
+    /// The order in which the queue serves. Default: [`Fifo`]; see [`By`](crate::By).
     pub fn line<M: Line<T>>(self, line: M) -> Builder<T, M> {
         Builder { options: self.options, hooks: self.hooks, line }
     }
@@ -215,10 +215,10 @@ impl<T, L> Builder<T, L> {
         self
     }
 
-    /// Notes when items came, of one in 64 at the most where they are first in, first out, and of each where they are
-    /// served [`By`](crate::By) a discipline: a look at the clock costs more than an item. Who takes such an item for the
-    /// first time as a [`Delivery`](crate::Delivery::enqueued_at), or from a [`Tap`](crate::Tapped::Item), is told. By
-    /// default of none.
+    /// Records when items came: of at most one in 64 where they are first in, first out, and of each where they are
+    /// served [`By`](crate::By) a discipline, since reading the clock costs more than an item. The time is reported to
+    /// whoever first takes the item as a [`Delivery`](crate::Delivery::enqueued_at), or from a
+    /// [`Tap`](crate::Tapped::Item). By default no times are recorded.
     ///
     /// ```
     /// # use std::num::NonZeroUsize;
@@ -238,20 +238,20 @@ impl<T, L> Builder<T, L> {
         self
     }
 
-    /// Called at each change of pressure: once for each, in order, on the thread of whoever caused one of them.
+    /// Called at each change of pressure: once for each, in order, on a thread that caused one of them.
     pub fn on_pressure(mut self, hook: impl Fn(Pressure) + Send + Sync + 'static) -> Self {
         self.hooks.on_pressure = Some(Box::new(hook));
         self.options.has_pressure_hook = true;
         self
     }
 
-    /// Given the items whose [time to live](crate::Outgoing::ttl) was over before anybody received them.
+    /// Gets the items whose [time to live](crate::Outgoing::ttl) was over before anybody received them.
     pub fn on_expired(mut self, hook: impl Fn(T) + Send + Sync + 'static) -> Self {
         self.hooks.on_expired = Some(Box::new(hook));
         self
     }
 
-    /// Given the items that were displaced by a call which cannot hand them back: [`send_many`](crate::Sender::send_many),
+    /// Gets the items that were displaced by a call that cannot hand them back: [`send_many`](crate::Sender::send_many),
     /// an [`ItemSink`](crate::ItemSink), a `Sink`, a [tracked](crate::Outgoing::tracked) send. `send` and `try_send` hand
     /// theirs back themselves, as [`Sent::Displaced`](crate::Sent::Displaced).
     pub fn on_displaced(mut self, hook: impl Fn(T) + Send + Sync + 'static) -> Self {
@@ -259,20 +259,20 @@ impl<T, L> Builder<T, L> {
         self
     }
 
-    /// Given the items that are left when the last receiver goes away, and those that come back later.
+    /// Gets the items that are left when the last receiver is dropped, and those that come back later.
     pub fn on_undelivered(mut self, hook: impl Fn(T) + Send + Sync + 'static) -> Self {
         self.hooks.on_undelivered = Some(Box::new(hook));
         self
     }
 
-    /// Given the items that were set aside by [`Delivery::dead_letter`](crate::Delivery::dead_letter), with the
+    /// Gets the items that were set aside by [`Delivery::dead_letter`](crate::Delivery::dead_letter), with the
     /// reason.
     pub fn on_dead_letter(mut self, hook: impl Fn(T, String) + Send + Sync + 'static) -> Self {
         self.hooks.on_dead_letter = Some(Box::new(hook));
         self
     }
 
-    /// Makes the queue: its first sender and its first receiver.
+    /// Builds the queue, and returns its first sender and its first receiver.
     pub fn build(self) -> (Sender<T, L>, Receiver<T, L>)
     where
         L: Line<T>,

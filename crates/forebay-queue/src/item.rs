@@ -86,14 +86,15 @@ pub struct Ticket<T, L: Line<T>> {
     number: Arc<AtomicU64>,
 }
 
-/// An item that is about to be sent and stays within reach; made by [`Outgoing::tracked`]. See [`Ticket`] for an example.
+/// An item that is about to be sent and can be withdrawn later; made by [`Outgoing::tracked`]. See [`Ticket`] for an
+/// example.
 #[must_use = "an item is not sent before `send` or `try_send` is called"]
 pub struct Tracked<'a, T, L: Line<T>>(Outgoing<'a, T, L>);
 
 // === impl Sender ===
 
 impl<T, L: Line<T>> Sender<T, L> {
-    /// Says what goes with an item beside its value, and then sends it.
+    /// Prepares an item with more than its value (weight, time to live, headers, class, key), and then sends it.
     pub fn item(&self, item: T) -> Outgoing<'_, T, L> {
         Outgoing {
             sender: self,
@@ -110,8 +111,8 @@ impl<T, L: Line<T>> Sender<T, L> {
 
 impl<T, L: Line<T>> Outgoing<'_, T, L> {
     /// What the item weighs, in the unit of [`Builder::max_weight`](crate::Builder::max_weight). 0 is allowed: it needs a
-    /// place and nothing else. Default: what the queue's weigher says, else 1. To a line's discipline that looks at costs, what is
-    /// said here is what the item costs.
+    /// place and nothing else. Default: what the queue's weigher says, else 1. For a discipline that looks at costs, this
+    /// weight is what the item costs.
     pub fn weight(mut self, weight: usize) -> Self {
         self.weight = Some(weight);
         self.label.weight = Some(weight);
@@ -119,13 +120,13 @@ impl<T, L: Line<T>> Outgoing<'_, T, L> {
     }
 
     /// How long the item may wait in the queue. When the time is over nobody receives it any more: it is dropped,
-    /// counted, and goes to [`on_expired`](crate::Builder::on_expired). Default: for ever. [`Duration::ZERO`] is over at
-    /// once, also where a receiver waits.
+    /// counted, and goes to [`on_expired`](crate::Builder::on_expired). Default: forever. [`Duration::ZERO`] is over at
+    /// once, even if a receiver waits.
     ///
-    /// The time runs from when the queue accepts the item, at a rendezvous from when a receiver takes it, and goes on
-    /// while a consumer has it, for when it comes back. No timer runs for it: whoever comes to receive, or to send, takes
-    /// out what has expired. In a queue that is first in, first out it is found when the item has come to the front, and
-    /// where an item was put off, when that is due; until then the item keeps its place.
+    /// The time runs from when the queue accepts the item, or at a rendezvous from when a receiver takes it, and goes on
+    /// while a consumer has it, in case it comes back. No timer runs for it: whoever comes to receive, or to send, removes
+    /// expired items. In a first-in, first-out queue an expired item is found when it comes to the front, and a delayed one
+    /// when it is due; until then it keeps its place.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.tag.set_ttl(ttl);
         self.label.ttl = Some(ttl);
@@ -133,7 +134,7 @@ impl<T, L: Line<T>> Outgoing<'_, T, L> {
     }
 
     /// A header that travels with the item, to be read by [`Delivery::headers`](crate::Delivery::headers). A later one
-    /// of the same name replaces it. Who receives the bare value does not see them.
+    /// of the same name replaces it. A consumer that receives the bare value does not see headers.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.tag.set_header(name.into(), value.into());
         self
@@ -231,13 +232,13 @@ where
         self
     }
 
-    /// Whose the item is, for a discipline that is fair between tenants, users or hosts; any other ignores it.
+    /// The item's owner, for a discipline that is fair between tenants, users or hosts; others ignore it.
     pub fn key<K: Hash + ?Sized>(mut self, key: &K) -> Self {
         self.label.key = Some(Key::of(key));
         self
     }
 
-    /// Keeps a hold on the item while it waits: `send` and `try_send` then return a [`Ticket`].
+    /// Keeps a handle to the item while it waits: `send` and `try_send` then return a [`Ticket`].
     pub fn tracked(mut self) -> Tracked<'a, T, By<D, C>> {
         self.tag.track();
         Tracked(self)
@@ -305,8 +306,8 @@ where
         Self { shared: sender.shared.clone(), number }
     }
 
-    /// Takes the item out of the queue; it counts as returned. `None` if it does not wait there any more: somebody has
-    /// it, or had it, or it was dropped.
+    /// Takes the item out of the queue; it counts as returned. `None` if it no longer waits there: somebody has it, or
+    /// had it, or it was dropped.
     pub fn cancel(&self) -> Option<T> {
         self.shared.update(|state| {
             let taken = state.held.remove_tracked(self.number.load(Ordering::Relaxed))?;
@@ -315,7 +316,7 @@ where
         })
     }
 
-    /// Gives the item another class, as [`rerank`](Self::rerank) gives it another rank; what else its rank says stays.
+    /// Gives the item another class, as [`rerank`](Self::rerank) gives it another rank; the rest of its rank stays.
     ///
     /// # Errors
     ///
@@ -329,8 +330,8 @@ where
         })
     }
 
-    /// Gives the item another rank. Among its new equals it has the place that its age gives it. An item in a
-    /// consumer's hands has the rank when it comes back. Says whether the item was found.
+    /// Gives the item another rank. Among its new equals its place follows from its age. An item in a consumer's hands
+    /// has the new rank when it comes back. Returns whether the item was found.
     pub fn rerank(&self, rank: D::Rank) -> bool {
         self.shared.update(|state| state.held.rerank(self.number.load(Ordering::Relaxed), rank))
     }

@@ -13,7 +13,7 @@ use crate::{
 macro_rules! observe {
     ($Half:ident) => {
         impl<T, L: Line<T>> $Half<T, L> {
-            /// Accept nothing more. What was accepted can still be received; then receivers are told the end.
+            /// Closes the queue to new items. Items already accepted can still be received; then receivers see the end.
             pub fn close(&self) {
                 self.shared.close();
             }
@@ -25,13 +25,13 @@ macro_rules! observe {
 
             /// How many senders there are. Weak ones do not count, and those that wait in a call of their own do.
             ///
-            /// It may be another number a moment later, since each of them may be cloned.
+            /// The number may differ a moment later, since each of them may be cloned.
             pub fn senders(&self) -> usize {
                 self.shared.read(|state| state.senders())
             }
 
-            /// How many items wait, those that came back or were put off among them. What is in a consumer's
-            /// hands does not count here.
+            /// How many items wait, including those that came back or are delayed. Items in a consumer's hands do not
+            /// count here.
             pub fn len(&self) -> usize {
                 self.shared.read(|state| state.held.waiting())
             }
@@ -41,31 +41,31 @@ macro_rules! observe {
                 self.len() == 0
             }
 
-            /// Do as many items wait as may, or as heavy ones? A rendezvous is always full.
+            /// Is the bound in items or in weight reached? A rendezvous is always full.
             pub fn is_full(&self) -> bool {
                 self.shared.read(|state| state.is_full())
             }
 
-            /// What all items that wait weigh together, see [`Builder::max_weight`](crate::Builder::max_weight).
-            /// Where nobody says otherwise each weighs 1.
+            /// What all waiting items weigh together, see [`Builder::max_weight`](crate::Builder::max_weight).
+            /// By default each weighs 1.
             pub fn weight(&self) -> usize {
                 self.shared.read(|state| state.held.weight())
             }
 
-            /// What all items that wait may weigh together; `None`: no bound.
+            /// The most that waiting items may weigh together; `None`: no bound.
             pub fn max_weight(&self) -> Option<usize> {
                 self.shared.options.max_weight
             }
 
-            /// Most items that may wait; `None`: no bound.
+            /// The most items that may wait; `None`: no bound.
             pub fn capacity(&self) -> Option<usize> {
                 self.shared.read(|state| state.options.capacity)
             }
 
             /// Changes how many items may wait.
             ///
-            /// A larger capacity lets in those who wait for room. A smaller one drops nothing: senders wait until
-            /// fewer wait than it says. Permits that were given out stay good.
+            /// A larger capacity lets in senders that wait for room. A smaller one drops nothing: senders wait until
+            /// fewer items wait than it allows. Permits that were given out stay valid.
             ///
             /// ```
             /// let (tx, mut rx) = forebay_queue::bounded(1);
@@ -79,7 +79,7 @@ macro_rules! observe {
             /// # Errors
             ///
             /// A rendezvous stays one, and no other queue becomes one: there an item passes from hand to hand, and
-            /// those who wait wait in another way.
+            /// senders wait in another way.
             pub fn set_capacity(&self, capacity: usize) -> Result<(), SetCapacityError> {
                 self.shared.update(|state| state.set_capacity(capacity))
             }
@@ -91,13 +91,13 @@ macro_rules! observe {
                 self.shared.read(|state| state.pressure())
             }
 
-            /// Waits until the pressure has changed since this handle was made, cloned, or told so last, and
-            /// tells what it is now. Each handle sees for itself; two tasks that share one share what it sees.
-            /// Once the queue is closed and empty nothing changes any more, and this waits for ever.
+            /// Waits until the pressure has changed since this handle was made, cloned, or last told of a change, and
+            /// returns the pressure now. Each handle tracks changes separately; two tasks that share a handle share what
+            /// it has seen. Once the queue is closed and empty nothing changes any more, and this waits forever.
             ///
             /// # Cancel safety
             ///
-            /// A call that is dropped has seen nothing: the next one tells the same change.
+            /// A call that is dropped has seen nothing: the next one reports the same change.
             pub async fn pressure_changed(&self) -> Pressure {
                 let seen = self.seen.load(Ordering::Relaxed);
                 let (crossings, pressure) = watch(&self.shared, Change::Pressure, |state| {
@@ -120,19 +120,18 @@ macro_rules! observe {
             D: Discipline + Clone,
             C: Fn(&T) -> Result<D::Rank, UnknownClass>,
         {
-            /// What has become of the items of each class, in the order of [`Discipline::classes`]; one without a name
-            /// where the discipline has none. Where the discipline uses the time every item that waits is looked at,
-            /// to find the oldest.
+            /// What has become of the items of each class, in the order of [`Discipline::classes`]; a single unnamed one
+            /// if the discipline has no classes. If the discipline uses the time, every waiting item is looked at, to find
+            /// the oldest.
             pub fn class_stats(&self) -> Vec<ClassStats> {
                 self.shared.read(|state| state.held.class_stats())
             }
 
             /// Changes the discipline's settings while the queue is in use: weights, shares, bounds. `change` is called
-            /// twice, for the items and for those who wait for room, and under the queue's lock, so it must not use the
-            /// queue, nor take anything out of the discipline, nor have another class meant where nothing is said. Who
-            /// waits cannot be seen there.
+            /// twice, for the items and for the senders that wait for room, and under the queue's lock, so it must not use
+            /// the queue, nor take anything out of the discipline, nor change the default class. It cannot see what waits.
             ///
-            /// It is given a copy, which then takes the place of the discipline: if it panics, nothing has changed.
+            /// It gets a copy, which then replaces the discipline: if it panics, nothing has changed.
             ///
             /// # Errors
             ///

@@ -55,7 +55,7 @@ impl<T, L: Line<T>> Receiver<T, L> {
         Self { shared, seen: AtomicU64::new(0), taking: Taking::default() }
     }
 
-    /// Takes the next item, waiting for one. `None`: closed, and nothing is left.
+    /// Takes the next item, waiting for one. `None` means that the queue is closed and nothing is left.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -75,12 +75,12 @@ impl<T, L: Line<T>> Receiver<T, L> {
     ///
     /// # Cancel safety
     ///
-    /// A `recv` that is dropped has taken nothing. If an item was meant for it, the next receiver gets that.
+    /// A `recv` that is dropped has taken nothing. If an item was meant for it, the next receiver gets it.
     pub fn recv(&mut self) -> impl Future<Output = Option<T>> {
         LeaveOnDrop(self)
     }
 
-    /// Takes the next item if one is there and not meant for somebody who has waited longer.
+    /// Takes the next item if one is there that is not meant for a waiting receiver.
     ///
     /// # Errors
     ///
@@ -93,10 +93,10 @@ impl<T, L: Line<T>> Receiver<T, L> {
         })
     }
 
-    /// Takes what is there, at most `max` items, and appends it to `out`; waits if nothing is. Returns how many, 0
+    /// Takes the available items, at most `max`, and appends them to `out`; waits if there are none. Returns how many, 0
     /// only when the queue is closed and nothing is left.
     ///
-    /// Others are held up for 1024 items at the most; if then somebody waits for what is left, it is theirs.
+    /// It holds up others for 1024 items at most; if somebody waits for the rest by then, it is theirs.
     ///
     /// # Panics
     ///
@@ -131,9 +131,9 @@ impl<T, L: Line<T>> Receiver<T, L> {
         }
     }
 
-    /// Takes the next item from a thread that has no runtime, which sleeps while it waits for one.
+    /// Takes the next item from a thread outside any runtime, blocking it while the queue is empty.
     ///
-    /// Never call it from async code: it would stop the runtime's thread.
+    /// Never call it from async code: it would block the runtime's thread.
     pub fn blocking_recv(&mut self) -> Option<T> {
         block_on(self.recv())
     }

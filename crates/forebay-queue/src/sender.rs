@@ -179,7 +179,7 @@ impl<T, L: Line<T>> Sender<T, L> {
     }
 
     /// Sends an item that weighs this much, whatever the queue's weigher would say.
-    /// For more that goes with an item, see [`item`](Self::item).
+    /// To set more than the weight, see [`item`](Self::item).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -204,8 +204,8 @@ impl<T, L: Line<T>> Sender<T, L> {
         self.item(item).weight(weight).send().await
     }
 
-    /// Sends all of `items`, in order, as room comes free. It takes turns with others that wait, so items of
-    /// several senders may alternate.
+    /// Sends all of `items`, in order, as room comes free. It takes turns with other waiters, so items of several
+    /// senders may alternate.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -219,12 +219,12 @@ impl<T, L: Line<T>> Sender<T, L> {
     ///
     /// # Errors
     ///
-    /// What was not accepted is still in `items`, in order. An empty `items` is never an error. An item that is too heavy,
-    /// or that the classifier does not know, is found before anything is sent.
+    /// Items that were not accepted are still in `items`, in order. An empty `items` is never an error. An item that is too
+    /// heavy, or that the classifier does not know, is found before anything is sent.
     ///
     /// # Cancel safety
     ///
-    /// A `send_many` that is dropped has sent what is no longer in `items`, and nothing else.
+    /// A `send_many` that is dropped has sent the items that are no longer in `items`, and nothing else.
     pub async fn send_many(&self, items: &mut Vec<T>) -> Result<(), SendManyError> {
         if items.is_empty() {
             return Ok(());
@@ -242,9 +242,9 @@ impl<T, L: Line<T>> Sender<T, L> {
         sent
     }
 
-    /// Sends an item from a thread that has no runtime, which sleeps while it waits for room.
+    /// Sends an item from a thread outside any runtime, blocking it while the queue is full.
     ///
-    /// Never call it from async code: it would stop the runtime's thread.
+    /// Never call it from async code: it would block the runtime's thread.
     ///
     /// # Errors
     ///
@@ -329,15 +329,14 @@ impl<T: Send + 'static, L: SendLine<T>> ItemSink<T> for Sender<T, L> {
 // === impl WeakSender ===
 
 impl<T, L: Line<T>> WeakSender<T, L> {
-    /// A sender, as long as there is another one.
+    /// A strong sender, if there still is another one.
     pub fn upgrade(&self) -> Option<Sender<T, L>> {
         let shared = self.shared.upgrade()?;
         let seen = shared.update(|state| state.revive_sender())?;
         Some(Sender::new(shared, seen))
     }
 
-    /// How many items wait, as [`Sender::len`] says, also after the last sender is gone. 0 once the queue itself is
-    /// gone.
+    /// How many items wait, like [`Sender::len`], even after the last sender is gone. 0 once the queue itself is gone.
     ///
     /// ```
     /// let (tx, rx) = forebay_queue::bounded(1);
@@ -367,9 +366,9 @@ impl<T, L: Line<T>> WeakSender<T, L> {
         self.shared.upgrade().map_or(0, |shared| shared.read(|state| state.senders()))
     }
 
-    /// Waits until there are no more than so many strong senders, or the queue is closed, so that none of them sends.
+    /// Waits until there are at most this many strong senders, or the queue is closed, so that none of them can send.
     ///
-    /// For the one who keeps a queue open, and wants to know when nobody else does.
+    /// For code that keeps a queue open, and needs to know when nobody else does.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -16,8 +16,7 @@ pub(crate) fn deadline_after(timeout: Duration) -> Instant {
 // === impl Sender ===
 
 impl<T, L: Line<T>> Sender<T, L> {
-    /// Sends an item, waiting for room at most this long. At 0 it waits for nobody, but is not refused where
-    /// there is room.
+    /// Sends an item, waiting for room at most this long. At 0 it does not wait, but is not refused if there is room.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -41,8 +40,7 @@ impl<T, L: Line<T>> Sender<T, L> {
     ///
     /// # Cancel safety
     ///
-    /// As [`send`](Self::send). Giving up because of the time is exact: with `Timeout` the item was not sent, also
-    /// at a rendezvous.
+    /// As [`send`](Self::send). The timeout is exact: with `Timeout` the item was not sent, even at a rendezvous.
     pub async fn send_timeout(&self, item: T, timeout: Duration) -> Result<Sent<T>, SendTimeoutError<T>> {
         self.send_deadline(item, deadline_after(timeout)).await
     }
