@@ -1,43 +1,41 @@
-//! The state of a queue and the rules by which it changes. No waker is called here and no code of a user runs, a
-//! discipline apart: what must happen after the lock is released is gathered in [`After`].
+//! The state of a queue and the rules by which it changes. No waker is called here and, except for a discipline, no user
+//! code runs: what must happen after the lock is released is gathered in [`After`].
 //!
 //! # The rules
 //!
 //! 1. A place is free, filled, or *granted*. Senders are granted places only while `waiting + granted < capacity`;
 //!    items that come back may fill more, and then senders wait. Where weight is bounded, a place comes with the
 //!    weight of what is to fill it, by the same rule.
-//! 2. A sender that waits has a node in `tx`. Whoever frees a place grants it to whoever is next in the line and wakes
-//!    it; the item stays with the sender until the sender is polled. A sender that goes away returns what it was
-//!    granted, and the next in the line gets it. `send`, `send_many` and `reserve` are one mechanism: each asks
-//!    for `want` places, and is served when there are `min` of them. Nobody is served before who is next, so what
-//!    comes free gathers until there is enough for that one.
-//! 3. A receiver that waits has a node in `rx`. Whoever adds an item *calls* the first in the line and wakes it;
-//!    the item stays where it is, and nobody else may take the last items, as many as are
-//!    called. A called receiver that goes
-//!    away takes back its call, and the next in the line is called.
-//! 4. Nobody overtakes those who are in a line. Who has been woken and not polled yet may be overtaken by
-//!    [`OVERTAKES`](super::waiters::OVERTAKES) items at the most; then whoever comes gives way to the scheduler once,
-//!    so that those who were woken are polled, and if they were not, joins the line. So a woken
-//!    future that is neither polled nor dropped holds up exactly what it was given: one item, or the places it
-//!    was granted. `try_` calls cannot join a line, and take what nobody was promised.
-//! 5. A rendezvous (capacity 0) has no places. A sender that waits *offers*: its item lies in its node, where a
-//!    receiver takes it. A receiver that was called for an offer which was then withdrawn waits again, as the
-//!    first.
-//! 6. Closed is told to senders at once. Receivers are told when nothing waits and nothing is in anybody's hands,
-//!    since what is in hand may come back. While it is, those who wait are woken once when it is closed, and wait on:
-//!    who has something in hand, and waits for more before working on it, need not do so any longer.
-//! 7. While items are put off, every receiver that waits keeps the time, so that none depends on another to be
-//!    polled. Whichever comes first makes ready what is due, and then rule 3 says whose it is.
-//! 8. An item whose time is over is taken out by whoever comes to take, or to ask for room, and finds it. A receiver
-//!    that was called for it waits again, as the first.
-//! 9. Most of the time a queue is *quiet*: nobody waits, nothing is promised to one who was not polled yet, and the
+//! 2. A waiting sender has a node in `tx`. Whoever frees a place grants it to the next sender in the line and wakes it;
+//!    the item stays with the sender until the sender is polled. A sender that goes away returns what it was granted, and
+//!    the next in the line gets it. `send`, `send_many` and `reserve` are one mechanism: each asks for `want` places, and
+//!    is served when there are `min` of them. Nobody is served before the next in the line, so free places accumulate
+//!    until there are enough for that one.
+//! 3. A waiting receiver has a node in `rx`. Whoever adds an item *calls* the first receiver in the line and wakes it;
+//!    the item stays where it is, and nobody else may take the last items, as many as there are called receivers. A
+//!    called receiver that goes away withdraws its call, and the next in the line is called.
+//! 4. Nobody overtakes those that are in a line. A waiter that has been woken and not polled yet may be overtaken by at
+//!    most [`OVERTAKES`](super::waiters::OVERTAKES) items; then a newcomer yields to the scheduler once, so that the woken
+//!    ones are polled, and if they were not, joins the line. So a woken future that is neither polled nor dropped holds up
+//!    exactly what it was given: one item, or the places it was granted. `try_` calls cannot join a line, and take what is
+//!    promised to nobody.
+//! 5. A rendezvous (capacity 0) has no places. A waiting sender *offers*: its item is in its node, where a receiver takes
+//!    it. A receiver that was called for an offer which was then withdrawn waits again, as the first.
+//! 6. Senders learn at once that the queue is closed. Receivers learn it when nothing waits and nothing is in hand,
+//!    since an item in hand may come back. While one is, waiting receivers are woken once when the queue is closed, and
+//!    wait on: a consumer that has items in hand, and waits for more before working on them, need not do so any longer.
+//! 7. While items are delayed, every waiting receiver keeps a timer, so that none depends on another being polled.
+//!    Whichever comes first makes the due items ready, and then rule 3 says whose they are.
+//! 8. An expired item is taken out by whoever comes to take, or to ask for room, and finds it. A receiver that was called
+//!    for it waits again, as the first.
+//! 9. Most of the time a queue is *quiet*: nobody waits, nothing is promised to a waiter that was not polled yet, and the
 //!    pressure is far from its marks. Then one item more or less changes nothing else, and the rules need not be
 //!    applied. Two numbers say how far that reaches; they follow from everything else, so whoever changes anything else
-//!    applies the rules, which ends with finding them anew.
-//! 10. To wake a sender costs more than an item that takes little, and where the runtime wakes another of its threads for
-//!     it, more than many. So who takes by a tap may leave it for later while more senders wait and there is much to be
-//!     taken. Those that were served are woken all at once: when half of what was there is left, or 64 less; when the tap
-//!     is told to; or by whoever else the rules are applied for, or wakes somebody.
+//!    applies the rules, which end by computing them anew.
+//! 10. Waking a sender costs more than a cheap item, and if the runtime wakes another of its threads for it, more than many.
+//!     So a consumer with a tap may postpone it while more senders wait and there are many items to take. Senders that
+//!     were served are then woken all at once: when half of what was there is left, or 64 less; when the tap is told to; or
+//!     by anybody else for whom the rules are applied, or who wakes somebody.
 
 mod meeting;
 mod short;
@@ -68,8 +66,8 @@ pub(crate) struct State<T, L: Line<T>> {
     capacity: usize,
     /// The capacity is 0, and stays so.
     rendezvous: bool,
-    /// Nothing is out of the ordinary (see [`short`]). As the numbers of rule 9, it is found anew with each change of
-    /// something else.
+    /// Nothing is out of the ordinary (see [`short`]). Like the numbers of rule 9, it is computed anew whenever anything
+    /// else changes.
     plain: bool,
     pub(crate) held: Held<T, L::Items, L::Rank>,
     pub(crate) tally: QueueStats,
