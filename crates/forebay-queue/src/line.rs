@@ -85,7 +85,7 @@ pub type Unclassified<T, D> = fn(&T) -> Result<<D as Discipline>::Rank, UnknownC
 
 /// The order in which a queue serves: [`Fifo`], or [`By`] a discipline.
 ///
-/// Sealed: what a queue needs from its line is its own affair. To bring an order of your own, write a [`Discipline`].
+/// Sealed: what a queue needs from its line is an internal matter. For an order of your own, write a [`Discipline`].
 ///
 /// ```
 /// use forebay_queue::{Line, Receiver};
@@ -100,7 +100,7 @@ pub type Unclassified<T, D> = fn(&T) -> Result<<D as Discipline>::Rank, UnknownC
 /// ```
 pub trait Line<T>: sealed::Lane<T> {}
 
-/// A [`Line`] of a queue whose handles may go to other threads, where its items may: both are.
+/// A [`Line`] of a queue whose handles are `Send` if its items are: both lines are.
 ///
 /// ```
 /// use forebay_queue::{Receiver, SendLine, Source};
@@ -192,12 +192,12 @@ impl<T> sealed::Lane<T> for Fifo {
 impl<D, C> By<D, C> {
     /// The order of `discipline`, which must be empty, by the ranks that `classifier` gives.
     ///
-    /// The classifier is called once for each item, by its sender and outside of the queue's lock. The queue keeps
-    /// copies of the discipline: one for the items, one for those who wait for room, and one that stays empty and knows
-    /// the names. The first two run under the lock, so a
-    /// discipline must not use the queue, and one that panics breaks it.
+    /// The classifier is called once for each item, by its sender and outside the queue's lock. The queue keeps
+    /// copies of the discipline: one for the items, one for the senders that wait for room, and one that stays empty and
+    /// knows the names. The first two run under the lock, so a discipline must not use the queue, and one that panics
+    /// breaks it.
     ///
-    /// A sender that waits and was chosen to be next stays next until there is enough room for it, also if a more urgent
+    /// A waiting sender that was chosen to be next stays next until there is enough room for it, even if a more urgent
     /// one comes meanwhile. That matters only where weight is bounded.
     pub fn new<T>(discipline: D, classifier: C) -> Self
     where
@@ -209,13 +209,13 @@ impl<D, C> By<D, C> {
 }
 
 impl<D: Discipline, C> By<D, C> {
-    /// Most items of this class that may wait, besides the capacity of the queue. 0 refuses all of them.
+    /// The most items of this class that may wait, besides the capacity of the queue. 0 refuses all of them.
     ///
     /// One more is not sent, whatever room there is: a queue that waits or refuses when it is full gives it back as
-    /// [`SendError::Full`](crate::SendError::Full) at once, so that nobody of a class that has its share holds up
-    /// those who wait; one that drops drops it. A permit is a place whatever its class holds, and what comes back or changes its
-    /// class while it waits has its place, too: a class may exceed its bound by those, and by no more than the queue has
-    /// places and had items in hand. At a rendezvous nothing waits.
+    /// [`SendError::Full`](crate::SendError::Full) at once, so that a class that has its share does not hold up the senders
+    /// that wait; a queue that drops drops it. A permit is a place, however many its class holds, and an item that comes
+    /// back or changes its class while it waits has its place, too: a class may exceed its bound by those, and by no more
+    /// than the queue has places and had items in hand. At a rendezvous nothing waits.
     ///
     /// ```
     /// # use std::collections::BTreeSet;
@@ -263,10 +263,10 @@ impl<T, D> By<D, Unclassified<T, D>>
 where
     D: Discipline<Rank: Default> + Clone,
 {
-    /// The order of `discipline`, which must be empty, where senders say of each item [what it is](crate::Outgoing::class),
-    /// and those of which nothing is said have the default rank.
+    /// The order of `discipline`, which must be empty, where senders [label](crate::Outgoing::class) each item, and
+    /// items without a label have the default rank.
     ///
-    /// What is said of [`new`](Self::new) holds here, too.
+    /// The rest is as for [`new`](Self::new).
     pub fn label(discipline: D) -> Self {
         Self { discipline, classifier: |_| Ok(D::Rank::default()), most: Vec::new() }
     }

@@ -23,7 +23,7 @@ pub struct Permit<'a, T, L: Line<T> = Fifo>(Permits<'a, T, L>);
 
 /// The right to send several items without waiting; made by [`Sender::reserve_many`].
 ///
-/// Dropped, it gives back the places that were not used.
+/// When dropped, it gives back the places that were not used.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -49,7 +49,7 @@ pub struct Permits<'a, T, L: Line<T> = Fifo> {
 impl<T> Sender<T> {
     /// Waits for a place, and keeps it until there is an item for it.
     ///
-    /// Waits also where [`send`](Self::send) would refuse or drop: a place is a place.
+    /// It waits even where [`send`](Self::send) would refuse or drop: a place is a place.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -72,8 +72,8 @@ impl<T> Sender<T> {
         self.reserve_many(1).await.map(Permit)
     }
 
-    /// Waits for `places` places at once. While it is the first in the line it gathers them as they come free, and
-    /// nobody overtakes it. Asking for 0 gives an empty set at once.
+    /// Waits for `places` places at once. While it is first in the line it accumulates them as they come free, and nobody
+    /// overtakes it. Asking for 0 gives an empty set at once.
     ///
     /// # Errors
     ///
@@ -134,10 +134,9 @@ where
     D: Discipline + Clone,
     C: Fn(&T) -> Result<D::Rank, UnknownClass>,
 {
-    /// Waits for a place as an item of this rank would that weighs `weight` (1 where nobody bounds it), and keeps it until
-    /// there is the item. The item then waits by its own rank, also where as many of its
-    /// [class](By::class_capacity) wait as may: so those that were sent by permits may exceed that bound, up to the
-    /// capacity of the queue.
+    /// Waits for a place as would an item of this rank that weighs `weight` (1 where weight is not bounded), and keeps it
+    /// until there is an item. The item then waits by its own rank, even if its [class](By::class_capacity) is full: so
+    /// items sent with permits may exceed that bound, up to the capacity of the queue.
     ///
     /// # Errors
     ///

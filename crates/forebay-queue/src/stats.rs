@@ -34,9 +34,9 @@ pub struct QueueStats {
     pub returned: u64,
     /// Items set aside by [`Delivery::dead_letter`](crate::Delivery::dead_letter).
     pub dead_lettered: u64,
-    /// Items that were refused because the queue was full ([`WhenFull::Refuse`](crate::WhenFull::Refuse)), or as many of their
-    /// class waited as may. They were not accepted, so they are no part of the equation. A `try_` call that would have had to
-    /// wait is not counted.
+    /// Items that were refused because the queue was full ([`WhenFull::Refuse`](crate::WhenFull::Refuse)), or their class
+    /// was. They were not accepted, so they are not part of the equation. A `try_` call that would have had to wait is not
+    /// counted.
     pub refused: u64,
     /// Items that wait in the queue now or are in a consumer's hands.
     pub held: usize,
@@ -99,7 +99,7 @@ pub struct ClassStats {
     pub expired: u64,
 }
 
-/// Something that can be watched.
+/// Something that can be monitored.
 ///
 /// A monitor reads it when it wants to, and sees counters that are kept anyway; nothing is pushed.
 ///
@@ -131,7 +131,7 @@ pub trait Stats: Send + Sync {
     fn observe(&self, visitor: &mut dyn Visitor);
 }
 
-/// One who is shown numbers. Names end in their unit, as the exposition formats want it.
+/// Receives numbers from [`Stats`]. Names end in their unit, as exposition formats expect.
 ///
 /// ```
 /// use forebay_queue::{Stats, Visitor, bounded};

@@ -86,7 +86,7 @@ pub(super) struct Options {
 // === impl QueueLayer ===
 
 impl<R> QueueLayer<R> {
-    /// A line with room for `capacity` calls. 0 is a rendezvous: under [`WhenFull::Wait`] all who call wait, and
+    /// A line with room for `capacity` calls. 0 is a rendezvous: under [`WhenFull::Wait`] every call waits, and
     /// otherwise a call is taken only if the worker waits for one.
     pub fn new(capacity: usize) -> Self {
         let options = Options {
@@ -104,7 +104,7 @@ impl<R> QueueLayer<R> {
 }
 
 impl<R, L> QueueLayer<R, L> {
-    /// In which order calls are served, those that wait for room among them. Default: [`Fifo`]; see [`By`](crate::By).
+    /// The order in which calls are served, including those that wait for room. Default: [`Fifo`]; see [`By`](crate::By).
     #[must_use]
     pub fn line<M: Line<R>>(self, line: M) -> QueueLayer<R, M> {
         QueueLayer { options: self.options, line, request: PhantomData }
@@ -126,8 +126,8 @@ impl<R, L> QueueLayer<R, L> {
         self
     }
 
-    /// What a full line does with one call more. `Wait`: it waits for room inside of its response future. `Refuse`:
-    /// [`QueueError::Full`](super::QueueError::Full). Otherwise the one that is dropped ends with
+    /// What a full line does with one more call. `Wait`: it waits for room in its response future. `Refuse`:
+    /// [`QueueError::Full`](super::QueueError::Full). Otherwise the call that is dropped ends with
     /// [`QueueError::Displaced`](super::QueueError::Displaced). Default: `Wait`.
     #[must_use]
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
@@ -135,8 +135,8 @@ impl<R, L> QueueLayer<R, L> {
         self
     }
 
-    /// Most calls that may wait for room, under [`WhenFull::Wait`]; one more is refused as
-    /// [`QueueError::Full`](super::QueueError::Full). 0 refuses whoever finds the line full. Default: 1024.
+    /// The most calls that may wait for room, under [`WhenFull::Wait`]; one more is refused as
+    /// [`QueueError::Full`](super::QueueError::Full). 0 refuses calls that find the line full. Default: 1024.
     #[must_use]
     pub fn max_waiting(mut self, max_waiting: usize) -> Self {
         self.options.max_waiting = max_waiting;
@@ -165,19 +165,19 @@ impl<R, L> QueueLayer<R, L> {
         self
     }
 
-    /// Told of each call that is taken out of the line how long it was in there. Runs on the worker, and is better
-    /// short. A panic in it goes no further than the process's panic hook.
+    /// Called with the waiting time of each call that is taken out of the line. Runs on the worker, so keep it short. A
+    /// panic in it goes no further than the process's panic hook.
     #[must_use]
     pub fn on_wait(mut self, hook: impl Fn(Duration) + Send + Sync + 'static) -> Self {
         self.options.on_wait = Some(Arc::new(hook));
         self.timed()
     }
 
-    /// The line and its worker, for who wants to spawn the worker himself.
+    /// Returns the line and its worker, for callers who want to spawn the worker themselves.
     ///
-    /// When the service fails or panics, it is replaced by a clone of what it was at first; and when the last one who waits for
-    /// it leaves, after it was asked whether it is ready, since it may keep a permit for who is gone. So what a service
-    /// does in `poll_ready`, as to connect, should not begin anew in each clone.
+    /// When the service fails or panics, it is replaced by a clone of the original; and also when the last waiting call
+    /// leaves after the service was asked whether it is ready, since it may keep a permit for that call. So work that a
+    /// service does in `poll_ready`, such as connecting, should not start over in each clone.
     pub fn pair<S>(&self, service: S) -> (Queue<S, R, L>, Worker<S, R, L>)
     where
         S: Service<R> + Clone + Send + 'static,
@@ -186,9 +186,9 @@ impl<R, L> QueueLayer<R, L> {
         self.pair_with(move || Some(service.clone()))
     }
 
-    /// As [`pair`](Self::pair), for a service that cannot be cloned: `make` makes the first one, and another when one
-    /// has failed or panicked. When it has none, the line closes, and those who wait get their requests back. It is asked for
-    /// another also when the last one who waits for the service leaves; has it none then, the old one stays.
+    /// Like [`pair`](Self::pair), for a service that cannot be cloned: `make` makes the first one, and another when one has
+    /// failed or panicked. When it returns none, the line closes, and waiting calls get their requests back. It is also
+    /// asked for another when the last waiting call leaves; if it returns none then, the old service stays.
     ///
     /// ```
     /// # use forebay_queue::layer::QueueLayer;

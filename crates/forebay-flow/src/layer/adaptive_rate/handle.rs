@@ -9,7 +9,7 @@ use forebay_queue::{Stats, Tick, Visitor};
 use super::line::Line;
 use crate::rate::FeedbackRate;
 
-/// Looks at a rate that is learnt, and changes it while it is in use.
+/// Observes a rate that is learnt, and changes it while it is in use.
 ///
 /// ```
 /// use forebay_flow::layer::AdaptiveRateLayer;
@@ -27,10 +27,11 @@ pub struct AdaptiveRateHandle {
     pub(super) line: Arc<Line>,
 }
 
-/// How a rate that is learnt stands, and what it has done so far; taken together under its lock.
+/// The state of a rate that is learnt, and what it has done so far; taken together under its lock.
 ///
-/// Whoever called is in one of `admitted`, `refused`, `timed_out`, `left`, `closed` and `waiting`, or may start and was not polled yet. Whoever started is in one of `served`,
-/// `overloads` and `ignored`, or has no answer, or was cancelled.
+/// Each call counts in one of `admitted`, `refused`, `timed_out`, `left`, `closed` and `waiting`, or may start and was not
+/// polled yet. Each call that started counts in one of `served`, `overloads` and `ignored`, or has no answer, or was
+/// cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub struct AdaptiveRateStats {
@@ -70,25 +71,25 @@ impl AdaptiveRateHandle {
         self.line.stats()
     }
 
-    /// Looks at the policy or changes it, under the lock of the rate, at this time. Who waits has its start as it is then.
+    /// Reads or changes the policy, under the lock of the rate, at this time. Waiting calls start as the new policy says.
     ///
-    /// So answers are fed in that the layer does not see, such as those of another program that shares the limit.
+    /// Use it to feed in answers that the layer does not see, such as those of another program that shares the limit.
     pub fn update<T>(&self, change: impl FnOnce(&mut FeedbackRate, Tick) -> T) -> T {
         self.line.update(change)
     }
 
-    /// As [`max_waiting`](super::AdaptiveRateLayer::max_waiting). Who waits already stays.
+    /// As [`max_waiting`](super::AdaptiveRateLayer::max_waiting). Calls that already wait stay.
     pub fn set_max_waiting(&self, max_waiting: usize) {
         self.line.set_waiting(Some(max_waiting), None);
     }
 
-    /// As [`max_wait`](super::AdaptiveRateLayer::max_wait), for those who come from now on; none is for as long as it takes.
+    /// As [`max_wait`](super::AdaptiveRateLayer::max_wait), for arrivals from now on; `None` is no bound.
     pub fn set_max_wait(&self, max_wait: Option<Duration>) {
         self.line.set_waiting(None, Some(max_wait));
     }
 
-    /// Lets nobody into the line any more: whoever comes is refused as [closed](crate::layer::Why::Closed). Who waits starts in its
-    /// turn.
+    /// Lets nobody into the line any more: new calls are refused as [closed](crate::layer::Why::Closed). Waiting calls still
+    /// start in their turn.
     pub fn close(&self) {
         self.line.close();
     }

@@ -15,7 +15,7 @@ use crate::layer::alarm::Alarm;
 
 /// Tells a [`BackpressureLayer`](super::BackpressureLayer) what the pressure is, and shows its counts.
 ///
-/// Clones speak of the same pressure. It never waits, so it may be called from hooks.
+/// Clones share the same pressure. It never waits, so it may be called from hooks.
 ///
 /// ```
 /// use forebay_flow::Pressure;
@@ -90,9 +90,8 @@ impl PressureHandle {
         Self { signal: Arc::new(Signal { high: AtomicBool::new(false), state: Mutex::new(state) }) }
     }
 
-    /// Tells how full it is what the calls fill, as [`Level::level`](forebay_queue::Level::level) does: from 0 to 1, none without
-    /// a bound. Returns what the pressure is from now on, if it was different before; if it is normal again, all who wait
-    /// are woken.
+    /// Reports how full the downstream is, like [`Level::level`](forebay_queue::Level::level): from 0 to 1, `None` without a
+    /// bound. Returns the pressure from now on, if it was different before; if it is normal again, all waiters are woken.
     pub fn observe(&self, level: Option<f64>) -> Option<Pressure> {
         let state = self.lock();
         let next = match level {
@@ -102,20 +101,20 @@ impl PressureHandle {
         self.turn(state, next)
     }
 
-    /// Tells what the pressure is, for whoever knows; as [`observe`](Self::observe).
+    /// Reports the pressure itself instead of the level; otherwise like [`observe`](Self::observe).
     ///
-    /// A queue tells it through its hook `on_pressure`.
+    /// A queue does so through its hook `on_pressure`.
     pub fn set(&self, pressure: Pressure) -> Option<Pressure> {
         self.turn(self.lock(), pressure)
     }
 
-    /// Between which levels the pressure changes from now on. It stays what it is until the next level is told.
+    /// Sets the levels between which the pressure changes from now on. It stays what it is until the next level is reported.
     pub fn set_watermarks(&self, watermarks: Watermarks) {
         self.lock().watermarks = watermarks;
     }
 
-    /// Whether calls are refused while the pressure is high, rather than held up. Who waits already is woken, and learns
-    /// of it.
+    /// Sets whether calls are refused while the pressure is high, rather than held up. Handles that already wait are woken,
+    /// and learn of it.
     pub fn set_refusing(&self, refusing: bool) {
         let mut state = self.lock();
         state.refusing = refusing;
@@ -124,12 +123,12 @@ impl PressureHandle {
         woken.into_values().for_each(Waker::wake);
     }
 
-    /// As [`max_waiting`](super::BackpressureLayer::max_waiting). Who waits already stays.
+    /// As [`max_waiting`](super::BackpressureLayer::max_waiting). Handles that already wait stay.
     pub fn set_max_waiting(&self, max_waiting: usize) {
         self.lock().max_waiting = max_waiting;
     }
 
-    /// As [`max_wait`](super::BackpressureLayer::max_wait), for those who come from now on; none is for as long as it takes.
+    /// As [`max_wait`](super::BackpressureLayer::max_wait), for arrivals from now on; `None` is no bound.
     pub fn set_max_wait(&self, max_wait: Option<Duration>) {
         self.lock().max_wait = max_wait;
     }

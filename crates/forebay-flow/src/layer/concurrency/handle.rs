@@ -85,19 +85,17 @@ impl<P> LimitHandle<P> {
         self.gate.look(look)
     }
 
-    /// As [`max_waiting`](super::ConcurrencyLimitLayer::max_waiting). Who waits already stays.
+    /// As [`max_waiting`](super::ConcurrencyLimitLayer::max_waiting). Calls that already wait stay.
     pub fn set_max_waiting(&self, max_waiting: usize) {
         self.gate.permits.set_waiting(Some(max_waiting), None);
     }
 
-    /// As [`max_wait`](super::ConcurrencyLimitLayer::max_wait), for those who come from now on; none is for as long as it
-    /// takes.
+    /// As [`max_wait`](super::ConcurrencyLimitLayer::max_wait), for arrivals from now on; `None` is no bound.
     pub fn set_max_wait(&self, max_wait: Option<Duration>) {
         self.gate.permits.set_waiting(None, Some(max_wait));
     }
 
-    /// Lets nobody in any more: whoever waits or comes is refused as [closed](crate::layer::Why::Closed). What is at work goes
-    /// on.
+    /// Admits no more calls: waiting and new ones are refused as [closed](crate::layer::Why::Closed). Running calls go on.
     pub fn close(&self) {
         self.gate.permits.close();
     }
@@ -109,8 +107,8 @@ impl<P> LimitHandle<P> {
 }
 
 impl<P: Limit> LimitHandle<P> {
-    /// Changes the policy, under the lock of the limit. If there are more permits now, as many of those who wait are
-    /// woken as fit; if there are fewer than are out, nobody gets one until enough have come back.
+    /// Changes the policy, under the lock of the limit. If there are more permits now, as many waiters are woken as fit; if
+    /// there are fewer than are out, nobody gets one until enough have come back.
     pub fn update<T>(&self, change: impl FnOnce(&mut P) -> T) -> T {
         self.gate.update(change)
     }

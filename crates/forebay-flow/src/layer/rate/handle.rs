@@ -10,7 +10,7 @@ use crate::layer::Refused;
 use crate::layer::share::Shares;
 use crate::rate::{Book, RatePolicy, Reserved};
 
-/// Looks at a rate, and changes it while it is in use.
+/// Observes a rate, and changes it while it is in use.
 ///
 /// ```
 /// use forebay_flow::layer::RateLimitLayer;
@@ -62,17 +62,18 @@ impl<P> RateHandle<P> {
         self.account.stats()
     }
 
-    /// As [`max_waiting`](super::RateLimitLayer::max_waiting). Who waits already stays.
+    /// As [`max_waiting`](super::RateLimitLayer::max_waiting). Calls that already wait stay.
     pub fn set_max_waiting(&self, max_waiting: usize) {
         self.account.set_waiting(Some(max_waiting), None);
     }
 
-    /// As [`max_wait`](super::RateLimitLayer::max_wait), for those who come from now on; none is for as long as it takes.
+    /// As [`max_wait`](super::RateLimitLayer::max_wait), for arrivals from now on; `None` is no bound.
     pub fn set_max_wait(&self, max_wait: Option<Duration>) {
         self.account.set_waiting(None, Some(max_wait));
     }
 
-    /// Lets nobody book any more: whoever comes is refused as [closed](crate::layer::Why::Closed). Who has booked starts.
+    /// Takes no more bookings: new calls are refused as [closed](crate::layer::Why::Closed). Calls that have booked still
+    /// start.
     pub fn close(&self) {
         self.account.close();
     }
@@ -84,7 +85,7 @@ impl<P> RateHandle<P> {
 }
 
 impl<P: Book> RateHandle<P> {
-    /// Looks at the policy or changes it, under the lock of the rate, at this time. Whoever has booked keeps its start.
+    /// Reads or changes the policy, under the lock of the rate, at this time. Calls that have booked keep their starts.
     pub fn update<T>(&self, change: impl FnOnce(&mut P, Tick) -> T) -> T {
         self.account.update(change)
     }
