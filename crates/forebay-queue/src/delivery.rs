@@ -76,18 +76,18 @@ pub enum End {
 /// assert_eq!(*ends, [(1, End::Ack), (2, End::DeadLetter { reason: "unreadable".into() })]);
 /// ```
 pub trait Settle<T>: Send + Sync {
-    /// The delivery `receipt` ended. `item` is there when the consumer still had the value.
+    /// The delivery `receipt` ended. `item` is `Some` if the consumer still had the value.
     ///
     /// Called once for each delivery; a second call for the same receipt is ignored.
     fn settle(&self, receipt: Receipt, item: Option<T>, end: End);
 
-    /// Keep the delivery from being handed to somebody else for another `lease`, counted from now.
+    /// Keeps the delivery from being handed to somebody else for another `lease`, counted from now.
     ///
     /// Sources without leases ignore it, and so does every source for a delivery that has ended or was lost.
     fn extend(&self, receipt: Receipt, lease: Duration);
 
     /// Has the delivery been [lost](crate::Source::poll_lost), as far as is known here? By default no: where there are
-    /// leases it is the consumer who keeps them, such as a pool, that knows.
+    /// leases, the consumer that extends them knows, such as a pool.
     fn is_lost(&self, receipt: Receipt) -> bool {
         let _ = receipt;
         false
@@ -153,7 +153,7 @@ impl Receipt {
 // === impl Delivery ===
 
 impl<T> Delivery<T> {
-    /// A first attempt at `item`, whose end is told to `settler`.
+    /// A first attempt at `item`, whose end is reported to `settler`.
     pub fn new(item: T, receipt: Receipt, settler: Arc<dyn Settle<T>>) -> Self {
         Self::first(item, receipt, Some(settler))
     }
@@ -183,8 +183,8 @@ impl<T> Delivery<T> {
         self
     }
 
-    /// Says whether a `nack` of this one without its value brings the item back: for a source of which that is not true
-    /// of all deliveries, such as one that merges a queue in memory with a log on disk.
+    /// Says whether a `nack` of this delivery without its value brings the item back: for a source whose deliveries
+    /// differ in that, such as one that merges a queue in memory with a log on disk.
     pub fn with_redelivers(mut self, redelivers: bool) -> Self {
         self.redelivers = Some(redelivers);
         self
@@ -228,7 +228,7 @@ impl<T> Delivery<T> {
         self.item.as_ref()
     }
 
-    /// The item, to be changed in place; `None` after [`take`](Self::take).
+    /// The item, mutably; `None` after [`take`](Self::take).
     pub fn item_mut(&mut self) -> Option<&mut T> {
         self.item.as_mut()
     }
@@ -238,13 +238,13 @@ impl<T> Delivery<T> {
         self.attempt
     }
 
-    /// Does a `nack` of this one without its value bring the item back? `None`: as the source
-    /// [says of all](crate::Source::redelivers).
+    /// Does a `nack` of this delivery without its value bring the item back? `None`: as the source
+    /// [says for all](crate::Source::redelivers).
     pub fn redelivers(&self) -> Option<bool> {
         self.redelivers
     }
 
-    /// When the item entered its source, where the source keeps that.
+    /// When the item entered its source, if the source records that.
     pub fn enqueued_at(&self) -> Option<SystemTime> {
         self.enqueued_at
     }
@@ -259,12 +259,12 @@ impl<T> Delivery<T> {
         &self.headers
     }
 
-    /// What names this delivery to its source.
+    /// Identifies this delivery to its source.
     pub fn receipt(&self) -> Receipt {
         self.receipt
     }
 
-    /// Takes the item out. What is left is the duty: it must still be settled.
+    /// Takes the item out. The delivery must still be settled.
     ///
     /// A `nack` without the item asks the source for its own copy. A source in memory has none, so
     /// there the item counts as failed; a durable one delivers it again.
@@ -272,8 +272,8 @@ impl<T> Delivery<T> {
         self.item.take()
     }
 
-    /// Is somebody told how this ends? Not where the delivery was made by [`unsettled`](Self::unsettled): there nobody
-    /// takes the item back.
+    /// Is anybody told how this delivery ends? No if it was made by [`unsettled`](Self::unsettled): then nobody takes the
+    /// item back.
     pub fn has_settler(&self) -> bool {
         self.settler.is_some()
     }
@@ -304,12 +304,12 @@ impl<T> Delivery<T> {
         }
     }
 
-    /// Has the source [taken it back](crate::Source::poll_lost)? Work on it is in vain then: somebody else is given the
-    /// item, and nobody hears how this delivery ends.
+    /// Has the source [taken it back](crate::Source::poll_lost)? Then work on it is in vain: somebody else gets the item,
+    /// and nobody learns how this delivery ends.
     ///
-    /// For those who hold deliveries that a worker pool has lent them: it keeps their leases, and stops a handler that
-    /// has nothing else to do. One that has several asks before each. Always `false` for a delivery that comes straight
-    /// from its source, which tells whoever polls it.
+    /// For handlers that hold deliveries of a worker pool: the pool extends their leases, and stops a handler that has
+    /// nothing else to do. A handler with several deliveries checks before each. Always `false` for a delivery that comes
+    /// straight from its source, which tells whoever polls it.
     pub fn is_lost(&self) -> bool {
         self.settler.as_ref().is_some_and(|settler| settler.is_lost(self.receipt))
     }

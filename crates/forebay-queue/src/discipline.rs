@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{Shelf, UnknownClass};
 
-/// Nanoseconds since the queue's start.
+/// Nanoseconds since a moment that the caller chose; in a queue, since its start.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,7 +54,7 @@ pub struct Entry<R> {
 pub struct Label<'a> {
     /// The name of its class.
     pub class: Option<&'a str>,
-    /// Whose it is: tenant, user, host.
+    /// Its owner: tenant, user, host.
     pub key: Option<Key>,
     /// What it costs.
     pub weight: Option<usize>,

@@ -40,10 +40,10 @@ use crate::{Discipline, Entry, Tick};
 /// assert_eq!(shelf.len(), 1);
 /// ```
 pub trait Shelf<P, D: Discipline>: From<D> + Send {
-    /// The rules: everything that can be set. Who waits, the shelf alone may know.
+    /// The discipline's settings. Only the shelf need know what waits.
     fn discipline(&self) -> &D;
 
-    /// For a change of the rules.
+    /// The settings, to be changed.
     fn discipline_mut(&mut self) -> &mut D;
 
     /// How many wait.
@@ -57,19 +57,20 @@ pub trait Shelf<P, D: Discipline>: From<D> + Send {
     /// How many of a [class](Discipline::class) wait.
     fn len_of(&self, class: usize) -> usize;
 
-    /// One joins; `seq` is higher than all before, and `since` says when. Tells by what entry it is [removed](Self::remove).
+    /// Adds a waiter; `seq` is higher than all before, and `since` says when. Returns the entry by which to
+    /// [remove](Self::remove) it.
     fn insert(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) -> Entry<D::Rank>;
 
-    /// Takes out who is next.
+    /// Takes out the next waiter.
     fn next(&mut self, now: Tick) -> Option<(Entry<D::Rank>, P)>;
 
-    /// One that was taken out has come back. Tells by what entry it is removed now.
+    /// Puts back a waiter that was taken out. Returns the entry by which to remove it now.
     fn put_back(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) -> Entry<D::Rank>;
 
     /// Takes one out, wherever it is; `None` if it is not there.
     fn remove(&mut self, entry: Entry<D::Rank>) -> Option<P>;
 
-    /// Takes out who would be next after all others.
+    /// Takes out the last waiter in the order.
     fn pop_last(&mut self) -> Option<(Entry<D::Rank>, P)>;
 
     /// Takes out one that is too late to be served at all, where the discipline [gives up](Discipline::gives_up) any.
@@ -81,11 +82,11 @@ pub trait Shelf<P, D: Discipline>: From<D> + Send {
     /// How many of a class were served out of their turn.
     fn promoted(&self, class: usize) -> u64;
 
-    /// Shows every one that waits, in any order.
+    /// Shows every waiter, in any order.
     fn for_each(&self, see: &mut dyn FnMut(Entry<D::Rank>));
 }
 
-/// The [`Shelf`] of any discipline: what waits lies in a slab, and the discipline orders the ids.
+/// The [`Shelf`] of any discipline: a slab holds the waiters, and the discipline orders their ids.
 #[derive(Debug)]
 pub struct ById<P, D: Discipline> {
     held: Slab<Waiting<P, D::Rank>>,

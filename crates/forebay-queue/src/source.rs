@@ -81,7 +81,7 @@ pub trait Source: Send + 'static {
     /// Asks for at most `max` deliveries.
     ///
     /// - `Ready(Ok(n))`, `n >= 1`: `n` deliveries were appended to `out`.
-    /// - `Ready(Ok(0))`: ended. Nothing is held, nothing is in anybody's hands, nothing will come.
+    /// - `Ready(Ok(0))`: ended. Nothing is held, nothing is in a consumer's hands, nothing will come.
     /// - `Pending`: `out` is untouched, and the waker is woken when it is worth asking again.
     ///
     /// # Errors
@@ -102,37 +102,37 @@ pub trait Source: Send + 'static {
     ///
     /// # Errors
     ///
-    /// Errors of settling surface here, since settling itself does not wait.
+    /// Settlement errors surface here, since settling itself does not wait.
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SourceError>>;
 
-    /// Accept nothing new. What is held is still handed out.
+    /// Stops accepting new items. Held items are still handed out.
     fn close(&mut self);
 
-    /// Will nothing new come in? What is held or in somebody's hands may still be handed out.
+    /// Will nothing new come in? Items that are held or in a consumer's hands may still be handed out.
     ///
-    /// A source that says so has its consumer wait no longer for more to come, and wakes the one that waits when the
-    /// answer changes. `false`, as by default, where that cannot be known.
+    /// If so, the consumer need not wait for more, and the source wakes a waiting consumer when the answer changes.
+    /// `false`, the default, where that cannot be known.
     fn is_closed(&self) -> bool {
         false
     }
 
     /// Does a `nack` without its value bring the item back?
     ///
-    /// `true` for sources that keep a copy (disk, broker), `false` for memory. Where it is true of some deliveries only, it
+    /// `true` for sources that keep a copy (disk, broker), `false` for memory. If it is true of only some deliveries, it
     /// is `false` here, and [each delivery](Delivery::with_redelivers) says so itself.
     fn redelivers(&self) -> bool;
 
-    /// A way for one more consumer to take items by value, beside the caller of `poll_next` and other taps. `None`, as
-    /// by default: items can be taken at one place only.
+    /// A way for one more consumer to take items by value, beside the caller of `poll_next` and other taps. `None`, the
+    /// default: items can be taken in one place only.
     ///
-    /// For sources whose items many consumers can take without waiting for each other, and in which settling is done
+    /// For sources whose items many consumers can take without waiting for each other, and where settling is complete
     /// when the call returns. A pool with small items is many times faster with it; see [`Tap`].
     fn tap(&self) -> Option<Box<dyn Tap<Item = Self::Item>>> {
         None
     }
 
-    /// How long a delivery is its consumer's, from when it was handed out or [extended](crate::Settle::extend) last.
-    /// `None`, as by default: until it is settled.
+    /// How long a delivery belongs to its consumer, from when it was handed out or last
+    /// [extended](crate::Settle::extend). `None`, the default: until it is settled.
     ///
     /// Asked once, when a consumer begins. A consumer extends well before the end, say at a third of it.
     fn lease(&self) -> Option<Duration> {
@@ -144,9 +144,9 @@ pub trait Source: Send + 'static {
     /// - `Ready(n)`, `n >= 1`: the receipts of `n` were appended to `lost`. Each is reported once.
     /// - `Pending`: `lost` is untouched, and the waker is woken when there is one. It is the waker of `poll_settled`.
     ///
-    /// What was lost is the source's to deliver again, with the next attempt number. Its old consumer stops working on
-    /// it and does not settle it; should it do so all the same, because it had not heard of it yet, that is ignored. A
-    /// receipt is not used again before it was reported.
+    /// The source may deliver a lost item again, with the next attempt number. Its old consumer stops working on it and
+    /// does not settle it; if it does so anyway, because it had not heard of the loss yet, that is ignored. A receipt is
+    /// not used again before it was reported.
     fn poll_lost(&mut self, _cx: &mut Context<'_>, _lost: &mut Vec<Receipt>) -> Poll<usize> {
         Poll::Pending
     }
