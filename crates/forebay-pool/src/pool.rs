@@ -83,23 +83,23 @@ impl<T: Send + 'static, P> Pool<T, P> {
         &self.shared
     }
 
-    /// Tells the source to accept nothing new. What it holds is still worked on; the pool ends after that. A queue that
-    /// several pools share is closed for all of them.
+    /// Tells the source to accept nothing new. The items that it holds are still worked on; the pool ends after that. A
+    /// queue that several pools share is closed for all of them.
     ///
-    /// Closing twice is closing once.
+    /// Closing twice has no further effect.
     ///
-    /// It waits while another thread asks the source for items, which takes as long as a poll. Called by what runs
-    /// inside such a poll (a queue's `on_pressure`, a waker) it returns at once, and the source is closed as soon
-    /// as it has answered. Such a hook must not wait for a thread that closes the pool.
+    /// It waits while another thread asks the source for items, which takes as long as a poll. If it is called from inside
+    /// such a poll (a queue's `on_pressure`, a waker) it returns at once, and the source is closed as soon as it has
+    /// answered. Such a hook must not wait for a thread that closes the pool.
     pub fn close(&self) {
         self.shared.close();
     }
 
-    /// Changes the number of workers, from now on. At least 1: 0 counts as 1, since a pool without workers would never
-    /// end, and there is nobody to refuse it as [`start`](Builder::start) does; to stop the work for a while,
+    /// Changes the number of workers from now on. At least 1: 0 counts as 1, since a pool without workers would never
+    /// end, and this call cannot return an error as [`start`](Builder::start) does; to stop the work for a while,
     /// [`pause`](Self::pause) it. At most 65 536: more count as that.
     ///
-    /// It takes effect without waiting. New workers begin when the runtime comes to it. A worker that is to leave
+    /// It takes effect without waiting. New workers begin when the runtime gets to it. A worker that is to leave
     /// finishes the item that it has, and takes no other. Those with the highest ids go first.
     ///
     /// ```
@@ -135,7 +135,7 @@ impl<T: Send + 'static, P> Pool<T, P> {
         self.shared.pause(None);
     }
 
-    /// The same as [`pause`](Self::pause), and resumes by itself at that time. The last of several calls counts.
+    /// Like [`pause`](Self::pause), but resumes by itself at `time`. The last of several calls counts.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -171,17 +171,17 @@ impl<T: Send + 'static, P> Pool<T, P> {
         self.shared.resume();
     }
 
-    /// Cancels the items with that [`key`](Builder::key) which the pool has: returns how many those are.
+    /// Cancels the items with this [`key`](Builder::key) that the pool has, and returns how many those are.
     ///
-    /// One that was not started is dead-lettered with the reason `cancelled`. The handler of one that is in work is
+    /// An item that was not started is dead-lettered with the reason `cancelled`. The handler of an item in work is
     /// dropped at its next await, and the item ends as the [table](crate#what-becomes-of-an-item) says; one that the
-    /// handler has acked is completed, and in the report only that. Not
-    /// cancelled are items that still wait in the source, items of a batch that is in work, and deliveries that a
-    /// handler moved elsewhere. One that is done at that very moment is done.
+    /// handler has acked is completed, and in the report only that. Items that still wait in the source, items of a batch
+    /// in work, and deliveries that a handler moved elsewhere are not cancelled. An item that is done at that very moment
+    /// is done.
     ///
-    /// `key` must hash as what `key` returns does: a `str` for a `String`, but not a `u32` for a `u64`.
+    /// The argument must hash like what the builder's `key` returns: a `str` for a `String`, but not a `u32` for a `u64`.
     ///
-    /// Called by what runs inside of a poll of the source, it cancels when that poll is over, and returns 0.
+    /// If it is called from inside a poll of the source, it cancels once that poll is over, and returns 0.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -207,7 +207,7 @@ impl<T: Send + 'static, P> Pool<T, P> {
         self.shared.cancel(key)
     }
 
-    /// A weak handle, for whoever steers the pool and must not keep it.
+    /// A weak handle, for code that controls the pool but must not keep it running.
     pub fn handle(&self) -> PoolHandle<T> {
         PoolHandle::new(&self.shared)
     }
@@ -215,9 +215,9 @@ impl<T: Send + 'static, P> Pool<T, P> {
     /// Waits until the pool has ended: its source ended by itself or was [closed](Self::close), and all that was
     /// accepted is done.
     ///
-    /// For a `select!` between the end of the work and a signal, followed by [`shutdown`](Self::shutdown). A
-    /// pool with a queue of its own is not over while this handle may still produce, nor one that was told what leads
-    /// into its source ([`resubmit_to`](Builder::resubmit_to)), unless it is closed.
+    /// For a `select!` between the end of the work and a signal, followed by [`shutdown`](Self::shutdown). Unless it is
+    /// closed, a pool with a queue of its own has not ended while this handle may still produce, nor has one that keeps a
+    /// sender by [`resubmit_to`](Builder::resubmit_to).
     ///
     /// # Cancel safety
     ///
@@ -247,13 +247,13 @@ impl<T: Send + 'static, P> Pool<T, P> {
         self.shared.ended().await;
     }
 
-    /// Waits until the pool has nothing to do: no item is in anybody's hands, none waits, and nobody may send one but this
-    /// handle. While there is another [`producer`](Self::producer), or another sender of the queue that was named by
+    /// Waits until the pool has nothing to do: no item is in hand, none waits, and nobody but this handle can send one.
+    /// While there is another [`producer`](Self::producer), or another sender of the queue that was named by
     /// [`resubmit_to`](Builder::resubmit_to), it waits for that to be dropped; weak senders do not count.
     ///
-    /// A pool that has ended is idle, however it did. One that is paused, or whose source is unavailable, is
-    /// not. Of any other source the pool knows neither what it keeps back for later nor who feeds it: there, idle
-    /// is true of one moment.
+    /// A pool that has ended is idle, however it ended. A pool that is paused, or whose source is unavailable, is not. Of
+    /// any other source the pool knows neither what it keeps back for later nor who feeds it: there, "idle" holds only for
+    /// that moment.
     ///
     /// # Cancel safety
     ///
@@ -322,7 +322,7 @@ impl<T: Send + 'static, P> Pool<T, P> {
         supervisor.join(&shared).await
     }
 
-    /// The counters, which add up. They may be read from anywhere, also from the hooks of a queue.
+    /// The counters, which add up. They may be read from anywhere, even from a queue's hooks.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -343,8 +343,8 @@ impl<T: Send + 'static, P> Pool<T, P> {
 
     /// How long items waited and took so far.
     ///
-    /// Each attempt is timed; of items that take less than 10 µs one in 64, since looking at the clock would cost more
-    /// than they do.
+    /// Each attempt is timed; of items that take less than 10 µs only one in 64, since reading the clock would cost more
+    /// than the items do.
     pub fn timings(&self) -> Timings {
         self.shared.clockwork.read()
     }
@@ -380,8 +380,8 @@ impl<T: Send + 'static> Pool<T, Sender<T>> {
         self.producer.try_send(item)
     }
 
-    /// Another way into the pool's queue, for a task of its own. It has all that senders have: deadlines, permits,
-    /// the pressure, the queue's own statistics.
+    /// A sender for the pool's queue, for use in another task. It has all that senders have: deadlines, permits, the
+    /// pressure, the queue's own statistics.
     ///
     /// A pool that is [finished](Self::finish) waits until all of these are dropped.
     pub fn producer(&self) -> Sender<T> {
