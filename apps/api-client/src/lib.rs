@@ -1,4 +1,4 @@
-//! Gets requests answered: as fast as a server allows, without being told its limit, and without losing one.
+//! Gets requests answered: as fast as each server allows, without being told its limit, and without losing a request.
 //!
 //! ```text
 //! request ─▶ queue ─▶ retry ─▶ rate ─▶ concurrency ─▶ timeout ─▶ exchange ─▶ response
@@ -22,7 +22,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The client does not print, and reads the environment only where it is told to ([`Builder::proxies_of_environment`]).
+//! The client does not print, and reads the environment only if it is told to ([`Builder::proxies_of_environment`]).
 
 // What is asked for, and what comes of it.
 mod failure;

@@ -1,6 +1,6 @@
-//! A folder for each test, the program started in it, and how that ended: what the tests of all programs need.
+//! What the tests of all programs need: a folder for each test, a program started in it, and how that ended.
 //!
-//! A helper that cannot do its part has failed the test, so everything here panics then.
+//! A helper that cannot do its part fails the test, so everything here panics in that case.
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot do its part has failed the test")]
 #![expect(clippy::missing_panics_doc, reason = "everything here panics when the test has failed")]

@@ -1,6 +1,6 @@
-//! What our programs have in common towards whoever runs them: a configuration file whose errors name their place,
-//! errors and reports on the standard streams, globs, the first and the second signal, how many files may be open, and
-//! points at which a test may end the process.
+//! What our programs share on the user's side: a configuration file whose errors name their place, errors and reports on
+//! the standard streams, globs, the first and the second signal, how many files may be open, and points at which a test
+//! may end the process.
 
 pub mod config_file;
 pub mod fault;
