@@ -71,9 +71,13 @@ impl Plan {
                 taken.insert(key).then_some((path, key))
             });
         }
+        let known: HashSet<PathBuf> = found.iter().flatten().map(|(path, _)| path.clone()).collect();
         for (position, found) in positions.iter().zip(found) {
             match found {
-                Some((path, key)) => plan.go_on(position, (path, key), &mut folders, &reached, &mut taken),
+                Some((path, key)) => {
+                    let younger = younger(position.home(), &path, &known, &mut folders);
+                    plan.go_on(position, (path, key), younger, &reached, &mut taken);
+                }
                 None => plan.give_up(position),
             }
         }
@@ -112,7 +116,7 @@ impl Plan {
         &mut self,
         position: &Position,
         (path, key): (PathBuf, FileKey),
-        folders: &mut Folders,
+        younger: Vec<PathBuf>,
         reached: &HashSet<FileKey>,
         taken: &mut HashSet<FileKey>,
     ) {
@@ -128,7 +132,6 @@ impl Plan {
         // To find the end of a compressed file, all of it would have to be decompressed.
         let is_at_end =
             position.phase == Phase::Finished && position.key == Some(key) && is_compressed_at(&path);
-        let younger = if path == home { Vec::new() } else { folders.rotated_after(&home, &path) };
         let start = Start::Behind(position.found(&path, key));
         self.starts.push(Planned {
             start,
@@ -211,6 +214,16 @@ impl Planned {
         };
         Entry { reached: self.reached, ..Entry::new(state) }
     }
+}
+
+/// What was rotated after the file at `path`, oldest first, and is not known to the run before: nothing, unless it was
+/// the youngest that that one knew. What lies between two that it knew was read, and forgotten.
+fn younger(home: &Path, path: &Path, known: &HashSet<PathBuf>, folders: &mut Folders) -> Vec<PathBuf> {
+    if known.contains(home) {
+        return Vec::new();
+    }
+    let younger = folders.rotated_after(home, path);
+    if younger.iter().any(|path| known.contains(path)) { Vec::new() } else { younger }
 }
 
 fn key_of(spec: &InputSpec) -> Option<FileKey> {
