@@ -9,6 +9,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     fs::File,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -19,7 +20,7 @@ use super::{
     file,
     framing::{Frame, Framing},
     identity::{FileKey, Fingerprint},
-    locate::{is_rotation, is_same},
+    locate::{Folders, MOST_LISTINGS, is_rotation, is_same},
     pattern::STDIN,
     position::{Phase, Position},
     reader::{Progress, Reader},
@@ -44,6 +45,8 @@ const MOST_FORGOTTEN: usize = 256;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) state: State,
+    /// The place on disk where it was found.
+    pub(super) key: Option<FileKey>,
     /// The lines of that file come before those of this one, which is not read until that one is closed.
     pub(super) behind: Option<usize>,
     /// Another file has taken its place: it is closed at its end.
@@ -114,7 +117,7 @@ impl Table {
     /// Adds a file and gives it the next index.
     pub(super) fn push(&mut self, key: Option<FileKey>, entry: Entry) -> usize {
         let index = self.files.len();
-        self.files.push(entry);
+        self.files.push(Entry { key, ..entry });
         if let Some(key) = key {
             self.by_key.insert(key, index);
         }
@@ -209,9 +212,13 @@ impl Table {
     ) -> Result<(), InputError> {
         let entry = &mut self.files[index];
         let State::Waiting(start) = &entry.state else { return Ok(()) };
-        match start.open(framing, follows, signal) {
+        match start.open(entry.key, framing, follows, signal) {
             Ok(reader) => {
+                let key = reader.key();
                 entry.state = State::Open(Box::new(reader));
+                if let Some(key) = key.filter(|key| Some(*key) != entry.key) {
+                    self.rekey(key, index);
+                }
                 Ok(())
             }
             Err(error) => {
@@ -439,7 +446,7 @@ impl Table {
 impl Entry {
     /// A file that some pattern leads to.
     pub(super) fn new(state: State) -> Self {
-        Self { state, behind: None, retiring: false, reached: true, missed: false }
+        Self { state, key: None, behind: None, retiring: false, reached: true, missed: false }
     }
 
     /// It is closed, and the last look did not find it.
@@ -460,27 +467,75 @@ impl Entry {
 // === impl Start ===
 
 impl Start {
-    fn open(&self, framing: &Framing, follows: bool, signal: &Arc<Signal>) -> Result<Reader, InputError> {
+    /// Opens what was found at the place `key`. It may have been rotated since, if its turn came late: then it is read
+    /// where it is by now, and what stands at its path is another file.
+    fn open(
+        &self,
+        key: Option<FileKey>,
+        framing: &Framing,
+        follows: bool,
+        signal: &Arc<Signal>,
+    ) -> Result<Reader, InputError> {
         let opened = match self {
-            Self::File(path) => Reader::open(path, framing),
-            Self::Stdin => Reader::stdin(Arc::clone(signal), framing),
-            Self::Stream(path) => Reader::stream(path, follows, Arc::clone(signal), framing),
-            Self::Behind(position) => match Reader::resume(&position.path, position, framing) {
-                Ok(Some(reader)) => Ok(reader),
-                Ok(None) => {
-                    return Err(InputError::Lost { path: position.path.clone(), offset: position.offset });
-                }
-                Err(source) => Err(source),
-            },
+            Self::Stdin => return self.named(Reader::stdin(Arc::clone(signal), framing)),
+            Self::Stream(path) => {
+                return self.named(Reader::stream(path, follows, Arc::clone(signal), framing));
+            }
+            Self::File(path) => Reader::open(path, framing).map(Some),
+            Self::Behind(position) => Reader::resume(&position.path, position, framing),
         };
-        opened.map_err(|source| InputError::Unreadable { path: self.path(), source })
-    }
-
-    fn path(&self) -> PathBuf {
-        match self {
-            Self::File(path) | Self::Stream(path) => path.clone(),
-            Self::Behind(position) => position.path.clone(),
-            Self::Stdin => PathBuf::from(STDIN),
+        let position = self.position(key);
+        let is_elsewhere = match &opened {
+            Ok(Some(reader)) => !is_of(reader, &position),
+            Ok(None) => true,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if is_elsewhere && let Some(reader) = reopened(&position, framing) {
+            return Ok(reader);
+        }
+        match opened {
+            // Something else has the name of a rotated file, of which nothing is known but that.
+            Ok(Some(_)) if is_elsewhere && position.home() != position.path => Err(lost(&position)),
+            Ok(Some(reader)) => Ok(reader),
+            Ok(None) => Err(lost(&position)),
+            Err(error) => self.named(Err(error)),
         }
     }
+
+    /// Where it was found.
+    fn position(&self, key: Option<FileKey>) -> Position {
+        match self {
+            Self::Behind(position) => position.clone(),
+            Self::File(path) | Self::Stream(path) => Position { key, ..Position::start(path) },
+            Self::Stdin => Position::start(Path::new(STDIN)),
+        }
+    }
+
+    fn named(&self, opened: io::Result<Reader>) -> Result<Reader, InputError> {
+        opened.map_err(|source| InputError::Unreadable { path: self.position(None).path, source })
+    }
+}
+
+/// Whether `reader`, which begins with what is known of the file of `position`, is of that one. Where nothing is known only its
+/// place on disk tells.
+fn is_of(reader: &Reader, position: &Position) -> bool {
+    reader.key() == position.key || position.offset > 0 || position.is_at_known_start()
+}
+
+fn lost(position: &Position) -> InputError {
+    InputError::Lost { path: position.path.clone(), offset: position.offset }
+}
+
+/// Opens the file of `position`, or a copy of it, wherever it is by now.
+fn reopened(position: &Position, framing: &Framing) -> Option<Reader> {
+    // One that is renamed before it is opened is there in the next list.
+    for _ in 0..MOST_LISTINGS {
+        let path = Folders::default().locate(position)?;
+        if let Ok(Some(reader)) = Reader::resume(&path, position, framing)
+            && is_of(&reader, position)
+        {
+            return Some(reader);
+        }
+    }
+    None
 }

@@ -322,3 +322,26 @@ fn only_what_was_rotated_after_the_last_known_file_was_rotated_in_the_meantime()
          [app.log.1 was rotated in the meantime: reading it from its start]\n4\n5\n"
     );
 }
+
+/// It was said to be lost, and one of which nothing was read was left out without a word.
+#[test]
+fn file_that_is_rotated_before_its_turn_comes_is_read_where_it_is_by_then() {
+    let logs = Logs::new();
+    let checkpoint = read_and_killed(&logs, "1\n");
+    for (checkpoint, rest) in [(Some(&checkpoint), "2\n"), (None, "1\n2\n")] {
+        logs.write("first.log", "first\n");
+        logs.write("app.log", "1\n2\n");
+        let patterns = ["first.log", "app.log"];
+        let mut run = logs.resume(&patterns, Options::default(), checkpoint);
+        logs.rotate(1);
+        logs.write("app.log", "3\n");
+        let said = run.read();
+        let mut lines: Vec<&str> = said.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines.join("\n") + "\n", format!("{rest}first\n"), "what came later is for the next run");
+        assert_eq!(resumed(&logs, &patterns, &run.checkpoint()), "3\n");
+        for name in ["app.log", "app.log.1"] {
+            logs.remove(name);
+        }
+    }
+}
