@@ -180,10 +180,25 @@ impl Changes {
             let entry = table.get_mut(index);
             entry.reached = reached.contains(&index);
             match &entry.state {
-                State::Open(reader) if !entry.reached && reader.is_deleted() => entry.retiring = true,
+                State::Open(reader) if !entry.reached && reader.is_deleted() => {
+                    self.retire_deleted(index, table, outbox);
+                }
                 _ if entry.is_unreached() => outbox.extend(table.miss(index).map(Step::Batch)),
                 _ => entry.missed = false,
             }
+        }
+    }
+
+    /// An open file was deleted: it is read to its end. Where no other has taken its place, what was rotated away in between
+    /// has nobody but this one to be found by.
+    fn retire_deleted(&mut self, index: usize, table: &mut Table, outbox: &mut VecDeque<Step>) {
+        let entry = table.get_mut(index);
+        let State::Open(reader) = &entry.state else { return };
+        let home = reader.peek().home().to_owned();
+        entry.retiring = true;
+        if self.bindings.get(&home) == Some(&index) {
+            let last = self.catch_up(&home, None, index, table, outbox);
+            self.bindings.insert(home, last);
         }
     }
 
@@ -229,7 +244,7 @@ impl Changes {
             }
             return None;
         }
-        let behind = older.map(|older| self.catch_up(path, key, older, table, outbox));
+        let behind = older.map(|older| self.catch_up(path, Some(key), older, table, outbox));
         let index = self.start(path, key, path, behind, table, outbox)?;
         outbox.push_back(Step::Notice(match older {
             Some(_) => Notice::Rotated { path: path.to_owned() },
@@ -300,16 +315,16 @@ impl Changes {
         }
         // The begin of a line that was kept back is in the copy too.
         table.get_mut(index).state = State::Open(Box::new(reader));
-        let behind = self.catch_up(path, key, index, table, outbox);
+        let behind = self.catch_up(path, Some(key), index, table, outbox);
         self.start(path, key, path, Some(behind), table, outbox)
     }
 
     /// Starts what stood at `home` after `older` and was rotated away before anybody looked, oldest first, and gives
-    /// the last of them: the present file comes behind that.
+    /// the last of them: the present file comes behind that, if there is one.
     fn catch_up(
         &mut self,
         home: &Path,
-        present: FileKey,
+        present: Option<FileKey>,
         older: usize,
         table: &mut Table,
         outbox: &mut VecDeque<Step>,
@@ -318,8 +333,8 @@ impl Changes {
         let position = reader.peek().clone();
         let (metadata, name) = (reader.metadata(), reader.name_by_now());
         // In its own folder every name is compared; one that is nowhere was deleted, and that is its owner's will.
-        let is_lost_sight_of =
-            name.as_deref().is_some_and(|name| !is_beside(name, home) && moved_home(home, name).is_none());
+        let is_lost_sight_of = present.is_some()
+            && name.as_deref().is_some_and(|name| !is_beside(name, home) && moved_home(home, name).is_none());
         if is_lost_sight_of {
             outbox.push_back(Step::Notice(Notice::Moved {
                 path: home.to_owned(),
@@ -334,7 +349,7 @@ impl Changes {
             let mut is_all = true;
             for (path, key) in between.unwrap_or_default() {
                 // The older one itself may have been compressed meanwhile.
-                if key == present
+                if Some(key) == present
                     || Some(key) == self.except
                     || table.knows(&path, key)
                     || is_copy(&path, &position)

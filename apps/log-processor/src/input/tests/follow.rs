@@ -128,6 +128,31 @@ fn file_in_between_is_found_when_the_one_before_it_is_gone() {
     }
 }
 
+/// What came and went while there was no new log was not looked for.
+#[test]
+fn file_in_between_is_found_while_nothing_stands_at_the_path() {
+    for pattern in ["app.log", "*.log"] {
+        let logs = Logs::new();
+        logs.write("app.log", "1\n");
+        logs.age("app.log");
+        let mut run = logs.follow(&[pattern]);
+        assert_eq!(run.read(), "1\n");
+        logs.rotate(1);
+        logs.write("app.log", "2\n");
+        logs.rotate(2);
+        // As when it is compressed.
+        logs.remove("app.log.2");
+        let said = run.read();
+        assert!(
+            said.contains("[app.log.1 was rotated in the meantime: reading it from its start]\n"),
+            "{said}"
+        );
+        assert!(said.ends_with("2\n"), "{said}");
+        logs.append("app.log", "3\n");
+        assert_eq!(run.read(), "[app.log was rotated: reading the new file from its start]\n3\n");
+    }
+}
+
 #[test]
 fn copies_of_several_truncations_are_read_in_their_order() {
     let logs = Logs::new();
