@@ -34,7 +34,7 @@ use super::{
     framing::Framing,
     identity::FileKey,
     inputs::{Options, Step},
-    locate::{MOST_LISTINGS, is_copy, locate_copy, moved_home, rotated_by_now},
+    locate::{MOST_LISTINGS, is_copy, is_packed, locate_copy, moved_home, rotated_by_now},
     notice::Notice,
     pattern::{STDIN, folder_of, is_stored, reach, watched_folder},
     plan::Planned,
@@ -114,10 +114,7 @@ impl Changes {
             if planned.is_absent {
                 continue;
             }
-            if let Start::File(path) = &planned.start
-                && is_compressed_at(path)
-                && planned.reached
-            {
+            if planned.reached && planned.unread().is_some_and(is_compressed_at) {
                 table.get_mut(index).state = State::Gone;
                 continue;
             }
@@ -230,6 +227,10 @@ impl Changes {
         if older.is_some() && len == 0 {
             return older;
         }
+        // Who compresses a file makes it empty first.
+        if len == 0 && is_packed(path) {
+            return None;
+        }
         if is_compressed_at(path) {
             if self.is_news(path, Said::Compressed(key)) {
                 outbox.push_back(Step::Notice(Notice::Compressed { path: path.to_owned() }));
@@ -301,13 +302,19 @@ impl Changes {
         let offset = position.offset;
         let copy = locate_copy(position)
             .and_then(|copy| Some((Reader::resume(&copy, position, &self.framing).ok()??, copy)));
+        let is_compressed = is_compressed_at(path);
+        if is_compressed && offset == 0 {
+            // It was seen when only its first bytes were there.
+            outbox.extend(table.pass_over(index).map(Step::Batch));
+            return None;
+        }
         // The file itself is another one from here on, and what became of this entry is reached by no path.
         table.get_mut(index).reached = false;
         let Some((reader, copy)) = copy else {
             outbox.push_back(Step::Notice(Notice::Truncated { path: path.to_owned(), offset }));
             // Not to be read on: what stands behind the position now belongs to the new content.
             outbox.extend(table.close(index).into_iter().map(Step::Batch));
-            return self.start(path, key, path, None, table, outbox);
+            return if is_compressed { None } else { self.start(path, key, path, None, table, outbox) };
         };
         outbox.push_back(Step::Notice(Notice::CopiedAndTruncated { path: path.to_owned(), copy, offset }));
         if let Some(of_copy) = reader.key() {

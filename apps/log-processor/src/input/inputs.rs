@@ -311,6 +311,10 @@ impl Inputs {
                 Outcome::Ended(news) | Outcome::Left(news, _) => {
                     // A file that closed may have been in the way of another one.
                     following.progress |= !table.is_open(input);
+                    if table.is_gone(input) {
+                        // It was passed over, which the next look says.
+                        signal.look();
+                    }
                     if let Some(news) = news {
                         return Some(Step::Batch(news));
                     }

@@ -282,6 +282,11 @@ fn without_packing(suffix: &str) -> &str {
     [".gz", ".zst"].iter().find_map(|packing| suffix.strip_suffix(packing)).unwrap_or(suffix)
 }
 
+/// Whether `path` is named as what is compressed.
+pub(super) fn is_packed(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| without_packing(name) != name)
+}
+
 /// The path that a rotated file had first; the path itself if it is not named so.
 fn origin(path: &Path) -> PathBuf {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -12,7 +12,7 @@ use super::{
     error::InputError,
     identity::FileKey,
     inputs::Step,
-    locate::{Folders, is_copy, is_rotation},
+    locate::{Folders, is_copy, is_packed, is_rotation},
     notice::Notice,
     pattern::InputSpec,
     position::{Phase, Position},
@@ -206,6 +206,19 @@ impl Plan {
 // === impl Planned ===
 
 impl Planned {
+    /// The path of a file that nobody has read anything of, and that is no log that was rotated since.
+    pub(super) fn unread(&self) -> Option<&Path> {
+        match &self.start {
+            Start::File(path) => Some(path),
+            Start::Behind(position) => {
+                let is_unread = position.offset == 0 && position.phase == Phase::Reading;
+                let is_no_log = self.home == position.path || is_packed(&self.home);
+                (is_unread && is_no_log).then_some(&position.path)
+            }
+            Start::Stdin | Start::Stream(_) => None,
+        }
+    }
+
     /// The entry that it begins with.
     pub(super) fn entry(&self) -> Entry {
         let state = match &self.start {

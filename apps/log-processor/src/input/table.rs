@@ -16,6 +16,7 @@ use std::{
 };
 
 use super::{
+    compressed::Format,
     error::InputError,
     file,
     framing::{Frame, Framing},
@@ -181,6 +182,11 @@ impl Table {
         matches!(self.files[index].state, State::Open(_))
     }
 
+    /// It is of no interest any more.
+    pub(super) fn is_gone(&self, index: usize) -> bool {
+        matches!(self.files[index].state, State::Gone)
+    }
+
     /// It is open, and still has a name somewhere.
     pub(super) fn is_renamed(&self, index: usize) -> bool {
         matches!(&self.files[index].state, State::Open(reader) if !reader.is_deleted())
@@ -235,6 +241,9 @@ impl Table {
     }
 
     /// Reads on in an open file; `buffer` is taken if it comes to a batch. Closes it if it ended for good.
+    ///
+    /// A file that is followed and begins as a compressed one was empty when it was opened. It is no log, and of no
+    /// interest any more; nothing of it is handed on.
     pub(super) fn read(
         &mut self,
         index: usize,
@@ -242,6 +251,33 @@ impl Table {
         framing: &Framing,
         buffer: &mut Vec<u8>,
     ) -> Outcome {
+        let may_become_compressed = at_end == AtEnd::Stay && self.is_plain(index);
+        match self.read_on(index, at_end, framing, buffer) {
+            Outcome::Batch(batch) | Outcome::Ended(Some(batch))
+                if may_become_compressed && begins_compressed(&batch) =>
+            {
+                Outcome::Ended(Some(self.forget_all_of(index, Position::clone(&batch.end))))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// An open file turned out to be no log: the news that it is of no interest any more.
+    pub(super) fn pass_over(&mut self, index: usize) -> Option<Batch> {
+        let end = self.files[index].position()?;
+        Some(self.forget_all_of(index, end))
+    }
+
+    fn forget_all_of(&mut self, index: usize, end: Position) -> Batch {
+        self.files[index].state = State::Gone;
+        Self::batch(index, None, Vec::new(), Position { phase: Phase::Forgotten, ..end })
+    }
+
+    fn is_plain(&self, index: usize) -> bool {
+        matches!(&self.files[index].state, State::Open(reader) if reader.may_grow())
+    }
+
+    fn read_on(&mut self, index: usize, at_end: AtEnd, framing: &Framing, buffer: &mut Vec<u8>) -> Outcome {
         let Entry { state: State::Open(reader), retiring, .. } = &mut self.files[index] else {
             return Outcome::Ended(None);
         };
@@ -439,6 +475,11 @@ impl Table {
             frame.map_or((false, false), |frame| (frame.starts_inside, frame.ends_inside));
         Batch { input, bytes, starts_inside, ends_inside, end: Arc::new(end) }
     }
+}
+
+/// These are the first bytes of their input, and those of a compressed file.
+fn begins_compressed(batch: &Batch) -> bool {
+    batch.end.offset == batch.bytes.len() as u64 && Format::of(&batch.bytes).is_some()
 }
 
 // === impl Entry ===

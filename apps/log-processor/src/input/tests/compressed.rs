@@ -95,6 +95,51 @@ fn follow_refuses_a_compressed_file_by_name_and_passes_it_over_in_a_glob() {
     );
 }
 
+/// `gzip` makes its file empty, and writes later: it was taken for a log, and read as it is, and then once more unpacked.
+#[test]
+fn file_that_becomes_a_compressed_one_is_passed_over() {
+    for (name, content) in [("old", gzip(&lines(1000))), ("old.zst", zstd(&lines(1000)))] {
+        let logs = Logs::new();
+        logs.write("app.log", "1\n");
+        let mut run = logs.follow(&["*"]);
+        assert_eq!(run.read(), "1\n");
+        logs.write(name, "");
+        let appeared = format!("[{name} appeared: reading it from its start]\n");
+        let at_once = run.read();
+        assert_eq!(at_once, if name == "old" { &appeared } else { "" });
+        let killed_here = run.checkpoint();
+        logs.write(name, &content[..2]);
+        assert_eq!(run.read(), if name == "old" { "" } else { &appeared }, "it may become anything");
+        logs.write(name, &content);
+        let left_out =
+            |name: &str| format!("[{name} is compressed and cannot be followed: leaving it out]\n");
+        assert_eq!(run.read(), left_out(name));
+        logs.append("app.log", "2\n");
+        assert_eq!(run.read(), "2\n");
+        let options = Options { follow: true, ..Options::default() };
+        let next = |checkpoint: &Checkpoint| logs.resume(&["*"], options.clone(), Some(checkpoint)).read();
+        assert_eq!(next(&run.checkpoint()), left_out(name));
+        assert_eq!(next(&killed_here), left_out(name) + "2\n");
+    }
+}
+
+/// As above, and then it is rotated: it was unpacked where a run found it under its next name.
+#[test]
+fn compressed_file_that_was_empty_is_none_under_its_next_name_either() {
+    let logs = Logs::new();
+    logs.write("app.log.1.gz", "");
+    let mut run = logs.follow(&["*"]);
+    assert_eq!(run.read(), "");
+    logs.write("app.log.1.gz", gzip("1\n"));
+    logs.rename("app.log.1.gz", "app.log.2.gz");
+    let options = Options { follow: true, ..Options::default() };
+    assert_eq!(
+        logs.resume(&["*"], options, Some(&run.checkpoint())).read(),
+        "[app.log.1.gz of the run before is now app.log.2.gz: going on there from byte 0]\n\
+         [app.log.2.gz is compressed and cannot be followed: leaving it out]\n"
+    );
+}
+
 #[test]
 fn log_that_was_compressed_while_nobody_read_is_finished_there() {
     let logs = Logs::new();
