@@ -60,11 +60,27 @@ fn a_profile_of_gray_is_used_with_and_without_alpha() {
     assert_eq!(seen(6, &[128, 0, 0, 255, 255, 255, 255, 255]), [128, 0, 0, 255, 255, 255]);
 }
 
-/// The one segment of a small profile.
+#[test]
+fn a_large_profile_is_used_in_every_container() {
+    // It was passed over in a PNG, where it is compressed, as if it could inflate to more than any profile has.
+    let profile = profile(&photo("icc_profile_big.jpg"));
+    assert_eq!(profile.len(), 399_788);
+    let rgb: Vec<u8> = (0..16 * 16 * 3).map(|index| (index * 7 % 256) as u8).collect();
+    let png = Settings { format: Target::Png, ..Settings::default() };
+    let seen = |file: Vec<u8>| Look::at(&rendered(&file, &png).expect("a good file"));
+    let from_png = seen(forge::png_with_profile(16, 16, &rgb, &profile));
+    assert_eq!(from_png, seen(forge::tiff(16, 16, &rgb, &profile)));
+    assert_ne!(from_png.data, rgb);
+}
+
+/// The profile of a JPEG, of all its segments.
 fn profile(jpeg: &[u8]) -> Vec<u8> {
-    let at = jpeg.windows(12).position(|bytes| bytes == b"ICC_PROFILE\0").expect("a profile");
-    let length = usize::from(u16::from_be_bytes([jpeg[at - 2], jpeg[at - 1]]));
-    jpeg[at + 14..at - 2 + length].to_vec()
+    let starts = jpeg.windows(12).enumerate().filter(|(_, bytes)| *bytes == b"ICC_PROFILE\0");
+    let parts = starts.map(|(at, _)| {
+        let length = usize::from(u16::from_be_bytes([jpeg[at - 2], jpeg[at - 1]]));
+        &jpeg[at + 14..at - 2 + length]
+    });
+    parts.collect::<Vec<_>>().concat()
 }
 
 #[test]

@@ -12,6 +12,8 @@ mod unread;
 use std::borrow::Cow;
 use std::io::Read as _;
 
+use flate2::read::ZlibDecoder;
+
 use super::{Format, Header, Refused};
 
 /// What is larger than this is no profile: the largest in use have about 4 MB.
@@ -42,8 +44,8 @@ pub(super) struct Container<'a> {
 enum Profile<'a> {
     /// In one or more pieces.
     Plain(Vec<&'a [u8]>),
-    /// As PNG has it.
-    Deflated(&'a [u8]),
+    /// As PNG has it, and how long it says that it is.
+    Deflated { bytes: &'a [u8], length: u64 },
 }
 
 /// Takes a file apart by what its first bytes say it is.
@@ -89,16 +91,14 @@ impl<'a> Container<'a> {
         }
     }
 
-    /// The colour profile; `None` also for one that does not inflate, or inflates without end: the picture
-    /// is worth more than its profile.
+    /// The colour profile; `None` also for one that does not inflate: the picture is worth more than its profile.
     pub(super) fn icc(&self) -> Option<Vec<u8>> {
         match self.icc.as_ref()? {
             Profile::Plain(parts) => Some(parts.concat()),
-            Profile::Deflated(bytes) => {
-                let (mut profile, most) = (Vec::new(), self.header.profile);
-                let mut inflated = flate2::read::ZlibDecoder::new(*bytes).take(most + 1);
-                inflated.read_to_end(&mut profile).ok()?;
-                (profile.len() as u64 <= most).then_some(profile)
+            Profile::Deflated { bytes, length } => {
+                let mut profile = Vec::new();
+                ZlibDecoder::new(*bytes).take(*length).read_to_end(&mut profile).ok()?;
+                Some(profile)
             }
         }
     }
@@ -106,12 +106,19 @@ impl<'a> Container<'a> {
 
 // === impl Profile ===
 
-impl Profile<'_> {
-    /// The most bytes that it may have. Tables of numbers shrink to a twentieth at the best, bombs to a thousandth.
+impl<'a> Profile<'a> {
+    /// `None` where not even its length inflates, which it begins with.
+    fn deflated(bytes: &'a [u8]) -> Option<Self> {
+        let mut length = [0; 4];
+        ZlibDecoder::new(bytes).read_exact(&mut length).ok()?;
+        Some(Self::Deflated { bytes, length: u32::from_be_bytes(length).into() })
+    }
+
+    /// The most bytes that it may have.
     fn most(&self) -> u64 {
         match self {
             Self::Plain(parts) => parts.iter().map(|part| part.len() as u64).sum(),
-            Self::Deflated(bytes) => (64 << 10) + 32 * bytes.len() as u64,
+            Self::Deflated { length, .. } => *length,
         }
     }
 }

@@ -71,7 +71,7 @@ fn chunk<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a [u8], &'a [u8]), Refused> {
 fn compressed_profile(chunk: &[u8]) -> Option<Profile<'_>> {
     let end = chunk.iter().take(80).position(|byte| *byte == 0)?;
     match &chunk[end..] {
-        [0, 0, deflated @ ..] => Some(Profile::Deflated(deflated)),
+        [0, 0, deflated @ ..] => Profile::deflated(deflated),
         _ => None,
     }
 }
