@@ -2,6 +2,7 @@
 
 use image_pipeline::picture::{Filter, Limits, Refused, Settings, Size, Target, plan, probe, reduce, render};
 
+use crate::forge;
 use crate::look::{Look, photo, rendered};
 
 const PHOTOS: [&str; 8] = [
@@ -42,6 +43,20 @@ fn of_one_side_the_other_follows() {
         };
         assert_eq!(sized(Size::Width(60)), (60, follows(60, width, height)), "{name}");
         assert_eq!(sized(Size::Height(60)), (follows(60, height, width), 60), "{name}");
+    }
+}
+
+#[test]
+fn a_gray_jpeg_of_one_row_or_column_is_read() {
+    // Its decoder took a reduced scale, at which the narrow side is as long, and the picture for damaged.
+    for (width, height) in [(1, 1), (1, 9), (30, 1)] {
+        let file = forge::png(width, height, 8, 0, |x, y| vec![[40, 200][(x + y) % 2]]);
+        let format = |format, quality| Settings { format, quality, ..Settings::default() };
+        let jpeg = rendered(&file, &format(Target::Jpeg, 100)).expect("a good file");
+        let read = rendered(&jpeg.bytes, &format(Target::Png, 80)).expect("our own file");
+        assert_eq!((read.width, read.height), (width, height));
+        let png = rendered(&file, &format(Target::Png, 80)).expect("a good file");
+        assert!(Look::at(&read).psnr(&Look::at(&png)) >= 40.0, "{width}x{height}");
     }
 }
 

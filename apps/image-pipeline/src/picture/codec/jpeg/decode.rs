@@ -56,12 +56,16 @@ fn whole(container: &Container<'_>) -> Option<Pixels> {
 
 fn at_scale(container: &Container<'_>, plan: &Plan) -> Result<Pixels, Refused> {
     let (width, height) = plan.decoded();
-    let too_large = |_| Refused::damaged("a JPEG too large for its format");
     let mut decoder = jpeg_decoder::Decoder::new(container.body);
-    let scaled = decoder
-        .scale(width.try_into().map_err(too_large)?, height.try_into().map_err(too_large)?)
-        .map_err(refused)?;
-    if (u32::from(scaled.0), u32::from(scaled.1)) != (width, height) {
+    if plan.denominator() > 1 {
+        // By the longer side alone: a short one is one pixel at several scales, of which the decoder takes the smallest.
+        let longer =
+            |side, other| if side < other { u16::MAX } else { u16::try_from(side).unwrap_or(u16::MAX) };
+        decoder.scale(longer(width, height), longer(height, width)).map_err(refused)?;
+    }
+    decoder.read_info().map_err(refused)?;
+    let read = decoder.info().map(|info| (u32::from(info.width), u32::from(info.height)));
+    if read != Some((width, height)) {
         return Err(Refused::damaged("the decoder reads another size than the header's"));
     }
     let mut data = decoder.decode().map_err(refused)?;
