@@ -119,7 +119,9 @@ pub fn resize(pixels: Pixels, plan: &Plan, settings: &Settings) -> Result<Pixels
 ///
 /// [`Refused::Failed`].
 pub fn encode(pixels: &Pixels, plan: &Plan, settings: &Settings) -> Result<Vec<u8>, Refused> {
-    let profile = if settings.keep_metadata { colour::srgb_profile() } else { None };
+    // It is a profile of three colours, and of what is gray only a WebP has three.
+    let is_gray = pixels.layout == Layout::Gray && plan.format() != Format::WebP;
+    let profile = if settings.keep_metadata && !is_gray { colour::srgb_profile() } else { None };
     contained(Stage::Encode, || codec::encode(pixels, plan.format(), settings, profile.as_deref()))
 }
 

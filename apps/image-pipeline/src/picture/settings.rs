@@ -18,7 +18,7 @@ pub struct Settings {
     /// Applied in this order, after resizing.
     pub filters: Vec<Filter>,
     /// Keeps EXIF, with the orientation reset to 1 since the pixels are upright, and embeds an sRGB
-    /// profile. Default: position, camera and all other metadata are stripped.
+    /// profile where there are colours. Default: position, camera and all other metadata are stripped.
     pub keep_metadata: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Position, camera and profile.
 
-use image_pipeline::picture::{Settings, Target, probe};
+use image_pipeline::picture::{Colour, Filter, Settings, Target, probe};
 
 use crate::forge;
 use crate::look::{photo, rendered};
@@ -38,6 +38,17 @@ fn what_is_kept_says_upright_and_srgb() {
         assert!(header.has_icc, "{format:?}");
         // Once more, and nothing is turned or converted a second time.
         assert!(rendered(&kept.bytes, &keep(format)).is_ok(), "{format:?}");
+    }
+}
+
+#[test]
+fn what_is_gray_has_no_profile_of_colours() {
+    // A PNG or JPEG of one channel must not have one of three, and programs that convert by it fail.
+    for format in [Target::Jpeg, Target::Png, Target::WebP] {
+        let kept = Settings { filters: vec![Filter::Grayscale], ..keep(format) };
+        let header = probe(&rendered(&photo("rocket.jpg"), &kept).expect("a good file").bytes);
+        let header = header.expect("our own file");
+        assert_eq!(header.has_icc, header.colour != Colour::Gray, "{format:?}: {header:?}");
     }
 }
 
