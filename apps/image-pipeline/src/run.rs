@@ -381,7 +381,8 @@ async fn collect(
     }
 }
 
-/// What others say may have line ends in it.
+/// What others say may have line ends in it; names have spaces, which stay as they are.
 fn one_line(error: &impl std::error::Error) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    let said = error.to_string();
+    said.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }

@@ -67,6 +67,17 @@ fn odd_names_and_kinds_of_files_are_handled() {
 }
 
 #[test]
+fn a_reason_spells_names_as_they_are() {
+    // Two spaces became one in it.
+    let place = Place::new();
+    place.copy("hopper.jpg", "in/two  spaces.jpg");
+    fs::create_dir_all(place.path("out/two  spaces.jpg")).unwrap();
+    let ended = place.run("run in --output out");
+    let said = "error: in/two  spaces.jpg: two  spaces.jpg in the output is a folder;";
+    assert!(ended.stderr.contains(said), "{ended:#?}");
+}
+
+#[test]
 fn what_a_glob_cannot_look_at_is_named() {
     let place = Place::new();
     place.copy("hopper.jpg", "in/a/x.jpg");
