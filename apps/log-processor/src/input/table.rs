@@ -569,9 +569,15 @@ fn lost(position: &Position) -> InputError {
 
 /// Opens the file of `position`, or a copy of it, wherever it is by now.
 fn reopened(position: &Position, framing: &Framing) -> Option<Reader> {
-    // One that is renamed before it is opened is there in the next list.
+    // One that is renamed while the folder is listed, or before it is opened, is there in the next list.
+    let mut is_missed = false;
     for _ in 0..MOST_LISTINGS {
-        let path = Folders::default().locate(position)?;
+        let Some(path) = Folders::default().locate(position) else {
+            if std::mem::replace(&mut is_missed, true) {
+                return None;
+            }
+            continue;
+        };
         if let Ok(Some(reader)) = Reader::resume(&path, position, framing)
             && is_of(&reader, position)
         {
