@@ -61,7 +61,7 @@ Classes:
 Results:
   A line of JSON for each request as it ends: id, line, url, status, some headers, body (or body_base64, or file and
   bytes with --out), attempts; or error and reason. With --out, a file is called like the id, or like the URL without
-  https:// (http~ stands for http://), where / becomes _ and what is unusual % and two digits; an answer other than 2xx has ~ and its status
+  https:// (http~ stands for http://), where / becomes _ (in an id %2F) and what is unusual % and two digits; an answer other than 2xx has ~ and its status
   behind it. Of two requests with the same id, or that are the same in all, the later answer replaces the earlier.
 
 Limits:

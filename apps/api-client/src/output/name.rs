@@ -11,8 +11,8 @@ const LONGEST: usize = 200;
 
 /// The name of the file for the answer to `job`: its id, or its URL if it has none.
 ///
-/// Letters, digits and `- . = , +` stay, `/` becomes `_`, everything else `%` and two digits; so does a dot at the beginning. So the
-/// name is one of a visible file in the folder, whatever the id or the URL is, and two that differ have different names.
+/// Letters, digits and `- . = , +` stay, `/` of a URL becomes `_`, everything else `%` and two digits; so does a dot at the beginning. So
+/// no id is called like a URL, the name is one of a visible file in the folder, whatever the id or the URL is, and two that differ have different names.
 /// `http` is told from `https` by `http~` in front. A URL does not say all of a request that has a method, headers or a body
 /// of its own, or a secret that is not shown: these names end in `~` and 16 digits of the request's [`Key`], and so do names that
 /// would be too long.
@@ -42,7 +42,7 @@ pub(super) fn may_be_called(job: &Job, name: &str) -> bool {
 
 fn of_success(job: &Job) -> String {
     match &job.id {
-        Some(id) => named("", id, job.key(), false),
+        Some(id) => named("", id, "%2F", job.key(), false),
         None => {
             let shown = redacted(&job.url);
             let is_whole = shown == job.url.as_str()
@@ -50,14 +50,14 @@ fn of_success(job: &Job) -> String {
                 && job.headers.is_empty()
                 && job.body.is_none();
             match shown.strip_prefix("https://") {
-                Some(rest) => named("", rest, job.key(), !is_whole),
-                None => named("http~", shown.trim_start_matches("http://"), job.key(), !is_whole),
+                Some(rest) => named("", rest, "_", job.key(), !is_whole),
+                None => named("http~", shown.trim_start_matches("http://"), "_", job.key(), !is_whole),
             }
         }
     }
 }
 
-fn named(prefix: &str, text: &str, key: Key, with_key: bool) -> String {
+fn named(prefix: &str, text: &str, slash: &str, key: Key, with_key: bool) -> String {
     let mut name = prefix.to_owned();
     for byte in text.bytes() {
         match byte {
@@ -65,7 +65,7 @@ fn named(prefix: &str, text: &str, key: Key, with_key: bool) -> String {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'=' | b',' | b'+' => {
                 name.push(byte.into())
             }
-            b'/' => name.push('_'),
+            b'/' => name += slash,
             _ => name += &format!("%{byte:02X}"),
         }
     }
@@ -140,6 +140,8 @@ mod tests {
             "https://h/?token=***".to_owned(),
             format!("https://h/{long}1"),
             format!("https://h/{long}2"),
+            // It was the file of the first line, and its answer replaced that one's.
+            r#"{"url": "https://h/", "id": "h/a/b"}"#.to_owned(),
             r#"{"url": "https://h/", "id": "a/b"}"#.to_owned(),
             r#"{"url": "https://h/", "id": "a_b"}"#.to_owned(),
             r#"{"url": "https://h/", "id": "a%5Fb"}"#.to_owned(),

@@ -25,7 +25,7 @@ fn each_body_has_a_file_and_nothing_lies_beside_them() {
     assert_eq!(
         place.files("out"),
         [
-            "%2E._two".to_owned(),
+            "%2E.%2Ftwo".to_owned(),
             format!("{here}_bytes"),
             item.clone(),
             format!("{here}_status_404~404"),
