@@ -385,10 +385,16 @@ async fn what_is_put_off_is_seen_after_the_last_sender_has_gone() {
 /// Also where a worker had to let others have their turn after its last item, before it could tell of it.
 #[tokio::test]
 async fn is_idle_only_when_the_source_was_told_of_all_items() {
+    // Long enough to cost a unit of the budget each, so that it is spent by the last item of one of these.
+    let compute = || {
+        let begin = std::time::Instant::now();
+        while begin.elapsed() < Duration::from_micros(10) {}
+    };
     for items in 100..150 {
         let (tx, rx) = bounded(200);
         (0..items).for_each(|item| assert!(tx.try_send(item).is_ok()));
-        let pool = Pool::builder().workers(1).source(rx).handler(|_: u32| async {}).start().unwrap();
+        let handler = move |_: u32| async move { compute() };
+        let pool = Pool::builder().workers(1).source(rx).handler(handler).start().unwrap();
         pool.idle().await;
         let stats = tx.stats();
         assert_eq!((stats.held, stats.completed, pool.stats().completed), (0, items.into(), items.into()));
