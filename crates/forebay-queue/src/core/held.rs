@@ -94,8 +94,9 @@ pub(crate) struct Held<T, I, R> {
     away: BTreeMap<u64, Away>,
     /// How many deliveries were made: tells apart those that had the same slot in `in_hand`.
     handed_out: u32,
-    /// What all that wait weigh together. It wraps around, so that weights which nobody bounds do no harm.
-    weight: usize,
+    /// What all that wait weigh together beyond 1 each, so that nothing is counted for most. It wraps around, so that
+    /// weights which nobody bounds do no harm.
+    overweight: usize,
 }
 
 /// An item on its way out.
@@ -139,7 +140,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
             tapped: 0,
             away: BTreeMap::new(),
             handed_out: 0,
-            weight: 0,
+            overweight: 0,
         }
     }
 
@@ -189,21 +190,31 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
 
     /// What all that wait weigh together.
     pub(crate) fn weight(&self) -> usize {
-        self.weight
+        self.waiting().wrapping_add(self.overweight)
+    }
+
+    /// One more waits, which weighs so much.
+    #[inline]
+    fn put_on(&mut self, weight: usize) {
+        self.overweight = self.overweight.wrapping_add(weight.wrapping_sub(1));
+    }
+
+    #[inline]
+    fn take_off(&mut self, weight: usize) {
+        self.overweight = self.overweight.wrapping_sub(weight.wrapping_sub(1));
     }
 
     #[inline]
     pub(crate) fn push(&mut self, parcel: Parcel<T, R>) {
         let Parcel { item, rank, mut tag } = parcel;
         tag.begin();
-        self.weight = self.weight.wrapping_add(tag.weight());
+        self.put_on(tag.weight());
         self.items.push(item, rank, tag);
     }
 
     /// The same for an item that brings nothing but its value.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push_plain(&mut self, item: T, rank: R) {
-        self.weight = self.weight.wrapping_add(1);
         self.items.push_plain(item, rank);
     }
 
@@ -215,29 +226,26 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
 
     /// Undoes a `pop`.
     pub(crate) fn restore(&mut self, taken: Taken<T, R>) {
-        self.weight = self.weight.wrapping_add(taken.place.tag.weight());
+        self.put_on(taken.place.tag.weight());
         self.items.put_back(taken);
     }
 
-    /// Exactly `count` items of this rank.
-    pub(crate) fn extend(&mut self, count: usize, items: impl Iterator<Item = T>, rank: R) {
-        self.weight = self.weight.wrapping_add(count);
+    /// Items of this rank without anything beside their values.
+    pub(crate) fn extend(&mut self, items: impl Iterator<Item = T>, rank: R) {
         self.items.extend(items, rank);
     }
 
     /// The next item if it is a plain one, and is known to be.
     #[inline]
     pub(crate) fn pop_plain(&mut self) -> Option<T> {
-        let item = self.items.pop_plain()?;
-        self.weight = self.weight.wrapping_sub(1);
-        Some(item)
+        self.items.pop_plain()
     }
 
     /// Takes who is next, where nobody asks for more of it than its value.
     #[inline]
     pub(crate) fn pop_item(&mut self) -> Option<T> {
         let (item, weight) = self.items.pop_item()?;
-        self.weight = self.weight.wrapping_sub(weight);
+        self.take_off(weight);
         Some(item)
     }
 
@@ -290,7 +298,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     /// Counts out what an item weighed that was taken from `items` or `put_off`.
     pub(crate) fn lighten(&mut self, taken: Option<Taken<T, R>>) -> Option<Taken<T, R>> {
         if let Some(taken) = &taken {
-            self.weight = self.weight.wrapping_sub(taken.place.tag.weight());
+            self.take_off(taken.place.tag.weight());
         }
         taken
     }
@@ -327,7 +335,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     /// Puts an item back in its place, for the next attempt, at once or when it is due.
     pub(crate) fn put_back(&mut self, item: T, mut place: Place<R>, due: Option<Moment>) {
         place.attempt = place.attempt.saturating_add(1);
-        self.weight = self.weight.wrapping_add(place.tag.weight());
+        self.put_on(place.tag.weight());
         match due {
             Some(due) => {
                 if place.tag.is_tracked() {

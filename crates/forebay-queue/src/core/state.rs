@@ -473,7 +473,7 @@ impl<T, L: Line<T>> State<T, L> {
     pub(crate) fn store_many(&mut self, count: usize, items: impl Iterator<Item = T>, rank: L::Rank) {
         self.release(count, 1);
         self.tally.accepted += count as u64;
-        self.held.extend(count, items, rank);
+        self.held.extend(items, rank);
     }
 
     /// Accepts an item into a full queue that drops, and gives what was dropped for it, which may be itself.
@@ -728,7 +728,6 @@ impl<T, L: Line<T>> State<T, L> {
     /// The same for who is done with another: as many are in hand as before.
     pub(crate) fn tap_plain_next(&mut self) -> Option<T> {
         let item = self.held.pop_plain()?;
-        self.rx.pass(1);
         self.tally.completed += 1;
         Some(item)
     }
