@@ -7,10 +7,10 @@
 //! To give way takes as long as hundreds of items, since tokio wakes a thread that sleeps to look for work. So a unit
 //! is charged for each item only if items take long enough; otherwise for as many as take [`UNIT`](pace::UNIT) together.
 
-use std::task::Context;
+use std::task::{Context, Poll};
 
 #[cfg(all(feature = "tokio", not(loom)))]
-pub(crate) use self::pace::charge;
+pub(crate) use self::pace::{is_free, spend_unit};
 
 /// How often a unit is charged.
 #[cfg(all(feature = "tokio", not(loom)))]
@@ -19,7 +19,7 @@ mod pace {
     use std::task::{Context, Poll, ready};
     use std::time::{Duration, Instant};
 
-    use tokio::task::coop::{RestoreOnPending, poll_proceed};
+    use tokio::task::coop::poll_proceed;
 
     /// For how much time a unit is charged: a budget is half a millisecond, of which to give way is some hundredths. The
     /// clock is read as often, which takes a hundredth of it.
@@ -43,41 +43,43 @@ mod pace {
         looked: Cell<Option<Instant>>,
     }
 
-    /// A unit that was taken, or nothing. Keep it until the outcome is known: a call that ends pending gives the unit back.
-    pub(crate) struct Charge(Option<RestoreOnPending>);
-
-    // === impl Charge ===
-
-    impl Charge {
-        #[inline]
-        pub(crate) fn made_progress(&self) {
-            if let Some(unit) = &self.0 {
-                unit.made_progress();
-            }
-        }
-    }
-
-    /// Charges for one item.
-    #[inline]
-    pub(crate) fn charge(cx: &mut Context<'_>) -> Poll<Charge> {
+    /// Takes one item of those that the last unit was charged for. `false`: there is none left, and the next costs a unit.
+    #[inline(always)]
+    pub(crate) fn is_free() -> bool {
         PACE.with(|pace| match pace.left.get() {
-            0 => charge_unit(pace, cx),
+            0 => false,
             left => {
                 pace.left.set(left - 1);
-                Poll::Ready(Charge(None))
+                true
             }
         })
     }
 
+    /// Charges a unit and polls. A call that ends pending gives the unit back; while the budget is spent it does not poll.
     #[cold]
-    fn charge_unit(pace: &Pace, cx: &mut Context<'_>) -> Poll<Charge> {
+    #[inline(never)]
+    pub(crate) fn spend_unit<R>(
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
         let unit = ready!(poll_proceed(cx));
-        let now = Instant::now();
-        if let Some(before) = pace.looked.replace(Some(now)) {
-            pace.share.set(next_share(pace.share.get(), now.saturating_duration_since(before)));
+        PACE.with(Pace::look);
+        let polled = ready!(poll(cx));
+        unit.made_progress();
+        Poll::Ready(polled)
+    }
+
+    // === impl Pace ===
+
+    impl Pace {
+        /// Finds for how many items the unit stands that was charged.
+        fn look(&self) {
+            let now = Instant::now();
+            if let Some(before) = self.looked.replace(Some(now)) {
+                self.share.set(next_share(self.share.get(), now.saturating_duration_since(before)));
+            }
+            self.left.set(self.share.get() - 1);
         }
-        pace.left.set(pace.share.get() - 1);
-        Poll::Ready(Charge(Some(unit)))
     }
 
     /// How many items the next unit stands for, after so many took so long: as many as take a [`UNIT`], but no more than
@@ -113,16 +115,18 @@ mod pace {
 
 /// Without a runtime there is no budget.
 #[cfg(not(all(feature = "tokio", not(loom))))]
-pub(crate) struct Charge;
-
-#[cfg(not(all(feature = "tokio", not(loom))))]
-impl Charge {
-    pub(crate) fn made_progress(&self) {}
+pub(crate) fn is_free() -> bool {
+    true
 }
 
 #[cfg(not(all(feature = "tokio", not(loom))))]
-pub(crate) fn charge(_: &mut Context<'_>) -> std::task::Poll<Charge> {
-    std::task::Poll::Ready(Charge)
+pub(crate) fn spend_unit<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<R>) -> Poll<R> {
+    poll(cx)
+}
+
+/// Polls for one item, and charges for it.
+pub(crate) fn spend<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<R>) -> Poll<R> {
+    if is_free() { poll(cx) } else { spend_unit(cx, poll) }
 }
 
 /// Lets others be polled, and comes back behind them. For a task that returns pending now.

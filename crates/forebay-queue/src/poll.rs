@@ -52,10 +52,7 @@ impl<T> Sender<T> {
     /// The handle stays in the line, or keeps the place, when nobody polls it any more. To give it up, call
     /// [`abort_reserve`](Self::abort_reserve), or drop the handle: then the next in the line gets the place.
     pub fn poll_reserve(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReserveError>> {
-        let charge = ready!(coop::charge(cx));
-        let reserved = ready!(self.poll_place(cx, ()));
-        charge.made_progress();
-        Poll::Ready(reserved)
+        coop::spend(cx, |cx| self.poll_place(cx, ()))
     }
 
     /// Sends an item into the place that [`poll_reserve`](Self::poll_reserve) has reserved.

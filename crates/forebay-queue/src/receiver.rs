@@ -10,8 +10,9 @@ use std::time::SystemTime;
 
 use crate::core::{Claim, Shared, State, Taken, Taking};
 use crate::park::block_on;
+use crate::sync::MutexGuard;
 use crate::tap::ReceiverTap;
-use crate::{Delivery, Fifo, Line, SendLine, Settle, Source, SourceError, Tap, TryRecvError};
+use crate::{Delivery, Fifo, Line, SendLine, Settle, Source, SourceError, Tap, TryRecvError, coop};
 
 /// The consumers' half of a queue. Clones take from the same queue, each item once; when the last one is dropped,
 /// the queue is closed and what is left goes to `on_undelivered`.
@@ -143,15 +144,39 @@ impl<T, L: Line<T>> Receiver<T, L> {
         (&self.shared, &mut self.taking)
     }
 
-    #[inline]
+    /// Always a part of its caller: for most items, a call would cost as much as the rest.
+    #[inline(always)]
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.taking.poll_one(
-            &self.shared,
-            cx,
-            |state, at_once| if at_once { state.take_quietly() } else { None },
-            |state| state.take_item(),
-        )
+        let Self { shared, taking, .. } = self;
+        if !coop::is_free() {
+            return poll_charged(taking, shared, cx);
+        }
+        match taking.take_quietly(shared, State::take_quietly) {
+            Ok(item) => Poll::Ready(Some(item)),
+            Err(locked) => poll_in_line(taking, shared, locked, cx),
+        }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn poll_charged<T, L: Line<T>>(
+    taking: &mut Taking,
+    shared: &Shared<T, L>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<T>> {
+    coop::spend_unit(cx, |cx| poll_in_line(taking, shared, None, cx))
+}
+
+/// Where it has to wait, or somebody else is concerned.
+#[inline(never)]
+fn poll_in_line<'a, T, L: Line<T>>(
+    taking: &mut Taking,
+    shared: &'a Shared<T, L>,
+    locked: Option<MutexGuard<'a, State<T, L>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<T>> {
+    taking.poll_charged(shared, locked, cx, |_, _| None, State::take_item)
 }
 
 impl<T, L: Line<T>> Clone for Receiver<T, L> {
@@ -243,7 +268,7 @@ pub(crate) struct LeaveOnDrop<'a, T, L: Line<T>>(pub(crate) &'a mut Receiver<T, 
 impl<T, L: Line<T>> Future for LeaveOnDrop<'_, T, L> {
     type Output = Option<T>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.0.poll_recv(cx)
     }

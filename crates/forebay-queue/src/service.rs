@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tower_service::Service;
 
@@ -92,8 +92,7 @@ impl<T, L: Line<T>> Future for Sending<T, L> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             Stage::Sent(sent) => {
-                ready!(coop::charge(cx)).made_progress();
-                Poll::Ready(sent.take().expect("polled after completion"))
+                coop::spend(cx, |_| Poll::Ready(sent.take().expect("polled after completion")))
             }
             Stage::OnItsWay(sender, on_its_way) => on_its_way.poll(&sender.shared, cx),
         }

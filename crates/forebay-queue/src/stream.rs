@@ -62,10 +62,7 @@ impl<T, L: Line<T>> Sink<T> for Sender<T, L> {
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
         ready!(self.poll_arrived(cx))?;
-        let charge = ready!(coop::charge(cx));
-        let open = ready!(self.poll_open(cx));
-        charge.made_progress();
-        Poll::Ready(open)
+        coop::spend(cx, |cx| self.poll_open(cx))
     }
 
     fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), SinkError<T>> {

@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::coop::charge;
+use crate::coop;
 use crate::core::{Shared, State, Taking};
 use crate::sync::MutexGuard;
 use crate::{Headers, Receiver, SendLine};
@@ -31,7 +31,7 @@ use crate::{Headers, Receiver, SendLine};
 /// tx.try_send("item").expect("there is room");
 ///
 /// let (mut cx, open) = (Context::from_waker(Waker::noop()), AtomicBool::new(true));
-/// assert!(matches!(tap.poll_take(&mut cx, &open), Poll::Ready(Tapped::Item { item: "item", attempt: 1, .. })));
+/// assert!(matches!(tap.poll_take(&mut cx, &open), Poll::Ready(Tapped::Plain("item"))));
 /// assert_eq!((tx.stats().completed, tx.stats().held), (0, 1));
 /// tap.empty(true);
 /// assert_eq!((tx.stats().completed, tx.stats().held), (1, 0));
@@ -78,16 +78,22 @@ pub trait Tap: Send + 'static {
 ///
 /// fn in_words(tapped: &Tapped<&str>) -> String {
 ///     match tapped {
+///         Tapped::Plain(item) => format!("{item}, attempt 1"),
 ///         Tapped::Item { item, attempt, .. } => format!("{item}, attempt {attempt}"),
 ///         Tapped::Shut => "not now".to_owned(),
 ///         Tapped::Ended => "never more".to_owned(),
 ///     }
 /// }
-/// assert_eq!(in_words(&Tapped::Item { item: "parcel", attempt: 1, headers: Headers::default(), waited: None }), "parcel, attempt 1");
+/// assert_eq!(in_words(&Tapped::Plain("parcel")), "parcel, attempt 1");
+/// let again = Tapped::Item { item: "parcel", attempt: 2, headers: Headers::default(), waited: None };
+/// assert_eq!(in_words(&again), "parcel, attempt 2");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tapped<T> {
-    /// An item, and which attempt at it this is.
+    /// An item of which nothing is known but its value: the first attempt, without headers. Most are, and to hand on more
+    /// costs as much as to take one.
+    Plain(T),
+    /// An item, and what is known of it.
     Item {
         /// The value.
         item: T,
@@ -113,18 +119,8 @@ pub(crate) struct ReceiverTap<T, L: SendLine<T>> {
 struct Hand<T> {
     /// Something is in hand.
     is_full: Cell<bool>,
-    /// What is about to be handed on, if it is anything but an item of which nothing is known. Of most items nothing is,
-    /// and to hand on more than a value costs as much as to take it.
+    /// What is about to be handed on, if it is anything but a plain item.
     known: Cell<Option<Tapped<T>>>,
-}
-
-// === impl Tapped ===
-
-impl<T> Tapped<T> {
-    /// An item of which nothing is known.
-    pub(crate) fn plain(item: T) -> Self {
-        Self::Item { item, attempt: 1, headers: Headers::default(), waited: None }
-    }
 }
 
 // === impl Hand ===
@@ -164,7 +160,7 @@ impl<T> Hand<T> {
             None
         });
         taken.map(|taken| match taken {
-            Some(Some(item)) => Tapped::plain(item),
+            Some(Some(item)) => Tapped::Plain(item),
             Some(None) => self.known.take().expect("it was put there under the lock"),
             None => Tapped::Ended,
         })
@@ -185,6 +181,30 @@ impl<T, L: SendLine<T>> ReceiverTap<T, L> {
         Self { receiver, hand: Hand { is_full: Cell::new(false), known: Cell::new(None) } }
     }
 
+    /// Takes an item whose unit of the cooperative budget is charged.
+    #[inline(always)]
+    fn poll_another(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<T>> {
+        let Self { receiver, hand } = self;
+        let (shared, taking) = receiver.parts();
+        let another = taking.take_quietly(shared, |state| {
+            if hand.is_full.get() && open.load(Ordering::Relaxed) && state.quiet_to_take() > 0 {
+                state.tap_plain_next()
+            } else {
+                None
+            }
+        });
+        match another {
+            Ok(item) => Poll::Ready(Tapped::Plain(item)),
+            Err(locked) => hand.poll_fill(taking, shared, locked, cx, open),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn poll_charged(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<T>> {
+        coop::spend_unit(cx, |cx| self.poll_another(cx, open))
+    }
+
     fn let_go(&self, done: bool) {
         if self.hand.is_full.take() {
             self.receiver.shared.update(|state| state.end_tapped(done));
@@ -196,26 +216,7 @@ impl<T: Send + 'static, L: SendLine<T>> Tap for ReceiverTap<T, L> {
     type Item = T;
 
     fn poll_take(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<T>> {
-        let charge = ready!(charge(cx));
-        let Self { receiver, hand } = self;
-        let (shared, taking) = receiver.parts();
-        let another = taking.take_quietly(shared, |state| {
-            if hand.is_full.get() && open.load(Ordering::Relaxed) && state.quiet_to_take() > 0 {
-                state.tap_plain_next()
-            } else {
-                None
-            }
-        });
-        let locked = match another {
-            Ok(item) => {
-                charge.made_progress();
-                return Poll::Ready(Tapped::plain(item));
-            }
-            Err(locked) => locked,
-        };
-        let taken = ready!(hand.poll_fill(taking, shared, locked, cx, open));
-        charge.made_progress();
-        Poll::Ready(taken)
+        if coop::is_free() { self.poll_another(cx, open) } else { self.poll_charged(cx, open) }
     }
 
     fn wake_senders(&mut self) {

@@ -62,10 +62,7 @@ impl<T, R: Copy> OnItsWay<T, R> {
             // An offer spends the budget itself.
             return self.step(shared, cx);
         }
-        let charge = ready!(coop::charge(cx));
-        let sent = ready!(self.step(shared, cx));
-        charge.made_progress();
-        Poll::Ready(sent)
+        coop::spend(cx, |cx| self.step(shared, cx))
     }
 
     /// Takes the item back, if it has not arrived.

@@ -353,7 +353,7 @@ pub(super) fn poll_end<T: Send + 'static>(
         let shut = AtomicBool::new(false);
         match contain(|| tap.poll_take(cx, &shut)) {
             Ok(Poll::Ready(Tapped::Ended)) => intake.source_ended(None),
-            Ok(Poll::Ready(Tapped::Item { .. })) => {
+            Ok(Poll::Ready(Tapped::Plain(_) | Tapped::Item { .. })) => {
                 intake.source_ended(Some(DESPITE_THE_GATE.to_owned()));
             }
             Ok(Poll::Ready(Tapped::Shut) | Poll::Pending) => {}
@@ -379,25 +379,41 @@ pub(super) fn poll_tap<T: Send + 'static>(
             poll_shut(desk, tap, cx)?;
         }
         match tap.poll_take(cx, quick.gate()) {
-            Poll::Ready(Tapped::Item { item, attempt, waited, .. }) => {
-                quick.take(attempt);
-                if let Some(waited) = waited {
-                    desk.shared.clockwork.note_wait(waited);
-                }
+            Poll::Ready(Tapped::Plain(item)) => {
+                quick.take(1);
                 return Ok(item);
             }
             Poll::Ready(Tapped::Shut) => {}
-            Poll::Pending => {
-                // It may have been the budget, and then the source was not told of the last item.
-                tap.empty(true);
-                return Err(wait(desk));
-            }
-            Poll::Ready(Tapped::Ended) => {
-                desk.shared.intake.source_ended(None);
-                return Err(end(desk));
-            }
+            tapped => return take_known(desk, tap, tapped),
         }
     }
+}
+
+/// What came of asking, if it is anything but a plain item.
+#[inline(never)]
+fn take_known<T: Send + 'static>(
+    desk: &Desk<T>,
+    tap: &mut AnyTap<T>,
+    tapped: Poll<Tapped<T>>,
+) -> Result<T, Poll<()>> {
+    let (item, attempt, waited) = match tapped {
+        Poll::Ready(Tapped::Plain(item)) => (item, 1, None),
+        Poll::Ready(Tapped::Item { item, attempt, waited, .. }) => (item, attempt, waited),
+        Poll::Ready(Tapped::Ended) => {
+            desk.shared.intake.source_ended(None);
+            return Err(end(desk));
+        }
+        Poll::Ready(Tapped::Shut) | Poll::Pending => {
+            // It may have been the budget, and then the source was not told of the last item.
+            tap.empty(true);
+            return Err(wait(desk));
+        }
+    };
+    desk.hands.quick().take(attempt);
+    if let Some(waited) = waited {
+        desk.shared.clockwork.note_wait(waited);
+    }
+    Ok(item)
 }
 
 /// Waits until there is an item for the worker, and does not take it. `false`: there will be none. Runs the source's code.
@@ -419,7 +435,7 @@ pub(super) fn poll_some<T: Send + 'static>(
     }
     match tap.poll_take(cx, &AtomicBool::new(false)) {
         Poll::Ready(Tapped::Shut) => Poll::Ready(true),
-        Poll::Ready(Tapped::Item { .. }) => {
+        Poll::Ready(Tapped::Plain(_) | Tapped::Item { .. }) => {
             break_off(desk, DESPITE_THE_GATE.to_owned());
             Poll::Ready(false)
         }

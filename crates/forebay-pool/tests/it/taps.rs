@@ -99,7 +99,7 @@ impl Tap for CountedTap {
         assert!(!self.1.panics.load(Ordering::Relaxed), "the tap broke off");
         self.1.asked.fetch_add(1, Ordering::Relaxed);
         let polled = self.0.poll_take(cx, open);
-        if let Poll::Ready(Tapped::Item { .. }) = polled {
+        if let Poll::Ready(Tapped::Plain(_) | Tapped::Item { .. }) = polled {
             self.1.by_taps.fetch_add(1, Ordering::Relaxed);
             wait_until(|| !self.1.holds.load(Ordering::Relaxed));
         }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use super::Shared;
 use super::state::{Manners, Places, State, Step};
@@ -182,11 +182,8 @@ where
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        let charge = ready!(coop::charge(cx));
         let Self { shared, demand, asking, using } = &mut *self;
-        let result = ready!(asking.poll(shared, demand, cx, using));
-        charge.made_progress();
-        Poll::Ready(result)
+        coop::spend(cx, |cx| asking.poll(shared, demand, cx, using))
     }
 }
 

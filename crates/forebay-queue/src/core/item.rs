@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use super::Shared;
 use super::one::SendOne;
@@ -33,6 +33,42 @@ impl<'a, T, L: Line<T>> SendItem<'a, T, L> {
     pub(crate) fn new(shared: &'a Shared<T, L>, item: T) -> Self {
         Self { shared, item: Some(item), sending: None }
     }
+
+    /// Stores the item if nobody has to be woken or told for it, or goes on as [`poll_in_line`](Self::poll_in_line).
+    #[inline(always)]
+    fn poll_quietly(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sent<T>, SendError<T>>> {
+        match self.pack() {
+            Ok(parcel) => match self.shared.put_quietly(parcel) {
+                Ok(()) => Poll::Ready(Ok(Sent::Stored)),
+                Err(not_stored) => self.poll_in_line(not_stored, cx),
+            },
+            Err(refused) => Poll::Ready(Err(refused)),
+        }
+    }
+
+    #[inline(always)]
+    fn pack(&mut self) -> Result<Parcel<T, L::Rank>, SendError<T>> {
+        let Some(item) = self.item.take() else { unreachable!("polled after completion") };
+        self.shared.pack(item)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn poll_charged(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sent<T>, SendError<T>>> {
+        coop::spend_unit(cx, |cx| match self.pack() {
+            Ok(parcel) => self.poll_in_line((parcel, None), cx),
+            Err(refused) => Poll::Ready(Err(refused)),
+        })
+    }
+
+    #[inline(never)]
+    fn poll_in_line(
+        &mut self,
+        (parcel, locked): NotStored<'a, T, L, L::Rank>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Sent<T>, SendError<T>>> {
+        self.sending.insert(SendOne::new(self.shared, parcel)).poll_in_line(cx, locked)
+    }
 }
 
 /// Nothing in it refers to itself.
@@ -41,26 +77,15 @@ impl<T, L: Line<T>> Unpin for SendItem<'_, T, L> {}
 impl<T, L: Line<T>> Future for SendItem<'_, T, L> {
     type Output = Result<Sent<T>, SendError<T>>;
 
-    #[inline]
+    /// Always a part of its caller: for most items, a call would cost as much as the rest.
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { shared, item, sending } = &mut *self;
-        if let Some(sending) = sending {
-            return Pin::new(sending).poll(cx);
+        let this = &mut *self;
+        match &mut this.sending {
+            Some(sending) => Pin::new(sending).poll(cx),
+            None if coop::is_free() => this.poll_quietly(cx),
+            None => this.poll_charged(cx),
         }
-        let charge = ready!(coop::charge(cx));
-        let Some(item) = item.take() else { unreachable!("polled after completion") };
-        let sent = match shared.pack(item) {
-            Err(refused) => Err(refused),
-            Ok(parcel) => match shared.put_quietly(parcel) {
-                Ok(()) => Ok(Sent::Stored),
-                Err((parcel, locked)) => {
-                    let sending = sending.insert(SendOne::new(shared, parcel));
-                    ready!(sending.poll_in_line(cx, locked))
-                }
-            },
-        };
-        charge.made_progress();
-        Poll::Ready(sent)
     }
 }
 

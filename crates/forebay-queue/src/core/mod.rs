@@ -201,10 +201,13 @@ impl<T, L: Line<T>> Shared<T, L> {
     /// Says what an item is and weighs, which is asked of its owner's code and so never under the lock.
     #[inline]
     pub(crate) fn pack(&self, item: T) -> Result<Parcel<T, L::Rank>, SendError<T>> {
-        let (item, asked) = match L::ONLY_RANK {
-            Some(rank) if self.hooks.weigher.is_none() => (item, Ok((rank, 1))),
-            _ => hooks::ask_about(item, |item| Ok((self.rank(item)?, self.hooks.weigh(item)))),
-        };
+        if let Some(rank) = L::ONLY_RANK
+            && self.hooks.weigher.is_none()
+        {
+            // No bound is below the weight of one.
+            return Ok(Parcel { item, rank, tag: Tag::default() });
+        }
+        let (item, asked) = hooks::ask_about(item, |item| Ok((self.rank(item)?, self.hooks.weigh(item))));
         match asked {
             Ok((rank, weight)) => self.admit(Parcel { item, rank, tag: Tag::weighing(weight) }),
             Err(unknown) => Err(SendError::Unclassified(item, Box::new(unknown))),

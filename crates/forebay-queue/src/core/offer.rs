@@ -53,10 +53,7 @@ impl Offer {
         slot: &mut Option<Parcel<T, L::Rank>>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let charge = ready!(coop::charge(cx));
-        ready!(offer(shared, &mut self.key, slot, cx));
-        charge.made_progress();
-        Poll::Ready(())
+        coop::spend(cx, |cx| offer(shared, &mut self.key, slot, cx))
     }
 
     /// Ends the offer, and gives the item if nobody has taken it.

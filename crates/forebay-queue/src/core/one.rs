@@ -90,10 +90,7 @@ impl<T, L: Line<T>> Future for SendOne<'_, T, L> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let charge = ready!(coop::charge(cx));
-        let sent = ready!(self.poll_in_line(cx, None));
-        charge.made_progress();
-        Poll::Ready(sent)
+        coop::spend(cx, |cx| self.poll_in_line(cx, None))
     }
 }
 

@@ -164,7 +164,7 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn push_plain(&mut self, item: T, rank: D::Rank) {
         let (seq, since) = (self.next_number(), self.clock.now());
         self.shelf.insert(rank, seq, since, Stored { item, mark: Mark::PLAIN });

@@ -47,38 +47,23 @@ impl Taking {
         max: usize,
         mut using: impl FnMut(&mut State<T, L>, usize) -> R,
     ) -> Poll<Option<R>> {
-        let charge = ready!(coop::charge(cx));
-        let waker = self.waker(shared, cx);
-        let mut state = shared.lock_to_take(&mut self.taker);
-        let taken = match self.may_take_quietly(&state, max) {
-            Some(n) => {
-                let result = using(&mut state, n);
-                self.took_quietly(shared, state);
-                Some(result)
+        coop::spend(cx, |cx| {
+            let waker = self.waker(shared, cx);
+            let mut state = shared.lock_to_take(&mut self.taker);
+            match self.may_take_quietly(&state, max) {
+                Some(n) => {
+                    let result = using(&mut state, n);
+                    self.took_quietly(shared, state);
+                    Poll::Ready(Some(result))
+                }
+                None => self.poll_in_line(shared, state, cx, waker, max, using),
             }
-            None => ready!(self.poll_in_line(shared, state, cx, waker, max, using)),
-        };
-        charge.made_progress();
-        Poll::Ready(taken)
+        })
     }
 
-    /// The same for one item. `at_once` comes first in the lock section, and takes it if it can do so without anything
-    /// following from it; it is told whether the caller is in no line.
-    #[inline]
-    pub(crate) fn poll_one<T, L: Line<T>, R>(
-        &mut self,
-        shared: &Shared<T, L>,
-        cx: &mut Context<'_>,
-        at_once: impl FnOnce(&mut State<T, L>, bool) -> Option<R>,
-        using: impl FnMut(&mut State<T, L>) -> R,
-    ) -> Poll<Option<R>> {
-        let charge = ready!(coop::charge(cx));
-        let taken = ready!(self.poll_charged(shared, None, cx, at_once, using));
-        charge.made_progress();
-        Poll::Ready(taken)
-    }
-
-    /// The same for a caller that has charged the cooperative budget, and may have the lock.
+    /// The same for one item, and a caller that has charged the cooperative budget, and may have the lock. `at_once` comes
+    /// first in the lock section, and takes it if it can do so without anything following from it; it is told whether the
+    /// caller is in no line.
     #[inline]
     pub(crate) fn poll_charged<'a, T, L: Line<T>, R>(
         &mut self,
@@ -100,7 +85,7 @@ impl Taking {
 
     /// Lets `at_once` take one, if the caller is in no line and will probably not have to wait. Where it takes none it
     /// changes nothing, and the lock is still held.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_quietly<'a, T, L: Line<T>, R>(
         &mut self,
         shared: &'a Shared<T, L>,

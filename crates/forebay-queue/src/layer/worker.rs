@@ -20,6 +20,8 @@
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
+use std::mem;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -151,6 +153,42 @@ impl<S: Service<R>, R, L: Line<R>> Worker<S, R, L> {
 /// The service is not pinned: nobody keeps a reference to it from one poll to the next.
 impl<S: Service<R>, R, L: Line<R>> Unpin for Worker<S, R, L> {}
 
+impl<S, R, L> Worker<S, R, L>
+where
+    L: Line<R>,
+    S: Service<R, Future: Send + 'static>,
+    R: Send + 'static,
+    S::Error: Send + 'static,
+{
+    /// Does what is next at the front of the line. `another`: a call waits there, which is known.
+    fn poll_front(&mut self, another: &mut bool, cx: &mut Context<'_>) -> Poll<ControlFlow<()>> {
+        while let Poll::Ready(Some(_)) = self.left.poll_join_next(cx) {
+            self.callers.ended();
+        }
+        let front = if mem::take(another) { Poll::Ready(Front::Call) } else { self.callers.poll_front(cx) };
+        let Poll::Ready(front) = front else {
+            self.replace_idle_service();
+            return Poll::Pending;
+        };
+        match front {
+            Front::End => return Poll::Ready(ControlFlow::Break(())),
+            Front::Left => {
+                for future in self.callers.left() {
+                    self.left.spawn(async move { drop(future.await) });
+                }
+            }
+            Front::Call => match self.poll_service(cx) {
+                Poll::Ready(Readiness::Ready) => *another = self.call(),
+                Poll::Ready(Readiness::Failed(error)) => self.fail(QueueError::Inner(error)),
+                Poll::Ready(Readiness::Panicked(message)) => self.fail(QueueError::Panicked(message)),
+                Poll::Ready(Readiness::Gone) => self.callers.dismiss(),
+                Poll::Pending => ready!(self.callers.wait_for_service(&mut self.timer, cx)),
+            },
+        }
+        Poll::Ready(ControlFlow::Continue(()))
+    }
+}
+
 impl<S, R, L> Future for Worker<S, R, L>
 where
     L: Line<R>,
@@ -163,34 +201,8 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let mut another = false;
-        loop {
-            let charge = ready!(coop::charge(cx));
-            while let Poll::Ready(Some(_)) = this.left.poll_join_next(cx) {
-                this.callers.ended();
-            }
-            let front = if another { Poll::Ready(Front::Call) } else { this.callers.poll_front(cx) };
-            another = false;
-            let Poll::Ready(front) = front else {
-                this.replace_idle_service();
-                return Poll::Pending;
-            };
-            match front {
-                Front::End => return Poll::Ready(()),
-                Front::Left => {
-                    for future in this.callers.left() {
-                        this.left.spawn(async move { drop(future.await) });
-                    }
-                }
-                Front::Call => match this.poll_service(cx) {
-                    Poll::Ready(Readiness::Ready) => another = this.call(),
-                    Poll::Ready(Readiness::Failed(error)) => this.fail(QueueError::Inner(error)),
-                    Poll::Ready(Readiness::Panicked(message)) => this.fail(QueueError::Panicked(message)),
-                    Poll::Ready(Readiness::Gone) => this.callers.dismiss(),
-                    Poll::Pending => ready!(this.callers.wait_for_service(&mut this.timer, cx)),
-                },
-            }
-            charge.made_progress();
-        }
+        while ready!(coop::spend(cx, |cx| this.poll_front(&mut another, cx))).is_continue() {}
+        Poll::Ready(())
     }
 }
 

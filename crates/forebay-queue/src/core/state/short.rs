@@ -34,7 +34,7 @@ pub(crate) enum Short {
 
 impl<T, L: Line<T>> State<T, L> {
     /// Stores a plain item if nobody has to be woken or told for it (rule 9); it comes back otherwise.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put_quietly(&mut self, parcel: Parcel<T, L::Rank>) -> Result<(), Parcel<T, L::Rank>> {
         let quiet = self.is_quiet_to_add() && parcel.tag.is_plain();
         if !quiet || self.held.is_class_full(parcel.rank) {
@@ -46,7 +46,7 @@ impl<T, L: Line<T>> State<T, L> {
     }
 
     /// Takes one item by value if nobody has to be woken or told for it (rule 9).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_quietly(&mut self) -> Option<T> {
         if self.quiet_to_take() == 0 {
             return None;
