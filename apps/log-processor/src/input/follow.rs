@@ -189,10 +189,8 @@ impl Changes {
     /// An open file was deleted: it is read to its end. Where no other has taken its place, what was rotated away in between
     /// has nobody but this one to be found by.
     fn retire_deleted(&mut self, index: usize, table: &mut Table, outbox: &mut VecDeque<Step>) {
-        let entry = table.get_mut(index);
-        let State::Open(reader) = &entry.state else { return };
-        let home = reader.peek().home().to_owned();
-        entry.retiring = true;
+        let Some(home) = table.home(index) else { return };
+        table.get_mut(index).retiring = true;
         if self.bindings.get(&home) == Some(&index) {
             let last = self.catch_up(&home, None, index, table, outbox);
             self.bindings.insert(home, last);
@@ -245,8 +243,10 @@ impl Changes {
             }
             return None;
         }
-        let behind = older.map(|older| self.catch_up(path, Some(key), older, table, outbox));
-        let index = self.start(path, key, path, behind, table, outbox)?;
+        // A glob leads to rotated files, too, and those stood elsewhere once.
+        let home = older.and_then(|older| table.home(older)).unwrap_or_else(|| path.to_owned());
+        let behind = older.map(|older| self.catch_up(&home, Some(key), older, table, outbox));
+        let index = self.start(path, key, &home, behind, table, outbox)?;
         outbox.push_back(Step::Notice(match older {
             Some(_) => Notice::Rotated { path: path.to_owned() },
             None => Notice::Appeared { path: path.to_owned() },

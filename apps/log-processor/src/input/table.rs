@@ -182,6 +182,14 @@ impl Table {
         matches!(self.files[index].state, State::Open(_))
     }
 
+    /// Where an open file stood before it was rotated.
+    pub(super) fn home(&self, index: usize) -> Option<PathBuf> {
+        match &self.files[index].state {
+            State::Open(reader) => Some(reader.peek().home().to_owned()),
+            _ => None,
+        }
+    }
+
     /// It is of no interest any more.
     pub(super) fn is_gone(&self, index: usize) -> bool {
         matches!(self.files[index].state, State::Gone)

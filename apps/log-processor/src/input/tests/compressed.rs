@@ -140,6 +140,32 @@ fn compressed_file_that_was_empty_is_none_under_its_next_name_either() {
     );
 }
 
+/// What a glob leads to was taken for where the log had stood, so nothing was looked for that stood there since.
+#[test]
+fn compressed_file_in_between_is_found_where_a_glob_reaches_rotated_ones() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    logs.age("app.log");
+    let mut run = logs.follow(&["app.log*"]);
+    assert_eq!(run.read(), "1\n");
+    logs.rotate(1);
+    assert_eq!(run.read(), "");
+    for (content, last) in [("2\n", 1), ("3\n", 2)] {
+        logs.write("app.log", content);
+        logs.rotate(last);
+    }
+    for (name, content) in [("app.log.3", "1\n"), ("app.log.2", "2\n")] {
+        logs.remove(name);
+        logs.write(&format!("{name}.gz"), gzip(content));
+    }
+    let said = run.read();
+    assert!(
+        said.contains("[app.log.2.gz was rotated in the meantime: reading it from its start]\n"),
+        "{said}"
+    );
+    assert!(said.ends_with("2\n3\n"), "{said}");
+}
+
 #[test]
 fn log_that_was_compressed_while_nobody_read_is_finished_there() {
     let logs = Logs::new();
