@@ -4,18 +4,18 @@
 //!
 //! 1. One word holds how many permits are out, whether anybody waits, and how many grants there were. While nobody
 //!    waits, and there is room, a permit is one compare-and-swap on it, and giving one back is one subtraction.
-//! 2. Who finds no room takes the lock, says in the word that somebody waits, and looks once more. Both happen on the same
-//!    word, so whoever gives something back either did so before that look, or sees that somebody waits and comes
-//!    through the lock as well. No wake-up is lost between the two.
+//! 2. A caller that finds no room takes the lock, says in the word that somebody waits, and looks once more. Both
+//!    happen on the same word, so a caller that gives something back either did so before that look, or sees that
+//!    somebody waits and comes through the lock as well. No wake-up is lost between the two.
 //! 3. While somebody waits, nobody passes by: newcomers go through the lock and join the end of the line.
-//! 4. Under the lock, and nowhere else, those at the front are given permits while they fit. The front keeps its turn
-//!    until it fits, even where one behind it would fit now; and it is served alone if the limit has become smaller than
-//!    what it needs.
-//! 5. Who was served is not in the line any more, and so knows. One that leaves takes itself out, or gives back what it
-//!    was given; either way the next ones are looked at.
+//! 4. Under the lock, and nowhere else, the waiters at the front are given permits while they fit. The front one
+//!    keeps its turn until it fits, even where one behind it would fit now; and it is served alone if the limit has
+//!    become smaller than what it needs.
+//! 5. A waiter that was served is no longer in the line, and so knows. A waiter that leaves takes itself out, or
+//!    gives back what it was given; either way the next ones are looked at.
 //! 6. Wakers run, and are dropped, after the lock.
-//! 7. If the newest is to be first, the front is the one that came last, and a newcomer passes those who wait. Where no more may
-//!    wait, the call that came first is shed for it: it is out of the line, and among those who are to learn that.
+//! 7. If the newest is to be first, the front is the last arrival, and a newcomer passes those who wait. Where no more
+//!    may wait, the oldest call is shed for it: it leaves the line, and joins those that have yet to learn of it.
 //!
 //! It knows neither time nor policies nor runtimes, so the model checker can go through it (`tests/loom.rs`).
 
@@ -29,32 +29,32 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock, stand_off};
 const IN_USE: u64 = (1 << 31) - 1;
 /// In the word: somebody waits, or nobody is served any more, so the lock must be taken.
 const ASK: u64 = 1 << 31;
-/// In the word: one grant. Their count fills the upper half, and what runs over is counted by `rounds`.
+/// In the word: one grant. The count of grants fills the upper half, and `rounds` counts its overflows.
 const GRANT: u64 = 1 << 32;
 
 pub(crate) struct Permits {
-    /// Written by whoever takes or gives back (rule 1). Taking acquires what giving back released.
+    /// Written by every caller that takes or gives back (rule 1). Taking acquires what giving back released.
     word: Word,
-    /// At most `IN_USE`. Read without the lock, since one that comes while it changes may as well have come before.
+    /// At most `IN_USE`. Read without the lock, since a caller that comes while it changes may as well have come before.
     limit: AtomicU64,
-    /// How often the grants in the word ran over.
+    /// How often the count of grants in the word overflowed.
     rounds: AtomicU64,
     line: Mutex<Line>,
 }
 
-/// On lines of the cache of its own (processors fetch them in pairs), as what is beside it is read by all and hardly ever
+/// On cache lines of its own (processors fetch them in pairs), as its neighbours are read by all and hardly ever
 /// written.
 #[repr(align(128))]
 struct Word(AtomicU64);
 
 struct Line {
-    /// By the order in which they came. Whoever was served is not in here.
+    /// In order of arrival. Waiters that were served are not in here.
     waiting: BTreeMap<u64, Waiter>,
-    /// Those that were shed and have not learnt of it (rule 7).
+    /// Waiters that were shed and have not learnt of it (rule 7).
     gone: BTreeSet<u64>,
     newest_first: bool,
     next: u64,
-    /// How many of those are calls, and not handles that wait to become ready.
+    /// How many of `waiting` are calls, and not handles that wait to become ready.
     calls: usize,
     max_waiting: usize,
     max_wait: Option<Duration>,
@@ -78,13 +78,13 @@ struct Waiter {
 /// Who asks for permits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
-    /// A handle, before it has a request: not one of so many that may wait.
+    /// A handle, before it has a request: not counted against `max_waiting`.
     Handle,
-    /// A call: one of them.
+    /// A call: counted against `max_waiting`.
     Call,
 }
 
-/// Why somebody who has no use for its place or its permits goes away.
+/// Why a caller gives up its place, or its permits unused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leaves {
     /// A handle that is not called.
@@ -95,15 +95,15 @@ pub(crate) enum Leaves {
     TimedOut,
 }
 
-/// What became of one that asked for permits.
+/// What became of a caller that asked for permits.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Joined {
     Granted,
-    /// Under that number in the line, and at most for so long.
+    /// In the line under this number, and for at most this long.
     Waiting(u64, Option<Duration>),
 }
 
-/// Why somebody gets no permit and does not wait either.
+/// Why a caller gets no permit and does not wait either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoPermit {
     Closed,
@@ -129,7 +129,7 @@ pub(crate) struct Counts {
 // === impl Permits: taking and giving back ===
 
 impl Permits {
-    /// With so many. At least 1.
+    /// With `limit` permits, at least 1.
     pub(crate) fn new(limit: usize) -> Self {
         let line = Line {
             waiting: BTreeMap::new(),
@@ -155,13 +155,14 @@ impl Permits {
         }
     }
 
-    /// Permits without waiting, if nobody waits and there are as many (rules 1 and 3).
+    /// Takes permits without waiting, if nobody waits and there are enough (rules 1 and 3).
     #[inline]
     pub(crate) fn try_take(&self, weight: u32) -> bool {
         self.try_add(weight, GRANT)
     }
 
-    /// More of them without waiting, for one that has some. As it does not wait, two that do so are never in each other's way for ever.
+    /// Takes more without waiting, for a caller that has some. As it does not wait, two such callers never block each
+    /// other for ever.
     pub(crate) fn try_take_more(&self, weight: u32) -> bool {
         self.try_add(weight, 0)
     }
@@ -190,7 +191,7 @@ impl Permits {
         }
     }
 
-    /// The same for whoever is at the front, with the lock (rule 4).
+    /// The same for the waiter at the front, with the lock (rule 4).
     fn take_in_turn(&self, weight: u32) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
         let mut word = self.word.0.load(Ordering::Relaxed);
@@ -254,7 +255,7 @@ impl Permits {
         Ok(joined)
     }
 
-    /// Waits for what was [joined](Self::join) for.
+    /// Waits for the permits that were [joined](Self::join) for.
     pub(crate) fn poll_turn(&self, number: u64, cx: &mut Context<'_>) -> Poll<Result<(), NoPermit>> {
         let waker = cx.waker().clone();
         let mut guard = self.lock();
@@ -276,7 +277,7 @@ impl Permits {
         Poll::Pending
     }
 
-    /// One that waited, or was served and did not use it, goes away (rule 5).
+    /// A waiter goes away, or a caller that was served and did not use its permits (rule 5).
     pub(crate) fn leave(&self, number: Option<u64>, weight: u32, why: Leaves) {
         let mut guard = self.lock();
         let line = &mut *guard;
@@ -337,8 +338,8 @@ impl Permits {
 // === impl Permits: settings and counts ===
 
 impl Permits {
-    /// There are so many from now on, at least 1. Whether that is something new; those who wait are to be
-    /// [served](Self::serve_all) then.
+    /// Sets the limit, at least 1. Returns whether that changes it; if so, the waiters are to be
+    /// [served](Self::serve_all).
     pub(crate) fn set_limit(&self, limit: usize) -> bool {
         let limit = bounded(limit);
         // Most of the time it is the same, and then the others need not learn of it.
@@ -356,12 +357,12 @@ impl Permits {
         line.max_wait = max_wait.unwrap_or(line.max_wait);
     }
 
-    /// Who came last is first from now on (rule 7).
+    /// The last arrival is first from now on (rule 7).
     pub(crate) fn set_newest_first(&self) {
         self.lock().newest_first = true;
     }
 
-    /// Lets nobody in any more. Those who wait learn of it.
+    /// Admits nobody any more. Waiters learn of it.
     pub(crate) fn close(&self) {
         let wakers: Vec<_> = {
             let line = &mut *self.lock();
@@ -378,12 +379,12 @@ impl Permits {
         self.word.0.load(Ordering::Relaxed) & ASK != 0 && self.lock().closed
     }
 
-    /// Somebody was refused before it came here.
+    /// A caller was refused before it came here.
     pub(crate) fn refuse(&self) {
         self.lock().refused += 1;
     }
 
-    /// A call is refused whose handle had given up waiting. Whether that is since it was closed.
+    /// Refuses a call whose handle had given up waiting. Returns whether that is because it was closed.
     pub(crate) fn refuse_late(&self) -> bool {
         let line = &mut *self.lock();
         let count = if line.closed { &mut line.turned_away } else { &mut line.timed_out };
@@ -391,7 +392,7 @@ impl Permits {
         line.closed
     }
 
-    /// Somebody who would not wait finds no permit.
+    /// A caller that would not wait finds no permit.
     pub(crate) fn refuse_one(&self) {
         let line = &mut *self.lock();
         let count = if line.closed { &mut line.turned_away } else { &mut line.refused };
@@ -437,7 +438,7 @@ impl Line {
         if self.newest_first { self.waiting.last_key_value() } else { self.waiting.first_key_value() }
     }
 
-    /// The call that came first has to go, if that is the rule and there is one that waits.
+    /// Sheds the oldest waiting call, if that is the rule and there is one.
     fn shed_oldest(&mut self) -> Option<Waiter> {
         let is_rule = self.newest_first && self.max_waiting > 0;
         let oldest = self.waiting.iter().find(|(_, waiter)| is_rule && waiter.who == Who::Call);

@@ -25,8 +25,8 @@ use std::collections::VecDeque;
 ///
 /// # When not to use it
 ///
-/// In front of a tower service: a `layer::ConcurrencyLimitLayer` that queues has this line in it (`newest_first`). Where whoever has
-/// waited for too long is to go, and not whoever is one too many: [`CoDel`](crate::CoDel).
+/// In front of a tower service: a `layer::ConcurrencyLimitLayer` that queues has this line in it (`newest_first`).
+/// To shed items that have waited for too long, and not the ones that are too many: [`CoDel`](crate::CoDel).
 ///
 /// ```
 /// use forebay_flow::{Turn, TurnOrder, Turns};
@@ -130,7 +130,7 @@ impl<T> Turns<T> {
             return Turn::Granted(who);
         }
         let is_full = self.most - self.asked < permits;
-        // Nobody is shed for one who would not fit anyway. One who asks for nothing needs a line all the same.
+        // Nobody is shed for a newcomer that would not fit anyway. One that asks for nothing needs a line all the same.
         if permits > self.most || self.most == 0 || (is_full && self.order == TurnOrder::OldestFirst) {
             return Turn::Refused(who);
         }
@@ -147,14 +147,14 @@ impl<T> Turns<T> {
         Turn::Waits { ticket, shed }
     }
 
-    /// Gives permits back. Returns who has its turn now, in that order.
+    /// Gives permits back. Returns the waiters whose turn it is now, in that order.
     #[must_use = "they have their permits, and must be told"]
     pub fn release(&mut self, permits: u64) -> Vec<T> {
         self.free = self.free.saturating_add(permits).min(self.permits);
         self.grant()
     }
 
-    /// One does not wait any more. Returns it, unless it had its turn or was shed, and who has its turn because it left.
+    /// A waiter leaves. Returns it, unless it had its turn or was shed, and the waiters whose turn it is because it left.
     #[must_use = "others may have their permits now, and must be told"]
     pub fn leave(&mut self, ticket: u64) -> (Option<T>, Vec<T>) {
         let Ok(index) = self.waiting.binary_search_by_key(&ticket, |&(ticket, ..)| ticket) else {

@@ -2,13 +2,13 @@
 //!
 //! # The rules
 //!
-//! 1. Who waits stands in a line, in the order of coming. The first one has its start booked with the policy, and so have those
-//!    behind it whose starts come within [`AHEAD`]: timers are no finer, and none of that time shall be lost.
-//! 2. What is booked is no promise. When the policy learns something new, bookings of what is not due yet are taken back
-//!    and made again, at the rate that holds then. If it pauses, those that are due go back too, as nothing has started.
-//! 3. Everybody sleeps until its own start, or, with none booked, until its guess of it. Whoever looks books for all
-//!    whose turn has come, so one that is never polled holds up nobody.
-//! 4. Only who would sleep too long is woken.
+//! 1. Waiters stand in a line, in order of arrival. The first one has its start booked with the policy, and so have
+//!    those behind it whose starts come within [`AHEAD`]: timers are no finer, and none of that time shall be lost.
+//! 2. A booking is no promise. When the policy learns something new, bookings that are not due yet are taken back and
+//!    made again, at the rate that holds then. If it pauses, those that are due go back too, as nothing has started.
+//! 3. Every waiter sleeps until its own start, or, with none booked, until its guess of it. Any caller that looks
+//!    books for all whose turn has come, so a waiter that is never polled holds up nobody.
+//! 4. Only a waiter that would sleep too long is woken.
 //! 5. The policy runs under the lock. Wakers run, and are dropped, after it.
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ use crate::rate::{Answer, Book, Booked, FeedbackRate};
 
 /// How far ahead starts are booked, in nanoseconds.
 const AHEAD: Tick = 10_000_000;
-/// What timers are good to, in nanoseconds.
+/// How fine timers are, in nanoseconds.
 const TIMER: Tick = 1_000_000;
 
 pub(super) struct Line {
@@ -37,9 +37,9 @@ pub(super) struct Line {
 
 struct State {
     policy: FeedbackRate,
-    /// By the order in which they came. Who has started is not in here.
+    /// In order of arrival. Waiters that have started are not in here.
     waiting: BTreeMap<u64, Waiter>,
-    /// The number of the next one that comes.
+    /// The number of the next arrival.
     next: u64,
     /// Below this number everybody has a booking, and from it on nobody has.
     unbooked: u64,
@@ -51,10 +51,10 @@ struct State {
 }
 
 struct Waiter {
-    /// It is a call that waits, and one of so many that may.
+    /// It is a call that waits, and counts against `max_waiting`.
     counts: bool,
     booked: Option<Booked>,
-    /// Until when its timer lets it sleep, as far as that was polled.
+    /// Until when its timer lets it sleep, as of its last poll.
     sleeps_until: Tick,
     /// None until it is polled.
     waker: Option<Waker>,
@@ -63,13 +63,13 @@ struct Waiter {
 /// Who asks for a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
-    /// A handle, before it has a request: not one of so many that may wait.
+    /// A handle, before it has a request: not counted against `max_waiting`.
     Handle,
     /// A call: its waiting is bounded.
     Call,
 }
 
-/// Where somebody stands.
+/// Where a waiter stands.
 #[derive(Debug)]
 pub(super) enum Turn {
     /// It may start, and is not in the line any more.
@@ -78,16 +78,16 @@ pub(super) enum Turn {
     At(Tick),
 }
 
-/// What became of one that asked.
+/// What became of a caller that asked.
 #[derive(Debug)]
 pub(super) enum Joined {
-    /// If a pause comes before that, it waits at most until then.
+    /// If a pause comes before its start, it waits at most until this instant.
     Starts(Booked, Option<Instant>),
-    /// Under that number in the line, and at most until then.
+    /// In the line under this number, and at most until this instant.
     Waits(u64, Option<Instant>),
 }
 
-/// To be woken or dropped when the lock is gone.
+/// To be woken or dropped after the lock is released.
 #[must_use]
 struct Wakers(Vec<Waker>);
 
@@ -155,12 +155,12 @@ impl Line {
         joined
     }
 
-    /// Where one that waits stands now.
+    /// Where a waiter stands now.
     pub(super) fn poll(&self, number: u64, cx: &Context<'_>) -> Turn {
         let now = self.clock.now();
         let waker = cx.waker().clone();
         let mut state = self.lock();
-        // It is awake, and need not wake itself.
+        // This task is awake, and need not wake itself.
         let earlier = state.waiting.get_mut(&number).and_then(|waiter| waiter.waker.take());
         let wakers = state.book(now);
         let turn = state.turn(number, now);
@@ -174,7 +174,7 @@ impl Line {
         turn
     }
 
-    /// One that waits does not want to any more, or may not for longer.
+    /// A waiter does not want to wait any more, or may not for longer.
     pub(super) fn leave(&self, number: u64, timed_out: bool) {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -190,7 +190,7 @@ impl Line {
         wakers.wake();
     }
 
-    /// How long one that waits would have to go on waiting, as far as is known.
+    /// How much longer a waiter would have to wait, as far as is known.
     pub(super) fn still(&self, number: u64) -> Duration {
         let now = self.clock.now();
         Duration::from_nanos(self.lock().starts_at(number, now).saturating_sub(now))
@@ -225,7 +225,7 @@ impl Line {
         let mut state = self.lock();
         let count = if timed_out { &mut state.stats.timed_out } else { &mut state.stats.left };
         *count += u64::from(who == Who::Call);
-        // Those that were booked after it, and are not due, make way for that.
+        // Bookings that were made after it, and are not due, make way for that.
         state.take_back_ahead(now);
         if state.policy.unbook(booked) {
             state.stats.given_back += 1;
@@ -258,7 +258,7 @@ impl Line {
         wakers.wake();
     }
 
-    /// Somebody looks at the policy, or changes it.
+    /// Reads the policy, or changes it.
     pub(super) fn update<T>(&self, change: impl FnOnce(&mut FeedbackRate, Tick) -> T) -> T {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -273,7 +273,7 @@ impl Line {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing is half done where a change of the policy may panic, but for starts that have to be booked again.
+        // Where a change of the policy may panic nothing is half done, but for starts that have to be booked again.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -287,7 +287,7 @@ impl fmt::Debug for Line {
 // === impl State ===
 
 impl State {
-    /// Books for whoever is to be (rule 1). Who would sleep too long is to be woken (rule 4).
+    /// Books for every waiter that is to be booked (rule 1). Returns those that would sleep too long, to be woken (rule 4).
     fn book(&mut self, now: Tick) -> Wakers {
         let mut wakers = Wakers(Vec::new());
         let last = self.waiting.range(..self.unbooked).next_back();
@@ -322,7 +322,7 @@ impl State {
         is_last
     }
 
-    /// Takes back what is not due.
+    /// Takes back the bookings that are not due.
     fn take_back_ahead(&mut self, now: Tick) {
         let is_ahead = |waiter: &Waiter| waiter.booked.as_ref().is_some_and(|booked| booked.at() > now);
         let booked = self.waiting.range(..self.unbooked).rev();
@@ -331,8 +331,8 @@ impl State {
         }
     }
 
-    /// The policy learns from an answer. If that changes neither rate nor pause, what is booked stays as it is: to make it anew for
-    /// each answer is work that grows with the square of the rate.
+    /// The policy learns from an answer. If that changes neither rate nor pause, bookings stay as they are: to make
+    /// them anew for each answer is work that grows with the square of the rate.
     fn learn(&mut self, rtt: Duration, answer: &Answer, now: Tick) -> Wakers {
         let mut learnt = self.policy.clone();
         learnt.learn(rtt, answer, now);
@@ -357,7 +357,7 @@ impl State {
         (result, self.book(now))
     }
 
-    /// Lets it start, if its time has come.
+    /// Lets a waiter start, if its time has come.
     fn turn(&mut self, number: u64, now: Tick) -> Turn {
         let waiter = self.waiting.get_mut(&number);
         match waiter.and_then(|waiter| waiter.booked.take_if(|booked| booked.at() <= now)) {
@@ -370,7 +370,7 @@ impl State {
         }
     }
 
-    /// When that one starts: as it is booked, or as if those before it all did at the rate that holds now.
+    /// When a waiter starts: as it is booked, or as if all those before it started at the rate that holds now.
     fn starts_at(&self, number: u64, now: Tick) -> Tick {
         if let Some(booked) = self.waiting.get(&number).and_then(|waiter| waiter.booked.as_ref()) {
             return booked.at();
@@ -381,7 +381,7 @@ impl State {
         next.saturating_add((before * 1e9 / self.policy.per_second()) as Tick).max(now.saturating_add(1))
     }
 
-    /// It waits, if it may.
+    /// The caller waits, if it may.
     fn wait(&mut self, number: u64, who: Who, now: Tick, at: Tick) -> Result<(), Refused<()>> {
         if who == Who::Handle {
             return Ok(());
@@ -390,7 +390,7 @@ impl State {
         let pause = Duration::from_nanos(self.policy.resumes_at().saturating_sub(now));
         let refusal = match self.max_wait {
             _ if self.stats.waiting >= self.max_waiting => refused(Why::Full, Some(wait)),
-            // The rate may rise, but a pause will not become shorter: it is told now, and need not wait for that.
+            // The rate may rise, but a pause will not become shorter: the caller is told now, and need not wait for that.
             Some(max) if pause > max => refused(Why::TimedOut, Some(pause - max)),
             _ => {
                 self.stats.waiting += 1;
@@ -405,7 +405,7 @@ impl State {
         Err(refusal)
     }
 
-    /// Takes it out of the line.
+    /// Takes a waiter out of the line.
     fn leave(&mut self, number: u64) -> Option<Waiter> {
         let is_booked = self.waiting.get(&number).is_some_and(|waiter| waiter.booked.is_some());
         if is_booked && !self.take_back(number) {

@@ -66,7 +66,7 @@ impl<B: Body, P: Limit> Body for HeldBody<B, P> {
         match &frame {
             None => finish(this.permit, None),
             Some(Err(_)) => finish(this.permit, Some(CallEnd::Overload)),
-            // Who reads bodies need not ask again after the last frame.
+            // A reader of the body need not ask again after the last frame.
             Some(Ok(_)) if this.body.is_end_stream() => finish(this.permit, None),
             Some(Ok(_)) => {}
         }

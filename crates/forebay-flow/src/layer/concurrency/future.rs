@@ -23,8 +23,8 @@ pin_project! {
     /// runs gives its permits back, and the policy learns nothing from it.
     #[must_use = "futures do nothing unless they are polled"]
     pub struct ResponseFuture<W, R, P, C, H> {
-        // None where it was refused, and from the end on. Before the seat, so that it is dropped before: what a call does
-        // when it is dropped is work, too.
+        // None where it was refused, and from its end on. Declared before the seat, so that it is dropped first:
+        // what a call does when it is dropped is work, too.
         #[pin]
         work: Option<W>,
         seat: Seat<R, P>,

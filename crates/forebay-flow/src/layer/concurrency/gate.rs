@@ -1,7 +1,7 @@
-//! A limit: its policy, and the permits that are as many as that says.
+//! A limit: its policy, and as many permits as the policy says.
 //!
-//! Two locks, and never one inside of the other: the policy's, for those it must be told of, and the line's for those
-//! who wait (`permits.rs`). With a policy that learns nothing a call takes neither.
+//! There are two locks, never one inside the other: the policy's, for calls that it must be told of, and the
+//! line's, for waiters (`permits.rs`). With a policy that learns nothing, a call takes neither.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -35,11 +35,11 @@ struct GivesBack<'a> {
     weight: u32,
 }
 
-/// The begin of a call, if it has begun, and if the policy was told of it.
+/// The beginning of a call, if it has begun, and if the policy was told of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Start {
     at: Tick,
-    /// How many were at work then, itself among them. 0 if nobody was told, and the highest number if it is to come.
+    /// How many were at work then, including itself. 0 if nobody was told, and the highest number if it is to come.
     in_flight: u32,
 }
 
@@ -51,7 +51,7 @@ impl<P> Gate<P> {
         Ok(self.permits.join(weight, who)?)
     }
 
-    /// Waits for what was joined for.
+    /// Waits for the permits that were joined for.
     pub(super) fn poll_turn(&self, number: u64, cx: &mut Context<'_>) -> Poll<Result<(), Why>> {
         self.permits.poll_turn(number, cx).map_err(Why::from)
     }
@@ -105,7 +105,7 @@ impl<P: Limit> Gate<P> {
         }
     }
 
-    /// A call begins. Without a need for samples nobody is told, and no clock is read.
+    /// A call begins. If no samples are needed, the policy is not told, and no clock is read.
     #[inline]
     pub(super) fn begin(&self, weight: u32) -> Start {
         if self.samples.load(Ordering::Relaxed) { self.tell_begin(weight) } else { Start::UNTOLD }
@@ -145,7 +145,7 @@ impl<P: Limit> Gate<P> {
         self.follow(state.policy.seats(), state);
     }
 
-    /// Changes the policy, and wakes as many as fit now.
+    /// Changes the policy, and wakes as many waiters as fit now.
     pub(super) fn update<T>(&self, change: impl FnOnce(&mut P) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state.policy);

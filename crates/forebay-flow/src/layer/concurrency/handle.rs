@@ -1,4 +1,4 @@
-//! To look at a limit and to change it while it is in use.
+//! Observes a limit, and changes it while it is in use.
 
 use std::fmt;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub struct LimitStats {
     pub limit: usize,
     /// How many are out: with calls at work, and with handles that are ready. More than the limit while that shrinks.
     pub in_use: usize,
-    /// Who waits: calls, and handles that are to become ready.
+    /// Waiters: calls, and handles that are to become ready.
     pub waiting: usize,
     /// Calls, and handles that are ready, that got their permits.
     pub admitted: u64,
@@ -58,7 +58,7 @@ pub struct LimitStats {
     pub left: u64,
     /// Calls that were shed for newer ones.
     pub shed: u64,
-    /// Calls that were refused since it is closed.
+    /// Calls that were refused because it is closed.
     pub closed: u64,
 }
 
@@ -140,7 +140,7 @@ impl<P: Limit> LimitHandle<P> {
 }
 
 impl<P: Limit> PermitRef<'_, P> {
-    /// What it was for has ended in this way: the limit learns of it, and the permit goes back.
+    /// The work has ended in this way: the limit learns of it, and the permit goes back.
     #[inline]
     pub fn end(mut self, end: CallEnd) {
         if let Some(gate) = self.gate.take() {

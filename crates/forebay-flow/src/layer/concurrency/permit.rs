@@ -179,7 +179,7 @@ impl<P> Drop for Readiness<P> {
 // === impl Ticket ===
 
 impl<P> Ticket<P> {
-    /// Asks for a call.
+    /// Asks for permits for a call.
     #[inline]
     pub(super) fn join(gate: &Shares<Gate<P>>, weight: u32) -> Result<Self, Why> {
         if gate.permits.try_take(weight) {

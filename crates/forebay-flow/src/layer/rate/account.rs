@@ -36,36 +36,36 @@ struct State<P> {
     round: Round,
 }
 
-/// A handle's start, booked when it asks for one. Dropped, it is there for others.
+/// A handle's start, booked when it asks for one. If dropped, it is free for others.
 pub(super) struct Readiness<P: Book> {
     account: Shares<Account<P>>,
     start: Start,
 }
 
-/// A call's start. Dropped, it is there for others.
+/// A call's start. If dropped, it is free for others.
 pub(super) struct Slot<P: Book> {
     account: Share<Account<P>>,
     start: Start,
 }
 
-/// A start that is booked, and may lie ahead.
+/// A booked start, which may lie ahead.
 #[derive(Default)]
 struct Start {
     claim: Claim,
-    /// Until then it sleeps. None once it may start, from when on it counts as admitted.
+    /// It sleeps until then. None once it may start; from then on it counts as admitted.
     at: Option<Instant>,
     alarm: Alarm,
 }
 
-/// What there is for a start.
+/// What backs a start.
 #[derive(Default)]
 enum Claim {
-    /// Nothing before it is booked, and once it is spent.
+    /// Nothing: it is not booked yet, or already spent.
     #[default]
     None,
     OnCredit(OnCredit),
     Booked(Booked),
-    /// It would have had to wait for longer than it may. It is ready to be told so.
+    /// It would have had to wait for longer than it may, and is ready to be told so.
     GaveUp,
 }
 
@@ -74,7 +74,7 @@ enum Claim {
 enum Who {
     /// A handle that waits to become ready.
     Handle,
-    /// A call: one of so many that may wait.
+    /// A call: counted against `max_waiting`.
     Call,
 }
 
@@ -94,7 +94,7 @@ impl<P> Account<P> {
         state.max_wait = max_wait.unwrap_or(state.max_wait);
     }
 
-    /// Who books at the same time may as well have booked before.
+    /// A caller that books at the same time may as well have booked before.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
     }
@@ -117,7 +117,7 @@ impl<P> Account<P> {
         }
     }
 
-    /// A call comes, and it is closed.
+    /// Refuses a call that comes once the rate is closed.
     #[cold]
     fn turn_away(&self) -> Refused<()> {
         self.lock().stats.closed += 1;
@@ -136,7 +136,7 @@ impl<P: Book> Account<P> {
         change(&mut state.policy, now)
     }
 
-    /// To ask something of the policy: what is shared, and the time. What was let through on credit is charged as of then.
+    /// Locks the shared state and reads the time, to ask the policy. Starts that were taken on credit are charged as of then.
     #[inline]
     fn enter(&self) -> (MutexGuard<'_, State<P>>, Tick) {
         let now = self.clock.now();
@@ -145,7 +145,7 @@ impl<P: Book> Account<P> {
         (state, now)
     }
 
-    /// Charges what was let through on credit, as of the time that it returns.
+    /// Charges the starts that were taken on credit, as of the time that it returns.
     #[cold]
     fn end_credit(&self, state: &mut State<P>) -> Tick {
         let taken = self.credit.end(&mut state.round);
@@ -157,7 +157,7 @@ impl<P: Book> Account<P> {
         now
     }
 
-    /// The next start for a call, if it may wait for that.
+    /// The next start for a call, if it may wait that long.
     #[inline]
     fn book_for_call(&self, cost: u64) -> Result<Start, Refused<()>> {
         if self.is_closed() {
@@ -182,10 +182,10 @@ impl<P: Book> Account<P> {
             return Ok(Start::new(Claim::Booked(booked), None));
         }
         let wait = Duration::from_nanos(at - now);
-        // Starts that were left lie ahead as those do that somebody waits for.
+        // Starts that were left lie ahead just as those that somebody waits for.
         let ahead = state.stats.waiting + state.left.len();
         let refusal = match state.max_wait {
-            // It would have to wait for longer than it may: it is told now, and need not wait for that.
+            // The call would have to wait for longer than it may: it is told now, and need not wait for that.
             Some(max) if wait > max => Some(refused(Why::TimedOut, Some(wait - max))),
             _ if ahead >= state.max_waiting => Some(refused(Why::Full, Some(wait))),
             _ => None,
@@ -200,7 +200,8 @@ impl<P: Book> Account<P> {
         Ok(Start::new(Claim::Booked(booked), Some(self.clock.instant(at))))
     }
 
-    /// The next start for a handle, as far ahead as it may wait for. Into its place, as a start is large to be moved for each call.
+    /// The next start for a handle, as far ahead as it may wait for. Written in place, as a start is large to be
+    /// moved for each call.
     #[inline]
     fn book_for_handle(&self, start: &mut Start) -> Result<(), Refused<()>> {
         if self.is_closed() {
@@ -251,7 +252,7 @@ impl<P: Book> Account<P> {
         Err(refused(Why::TimedOut, Some(wait)))
     }
 
-    /// Those who come next need neither lock nor clock, as far as the policy gives credit.
+    /// The next callers need neither lock nor clock, as far as the policy gives credit.
     #[inline]
     fn give_credit(&self, state: &mut State<P>, now: Tick) {
         let starts = state.policy.credit(now);
@@ -260,7 +261,7 @@ impl<P: Book> Account<P> {
         }
     }
 
-    /// One that waited may start.
+    /// A start that was waited for may begin.
     #[cold]
     fn admit(&self, who: Who) {
         let stats = &mut self.lock().stats;
@@ -354,13 +355,13 @@ impl<P: Book> Readiness<P> {
         self.start.poll(&self.account, Who::Handle, cx).map(Ok)
     }
 
-    /// Has it a start that is due, or given up, as far as this has been told?
+    /// Whether it has a start that is due, or has given up, as of its last poll.
     #[inline]
     pub(super) fn is_ready(&self) -> bool {
         !self.start.claim.is_none() && self.start.at.is_none()
     }
 
-    /// It starts, unless it has given up and there is no start still. What it costs more than was booked is charged.
+    /// The call starts, unless the handle has given up and there is still no start. Its cost beyond what was booked is charged.
     #[inline]
     pub(super) fn spend(&mut self, cost: u64) -> Result<(), Refused<()>> {
         let gave_up = matches!(self.start.claim, Claim::GaveUp);
