@@ -1,8 +1,8 @@
-//! Calls all who wait for something.
+//! Wakes all who wait for something.
 //!
-//! Those who wait may be anybody, and so may be their wakers. Each is called contained and by itself, so that one that
-//! panics keeps nobody else from hearing. (Of those who wait for tokio's `Notify` or `watch`, the ones behind it are not
-//! woken.) For a single one who waits, and is a task of ours, those will do.
+//! The waiters may be anybody's, and so may be their wakers. Each is woken contained and by itself, so that one
+//! that panics keeps no other from hearing. (Of the waiters of tokio's `Notify` or `watch`, those behind it are not
+//! woken.) For a single waiter that is a task of ours, those will do.
 
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ pub(crate) struct Bell(Mutex<Ears>);
 struct Ears {
     /// How often it was rung.
     rung: u64,
-    /// Of those who wait; without a waker who was called and has not come since.
+    /// Of those who wait; `None` for a waiter that was woken and has not come since.
     waiting: Slab<Option<Waker>>,
 }
 
@@ -30,7 +30,7 @@ struct Ears {
 struct Until<'a, F> {
     bell: &'a Bell,
     is_so: F,
-    /// Which is ours of those who wait.
+    /// Our place among those who wait.
     ear: Option<usize>,
     /// How often it had been rung when we looked last.
     looked: Option<u64>,
@@ -39,7 +39,7 @@ struct Until<'a, F> {
 // === impl Bell ===
 
 impl Bell {
-    /// Calls all who wait. What they wait for is so already.
+    /// Wakes all who wait. What they wait for is so already.
     pub(crate) fn ring(&self) {
         let called: SmallVec<[Waker; 8]> = {
             let mut ears = self.lock();
@@ -52,7 +52,7 @@ impl Bell {
         called.into_iter().for_each(|waker| wake(|| waker.wake()));
     }
 
-    /// Waits until `is_so` says so, which is asked at once, and again when the bell was rung.
+    /// Waits until `is_so` says so, which is asked at once, and again whenever the bell was rung.
     ///
     /// # Cancel safety
     ///
@@ -78,7 +78,7 @@ impl<F: FnMut() -> bool> Future for Until<'_, F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let waker = cx.waker().clone();
-        // Before the look, so that who makes it so after that finds it.
+        // Before the look, so that a thread that makes it so after that finds the waker.
         let (news, replaced) = {
             let mut ears = this.bell.lock();
             let news = this.looked.replace(ears.rung) != Some(ears.rung);

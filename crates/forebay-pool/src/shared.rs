@@ -39,7 +39,7 @@ pub(crate) struct Shared<T> {
     /// For items that are returned, and for a source or a worker that fails again and again.
     pub(crate) backoff: Backoff,
     phase: Mutex<Phase>,
-    /// Rung when the pool goes on to another one.
+    /// Rung when the pool goes on to another phase.
     phase_bell: Bell,
     pub(crate) clockwork: Clockwork,
     /// Whether somebody closed the source through the handle.
@@ -82,7 +82,7 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    /// What stands before the source, if that has leases.
+    /// The leases that stand before the source, if it has any.
     pub(crate) fn with_leases(mut self, leases: Option<Arc<Leases<T>>>) -> Self {
         self.leases = leases;
         self
@@ -127,7 +127,7 @@ impl<T: Send + 'static> Shared<T> {
         if self.intake.is_paused() {
             tracing::debug!(by_itself = until.is_some(), "pool is paused");
         }
-        // It is the supervisor who looks at the clock.
+        // It is the supervisor that looks at the clock.
         self.settlements.ring();
     }
 
@@ -154,7 +154,7 @@ impl<T: Send + 'static> Shared<T> {
         let workers = workers.clamp(1, MAX_WORKERS);
         self.intake.obey(Command::Resize(workers));
         tracing::debug!(workers, "pool is resized");
-        // It is the supervisor who hires.
+        // It is the supervisor that hires.
         self.settlements.ring();
     }
 
@@ -162,7 +162,7 @@ impl<T: Send + 'static> Shared<T> {
         self.cancel_by(&|seed| seed.hash_one(key))
     }
 
-    /// The same for one who does not know the type of the key.
+    /// The same for a caller that does not know the type of the key.
     pub(crate) fn cancel_by(&self, hash: &dyn Fn(&RandomState) -> KeyHash) -> usize {
         if self.rules.key_of.is_none() {
             return 0;
@@ -209,10 +209,10 @@ impl<T: Send + 'static> Shared<T> {
         let Some(way) = &self.resubmit else { return self.intake.when_idle(false, || true).await };
         let others = AtomicBool::new(true);
         while others.load(Ordering::Relaxed) {
-            // The intake's bell does not tell who may send.
+            // The intake's bell does not tell of senders.
             way.alone().await;
             let over = || {
-                // In this order: who may send no more has sent before.
+                // In this order: a sender that may send no more has sent before.
                 let some = way.has_others();
                 others.store(some, Ordering::Relaxed);
                 some || way.backlog() == 0
@@ -233,7 +233,7 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    /// The hands of worker `id`, who may be new.
+    /// The hands of worker `id`, which may be new.
     pub(crate) fn hands_of(&self, id: WorkerId) -> Arc<Hands<T>> {
         loop {
             let there = {
@@ -243,8 +243,8 @@ impl<T: Send + 'static> Shared<T> {
                 }
                 all.len()
             };
-            // Only the supervisor comes here, so the two lists grow alike although no lock is held across both:
-            // whoever polls the source has the intake's, and may read the counters.
+            // Only the supervisor comes here, so the two lists grow alike although no lock is held across both: a
+            // thread that polls the source has the intake's, and may read the counters.
             let hands = Hands::new(WorkerId(there), Arc::clone(&self.terms), Arc::clone(&self.settlements));
             let hands = Arc::new(hands.with_letters(self.letters.clone()));
             self.intake.add_seat(Arc::clone(&hands));
@@ -252,7 +252,7 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    /// Says to all handlers that they are cancelled. It is for those that do not come to an await soon.
+    /// Tells all handlers that they are cancelled. It is for those that do not come to an await soon.
     pub(crate) fn cancel_all(&self) {
         self.hands().iter().for_each(|hands| hands.runs().close());
     }
@@ -267,7 +267,7 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    /// Waits for somebody to leave. He may be long in that, and what he has is his until then.
+    /// Waits for `left`, which may take long; the deliveries that are out stay the pool's until then.
     pub(crate) async fn keep_leases_until(&self, left: impl Future<Output = ()>) {
         tokio::select! {
             () = left => {}
@@ -295,7 +295,7 @@ impl<T: Send + 'static> Shared<T> {
         all.iter().for_each(|hands| hands.revoke());
     }
 
-    /// What could not be sent goes back.
+    /// Letters that could not be sent go back.
     pub(crate) fn close_letters(&self) {
         self.letters.iter().for_each(|letters| letters.close());
     }
@@ -327,7 +327,7 @@ impl<T: Send + 'static> Shared<T> {
         let mut stats = PoolStats::new(workers, self.intake.idle(), self.intake.is_paused(), restarts);
         stats.leases_lost = self.lease_tally().lost;
         stats.backlog = self.resubmit.as_ref().map(Resubmit::backlog);
-        // Before those who count them as dead-lettered when they post them.
+        // Before the accounts that count letters as dead-lettered when they are posted.
         let letters = self.letters.as_ref().map(|letters| letters.tally());
         // Held while the hands are read, so that an item that changes sides is seen on one.
         let stock = self.intake.stock().lock();

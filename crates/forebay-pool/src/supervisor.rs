@@ -1,4 +1,4 @@
-//! The one task that a pool has besides its workers. It owns them.
+//! The one task that a pool has besides its workers. It owns their tasks.
 //!
 //! While the pool is open it sees to what no worker would: settlements while all are busy, outages of the source,
 //! workers that died. Then it leads the shutdown:
@@ -48,7 +48,7 @@ pub(crate) struct Supervisor<T: Send + 'static> {
     threads: Option<Threads>,
     /// The tasks that hand on ordered results and dead letters, if there are any.
     outputs: JoinSet<()>,
-    /// Who says how many there are to be, if somebody does.
+    /// The policy for the number of workers, if there is one.
     scaler: Option<Scaler>,
     /// Which task each worker is, as long as it is there.
     tasks: Vec<Option<task::Id>>,
@@ -95,7 +95,7 @@ struct Scaler {
     plan: ScalePlan,
     began: Instant,
     next: Instant,
-    /// How many items had left the hands when it was asked last.
+    /// How many items had left the hands when the policy was asked last.
     done: u64,
 }
 
@@ -210,7 +210,7 @@ impl<T: Send + 'static> Supervisor<T> {
         let scale_at = scaler.as_ref().filter(|_| !shared.intake.has_ended()).map(|scaler| scaler.next);
         tokio::select! {
             biased;
-            // Before the duties, which polls settlements: one call is then one poll.
+            // Before the duties, which poll settlements: one call is then one poll.
             () = shared.settlements.rung() => Event::Called,
             event = poll_fn(|cx| match shared.intake.poll_duties(cx) {
                 Poll::Ready(outage) => Poll::Ready(Event::Outage(outage)),
@@ -286,11 +286,12 @@ impl<T: Send + 'static> Supervisor<T> {
 
 impl<T: Send + 'static> Drop for Supervisor<T> {
     fn drop(&mut self) {
-        // After a run nobody is left. Dropped in the middle, it cancels the workers before it says that it did.
+        // After a run nobody is left. If it is dropped in the middle, it cancels the workers before it says that it did.
         self.shared.cancel_all();
         drop(std::mem::take(&mut self.workers));
         self.shared.close_letters();
-        // Nobody asks it any more, and who waits for room in a queue would wait for ever: the handle may be there still.
+        // Nobody asks the source any more, and a sender that waits for room in a queue would wait for ever: the
+        // handle may be there still.
         drop_source(self.shared.intake.forsake());
         self.shared.enter(Phase::Closed);
     }

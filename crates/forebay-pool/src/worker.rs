@@ -22,7 +22,7 @@
 //! A task that is aborted drops its locals in reverse: [`Bench`], which drops the future (a delivery in it comes back
 //! to the hands) and then the handler; then [`Seated`], which leaves the line and gives up what is still in hand.
 
-/// Workers that take their items themselves.
+/// Workers that take items themselves.
 mod alone;
 /// How a worker comes to its next item.
 mod next;
@@ -54,7 +54,7 @@ use self::watch::Watch;
 
 /// Makes the tasks of a pool's workers, whatever the handler's form.
 pub(crate) trait Crew<T>: Send + Sync {
-    /// The task of the worker at `desk`, ending when there is nothing more to do for it.
+    /// The task of the worker at `desk`, which ends when there is nothing more to do for it.
     fn hire(&self, desk: Desk<T>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
     /// Whether the handlers are lent deliveries.
@@ -63,7 +63,7 @@ pub(crate) trait Crew<T>: Send + Sync {
     /// Whether the handlers take batches.
     fn batches(&self) -> bool;
 
-    /// Whether all that the handlers want of an item is its value.
+    /// Whether the handlers want nothing of an item but its value.
     fn by_value(&self) -> bool;
 
     /// Whether handlers that are ready may keep something that others want.
@@ -77,7 +77,7 @@ pub(crate) struct CrewOf<M>(Arc<Contained<M>>);
 enum Left {
     /// There is nothing more to do.
     Ended,
-    /// It failed.
+    /// The handler failed.
     Failed,
     /// There is nothing to do for now.
     Idle,
@@ -95,15 +95,15 @@ struct Seated<'a, T: Send + 'static> {
     span: Option<Span>,
 }
 
-/// What a worker takes items by, if it does so itself.
+/// The tap by which a worker takes items, if it does so itself.
 type AnyTap<T> = dyn Tap<Item = T>;
 
-/// For how long handlers of one worker may compute, one after the other, until other tasks of the runtime get their turn.
-/// Items that take too little to be timed one by one are as long in spending the cooperative budget. Not shorter: to give
-/// way costs some 20 µs where another thread of the runtime sleeps, since tokio wakes that to look for work.
+/// For how long handlers of one worker may compute, one after the other, until other tasks of the runtime get their
+/// turn. Items too short to be timed one by one get as long in spending the cooperative budget. Not shorter: to
+/// give way costs some 20 µs where another thread of the runtime sleeps, since tokio wakes it to look for work.
 const TURN: Duration = Duration::from_millis(2);
 
-/// What a worker works with: its handler, and the place of the future that this is running.
+/// What a worker works with: its handler, and the place of the future that the handler runs.
 ///
 /// Both are destroyed here and nowhere else, each contained by itself: two destructors that panic one after the
 /// other, the second while the first unwinds, would end the process.
@@ -150,7 +150,7 @@ impl<T: Send + 'static, M: Make<T>> Crew<T> for CrewOf<M> {
 // === impl Seated ===
 
 impl<T: Send + 'static> Seated<'_, T> {
-    /// Runs the handler on the item in hand, or on `taken`. If that has a span, it is left here and with the bench.
+    /// Runs the handler on the item in hand, or on `taken`. If the item has a span, it is left here and with the bench.
     async fn run<H: Handle<T>>(&mut self, bench: &mut Bench<'_, T, H>, taken: Option<T>) -> RunEnd {
         let hands = &self.desk.hands;
         let handler = bench.handler.as_mut().expect("it stays until the bench goes");
@@ -182,7 +182,7 @@ impl<T: Send + 'static> Seated<'_, T> {
         // Of what the worker took itself there is no delivery to find one by.
         self.span = if taken.is_none() { self.desk.span() } else { None };
         bench.span.clone_from(&self.span);
-        // What was looked at could be cancelled meanwhile.
+        // An item that was looked at could be cancelled meanwhile.
         if keyed && hands.is_cancelled() {
             hands.skip();
             return RunEnd::Cancelled;
@@ -232,7 +232,7 @@ impl<T: Send + 'static> Seated<'_, T> {
         within(span, || bench.clear(run_end))
     }
 
-    /// Ends the item in hand as if it had been tried. `Some`: it is to be tried again all the same, after so long.
+    /// Ends the item in hand as if it had been tried. `Some`: it is to be tried again all the same, after this long.
     fn give_up(&self, run_end: &RunEnd) -> Option<Duration> {
         let hands = &self.desk.hands;
         match run_end {
@@ -241,7 +241,7 @@ impl<T: Send + 'static> Seated<'_, T> {
                 hands.shed_lost();
                 return None;
             }
-            // What panicked while it was looked at counts as started on.
+            // An item that panicked while it was looked at counts as started on.
             RunEnd::Panicked(_) => {}
             _ => hands.skip(),
         }
@@ -269,7 +269,7 @@ impl<T: Send + 'static> Drop for Seated<'_, T> {
 // === impl Bench ===
 
 impl<T: Send + 'static, H: Handle<T>> Bench<'_, T, H> {
-    /// The run is over, and its future goes. A lent delivery may still be in there: how it ends is known only after that.
+    /// The run is over, and its future goes. A lent delivery may still be in it: only after that is it known how it ends.
     fn clear(&mut self, run_end: RunEnd) -> RunEnd {
         match (contain(|| self.running.set(None)), &run_end) {
             (Ok(()), _) => run_end,
@@ -418,8 +418,8 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
             if matches!(run_end, RunEnd::Panicked(_)) {
                 break Left::Failed;
             }
-            // The budget counts items, and a handler that computes spends none for its time: without this, the runtime
-            // would not look at its timers for a hundred of them.
+            // The budget counts items, and a handler that computes spends none for its time: without this, the
+            // runtime would not look at its timers for a hundred items.
             if turn >= TURN {
                 turn = Duration::ZERO;
                 tokio::task::yield_now().await;
@@ -433,11 +433,11 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
                 shared.count_restart();
             }
             Left::Idle => {
-                // It was as it should be.
+                // The handler was as it should be.
                 setbacks = 0;
                 hands.set_failing(false);
                 match &mut again {
-                    // It has waited for that already.
+                    // The worker has waited for that already.
                     Some(after) => *after = Duration::ZERO,
                     None => hands.presence().rest(called()).await,
                 }
@@ -446,7 +446,7 @@ async fn work<T: Send + 'static, M: Make<T>>(make: Arc<Contained<M>>, desk: Desk
     }
 }
 
-/// Waits until the task is woken: who may have something for it has its waker.
+/// Waits until the task is woken: everybody that may have something for it has its waker.
 async fn called() {
     let mut is_called = false;
     poll_fn(|_| if std::mem::replace(&mut is_called, true) { Poll::Ready(()) } else { Poll::Pending }).await;

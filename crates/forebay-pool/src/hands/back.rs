@@ -1,4 +1,4 @@
-//! Deliveries that are out of our hands, and what is done with them when they are back.
+//! Deliveries that are out of our hands, and what is done with them once they are back.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,10 +18,10 @@ pub(super) struct Lent<T> {
     pub(super) source_receipt: Receipt,
     pub(super) source: Option<Arc<dyn Settle<T>>>,
     pub(super) attempt: u32,
-    /// What else the source said of it.
+    /// What else the source said of the delivery.
     pub(super) facts: Facts,
     pub(super) key: Option<KeyHash>,
-    /// Which run it was lent to.
+    /// The run that it was lent to.
     pub(super) run: u32,
     /// It came back during its run, and waits for the run to finish.
     pub(super) came_back: Option<CameBack<T>>,
@@ -57,7 +57,7 @@ pub(super) enum Back<T> {
 // === impl Lent ===
 
 impl<T> Lent<T> {
-    /// It came back without an end that says what is to become of it.
+    /// It came back without an end that says what is to become of the item.
     pub(super) fn come_back(self, came_back: CameBack<T>, terms: &Terms, may_retry: bool) -> (Back<T>, Rest) {
         let CameBack { item, after } = came_back;
         let (has_item, has_source) = (item.is_some(), self.source.is_some());
@@ -104,7 +104,7 @@ impl<T> Back<T> {
         }
     }
 
-    /// What it says of whether its source has a copy.
+    /// What the delivery says of whether its source has a copy.
     pub(super) fn redelivers(&self) -> Option<bool> {
         match self {
             Self::Kept(delivery) => delivery.redelivers(),
@@ -112,7 +112,7 @@ impl<T> Back<T> {
         }
     }
 
-    /// The key that it occupies by itself. That of what a run kept is held by the run.
+    /// The key that it occupies by itself. The key of what a run kept is held by the run.
     pub(super) fn key(&self) -> Option<KeyHash> {
         match self {
             Self::Kept(_) => None,
@@ -141,13 +141,13 @@ impl<T> Settlement<T> {
         matches!(self.end, End::Ack)
     }
 
-    /// Sends it off instead, if it is a dead letter that can be sent. `Some`: it is not, and the source is to be told.
+    /// Sends it off instead, if it is a dead letter that can be sent. `Some`: it cannot, and the source is to be told.
     pub(super) fn post(self, letters: &Letters<T>) -> Option<Self> {
         let Self { back, end, discard } = self;
         let End::DeadLetter { reason } = end else { return Some(Self { back, end, discard }) };
         let attempt = back.attempt();
         let delivery = match back {
-            // The value is with somebody else, or gone.
+            // The value is elsewhere, or gone.
             Back::Lent(lent, None) => {
                 return Some(Self { back: Back::Lent(lent, None), end: End::DeadLetter { reason }, discard });
             }

@@ -41,21 +41,21 @@ pub(super) struct Ledger<T> {
     run: u32,
     /// The receipts of the deliveries that the present run was lent.
     lent_to_run: Vec<Receipt>,
-    /// Those of a run that is over, and of which what came back is being seen to: the last one first.
+    /// The receipts of a run that is over, while what came back of it is being seen to: the last one first.
     finishing: Vec<Receipt>,
     /// The keys that the present run holds: of items that it has, or that it settled before its end.
     keys: Vec<KeyHash>,
     /// When something was given last, if that is asked for.
     given_at: Option<Instant>,
-    /// The attempt number of the present run, for whoever reports it.
+    /// The attempt number of the present run, for reports.
     attempt: u32,
     /// Whether somebody cancelled what is in the inbox or in work.
     cancelled: bool,
-    /// Of a worker that would like to hear of that.
+    /// Of a worker that would like to hear of a cancellation.
     watcher: Option<Waker>,
     /// Whether the worker is inside a poll of a handler that was lent its delivery.
     polling: bool,
-    /// Out of the inbox for a moment, to be looked at.
+    /// How many are out of the inbox for a moment, to be looked at.
     away: usize,
     /// The key of what is away, if that is one item.
     away_key: Option<KeyHash>,
@@ -68,7 +68,7 @@ pub(super) struct Ended<T> {
     pub(super) became: Became,
     pub(super) attempt: u32,
     pub(super) settlement: Settlement<T>,
-    /// What it occupied, if no run goes on to hold it.
+    /// The key that it occupied, if no run goes on to hold it.
     pub(super) key: Option<KeyHash>,
     /// Its place in the order of results, where it had one.
     pub(super) place: Option<u64>,
@@ -79,7 +79,7 @@ pub(super) enum Finish<T> {
     /// Nothing of it was in hand: the handler had settled the item before, or moved it elsewhere.
     Nothing,
     Ended(Ended<T>),
-    /// The item lies in the inbox again, to be started on after so long.
+    /// The item lies in the inbox again, to be started on after this long.
     Again(Duration),
 }
 
@@ -226,7 +226,7 @@ impl<T> Ledger<T> {
         self.polling = false;
         self.count_end(run_end);
         // All at once, although the lock is released between one delivery and the next: what comes back from now on was
-        // not part of the run, and a key that is cancelled from now on is not that of what the worker has.
+        // not part of the run, and a key that is cancelled from now on is not that of an item that the worker has.
         self.finishing.extend(self.lent_to_run.drain(..).rev());
         let finish = self.finish_more(terms, run_end, may_retry);
         if !matches!(finish, Finish::Again(_)) {
@@ -243,7 +243,7 @@ impl<T> Ledger<T> {
             lent.and_then(|lent| lent.key)
         };
         let has_it = match (&self.inbox[..], &self.lent_to_run[..]) {
-            // The inbox is being filled with what of a batch is to be tried again.
+            // The inbox is being filled with the items of a batch that are to be tried again.
             _ if !self.finishing.is_empty() => false,
             ([given], []) => given.key == Some(key),
             ([], [receipt]) => self.keys.contains(&key) || lent_key(*receipt) == Some(key),
@@ -268,13 +268,13 @@ impl<T> Ledger<T> {
         kept.map(Delivery::receipt).chain(lent)
     }
 
-    /// Has the worker something, of which everything was lost? One item of a batch that was not is work to be done.
+    /// Has the worker something, of which everything was lost? An item of a batch that was not lost is work to be done.
     pub(super) fn is_lost(&self, terms: &Terms) -> bool {
         let mut in_hand = self.in_hand().peekable();
         in_hand.peek().is_some() && in_hand.all(|receipt| terms.is_lost(receipt))
     }
 
-    /// Who would like to hear that the worker is to stop, if there is somebody.
+    /// The waker of a worker that would like to hear that it is to stop, if there is one.
     pub(super) fn take_watcher(&mut self) -> Option<Waker> {
         self.watcher.take()
     }
@@ -293,7 +293,7 @@ impl<T> Ledger<T> {
         self.cancelled
     }
 
-    /// The same for what else the run left. [`Finish::Nothing`]: that was all.
+    /// The same for what else the run left. [`Finish::Nothing`]: there is no more.
     pub(super) fn finish_more(&mut self, terms: &Terms, run_end: &RunEnd, may_retry: bool) -> Finish<T> {
         let finish = self.finish_next(terms, run_end, may_retry);
         // What the handler had settled, or moved elsewhere, was not cut short with it.
@@ -376,10 +376,10 @@ impl<T> Ledger<T> {
         self.tally.panics += 1;
     }
 
-    /// Returns what was given and not started on.
+    /// Returns an item that was given and not started on.
     pub(super) fn return_inbox(&mut self) -> Option<Ended<T>> {
         let Given { delivery, key, place } = self.inbox.pop()?;
-        // It was for this item, and must not meet the next one.
+        // The cancellation was for this item, and must not meet the next one.
         self.cancelled = false;
         let became = if delivery.has_settler() { Became::Returned } else { Became::Failed };
         self.tally.count(became);
@@ -390,7 +390,7 @@ impl<T> Ledger<T> {
         Some(Ended { became, attempt, settlement, key, place })
     }
 
-    /// Takes out of a batch that was not started on one that was lost.
+    /// Takes one lost item out of a batch that was not started on.
     pub(super) fn return_lost(&mut self, terms: &Terms) -> Option<Ended<T>> {
         let at = self.inbox.iter().position(|given| terms.is_lost(given.delivery.receipt()))?;
         let Given { delivery, key, place } = self.inbox.remove(at);

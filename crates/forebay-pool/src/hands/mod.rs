@@ -13,7 +13,7 @@
 
 /// Deliveries that are out of our hands, or back.
 mod back;
-/// What is told about items that do not end well.
+/// What is reported about items that do not end well.
 mod events;
 /// The account.
 mod ledger;
@@ -61,9 +61,9 @@ pub(crate) struct Hands<T> {
     runs: Arc<Runs>,
     /// The worker cannot be built, or its service not made ready. Written by the worker.
     failing: AtomicBool,
-    /// The next item is to be timed. Written by the worker, read by who gives to it.
+    /// The next item is to be timed. Written by the worker, read by the giver.
     timed: AtomicBool,
-    /// Of what was given last it is known when it came. Written by who gives, taken by the worker.
+    /// It is known when the item given last came. Written by the giver, taken by the worker.
     stamped: AtomicBool,
     /// Where dead letters go, if not to the source.
     letters: Option<Arc<Letters<T>>>,
@@ -116,7 +116,7 @@ impl<T> Hands<T> {
         self.failing.load(Ordering::Relaxed)
     }
 
-    /// Its times.
+    /// The worker's times.
     pub(crate) fn presence(&self) -> &Presence {
         &self.presence
     }
@@ -153,7 +153,7 @@ impl<T> Hands<T> {
         self.lock().give(given, at);
     }
 
-    /// The same with what counts as taken already.
+    /// The same for items that count as taken already.
     pub(crate) fn give_all(&self, given: impl Iterator<Item = Given<T>>) {
         let mut given = given.peekable();
         let at = given.peek().and_then(|first| self.clock(first));
@@ -165,7 +165,7 @@ impl<T> Hands<T> {
         self.timed.store(timed, Ordering::Relaxed);
     }
 
-    /// Is what is given now of those whose times are taken? Says so once.
+    /// Is the item given now one of those whose times are taken? Says so once.
     pub(crate) fn take_stamped(&self) -> bool {
         self.stamped.load(Ordering::Relaxed) && self.stamped.swap(false, Ordering::Relaxed)
     }
@@ -217,8 +217,8 @@ impl<T> Hands<T> {
     /// The worker left the poll, and will not be back in the intake soon: if something was settled meanwhile, the
     /// supervisor must see to it.
     ///
-    /// Of a settlement on another thread at this very moment one side sees the other: it notes itself before it
-    /// looks, under the lock, whether we poll, and we look for notes after we said, under the lock, that we do not.
+    /// A settlement on another thread at this very moment and this worker cannot miss each other: it notes itself before
+    /// it looks, under the lock, whether we poll, and we look for notes after we said, under the lock, that we do not.
     pub(crate) fn leave_poll(&self) {
         self.lock().set_polling(false);
         if self.settlements.is_open() || self.settlements.has_released() {
@@ -228,7 +228,7 @@ impl<T> Hands<T> {
 
     /// Starts a run by value with a copy of the item, so that the item is there if the run fails.
     pub(crate) fn keep_copy(&self, copy: impl FnOnce(&T) -> T) -> T {
-        // The copying is not our code, and not done under the lock. If it panics, the run ends like that.
+        // The copying is not our code, and not done under the lock. If it panics, the run ends with that panic.
         let given = self.lock().take_away();
         let whole = KeptWhole { hands: self, given: Some(given) };
         let item = whole.given.as_ref().and_then(|given| given.delivery.item());
@@ -259,12 +259,12 @@ impl<T> Hands<T> {
         let _ = ledger.keep_whole(given);
     }
 
-    /// Ends the present run: what is still in hand of it ends as `run_end` says, and is counted.
+    /// Ends the present run: what it still has in hand ends as `run_end` says, and is counted.
     ///
-    /// `Some`: it does not end yet. It lies in the inbox again, and is to be started on after so long.
+    /// `Some`: the item does not end yet. It lies in the inbox again, and is to be started on after this long.
     pub(crate) fn finish(&self, run_end: &RunEnd) -> Option<Duration> {
         if matches!(run_end, RunEnd::Done) && self.terms.is_plain() {
-            // What happens most, without what would be asked of the others.
+            // The most frequent case, without the questions of the others.
             let done = self.lock().finish_done();
             if let Some(delivery) = done {
                 self.ack(delivery);
@@ -284,7 +284,7 @@ impl<T> Hands<T> {
             finish => {
                 self.report(attempt, run_end, finish.as_str());
                 let mut again = self.follow(finish);
-                // What else a batch left was told about by the one event.
+                // The rest of a batch was reported by the one event.
                 while self.terms.batches
                     && let more = self.finish_more(run_end, may_retry)
                     && !matches!(more, Finish::Nothing)
@@ -342,7 +342,7 @@ impl<T> Hands<T> {
         retry.budget.as_ref().is_none_or(|budget| contain(|| budget.withdraw()).unwrap_or(false))
     }
 
-    /// After the source was told: what is handed on is done there.
+    /// After the source was told: an item that is handed on is done there.
     fn end_place(&self, place: Option<u64>, became: Became) {
         if let (Some(order), Some(place)) = (&self.terms.order, place) {
             order.end(place, became);
@@ -394,8 +394,8 @@ impl<T> Hands<T> {
         }
     }
 
-    /// The account so far, how many items are in these hands, and whether the worker is busy with one. All three
-    /// are of one moment.
+    /// The account so far, how many items are in these hands, and whether the worker is busy with one: all three at
+    /// the same moment.
     pub(crate) fn account(&self) -> (Tally, usize, bool) {
         let ledger = self.lock();
         let (mut tally, quick) = (ledger.tally(), self.quick.account());
@@ -424,13 +424,13 @@ impl<T> Hands<T> {
         (quick.is_at_rest() && ledger.is_at_rest()).then(|| quick.done() + ledger.tally().failed)
     }
 
-    /// Nothing of ours panics under the lock, and were it so, the account would still be the best there is.
+    /// Nothing of ours panics under the lock, and if something did, the account would still be the best there is.
     fn lock(&self) -> MutexGuard<'_, Ledger<T>> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the source how an item ended. `true`: this is the first since the source was last polled for it, so it
-    /// is the caller who must see that it is polled again.
+    /// Tells the source how an item ended. `true`: this is the first since the source was last polled for it, so
+    /// the caller must see that the source is polled again.
     fn tell_source(&self, settlement: Settlement<T>) -> bool {
         let settlement = match &self.letters {
             Some(letters) => match settlement.post(letters) {
@@ -480,7 +480,7 @@ impl<T: Send> Settle<T> for Hands<T> {
         let first = self.tell_source(ended.settlement);
         let released = ended.key.is_some();
         self.settlements.release(ended.key.into_iter());
-        // The first of a burst is news for the source, the last one for who waits for the end.
+        // The first of a burst is news for the source, the last one for whoever waits for the end.
         let (polling, at_rest) = self.lock().told();
         if !polling && (first || at_rest || released) {
             self.settlements.ring();

@@ -10,9 +10,9 @@
 //!           Waiting
 //! ```
 //!
-//! 1. Who reads the word sees what is in hand and what was done at one moment; what was taken is what is in hand and
-//!    what became of the rest. An item that fails changes from here to the ledger while its lock is held, so who
-//!    holds it sees the item on one side.
+//! 1. A reader of the word sees what is in hand and what was done at one moment; what was taken is what is in hand
+//!    and what became of the rest. An item that fails changes from here to the ledger while its lock is held, so
+//!    its holder sees the item on one side.
 //! 2. The worker says that it asks before it looks at the source, and that it waits after that. So if nobody asks and
 //!    nothing is in hand, then the source has nothing, and still nobody has taken anything, there was a moment in which
 //!    there was nothing to do.
@@ -72,7 +72,7 @@ impl Quick {
 
     /// The worker waits for an item.
     pub(crate) fn wait(&self) {
-        // Before it looks whether somebody waits for the pool to be idle; who begins to do so looks here after that.
+        // Before it looks whether somebody waits for the pool to be idle; a caller that begins to do so looks here after that.
         self.stand(Stand::Waiting, Ordering::SeqCst);
     }
 
@@ -90,7 +90,7 @@ impl Quick {
     /// The worker is done with its item.
     pub(crate) fn done(&self) {
         let done = self.account().done() + 1;
-        // What the handler left in the queue is there for whoever sees this.
+        // What the handler left in the queue is there for every reader that sees this.
         // Not at rest before the source was told too.
         self.word.store(done * STANDS + Stand::Asking as u64, Ordering::Release);
     }

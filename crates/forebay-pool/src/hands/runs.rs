@@ -1,4 +1,4 @@
-//! Which of a worker's runs are over, for whoever holds the context of one.
+//! Which of a worker's runs are over, for holders of a run's context.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::bell::Bell;
 use crate::contain::contain;
 
-/// Numbers the runs of one worker. Used again for each run, so that a context costs no allocation.
+/// Numbers the runs of one worker. It is used again for each run, so that a context costs no allocation.
 #[derive(Debug)]
 pub(crate) struct Runs {
     /// The last run that began. Written by the worker only.
@@ -19,7 +19,7 @@ pub(crate) struct Runs {
     /// Every run up to this one is over, or is to end. Written by the worker, and by whoever cancels.
     over: AtomicU64,
     bell: Bell,
-    /// Whose timers tell the time, also to who waits elsewhere. Every pool has one.
+    /// Its timers tell the time, also to tasks that wait elsewhere. Every pool has one.
     runtime: Option<Handle>,
 }
 
@@ -48,7 +48,7 @@ impl Runs {
 
     /// That run is over, and so are all before it.
     pub(super) fn end_up_to(&self, begun: u64) {
-        // Release: what the run did is seen by whoever learns that it is over.
+        // Release: what the run did is seen by every thread that learns that it is over.
         if self.over.fetch_max(begun, Ordering::Release) < begun {
             self.bell.ring();
         }

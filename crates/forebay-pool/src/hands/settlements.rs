@@ -1,4 +1,4 @@
-//! The bell between whoever settles and the supervisor.
+//! The bell between those who settle and the supervisor.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,11 +15,11 @@ pub(crate) struct Settlements {
     open: AtomicBool,
     /// Rung by the first of a burst of settlements; keeps the call until the supervisor answers.
     bell: Notify,
-    /// How many acks a source was told that has a copy, and so may deliver again what it did not hear of.
+    /// How many acks went to a source that has a copy, and so may deliver again what it did not hear of.
     acks: AtomicU64,
     /// Keys that items which left the hands no longer occupy, for the intake.
     released: Mutex<Vec<KeyHash>>,
-    /// Whether there are any, to be read for less.
+    /// Whether there are any; cheaper to read.
     has_released: AtomicBool,
 }
 

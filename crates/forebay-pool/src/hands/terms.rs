@@ -39,7 +39,7 @@ pub(crate) enum RunEnd {
     TimedOut,
     /// The item's own deadline passed. Trying again would be in vain.
     Expired,
-    /// Somebody does not want it any more.
+    /// The work is not wanted any more.
     Cancelled,
     /// The source has taken it back.
     Lost,
@@ -64,7 +64,7 @@ pub(super) struct Rest {
     pub(super) lost: bool,
 }
 
-/// What is to be done with it.
+/// What is to be done with an item that a run left.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It leaves the hands. `discard`: without its value, even if that is there.
@@ -87,8 +87,8 @@ impl Terms {
         said.unwrap_or(self.redelivers)
     }
 
-    /// Is an ack counted here, as one that the source has to confirm? Where there are leases, who keeps them does: what
-    /// was lost is acked to nobody.
+    /// Is an ack counted here, as one that the source has to confirm? Where there are leases, their keeper counts
+    /// it: what was lost is acked to nobody.
     pub(super) fn counts_ack(&self, said: Option<bool>) -> bool {
         self.redelivers(said) && self.losses.is_none()
     }

@@ -35,12 +35,12 @@ impl<T> Hands<T> {
         self.lock().is_cancelled()
     }
 
-    /// The source has taken this delivery back, and it is marked so: whoever works on it is to stop.
+    /// The source has taken this delivery back, and it is marked so: the worker that has it is to stop.
     pub(crate) fn lose(&self, receipt: Receipt) {
         // The lock is released before anybody is woken.
         let (run, watcher) = {
             let mut ledger = self.lock();
-            // Of a batch there may be others left, and a handler at work on those.
+            // A batch may have others left, and a handler at work on those.
             if !ledger.in_hand().any(|in_hand| in_hand == receipt) || !ledger.is_lost(&self.terms) {
                 return;
             }
@@ -58,7 +58,7 @@ impl<T> Hands<T> {
         self.terms.losses.is_some() && self.lock().is_lost(&self.terms)
     }
 
-    /// Puts away what was lost of a batch that lies in the inbox. Is anything left of it?
+    /// Puts away the lost items of a batch that lies in the inbox. Is anything left of it?
     pub(crate) fn shed_lost(&self) -> bool {
         // The lock is released before anybody is told.
         let next = || self.lock().return_lost(&self.terms);
@@ -69,11 +69,11 @@ impl<T> Hands<T> {
         self.lock().is_served()
     }
 
-    /// Waits until somebody does not want the work on the item in hand any more: it is cancelled, or was lost.
+    /// Waits until the work on the item in hand is not wanted any more: the item is cancelled, or was lost.
     pub(crate) fn poll_unwanted(&self, cx: &mut Context<'_>) -> Poll<RunEnd> {
         let (cancelled, replaced) = self.lock().watch_cancelled(cx.waker());
         drop(replaced);
-        // After the waker was left, so that who marks the loss later finds it.
+        // After the waker was left, so that a thread that marks the loss later finds it.
         match () {
             () if cancelled => Poll::Ready(RunEnd::Cancelled),
             () if self.is_lost() => Poll::Ready(RunEnd::Lost),

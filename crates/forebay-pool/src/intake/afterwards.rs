@@ -1,4 +1,4 @@
-//! What follows from a section of the intake's lock, and is done when that is released (rule 5).
+//! What follows from a section of the intake's lock, and is done once the lock is released (rule 5).
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -13,12 +13,12 @@ use crate::letters::Letters;
 
 /// What is done once the lock is released.
 pub(super) struct Afterwards<T> {
-    /// As many as a pool usually has that wait, without an allocation for each time that they are woken.
+    /// Room for as many as usually wait in a pool, without an allocation each time that they are woken.
     pub(super) wakers: SmallVec<[Waker; 8]>,
     /// Those that are only dropped.
     pub(super) replaced: Vec<Waker>,
     pub(super) surplus: Vec<Delivery<T>>,
-    /// Where a key is to be cancelled that the stock has been searched for.
+    /// The hands in which a key is to be cancelled; the stock has been searched for it.
     pub(super) cancelled: Vec<(Arc<Hands<T>>, KeyHash)>,
     /// What goes no further, and how it ends.
     pub(super) ended: Vec<(Delivery<T>, End)>,
@@ -41,7 +41,7 @@ impl<T> Afterwards<T> {
             && !self.recovered
     }
 
-    /// The lock is released. Returns of how many ends the source was told.
+    /// Runs after the lock is released. Returns of how many ends the source was told.
     pub(super) fn run(self, letters: Option<&Letters<T>>) -> usize {
         self.wakers.into_iter().for_each(Waker::wake);
         for (hands, key) in self.cancelled {

@@ -5,7 +5,7 @@
 pub(super) enum Asked {
     /// Nothing: it may have more that can come at once.
     NotYet,
-    /// It may have more, but is not asked for that now.
+    /// It may have more, but is not asked for it now.
     Enough,
     /// It has nothing more for now.
     Dry,
@@ -31,7 +31,7 @@ pub(super) struct Forming<V> {
     weight: usize,
     /// When the first of them came.
     opened: u64,
-    /// One that is too heavy to be added, and opens the next batch.
+    /// An item that is too heavy to be added, and opens the next batch.
     put_off: Option<(V, usize)>,
 }
 
@@ -50,7 +50,7 @@ impl<V> Forming<V> {
         &self.items
     }
 
-    /// How many more items it can use, as far as can be said before they are weighed.
+    /// How many more items the batch can use, as far as can be said before they are weighed.
     pub(super) fn wants(&self) -> usize {
         let places = self.limits.items.saturating_sub(self.items.len());
         match (self.limits.weight, &self.put_off) {
@@ -61,7 +61,7 @@ impl<V> Forming<V> {
         }
     }
 
-    /// Adds an item that it [wants](Self::wants).
+    /// Adds an item that the batch [wants](Self::wants).
     pub(super) fn add(&mut self, value: V, weight: usize, now: u64) {
         let heavy = self.limits.weight.is_some_and(|most| self.weight.saturating_add(weight) > most);
         if heavy && !self.items.is_empty() {
@@ -75,7 +75,7 @@ impl<V> Forming<V> {
         self.weight = self.weight.saturating_add(weight);
     }
 
-    /// Is it to be worked on? `last`: nothing more will come, or not before it is worked on.
+    /// Is the batch to be worked on? `last`: nothing more will come, or not before it is worked on.
     ///
     /// One whose time is over takes what the source has: its first item may have waited for a worker, not for others.
     pub(super) fn is_complete(&self, now: u64, asked: Asked, last: bool) -> bool {
@@ -88,7 +88,7 @@ impl<V> Forming<V> {
         !self.items.is_empty() && (self.wants() == 0 || enough)
     }
 
-    /// When it is complete whatever comes.
+    /// When the batch is complete whatever comes.
     pub(super) fn due(&self) -> Option<u64> {
         (self.limits.wait > 0 && !self.items.is_empty()).then(|| self.opened.saturating_add(self.limits.wait))
     }
@@ -103,7 +103,7 @@ impl<V> Forming<V> {
         items
     }
 
-    /// Takes out those of which `wanted` says so.
+    /// Takes out the items that `wanted` picks.
     pub(super) fn remove(&mut self, mut wanted: impl FnMut(&V) -> bool, out: &mut Vec<V>) {
         debug_assert!(self.put_off.is_none(), "a batch that puts one off is complete, and taken at once");
         // What they weighed stays with the batch: it is only complete a little sooner.

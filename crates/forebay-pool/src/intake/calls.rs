@@ -4,12 +4,12 @@
 //! waits in the line all the same, but nothing is taken for it: it is *called* when the source may have something, asks
 //! its next handler whether that is ready, and then the source.
 //!
-//! 1. The demand is who asks, and nobody else. So an item is taken only for a worker that is ready.
-//! 2. Whose waker the source has is known, until that one comes by or the source is asked again. Whenever the lock is
-//!    released and somebody waits, that is the lead, or the lead was woken to ask; as ever, but for the last: nobody
-//!    can ask on its behalf.
+//! 1. The demand is the asking worker, and nobody else. So an item is taken only for a worker that is ready.
+//! 2. It is known whose waker the source has, until that worker comes by or the source is asked again. Whenever the
+//!    lock is released and somebody waits, that is the lead, or the lead was woken to ask; this is as ever, except
+//!    that nobody can ask on its behalf.
 //! 3. A source that can be looked at is looked at on behalf of the lead, instead of waking it to ask.
-//! 4. Who is called and not ready leaves the line, and the next one is called.
+//! 4. A worker that is called and not ready leaves the line, and the next one is called.
 
 use std::task::{Context, Poll};
 
@@ -19,8 +19,8 @@ use crate::contain::contain;
 
 /// A look at a source, which takes nothing.
 pub(crate) trait Look: Send {
-    /// Waits until the source has something, or nothing more for ever. In the place of a poll of the source, and with the
-    /// same promises about the waker.
+    /// Waits until the source has something, or nothing more for ever. It stands for a poll of the source, and
+    /// makes the same promises about the waker.
     fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
@@ -55,12 +55,12 @@ impl<T: Send + 'static> State<T> {
         if self.has_ended() {
             return Poll::Ready(false);
         }
-        // It does not ask, and may be the only one who waits for what is set aside.
+        // This worker does not ask, and may be the only one that waits for what is set aside.
         self.mind_due(afterwards);
         Poll::Pending
     }
 
-    /// It is here, and not to be called for what it was called for.
+    /// The worker is here, and need not be called for what it was called for.
     pub(super) fn come_by(&mut self, seat: usize) {
         self.asked_for.take_if(|asked_for| *asked_for == seat);
     }
@@ -83,7 +83,7 @@ impl<T: Send + 'static> State<T> {
         }
     }
 
-    /// Would the source be asked for somebody who is ready?
+    /// Would the source be asked for a worker that is ready?
     fn is_worth_asking(&self) -> bool {
         self.may_ask() && self.stock.as_ref().is_none_or(|stock| stock.demand(1) > 0)
     }

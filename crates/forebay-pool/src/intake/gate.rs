@@ -58,7 +58,7 @@ struct Key {
     in_work: usize,
     /// The first and the last of its line.
     line: Option<(usize, usize)>,
-    /// When the next start would come if all were evenly spaced.
+    /// When its next start would come if all were evenly spaced.
     next_start: u64,
     /// Under what it is in `ready`, and in `timers`.
     ready: Option<u64>,
@@ -87,7 +87,7 @@ impl<V> Gate<V> {
         }
     }
 
-    /// Whether the times that it is given matter.
+    /// Whether the times that are passed in matter.
     pub(super) fn uses_time(&self) -> bool {
         self.limits.spacing.is_some()
     }
@@ -172,7 +172,7 @@ impl<V> Gate<V> {
         self.timers.first().map(|(time, _)| *time)
     }
 
-    /// Does nothing but these, all of them in work, hold back what waits? Then no other end frees any of it, nor does time.
+    /// Is all that waits held back by these keys alone, all of them in work? Then no other end frees any of it, nor does time.
     pub(super) fn is_held_back_by(&self, in_work: impl ExactSizeIterator<Item = KeyHash>) -> bool {
         if self.lines == 0 || self.lines > in_work.len() {
             return false;

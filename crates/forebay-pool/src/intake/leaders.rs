@@ -1,20 +1,20 @@
 //! Which of the idle workers wait at the source, where each takes items itself: the leaders. The others follow.
 //!
-//! A source calls somebody for each item that comes while anybody waits there. If all of many workers waited there, most
-//! of those who are called for items that take no time would come only to find theirs still there, each having cost
-//! the runtime a turn, while one of them could have done them all. So only a few wait at the source, and whoever of them
-//! has got an item says so to one who does not. This is the pattern of leaders and followers (Schmidt, O'Ryan, Pyarali,
-//! Kircher, Buschmann, 2000) with several leaders.
+//! A source wakes a waiter for each item that comes while anybody waits there. If all of many workers waited there,
+//! most of those that are woken for items that take no time would come only to find theirs still there, each having
+//! cost the runtime a turn, while one of them could have done them all. So only a few wait at the source, and any
+//! of them that has got an item tells one of the others. This is the pattern of leaders and followers (Schmidt,
+//! O'Ryan, Pyarali, Kircher, Buschmann, 2000) with several leaders.
 //!
-//! 1. While anybody follows, as many lead as may. Who leads waits at the source, has been called by it, or has become one
-//!    of the leaders and been woken to go there.
-//! 2. A leader that goes, since it has an item or will have none, makes one of those who follow a leader in its place,
+//! 1. While anybody follows, as many lead as may. A leader waits at the source, has been woken by it, or has
+//!    been made a leader and been woken to go there.
+//! 2. A leader that goes, since it has an item or will have none, makes one of the followers a leader in its place,
 //!    before it does anything else: the youngest, or one that has looked meanwhile for nothing.
-//! 3. So if there is an item that nobody was called for, then all who lead are on their way, and each of them takes one
-//!    and makes another one lead. No item lies there while anybody idles.
-//! 4. There are as many leaders as the runtime has threads. One who was woken may have to wait for its turn until a handler
-//!    on the same thread is done (the runtime's other threads do not steal who was woken last). It is one for each thread
-//!    that is busy, so while one is not, somebody leads whom the source's call reaches.
+//! 3. So if there is an item that nobody was woken for, then all leaders are on their way, and each of them takes
+//!    one and makes another worker lead. No item lies there while anybody idles.
+//! 4. There are as many leaders as the runtime has threads. A leader that was woken may have to wait for its turn until
+//!    a handler on the same thread is done (the runtime's other threads do not steal the task woken last). That is one
+//!    for each thread that is busy, so while a thread is not, there is a leader whom the source's call reaches.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -32,8 +32,8 @@ pub(crate) struct Leaders {
 #[derive(Debug, Default)]
 struct Ranks {
     leading: usize,
-    /// Seats of those who follow, the youngest last, each once. Who has gone stays until it is found to have, and keeps
-    /// its place if it comes again.
+    /// Seats of the followers, the youngest last, each once. A worker that has gone stays until that is found, and
+    /// keeps its place if it comes again.
     following: Vec<usize>,
     /// By seat.
     seats: Vec<Follower>,
@@ -41,7 +41,7 @@ struct Ranks {
 
 #[derive(Debug, Default)]
 struct Follower {
-    /// Of one who follows.
+    /// Of a follower.
     waker: Option<Waker>,
     /// It is among `following`.
     listed: bool,
@@ -50,7 +50,7 @@ struct Follower {
 /// Where one worker waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It does not, or nobody needs to know.
+    /// It does not wait, or nobody needs to know.
     Apart,
     /// At the source.
     Leads,
@@ -70,7 +70,7 @@ impl Leaders {
         workers <= self.most
     }
 
-    /// The worker of `seat`, which waits at the source, leads or follows from now on. Who follows leaves the source.
+    /// The worker of `seat`, which waits at the source, leads or follows from now on. A follower leaves the source.
     pub(super) fn line_up(&self, seat: usize, waker: &Waker) -> Standing {
         let mut ranks = self.lock();
         if ranks.leading < self.most {
@@ -113,7 +113,7 @@ impl Leaders {
 // === impl Ranks ===
 
 impl Ranks {
-    /// Gives the waker of who leads instead.
+    /// Returns the waker of the follower that leads instead.
     fn step_down(&mut self) -> Option<Waker> {
         while let Some(seat) = self.following.pop() {
             let follower = &mut self.seats[seat];
@@ -169,7 +169,7 @@ mod tests {
             let leaders = Leaders::new(most);
             let last = Arc::new(AtomicUsize::new(usize::MAX));
             let mut standings = [Standing::Apart; 6];
-            // Who follows, and who was made a leader and does not know yet.
+            // Seats that follow, and seats that were made leaders and do not know yet.
             let (mut following, mut made) = (Vec::new(), Vec::new());
             for (seat, act) in acts {
                 let waker = Waker::from(Arc::new(Woken { seat, last: Arc::clone(&last) }));

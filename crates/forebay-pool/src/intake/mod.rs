@@ -1,6 +1,6 @@
 //! Where free workers wait, and where the one source is asked on their behalf.
 //!
-//! There is no dispatcher task: whoever is free asks.
+//! There is no dispatcher task: a worker that becomes free asks for itself.
 //!
 //! ```text
 //!             waiting, in the order of coming
@@ -13,8 +13,8 @@
 //! The rules, all under one lock that is held while the source is polled and never across an await:
 //!
 //! 1. A worker that becomes free joins the line and leaves its waker there. Then it asks.
-//! 2. To ask is to poll the source with the waker of the *lead* (whoever waits longest) and a demand of all that
-//!    wait, until the source is pending or nobody waits. It does not matter who asks.
+//! 2. To ask is to poll the source with the waker of the *lead* (the worker that has waited longest) and a demand
+//!    of all that wait, until the source is pending or nobody waits. It does not matter which worker asks.
 //! 3. So whenever the lock is released and somebody waits, the source has the lead's waker (or there is an outage,
 //!    and the supervisor will ask). That is the whole defence against lost wake-ups: a lead that is served or
 //!    leaves makes the next one the lead, and the source is asked again on its behalf (rule 2), or the new lead is
@@ -25,18 +25,18 @@
 //! 5. What is ours to call is called after the lock is released: the wakers of workers and supervisor, the
 //!    destructors of surplus, events. What the source calls while it is polled (a queue's `on_pressure`, the wakers
 //!    of its senders) runs under the lock, so nothing that it can reach through the pool's handle waits for the
-//!    lock: the counters are read without it, and what the handle wants from inside a poll (a source that is to be
-//!    closed, a key that is to be cancelled) is done by whoever polls, as soon as the source has answered.
-//! 6. Where nobody waits and nothing is in hand, since no worker is ready, nobody asks, and the end of the source would
-//!    go unseen. So once nothing new will come it is asked for one item on behalf of the supervisor; and before that, if
-//!    somebody wants to know whether the pool is idle and nothing else tells. If there is one, it lies in the stock,
-//!    for who is ready first; it is the one exception to rule 4.
+//!    lock: the counters are read without it, and a command from inside a poll (a source that is to be closed, a
+//!    key that is to be cancelled) is carried out by the polling thread, as soon as the source has answered.
+//! 6. Where nobody waits and nothing is in hand, since no worker is ready, nobody asks, and the end of the source
+//!    would go unseen. So once nothing new will come it is asked for one item on behalf of the supervisor; and
+//!    before that, if somebody wants to know whether the pool is idle and nothing else tells. If there is an item,
+//!    it lies in the stock for the first worker that is ready; it is the one exception to rule 4.
 //!
 //! 7. Where being ready may keep something from others (services), workers are ready only while they ask (`calls.rs`).
 //!
-//! Polling outside of the lock would do without rule 5's exceptions. It was left: a worker that comes while another
-//! asks would have to be woken, which costs more than to wait out a poll, and who asks would go on asking for
-//! others while its own item lies in its hands.
+//! Polling outside of the lock would do without rule 5's exceptions. It was rejected: a worker that comes while
+//! another asks would have to be woken, which costs more than to wait out a poll, and the asking worker would go on
+//! asking for others while its own item lies in its hands.
 
 /// What is done once the lock is released.
 mod afterwards;
@@ -85,15 +85,15 @@ pub(crate) struct Intake<T> {
     stock: Arc<StockAccount>,
     /// Where dead letters go, if not to the source.
     letters: Option<Arc<Letters<T>>>,
-    /// How many wait for the pool to be idle.
+    /// How many callers wait for the pool to be idle.
     idle_watchers: AtomicUsize,
-    /// Rung when it may have become so, if somebody waits for it.
+    /// Rung when the pool may have become idle, if somebody waits for that.
     idle_bell: Bell,
     /// Which thread has the lock, 0 for none. A thread finds itself here only if it put itself here.
     holder: AtomicUsize,
-    /// Commands that came from inside a poll of the source, which whoever polls it has not obeyed yet.
+    /// Commands that came from inside a poll of the source, and that the polling thread has not obeyed yet.
     owed: Mutex<Vec<Command>>,
-    /// Whether there are any, to be read for less.
+    /// Whether there are any; cheaper to read.
     is_owing: AtomicBool,
     leaders: Leaders,
     state: Mutex<State<T>>,
@@ -104,20 +104,20 @@ pub(crate) struct Intake<T> {
 pub(crate) enum Command {
     /// Tell the source to accept nothing new. What it holds is still handed out, also if the pool was paused.
     Close,
-    /// Nobody but handlers adds to what the source has: batches need not wait for more than it has now.
+    /// Only handlers add to what the source has: batches need not wait for more than it has now.
     GatherNoMore,
-    /// Hand out nothing until that time, or until told to resume.
+    /// Hand out nothing until that time, or, if none is given, until told to resume.
     Pause(Option<Instant>),
     Resume,
-    /// The same, for ever: it is to come to an end.
+    /// Resume for ever: the pool is to come to an end.
     PauseNoMore,
-    /// Hand out to so many workers, the first ones.
+    /// Hand out only to the first workers, as many as this.
     Resize(usize),
-    /// Set aside what has this key and is not in work, and cancel what is.
+    /// Set aside the items with this key that are not in work, and cancel those that are.
     Cancel(KeyHash),
 }
 
-/// Counts one who waits for the pool to be idle.
+/// Counts a caller that waits for the pool to be idle.
 struct Watching<'a>(&'a AtomicUsize);
 
 // === impl Intake ===
@@ -227,7 +227,7 @@ impl<T: Send + 'static> Intake<T> {
         some
     }
 
-    /// Has each worker take items itself, if the source can be asked at several places. So many of them wait there.
+    /// Has each worker take items itself, if the source can be asked at several places. Up to `leaders` of them wait there.
     pub(crate) fn with_taps(mut self, leaders: usize) -> Self {
         self.leaders = Leaders::new(leaders);
         self.with(|state, _| state.open_taps());
@@ -332,8 +332,8 @@ impl<T: Send + 'static> Intake<T> {
         self.with(|state, afterwards| state.ask(None, afterwards));
     }
 
-    /// Sets aside what has this key and was given to nobody yet, and cancels what somebody has. Returns how many that
-    /// were; 0 from inside a poll of the source, where it is done when the poll is over.
+    /// Sets aside the items with this key that were given to nobody yet, and cancels those in somebody's hands.
+    /// Returns how many they were; 0 from inside a poll of the source, where it is done when the poll is over.
     pub(crate) fn cancel(&self, key: KeyHash) -> usize {
         if self.owes(Command::Cancel(key)) {
             return 0;
@@ -365,7 +365,7 @@ impl<T: Send + 'static> Intake<T> {
         }
     }
 
-    /// Leaves a command that comes from inside a poll to whoever polls. `false`: it does not come from there.
+    /// Leaves a command that comes from inside a poll to the polling thread. `false`: it does not come from there.
     fn owes(&self, command: Command) -> bool {
         let inside = self.is_held_here();
         if inside {
@@ -381,7 +381,7 @@ impl<T: Send + 'static> Intake<T> {
         self.holder.load(Ordering::Relaxed) == this_thread()
     }
 
-    /// Goes on after a pause, if it was to last no longer than until `now`. `true`: so it was.
+    /// Ends a pause that was to last no longer than until `now`. `true`: it did.
     pub(crate) fn end_pause(&self, now: Instant) -> bool {
         self.with(|state, afterwards| {
             let is_over = matches!(state.pause, Pause::Until(until) if until <= now);
@@ -498,7 +498,7 @@ impl<T: Send + 'static> Intake<T> {
         let told = afterwards.run(self.letters.as_deref());
         if told > 0 {
             self.settlements.note();
-            // After that, so that who sees everything at rest sees the note.
+            // After that, so that a reader that sees everything at rest sees the note.
             self.stock.lock().telling -= told;
             self.settlements.ring();
         }

@@ -25,8 +25,8 @@ use super::stock::{Stock, StockAccount};
 use crate::contain::{Contained, contain};
 use crate::hands::{Given, Hands, Settlements};
 
-/// How often the source may be asked for what is held first, and how many items without a key may be met, in one section of
-/// the lock.
+/// How often the source may be asked for what is held first, and how many items without a key may be met, in one
+/// section of the lock.
 const SECTION: usize = 64;
 
 /// Something that the supervisor must act on.
@@ -43,9 +43,9 @@ pub(super) struct State<T> {
     pub(super) fleeting: bool,
     /// Looks at the source, where that can be done and workers are ready only while they ask.
     pub(super) look: Option<Box<dyn Look>>,
-    /// Whose waker the source has, if it had nothing and that one has not come by since.
+    /// The seat whose waker the source has, if the source had nothing and that worker has not come by since.
     pub(super) asked_for: Option<usize>,
-    /// Ours, where each worker has one and takes items itself. Then nobody is in the line.
+    /// Our own tap, where each worker has one and takes items itself. Then nobody is in the line.
     pub(super) tap: Option<Box<dyn Tap<Item = T>>>,
     /// Nothing more is handed out, for ever: the source ended, broke, or the pool stopped.
     ended: bool,
@@ -53,11 +53,11 @@ pub(super) struct State<T> {
     exhausted: bool,
     /// The source was told to accept nothing new.
     closed: bool,
-    /// What the source has not got now is not worth waiting for.
+    /// What the source does not have now is not worth waiting for.
     last: bool,
     /// The source is neither asked nor told anything until the supervisor says so.
     unavailable: bool,
-    /// The source was told of ends that it has not confirmed, as far as it was polled for that.
+    /// The source was told of ends that it has not confirmed, as of its last poll for that.
     settling: bool,
     pub(super) pause: Pause,
     /// What feeds the source was closed.
@@ -66,7 +66,7 @@ pub(super) struct State<T> {
     pub(super) open: usize,
     /// Indices of the seats whose workers wait, the lead first.
     pub(super) waiting: Vec<usize>,
-    /// For whoever must not wait for the lock.
+    /// For readers that must not wait for the lock.
     gauges: Arc<Gauges>,
     /// One for each worker there ever was.
     pub(super) seats: Vec<Seat<T>>,
@@ -76,15 +76,15 @@ pub(super) struct State<T> {
     stock_account: Arc<StockAccount>,
     /// The source is asked whether this is the end, and not on behalf of a worker.
     seeking: bool,
-    /// When the supervisor will look at it.
+    /// When the supervisor will look at the stock.
     armed: Option<u64>,
     /// Room for keys on their way from the hands.
     released: Vec<KeyHash>,
     /// Room for deliveries on their way from the source; empty outside a poll.
     out: Vec<Delivery<T>>,
     supervisor: Option<Waker>,
-    /// Failures in a row to hand out, and to settle. Each is over when that very thing works again: a source that
-    /// hands out and cannot settle is asked less and less often.
+    /// Failures in a row to hand out, and to settle. Each count ends when that very thing works again: a source
+    /// that hands out and cannot settle is asked less and less often.
     ask_failures: u32,
     settle_failures: u32,
     /// For the supervisor, which takes it.
@@ -184,7 +184,7 @@ impl<T: Send + 'static> State<T> {
         self.seats.push(Seat { hands, place: Place::Away, waker: None });
     }
 
-    /// Of everybody there is, or ever was.
+    /// The hands of all workers there are, or ever were.
     pub(super) fn all_hands(&self) -> Vec<Arc<Hands<T>>> {
         self.seats.iter().map(|seat| Arc::clone(&seat.hands)).collect()
     }
@@ -194,7 +194,7 @@ impl<T: Send + 'static> State<T> {
         let was_lead = self.waiting.first() == Some(&seat);
         self.leave_line(seat);
         afterwards.replaced.extend(self.seats[seat].waker.take());
-        // Who comes after it leaves a waker of its own before it takes anything.
+        // The next worker of this seat leaves a waker of its own before it takes anything.
         self.hands(seat).quick().set_open(false);
         // The source has the waker of somebody who is no longer there. We may be inside a destructor, where the
         // source should not be polled, so the next one is woken to ask.
@@ -243,12 +243,12 @@ impl<T: Send + 'static> State<T> {
         loop {
             if !self.ask_source(asker, afterwards) {
                 self.serve(asker, Asked::Enough, afterwards);
-                // After that, which may have served who led.
+                // After serving, which may have served the lead.
                 self.call_asker(afterwards);
                 break;
             }
-            // What was left to wait for more need not do so, if there is no more. Who led may be served by that, so
-            // that the source must be asked for another.
+            // A batch that was waiting for more need not, if there is no more. That may serve the lead, so that the
+            // source must be asked for another.
             if !self.serve(asker, Asked::Dry, afterwards) || self.waiting.is_empty() {
                 break;
             }
@@ -277,12 +277,12 @@ impl<T: Send + 'static> State<T> {
             match polled {
                 Ok(Poll::Pending) => {
                     self.asked_for = self.waiting.first().copied();
-                    // Asked after the poll: a source that is closed after this wakes who polled.
+                    // Asked after the poll: a source that is closed after this wakes the poller.
                     match contain(|| self.stock.is_some() && source.is_closed()) {
                         Ok(closed) => self.last |= closed,
                         Err(panic) => self.break_off(panicked(panic), afterwards),
                     }
-                    // Whose budget is spent is told that there is nothing, whatever there is.
+                    // A poller whose budget is spent is told that there is nothing, whatever there is.
                     if self.stock.is_some() && !has_budget_remaining() {
                         return false;
                     }
@@ -316,7 +316,7 @@ impl<T: Send + 'static> State<T> {
         true
     }
 
-    /// Wakes the one on whose behalf the source is asked, to ask it again (rule 3).
+    /// Wakes the task on whose behalf the source is asked, to ask it again (rule 3).
     fn call_asker(&self, afterwards: &mut Afterwards<T>) {
         let waker = match self.waiting.first() {
             Some(&lead) => &self.seats[lead].waker,
@@ -344,7 +344,7 @@ impl<T: Send + 'static> State<T> {
         }
     }
 
-    /// Gives what is in stock to workers that wait. `true`: somebody was served.
+    /// Gives what is in stock to workers that wait. `true`: some worker was served.
     fn serve(&mut self, asker: Option<usize>, asked: Asked, afterwards: &mut Afterwards<T>) -> bool {
         let Some(mut stock) = self.stock.take() else { return false };
         let now = stock.now();
@@ -401,7 +401,7 @@ impl<T: Send + 'static> State<T> {
         some
     }
 
-    /// Whom to serve next.
+    /// Which seat to serve next.
     fn next_seat(&self, asker: Option<usize>) -> Option<usize> {
         let asker = asker.filter(|&asker| self.seats[asker].place == Place::Waiting);
         // The youngest of the others: its memory is the warmest, and the lead stays the lead.
@@ -417,7 +417,7 @@ impl<T: Send + 'static> State<T> {
         }
     }
 
-    /// Rule 4: gives what the source handed out to workers that wait. Returns how many items had no key to be found.
+    /// Rule 4: gives what the source handed out to workers that wait. Returns for how many items no key could be found.
     fn hand_out(&mut self, asker: Option<usize>, afterwards: &mut Afterwards<T>) -> usize {
         let mut keyless = 0;
         afterwards.recovered |= std::mem::take(&mut self.ask_failures) > 0;
@@ -443,7 +443,7 @@ impl<T: Send + 'static> State<T> {
         keyless
     }
 
-    /// Nothing more is handed out: everybody who waits for anything learns it.
+    /// Nothing more is handed out: every task that waits for anything learns of it.
     pub(super) fn end(&mut self, afterwards: &mut Afterwards<T>) {
         self.ended = true;
         self.shut_taps(0);
@@ -459,7 +459,7 @@ impl<T: Send + 'static> State<T> {
         leave(&mut self.seats[seat].waker, waker, afterwards);
     }
 
-    /// Who waits longest.
+    /// The worker that has waited longest.
     pub(super) fn lead(&self) -> Option<usize> {
         self.waiting.first().copied()
     }
@@ -492,7 +492,7 @@ impl<T: Send + 'static> State<T> {
 
     pub(super) fn leave_line(&mut self, seat: usize) {
         if self.seats[seat].place == Place::Waiting {
-            // From the back, where the one that just came is.
+            // From the back, where the latest arrival is.
             let index = self.waiting.iter().rposition(|&waiting| waiting == seat);
             self.waiting.remove(index.expect("who waits is in the line"));
             self.come_by(seat);

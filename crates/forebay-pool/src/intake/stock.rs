@@ -1,6 +1,6 @@
 //! What the intake itself holds between source and workers, where it holds anything.
 //!
-//! Without keys, batches or prefetching there is no stock, and items go straight into the hands of who waits.
+//! Without keys, batches or prefetching there is no stock, and items go straight into the hands of a waiting worker.
 //!
 //! ```text
 //! source ──▶ put ──▶ Gate (a line for each key) ──▶ ready ──▶ [batch] ──▶ the hands of a worker that waits
@@ -38,7 +38,7 @@ pub(super) struct Stock<T> {
     batch: Option<Forming<Given<T>>>,
     prefetch: usize,
     order: Option<(Arc<dyn Places>, usize)>,
-    /// Time is told since then.
+    /// The moment from which time is counted.
     epoch: Instant,
     account: Arc<StockAccount>,
 }
@@ -54,11 +54,11 @@ pub(crate) struct StockTally {
     pub(crate) cancelled: u64,
     /// How many are there.
     pub(crate) held: usize,
-    /// Of how many that left the source is being told right now.
+    /// For how many that left the source is being told right now.
     pub(crate) telling: usize,
 }
 
-/// The tally, under a lock that is held while items change from the stock to a worker's hands: who holds it sees each
+/// The tally, under a lock that is held while items change from the stock to a worker's hands: its holder sees each
 /// item on one side.
 #[derive(Debug, Default)]
 pub(crate) struct StockAccount(Mutex<StockTally>);
@@ -145,12 +145,12 @@ impl<T> Stock<T> {
         self.epoch + std::time::Duration::from_nanos(time)
     }
 
-    /// Whether there may be a use for items without a worker's saying so.
+    /// Whether there may be a use for items though no worker asks.
     pub(super) fn asks_by_itself(&self) -> bool {
         self.prefetch > 0 || self.order.is_some()
     }
 
-    /// These go no further, and are counted; `became`, if there is somebody to take them.
+    /// These go no further, and are counted as `became`, if there is somebody to take them.
     fn leave(&self, leaving: Vec<(Delivery<T>, Option<u64>)>, became: Became) -> Vec<Delivery<T>> {
         let became_of = |delivery: &Delivery<T>| if delivery.has_settler() { became } else { Became::Failed };
         if let Some((order, _)) = &self.order {
@@ -223,7 +223,7 @@ impl<T> Stock<T> {
             let weight = given.delivery.weight();
             batch.add(given, weight, now);
         }
-        // It would wait for items that wait for it.
+        // The batch would wait for items that wait for it.
         let holds_back = || {
             let keys = batch.items().iter().map(|given| given.key.unwrap_or_default());
             self.gate.as_ref().is_some_and(|gate| gate.is_held_back_by(keys))
@@ -262,7 +262,7 @@ impl<T> Stock<T> {
         };
         let in_all = usable.saturating_add(self.prefetch);
         let wanted = match &self.gate {
-            // What waits for its key is of no use to who waits now, but it is ready for later.
+            // What waits for its key is of no use to the workers that wait now, but it is ready for later.
             Some(gate) => usable.max(in_all.saturating_sub(gate.len())).min(gate.room()),
             None => in_all.saturating_sub(self.ready.len()),
         };

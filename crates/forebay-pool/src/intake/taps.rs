@@ -1,14 +1,14 @@
 //! Workers that take items themselves.
 //!
 //! Where the source can be asked at several places and nothing is to be held between it and the workers, each worker
-//! has a [`Tap`] and there is no line: the source's own order is the order of those who wait there, which not all do
-//! (`leaders.rs`). The intake's lock is not taken for an item. What remains here is to say who may take:
+//! has a [`Tap`] and there is no line: the source's own order is the order of those that wait there, and not all do
+//! (`leaders.rs`). The intake's lock is not taken for an item. What remains here is to say which workers may take:
 //!
-//! 1. Each worker has a gate in its hands, which is shut to begin with. Who finds it shut comes here, leaves its waker,
-//!    and is admitted, which opens the gate, or waits, or is told that it is over.
-//! 2. Gates are opened and shut under the intake's lock, and looked at under that of the source. So whoever knows that
-//!    one was shut, and then looks at the source, finds that nothing is taken through it any more. Who shuts some wakes
-//!    whom that concerns.
+//! 1. Each worker has a gate in its hands, which is shut to begin with. A worker that finds it shut comes here,
+//!    leaves its waker, and is admitted, which opens the gate, or waits, or is told that it is over.
+//! 2. Gates are opened and shut under the intake's lock, and looked at under that of the source. So a thread that
+//!    knows that a gate was shut, and then looks at the source, finds that nothing is taken through it any more.
+//!    Whoever shuts gates wakes the workers concerned.
 //! 3. A worker that is not ready looks through a gate that is always shut: it takes nothing, and learns of the end.
 //! 4. A waker that was left is good until its gate is shut: a task has one waker all its life.
 
@@ -64,7 +64,7 @@ impl<T: Send + 'static> State<T> {
         self.each_hands().skip(from).for_each(|hands| hands.quick().set_open(false));
     }
 
-    /// A tap said so.
+    /// A tap said that the source has ended, or panicked.
     pub(super) fn source_ended(&mut self, panic: Option<String>, afterwards: &mut Afterwards<T>) {
         match panic {
             Some(panic) => self.break_off(panicked(panic), afterwards),
@@ -73,14 +73,14 @@ impl<T: Send + 'static> State<T> {
         }
     }
 
-    /// Is there nothing to do? Nobody is kept from taking meanwhile, so this looks twice: who took what the source had
-    /// before it was looked at is not at rest after that, or is done with more.
+    /// Is there nothing to do? Nobody is kept from taking meanwhile, so this looks twice: a worker that took what
+    /// the source had before the source was looked at is not at rest after that, or is done with more.
     pub(super) fn is_idle_by_taps(&self, nothing_waits: &impl Fn() -> bool) -> bool {
         if self.pause != Pause::No {
             return false;
         }
         let Some(before) = self.done_at_rest() else { return false };
-        // One that panics says nothing, and its source will be found to be broken by who takes from it.
+        // A tap that panics says nothing, and the next worker that takes from its source will find it broken.
         let nothing =
             self.tap.as_ref().is_none_or(|tap| contain(|| tap.waiting()) == Ok(0)) && nothing_waits();
         nothing && self.done_at_rest() == Some(before)

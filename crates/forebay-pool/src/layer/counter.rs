@@ -1,15 +1,15 @@
 //! Where the line of callers meets the workers: a request goes over the counter when a worker asks for one.
 //!
-//! 1. The [`Bench`] is the pool's source, asked by a worker that is ready. It polls whoever serves the line, behind
-//!    which is the [`Counter`]: a service that is ready for as many requests as are asked for in that poll, and for none
+//! 1. The [`Bench`] is the pool's source, asked by a worker that is ready. It polls the server of the line, behind which
+//!    is the [`Counter`]: a service that is ready for as many requests as are asked for in that poll, and for none
 //!    otherwise. So a request leaves the line only for a worker that is there, and until then its caller may take it out.
-//! 2. Who is ready keeps something, maybe, so a worker asks only when there is a request: a [`Glance`] at the line polls it
-//!    with nothing asked for, and a counter that is not ready and was asked all the same says that one waits.
-//! 3. The line has one waker, the [`Bell`], for who looks or asks, and for [who waits for its end](EndOfLine).
-//! 4. The line goes when it has ended, or with the first that goes of bench and end: who waits in it is told.
-//! 5. While the line is polled, callers' wakers run, and the hook. They may drop anything, [who drives](EndOfLine) the
-//!    line too, so no lock is held: the line is *out*. Who comes meanwhile leaves word, and who has it does that for him:
-//!    rings for one who wanted to poll it, and drops it for one who wanted it to go.
+//! 2. A ready service may keep something, so a worker asks only when there is a request: a [`Glance`] at the line polls
+//!    it with nothing asked for, and a counter that is not ready and was asked all the same says that a request waits.
+//! 3. The line has one waker, the [`Bell`], for workers that look or ask, and for [the task that waits for its end](EndOfLine).
+//! 4. The line goes when it has ended, or with the first that goes of bench and end: callers that wait in it are told.
+//! 5. While the line is polled, callers' wakers run, and the hook. They may drop anything, [its driver](EndOfLine)
+//!    too, so no lock is held: the line is *out*. Whoever comes meanwhile leaves word, and the thread that has the
+//!    line acts on it: it rings if somebody wanted to poll the line, and drops it if somebody wanted it to go.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -26,12 +26,12 @@ use tracing::Span;
 use crate::contain::{contain, wake};
 use crate::intake::Look;
 
-/// A request on its way to a worker, and the way back. Dropped before a worker began it, it goes that way.
+/// A request on its way to a worker, and the way back. If dropped before a worker began it, it goes back that way.
 pub(super) struct Job<R, A, E>(Option<(R, Reply<R, A, E>, Span)>);
 
 pub(super) type Reply<R, A, E> = oneshot::Sender<Result<A, CallError<R, E>>>;
 
-/// How a call ends that left the line.
+/// How a call that left the line ends without an answer.
 #[derive(Debug)]
 pub(super) enum CallError<R, E> {
     Inner(E),
@@ -51,7 +51,7 @@ pub(super) struct Bench<R, A, E>(Arc<Shared<R, A, E>>);
 /// A look at the line.
 pub(super) struct Glance<R, A, E>(Arc<Shared<R, A, E>>);
 
-/// Is ready when the line has ended. Dropped, it ends the line.
+/// Is ready when the line has ended. If dropped, it ends the line.
 pub(super) struct EndOfLine<R, A, E>(Arc<Shared<R, A, E>>);
 
 /// The answer to come, for the caller.
@@ -62,11 +62,11 @@ struct Passing<R, A, E> {
     /// How many more are asked for.
     demand: usize,
     passed: Vec<Job<R, A, E>>,
-    /// One waits that nobody asked for.
+    /// A request waits that nobody asked for.
     is_called: bool,
 }
 
-/// Who serves the line.
+/// The server of the line.
 type Server<R, A, E> = Worker<Counter<R, A, E>, R>;
 
 /// Where the line is.
@@ -81,7 +81,7 @@ enum Line<R, A, E> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     PutBack,
-    /// The same, and ring for who came meanwhile.
+    /// The same, and ring for those that came meanwhile.
     Ring,
     End,
 }
@@ -98,11 +98,11 @@ struct Shared<R, A, E> {
     line: Mutex<Line<R, A, E>>,
     counter: Counter<R, A, E>,
     bell: Arc<Bell>,
-    /// That of the bell.
+    /// The bell's own.
     waker: Waker,
 }
 
-/// Wakes all who wait for the line. It is taken from who it wakes.
+/// Wakes all who wait for the line. A waker is taken out when it is woken.
 #[derive(Default)]
 struct Bell(Mutex<Ears>);
 
@@ -110,7 +110,7 @@ struct Bell(Mutex<Ears>);
 struct Ears {
     /// Of the worker on whose behalf the line was asked, or looked at.
     asker: Option<Waker>,
-    /// Of who waits for the end.
+    /// Of the task that waits for the end.
     end: Option<Waker>,
 }
 
@@ -146,7 +146,7 @@ impl<R, A, E> Service<R> for Counter<R, A, E> {
     type Error = CallError<R, E>;
     type Future = Answer<R, A, E>;
 
-    /// Never fails. Whoever polls the line with another demand needs no waker.
+    /// Never fails. A caller that polls the line with another demand needs no waker.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError<R, E>>> {
         let mut passing = lock(&self.0);
         if passing.demand > 0 {
@@ -175,7 +175,7 @@ impl<R, A, E> Clone for Counter<R, A, E> {
 // === impl Shared ===
 
 impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Shared<R, A, E> {
-    /// Has the line pass so many requests, as far as it has some. Ready: it has ended.
+    /// Has the line pass up to `demand` requests, as far as it has some. Ready: it has ended.
     fn poll_line(&self, demand: usize) -> (Poll<()>, Passing<R, A, E>) {
         let nothing = Passing { demand: 0, passed: Vec::new(), is_called: false };
         let mut out = match self.take_out() {
@@ -208,7 +208,7 @@ impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Shared<R, A, E> {
         }
     }
 
-    /// Leaves a waker of who looks or asks.
+    /// Leaves the waker of a worker that looks or asks.
     fn hear(&self, cx: &Context<'_>) {
         let waker = cx.waker().clone();
         let old = lock(&self.bell.0).asker.replace(waker);
@@ -217,7 +217,7 @@ impl<R: Send + 'static, A: Send + 'static, E: Send + 'static> Shared<R, A, E> {
 }
 
 impl<R, A, E> Shared<R, A, E> {
-    /// Who waits gets the request back.
+    /// Callers that wait get their requests back.
     fn end(&self) {
         let server = {
             let mut line = lock(&self.line);
@@ -231,7 +231,7 @@ impl<R, A, E> Shared<R, A, E> {
             }
         };
         drop(server);
-        // Who did not ask is to know it too.
+        // Tasks that did not ask are to know it too.
         self.bell.ring();
     }
 }

@@ -15,12 +15,12 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub(super) struct Book<T> {
     /// By the number that the pool gave the delivery, which no other has.
     entries: HashMap<u64, Entry<T>>,
-    /// The number of what the source calls so.
+    /// The pool's number for each receipt of the source.
     numbers: HashMap<Receipt, u64>,
-    /// When to extend what.
+    /// When to extend which delivery.
     dues: BTreeSet<(Instant, u64)>,
     next: u64,
-    /// When somebody will look here by himself.
+    /// When somebody will look here without being called.
     armed: Option<Instant>,
     /// What was lost and not passed on.
     news: Vec<Receipt>,
@@ -46,7 +46,7 @@ pub(super) type Address<T> = (Receipt, Arc<dyn Settle<T>>);
 pub(crate) struct LeaseTally {
     /// How many were lost.
     pub(crate) lost: u64,
-    /// How many items were done when they were lost already.
+    /// How many items were done already when they were lost.
     pub(crate) done_in_vain: u64,
 }
 
@@ -58,7 +58,7 @@ impl<T> Book<T> {
             entries: HashMap::new(),
             numbers: HashMap::new(),
             dues: BTreeSet::new(),
-            // No number is that of a delivery without a source, which does not come here: 0.
+            // 0 is the number of a delivery without a source, which does not come here.
             next: 1,
             armed: None,
             news: Vec::new(),
@@ -75,7 +75,7 @@ impl<T> Book<T> {
         lease: Duration,
         now: Instant,
     ) -> Receipt {
-        // A source that says the same of two has taken the first one back.
+        // A source that uses one receipt for two has taken the first one back.
         self.lose(receipt);
         let number = self.next;
         self.next += 1;
@@ -86,8 +86,8 @@ impl<T> Book<T> {
         Receipt::new(number)
     }
 
-    /// It ended. Returns whom to tell of that, and whether he may deliver it again otherwise. `None`: nobody, since it was
-    /// lost, or ended before.
+    /// A delivery ended. Returns whom to tell of that, and whether its source may deliver it again otherwise.
+    /// `None`: nobody, since it was lost, or ended before.
     pub(super) fn end(&mut self, receipt: Receipt, done: bool) -> Option<(Address<T>, bool)> {
         let number = receipt.get();
         let entry = self.entries.remove(&number)?;
@@ -123,7 +123,7 @@ impl<T> Book<T> {
         !self.news.is_empty()
     }
 
-    /// Somebody who has it wants it for `lease` from now. From then on it is extended by that, if it is longer.
+    /// A holder wants the delivery for `lease` from now. From then on it is extended by that, if it is longer.
     pub(super) fn prolong(&mut self, receipt: Receipt, lease: Duration, now: Instant) -> Option<Address<T>> {
         let number = receipt.get();
         let entry = self.entries.get_mut(&number).filter(|entry| !entry.lost)?;
@@ -134,7 +134,7 @@ impl<T> Book<T> {
         Some((entry.receipt, entry.source.clone()?))
     }
 
-    /// The next one that is to be extended, and for how long.
+    /// The next delivery to be extended, and for how long.
     pub(super) fn renew(&mut self, now: Instant) -> Option<(Address<T>, Duration)> {
         while let Some(&(at, number)) = self.dues.first().filter(|&&(at, _)| at <= now) {
             self.dues.remove(&(at, number));
@@ -148,8 +148,8 @@ impl<T> Book<T> {
         None
     }
 
-    /// Who asks will look here at that time. One that was told before and has not come stays, so that whoever empties
-    /// and fills the book need not be called each time.
+    /// The caller will look here at that time. A time that was told before and has not come stays, so that to empty
+    /// and fill the book takes no call each time.
     pub(super) fn arm(&mut self, now: Instant) -> Option<Instant> {
         let pending = self.armed.filter(|&armed| armed > now);
         self.armed = pending.into_iter().chain(self.next_due()).min();
@@ -169,7 +169,7 @@ impl<T> Book<T> {
         self.tally
     }
 
-    /// How many are out.
+    /// How many deliveries are out.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -1,6 +1,6 @@
 //! Deliveries that are the pool's for a time only.
 //!
-//! Where a source has no leases there is nothing of this. Where it has, it stands between the source and the intake:
+//! Where a source has no leases there is nothing of this. Where it has, this stands between the source and the intake:
 //!
 //! ```text
 //!            ┌── Leased ──┐  each delivery enters the book
@@ -13,8 +13,8 @@
 //! 1. A delivery is in the book from when it came until it is settled, wherever it is meanwhile. So its lease is
 //!    extended in the stock, in a batch, between two attempts, in a handler and where a handler moved it, also while
 //!    the pool is paused, drains or aborts.
-//! 2. What the source takes back is marked *first*, and then whoever has it is told ([`Hands::lose`]). A worker asks for
-//!    the mark *after* it has left its waker, and after its run has begun. So one of the two sees the other.
+//! 2. What the source takes back is marked *first*, and then the hands that have it are told ([`Hands::lose`]). A worker
+//!    asks for the mark *after* it has left its waker, and after its run has begun. So one of the two sees the other.
 //! 3. What was lost is not settled: its end stays here. It counts as returned, since the source has it, whatever the
 //!    pool would do with an item that failed; or as completed, if its handler was done before it could be told.
 //!
@@ -44,16 +44,16 @@ pub(crate) struct Leases<T> {
     lease: Duration,
     /// Whether the source may deliver again what it was not told the end of, as far as a delivery does not say so itself.
     redelivers: bool,
-    /// To call the supervisor, who extends them.
+    /// To call the supervisor, which extends leases.
     settlements: Arc<Settlements>,
     /// Nothing of others runs under this lock, and no other lock is taken.
     book: Mutex<Book<T>>,
 }
 
-/// Dropped, also by a panic of the source, it counts an ack that the source was told.
+/// If dropped, also by a panic of the source, it counts an ack that the source was told.
 struct NoteAck<'a>(&'a Settlements);
 
-/// Whether a delivery was lost. For those who do not care what is in it.
+/// Whether a delivery was lost. For code that does not care what is in it.
 pub(crate) trait Losses: Send + Sync + fmt::Debug {
     fn has_lost(&self, receipt: Receipt) -> bool;
 }
@@ -65,8 +65,8 @@ impl<T: Send + 'static> Leases<T> {
         Self { lease, redelivers, settlements, book: Mutex::new(Book::new()) }
     }
 
-    /// From now on the delivery tells us how it ends, under a receipt of ours. One whose end nobody asks for stays as
-    /// it is: there is nobody to extend it, and what it says of itself must not be taken for more.
+    /// From now on the delivery tells us how it ends, under a receipt of ours. A delivery whose end nobody asks for
+    /// stays as it is: there is nobody to extend it, and what it says of itself must not be taken for more.
     fn enter(self: &Arc<Self>, delivery: Delivery<T>, now: Instant) -> Delivery<T> {
         if !delivery.has_settler() {
             return delivery;
@@ -103,7 +103,7 @@ impl<T: Send + 'static> Leases<T> {
         self.lock().take_news()
     }
 
-    /// When to [extend](Self::extend_due) next. Who asks will do so.
+    /// When to [extend](Self::extend_due) next. The caller will do so.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.lock().arm(Instant::now())
     }
@@ -111,8 +111,8 @@ impl<T: Send + 'static> Leases<T> {
     /// Extends what is due.
     pub(crate) fn extend_due(&self) {
         let now = Instant::now();
-        // The lock is released before the source is told. One that is settled at that very moment may be extended once
-        // more, which the source ignores.
+        // The lock is released before the source is told. A delivery that is settled at that very moment may be
+        // extended once more, which the source ignores.
         let next = || self.lock().renew(now);
         while let Some(((receipt, source), lease)) = next() {
             if let Err(panic) = contain(|| source.extend(receipt, lease)) {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Leases;
 
-/// Enters what the source hands out into the book, and what it takes back.
+/// Enters into the book what the source hands out, and what it takes back.
 pub(crate) struct Leased<T> {
     source: Box<dyn Source<Item = T>>,
     leases: Arc<Leases<T>>,

@@ -1,4 +1,4 @@
-//! Dead letters on their way to whoever is to look at them.
+//! Dead letters on their way to their sink.
 //!
 //! ```text
 //! hands, stock ── post ──▶ outbox ──▶ postman ── send_many ──▶ the sink
@@ -14,9 +14,9 @@
 //!    still be posted, and no more than that.
 //! 4. A letter that is dropped goes back to the source with its item, whoever drops it.
 
-/// The task that hands them over.
+/// The task that hands letters over.
 mod postman;
-/// The source while there is no room for more of them.
+/// The source while there is no room for more letters.
 mod source;
 
 use std::collections::VecDeque;
@@ -79,7 +79,7 @@ struct Outbox<T> {
     tally: LetterTally,
     /// Nothing goes out any more.
     closed: bool,
-    /// Of who wants to ask the source, and waits for room.
+    /// The waker of a task that wants to ask the source, and waits for room.
     asker: Option<Waker>,
 }
 
@@ -90,20 +90,20 @@ pub(crate) struct LetterTally {
     pub(crate) held: usize,
     /// Went back, with their items.
     pub(crate) returned: u64,
-    /// Neither the sink has them for sure, nor the source.
+    /// Letters that neither the sink has for sure, nor the source.
     pub(crate) failed: u64,
-    /// Is nothing taken from the source because of those that are held?
+    /// Is nothing taken from the source because of the letters that are held?
     pub(crate) full: bool,
 }
 
-/// One that is held. Dropped, it goes back.
+/// A letter that is held. If dropped, it goes back.
 struct Letter<T>(Option<(DeadLetter<T>, Duty<T>)>);
 
-/// Whom to tell of its end.
+/// Whom to tell of a letter's end.
 struct Duty<T> {
     receipt: Receipt,
     source: Arc<dyn Settle<T>>,
-    /// Whether that one may deliver the item again.
+    /// Whether that source may deliver the item again.
     redelivers: bool,
 }
 
@@ -124,7 +124,7 @@ impl<T> Letters<T> {
         Self { redelivers, leased, settlements, outbox: Mutex::new(outbox), bell: Notify::new() }
     }
 
-    /// Sends a delivery off that was counted as dead-lettered.
+    /// Sends off a delivery that was counted as dead-lettered.
     ///
     /// # Errors
     ///
@@ -244,7 +244,7 @@ impl<T> Letter<T> {
         Ok(Self(duty.map(|duty| (letter, duty))))
     }
 
-    /// Takes it apart; it then goes nowhere by itself.
+    /// Takes the letter apart; it then goes nowhere by itself.
     fn open(mut self) -> Option<(DeadLetter<T>, Duty<T>)> {
         self.0.take()
     }

@@ -12,13 +12,13 @@ use super::{DeadLetter, Duty, Letter, Letters, OUTBOX};
 use crate::Backoff;
 use crate::contain::{Contained, contain, contained};
 
-/// Hands letters over for ever. Dropped, what it has goes back into the outbox.
+/// Hands letters over for ever. If dropped, what it has goes back into the outbox.
 pub(crate) type Postman = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where letters go, as the user gave it.
 type Sink<T> = Box<dyn ItemSink<DeadLetter<T>>>;
 
-/// What is being handed over. Dropped, what the sink does not have goes back into the outbox.
+/// What is being handed over. If dropped, what the sink does not have goes back into the outbox.
 struct Bag<'a, T> {
     letters: &'a Letters<T>,
     /// What the sink has not taken; it takes from the front.
@@ -129,7 +129,7 @@ impl<'a, T: Send + 'static> Bag<'a, T> {
 }
 
 impl<T> Bag<'_, T> {
-    /// Tells the source the end of those that are no longer here.
+    /// Tells the source the end of the letters that are no longer here.
     fn settle_taken(&mut self, end: &End) {
         while self.duties.len() > self.items.len()
             && let Some(duty) = self.duties.pop_front()
@@ -140,7 +140,7 @@ impl<T> Bag<'_, T> {
         }
     }
 
-    /// Has the source set the first ones aside itself.
+    /// Has the source set the first letters aside itself.
     fn leave_to_source(&mut self, count: usize, error: &str) {
         let count = count.min(self.items.len()).min(self.duties.len());
         for (letter, duty) in self.items.drain(..count).zip(self.duties.drain(..count)) {
@@ -165,7 +165,7 @@ impl<T> Drop for Bag<'_, T> {
 // === impl Letters ===
 
 impl<T> Letters<T> {
-    /// The source was told of one that the postman had. `lost`: the sink may not have it; whether the source does.
+    /// The source was told of a letter that the postman had. `lost`: the sink may not have it; whether the source does.
     fn let_go(&self, lost: Option<bool>) {
         let asker = {
             let mut outbox = self.lock();
@@ -184,7 +184,7 @@ impl<T> Letters<T> {
         }
     }
 
-    /// What was not handed over is the next to be.
+    /// The letters that were not handed over are the next to be.
     fn take_back(&self, left: Vec<Letter<T>>) {
         let mut outbox = self.lock();
         outbox.away = 0;

@@ -2,8 +2,8 @@
 //!
 //! Most of them are quick, and then what counts is what is done beside the handler. So there is one future for all
 //! of them, which nothing is moved into or out of, and which comes to its end only where something is out of the
-//! ordinary: the source ended, the handler failed, or it is somebody else's turn. Of code that is not ours all is
-//! contained at once, however many items that is; whose it was is noted before.
+//! ordinary: the source ended, the handler failed, or other tasks are to get their turn. All code that is not ours
+//! is contained at once, however many items that is; whose code runs is noted before.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -30,7 +30,7 @@ use crate::timings::Sampler;
 pub(super) enum Unusual {
     /// There will be nothing more to take.
     End,
-    /// There is nothing to take for a handler that is ready, and may keep something from others.
+    /// There is nothing to take for a handler that is ready, and that may keep something from others.
     Idle,
     /// The handler failed, or panicked, while it was asked whether it is ready.
     Unready(String),
@@ -40,7 +40,7 @@ pub(super) enum Unusual {
     Run(RunEnd),
 }
 
-/// What a source did that is to blame.
+/// The fault of a source, as it is reported.
 const DESPITE_THE_GATE: &str = "it handed out an item to a tap that was shut";
 
 /// A worker on its own.
@@ -49,15 +49,15 @@ struct Alone<'a, T: Send + 'static, H: Handle<T>> {
     tap: &'a mut AnyTap<T>,
     handler: &'a mut H,
     sampler: &'a mut Sampler,
-    /// How long handlers worked since others last got their turn.
+    /// How long handlers have worked since others last got their turn.
     turn: &'a mut Duration,
     setbacks: &'a mut u32,
     caution: &'a mut Caution,
-    /// Where it waits while it idles.
+    /// Where the worker waits while it idles.
     standing: &'a mut Standing,
-    /// Whose code it is that is running.
+    /// Whose code is running.
     whose: Whose,
-    /// The handler said that it can take an item, when it was polled before.
+    /// The handler said in an earlier poll that it can take an item.
     ready: bool,
     /// When the present run began, if it is timed.
     began: Option<Instant>,
@@ -103,14 +103,14 @@ impl<T: Send + 'static> Seated<'_, T> {
         poll_fn(|cx| {
             let polled = contain(|| alone.poll(running.as_mut(), cx))
                 .unwrap_or_else(|panic| Poll::Ready(alone.panicked(panic)));
-            // Before it waits: what its handler waits for may be a sender.
+            // Before the worker waits: what its handler waits for may be a sender.
             wake_senders(alone.desk, alone.tap);
             polled
         })
         .await
     }
 
-    /// A worker that took items itself asks for no other for now: the source hears of the last one all the same.
+    /// A worker that took items itself asks for no more for now: the source hears of the last one all the same.
     pub(super) fn tell(&mut self) {
         if let Some(tap) = &mut self.tap {
             tell(self.desk, &mut **tap);
@@ -136,7 +136,7 @@ impl<T: Send + 'static> Seated<'_, T> {
 // === impl Alone ===
 
 impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
-    /// May panic where code panics that is not ours, and is not polled again after that.
+    /// May panic where code panics that is not ours; not to be polled again after that.
     fn poll(&mut self, mut running: Pin<&mut Option<H::Future>>, cx: &mut Context<'_>) -> Poll<Unusual> {
         let quick = self.desk.hands.quick();
         if running.is_none() {
@@ -144,7 +144,7 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
             self.desk.fall_out(self.standing);
             match self.take(self.ready, cx) {
                 Ok(item) => {
-                    // Later on in a poll the worker has not rested, nor its handler failed.
+                    // Later in a poll the worker has not rested, nor has its handler failed.
                     self.revive();
                     self.start(running.as_mut(), item);
                 }
@@ -186,8 +186,8 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
         }
     }
 
-    /// Takes an item once the handler is ready. `Err`: there is none for now, or something is out of the ordinary. A part
-    /// of its caller, as [`poll_tap`] is.
+    /// Takes an item once the handler is ready. `Err`: there is none for now, or something is out of the ordinary.
+    /// Inlined into its caller, as [`poll_tap`] is.
     #[inline(always)]
     fn take(&mut self, ready: bool, cx: &mut Context<'_>) -> Result<T, Poll<Unusual>> {
         if !ready {
@@ -227,7 +227,7 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
         }
     }
 
-    /// Starts the handler on an item. A part of its caller for the same reason.
+    /// Starts the handler on an item. Inlined into its caller for the same reason.
     #[inline(always)]
     fn start(&mut self, mut running: Pin<&mut Option<H::Future>>, item: T) {
         if self.sampler.is_due() {
@@ -283,10 +283,10 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
         self.resting.get_or_insert_with(|| desk.hands.presence().begin_rest());
     }
 
-    /// It waits at the source, or for one that waits there.
+    /// The worker waits at the source, or for a leader that waits there.
     #[cold]
     fn line_up(&mut self, cx: &mut Context<'_>) {
-        // One that has spent its budget waits for nothing.
+        // A worker that has spent its budget waits for nothing.
         if !H::HOLDS && *self.standing == Standing::Apart && has_budget_remaining() {
             *self.standing = self.desk.shared.intake.line_up(self.desk.seat(), cx.waker());
             if *self.standing == Standing::Follows {
@@ -311,7 +311,7 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
         if let Some(began) = self.began.take() {
             let service = began.elapsed();
             self.sampler.learn(service);
-            // Nobody gave it the item, and how long that waited is noted by who takes it.
+            // Nobody gave the worker the item, and how long the item waited is noted by the one that takes it.
             self.desk.shared.clockwork.note(None, None, service);
             *self.turn += service;
         }
@@ -363,10 +363,10 @@ pub(super) fn poll_end<T: Send + 'static>(
     intake.poll_over(desk.seat(), cx)
 }
 
-/// Waits for an item to take ourselves. `Err`: there is none, and once that is ready there will be none for us. The worker
-/// has said that it asks. Runs the source's code; see [`break_off`].
+/// Waits for an item to take ourselves. `Err`: there is none, and once that is ready there will be none for us. The
+/// worker has said that it asks. Runs the source's code; see [`break_off`].
 ///
-/// Always a part of its caller: an item that is nothing but a value is otherwise written to memory and read again.
+/// Always inlined into its caller: an item that is nothing but a value is otherwise written to memory and read again.
 #[inline(always)]
 pub(super) fn poll_tap<T: Send + 'static>(
     desk: &Desk<T>,
@@ -389,7 +389,7 @@ pub(super) fn poll_tap<T: Send + 'static>(
     }
 }
 
-/// What came of asking, if it is anything but a plain item.
+/// What came of asking, unless it is a plain item.
 #[inline(never)]
 fn take_known<T: Send + 'static>(
     desk: &Desk<T>,
@@ -404,7 +404,7 @@ fn take_known<T: Send + 'static>(
             return Err(end(desk));
         }
         Poll::Ready(Tapped::Shut) | Poll::Pending => {
-            // It may have been the budget, and then the source was not told of the last item.
+            // The budget may be the reason, and then the source was not told of the last item.
             tap.empty(true);
             return Err(wait(desk));
         }
@@ -429,7 +429,7 @@ pub(super) fn poll_some<T: Send + 'static>(
         return none.map(|()| false);
     }
     quick.ask();
-    // Before one waits among those who are called: who is called passes it on where it does not take.
+    // Before the worker waits among those that are called: a called worker passes the call on where it does not take.
     if tap.waiting() > 0 {
         return Poll::Ready(true);
     }
@@ -444,7 +444,7 @@ pub(super) fn poll_some<T: Send + 'static>(
             end(desk).map(|()| false)
         }
         Poll::Pending => {
-            // It may have been the budget, and then the source was not told of the last item.
+            // The budget may be the reason, and then the source was not told of the last item.
             tap.empty(true);
             wait(desk).map(|()| false)
         }

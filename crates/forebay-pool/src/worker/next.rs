@@ -17,13 +17,13 @@ use crate::outcome::chain;
 
 /// What came of waiting for an item.
 pub(super) enum Next<T> {
-    /// There is one: in the hands, or this, which the worker took itself.
+    /// There is one: in the hands, or here, if the worker took it itself.
     Item(Option<T>),
     End,
     /// The handler failed, or panicked, while it was asked whether it is ready.
     Unready(String),
-    /// There is none for a handler that is ready, or it is not to be begun for now, and the handler may keep something
-    /// from others.
+    /// There is none for a handler that is ready, or the item is not to be begun for now, and the handler may keep
+    /// something from others.
     Idle,
     /// The item in hand is not to be tried again, because of that.
     Unwanted(RunEnd),
@@ -31,8 +31,8 @@ pub(super) enum Next<T> {
 
 /// Whether a worker looks for an item before it asks its handler whether that is ready.
 ///
-/// What a handler that is ready keeps from others can only be given back with the handler. So who had to wait for its
-/// last item, and most likely waits for the next one, does not ask before there is one; who had not saves the look.
+/// What a ready handler keeps from others can only be given back with the handler. So a worker that had to wait for its last
+/// item, and most likely waits for the next one, does not ask before there is one; a worker that had not saves the look.
 pub(super) struct Caution {
     looks: bool,
     /// For the item that is to come.
@@ -42,7 +42,7 @@ pub(super) struct Caution {
 // === impl Seated ===
 
 impl<T: Send + 'static> Seated<'_, T> {
-    /// Waits until the item in hand may be tried again: after so long, when the handler is ready, and not in a pause.
+    /// Waits until the item in hand may be tried again: after this long, when the handler is ready, and not in a pause.
     pub(super) async fn again<H: Handle<T>>(
         &mut self,
         bench: &mut Bench<'_, T, H>,
@@ -59,7 +59,7 @@ impl<T: Send + 'static> Seated<'_, T> {
         }
     }
 
-    /// Waits until the item in hand is not to be tried again: it was cancelled or lost, or its own time is over.
+    /// Waits until the item in hand is not to be tried again: it was cancelled or lost, or its own deadline has passed.
     async fn unwanted(desk: &Desk<T>) -> RunEnd {
         let expires = match contain(|| desk.expires()) {
             Ok(expires) => expires,
@@ -92,7 +92,7 @@ impl<T: Send + 'static> Seated<'_, T> {
             if in_hand && intake.poll_resumed(seat, cx).is_pending() {
                 return if H::HOLDS && *is_asked { Poll::Ready(Next::Idle) } else { Poll::Pending };
             }
-            // One that was ready for an item which was not begun is not to wait for the next one like that.
+            // A handler that was ready for an item which was not begun is not to wait for the next one like that.
             if H::HOLDS && !in_hand && !*is_asked && self.caution.looks() {
                 let some = match &mut self.tap {
                     Some(tap) => contain(|| poll_some(self.desk, &mut **tap, cx)).unwrap_or_else(|panic| {
@@ -176,7 +176,7 @@ impl Caution {
         Self { looks: true, waited: false }
     }
 
-    /// Is it to be looked for an item before the handler is asked?
+    /// Is the worker to look for an item before the handler is asked?
     pub(super) fn looks(&self) -> bool {
         self.looks
     }
@@ -212,7 +212,7 @@ pub(super) fn is_idle<T, H: Handle<T>>(cx: &Context<'_>) -> bool {
     if !H::HOLDS || has_budget_remaining() {
         return H::HOLDS;
     }
-    // Who has spent the budget may be told that there is nothing, whatever there is: looks again in the next turn.
+    // A worker that has spent the budget may be told that there is nothing, whatever there is: it looks again in its next turn.
     cx.waker().wake_by_ref();
     false
 }

@@ -7,14 +7,14 @@ use tokio::time::Instant;
 use crate::desk::Desk;
 use crate::timings::Sampler;
 
-/// Times one run, if it is its turn.
+/// Times one run, if it is to be timed.
 pub(super) struct Watch(Option<Started>);
 
 struct Started {
     at: Instant,
-    /// When its item was given; not where an item is tried again.
+    /// When its item was given; `None` where an item is tried again.
     given: Option<Instant>,
-    /// How long that had been in its source, if that is known.
+    /// How long the item had been in its source, if that is known.
     waited: Option<Duration>,
 }
 
@@ -22,7 +22,7 @@ struct Started {
 
 impl Watch {
     pub(super) fn start<T: Send + 'static>(desk: &Desk<T>, sampler: &mut Sampler) -> Self {
-        // An item of which it is known when it came is one of few.
+        // Only few items are such that it is known when they came.
         let is_due = sampler.is_due() | desk.hands.take_stamped();
         Self(is_due.then(|| {
             let (given, came) = desk.hands.take_times().unzip();

@@ -1,4 +1,4 @@
-//! What the handle wants is done here.
+//! What the handle's commands do.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,7 +21,7 @@ impl<T: Send + 'static> State<T> {
                 self.last = true;
                 self.ask(None, afterwards);
             }
-            // What is closed is to come to an end.
+            // A closed source is to come to an end.
             Command::Pause(_) if self.closed || self.pauses_no_more => {}
             Command::Pause(until) => {
                 self.set_pause(until.map_or(Pause::Open, Pause::Until));
@@ -61,13 +61,13 @@ impl<T: Send + 'static> State<T> {
         self.seek_end(afterwards);
     }
 
-    /// Who sits beyond the open seats and waits is told to go. Who has an item finishes it first.
+    /// A worker that waits beyond the open seats is told to go. One that has an item finishes it first.
     fn resize(&mut self, open: usize, afterwards: &mut Afterwards<T>) {
         self.set_open(open);
         let beyond = open.min(self.seats.len());
         self.shut_taps(beyond);
         for seat in beyond..self.seats.len() {
-            // One that was served has not left the line's care: it finds its item before it finds out.
+            // A worker that was served has not left the line's care: it finds its item before it finds out.
             if self.seats[seat].place != Place::Served {
                 self.leave_line(seat);
             }
@@ -97,7 +97,7 @@ impl<T: Send + 'static> State<T> {
         self.gauges.open.store(open, Ordering::Relaxed);
     }
 
-    /// Sets aside what has this key and was given to nobody.
+    /// Sets aside the items with this key that were given to nobody.
     pub(in crate::intake) fn cancel(&mut self, key: KeyHash, afterwards: &mut Afterwards<T>) -> usize {
         let Some(stock) = &mut self.stock else { return 0 };
         let cancelled = stock.cancel(key);

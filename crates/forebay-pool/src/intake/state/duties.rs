@@ -78,8 +78,8 @@ impl<T: Send + 'static> State<T> {
         }
     }
 
-    /// Asks what the source has taken back, also during an outage: that is when leases run out. It is not told here:
-    /// who keeps the leases stands before the source, and hears of it first.
+    /// Asks what the source has taken back, also during an outage: that is when leases run out. Nobody is told of
+    /// it here: the keeper of the leases stands before the source, and hears of it first.
     pub(super) fn poll_lost(&mut self, waker: &Waker, afterwards: &mut Afterwards<T>) {
         let Some(source) = self.source.as_mut().filter(|_| self.broken.is_none()) else { return };
         let polled = contain(|| source.poll_lost(&mut Context::from_waker(waker), &mut Vec::new()));
@@ -140,7 +140,7 @@ impl<T: Send + 'static> State<T> {
         self.take_source()
     }
 
-    /// The end of the source, and of what else leads to it.
+    /// Takes the source away, and what else leads to it.
     pub(in crate::intake) fn take_source(&mut self) -> Option<Box<dyn Source<Item = T>>> {
         if let Err(panic) = contain(|| drop(self.tap.take())) {
             tracing::error!(%panic, "source's tap panicked when it was dropped");

@@ -12,10 +12,10 @@ use crate::intake::stock::StockPlan;
 impl<T: Send + 'static> State<T> {
     /// Asks whether the source has ended, where no worker does: none is ready, and none is at work.
     ///
-    /// That takes a demand of 1, and so is done only when nothing new will come. If there is an item still, it is kept
-    /// for who is ready first, and goes back at the deadline like anything in stock.
+    /// That takes a demand of 1, and so is done only when nothing new will come. If there is an item still, it is
+    /// kept for the first worker that is ready, and goes back at the deadline like anything in stock.
     pub(in crate::intake) fn seek_end(&mut self, afterwards: &mut Afterwards<T>) {
-        // Who takes items himself sees the end through his tap.
+        // Workers that take items themselves see the end through their taps.
         if self.ended || self.exhausted || self.tap.is_some() || !self.waiting.is_empty() {
             return;
         }
@@ -31,7 +31,7 @@ impl<T: Send + 'static> State<T> {
         self.ask_for_nobody(afterwards);
     }
 
-    /// Asks the source for one item where no worker is there to ask. What it has is kept for who is ready first.
+    /// Asks the source for one item where no worker is there to ask. It is kept for the first worker that is ready.
     fn ask_for_nobody(&mut self, afterwards: &mut Afterwards<T>) {
         let has_stock = self.stock.is_some();
         let account = &self.stock_account;
