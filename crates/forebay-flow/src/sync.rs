@@ -11,13 +11,13 @@ pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(not(loom))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
-/// Locks, also after a panic: nothing is half done where a policy or a waker may panic.
+/// Locks, even after a panic: nothing is half done where a policy or a waker may panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The same for a lock that is held for a moment only: whoever holds it is at work on another core and needs far less than
-/// parking this thread and waking it would take, so it stands off some times before that.
+/// The same for a lock that is held for a moment only: its holder is at work on another core and needs far less
+/// than parking this thread and waking it would take, so it stands off some times before that.
 #[inline]
 pub(crate) fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     match mutex.try_lock() {

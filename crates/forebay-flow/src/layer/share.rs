@@ -1,16 +1,16 @@
-//! What threads share, without pulling at one word: counts of which each thread has one of a few.
+//! What threads share without contending for one word: several counts, of which each thread uses one.
 
 use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// More threads than that share a count, which costs time and nothing else.
+/// If there are more threads than that, some share a count, which costs time and nothing else.
 const COUNTS: usize = 8;
 
 /// What a handle has of something that calls keep alive.
 ///
-/// Counting who uses it in one place would cost as much as a permit does: two more writes to a word that all threads write to.
+/// Counting the users in one place would cost as much as a permit does: two more writes to a word that all threads write to.
 pub(super) struct Shares<T>(Arc<Parts<T>>);
 
 struct Parts<T> {
@@ -21,7 +21,7 @@ struct Parts<T> {
 /// What a call has of it.
 pub(super) struct Share<T>(Arc<Apart<Arc<T>>>);
 
-/// On lines of the cache of its own; two, since processors fetch them in pairs.
+/// On cache lines of its own; two, since processors fetch them in pairs.
 #[repr(align(128))]
 struct Apart<T>(T);
 
@@ -34,7 +34,7 @@ impl<T> Shares<T> {
         Self(Arc::new(Parts { whole, shares }))
     }
 
-    /// This thread's.
+    /// This thread's count.
     #[inline]
     pub(super) fn share(&self) -> Share<T> {
         self.0.shares[this_thread()].clone()

@@ -7,7 +7,7 @@ use super::{Rate, Refusal};
 /// A rate whose starts can be booked ahead: each gets the first time that is free, at or after all that were booked
 /// before.
 ///
-/// Nobody waits in a line for that: who has booked sleeps until then, and needs nobody to wake it.
+/// Nobody waits in a line for that: a caller that has booked sleeps until then, and needs nobody to wake it.
 ///
 /// ```
 /// use forebay_flow::rate::Book;
@@ -84,7 +84,7 @@ pub struct Booked {
     /// What the policy's account was before, and what it became; what that is, the policy knows.
     pub(super) before: u128,
     pub(super) after: u128,
-    /// In whose units that is.
+    /// The rate in whose units that is.
     pub(super) rate: Rate,
     /// What a policy that is made of two has booked with each.
     pub(super) parts: Option<Box<(Booked, Booked)>>,
@@ -98,7 +98,7 @@ impl Booked {
         self.at
     }
 
-    /// The same once more, to try whether it can be taken back. Only one of both may be used.
+    /// A copy, to try whether the booking can be taken back. Only one of the two may be used.
     #[cfg(feature = "tower")]
     pub(crate) fn copy(&self) -> Self {
         let parts = self.parts.as_ref().map(|parts| Box::new((parts.0.copy(), parts.1.copy())));

@@ -55,12 +55,12 @@ impl<A: RatePolicy, B: RatePolicy> Both<A, B> {
         &self.second
     }
 
-    /// One of the two, to set another rate. Whoever takes from it here takes past the other.
+    /// One of the two, to set another rate. A caller that takes from it here takes past the other.
     pub const fn first_mut(&mut self) -> &mut A {
         &mut self.first
     }
 
-    /// The other one, for the same.
+    /// The other one, likewise.
     pub const fn second_mut(&mut self) -> &mut B {
         &mut self.second
     }
@@ -87,7 +87,7 @@ impl<A: RatePolicy, B: RatePolicy> Book for Both<A, B> {
         let Some(parts) = booked.parts else { return false };
         let (first, second) = *parts;
         let (at, cost) = (first.at, first.cost);
-        // Whoever booked later has booked with both, so it is both or neither.
+        // Later bookings are with both, so it is both or neither.
         if !self.first.unbook(first) {
             return false;
         }
@@ -144,7 +144,7 @@ impl<A: RatePolicy, B: RatePolicy> RatePolicy for Both<A, B> {
     }
 
     fn book_from(&mut self, cost: u64, from: Tick, now: Tick) -> Result<Booked, Refusal> {
-        // Whichever says later is bound by what it has booked, so that no start comes before an earlier one.
+        // The policy that says later is bound by what it has booked, so that no start comes before an earlier one.
         let at = self.next_available(cost, from.max(now))?;
         let first = self.first.book_from(cost, at, now)?;
         let second = match self.second.book_from(cost, first.at, now) {

@@ -83,7 +83,7 @@ pub struct Keyed<K, P> {
     new: P,
     max_keys: usize,
     table: HashMap<K, Entry<P>>,
-    /// When each key may be forgotten, at the earliest: looked at again before it is.
+    /// When each key may be forgotten, at the earliest: the key is looked at again before it is.
     due: BinaryHeap<Reverse<Due<K>>>,
     made: u64,
     latest: Tick,
@@ -103,9 +103,9 @@ struct Due<K> {
     key: K,
 }
 
-/// How many that are due are forgotten with each new key.
+/// How many keys that are due are forgotten with each new key.
 const FORGOTTEN_EACH: usize = 2;
-/// At how many it looks for that.
+/// How many keys are looked at for that.
 const LOOKS_EACH: usize = 64;
 
 // === impl Keyed ===
@@ -232,7 +232,7 @@ impl<K: Hash + Eq + Clone, P: RatePolicy + Clone> Keyed<K, P> {
             looks += 1;
             let at = self.table.get(&top.0.key).map_or(now, |entry| entry.policy.forgets_at(now));
             if at > now {
-                // It has started again since.
+                // The key has started again since.
                 top.0.at = at;
             } else {
                 let Reverse(due) = std::collections::binary_heap::PeekMut::pop(top);

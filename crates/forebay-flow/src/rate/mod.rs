@@ -78,7 +78,7 @@ mod feedback;
 mod keyed;
 /// What all of them can do.
 mod policy;
-/// Errors of whoever asked for too much, or too early.
+/// Errors of callers that asked for too much, or too early.
 mod refusal;
 /// What was reserved.
 mod reserved;

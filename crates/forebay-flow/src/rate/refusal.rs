@@ -1,4 +1,4 @@
-//! Errors of whoever asked for too much, or too early.
+//! Errors of callers that asked for too much, or too early.
 
 use forebay_queue::Tick;
 

@@ -59,7 +59,7 @@ pub struct SharedBucket {
 
 /// The theoretical arrival time, in units. It orders nothing else, so nothing need be acquired or released with it.
 ///
-/// On lines of the cache of its own (processors fetch them in pairs), as what is beside it is never written.
+/// On cache lines of its own (processors fetch them in pairs), as its neighbours are never written.
 #[repr(align(128))]
 struct Tat(AtomicU64);
 
@@ -105,7 +105,7 @@ impl SharedBucket {
             return Err(Refusal::TooHeavy);
         }
         let worth = cost.saturating_mul(self.interval);
-        // Also without a limit: a thread whose clock is behind another's is not to be refused for that.
+        // Even without a limit: a thread whose clock is behind another's is not to be refused for that.
         if worth == 0 {
             return Ok(());
         }

@@ -105,7 +105,7 @@ impl Window {
     /// Charges what was used without asking. Beyond `n` it is a debt: nothing starts until enough of it is a period
     /// old.
     pub fn charge(&mut self, cost: u64, now: Tick) {
-        // Behind what is booked ahead, so that the times stay in order; that is on the safe side.
+        // Behind the bookings ahead, so that the times stay in order; that is on the safe side.
         let now = self.at(now).max(self.last());
         if cost == 0 || self.rate.nanos() == 0 {
             return;
@@ -113,8 +113,7 @@ impl Window {
         self.sum += u128::from(cost);
         let full = self.spent.len() as u128 >= u128::from(self.rate.num());
         match self.spent.back_mut() {
-            // Only who is in debt needs more places than `n`. One that counts from a later time on is on the safe
-            // side.
+            // Only a debt needs more places than `n`. A start that counts from a later time on is on the safe side.
             Some((at, spent)) if *at == now || full => {
                 *at = now;
                 *spent = spent.saturating_add(cost);
@@ -199,7 +198,7 @@ impl Window {
             earliest = now.max(at.saturating_add(self.rate.nanos()));
         }
         if sum > most {
-            // Those who reserved are in the way, as if they had started now.
+            // Reservations are in the way, as if they had started now.
             earliest = now.saturating_add(self.rate.nanos());
         }
         if earliest == now { Ok(()) } else { Err(Refusal::Until(earliest)) }
@@ -214,7 +213,7 @@ impl Book for Window {
 
     fn unbook(&mut self, booked: Booked) -> bool {
         let Some((at, spent)) = self.spent.back_mut() else { return booked.cost == 0 };
-        // Those of the same moment are as good as each other.
+        // Starts of the same moment are as good as each other.
         if booked.cost == 0 || *at != booked.at || *spent < booked.cost {
             return booked.cost == 0;
         }
@@ -388,7 +387,7 @@ mod tests {
         }
     }
 
-    /// The definition: whether, with this one more, no period holds more than `n`.
+    /// The definition: whether, with one more start, no period holds more than `n`.
     fn conforms(spent: &[(Tick, u64)], rate: Rate, cost: u64, now: Tick) -> bool {
         let used = spent
             .iter()

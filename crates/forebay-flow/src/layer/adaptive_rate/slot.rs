@@ -11,7 +11,7 @@ use crate::layer::alarm::Alarm;
 use crate::layer::{Refused, Why};
 use crate::rate::Booked;
 
-/// A place in the line, and then a start that is kept. Dropped, it leaves the line, or gives the start back.
+/// A place in the line, and then a start that is kept. If dropped, it leaves the line, or gives the start back.
 pub(super) struct Slot {
     line: Arc<Line>,
     who: Who,
@@ -20,9 +20,9 @@ pub(super) struct Slot {
 }
 
 enum State {
-    /// Under that number, and at most until then.
+    /// In the line under this number, and at most until this instant.
     Waits(u64, Option<Instant>),
-    /// Until it is used; if a pause comes before that, at most until then.
+    /// The start is kept until it is used; if a pause comes before that, at most until this instant.
     Kept(Booked, Option<Instant>),
     /// A handle that has waited for as long as it may, and is ready to be told so.
     GaveUp,
@@ -40,7 +40,7 @@ impl Slot {
         Ok(Self { line: line.clone(), who, state, alarm: Alarm::default() })
     }
 
-    /// Sleeps until it may start; also again, if a pause has come since.
+    /// Sleeps until it may start; does so again, if a pause has come since.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused<()>>> {
         loop {
             match self.state {
@@ -71,7 +71,7 @@ impl Slot {
         }
     }
 
-    /// May it start, or has it given up, as far as this has been told?
+    /// Whether it may start, or has given up, as of its last poll.
     pub(super) fn is_ready(&self) -> bool {
         matches!(self.state, State::Kept(..) | State::GaveUp)
     }
@@ -95,7 +95,7 @@ impl Slot {
         }
     }
 
-    /// It starts, unless it has given up and there is no start still.
+    /// The call starts, unless the handle has given up and there is still no start.
     pub(super) fn start(mut self) -> Result<(), Refused<()>> {
         match std::mem::replace(&mut self.state, State::Gone) {
             // What was booked stays so.

@@ -154,7 +154,7 @@ impl<S: Service<R>, R> Service<R> for Backpressured<S> {
     type Future = Passed<S::Future, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        // Before the service, which may keep something for whoever is ready.
+        // Before the service, which may keep something for a handle that is ready.
         if self.gave_up.is_none() {
             self.gave_up = ready!(self.handle.poll_normal(&mut self.place, cx));
         }

@@ -31,7 +31,7 @@ pub struct QueuedConcurrencyLimit<S, P, W = One, C = ByResult, H = UntilResponse
     pub(super) rules: Rules<W, C, H>,
 }
 
-/// What a request weighs in permits, or why it never may.
+/// What a request weighs in permits, or why it can never be admitted.
 #[inline]
 fn weight_of<P, R>(weigh: &impl Weigh<R>, request: &R, gate: &Gate<P>) -> Result<u32, Why> {
     let weight = weigh.weigh(request).max(1);
@@ -108,8 +108,8 @@ where
             let work = Called { future: self.inner.call(request) };
             return ResponseFuture::granted(permit, work, &self.rules);
         }
-        // All of it at once: if each kept the one that it has, two could wait for each other's for ever. Asked for
-        // before the one goes back, so that nobody slips in between who comes later.
+        // All permits at once: if each call kept the one that it has, two could wait for each other's for ever.
+        // Asked for before that one goes back, so that no later caller slips in between.
         let ticket = Ticket::join(self.readiness.gate(), weight);
         self.readiness.give_back();
         match ticket {

@@ -1,10 +1,10 @@
 //! Starts on credit: let through without a lock, and without a look at the clock.
 //!
-//! 1. Under the account's lock, who has looked at the clock begins a round with as many starts as the policy
-//!    [gives credit](crate::rate::Book::credit) for.
+//! 1. Under the account's lock, a caller that has looked at the clock begins a round with as many starts as the
+//!    policy [gives credit](crate::rate::Book::credit) for.
 //! 2. Anybody takes one of them, without the lock, while some are left.
-//! 3. Before anything is asked of the policy again, the round is ended under the lock: from then on nobody takes any. Who has ended
-//!    it looks at the clock *after* that, and charges what was taken as of then.
+//! 3. Before anything is asked of the policy again, the round is ended under the lock: from then on nobody takes
+//!    any. The caller that ended it looks at the clock *after* that, and charges what was taken as of then.
 //!
 //! So nothing that was taken is charged as of a time before it, and nothing is taken beside what the policy is asked for.
 
@@ -12,11 +12,11 @@ use crate::sync::{AtomicU64, Ordering, stand_off};
 
 /// How many starts are left of this round: the number of the round, and in the low bits what is left.
 ///
-/// On lines of the cache of its own; two, since processors fetch them in pairs.
+/// On cache lines of its own; two, since processors fetch them in pairs.
 #[repr(align(128))]
 pub(super) struct Credit(AtomicU64);
 
-/// What the lock is around: which round it is, and how many starts it began with; none between two rounds.
+/// What the lock protects: which round it is, and how many starts it began with; none between two rounds.
 #[derive(Default)]
 pub(super) struct Round {
     number: u64,
@@ -40,7 +40,7 @@ impl Credit {
         Self(AtomicU64::new(0))
     }
 
-    /// One of those that are left.
+    /// Takes one of the starts that are left.
     #[inline]
     pub(super) fn take(&self) -> Option<OnCredit> {
         let mut word = self.0.load(Ordering::Relaxed);
@@ -57,13 +57,13 @@ impl Credit {
         None
     }
 
-    /// Begins a round of so many, when the last one has ended.
+    /// Begins a round of `starts`, when the last one has ended.
     pub(super) fn begin(&self, round: &mut Round, starts: u64) {
         *round = Round { number: round.number + 1, starts: starts.min(LEFT) };
         self.0.store(round.number << BITS | round.starts, Ordering::Relaxed);
     }
 
-    /// Ends the round. How many were taken; look at the clock after that.
+    /// Ends the round. Returns how many were taken; look at the clock after that.
     pub(super) fn end(&self, round: &mut Round) -> u64 {
         // Acquire: pairs with the Release in `take`.
         let word = self.0.swap(round.number << BITS, Ordering::Acquire);
@@ -75,7 +75,7 @@ impl Credit {
         round.starts - (self.0.load(Ordering::Relaxed) & LEFT)
     }
 
-    /// One that does not take place is there for others again, unless its round has ended and it was charged. Whether it is.
+    /// An unused start is there for others again, unless its round has ended and it was charged. Whether it is.
     pub(super) fn give_back(&self, round: &Round, start: OnCredit) -> bool {
         let is_open = round.is_open() && start.round == round.number;
         if is_open {

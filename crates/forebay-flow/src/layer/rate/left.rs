@@ -1,8 +1,8 @@
 //! Starts that lie ahead, and whose callers have left.
 //!
-//! A policy takes back only what was booked last, as those who booked after it have their times already. Anything else stays charged as
-//! of its time, so whoever comes next may have just that start. If it were lost, callers that give up would push the starts of
-//! all who come later ahead, until nobody waits for long enough any more.
+//! A policy takes back only what was booked last, as later bookings have their times already. Anything else stays
+//! charged as of its time, so the next caller may have just that start. If it were lost, callers that give up would
+//! push the starts of all later callers ahead, until nobody waits for long enough any more.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use crate::rate::{Book, Booked, Refusal};
 
 #[derive(Default)]
 pub(super) struct Left {
-    /// By their time, and a number that tells those of one time apart.
+    /// By time, and a number that tells starts of one time apart.
     starts: BTreeMap<(Tick, u64), Booked>,
     next: u64,
-    /// Somebody else had the last one that was booked before. Here, as a start is large enough without.
+    /// The start booked last had been left by somebody. Kept here, as a start is large enough without.
     was_left: bool,
     given_back: u64,
     lost: u64,
 }
 
-/// Only so many are looked at for one of the right cost, as this is done under a lock.
+/// At most this many are looked at for one of the right cost, as this is done under a lock.
 const LOOKS: usize = 32;
 
 // === impl Left ===
@@ -63,19 +63,19 @@ impl Left {
         }
     }
 
-    /// Whoever has booked that does not want it any more.
+    /// The caller that booked this start does not want it any more.
     pub(super) fn give_back<P: Book>(&mut self, policy: &mut P, start: Booked, now: Tick) {
         if !policy.unbook(start.copy()) {
             return self.put(start);
         }
         self.given_back += 1;
-        // Those before it may be what was booked last, now.
+        // Starts before it may be what was booked last, now.
         while let Some((key, last)) = self.starts.pop_last() {
             if !policy.unbook(last.copy()) {
                 self.starts.insert(key, last);
                 break;
             }
-            // Whoever has counted so far has counted a late one as lost.
+            // Anybody who has counted so far has counted a late one as lost.
             let count = if key.0 < now { &mut self.lost } else { &mut self.given_back };
             *count += 1;
         }

@@ -95,9 +95,9 @@ struct Shared {
 pub struct ShedStats {
     /// Calls that were passed on.
     pub passed: u64,
-    /// Calls that were shed since their deadline was over.
+    /// Calls that were shed because their deadline had passed.
     pub late: u64,
-    /// Calls that were shed since they had waited too long in an overload.
+    /// Calls that were shed because they had waited too long in an overload.
     pub overload: u64,
 }
 
@@ -235,7 +235,7 @@ impl ShedHandle {
 
     /// Why a call is shed, and when it is worth trying again.
     fn judge(&self, deadline: Option<Instant>, arrival: Option<Instant>) -> Option<(Why, Option<Duration>)> {
-        // Who has no time to compare with needs not know what time it is.
+        // A request without a time to compare with needs no look at the clock.
         let now = (deadline.is_some() || arrival.is_some()).then(Instant::now);
         let is_late = deadline.is_some_and(|until| now >= Some(until));
         let mut state = self.lock();

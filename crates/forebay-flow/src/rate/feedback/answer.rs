@@ -1,4 +1,4 @@
-//! What an answer says, in the words of whoever reads it.
+//! What an answer says, in the words of its reader.
 
 use std::time::Duration;
 

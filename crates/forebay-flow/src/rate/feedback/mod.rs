@@ -1,6 +1,6 @@
 //! A rate that is learnt from answers.
 
-/// What an answer says, in the words of whoever reads it.
+/// What an answer says, in the words of its reader.
 mod answer;
 /// How it is configured.
 mod config;
