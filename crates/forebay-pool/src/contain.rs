@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-/// What somebody else's code has for its state. Its destructor runs contained, wherever it comes to that.
+/// State of code that is not ours. Its destructor runs contained, wherever it comes to that.
 pub(crate) struct Contained<V>(Option<V>);
 
 // === impl Contained ===
@@ -53,7 +53,7 @@ pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
         let message = message_of(&*payload);
         // A payload is an arbitrary value, whose destructor may panic again.
         if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            // And so may this one's, for ever: the memory of one box is the smaller loss.
+            // And so may the new panic's, for ever: the memory of one box is the smaller loss.
             std::mem::forget(another);
         }
         message
@@ -81,7 +81,7 @@ pub(crate) async fn contained<F: Future>(future: F) -> Result<F::Output, String>
     polled.and_then(|output| dropped.map(|()| output))
 }
 
-/// Wakes somebody. A waker may be anything, and a panic of one is not that of whoever has news.
+/// Wakes somebody. A waker may be anything, and its panic is not that of the caller, which only has news.
 pub(crate) fn wake(wake: impl FnOnce()) {
     if let Err(panic) = contain(wake) {
         tracing::error!(%panic, "waker panicked");

@@ -61,7 +61,7 @@ impl<T> WorkContext<T> {
         Self { pool, worker, attempt, deadline, run, runs }
     }
 
-    /// The same for one who is also cut short at that time, by somebody else than the pool.
+    /// The same for a run that is also cut short at that time, by somebody else than the pool.
     pub(crate) fn until(mut self, at: Instant) -> Self {
         self.deadline = Some(self.deadline.map_or(at, |deadline| deadline.min(at)));
         self
@@ -181,7 +181,7 @@ mod tests {
 
     use super::*;
 
-    /// Its run goes on: the handler computes, or it is somebody else who is cut short at that time.
+    /// Its run goes on: the handler computes, or the run is cut short at that time by somebody else.
     #[tokio::test(start_paused = true)]
     async fn the_deadline_is_heard_of_before_the_run_is_over() {
         let second = Duration::from_secs(1);

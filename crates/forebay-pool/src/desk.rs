@@ -28,7 +28,7 @@ pub(crate) struct Cut {
 // === impl Desk ===
 
 impl<T: Send + 'static> Desk<T> {
-    /// Starts a run by value: this is the item, or a copy of it.
+    /// Starts a run by value: returns the item, or a copy of it.
     pub(crate) fn keep(&self) -> T {
         match self.shared.rules.copy {
             Some(copy) => self.hands.keep_copy(copy),
@@ -53,13 +53,13 @@ impl<T: Send + 'static> Desk<T> {
         by_item.into_iter().chain(by_timeout).min_by_key(|cut| cut.at)
     }
 
-    /// When the own time of the item in the inbox is over, if ever. Runs code that is not ours.
+    /// When the item in the inbox reaches its own deadline, if ever. Runs code that is not ours.
     pub(crate) fn expires(&self) -> Option<Instant> {
         let deadline_of = self.shared.rules.deadline_of.as_ref()?;
         self.hands.inspect(|delivery| delivery.item().and_then(|item| deadline_of(item)))
     }
 
-    /// In which span the run is to be that is about to start, if it was said and anybody wants to know.
+    /// The span in which the run that is about to start is to be, if it was set and anybody wants to know.
     pub(crate) fn span(&self) -> Option<Span> {
         let span_of = self.shared.rules.span_of.as_ref()?;
         if LevelFilter::current() == LevelFilter::OFF {
@@ -86,14 +86,14 @@ impl<T: Send + 'static> Desk<T> {
         let run = runs.begin();
         let is_cancelled = self.shared.rules.key_of.is_some() && self.hands.is_cancelled();
         if is_cancelled || self.hands.is_lost() {
-            // After the run began: who cancels it or marks the loss later ends the run.
+            // After the run began: anybody who cancels it or marks the loss later ends the run.
             runs.end();
         }
         let pool = PoolHandle::new(&self.shared);
         WorkContext::new(pool, self.hands.id(), self.hands.attempt(), deadline, run, runs)
     }
 
-    /// The worker follows no longer, if it did. It leads if it was made a leader meanwhile.
+    /// The worker no longer follows, if it did. It leads if it was made a leader meanwhile.
     pub(crate) fn fall_out(&self, standing: &mut Standing) {
         if *standing == Standing::Follows {
             *standing = self.shared.intake.fall_out(self.seat());
@@ -108,7 +108,7 @@ impl<T: Send + 'static> Desk<T> {
         }
     }
 
-    /// Which seat in the intake is this worker's.
+    /// This worker's seat in the intake.
     pub(crate) fn seat(&self) -> usize {
         self.hands.id().index()
     }

@@ -1,10 +1,10 @@
-//! Who waits for room where results go.
+//! Counts what waits for room where results go.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// One who waits. Dropped, he does not any more.
+/// A send that waits. If this is dropped, it does not any more.
 struct HeldUp<'a>(&'a AtomicUsize);
 
 /// Counts itself in `count` as long as `sending` has to wait. Where there is room it costs nothing.

@@ -1,4 +1,4 @@
-//! Who limits a pool, at a glance.
+//! What limits a pool, at a glance.
 
 use std::fmt;
 

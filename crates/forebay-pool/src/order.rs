@@ -1,4 +1,4 @@
-//! Results in the order in which their items came, whoever is done first.
+//! Results in the order in which their items came, whichever is done first.
 //!
 //! ```text
 //! taken:      1 2 3 4 5         a place in the line for each
@@ -10,7 +10,7 @@
 //!    pool's hands.
 //! 2. The result lies in the place from the handler's end on, and counts when the item is completed: what is told
 //!    downstream agrees with the report.
-//! 3. The window bounds how many places there are. Where it is used up nothing is taken, whoever is free.
+//! 3. The window bounds how many places there are. Where it is used up nothing is taken, even if workers are free.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -75,24 +75,24 @@ pub(crate) trait Places: Send + Sync + fmt::Debug {
     /// How many places there are whose items were not handed on.
     fn outstanding(&self) -> usize;
 
-    /// From so many places on nothing more is taken.
+    /// From `window` places on nothing more is taken.
     fn bound(&self, window: usize);
 
     /// Is nothing more taken because a result waits to be taken?
     fn is_held_up(&self) -> bool;
 
-    /// How many were to be handed on, and could not be.
+    /// How many results were to be handed on, and could not be.
     fn unsent(&self) -> u64;
 }
 
-/// The line, shared by those who fill it and the one who empties it.
+/// The line, shared by those that fill it and the task that empties it.
 pub(crate) struct Book<R> {
     row: Mutex<Row<R>>,
     outstanding: AtomicUsize,
     unsent: AtomicU64,
     /// 1 while the reader is waited for.
     waiting: AtomicUsize,
-    /// From how many places on nothing more is taken.
+    /// From this many places on nothing more is taken.
     window: AtomicUsize,
     /// Rung when the first place may be ready.
     ready: Notify,
@@ -107,7 +107,7 @@ struct Row<R> {
 enum Place<R> {
     /// In work, or on its way there.
     Open,
-    /// Its handler is done, its item not yet.
+    /// Its handler is done, its item is not yet.
     Result(R),
     Ready(Ordered<R>),
 }
@@ -131,7 +131,7 @@ impl<R> Row<R> {
         Some(std::mem::replace(there, Place::Result(result)))
     }
 
-    /// The item is done, or gone. What goes with it is returned, to be dropped.
+    /// The item is done, or gone. Its result, if it is not handed on, is returned to be dropped.
     fn end(&mut self, place: u64, became: Became) -> Option<Place<R>> {
         let there = self.at(place)?;
         let gap = match became {
@@ -196,7 +196,7 @@ impl<R> Book<R> {
     ///
     /// # Cancel safety
     ///
-    /// What is being handed on when it is dropped still counts as outstanding.
+    /// A result that is being handed on when this is dropped still counts as outstanding.
     pub(crate) async fn hand_on(self: Arc<Self>, output: Sender<Ordered<R>>, settlements: Arc<Settlements>) {
         loop {
             let ready = self.row().pop();
@@ -205,7 +205,7 @@ impl<R> Book<R> {
                 self.ready.notified().await;
                 continue;
             };
-            // The queue may ask somebody's code what it weighs, and all others wait for this task.
+            // The queue may ask code of others what a result weighs, and everything else waits for this task.
             let sending = contained(async { output.send(ordered).await });
             match held_up::counted(&self.waiting, sending).await {
                 Ok(Ok(sent)) => drop_contained(sent),

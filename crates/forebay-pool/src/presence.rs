@@ -1,7 +1,7 @@
 //! How long a worker was there, and how much of that it had nothing in hand.
 //!
-//! The clock is read when a worker begins to wait and when it is done with that, and not for each item: who has the next
-//! item at once pays nothing, and who waits has the time.
+//! The clock is read when a worker begins to wait and when it is done with that, and not for each item: a worker
+//! that has the next item at once pays nothing, and a worker that waits has the time.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The times of one worker. Written by it alone, read by whoever asks for the pool's counters.
+/// The times of one worker. Written by it alone, read for the pool's counters.
 #[derive(Debug)]
 pub(crate) struct Presence {
     origin: Instant,
@@ -21,13 +21,13 @@ pub(crate) struct Presence {
 /// A sum of times, one of which may be going on. In nanoseconds since the origin.
 #[derive(Debug, Default)]
 struct Span {
-    /// Those that are over.
+    /// The sum of those that are over.
     past: AtomicU64,
-    /// Since when the present one goes on, plus one; 0 if none does.
+    /// Since when the present time goes on, plus one; 0 if none does.
     since: AtomicU64,
 }
 
-/// A worker that waits. Dropped, it does not any more.
+/// A worker that waits. If this is dropped, it does not any more.
 pub(crate) struct Resting<'a>(&'a Presence);
 
 // === impl Presence ===
@@ -67,10 +67,10 @@ impl Presence {
         Resting(self)
     }
 
-    /// How long it was there so far, and how long of that it had something in hand.
+    /// How long the worker was there so far, and how long of that it had something in hand.
     pub(crate) fn read(&self) -> (Duration, Duration) {
         let now = self.now();
-        // In this order: it rests no longer than it is there.
+        // In this order: a worker rests no longer than it is there.
         let (resting, present) = (self.resting.read(now), self.present.read(now));
         (Duration::from_nanos(present), Duration::from_nanos(present.saturating_sub(resting)))
     }

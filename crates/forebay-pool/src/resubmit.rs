@@ -15,7 +15,7 @@ pub(crate) struct Resubmit<T>(Box<dyn WayBack<T>>);
 /// A sender that keeps a queue open, and is not used for anything else.
 pub(crate) type Keeper = Box<dyn Any + Send + Sync>;
 
-/// Whatever line the queue has.
+/// The way back, whatever line the queue has.
 trait WayBack<T>: Send + Sync {
     fn put(&self, item: T) -> Result<(), ResubmitError<T>>;
     fn backlog(&self) -> usize;
@@ -72,7 +72,7 @@ impl<T: Send + 'static> Resubmit<T> {
         self.0.backlog()
     }
 
-    /// May somebody put something in, beside the pool with the one sender that it keeps?
+    /// May anybody put something in, apart from the pool with the one sender that it keeps?
     ///
     /// Once nobody may, nobody will: a sender comes from a sender, but for those of handlers.
     pub(crate) fn has_others(&self) -> bool {
@@ -98,7 +98,7 @@ impl<T: Send + 'static, L: SendLine<T>> WayBack<T> for WeakSender<T, L> {
             TrySendError::Closed(item) => ResubmitError::Closed(item),
             other => ResubmitError::Refused(other.into_inner()),
         })?;
-        // What was displaced has been counted by the queue. A panic of its destructor is not this item's.
+        // The queue has counted what was displaced. A panic of its destructor is not this item's.
         if let Err(panic) = contain(|| drop(sent)) {
             tracing::error!(%panic, "displaced item panicked when it was dropped");
         }

@@ -66,7 +66,7 @@ pub trait ScalePolicy: Send + 'static {
 pub struct Steps {
     longest_wait: Duration,
     calm: Duration,
-    /// Since when fewer would have done, and how many of them.
+    /// Since when fewer workers would have done, and how many of them.
     calm_since: Option<(Duration, usize)>,
 }
 

@@ -1,6 +1,6 @@
 //! Workers that have a thread each, for handlers that compute.
 //!
-//! The same worker runs there that otherwise is a task: only who polls it differs. So all that is promised of
+//! The same worker runs there that is otherwise a task: only its poller differs. So all that is promised of
 //! handlers, their panics, time limits and ends holds on threads too, and every form of handler fits.
 //!
 //! Threads of our own and not rayon's: a worker waits most of its life, for items and for what its handler awaits,
@@ -29,7 +29,7 @@ impl Threads {
         Self { runtime, abort: watch::Sender::new(()) }
     }
 
-    /// Runs the worker on a thread of its own. What is returned ends when the thread has ended.
+    /// Runs the worker on a thread of its own. The returned future ends when the thread has ended.
     pub(crate) fn run(
         &self,
         index: usize,
@@ -42,7 +42,7 @@ impl Threads {
             runtime.block_on(async move {
                 tokio::select! {
                     biased;
-                    // Whether that is said or nobody is left to say it.
+                    // Whether that is said or no sender is left to say it.
                     _ = aborted.changed() => {}
                     () = work => {}
                 }
@@ -52,7 +52,7 @@ impl Threads {
         let started = thread::Builder::new().name(format!("forebay-cpu-{index}")).spawn(run);
         async move {
             if let Err(error) = started {
-                // Whoever hires in its place does so at once.
+                // Its replacement is hired at once.
                 sleep(Duration::from_secs(1)).await;
                 return Err(format!("thread could not be started: {error}"));
             }

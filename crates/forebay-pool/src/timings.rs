@@ -71,7 +71,7 @@ struct Histograms {
     service: Histogram<u32>,
 }
 
-/// Says of which items one worker takes the times.
+/// Says for which items a worker takes the times.
 #[derive(Debug)]
 pub(crate) struct Sampler {
     /// One of so many.
@@ -82,7 +82,7 @@ pub(crate) struct Sampler {
 /// Below this, a look at the clock is a burden.
 const QUICK: Duration = Duration::from_micros(10);
 
-/// Of how many quick items one is timed.
+/// One in this many quick items is timed.
 const SPARSE: u32 = 64;
 
 // === impl Sampler ===
@@ -92,19 +92,19 @@ impl Sampler {
         Self { every: 1, left: 0 }
     }
 
-    /// Is this one to be timed?
+    /// Is this item to be timed?
     pub(crate) fn is_due(&mut self) -> bool {
         let due = self.left == 0;
         self.left = if due { self.every - 1 } else { self.left - 1 };
         due
     }
 
-    /// Is the next one to be timed?
+    /// Is the next item to be timed?
     pub(crate) fn is_next(&self) -> bool {
         self.left == 0
     }
 
-    /// One that was timed took so long.
+    /// Learns how long a timed item took.
     pub(crate) fn learn(&mut self, service: Duration) {
         self.every = if service < QUICK { SPARSE } else { 1 };
         self.left = self.every - 1;

@@ -60,7 +60,7 @@ impl<S, R, E> Driving<S, R, E> {
         Poll::Ready(Ok(()))
     }
 
-    /// What it keeps from others goes with it.
+    /// What the service keeps from others goes with it.
     fn discard(&mut self) {
         let service = self.service.take();
         if let Err(panic) = contain(|| drop(service)) {
@@ -77,7 +77,7 @@ where
     type Error = Infallible;
     type Future = Drive<S::Future, R, S::Response, S::Error>;
 
-    /// A failure does not make the worker fail, but the next caller hear of it: in its own type, and at once.
+    /// A failure does not make the worker fail; the next caller hears of it, in its own error type, and at once.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         if self.unready.is_some() {
             return Poll::Ready(Ok(()));
@@ -98,9 +98,9 @@ where
     fn call(&mut self, job: Job<R, S::Response, S::Error>) -> Self::Future {
         let (request, reply, span) = job.open();
         let when_dropped = self.when_dropped;
-        // Its caller left on the way from the line to here: the service never sees the request.
+        // The caller left on the way from the line to here: the service never sees the request.
         if reply.is_closed() {
-            // It is ready in vain, and its worker may wait long for another request: meanwhile others want what it keeps.
+            // A service ready in vain keeps what others want, and its worker may wait long for another request.
             self.discard();
             return Drive { future: None, reply: None, when_dropped, span };
         }
@@ -155,8 +155,8 @@ where
     }
 }
 
-/// Answers a call. A caller's waker that panics is not the worker's panic; an answer whose destructor does, since its
-/// caller left and does not hear it, is.
+/// Answers a call. A caller's waker that panics is not the worker's panic; an answer that nobody hears, since its
+/// caller left, and whose destructor panics, is.
 fn tell<R, A, E>(caller: Reply<R, A, E>, answer: Result<A, CallError<R, E>>) {
     match contain(|| caller.send(answer)) {
         Ok(unheard) => drop(unheard),

@@ -1,12 +1,12 @@
-//! What owns a pool behind a service: it watches the line, and owns the pool.
+//! The owner of a pool behind a service, which also watches the line.
 //!
 //! # The end
 //!
 //! 1. The line ends when it is closed and nobody waits in it; what it passed on by then is with the pool.
-//! 2. So ends the pool's source. No worker may be ready and ask it: it is this that notices, and has the pool look.
+//! 2. So does the pool's source. There may be no worker that is ready and asks it: this is what notices, and has the pool look.
 //! 3. The pool ends when the last call is answered, and this is ready with its report.
 //!
-//! Dropped before that, the line goes first: who waits gets the request back, and then the pool is aborted.
+//! If it is dropped before that, the line goes first: callers that wait get their requests back, and then the pool is aborted.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -55,7 +55,7 @@ where
         let driving = Box::pin(async move {
             tokio::select! {
                 () = line => {}
-                // It would be the runtime that went away; then nobody answers, and who waits is told.
+                // Then the runtime went away: nobody answers, and callers that wait are told.
                 () = pool.closed() => {}
             }
             pool.finish().await

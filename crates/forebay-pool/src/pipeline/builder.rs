@@ -51,7 +51,7 @@ use crate::resubmit::Resubmit;
 pub struct PipelineBuilder<S, P = ()> {
     pub(super) state: S,
     pub(super) producer: P,
-    /// Of the stages whose next one is known, too.
+    /// Includes the stages whose next one is known.
     pub(super) starters: Vec<Starter>,
 }
 
@@ -75,7 +75,7 @@ pub struct Start;
 /// In a [`PipelineBuilder`]: a queue, for the next stage to take from.
 pub struct Queued<T> {
     source: Receiver<T>,
-    /// For what a handler makes of its own accord, and to see who else may send.
+    /// For what a handler makes of its own accord, and to see whether anybody else may send.
     way: Resubmit<T>,
     hooks: Arc<Hooks<T>>,
     tally: Arc<StageTally>,
@@ -115,7 +115,7 @@ pub(super) struct Starter {
     start: StartPool,
 }
 
-/// Of a queue, which is made before they are known.
+/// The hooks of a queue, which is made before they are known.
 struct Hooks<T> {
     undelivered: OnceLock<Hook<dyn Fn(T) + Send + Sync>>,
     dead_letter: OnceLock<Hook<dyn Fn(T, String) + Send + Sync>>,
@@ -137,7 +137,7 @@ pub(super) mod sealed {
         fn open(self) -> Opened<Self::Item>;
     }
 
-    /// What a stage takes from, and who counts along.
+    /// What a stage takes from, and the counts that go along.
     #[expect(missing_debug_implementations, reason = "nobody outside can have one")]
     pub struct Opened<T> {
         pub(in super::super) source: Box<dyn Source<Item = T>>,
@@ -200,8 +200,8 @@ impl<T: Send + 'static, P> PipelineBuilder<Staged<T>, P> {
     pub fn results(self, capacity: usize, when_full: WhenFull) -> PipelineBuilder<Results<T>, P> {
         let (tx, receiver) = forebay_queue::builder().capacity(capacity).when_full(when_full).build();
         let counts = tx.clone();
-        // Who wants results dropped when nobody takes them wants that also when nobody is left who could: with one more
-        // receiver, which receives nothing, the queue is not closed for that.
+        // A user that wants results dropped when nobody takes them also wants that when nobody is left who could:
+        // with one more receiver, which receives nothing, the queue is not closed for that.
         let drops =
             matches!(when_full, WhenFull::DropIncoming | WhenFull::DropYoungest | WhenFull::DropOldest);
         let keeps_open = drops.then(|| receiver.clone());
@@ -285,7 +285,7 @@ fn start<P>(
     let mut stages = Vec::with_capacity(starters.len());
     // From the last to the first: when one does not start, nothing has been taken from the source yet.
     for Starter { name, tap, tally, start } in starters.into_iter().rev() {
-        // What happens in a stage tells its name.
+        // Events in a stage carry its name.
         let span = tracing::error_span!("stage", name = &*name);
         match span.in_scope(start) {
             Ok(pool) => stages.push(Running { name, pool, tap, tally }),

@@ -174,8 +174,8 @@ impl<P> Pipeline<P> {
     pub async fn idle(&self) {
         let Some(first) = self.stages.first() else { return };
         loop {
-            // What an idle stage is given comes from the one before. So if nothing comes to the first from before it is
-            // idle, all are so at once.
+            // What an idle stage is given comes from the stage before. So if nothing comes to the first from before
+            // it is idle, all are idle at once.
             let arrivals = first.arrivals();
             for running in &self.stages {
                 running.pool.idle().await;

@@ -34,7 +34,7 @@ pub(super) struct StageTally {
     pub(super) held_up: AtomicUsize,
     /// Attempts that took too long.
     pub(super) timed_out: AtomicU64,
-    /// Items that its queue still had in the end.
+    /// Items that the stage's queue still had in the end.
     pub(super) undelivered: AtomicU64,
     /// How long the handler may take. Known when the options are read, which is after it was wrapped.
     pub(super) timeout: OnceLock<Duration>,
@@ -62,7 +62,7 @@ impl<T: Send + 'static> Outlet<T> {
         }
     }
 
-    /// The context of a handler that begins now, which knows of its time.
+    /// The context of a handler that begins now, and that knows of its time limit.
     pub(super) fn timed<I>(&self, context: WorkContext<I>) -> WorkContext<I> {
         let limit = self.tally.timeout.get();
         // A time beyond all time is none.
@@ -77,7 +77,7 @@ impl<T: Send + 'static> Outlet<T> {
         let held_up = &self.tally.held_up;
         let taken = match &self.to {
             To::Queue(tx) => match held_up::counted(held_up, tx.send(result)).await {
-                // What was displaced has been counted by the queue. A panic of its destructor is not this result's.
+                // The queue has counted what was displaced. A panic of its destructor is not this result's.
                 Ok(sent) => {
                     if let Err(panic) = contain(|| drop(sent)) {
                         tracing::error!(%panic, "displaced result panicked when it was dropped");

@@ -175,7 +175,7 @@ impl PipelineReport {
     pub(super) fn new(mut stages: Vec<StageReport>, results: Option<QueueStats>, elapsed: Duration) -> Self {
         let queues: Vec<_> = stages.iter().skip(1).map(|stage| stage.queue).chain([results]).collect();
         for (stage, next) in stages.iter_mut().zip(queues) {
-            // It knows best: of what is taken in the moment in which it is cut short, the handler hears nothing.
+            // The next queue knows best: the handler does not hear of what is taken at the moment in which it is cut short.
             stage.emitted = next.map_or(stage.seen, |next| next.accepted);
         }
         let sum = |of: fn(&StageReport) -> u64| stages.iter().map(of).sum();
@@ -227,7 +227,7 @@ fn ended_by(stages: &[StageReport]) -> EndedBy {
 impl fmt::Display for PipelineReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: accepted {}, delivered {}", self.ended_by, self.accepted, self.delivered)?;
-        // What did not happen is not worth a reader's time.
+        // A count of 0 is not worth a reader's time.
         for (what, count) in [
             ("failed", self.failed),
             ("dead-lettered", self.dead_lettered),
@@ -251,7 +251,7 @@ impl fmt::Display for PipelineReport {
 // === impl StageReport ===
 
 impl StageReport {
-    /// Did its handlers see what they handed on, but for what was taken in the moment in which they were cut short?
+    /// Did its handlers see all that they handed on, but for what was taken at the moment in which they were cut short?
     fn knows_what_it_emitted(&self) -> bool {
         let Report { aborted, cancelled, timed_out, leases_lost, .. } = self.pool;
         let cut_short = aborted + cancelled + timed_out + leases_lost;

@@ -46,8 +46,8 @@ pub(super) trait StagePool: Send + Sync {
     fn shutdown(self: Box<Self>, deadline: Duration) -> Boxed<'static, Report>;
 }
 
-/// The receiver of a stage's queue, as its pool has it. It goes when the pool has ended, however that was: then nobody
-/// takes anything any more, which the [`Tap`] would keep from those who send. They are told by the queue's being closed.
+/// The receiver of a stage's queue, as its pool has it. It goes when the pool has ended, in whatever way: then nobody
+/// takes anything any more, which the [`Tap`] would keep from senders. They are told by the queue's being closed.
 pub(super) struct Inlet<T>(pub(super) Receiver<T>);
 
 /// A receiver that receives nothing: it reads the counts, also those after the pool has dropped its own. What the queue
@@ -91,7 +91,7 @@ impl Running {
     }
 }
 
-/// The pool has ended, and the stage before it: nothing comes into its queue any more.
+/// The pool has ended, and so has the stage before it: nothing comes into its queue any more.
 fn report_of(name: Arc<str>, mut pool: Report, tap: Option<Box<dyn Tap>>, tally: &StageTally) -> StageReport {
     let queue = tap.map(|tap| {
         let mut stats = tap.stats();

@@ -61,12 +61,12 @@ pub enum WhenSlow {
 pub(super) struct Branch<T> {
     pub(super) name: Arc<str>,
     pub(super) when_slow: WhenSlow,
-    /// `None` once it is detached. Those who wait for it at that moment have clones, and leave when they hear of it.
+    /// `None` once it is detached. Sends that wait for it at that moment have clones, and leave when they hear of it.
     to: Mutex<Option<Arc<To<T>>>>,
     detached: OnceLock<Detached>,
-    /// Rung when it is.
+    /// Rung when the branch is detached.
     bell: Bell,
-    /// Who has a place in its queue and waits for something else.
+    /// Sends that have a place in its queue and wait for something else.
     pub(super) keepers: Keepers,
 }
 
@@ -84,7 +84,7 @@ impl<T> Branch<T> {
         Self { name, when_slow, to, detached, bell, keepers }
     }
 
-    /// Where it leads, unless it is detached.
+    /// Where the branch leads, unless it is detached.
     pub(super) fn to(&self) -> Option<Arc<To<T>>> {
         self.to.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -99,7 +99,7 @@ impl<T> Branch<T> {
             let _ = self.detached.set(why);
             self.bell.ring();
             if let To::Queue(tx) = &*to {
-                // Its reader goes on to the end of what is there, whoever still has a clone.
+                // Its reader goes on to the end of what is there, even if a send still has a clone.
                 tx.close();
             }
             tracing::warn!(branch = &*self.name, ?why, "branch is detached; it gets no more items");
@@ -116,7 +116,7 @@ impl<T> Branch<T> {
                 biased;
                 () = self.bell.until(|| !self.is_attached()) => None,
                 taken = taking => Some(taken),
-                // The clock is read only by who has to wait.
+                // The clock is read only by a send that has to wait.
                 () = self.keepers.none_for(after) => {
                     self.detach(Detached::Slow);
                     None

@@ -42,7 +42,7 @@ impl BranchError {
         Self { branch: Arc::clone(branch), cause: cause.into() }
     }
 
-    /// Without the item, which goes back to the sender and need not be what errors are made of.
+    /// Without the item, which goes back to the sender and may not be fit for an error.
     pub(super) fn of_sink<T>(branch: &Arc<str>, refused: SinkError<T>) -> Self {
         match refused {
             SinkError::Failed { error, item } => {

@@ -1,6 +1,6 @@
-//! Who has a place in a branch's queue and waits for something else: not the reader's fault, who would be quick.
+//! Sends that have a place in a branch's queue and wait for something else: not the fault of the reader, which would be quick.
 //!
-//! Such a place is one that others miss. So the time in which anybody keeps one does not count for those who wait there.
+//! Others miss such a place. So the time in which anybody keeps one does not count for sends that wait there.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -11,18 +11,18 @@ use tokio::time::sleep;
 
 use crate::bell::Bell;
 
-/// Of one branch.
+/// The keepers of one branch.
 #[derive(Debug, Default)]
 pub(super) struct Keepers {
-    /// How many keep a place now.
+    /// How many sends keep a place now.
     now: AtomicUsize,
     /// How many did. Counted before they are no longer among the others.
     past: AtomicU64,
-    /// Rung when one keeps none any more.
+    /// Rung when a send keeps no place any more.
     bell: Bell,
 }
 
-/// One who keeps a place. Dropped, he does not any more.
+/// A send that keeps a place. If this is dropped, it does not any more.
 struct Keeping<'a>(&'a Keepers);
 
 /// Counts itself among the keepers of these as long as `waiting` has to wait. Where it need not, that costs nothing.
@@ -47,7 +47,7 @@ impl Keepers {
         Keeping(self)
     }
 
-    /// Waits until nobody has kept a place for so long.
+    /// Waits until nobody has kept a place for this long.
     pub(super) async fn none_for(&self, time: Duration) {
         loop {
             let past = self.past.load(Ordering::Relaxed);
@@ -60,7 +60,7 @@ impl Keepers {
     }
 
     fn is_none(&self) -> bool {
-        // Acquire: who is not here any more is seen among those who were.
+        // Acquire: a keeper that is not here any more is seen among those that were.
         self.now.load(Ordering::Acquire) == 0
     }
 }

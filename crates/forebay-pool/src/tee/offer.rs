@@ -2,10 +2,10 @@
 //!
 //! # Nothing before everything
 //!
-//! 1. Whoever waits for places takes them in one order, and nobody else sends into these queues. So one who has a place
-//!    in a queue waits only for later queues, and two never wait for each other. Branches that hold come first: a place
-//!    that is kept while they are waited for is one that others miss. Where a place is kept all the same, in a queue that
-//!    is detached after a time, while later ones or a sink are waited for, that time is not its reader's (`keepers.rs`).
+//! 1. All sends wait for places in the same order, and nobody else sends into these queues. So a send that has a place
+//!    in a queue waits only for later queues, and two never wait for each other. Branches that hold come first: others
+//!    miss a place that is kept while those are waited for. Where a place is kept all the same, in a queue that is
+//!    detached after a time, while later ones or a sink are waited for, that time is not its reader's (`keepers.rs`).
 //! 2. Clones are made, and sinks called, while nothing is in any queue yet. Both are code of others: they may panic, or
 //!    be dropped in the middle.
 //! 3. From the first queue that gets the item to the last there is no await.
@@ -84,7 +84,7 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
         Ok(())
     }
 
-    /// All sinks at once, so that the slowest says how long it takes and not their sum.
+    /// All sinks at once, so that the slowest determines how long it takes, and not their sum.
     async fn hand_to_sinks(
         &self,
         item: &T,
@@ -226,7 +226,7 @@ impl<T: Send + 'static> Branch<T> {
     }
 }
 
-/// The sink's own code, contained: one that panics has failed, and its branch says what follows from that.
+/// The sink's own code, contained: a sink that panics has failed, and its branch says what follows from that.
 async fn taken_by<T: Send + 'static>(sink: &dyn ItemSink<T>, item: T) -> Result<(), SinkError<T>> {
     let panicked = |panic| SinkError::Failed { item: None, error: format!("panicked: {panic}").into() };
     let mut taking = match contain(|| sink.send(item)) {
