@@ -10,15 +10,15 @@ use super::waiters::Key;
 use crate::hooks::let_go;
 use crate::{Line, WhenFull, coop};
 
-/// One sender's place in the line of those who ask for places.
+/// A sender's place in the line for places.
 ///
-/// For a face that is polled it lives in the handle. The node itself is in the queue's slab, where it does not move,
-/// so nothing needs to be boxed: what is kept here is its key.
+/// A polled interface keeps it in the handle. The node itself is in the queue's slab, where it does not move, so nothing
+/// needs to be boxed: only its key is kept here.
 #[derive(Debug, Default)]
 pub(crate) struct Asking {
     /// Our node in the line of senders, while we wait.
     pub(super) key: Option<Key>,
-    /// We gave way to those who were woken before.
+    /// We gave way to senders that were woken before.
     gave_way: bool,
 }
 
@@ -42,10 +42,10 @@ pub(crate) struct AskPlaces<'a, T, L: Line<T>, U> {
     using: U,
 }
 
-/// What the one who asked makes of the answer.
+/// What the caller makes of the answer.
 pub(crate) enum Asked<R, K> {
     Done(R),
-    /// Join the line for at most this many places for items of this rank that weigh so much each.
+    /// Join the line for at most this many places, for items of this rank and this weight each.
     Wait {
         want: usize,
         each: usize,
@@ -64,7 +64,7 @@ impl Asking {
         cx: &mut Context<'_>,
         mut using: impl FnMut(&mut State<T, L>, Places) -> Asked<R, L::Rank>,
     ) -> Poll<R> {
-        // Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
+        // Cloned outside of the lock, since cloning runs user code; if not now, then once it turns out to be needed.
         let mut waker = if self.key.is_none() { shared.waker_to_send(cx) } else { None };
         if std::mem::take(&mut self.gave_way) {
             demand.manners = demand.manners.patient();
@@ -83,7 +83,7 @@ impl Asking {
         }
     }
 
-    /// Is its node in the line, or was it served and has not seen it?
+    /// Is its node in the line, or served without having been polled since?
     pub(crate) fn is_waiting(&self) -> bool {
         self.key.is_some()
     }
@@ -133,12 +133,12 @@ impl Asking {
 // === impl Demand ===
 
 impl<R> Demand<R> {
-    /// One place for an item that weighs so much.
+    /// One place for an item of this weight.
     pub(crate) fn one(each: usize, rank: R) -> Self {
         Self { want: 1, min: 1, each, rank, manners: Manners::Polite }
     }
 
-    /// Joining the line where there is none, without giving way first: a pending answer means that there is no place,
+    /// Joins the line where there is no place, without giving way first: a pending answer means that there is no place,
     /// and nothing else.
     pub(crate) fn patient(self) -> Self {
         Self { manners: Manners::Patient, ..self }
@@ -154,7 +154,7 @@ where
 {
     pub(crate) fn new(shared: &'a Shared<T, L>, mut demand: Demand<L::Rank>, using: U) -> Self {
         if shared.options.when_full != WhenFull::Wait {
-            // Where full means refused or dropped nobody joins the line, and room must not be mistaken for full.
+            // Where a full queue refuses or drops, nobody joins the line, and room must not be mistaken for full.
             demand.manners = Manners::Hasty;
         }
         Self { shared, demand, asking: Asking::default(), using }

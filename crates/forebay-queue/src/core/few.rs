@@ -1,4 +1,4 @@
-//! A list that nearly always has one element at the most, which has its place.
+//! A list that nearly always has one element at the most, and stores that one inline.
 
 /// Allocates for the second element.
 pub(crate) struct Few<X> {
@@ -21,7 +21,7 @@ impl<X> Few<X> {
         self.first.is_none()
     }
 
-    /// The first, if there is no other.
+    /// The first element, if it is the only one.
     pub(crate) fn take_only(&mut self) -> Option<X> {
         if self.more.is_empty() { self.first.take() } else { None }
     }

@@ -10,14 +10,14 @@ use super::ordered::Ordered;
 use super::tag::{Parcel, Tag};
 use crate::{ClassStats, Discipline, Receipt, Tick};
 
-/// The items that can be taken, in the order of a line.
+/// The items that can be taken, in the order of their line.
 ///
-/// Each has a number by its arrival, which it keeps until it has ended. Numbers decide among equals.
+/// Each item is numbered by arrival, and keeps its number until it has ended. Numbers decide between equals.
 pub trait Items<T, R> {
-    /// How many there are.
+    /// How many items there are.
     fn len(&self) -> usize;
 
-    /// A new item joins.
+    /// Adds a new item.
     fn push(&mut self, item: T, rank: R, tag: Tag);
 
     /// The same for an item that brings nothing but its value.
@@ -25,52 +25,52 @@ pub trait Items<T, R> {
         self.push(item, rank, Tag::default());
     }
 
-    /// New items join, all of this rank and without anything beside their values.
+    /// Adds new items, all of this rank and without anything beside their values.
     fn extend(&mut self, items: impl Iterator<Item = T>, rank: R);
 
-    /// Takes out who is next.
+    /// Takes out the next item.
     fn pop(&mut self) -> Option<Taken<T, R>>;
 
-    /// The same where there is nothing to say about the item but its value, and it weighs 1; `None` if there is, or may be.
+    /// The same for an item that brings nothing but its value and weighs 1; `None` if it brings more, or may.
     fn pop_plain(&mut self) -> Option<T> {
         None
     }
 
-    /// Takes out who is next where nobody asks for more of it than its value: that, and what it weighed.
+    /// Takes out the next item, of which only the value is wanted: the value, and its weight.
     fn pop_item(&mut self) -> Option<(T, usize)> {
         self.pop().map(|Taken { item, place }| (item, place.tag.weight()))
     }
 
-    /// Takes out who would be next after all others.
+    /// Takes out the last item in the order.
     fn pop_last(&mut self) -> Option<Taken<T, R>>;
 
-    /// Takes out one whose time is over, where it is known at once.
+    /// Takes out an expired item, where one is known at once.
     fn pop_expired(&mut self, now: Moment) -> Option<Taken<T, R>>;
 
-    /// One that was taken out takes its old place.
+    /// Puts an item that was taken out back in its old place.
     fn put_back(&mut self, returned: Taken<T, R>);
 
-    /// The number of the newest, which is still there.
+    /// The number of the newest item, which is still there.
     fn newest(&self) -> u64;
 
-    /// Has any of them a time to live?
+    /// Has any item a time to live?
     fn has_mortal(&self) -> bool;
 
     /// The place of an item that passes from hand to hand without being stored.
     fn pass_through(&mut self, rank: R, tag: Tag) -> Place<R>;
 
-    /// How long ago that was, which a place says of its item; `None` where nobody wants to know.
+    /// How long ago `since` was, as read from an item's place; `None` where nobody wants to know.
     fn waited(&self, since: Tick) -> Option<Duration>;
 
-    /// One that was taken out was displaced.
+    /// Notes that an item that was taken out was displaced.
     fn displaced(&mut self, _rank: R) {}
 
-    /// Do as many of its class wait as may, where that is bounded?
+    /// Is the class of this rank bounded, and does it have as many waiting items as it may?
     fn is_class_full(&self, _rank: R) -> bool {
         false
     }
 
-    /// One that came was refused, since the queue was full.
+    /// Notes that a new item was refused, since the queue was full.
     fn refused(&mut self, _rank: R) {}
 
     /// What has become of the items of each class, where the line has an order.
@@ -78,24 +78,24 @@ pub trait Items<T, R> {
         Vec::new()
     }
 
-    /// One that was taken out by `pop` is not served.
+    /// Notes that an item that was taken out by `pop` is not served.
     fn unserved(&mut self, _rank: R) {}
 }
 
 /// The items of one queue, guarded by its lock.
 pub(crate) struct Held<T, I, R> {
     items: I,
-    /// Came back and cannot be taken before they are due.
+    /// Items that came back and cannot be taken before they are due.
     put_off: BTreeMap<(Moment, u64), Taken<T, R>>,
     in_hand: Slab<InHand<R>>,
-    /// How many were taken by value and are not done: of those nothing can come back.
+    /// How many items were taken by value and are not done. None of them can come back.
     tapped: usize,
-    /// Where those are that somebody has a ticket for and that cannot be taken now, by their number.
+    /// Where items with a ticket are that cannot be taken now, by their number.
     away: BTreeMap<u64, Away>,
-    /// How many deliveries were made: tells apart those that had the same slot in `in_hand`.
+    /// How many deliveries were made: tells apart deliveries that had the same slot in `in_hand`.
     handed_out: u32,
-    /// What all that wait weigh together beyond 1 each, so that nothing is counted for most. It wraps around, so that
-    /// weights which nobody bounds do no harm.
+    /// The weight of all waiting items beyond 1 each, so that most items need no counting. It wraps around, so that
+    /// unbounded weights do no harm.
     overweight: usize,
 }
 
@@ -108,14 +108,14 @@ pub struct Taken<T, R> {
 /// Where an item belongs, and what goes with it.
 pub struct Place<R> {
     pub(crate) seq: u64,
-    /// When it came, where that is known; otherwise 0.
+    /// When the item came, where that is known; otherwise 0.
     pub(crate) since: Tick,
     pub(crate) attempt: u32,
     pub(crate) rank: R,
     pub(crate) tag: Tag,
 }
 
-/// Where a tracked item is that cannot be taken.
+/// Where a tracked item is while it cannot be taken.
 #[derive(Clone, Copy)]
 enum Away {
     PutOff(Moment),
@@ -163,13 +163,13 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         self.items.class_stats()
     }
 
-    /// Do as many of its class wait as may, where that is bounded?
+    /// Is the class of this rank bounded, and does it have as many waiting items as it may?
     #[inline]
     pub(crate) fn is_class_full(&self, rank: R) -> bool {
         self.items.is_class_full(rank)
     }
 
-    /// One that came was refused, since the queue was full.
+    /// Notes that a new item was refused, since the queue was full.
     pub(crate) fn refused(&mut self, rank: R) {
         self.items.refused(rank);
     }
@@ -188,12 +188,12 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         self.tapped -= 1;
     }
 
-    /// What all that wait weigh together.
+    /// The weight of all waiting items.
     pub(crate) fn weight(&self) -> usize {
         self.waiting().wrapping_add(self.overweight)
     }
 
-    /// One more waits, which weighs so much.
+    /// Counts in an item of this weight that begins to wait.
     #[inline]
     fn put_on(&mut self, weight: usize) {
         self.overweight = self.overweight.wrapping_add(weight.wrapping_sub(1));
@@ -218,7 +218,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         self.items.push_plain(item, rank);
     }
 
-    /// Tells the number that it has got.
+    /// Adds an item, and returns its number.
     pub(crate) fn push_numbered(&mut self, parcel: Parcel<T, R>) -> u64 {
         self.push(parcel);
         self.items.newest()
@@ -230,7 +230,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         self.items.put_back(taken);
     }
 
-    /// Items of this rank without anything beside their values.
+    /// Adds items of this rank without anything beside their values.
     pub(crate) fn extend(&mut self, items: impl Iterator<Item = T>, rank: R) {
         self.items.extend(items, rank);
     }
@@ -241,7 +241,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         self.items.pop_plain()
     }
 
-    /// Takes who is next, where nobody asks for more of it than its value.
+    /// Takes the next item, of which only the value is wanted.
     #[inline]
     pub(crate) fn pop_item(&mut self) -> Option<T> {
         let (item, weight) = self.items.pop_item()?;
@@ -249,19 +249,19 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         Some(item)
     }
 
-    /// Takes who is next.
+    /// Takes the next item.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Taken<T, R>> {
         let taken = self.items.pop();
         self.lighten(taken)
     }
 
-    /// How long an item waited that was taken for the first time, where somebody wants to know.
+    /// How long an item waited, if it is taken for the first time and somebody wants to know.
     pub(crate) fn waited(&self, place: &Place<R>) -> Option<Duration> {
         if place.attempt == 1 { self.items.waited(place.since) } else { None }
     }
 
-    /// Takes who is next, but not to serve it.
+    /// Takes the next item, but not to serve it.
     pub(crate) fn pop_first(&mut self) -> Option<Taken<T, R>>
     where
         R: Copy,
@@ -271,31 +271,31 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         Some(taken)
     }
 
-    /// Takes who would be next after all others.
+    /// Takes the last item in the order.
     pub(crate) fn pop_last(&mut self) -> Option<Taken<T, R>> {
         let taken = self.items.pop_last();
         self.lighten(taken)
     }
 
-    /// Takes one of those that are put off: the first that is due.
+    /// Takes the item that was put off and is due first.
     pub(crate) fn pop_put_off(&mut self) -> Option<Taken<T, R>> {
         let taken = self.put_off.pop_first().map(|(_, returned)| returned);
         taken.iter().for_each(|taken| self.come_back(&taken.place));
         self.lighten(taken)
     }
 
-    /// Has any of those that can be taken a time to live?
+    /// Has any item that can be taken a time to live?
     pub(crate) fn has_mortal(&self) -> bool {
         self.items.has_mortal()
     }
 
-    /// Takes one whose time is over.
+    /// Takes an expired item.
     pub(crate) fn pop_expired(&mut self) -> Option<Taken<T, R>> {
         let taken = self.items.pop_expired(moment::clock());
         self.lighten(taken)
     }
 
-    /// Counts out what an item weighed that was taken from `items` or `put_off`.
+    /// Counts out the weight of an item that was taken from `items` or `put_off`.
     pub(crate) fn lighten(&mut self, taken: Option<Taken<T, R>>) -> Option<Taken<T, R>> {
         if let Some(taken) = &taken {
             self.take_off(taken.place.tag.weight());
@@ -303,7 +303,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         taken
     }
 
-    /// Notes that a consumer has the item that was in `place`, and names it.
+    /// Notes that a consumer has the item that was in `place`, and returns its receipt.
     pub(crate) fn hand_out(&mut self, place: Place<R>) -> Receipt {
         self.handed_out = self.handed_out.wrapping_add(1);
         let slot = self.in_hand.vacant_entry();
@@ -347,7 +347,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         }
     }
 
-    /// When the next of the items put off is due.
+    /// Is any item put off?
     pub(crate) fn has_put_off(&self) -> bool {
         !self.put_off.is_empty()
     }
@@ -356,7 +356,7 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
         self.put_off.first_key_value().map(|(&(due, _), _)| due)
     }
 
-    /// Makes what is due ready. `now` is `None` where nobody can tell, and then everything is.
+    /// Makes due items ready. `now` is `None` where the time is not known, and then everything is due.
     pub(crate) fn ripen(&mut self, now: Option<Moment>) {
         while let Some(first) = self.put_off.first_entry()
             && now.is_none_or(|now| first.key().0 <= now)
@@ -400,8 +400,7 @@ impl<T: Send, D: Discipline> Held<T, Ordered<T, D>, D::Rank> {
         })
     }
 
-    /// Gives the tracked item with this number another rank. One that is put off or in hand will have it when it comes
-    /// back.
+    /// Gives the tracked item with this number another rank. An item that is put off or in hand has it when it comes back.
     pub(crate) fn rerank(&mut self, seq: u64, rank: D::Rank) -> bool {
         if self.items.rerank(seq, rank) {
             return true;

@@ -1,4 +1,4 @@
-//! Sending an item of which nothing was said: the mechanism of `send`.
+//! Sending an item without further details: the mechanism of `send`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ pub(crate) struct SendItem<'a, T, L: Line<T>> {
     sending: Option<SendOne<'a, T, L>>,
 }
 
-/// One that was not stored, and the lock if it was taken.
+/// An item that was not stored, and the lock if it was taken.
 pub(crate) type NotStored<'a, T, L, R> = (Parcel<T, R>, Option<MutexGuard<'a, State<T, L>>>);
 
 // === impl SendItem ===
@@ -77,7 +77,7 @@ impl<T, L: Line<T>> Unpin for SendItem<'_, T, L> {}
 impl<T, L: Line<T>> Future for SendItem<'_, T, L> {
     type Output = Result<Sent<T>, SendError<T>>;
 
-    /// Always a part of its caller: for most items, a call would cost as much as the rest.
+    /// Always inlined: for most items, a call would cost as much as the rest.
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -96,7 +96,7 @@ impl<T, L: Line<T>> Shared<T, L> {
     #[inline(always)]
     pub(crate) fn put_quietly(&self, parcel: Parcel<T, L::Rank>) -> Result<(), NotStored<'_, T, L, L::Rank>> {
         if self.expectation.to_send.load(Ordering::Relaxed) {
-            // It will wait, and should bring its waker when it takes the lock.
+            // The sender will wait, and should bring its waker when it takes the lock.
             return Err((parcel, None));
         }
         let mut state = self.lock();

@@ -68,8 +68,8 @@ pub(crate) struct Shared<T, L: Line<T>> {
     takers: Takers,
 }
 
-/// Who comes now, will it have to wait? Written under the lock, read before it. Only a guess: who expects to wait
-/// clones its waker first, and need not come a second time.
+/// Will a caller that comes now have to wait? Written under the lock, read before it is taken. Only a guess: a caller
+/// that expects to wait clones its waker first, and need not take the lock a second time.
 #[derive(Default)]
 struct Expectation {
     to_send: AtomicBool,
@@ -79,11 +79,11 @@ struct Expectation {
 /// What is to be done once the lock is released.
 pub(crate) struct After<T> {
     wakes: Few<Waker>,
-    /// Of senders that were served and may be woken late (rule 10).
+    /// Wakers of senders that were served and may be woken late (rule 10).
     late: Few<Waker>,
     /// The pressure has changed, for the n-th time.
     crossings: Option<u64>,
-    /// Their time was over.
+    /// Expired items.
     expired: Vec<T>,
 }
 
@@ -123,12 +123,12 @@ impl<T, L: Line<T>> Shared<T, L> {
 
     /// Changes the state, applies the rules to the change, and does outside of the lock what follows from it.
     ///
-    /// No code of a user runs inside, a discipline apart: `change` returns whatever has a destructor.
+    /// Except for a discipline, no user code runs inside: `change` returns whatever has a destructor.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State<T, L>) -> R) -> R {
         self.update_locked(self.lock(), change)
     }
 
-    /// The same for one who has the lock, and has found that the queue is not quiet (rule 9).
+    /// The same for a caller that has the lock, and has found that the queue is not quiet (rule 9).
     fn update_locked<R>(
         &self,
         mut state: MutexGuard<'_, State<T, L>>,
@@ -142,7 +142,7 @@ impl<T, L: Line<T>> Shared<T, L> {
         result
     }
 
-    /// A waker, if one who sends or takes now will probably need one.
+    /// A waker, if a caller that sends now will probably need one.
     fn waker_to_send(&self, cx: &Context<'_>) -> Option<Waker> {
         self.expectation.to_send.load(Ordering::Relaxed).then(|| cx.waker().clone())
     }
@@ -160,7 +160,7 @@ impl<T, L: Line<T>> Shared<T, L> {
         sync::lock_to_take(&self.state, &self.takers, taker)
     }
 
-    /// Unlocks, and does what is to be done then.
+    /// Unlocks, and does what was left until then.
     #[inline]
     fn release(&self, mut state: MutexGuard<'_, State<T, L>>) {
         let only = state.after.wakes.take_only();
@@ -173,7 +173,7 @@ impl<T, L: Line<T>> Shared<T, L> {
         }
     }
 
-    /// The same where there is more to be done than to wake one.
+    /// The same where there is more to do than to wake one task.
     #[cold]
     fn release_many(&self, mut state: MutexGuard<'_, State<T, L>>, first: Option<Waker>) {
         let after = mem::take(&mut state.after);
@@ -193,12 +193,12 @@ impl<T, L: Line<T>> Shared<T, L> {
         }
     }
 
-    /// What becomes of a rank by what is said of its item.
+    /// The rank after the item was given this label.
     pub(crate) fn relabel(&self, rank: L::Rank, label: &Label<'_>) -> Result<L::Rank, UnknownClass> {
         L::relabel(&self.classifier, rank, label)
     }
 
-    /// Says what an item is and weighs, which is asked of its owner's code and so never under the lock.
+    /// Finds an item's rank and weight. Both are asked of user code, and so never under the lock.
     #[inline]
     pub(crate) fn pack(&self, item: T) -> Result<Parcel<T, L::Rank>, SendError<T>> {
         if let Some(rank) = L::ONLY_RANK
@@ -214,7 +214,7 @@ impl<T, L: Line<T>> Shared<T, L> {
         }
     }
 
-    /// Refuses what is heavier than the queue may hold.
+    /// Refuses an item that is heavier than the queue may hold.
     #[inline]
     pub(crate) fn admit(&self, parcel: Parcel<T, L::Rank>) -> Result<Parcel<T, L::Rank>, SendError<T>> {
         match self.options.max_weight {
@@ -233,7 +233,7 @@ impl<T, L: Line<T>> Shared<T, L> {
     }
 }
 
-/// Also where another one has panicked, the next is called.
+/// Contains the waker's panic, so that the next one is called all the same.
 pub(crate) fn wake(waker: Waker) {
     contain(|| waker.wake());
 }

@@ -1,7 +1,7 @@
 //! When an item that was put off is due, and the timer that waits for it.
 //!
-//! Time belongs to the runtime, so that tests may pause it. Where there is no runtime there is nobody to wake
-//! a receiver later: what was put off is then due at once.
+//! Time belongs to the runtime, so that tests may pause it. Without a runtime, nobody can wake a receiver later, so an
+//! item that was put off is due at once.
 
 use crate::Tick;
 
@@ -23,7 +23,7 @@ mod on_tokio {
         Handle::try_current().is_ok().then(Instant::now)
     }
 
-    /// The moment `delay` from now. What the clock cannot express is as good as never: thirty years.
+    /// The moment `delay` from now. A moment that the clock cannot express is as good as never: thirty years.
     pub(crate) fn after(delay: Duration) -> Option<Moment> {
         const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
         now().map(|now| now.checked_add(delay).unwrap_or_else(|| now + NEVER))
@@ -34,7 +34,7 @@ mod on_tokio {
     pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
 
     impl Timer {
-        /// Ready when `due` has come. Polled only where [`now`] said what time it is.
+        /// Ready when `due` has come. Polled only where [`now`] returned a time.
         pub(crate) fn poll(&mut self, due: Moment, cx: &mut Context<'_>) -> Poll<()> {
             let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
             if sleep.deadline() != due {
@@ -43,7 +43,8 @@ mod on_tokio {
             sleep.as_mut().poll(cx)
         }
 
-        /// Nobody waits any more. A timer belongs to the runtime that it was made in, and the next wait may be in another.
+        /// Forgets the timer, since nobody waits any more. It belongs to the runtime that it was made in, and the next
+        /// wait may be in another.
         #[inline]
         pub(crate) fn stop(&mut self) {
             if self.0.is_some() {
@@ -63,7 +64,7 @@ mod timeless {
     use std::task::{Context, Poll};
     use std::time::Duration;
 
-    /// Nobody makes one: [`now`] never knows.
+    /// Never made, since [`now`] never returns a time.
     pub(crate) type Moment = std::time::Instant;
 
     pub(crate) fn now() -> Option<Moment> {
@@ -91,7 +92,7 @@ pub(crate) use on_tokio::{Moment, Timer, after, now};
 #[cfg(not(all(feature = "tokio", not(loom))))]
 pub(crate) use timeless::{Moment, Timer, after, now};
 
-/// The time as a discipline wants it, or 0 where it wants none: reading a clock costs more than an item.
+/// The time as a discipline wants it, or 0 where it wants none: reading a clock costs more than passing on an item.
 pub(crate) struct Clock(Option<Moment>);
 
 impl Clock {
@@ -99,7 +100,7 @@ impl Clock {
         Self(needed.then(clock))
     }
 
-    /// Somebody wants to know it from now on: for who came before, time began now.
+    /// Starts the clock, if the time is wanted from now on: for waiters that came before, time begins now.
     pub(crate) fn begin_if(&mut self, needed: bool) {
         if needed {
             self.0.get_or_insert_with(clock);
@@ -113,13 +114,13 @@ impl Clock {
         })
     }
 
-    /// When that is; `None` if it is never, or nobody looks at the clock.
+    /// The moment of a tick; `None` if it is never, or nobody looks at the clock.
     pub(crate) fn moment(&self, tick: Tick) -> Option<Moment> {
         self.0?.checked_add(std::time::Duration::from_nanos(tick))
     }
 }
 
-/// What time it is, wherever one asks.
+/// The current time, inside or outside of a runtime.
 pub(crate) fn clock() -> Moment {
     Moment::now()
 }

@@ -18,9 +18,9 @@ pub(crate) struct Offer {
     key: Option<Key>,
 }
 
-/// Offers an item. Ready with `None` when it was taken, with the item when the queue was closed first.
+/// Offers an item. Ready with `None` when the item was taken, and with the item when the queue was closed first.
 ///
-/// Dropped while nobody has taken the item, it takes the item back.
+/// If it is dropped while nobody has taken the item, it takes the item back.
 pub(crate) struct Offering<'a, T, L: Line<T>> {
     shared: &'a Shared<T, L>,
     /// The item, while it is not on offer.
@@ -31,8 +31,8 @@ pub(crate) struct Offering<'a, T, L: Line<T>> {
 // === impl Offer ===
 
 impl Offer {
-    /// Puts the item in `slot` on offer before anybody waits for what becomes of it. If the queue is closed the item
-    /// stays in `slot`.
+    /// Puts the item in `slot` on offer before anybody waits for the outcome. If the queue is closed, the item stays in
+    /// `slot`.
     #[cfg(any(feature = "tower", feature = "stream"))]
     pub(crate) fn put<T, L: Line<T>>(
         &mut self,
@@ -46,7 +46,8 @@ impl Offer {
         }
     }
 
-    /// Offers the item in `slot`. Ready when it was taken, with the item in `slot` if the queue was closed first.
+    /// Offers the item in `slot`. Ready when the item was taken, or, with the item in `slot`, when the queue was closed
+    /// first.
     pub(crate) fn poll<T, L: Line<T>>(
         &mut self,
         shared: &Shared<T, L>,
@@ -56,7 +57,7 @@ impl Offer {
         coop::spend(cx, |cx| offer(shared, &mut self.key, slot, cx))
     }
 
-    /// Ends the offer, and gives the item if nobody has taken it.
+    /// Ends the offer, and returns the item if nobody has taken it.
     pub(crate) fn withdraw<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) -> Option<Parcel<T, L::Rank>> {
         let key = self.key.take()?;
         let (waker, parcel) = shared.update(|state| state.forget_ask(key));

@@ -13,7 +13,7 @@ use super::tag::Parcel;
 use crate::sync::MutexGuard;
 use crate::{Line, SendError, Sent, WhenFull, coop};
 
-/// Sends one item to where there are places.
+/// Sends one item into a queue with places.
 ///
 /// Dropped while it waits, it leaves the line, gives back what it was granted, and has not sent.
 pub(crate) struct SendOne<'a, T, L: Line<T>> {
@@ -29,7 +29,7 @@ impl<'a, T, L: Line<T>> SendOne<'a, T, L> {
         Self { shared, slot: Some(parcel), asking: Asking::default() }
     }
 
-    /// Asks once more, and waits no longer. `None`: it would have to.
+    /// Asks once more without waiting. `None`: it would have to wait.
     pub(crate) fn now(&mut self) -> Option<Result<Sent<T>, SendError<T>>> {
         let Self { shared, slot, asking } = self;
         match asking.put(shared, shared.lock(), slot, &mut None) {
@@ -46,7 +46,7 @@ impl<'a, T, L: Line<T>> SendOne<'a, T, L> {
         }
     }
 
-    /// Without the cooperative budget. `locked`: the lock, by who has it, and has found that the queue is not quiet.
+    /// Without the cooperative budget. `locked`: the lock, if the caller has it and has found that the queue is not quiet.
     pub(super) fn poll_in_line(
         &mut self,
         cx: &mut Context<'_>,
@@ -60,7 +60,7 @@ impl<'a, T, L: Line<T>> SendOne<'a, T, L> {
                 slot.take().map_or(Ok(Sent::Stored), |parcel| Err(SendError::Closed(parcel.item))),
             );
         }
-        // Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
+        // Cloned outside of the lock, since cloning runs user code; if not now, then once it turns out to be needed.
         let mut waker = if asking.is_waiting() || locked.is_some() { None } else { shared.waker_to_send(cx) };
         loop {
             let state = locked.take().unwrap_or_else(|| shared.lock());
@@ -76,7 +76,7 @@ impl<'a, T, L: Line<T>> SendOne<'a, T, L> {
         }
     }
 
-    /// The item of one who would have to wait, and does not.
+    /// The item of a sender that would have to wait, and does not.
     pub(crate) fn give_up(mut self) -> T {
         self.slot.take().expect("who would wait still has the item").item
     }
@@ -128,14 +128,14 @@ impl Asking {
     }
 }
 
-/// One place. Where full means refused or dropped nobody joins the line, and room must not be mistaken for full.
+/// One place. Where a full queue refuses or drops, nobody joins the line, and room must not be mistaken for full.
 fn demand_for<T, L: Line<T>>(shared: &Shared<T, L>, slot: &Option<Parcel<T, L::Rank>>) -> Demand<L::Rank> {
     let Some(parcel) = slot else { unreachable!("polled after completion") };
     let manners = if shared.options.when_full == WhenFull::Wait { Manners::Polite } else { Manners::Hasty };
     Demand { manners, ..Demand::one(parcel.tag.weight(), parcel.rank) }
 }
 
-/// Sends the item in `slot` into the one place that was asked for, or does what a full queue does.
+/// Sends the item in `slot` into the place that was asked for, or answers as a full queue does.
 pub(crate) fn place<T, L: Line<T>>(
     state: &mut State<T, L>,
     answer: Places,
@@ -144,7 +144,7 @@ pub(crate) fn place<T, L: Line<T>>(
     let Some(parcel) = slot.take() else { unreachable!("polled after completion") };
     let (each, rank) = (parcel.tag.weight(), parcel.rank);
     Asked::Done(match answer {
-        // Whatever room there is for others.
+        // Whether or not there is room for others.
         Places::Granted(_) | Places::Full if state.held.is_class_full(rank) => {
             if let Places::Granted(_) = answer {
                 state.release(1, each);

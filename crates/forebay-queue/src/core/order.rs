@@ -1,4 +1,4 @@
-//! Which of those who wait for room is next.
+//! Which of the senders that wait for room is next.
 
 use std::mem;
 
@@ -8,28 +8,28 @@ use crate::{Discipline, Entry, RetuneError, Tick};
 
 /// Orders the senders that wait, by their keys.
 pub trait Waiting<R> {
-    /// `key` joins; `seq` grows from one to the next. Tells when that was, where it matters.
+    /// Adds `key`; `seq` grows from one sender to the next. Returns when that was, where it matters.
     fn insert(&mut self, key: Key, rank: R, seq: u64) -> Tick;
 
-    /// Takes out who is next, `first` being who has waited longest.
+    /// Takes out the next sender; `first` is the one that has waited longest.
     fn next(&mut self, first: Key) -> Option<Key>;
 
-    /// Takes out one who is too late to be served at all, if there is any.
+    /// Takes out a sender that is too late to be served at all, if there is any.
     fn overdue(&mut self) -> Option<Key> {
         None
     }
 
-    /// When the first of them will be too late, as far as that is known.
+    /// When the first sender will be too late, as far as that is known.
     fn overdue_from(&self) -> Option<Moment> {
         None
     }
 
-    /// Who would be next after all others, `last` being who came last.
+    /// The last sender in the order; `last` is the one that came last.
     fn last(&self, last: Key) -> Option<Key> {
         Some(last)
     }
 
-    /// The names of the classes, and which of them a rank is of.
+    /// The names of the classes.
     fn classes(&self) -> &[String] {
         &[]
     }
@@ -42,14 +42,14 @@ pub trait Waiting<R> {
         0
     }
 
-    /// `key` goes away.
+    /// Removes `key`.
     fn remove(&mut self, key: Key, rank: R, seq: u64, since: Tick);
 }
 
-/// First come, first served. Who came first is known anyway.
+/// First come, first served. The line itself knows which sender came first.
 pub struct Arrival;
 
-/// As a discipline says.
+/// In the order of a discipline.
 pub struct ByDiscipline<D> {
     discipline: D,
     clock: Clock,
@@ -80,7 +80,7 @@ impl<D: Discipline> ByDiscipline<D> {
         &self.discipline
     }
 
-    /// Puts a [changed](changed) copy in its place. Gives what it was.
+    /// Puts a [changed](changed) copy of the discipline in its place. Returns the old one.
     pub(crate) fn retune(&mut self, new: D) -> D {
         self.clock.begin_if(new.uses_time());
         mem::replace(&mut self.discipline, new)

@@ -17,23 +17,23 @@ pub struct Ordered<T: Send, D: Discipline> {
     shelf: D::Shelf<Stored<T>>,
     extras: Extras,
     clock: Clock,
-    /// Somebody wants to know when items came.
+    /// Does somebody want to know when items came?
     timed: bool,
-    /// Those with a time to live, by the moment at which it ends and their sequence number.
+    /// Items with a time to live, by the moment at which it ends and their sequence number.
     mortal: BTreeMap<(Moment, u64), Entry<D::Rank>>,
-    /// Those that somebody has a ticket for, by sequence number.
+    /// Items that somebody has a ticket for, by sequence number.
     tracked: BTreeMap<u64, Entry<D::Rank>>,
-    /// Of each class of the discipline; one if it has none.
+    /// One for each class of the discipline; a single one if it has no classes.
     tallies: Vec<Tally>,
-    /// Most items of each class; none if no class is bounded.
+    /// The most items of each class that may wait; empty if no class is bounded.
     most: Vec<usize>,
 }
 
-/// What has become of the items of a class that the shelf does not know of. Nothing in it changes with each item.
+/// What has become of the items of a class, as far as the shelf does not know. Nothing in it changes with each item.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     passed_through: u64,
-    /// The shelf gave it as the next one, but it was not served.
+    /// The shelf returned the item as the next one, but it was not served.
     unserved: u64,
     displaced: u64,
     expired: u64,
@@ -43,7 +43,7 @@ struct Tally {
 // === impl Ordered ===
 
 impl<T: Send, D: Discipline> Ordered<T, D> {
-    /// `timed`: somebody wants to know when items came.
+    /// `timed`: does somebody want to know when items came?
     pub(crate) fn new(discipline: D, most: Vec<usize>, timed: bool) -> Self {
         Self {
             clock: Clock::new(timed || discipline.uses_time()),
@@ -62,7 +62,7 @@ impl<T: Send, D: Discipline> Ordered<T, D> {
         self.shelf.discipline()
     }
 
-    /// Puts a changed copy in its place. Gives what it was.
+    /// Puts a changed copy of the discipline in its place. Returns the old one.
     pub(crate) fn retune(&mut self, new: D) -> D {
         self.clock.begin_if(new.uses_time());
         mem::replace(self.shelf.discipline_mut(), new)
@@ -86,14 +86,14 @@ impl<T: Send, D: Discipline> Ordered<T, D> {
         true
     }
 
-    /// Remembers what goes with one that has come, if anything does.
+    /// Remembers the expiry and the ticket of an item that has come, if it has any.
     #[cold]
     fn remember(&mut self, entry: Entry<D::Rank>, (expires, tracked): (Option<Moment>, bool)) {
         self.mortal.extend(expires.map(|expires| ((expires, entry.seq), entry)));
         self.tracked.extend(tracked.then_some((entry.seq, entry)));
     }
 
-    /// What went with one that leaves, if anything did.
+    /// Forgets the expiry and the ticket of an item that leaves, if it had any.
     #[cold]
     fn forget(&mut self, seq: u64, tag: &Tag) {
         if let Some(expires) = tag.expires() {
@@ -104,7 +104,7 @@ impl<T: Send, D: Discipline> Ordered<T, D> {
         }
     }
 
-    /// One has left the shelf.
+    /// Completes an item that has left the shelf.
     #[inline]
     fn left(&mut self, (entry, stored): (Entry<D::Rank>, Stored<T>)) -> Taken<T, D::Rank> {
         let Entry { rank, seq, since, .. } = entry;
@@ -121,7 +121,7 @@ impl<T: Send, D: Discipline> Ordered<T, D> {
         Some(self.left((entry, stored)))
     }
 
-    /// Which of the classes a rank is of.
+    /// The class of a rank.
     #[inline]
     fn class(&self, rank: D::Rank) -> usize {
         self.shelf.discipline().class(rank)
@@ -132,7 +132,7 @@ impl<T: Send, D: Discipline> Ordered<T, D> {
         &mut self.tallies[class]
     }
 
-    /// Takes out what goes with one that is served and has more than its weight. Tells what it weighs.
+    /// Takes out the tag of an item that is served and has more than its weight. Returns the weight.
     #[cold]
     fn unpack(&mut self, seq: u64, mark: Mark) -> usize {
         let (_, tag) = self.extras.take_out(mark);
@@ -220,7 +220,7 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     }
 
     fn has_mortal(&self) -> bool {
-        // Also while it is empty: an item that comes then needs no time to live to be looked at.
+        // Also while the shelf is empty: an item that comes then must be looked at even without a time to live.
         !self.mortal.is_empty() || self.shelf.discipline().gives_up()
     }
 

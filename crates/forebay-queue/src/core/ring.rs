@@ -16,16 +16,16 @@ use crate::Tick;
 /// A ring of items that may be tagged, and those that came back.
 pub struct Ring<T> {
     ring: VecDeque<T>,
-    /// The tags of the items in `ring`, from the first item on that brought more than its value. Until then there
-    /// are none to keep, and a queue that never sees one pays a look at this.
+    /// The tags of the items in `ring`, kept once an item has brought more than its value. A queue that never sees such an
+    /// item pays only a look at this.
     tags: Option<VecDeque<Tag>>,
     /// Sequence number of the front of `ring`.
     front: u64,
-    /// Came back and can be taken, by sequence number.
+    /// Items that came back and can be taken, by sequence number.
     returned: BTreeMap<u64, Taken<T, ()>>,
-    /// How many of all have a time to live.
+    /// How many of all items have a time to live.
     mortal: usize,
-    /// When one of those in `ring` came, where somebody wants to know.
+    /// When one of the items in `ring` came, where somebody wants to know.
     stamp: Stamp,
 }
 
@@ -35,7 +35,7 @@ const KEPT: usize = 4096;
 // === impl Ring ===
 
 impl<T> Ring<T> {
-    /// `timed`: somebody wants to know when items came.
+    /// `timed`: does somebody want to know when items came?
     pub(crate) fn new(timed: bool) -> Self {
         Self {
             ring: VecDeque::new(),
@@ -53,13 +53,13 @@ impl<T> Ring<T> {
         Taken { item, place: Place { seq, since: self.stamp.goes(seq), attempt: 1, rank: (), tag } }
     }
 
-    /// Takes out who is next, and what it weighed.
+    /// Takes out the next item, and its weight.
     #[cold]
     fn pop_tagged(&mut self) -> Option<(T, usize)> {
         self.pop().map(|Taken { item, place }| (item, place.tag.weight()))
     }
 
-    /// Keeps the tag of the item that comes next.
+    /// Keeps the tag of the item that is about to be stored.
     #[cold]
     fn push_tag(&mut self, tag: Tag) {
         self.mortal += usize::from(tag.expires().is_some());
@@ -71,20 +71,20 @@ impl<T> Ring<T> {
         tags.push_back(tag);
     }
 
-    /// The number of the last one in `ring`.
+    /// The number of the last item in `ring`.
     fn last_number(&self) -> Option<u64> {
         let others = self.ring.len().checked_sub(1)?;
         Some(self.front + others as u64)
     }
 
-    /// The number of who leaves now.
+    /// The number of the item that leaves now.
     fn next_number(&mut self) -> u64 {
         let seq = self.front;
         self.front += 1;
         seq
     }
 
-    /// Empty: forgets the tags, and gives back what a burst has needed.
+    /// Called when the ring is empty: forgets the tags, and frees the memory that a burst has needed.
     #[cold]
     fn rest(&mut self) {
         self.tags = None;
@@ -93,7 +93,7 @@ impl<T> Ring<T> {
         }
     }
 
-    /// The tag of whoever is next.
+    /// The tag of the next item.
     fn next_tag(&self) -> Option<&Tag> {
         match self.returned.first_key_value() {
             Some((_, returned)) => Some(&returned.place.tag),
@@ -172,7 +172,7 @@ impl<T> Items<T, ()> for Ring<T> {
         Some(returned)
     }
 
-    /// The front alone is looked at: in a line that is first in, first out, what expires behind it can wait its turn.
+    /// Looks only at the front: in a line that is first in, first out, an item that expires behind it can wait its turn.
     fn pop_expired(&mut self, now: Moment) -> Option<Taken<T, ()>> {
         let expired = self.next_tag()?.expires().is_some_and(|expires| expires <= now);
         expired.then(|| self.pop()).flatten()

@@ -1,22 +1,22 @@
-//! When items came, where they are first in, first out: noted of one in so many, since a look at the clock costs more than
-//! an item.
+//! When items came, in a queue that is first in, first out: noted for one in so many, since reading the clock costs more
+//! than an item.
 
 use std::time::Duration;
 
 use super::moment::Clock;
 use crate::Tick;
 
-/// Notes when one item came, and when that has gone, of one that comes later. Items are known by their numbers.
+/// Notes when one item came, and, when that has gone, when a later one came. Items are known by their numbers.
 pub(super) struct Stamp {
     clock: Clock,
-    /// From which number on the next one is noted; beyond all numbers while one is, or none ever.
+    /// From which number on the next item is noted; beyond all numbers while one is noted, or if none ever is.
     due: u64,
-    /// Of which it is noted, if of any.
+    /// The number of the noted item, if there is one.
     noted: u64,
     came: Tick,
 }
 
-/// Of how many items one is noted at the most.
+/// At most one of this many items is noted.
 const EVERY: u64 = 64;
 
 /// The number of no item.
@@ -29,7 +29,7 @@ impl Stamp {
         Self { clock: Clock::new(timed), due: if timed { 0 } else { NONE }, noted: NONE, came: 0 }
     }
 
-    /// Items came, and this is the number of the newest.
+    /// Called when items came, with the number of the newest.
     #[inline]
     pub(super) fn came(&mut self, newest: u64) {
         if newest >= self.due {
@@ -40,17 +40,17 @@ impl Stamp {
     #[cold]
     fn note(&mut self, number: u64) {
         (self.noted, self.due) = (number, NONE);
-        // 0 stands for what was not noted.
+        // 0 means not noted.
         self.came = self.clock.now().max(1);
     }
 
-    /// Is it noted of this one?
+    /// Is this item the noted one?
     #[inline]
     pub(super) fn is_of(&self, number: u64) -> bool {
         self.noted == number
     }
 
-    /// That one goes. When did it come? 0 if that was not noted.
+    /// Called when this item leaves. Returns when it came; 0 if that was not noted.
     #[inline]
     pub(super) fn goes(&mut self, number: u64) -> Tick {
         if self.is_of(number) { self.take() } else { 0 }

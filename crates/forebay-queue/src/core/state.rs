@@ -64,61 +64,61 @@ pub(crate) struct State<T, L: Line<T>> {
     pub(crate) options: Options,
     /// The bound, [`UNBOUNDED`] at the most.
     capacity: usize,
-    /// The capacity is 0, and stays so.
+    /// Is the capacity 0? It stays so.
     rendezvous: bool,
-    /// Nothing is out of the ordinary (see [`short`]). Like the numbers of rule 9, it is computed anew whenever anything
+    /// Is nothing out of the ordinary (see [`short`])? Like the numbers of rule 9, this is computed anew whenever anything
     /// else changes.
     plain: bool,
     pub(crate) held: Held<T, L::Items, L::Rank>,
     pub(crate) tally: QueueStats,
     /// Places promised to waiting senders and to permits.
     granted: usize,
-    /// The weight promised with them. It wraps around where nobody bounds it.
+    /// The weight promised with them. It wraps around where it is not bounded.
     granted_weight: usize,
     /// Senders. Those served have places; at a rendezvous, somebody took their item.
     tx: Waiters<Ask<T, L::Rank>>,
     /// Which of the senders in the line is next.
     order: L::Waiting,
-    /// Who is next and has not got enough yet. It is out of `order`, and stays the next: a discipline that takes turns
-    /// would otherwise spend its turn in vain each time that anything changes.
+    /// The next sender, while there is not enough for it yet. It is out of `order`, and stays the next: a discipline that
+    /// takes turns would otherwise spend its turn in vain each time that anything changes.
     next_sender: Option<Key>,
     /// How many have joined the line of senders.
     asked: u64,
     /// Receivers. Each of those served is called: one item is promised to it.
     rx: Waiters<()>,
-    /// Those who wait for a change of pressure or of the senders, or for the end.
+    /// Tasks that wait for a change of pressure or of the senders, or for the end.
     pub(crate) watchers: Waiters<Change>,
-    /// What is to be done after the lock is released. While nobody has the lock there is nothing but what may be late.
+    /// What is to be done after the lock is released. While nobody has the lock, it holds only what may be late.
     pub(super) after: After<T>,
-    /// Where the pressure changes, by items and by weight; `None` where that is not bounded.
+    /// Where the pressure changes, by items and by weight; `None` for one that is not bounded.
     marks: (Option<Marks>, Option<Marks>),
-    /// Nothing has changed in this lock section but who waits, and nobody can be served for it: the rules need not be
-    /// applied at its end (rule 9).
+    /// In this lock section nothing has changed but the waiters, and none of them can be served for it: the rules need not
+    /// be applied at its end (rule 9).
     calm: bool,
     /// While fewer items than this can be taken, one more changes nothing else (rule 9).
     quiet_below: usize,
     /// While more items than this can be taken, one less changes nothing else (rule 9).
     quiet_above: usize,
-    /// While more items than this can be taken, those of `after.late` need not be woken (rule 10).
+    /// While more items than this can be taken, the senders in `after.late` need not be woken (rule 10).
     wake_at: usize,
     senders: usize,
     receivers: usize,
     closed: bool,
-    /// Those who watch have been told that it is closed.
+    /// The watchers have been told that the queue is closed.
     told_closed: bool,
     /// How often the pressure has changed. It alternates, so an odd number means high.
     crossings: u64,
 }
 
-/// As good as no bound, and two of it can be added.
+/// As good as no bound, and twice this does not overflow.
 const UNBOUNDED: usize = usize::MAX / 2;
 
-/// One who is in the line of senders, or was.
+/// A sender that is in the line, or was.
 struct Ask<T, R> {
     rank: R,
-    /// The number of its arrival in the line.
+    /// Its number by arrival in the line.
     seq: u64,
-    /// When it came, where the order needs the time.
+    /// When it joined the line, where the order needs the time.
     since: Tick,
     what: What<T, R>,
 }
@@ -127,19 +127,19 @@ struct Ask<T, R> {
 enum What<T, R> {
     /// `want` places for items of this weight each, `min` at least; `got` are granted.
     Places { want: usize, min: usize, each: usize, got: usize },
-    /// Somebody to take this item; `None` once somebody has.
-    /// Boxed, since a node is as large as the largest of these, and most who wait offer nothing.
+    /// Somebody to take this item; `None` once it is taken.
+    /// Boxed, since a node is as large as its largest variant, and most waiting senders offer nothing.
     Offer(Option<Box<Parcel<T, R>>>),
 }
 
-/// Whether one who is not in the line gives way to those who were woken (rule 4).
+/// Whether a newcomer gives way to waiters that were woken (rule 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manners {
     /// After a while it lets them be polled first.
     Polite,
     /// It has done so, to no avail, and now joins the line rather than overtake them.
     Patient,
-    /// It cannot wait, and takes what nobody was promised.
+    /// It cannot wait, and takes what is promised to nobody.
     Hasty,
 }
 
@@ -160,9 +160,9 @@ pub(crate) enum Places {
     Granted(usize),
     Full,
     Closed,
-    /// More than this capacity are asked for, and they would never come.
+    /// More places than this, the capacity, are asked for, and they would never come.
     TooMany(usize),
-    /// More than this weight is asked for, and it would never come.
+    /// More weight than this, the bound, is asked for, and it would never come.
     TooHeavy(usize),
 }
 
@@ -221,7 +221,7 @@ impl<T, L: Line<T>> State<T, L> {
         self.crossings
     }
 
-    /// One that came was refused, since the queue was full.
+    /// Notes that a new item was refused, since the queue was full.
     pub(crate) fn refuse(&mut self, rank: L::Rank) {
         self.tally.refused += 1;
         self.held.refused(rank);
@@ -238,7 +238,7 @@ impl<T, L: Line<T>> State<T, L> {
         self.options.capacity = Some(capacity);
         self.capacity = capacity.min(UNBOUNDED);
         self.marks = marks(&self.options);
-        // Who waits for more than that would wait for ever.
+        // A sender that waits for more than that would wait for ever.
         let mut next = self.tx.first();
         while let Some(key) = next {
             next = self.tx.behind(key);
@@ -251,7 +251,7 @@ impl<T, L: Line<T>> State<T, L> {
         Ok(())
     }
 
-    /// How full it is, 0 to 1, by items or by weight, whichever is more; `None` if there is no bound.
+    /// How full the queue is, 0 to 1, by items or by weight, whichever is more; `None` if there is no bound.
     pub(crate) fn level(&self) -> Option<f64> {
         let share = |part: usize, whole: usize| (part as f64 / whole as f64).min(1.0);
         let by_items = self.options.capacity.map(|capacity| match capacity {
@@ -271,8 +271,8 @@ impl<T, L: Line<T>> State<T, L> {
         self.rendezvous
     }
 
-    /// Places for items that weigh `each`, `want` at the most, that nobody has and nobody was promised. While senders
-    /// are held back it is as if there were none.
+    /// How many places for items that weigh `each` are free and promised to nobody, `want` at the most. None while senders
+    /// are held back.
     fn free(&self, want: usize, each: usize) -> usize {
         let held_back = self.options.hold_senders
             && self.options.when_full == WhenFull::Wait
@@ -292,7 +292,7 @@ impl<T, L: Line<T>> State<T, L> {
         self.capacity
     }
 
-    /// What is filled and promised, by weight.
+    /// The weight that is filled or promised.
     fn used_weight(&self) -> usize {
         self.held.weight().wrapping_add(self.granted_weight)
     }
@@ -306,7 +306,7 @@ impl<T, L: Line<T>> State<T, L> {
         self.held.ready() + if self.rendezvous { self.tx.len() } else { 0 }
     }
 
-    /// What can be taken while nobody waits for it, nor was called for it.
+    /// How many items can be taken while nobody waits for them, nor was called for them.
     pub(crate) fn unclaimed(&self) -> usize {
         if self.rx.is_empty() && self.rx.served() == 0 { self.available() } else { 0 }
     }
@@ -315,7 +315,7 @@ impl<T, L: Line<T>> State<T, L> {
         self.closed && self.held.waiting() == 0 && self.held.in_hand() == 0
     }
 
-    /// May one item more be stored without applying the rules (rule 9)?
+    /// May one more item be stored without applying the rules (rule 9)?
     pub(crate) fn is_quiet_to_add(&self) -> bool {
         self.held.ready() < self.quiet_below
     }
@@ -325,12 +325,12 @@ impl<T, L: Line<T>> State<T, L> {
         self.held.ready().saturating_sub(self.quiet_above)
     }
 
-    /// Could one who is not in the line have a place now?
+    /// Could a newcomer have a place now?
     pub(crate) fn has_room(&self) -> bool {
         self.tx.is_empty() && self.free(1, 0) > 0
     }
 
-    /// Could one who is not in the line take something now?
+    /// Could a newcomer take something now?
     pub(crate) fn has_something(&self) -> bool {
         self.available() > self.rx.served()
     }
@@ -341,7 +341,7 @@ impl<T, L: Line<T>> State<T, L> {
         self.senders += 1;
     }
 
-    /// For a weak handle: only while there are strong ones. Tells the crossings so far.
+    /// Adds a sender for a weak handle, if there are strong ones. Returns the crossings so far.
     pub(crate) fn revive_sender(&mut self) -> Option<u64> {
         (self.senders > 0).then(|| {
             self.senders += 1;
@@ -359,7 +359,7 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// How many strong ones there are.
+    /// How many strong senders there are.
     pub(crate) fn senders(&self) -> usize {
         self.senders
     }
@@ -369,7 +369,7 @@ impl<T, L: Line<T>> State<T, L> {
     }
 
     /// Asks for the places of `demand`: those that the node `key` was granted, or free ones if nobody waits. `Full` is
-    /// the answer for one who is not in the line yet; see [`wait`](Self::wait).
+    /// the answer for a sender that is not in the line yet; see [`wait`](Self::wait).
     pub(crate) fn ask(
         &mut self,
         key: &mut Option<Key>,
@@ -396,7 +396,7 @@ impl<T, L: Line<T>> State<T, L> {
         if got == 0 && min.saturating_mul(each) > self.max_weight() {
             return Step::Done(Places::TooHeavy(self.max_weight()));
         }
-        // Nobody overtakes those who are in the line.
+        // Nobody overtakes the senders in the line.
         let free = if self.tx.is_empty() { self.free(want - got, each) } else { 0 };
         let more = free.min(manners.allowance(&self.tx));
         if manners == Manners::Polite && got + more < min && got + free >= min {
@@ -410,7 +410,7 @@ impl<T, L: Line<T>> State<T, L> {
         Step::Done(if got > 0 { Places::Granted(got) } else { Places::Full })
     }
 
-    /// One place more for one who has just got some, if one is free for an item that weighs so much.
+    /// Grants one more place to a sender that has just got some, if one is free for an item that weighs `each`.
     pub(crate) fn ask_on(&mut self, each: usize, manners: Manners) -> bool {
         let got = self.tx.is_empty() && self.free(1, each) > 0 && manners.allowance(&self.tx) > 0;
         if got {
@@ -426,10 +426,10 @@ impl<T, L: Line<T>> State<T, L> {
         self.join(rank, What::Places { want, min, each, got: 0 }, waker)
     }
 
-    /// The same for one who has got nothing, and has changed nothing.
+    /// The same for a sender that has got nothing, and has changed nothing.
     pub(crate) fn wait_calmly(&mut self, demand: &Demand<L::Rank>, waker: Waker) -> Key {
         let key = self.wait(demand, waker);
-        // What is free may be the newcomer's.
+        // If anything is free, it may be for the newcomer.
         self.calm = self.free(1, 0) == 0;
         if self.calm {
             self.expect_senders_waiting();
@@ -461,7 +461,7 @@ impl<T, L: Line<T>> State<T, L> {
         self.granted_weight = self.granted_weight.wrapping_sub(places.wrapping_mul(each));
     }
 
-    /// Stores an item in a place that was granted for one that weighs `each`.
+    /// Stores an item in a place that was granted for a weight of `each`.
     #[inline]
     pub(crate) fn store(&mut self, parcel: Parcel<T, L::Rank>, each: usize) {
         self.release(1, each);
@@ -476,18 +476,18 @@ impl<T, L: Line<T>> State<T, L> {
         self.held.extend(items, rank);
     }
 
-    /// Accepts an item into a full queue that drops, and gives what was dropped for it, which may be itself.
+    /// Accepts an item into a full queue that drops, and returns what was dropped for it, which may be the item itself.
     pub(crate) fn displace(&mut self, parcel: Parcel<T, L::Rank>) -> Sent<T> {
         self.tally.accepted += 1;
         if self.held.is_class_full(parcel.rank) {
-            // Nobody of another class goes for it.
+            // No item of another class makes room for it.
             self.held.items().displaced(parcel.rank);
             self.tally.dropped += 1;
             return Sent::Displaced(parcel.item);
         }
         let weight = parcel.tag.weight();
-        // What others have been promised cannot be displaced, and what they wait for is not for a newcomer: where
-        // somebody is in the line, it may take no more than it displaces.
+        // Promised places cannot be displaced, and what others wait for is not for a newcomer: while there is a line, it
+        // may take no more than it displaces.
         let waited_for = !self.tx.is_empty();
         let mut one = waited_for || self.free(1, 0) == 0;
         let some = self.held.waiting() > 0 || !waited_for && self.granted < self.capacity();
@@ -500,7 +500,7 @@ impl<T, L: Line<T>> State<T, L> {
             self.tally.dropped += 1;
             return Sent::Displaced(parcel.item);
         };
-        // Under a discipline the newcomer may be the last itself, so there it joins first.
+        // With a discipline the newcomer may itself be the last, so there it joins first.
         let joins_first = L::ONLY_RANK.is_none() && self.options.when_full == WhenFull::DropYoungest;
         let mut newcomer = Some(parcel);
         let number = joins_first.then(|| newcomer.take()).flatten().map(|new| self.held.push_numbered(new));
@@ -511,17 +511,17 @@ impl<T, L: Line<T>> State<T, L> {
                 WhenFull::DropYoungest => self.held.pop_last(),
                 _ => self.held.pop_first(),
             };
-            // Items that are put off take their places too.
+            // Items that are put off fill places too.
             let Some(taken) = taken.or_else(|| self.held.pop_put_off()) else { break };
             if number == Some(taken.place.seq) {
                 if let Some(put_off) = self.held.pop_put_off() {
-                    // What cannot be taken now goes before what can.
+                    // An item that cannot be taken now goes before one that can.
                     self.held.restore(taken);
                     displaced.push(put_off);
                     one = false;
                     continue;
                 }
-                // What is behind it was not enough, and stays: it is the one to go.
+                // The items behind it were not enough, and stay: the newcomer is the one to go.
                 displaced.into_iter().for_each(|other| self.held.restore(other));
                 self.held.items().displaced(taken.place.rank);
                 self.tally.dropped += 1;
@@ -539,8 +539,8 @@ impl<T, L: Line<T>> State<T, L> {
         }))
     }
 
-    /// A sender's node goes away (rule 2). Gives what is to be dropped after the lock is released: its waker, and
-    /// the item that it offered, if nobody has taken that.
+    /// Removes a sender's node (rule 2). Returns what is to be dropped after the lock is released: its waker, and the item
+    /// that it offered, if nobody has taken it.
     pub(crate) fn forget_ask(&mut self, key: Key) -> (Option<Waker>, Option<Parcel<T, L::Rank>>) {
         if self.tx.turn(key) == Turn::Waiting {
             self.leave_order(key);
@@ -552,13 +552,13 @@ impl<T, L: Line<T>> State<T, L> {
         (waker, ask.into_offer())
     }
 
-    /// Takes who is next out of the order of the senders, but not out of their line.
+    /// Takes the next sender out of the order, but not out of the line.
     fn next_ask(&mut self) -> Option<Key> {
         let first = self.tx.first()?;
         self.order.next(first)
     }
 
-    /// One who is in the line is not in its order any more.
+    /// Takes a sender that is in the line out of its order.
     fn leave_order(&mut self, key: Key) {
         if self.next_sender.take_if(|next| *next == key).is_some() {
             return;
@@ -577,7 +577,7 @@ impl<T, L: Line<T>> State<T, L> {
         self.receivers > 0
     }
 
-    /// Gives what the last receiver leaves behind.
+    /// Returns what the last receiver leaves behind.
     pub(crate) fn remove_receiver(&mut self) -> Vec<T> {
         self.receivers -= 1;
         if self.receivers > 0 {
@@ -589,8 +589,8 @@ impl<T, L: Line<T>> State<T, L> {
         left
     }
 
-    /// Makes ready what was put off and is due (rule 7), and takes out what nobody wants any more (rule 8). Whoever waits
-    /// gets what comes of it before the caller does.
+    /// Makes delayed items ready that are due (rule 7), and takes out expired ones (rule 8). Waiters benefit from it before
+    /// the caller does.
     pub(crate) fn refresh(&mut self) {
         let ripe = self.held.has_put_off();
         if ripe {
@@ -601,14 +601,14 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// The same for who sends, and needs the room alone.
+    /// The same for a sender, which needs only the room.
     pub(crate) fn make_room(&mut self) {
         if self.expire() {
             self.balance();
         }
     }
 
-    /// Rule 8. Says whether anything was taken out.
+    /// Rule 8. Returns whether anything was taken out.
     #[inline]
     fn expire(&mut self) -> bool {
         self.held.has_mortal() && self.take_expired()
@@ -639,11 +639,11 @@ impl<T, L: Line<T>> State<T, L> {
                 return keep_waiting(&mut self.rx, waiting, waker);
             }
             was_called = self.rx.turn(waiting) == Turn::Served;
-            // What those who were called were called for may be gone: an offer was withdrawn, a time was over, an item
-            // was taken out by its ticket. Then those who were called last have nothing.
+            // The items that receivers were called for may be gone: an offer was withdrawn, an item expired or was taken
+            // out by its ticket. Then the receivers that were called last have nothing.
             let available = self.available();
             entitled = was_called && (available >= self.rx.served() || self.rx.position(waiting) < available);
-            // It keeps its turn until it brings a waker.
+            // The receiver keeps its turn until it brings a waker.
             if was_called && !entitled && waker.is_none() && !self.has_ended() {
                 return Step::Ask;
             }
@@ -663,7 +663,7 @@ impl<T, L: Line<T>> State<T, L> {
                 }
                 Some(waker) => {
                     *key = Some(self.rx.push_back((), waker));
-                    // What is there and not promised may be its.
+                    // If an item is there and promised to nobody, it may be for this receiver.
                     self.calm = free == 0;
                     self.quiet_below = 0;
                     Step::Parked
@@ -673,7 +673,7 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// What was taken by value is done, or it failed.
+    /// Notes that an item that was taken by value is done, or failed.
     pub(crate) fn end_tapped(&mut self, done: bool) {
         self.held.untap();
         if done {
@@ -683,12 +683,12 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// Takes one more, after [`take`](Self::take); `None` if what was left has expired meanwhile, or is promised to others.
+    /// Takes one more item, after [`take`](Self::take); `None` if the rest has expired meanwhile, or is promised to others.
     pub(crate) fn take_another(&mut self) -> Option<Taken<T, L::Rank>> {
         (self.available() > self.rx.served()).then(|| self.take())
     }
 
-    /// Takes who is next, as [`claim`](Self::claim) has granted. At a rendezvous it wakes the sender whose offer it was.
+    /// Takes the next item, as [`claim`](Self::claim) has granted. At a rendezvous it wakes the sender that offered it.
     #[inline]
     pub(crate) fn take(&mut self) -> Taken<T, L::Rank> {
         let taken = match self.held.pop() {
@@ -696,12 +696,12 @@ impl<T, L: Line<T>> State<T, L> {
             None => self.take_offer(),
         };
         self.rx.pass(1);
-        // What comes behind it may be over too.
+        // The items behind it may have expired too.
         self.expire();
         taken
     }
 
-    /// The same for the item alone, which is done for the queue by that.
+    /// The same for the item alone, which the queue then counts as completed.
     #[inline]
     pub(crate) fn take_item(&mut self) -> T {
         self.tally.completed += 1;
@@ -710,13 +710,13 @@ impl<T, L: Line<T>> State<T, L> {
             None => self.take_offered_item(),
         };
         self.rx.pass(1);
-        // What comes behind it may be over too.
+        // The items behind it may have expired too.
         self.expire();
         item
     }
 
-    /// The same for an item of which nothing is known but its value; `None` if there is more to know, or may be. It is in
-    /// hand then.
+    /// The same for an item of which nothing is known but its value; `None` if there is more to know, or may be. The item is
+    /// in hand then.
     #[inline]
     pub(crate) fn tap_plain(&mut self) -> Option<T> {
         let item = self.held.pop_plain()?;
@@ -725,14 +725,14 @@ impl<T, L: Line<T>> State<T, L> {
         Some(item)
     }
 
-    /// The same for who is done with another: as many are in hand as before.
+    /// The same for a caller that is done with another item: as many are in hand as before.
     pub(crate) fn tap_plain_next(&mut self) -> Option<T> {
         let item = self.held.pop_plain()?;
         self.tally.completed += 1;
         Some(item)
     }
 
-    /// The same with what is known of it.
+    /// The same with what is known of the item.
     pub(crate) fn tap_known(&mut self) -> Tapped<T> {
         self.held.tap();
         let Taken { item, place } = self.take();
@@ -740,7 +740,7 @@ impl<T, L: Line<T>> State<T, L> {
         Tapped::Item { item, attempt: place.attempt, headers: place.tag.headers(), waited }
     }
 
-    /// A receiver's node goes away (rule 3). Gives its waker, to be dropped after the lock is released.
+    /// Removes a receiver's node (rule 3). Returns its waker, to be dropped after the lock is released.
     pub(crate) fn forget_claim(&mut self, key: Key) -> Option<Waker> {
         self.rx.remove(key).0
     }
@@ -759,7 +759,7 @@ impl<T, L: Line<T>> State<T, L> {
         if self.closed {
             self.send_senders_away();
         }
-        // Before places are granted: it may hold senders back, or let them go.
+        // Before places are granted: the pressure may hold senders back, or let them go.
         self.measure_pressure();
         if !self.tx.is_empty() && !self.rendezvous {
             self.grant();
@@ -833,7 +833,7 @@ impl<T, L: Line<T>> State<T, L> {
     /// Rule 2.
     fn grant(&mut self) {
         // Before the order is asked, which may cost something.
-        // With weight bounded and used up nobody is chosen, since more urgent ones may come before there is any.
+        // With weight bounded and used up, nobody is chosen, since more urgent senders may come before any is free.
         while self.free(1, 0) > 0
             && (L::ONLY_RANK.is_some() || self.options.max_weight.is_none_or(|max| self.used_weight() < max))
         {
@@ -855,14 +855,14 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// Sends a sender away that is in the line: what it waits for will not come.
+    /// Dismisses a sender that is in the line: what it waits for will not come.
     fn dismiss_ask(&mut self, key: Key) {
         self.leave_order(key);
         let waker = self.tx.dismiss_at(key);
         self.after.wakes.extend(waker);
     }
 
-    /// Rule 7: something is due earlier than those who wait know.
+    /// Rule 7: something is due earlier than the waiting receivers know.
     pub(crate) fn tell_time(&mut self) {
         self.rx.take_wakers(|waker| self.after.wakes.push(waker));
     }
@@ -880,7 +880,7 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// The pressure has changed.
+    /// Notes that the pressure has changed.
     fn cross(&mut self) {
         self.crossings += 1;
         if self.options.has_pressure_hook {
@@ -888,7 +888,7 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// There are few who watch, and it is rare that there is something to tell: all of that kind are woken to look.
+    /// Wakes all watchers of that kind to look: there are few, and rarely anything to tell.
     fn tell_watchers(&mut self, concerned: impl Fn(Change) -> bool) {
         let mut next = self.watchers.first();
         while let Some(key) = next {
@@ -904,7 +904,7 @@ impl<T, L: Line<T>> State<T, L> {
 // === impl Manners ===
 
 impl Manners {
-    /// What becomes of them once way was given.
+    /// The manners after the caller has given way.
     pub(crate) fn patient(self) -> Self {
         match self {
             Self::Polite | Self::Patient => Self::Patient,
@@ -912,7 +912,7 @@ impl Manners {
         }
     }
 
-    /// How many more may pass those in `line` who were woken.
+    /// How many more may overtake the waiters of `line` that were woken.
     fn allowance<W>(self, line: &Waiters<W>) -> usize {
         match self {
             Self::Polite | Self::Patient => line.allowance(),
@@ -924,8 +924,8 @@ impl Manners {
 // === impl Ask ===
 
 impl<T, R> Ask<T, R> {
-    /// The weight of the one item that it asks a place for, and where to write that it was granted; `None` if it asks for
-    /// something else.
+    /// The weight of the one item that it asks a place for, and where to write that the place was granted; `None` if it
+    /// asks for something else.
     fn one_place(&mut self) -> Option<(usize, &mut usize)> {
         match &mut self.what {
             What::Places { want: 1, each, got, .. } => Some((*each, got)),
@@ -956,10 +956,10 @@ where
     D: Discipline + Clone,
     C: Fn(&T) -> Result<D::Rank, UnknownClass>,
 {
-    /// Changes the settings of the discipline, of both that there are: of the items, and of those who wait for room. Gives
-    /// what they were.
+    /// Changes the settings of both disciplines, that of the items and that of the senders that wait for room. Returns the
+    /// old ones.
     pub(crate) fn retune(&mut self, mut change: impl FnMut(&mut D)) -> Result<[D; 2], RetuneError> {
-        // Both or none.
+        // Changes both or neither.
         let items = changed(self.held.items().discipline(), &mut change)?;
         let senders = changed(self.order.discipline(), &mut change)?;
         Ok([self.held.items().retune(items), self.order.retune(senders)])
@@ -972,7 +972,7 @@ fn marks(options: &Options) -> (Option<Marks>, Option<Marks>) {
     (at(options.capacity), at(options.max_weight))
 }
 
-/// One who is in the line is polled again: its waker may have changed.
+/// A waiter that is in the line was polled again: its waker may have changed.
 fn keep_waiting<W, R>(line: &mut Waiters<W>, key: Key, waker: &mut Option<Waker>) -> Step<R> {
     let Some(new) = waker.take() else { return Step::Ask };
     *waker = line.renew(key, new);

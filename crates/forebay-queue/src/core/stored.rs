@@ -17,13 +17,13 @@ pub(super) struct Stored<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark(NonZeroU32);
 
-/// From here on a mark is the key of what is kept beside.
+/// From here on, a mark is the key of an extra.
 const BESIDE: u32 = 1 << 31;
 
-/// For how many the memory is kept while there are none.
+/// For how many extras the memory is kept while there are none.
 const KEPT: usize = 1024;
 
-/// What goes with those that bring more than a weight, or come again.
+/// What goes with items that bring more than a weight, or have come back.
 #[derive(Default)]
 pub(super) struct Extras(Slab<Extra>);
 
@@ -35,10 +35,10 @@ struct Extra {
 // === impl Mark ===
 
 impl Mark {
-    /// Of an item that brings nothing but its value.
+    /// The mark of an item that brings nothing but its value.
     pub(super) const PLAIN: Self = Self(NonZeroU32::MIN.saturating_add(1));
 
-    /// What it weighs, where nothing else goes with it.
+    /// The weight of the item, where nothing else goes with it.
     #[inline]
     pub(super) fn weight(self) -> Option<usize> {
         (self.0.get() < BESIDE).then(|| self.0.get() as usize - 1)

@@ -10,7 +10,7 @@ use crate::Headers;
 /// What goes with an item beside its value: two words, since most items have none of it.
 pub struct Tag {
     weight: usize,
-    /// Allocated for those that bring any of it.
+    /// Allocated for items that bring any of it.
     more: Option<Box<More>>,
 }
 
@@ -18,7 +18,7 @@ pub struct Tag {
 struct More {
     /// How long the item may wait.
     ttl: Option<Duration>,
-    /// From when on nobody wants it any more; known once it waits.
+    /// When the item expires; known once it waits.
     expires: Option<Moment>,
     headers: Headers,
     /// Where somebody who has a ticket for the item reads its number.
@@ -35,7 +35,7 @@ pub(crate) struct Parcel<T, R> {
 // === impl Tag ===
 
 impl Tag {
-    /// Of an item that weighs this much and is plain otherwise.
+    /// The tag of an item that weighs this much and is plain otherwise.
     pub(crate) fn weighing(weight: usize) -> Self {
         Self { weight, more: None }
     }
@@ -52,20 +52,20 @@ impl Tag {
         self.more.as_ref().is_some_and(|more| more.ticket.is_some())
     }
 
-    /// The item has got its number.
+    /// Called when the item has got its number.
     pub(crate) fn tell_number(&self, seq: u64) {
         if let Some(ticket) = self.more.as_ref().and_then(|more| more.ticket.as_ref()) {
-            // Under the queue's lock, and read under it: the lock orders them.
+            // Written and read under the queue's lock: the lock orders the accesses.
             ticket.store(seq, Ordering::Relaxed);
         }
     }
 
-    /// From when on nobody wants the item any more.
+    /// When the item expires.
     pub(crate) fn expires(&self) -> Option<Moment> {
         self.more.as_ref().and_then(|more| more.expires)
     }
 
-    /// Is there nothing but its weight?
+    /// Is there nothing but the weight?
     pub(crate) fn is_light(&self) -> bool {
         self.more.is_none()
     }
@@ -87,12 +87,12 @@ impl Tag {
         self.more().headers.set(name, value);
     }
 
-    /// For a ticket: where the item's number will be. Until it has one, a number that no item has.
+    /// For a ticket: where the item's number will be. Until the item has one, a number that no item has.
     pub(crate) fn track(&mut self) -> Arc<AtomicU64> {
         self.more().ticket.get_or_insert_with(|| Arc::new(AtomicU64::new(u64::MAX))).clone()
     }
 
-    /// The item begins to wait. A time to live that the clock cannot express is as good as none.
+    /// Called when the item begins to wait. A time to live that the clock cannot express is as good as none.
     pub(crate) fn begin(&mut self) {
         if let Some(more) = &mut self.more {
             more.expires = more.ttl.and_then(|ttl| moment::clock().checked_add(ttl));

@@ -11,35 +11,35 @@ use crate::hooks::let_go;
 use crate::sync::{MutexGuard, Taker};
 use crate::{Line, coop};
 
-/// One receiver's place in the line. It lives in the handle, since a handle waits for one thing at a time.
+/// A receiver's place in the line. It lives in the handle, since a handle waits for one thing at a time.
 #[derive(Default)]
 pub(crate) struct Taking {
     /// Our node in the line of receivers, while we wait.
     key: Option<Key>,
-    /// We gave way to those who were woken before.
+    /// We gave way to receivers that were woken before.
     gave_way: bool,
-    /// Waits for what was put off, while we are the one who keeps the time.
+    /// Wakes us when the next delayed item is due.
     timer: Timer,
     late: Late,
     taker: Taker,
 }
 
-/// Whether this one leaves it for later to wake senders (rule 10).
+/// Whether this receiver postpones waking senders (rule 10).
 #[derive(Default, PartialEq, Eq)]
 enum Late {
     #[default]
     Never,
-    /// It may.
+    /// It may, and has not.
     Nobody,
-    /// It has, and maybe nobody has woken them since.
+    /// It has, and maybe nobody has woken the senders since.
     Somebody,
 }
 
 // === impl Taking ===
 
 impl Taking {
-    /// Waits until something can be taken, and lets `using` take at most `max` of it in the same lock section. `None`:
-    /// ended.
+    /// Waits until something can be taken, and lets `using` take at most `max` items in the same lock section. `None`: the
+    /// queue has ended.
     pub(crate) fn poll<T, L: Line<T>, R>(
         &mut self,
         shared: &Shared<T, L>,
@@ -61,9 +61,9 @@ impl Taking {
         })
     }
 
-    /// The same for one item, and a caller that has charged the cooperative budget, and may have the lock. `at_once` comes
-    /// first in the lock section, and takes it if it can do so without anything following from it; it is told whether the
-    /// caller is in no line.
+    /// The same for one item, and a caller that has charged the cooperative budget and may have the lock. `at_once` runs
+    /// first in the lock section, and takes an item if nothing else follows from that; it is told whether the caller is in
+    /// no line.
     #[inline]
     pub(crate) fn poll_charged<'a, T, L: Line<T>, R>(
         &mut self,
@@ -73,7 +73,7 @@ impl Taking {
         at_once: impl FnOnce(&mut State<T, L>, bool) -> Option<R>,
         mut using: impl FnMut(&mut State<T, L>) -> R,
     ) -> Poll<Option<R>> {
-        // Who has the lock did not expect to wait.
+        // A caller that has the lock did not expect to wait.
         let waker = if locked.is_some() { None } else { self.waker(shared, cx) };
         let mut state = locked.unwrap_or_else(|| shared.lock_to_take(&mut self.taker));
         if let Some(result) = at_once(&mut state, self.key.is_none()) {
@@ -83,7 +83,7 @@ impl Taking {
         self.poll_in_line(shared, state, cx, waker, 1, |state, _| using(state))
     }
 
-    /// Lets `at_once` take one, if the caller is in no line and will probably not have to wait. Where it takes none it
+    /// Lets `at_once` take an item, if the caller is in no line and will probably not have to wait. If it takes none, it
     /// changes nothing, and the lock is still held.
     #[inline(always)]
     pub(crate) fn take_quietly<'a, T, L: Line<T>, R>(
@@ -92,7 +92,7 @@ impl Taking {
         at_once: impl FnOnce(&mut State<T, L>) -> Option<R>,
     ) -> Result<R, Option<MutexGuard<'a, State<T, L>>>> {
         if self.key.is_some() || shared.expectation.to_take.load(Ordering::Relaxed) {
-            // It will wait, and should bring its waker when it takes the lock.
+            // The receiver will wait, and should bring its waker when it takes the lock.
             return Err(None);
         }
         let mut state = shared.lock_to_take(&mut self.taker);
@@ -107,13 +107,13 @@ impl Taking {
 
     /// A waker, if one will probably be needed.
     ///
-    /// Cloned outside of the lock, since that is code of a user; if not now, then once it turns out to be needed.
+    /// Cloned outside of the lock, since cloning runs user code; if not now, then once it turns out to be needed.
     #[inline]
     fn waker<T, L: Line<T>>(&self, shared: &Shared<T, L>, cx: &Context<'_>) -> Option<Waker> {
         if self.key.is_none() { shared.waker_to_take(cx) } else { None }
     }
 
-    /// Something was taken, and nobody else is concerned.
+    /// Called when something was taken, and nobody else is concerned.
     #[inline]
     fn took_quietly<T, L: Line<T>>(&mut self, shared: &Shared<T, L>, state: MutexGuard<'_, State<T, L>>) {
         self.gave_way = false;
@@ -121,7 +121,7 @@ impl Taking {
         shared.expectation.to_send.store(false, Ordering::Relaxed);
     }
 
-    /// The same for one who has to wait, or whom others wait for.
+    /// The same for a receiver that has to wait, or that others wait for.
     #[inline(never)]
     fn poll_in_line<'a, T, L: Line<T>, R>(
         &mut self,
@@ -144,7 +144,7 @@ impl Taking {
                 }
                 Short::Parked => {
                     shared.expectation.to_take.store(true, Ordering::Relaxed);
-                    // Before the waker that was replaced goes, which is code of a user.
+                    // Before the replaced waker is dropped, which runs user code.
                     drop(state);
                     return Poll::Pending;
                 }
@@ -158,7 +158,7 @@ impl Taking {
         let result = using(&mut state, 1);
         shared.expectation.to_take.store(state.held.ready() == 0, Ordering::Relaxed);
         if state.held.ready() == ready {
-            // It was not taken: somebody else is to be called for it, and that is not what the short way does.
+            // The item was not taken: another receiver is to be called for it, and the short way does not do that.
             shared.update_locked(state, |_| ());
         } else {
             state.took_one();
@@ -239,14 +239,14 @@ impl Taking {
         })
     }
 
-    /// How many, if nobody else is concerned (rule 9 of the state).
+    /// How many items may be taken, if nobody else is concerned (rule 9 of the state).
     #[inline]
     fn may_take_quietly<T, L: Line<T>>(&self, state: &State<T, L>, max: usize) -> Option<usize> {
         let n = state.quiet_to_take();
         (n > 0 && (n >= max || n >= state.held.ready()) && self.key.is_none()).then_some(n)
     }
 
-    /// From now on senders may be woken later: by [`wake_late`](Self::wake_late), if nobody has done so before.
+    /// From now on, senders may be woken later: by [`wake_late`](Self::wake_late), if nobody has done so before.
     pub(crate) fn may_be_late(&mut self) {
         self.late = Late::Nobody;
     }
@@ -259,7 +259,7 @@ impl Taking {
         }
     }
 
-    /// Takes nothing any more.
+    /// Leaves for good: this receiver takes nothing any more.
     pub(crate) fn end<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
         self.leave(shared);
         shared.takers.leave(&mut self.taker);

@@ -1,4 +1,4 @@
-//! Those who wait, first come, first served, and those who have been served and do not know it yet.
+//! Waiters, first come, first served, and waiters that have been served and do not know it yet.
 //!
 //! A waiter is a node in a slab that its future or its handle names by key. It is in the line while it is
 //! [`Turn::Waiting`], and in a second list, in the order of serving, while it is [`Turn::Served`]. It stays in the
@@ -12,7 +12,7 @@ use slab::Slab;
 /// Names a waiter to its owner.
 pub(crate) type Key = usize;
 
-/// By how many items or places one who is running may overtake one who was woken.
+/// By how many items or places a running task may overtake a waiter that was woken.
 pub(crate) const OVERTAKES: usize = 16;
 
 /// How many places for nodes are kept when nobody waits any more.
@@ -29,12 +29,12 @@ pub(crate) enum Turn {
     Closed,
 }
 
-/// One who waits, with what it waits for in `what`.
+/// A waiter, with what it waits for in `what`.
 struct Waiter<W> {
     turn: Turn,
     what: W,
     waker: Option<Waker>,
-    /// How many had passed when it was served.
+    /// The value of `passed` when it was served.
     passed_before: u64,
     prev: Link,
     next: Link,
@@ -44,7 +44,7 @@ struct Waiter<W> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Link(u32);
 
-/// A line of those who wait.
+/// A line of waiters.
 pub(crate) struct Waiters<W> {
     nodes: Slab<Waiter<W>>,
     waiting: Ends,
@@ -67,7 +67,7 @@ impl<W> Waiters<W> {
         Self { nodes: Slab::new(), waiting: Ends::EMPTY, served: Ends::EMPTY, passed: 0 }
     }
 
-    /// How many are in the line.
+    /// How many waiters are in the line.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len
     }
@@ -76,23 +76,23 @@ impl<W> Waiters<W> {
         self.waiting.len == 0
     }
 
-    /// How many were served and have not been polled since.
+    /// How many waiters were served and have not been polled since.
     pub(crate) fn served(&self) -> usize {
         self.served.len
     }
 
-    /// Who is first in the line.
+    /// The first waiter in the line.
     pub(crate) fn first(&self) -> Option<Key> {
         self.waiting.head.key()
     }
 
-    /// How many were served before this one, who was served too, and have not been polled since. A walk, for rare cases.
+    /// How many waiters were served before this served one, and have not been polled since. A walk, for rare cases.
     pub(crate) fn position(&self, key: Key) -> usize {
         let before = |at: &Key| self.nodes[*at].prev.key();
         std::iter::successors(before(&key), before).count()
     }
 
-    /// Who comes behind this one, who is in the line.
+    /// The waiter behind this one, which must be in the line.
     pub(crate) fn behind(&self, key: Key) -> Option<Key> {
         self.nodes[key].next.key()
     }
@@ -105,14 +105,14 @@ impl<W> Waiters<W> {
         &mut self.nodes[key].what
     }
 
-    /// Joins at the end.
+    /// Adds a waiter at the end.
     pub(crate) fn push_back(&mut self, what: W, waker: Waker) -> Key {
         let key = self.nodes.insert(Waiter::new(what, waker));
         self.waiting.push_back(key, &mut self.nodes);
         key
     }
 
-    /// Joins at the front: for one who was served with something that went away again.
+    /// Adds a waiter at the front: it was served with something that went away again.
     pub(crate) fn push_front(&mut self, what: W, waker: Waker) -> Key {
         let key = self.nodes.insert(Waiter::new(what, waker));
         self.waiting.push_front(key, &mut self.nodes);
@@ -125,13 +125,13 @@ impl<W> Waiters<W> {
         Some((key, self.serve_at(key)))
     }
 
-    /// Who came last of those in the line.
+    /// The last waiter in the line.
     #[cfg(feature = "tower")]
     pub(crate) fn last(&self) -> Option<Key> {
         self.waiting.tail.key()
     }
 
-    /// Serves this one, who is in the line. Its waker is to be called after the lock is released.
+    /// Serves this waiter, which must be in the line. Its waker is to be called after the lock is released.
     pub(crate) fn serve_at(&mut self, key: Key) -> Option<Waker> {
         self.waiting.unlink(key, &mut self.nodes);
         self.served.push_back(key, &mut self.nodes);
@@ -141,7 +141,7 @@ impl<W> Waiters<W> {
         node.waker.take()
     }
 
-    /// Sends this one, who is in the line, away. Its waker is to be called after the lock is released.
+    /// Dismisses this waiter, which must be in the line. Its waker is to be called after the lock is released.
     pub(crate) fn dismiss_at(&mut self, key: Key) -> Option<Waker> {
         self.waiting.unlink(key, &mut self.nodes);
         let node = &mut self.nodes[key];
@@ -159,13 +159,13 @@ impl<W> Waiters<W> {
         }
         let node = self.nodes.remove(key);
         if self.nodes.is_empty() && self.nodes.capacity() > KEPT {
-            // A crowd has gone; its place need not be kept.
+            // A crowd has gone; its memory need not be kept.
             self.nodes = Slab::new();
         }
         (node.waker, node.what)
     }
 
-    /// By how many one who is running may still overtake those who were served.
+    /// How many more items or places a running task may take before the served waiters are polled.
     pub(crate) fn allowance(&self) -> usize {
         self.served.head.key().map_or(usize::MAX, |oldest| {
             let passed = self.passed - self.nodes[oldest].passed_before;
@@ -173,7 +173,7 @@ impl<W> Waiters<W> {
         })
     }
 
-    /// So many went to one who did not wait for them.
+    /// Notes that `count` items or places went to a task that did not wait for them.
     pub(crate) fn pass(&mut self, count: usize) {
         if self.served.len > 0 {
             self.passed += count as u64;
@@ -186,14 +186,14 @@ impl<W> Waiters<W> {
         self.nodes[key].waker.replace(waker)
     }
 
-    /// Takes the waker of one who was served and is to look at what came of it.
+    /// Takes the waker of a served waiter that is to look at what came of it.
     #[cfg(feature = "tower")]
     pub(crate) fn take_waker(&mut self, key: Key) -> Option<Waker> {
         self.nodes[key].waker.take()
     }
 
-    /// Takes the wakers of all who are in the line and stay there, to have them look at something. They leave new
-    /// ones when they are polled.
+    /// Takes the wakers of all waiters in the line, which stay there, to have them look at something. They leave new wakers
+    /// when they are polled.
     pub(crate) fn take_wakers(&mut self, mut each: impl FnMut(Waker)) {
         let mut next = self.waiting.head;
         while let Some(key) = next.key() {
@@ -267,7 +267,7 @@ impl Ends {
     #[inline]
     fn unlink<W>(&mut self, key: Key, nodes: &mut Slab<Waiter<W>>) {
         if self.len == 1 {
-            // The only one has no neighbours.
+            // A single waiter has no neighbours.
             *self = Self::EMPTY;
         } else {
             self.unlink_between(key, nodes);

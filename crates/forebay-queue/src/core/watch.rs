@@ -9,7 +9,7 @@ use super::waiters::{Key, Turn};
 use crate::Line;
 use crate::hooks::let_go;
 
-/// What one who watches is to look at. Everybody is told when the queue is closed.
+/// What a watcher is to look at. All watchers are told when the queue is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     /// The pressure has changed.
@@ -20,9 +20,9 @@ pub(crate) enum Change {
     Closed,
 }
 
-/// Waits until `seen` sees what it waits for, which comes with a `change` of that kind.
+/// Waits until `seen` returns a result, which comes with a `change` of that kind.
 ///
-/// Those who watch are few, so each change wakes all of its watchers to look.
+/// Watchers are few, so each change wakes all that watch for its kind.
 pub(crate) async fn watch<T, L: Line<T>, R>(
     shared: &Shared<T, L>,
     change: Change,
@@ -31,7 +31,7 @@ pub(crate) async fn watch<T, L: Line<T>, R>(
     let mut place = Place { shared, key: None };
     poll_fn(|cx| {
         let mut waker = Some(cx.waker().clone());
-        // Afterwards `waker` holds what is to be dropped outside of the lock.
+        // Afterwards `waker` holds the waker that is to be dropped outside of the lock.
         shared.update(|state| match seen(state) {
             Some(result) => Poll::Ready(result),
             None => {
@@ -43,7 +43,7 @@ pub(crate) async fn watch<T, L: Line<T>, R>(
     .await
 }
 
-/// A node in the line of those who watch, given up with the future.
+/// A node in the line of watchers, given up with the future.
 struct Place<'a, T, L: Line<T>> {
     shared: &'a Shared<T, L>,
     key: Option<Key>,
@@ -58,7 +58,7 @@ impl<T, L: Line<T>> Drop for Place<'_, T, L> {
 }
 
 impl<T, L: Line<T>> State<T, L> {
-    /// Waits on, with the waker in `waker`. Leaves there the one that is replaced.
+    /// Waits on, with the waker in `waker`. Leaves the replaced waker there.
     fn watch_on(&mut self, change: Change, key: &mut Option<Key>, waker: &mut Option<Waker>) {
         let Some(new) = waker.take() else { unreachable!("who watches brings a waker") };
         match *key {

@@ -11,7 +11,7 @@ use crate::core::waiters::{Key, Turn};
 impl<T, L: Line<T>> State<T, L> {
     /// At a rendezvous, how many items receivers wait for that nobody is offering (rule 5).
     pub(crate) fn wanted(&self) -> usize {
-        // Nobody passes those who are offering: the receivers that wait are called for theirs first.
+        // Nobody overtakes the senders that offer: waiting receivers are called for their items first.
         if !self.is_rendezvous() || !self.tx.is_empty() {
             return 0;
         }
@@ -48,7 +48,7 @@ impl<T, L: Line<T>> State<T, L> {
         Step::Done(())
     }
 
-    /// Takes the item that is next of those on offer, and wakes its sender.
+    /// Takes the next item on offer, and wakes its sender.
     pub(super) fn take_offer(&mut self) -> Taken<T, L::Rank> {
         let key = self.next_ask().expect("a claim is for an item or an offer");
         let waker = self.tx.serve_at(key);

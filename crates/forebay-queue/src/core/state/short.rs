@@ -1,9 +1,9 @@
 //! One item in, one item out: what the rules come to where nothing is out of the ordinary.
 //!
-//! Nearly all queues are *plain* nearly all the time: senders wait for room and for nothing else, it is open, nobody
-//! watches, nothing is put off and nothing will expire. What one item changes there is known beforehand:
-//! one is woken on the other side at the most. So this does just that, rather than apply all the rules to the
-//! whole state. It keeps the same rules, and whatever is unusual goes the long way.
+//! Nearly all queues are *plain* nearly all the time: the queue is open, senders wait only for room, nobody watches,
+//! nothing is put off and nothing will expire. What one item changes there is known beforehand: at most one waiter on
+//! the other side is woken. So the short way does just that, rather than apply all the rules to the whole state. It
+//! keeps the same rules, and whatever is unusual goes the long way.
 
 use std::task::Waker;
 
@@ -13,10 +13,10 @@ use crate::core::tag::Parcel;
 use crate::core::waiters::{Key, Turn};
 use crate::{Line, Pressure};
 
-/// Where fewer items than this can be taken, a sender that is served is woken at once.
+/// While fewer items than this can be taken, a sender that is served is woken at once.
 const MANY: usize = 16;
 
-/// For how many items at the most senders that were served wait to be woken.
+/// For at most this many items, senders that were served wait to be woken.
 const LATE: usize = 64;
 
 /// How far the short way led.
@@ -56,7 +56,7 @@ impl<T, L: Line<T>> State<T, L> {
         Some(item)
     }
 
-    /// Stores the item in `slot` if there is room that nobody else was promised, or joins the line.
+    /// Stores the item in `slot` if there is room that is promised to nobody else, or joins the line.
     #[inline]
     pub(crate) fn put_one(
         &mut self,
@@ -67,7 +67,7 @@ impl<T, L: Line<T>> State<T, L> {
         let Some(parcel) = slot else { unreachable!("polled after completion") };
         let each = parcel.tag.weight();
         match *key {
-            // A time to live, headers, a ticket.
+            // The item has a time to live, headers or a ticket.
             _ if !parcel.tag.is_light() => return Short::Long,
             _ if self.held.is_class_full(parcel.rank) => return Short::Long,
             // Rule 9: nobody has to be woken or told.
@@ -93,7 +93,7 @@ impl<T, L: Line<T>> State<T, L> {
             }
             Some(waiting) => match self.tx.turn(waiting) {
                 Turn::Waiting => return keep_waiting::<_, ()>(&mut self.tx, waiting, waker).into(),
-                // It has the place that it asked for, and fills it.
+                // The sender has the place that it asked for, and fills it.
                 Turn::Served => {
                     self.tx.remove(waiting);
                     *key = None;
@@ -120,7 +120,7 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// May the owner of `key` take one item? If that is done it takes one, and calls [`took_one`](Self::took_one).
+    /// May the owner of `key` take one item? If `Done`, it takes one, and calls [`took_one`](Self::took_one).
     #[inline]
     pub(crate) fn claim_one(&mut self, key: &mut Option<Key>, waker: &mut Option<Waker>) -> Short {
         if !self.plain {
@@ -147,7 +147,7 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// What follows from one item having been taken by [`claim_one`](Self::claim_one).
+    /// Does what follows after one item was taken by [`claim_one`](Self::claim_one).
     #[inline]
     pub(crate) fn took_one(&mut self) {
         self.measure_items();
@@ -156,7 +156,7 @@ impl<T, L: Line<T>> State<T, L> {
             && self.has_place()
         {
             match self.tx.what(first).one_place() {
-                // Where the line has an order, it says who is next.
+                // Where the line has an order, the order says which sender is next.
                 Some((each, got)) if L::ONLY_RANK.is_some() && self.next_sender.is_none() => {
                     *got = 1;
                     self.promise(1, each);
@@ -169,7 +169,7 @@ impl<T, L: Line<T>> State<T, L> {
         self.find_marks();
     }
 
-    /// Can whoever [`took_one`](Self::took_one) has served be woken later (rule 10)? If so, it is noted.
+    /// Can the sender that [`took_one`](Self::took_one) has served be woken later (rule 10)? If so, notes it.
     pub(crate) fn can_wait(&mut self) -> bool {
         let ready = self.held.ready();
         if self.after.late.is_empty() {
@@ -186,7 +186,7 @@ impl<T, L: Line<T>> State<T, L> {
         self.after.can_wait()
     }
 
-    /// Has the pressure changed? In a plain queue it is that of the items, and nobody waits for it.
+    /// Notes a change of pressure. In a plain queue only items count for it, and nobody waits for it.
     fn measure_items(&mut self) {
         let now = self.pressure();
         if let Some(marks) = self.marks.0
@@ -196,7 +196,7 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// Is there a place that nobody has and nobody was promised? For a plain queue.
+    /// Is there a place that is free and promised to nobody? For a plain queue.
     fn has_place(&self) -> bool {
         self.held.ready() + self.granted < self.capacity()
     }
