@@ -63,20 +63,20 @@ pub struct Builder<T, L = Fifo> {
     line: L,
 }
 
-/// What does not change during the life of a queue.
+/// Options that do not change during the life of a queue.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
-    /// Most items that may wait; `None`: no bound.
+    /// The most items that may wait; `None`: no bound.
     pub(crate) capacity: Option<usize>,
-    /// Most that the items which wait may weigh together; `None`: no bound.
+    /// The most that waiting items may weigh together; `None`: no bound.
     pub(crate) max_weight: Option<usize>,
     pub(crate) when_full: WhenFull,
     pub(crate) watermarks: Watermarks,
-    /// Senders that wait for room wait from high pressure until it is normal again.
+    /// Are senders held back from high pressure until it is normal again?
     pub(crate) hold_senders: bool,
-    /// Somebody wants to know when items came.
+    /// Does somebody want to know when items came?
     pub(crate) timed: bool,
-    /// Somebody is to be called at each change of pressure. At a capacity of 1 that is at each item.
+    /// Is a hook called at each change of pressure? At a capacity of 1 that is at each item.
     pub(crate) has_pressure_hook: bool,
 }
 
@@ -88,7 +88,7 @@ impl Options {
         self.capacity == Some(0) && self.when_full == WhenFull::Wait
     }
 
-    /// Do senders wait for a place, and for nothing else?
+    /// Do senders wait only for a place?
     pub(crate) fn is_plain(&self) -> bool {
         self.when_full == WhenFull::Wait
             && self.capacity != Some(0)

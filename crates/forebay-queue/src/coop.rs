@@ -1,11 +1,11 @@
-//! The cooperative budget: who is always served must still give way to its neighbours.
+//! The cooperative budget: a task that is always served must still give way to its neighbours.
 //!
 //! tokio gives each task 128 units for each time that it is polled. A receiver in a hot loop would
 //! otherwise never return to the scheduler. Charged before the lock, so a spent budget means "pending",
 //! never "full".
 //!
-//! To give way takes as long as hundreds of items, since tokio wakes a thread that sleeps to look for work. So a unit
-//! is charged for each item only if items take long enough; otherwise for as many as take [`UNIT`](pace::UNIT) together.
+//! Giving way takes as long as hundreds of items, since tokio wakes a sleeping thread to look for work. So a unit is
+//! charged for each item only if items take long enough; otherwise for as many as take [`UNIT`](pace::UNIT) together.
 
 use std::task::{Context, Poll};
 
@@ -21,15 +21,15 @@ mod pace {
 
     use tokio::task::coop::poll_proceed;
 
-    /// For how much time a unit is charged: a budget is half a millisecond, of which to give way is some hundredths. The
-    /// clock is read as often, which takes a hundredth of it.
+    /// The time for which a unit is charged: a budget is half a millisecond, of which giving way takes some hundredths. The
+    /// clock is read once for each unit, which takes a hundredth of it.
     pub(super) const UNIT: Duration = Duration::from_micros(4);
 
-    /// For how many items at the most. So many may pass before it is noticed that they take longer now.
+    /// The most items for which a unit is charged. So many may pass before it is noticed that items take longer now.
     const MOST: u32 = 128;
 
     thread_local! {
-        /// Of all tasks that run on this thread: one in a hot loop is alone on it.
+        /// The pace of all tasks that run on this thread: a task in a hot loop is alone on it.
         static PACE: Pace = const { Pace { left: Cell::new(0), share: Cell::new(1), looked: Cell::new(None) } };
     }
 
@@ -39,11 +39,11 @@ mod pace {
         left: Cell<u32>,
         /// Items that the last unit was charged for.
         share: Cell<u32>,
-        /// When that was.
+        /// When it was charged.
         looked: Cell<Option<Instant>>,
     }
 
-    /// Takes one item of those that the last unit was charged for. `false`: there is none left, and the next costs a unit.
+    /// Takes one of the items that the last unit was charged for. `false`: there is none left, and the next costs a unit.
     #[inline(always)]
     pub(crate) fn is_free() -> bool {
         PACE.with(|pace| match pace.left.get() {
@@ -72,7 +72,7 @@ mod pace {
     // === impl Pace ===
 
     impl Pace {
-        /// Finds for how many items the unit stands that was charged.
+        /// Finds for how many items the unit that was charged stands.
         fn look(&self) {
             let now = Instant::now();
             if let Some(before) = self.looked.replace(Some(now)) {
@@ -82,8 +82,8 @@ mod pace {
         }
     }
 
-    /// How many items the next unit stands for, after so many took so long: as many as take a [`UNIT`], but no more than
-    /// twice as many as before, since one that takes little says little.
+    /// How many items the next unit stands for, after `share` items took this long: as many as take a [`UNIT`], but no more
+    /// than twice as many as before, since a short time says little.
     fn next_share(share: u32, took: Duration) -> u32 {
         let in_unit = u128::from(share) * UNIT.as_nanos() / took.as_nanos().max(1);
         u32::try_from(in_unit).unwrap_or(MOST).clamp(1, MOST.min(2 * share))
@@ -95,7 +95,7 @@ mod pace {
 
         #[test]
         fn unit_stands_for_as_many_items_as_take_its_time() {
-            // Items of 100 ns: 1, 2, 4, ... of them, until 40 take the time of a unit.
+            // For items of 100 ns: 1, 2, 4, ..., until 40 of them take the time of a unit.
             let shares = std::iter::successors(Some(1), |&share| {
                 Some(next_share(share, Duration::from_nanos(100) * share))
             });
@@ -129,10 +129,10 @@ pub(crate) fn spend<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>)
     if is_free() { poll(cx) } else { spend_unit(cx, poll) }
 }
 
-/// Lets others be polled, and comes back behind them. For a task that returns pending now.
+/// Lets other tasks be polled, and comes back behind them. For a task that returns pending now.
 ///
-/// Where the runtime has a way for a task to say so, this is it: the task is put behind those that are ready on its
-/// thread, and no idle thread is woken to take it over. A blocking call on such a thread would never come back from that.
+/// Uses the runtime's own way to yield: the task is put behind those that are ready on its thread, and no idle thread is
+/// woken to take it over. A blocking call on such a thread would never come back from that.
 #[cfg(all(feature = "tokio", not(loom)))]
 pub(crate) fn give_way(cx: &mut Context<'_>) {
     use std::future::Future;
@@ -141,7 +141,7 @@ pub(crate) fn give_way(cx: &mut Context<'_>) {
     if crate::park::will_sleep() {
         return cx.waker().wake_by_ref();
     }
-    // Once is enough: it has handed the waker to the runtime by then.
+    // One poll is enough: by then the waker is handed to the runtime.
     let yielded = pin!(tokio::task::yield_now()).poll(cx);
     debug_assert!(yielded.is_pending(), "the first poll yields");
 }

@@ -1,4 +1,4 @@
-//! Who is next.
+//! Which waiter is next.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::OnceLock;

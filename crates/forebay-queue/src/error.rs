@@ -245,7 +245,7 @@ pub enum RecvTimeoutError {
     "capacity 0 is a rendezvous, which a queue is from the start or never"
 })]
 pub struct SetCapacityError {
-    /// Is the queue one?
+    /// Is the queue a rendezvous?
     pub(crate) rendezvous: bool,
 }
 
@@ -267,7 +267,7 @@ pub enum RetuneError {
     Forgotten,
 }
 
-/// What all errors have in common that carry an item. `Debug` leaves the item out, so that it need not have it.
+/// What all errors that carry an item have in common. `Debug` leaves the item out, so that the item need not have it.
 macro_rules! carries_item {
     ($Error:ident { $($Reason:ident),+ }) => {
         impl<T> $Error<T> {
@@ -296,7 +296,7 @@ carries_item!(SendError { Closed, Full, TooHeavy });
 carries_item!(TrySendError { Closed, Full, TooHeavy });
 carries_item!(SendTimeoutError { Closed, Full, Timeout, TooHeavy });
 
-/// The reasons that these have in common.
+/// The reasons that these errors have in common.
 macro_rules! from_send_error {
     ($Error:ident) => {
         impl<T> From<SendError<T>> for $Error<T> {

@@ -1,4 +1,4 @@
-//! What a queue's owner wants to be told. Every hook runs outside of the queue's lock.
+//! The hooks that tell a queue's owner what happens. Every hook runs outside of the queue's lock.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,7 +11,7 @@ type Weigher<T> = Box<dyn Fn(&T) -> usize + Send + Sync>;
 type OnDeadLetter<T> = Box<dyn Fn(T, String) + Send + Sync>;
 type OnPressure = Box<dyn Fn(Pressure) + Send + Sync>;
 
-/// The hooks of one queue. Where there is none for an item, the item is dropped; it is counted either way.
+/// The hooks of one queue. If there is no hook for an item, the item is dropped; it is counted either way.
 pub(crate) struct Hooks<T> {
     pub(crate) weigher: Option<Weigher<T>>,
     pub(crate) on_expired: Option<OnItem<T>>,
@@ -22,8 +22,8 @@ pub(crate) struct Hooks<T> {
     told: Mutex<Told>,
 }
 
-/// How far the pressure hook has been told. It hears of each crossing once and in order, whoever causes them:
-/// one caller tells at a time, and tells also what others cause meanwhile.
+/// How far the pressure hook has been told. It learns of each crossing once and in order, whoever causes them: one
+/// caller tells it at a time, and also tells it what others cause meanwhile.
 #[derive(Default)]
 struct Told {
     told: u64,
@@ -46,22 +46,22 @@ impl<T> Hooks<T> {
         }
     }
 
-    /// Dropped for another one by a call that has no other way to hand it back.
+    /// For an item that was displaced by a call that has no other way to hand it back.
     pub(crate) fn displaced(&self, item: T) {
         tell(&self.on_displaced, item);
     }
 
-    /// What an item weighs that its sender says nothing about.
+    /// The weight of an item whose sender does not say.
     pub(crate) fn weigh(&self, item: &T) -> usize {
         self.weigher.as_ref().map_or(1, |weigher| weigher(item))
     }
 
-    /// Its time was over before anybody received it.
+    /// For an item that expired before anybody received it.
     pub(crate) fn expired(&self, item: T) {
         tell(&self.on_expired, item);
     }
 
-    /// Nobody is left who could receive it.
+    /// For an item that nobody is left to receive.
     pub(crate) fn undelivered(&self, item: T) {
         tell(&self.on_undelivered, item);
     }
@@ -92,7 +92,7 @@ impl<T> fmt::Debug for Hooks<T> {
     }
 }
 
-/// Gives an item to its hook, or drops it, which may run code of a user too.
+/// Gives an item to its hook, or drops it, which may run user code too.
 fn tell<T>(hook: &Option<OnItem<T>>, item: T) {
     contain(|| match hook {
         Some(hook) => hook(item),
@@ -104,22 +104,22 @@ fn tell<T>(hook: &Option<OnItem<T>>, item: T) {
 ///
 /// A panic has been reported by the process's panic hook when it arrives here; it must not take the item with it.
 pub(crate) fn contain(foreign: impl FnOnce()) {
-    // What it panicked with is an arbitrary value, whose destructor may panic again.
+    // The payload is an arbitrary value, whose destructor may panic again.
     if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign))
         && let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
     {
-        // And so may this one's, for ever: the memory of one box is the smaller loss.
+        // And so may that panic's payload, without end: leaking one box is the smaller loss.
         std::mem::forget(another);
     }
 }
 
-/// Drops what is not ours in the middle of a call that has more to do, or in a destructor.
+/// Drops a value that is not ours in the middle of a call that has more to do, or in a destructor.
 pub(crate) fn let_go<T>(foreign: T) {
     contain(|| drop(foreign));
 }
 
-/// Asks code that is not ours about an item, which goes where that panics. It goes by itself: its destructor may panic
-/// too, and two panics, the second while the first unwinds, would end the process.
+/// Asks code that is not ours about an item. If the code panics, the item is dropped by itself: its destructor may panic
+/// too, and a second panic while the first unwinds would end the process.
 pub(crate) fn ask_about<T, A>(item: T, ask: impl FnOnce(&T) -> A) -> (T, A) {
     match catch_unwind(AssertUnwindSafe(|| ask(&item))) {
         Ok(answer) => (item, answer),
@@ -130,7 +130,7 @@ pub(crate) fn ask_about<T, A>(item: T, ask: impl FnOnce(&T) -> A) -> (T, A) {
     }
 }
 
-/// The right to tell one crossing; given up on drop.
+/// The right to tell the hook of one crossing; given up on drop.
 struct Turn<'a> {
     of: &'a Mutex<Told>,
     number: u64,
@@ -139,7 +139,7 @@ struct Turn<'a> {
 // === impl Turn ===
 
 impl<'a> Turn<'a> {
-    /// `None`: all is told, or somebody else is telling and will go on.
+    /// `None`: everything is told, or another caller is telling and will go on.
     fn take(of: &'a Mutex<Told>) -> Option<Self> {
         let mut told = sync::lock(of);
         if told.telling || told.told == told.due {

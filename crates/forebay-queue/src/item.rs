@@ -36,7 +36,7 @@ pub struct Outgoing<'a, T, L: Line<T>> {
     rank: Option<L::Rank>,
     /// `None`: as the queue's weigher says.
     weight: Option<usize>,
-    /// What else is said of it to the line's discipline.
+    /// What else its sender tells the line's discipline.
     label: Label<'a>,
     tag: Tag,
 }

@@ -1,4 +1,4 @@
-//! In which order a queue serves.
+//! The order in which a queue serves.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -65,7 +65,7 @@ pub struct Fifo;
 pub struct By<D, C> {
     discipline: D,
     classifier: C,
-    /// Most items of each class; none if no class is bounded.
+    /// The most items of each class that may wait; empty if no class is bounded.
     most: Vec<usize>,
 }
 
@@ -139,24 +139,24 @@ pub(crate) mod sealed {
 
     /// What a queue needs from its line.
     pub trait Lane<T> {
-        /// What the classifier makes of an item.
+        /// What the classifier returns for an item.
         type Rank: Copy + Send;
         /// The items that can be taken.
         type Items: Items<T, Self::Rank>;
-        /// The order of those who wait for room.
+        /// The order of the senders that wait for room.
         type Waiting: Waiting<Self::Rank>;
-        /// Knows the rank of an item.
+        /// Finds the rank of an item.
         type Classifier;
-        /// The rank of all items, where they have only one: then nobody needs to be asked.
+        /// The rank of all items, if they have only one: then no classifier needs to be asked.
         const ONLY_RANK: Option<Self::Rank>;
 
-        /// A new line, empty. `timed`: somebody wants to know when items came.
+        /// A new, empty line. `timed`: does somebody want to know when items came?
         fn open(self, timed: bool) -> (Self::Items, Self::Waiting, Self::Classifier);
 
-        /// Runs code of a user, so never under the lock.
+        /// Runs user code, so it is never called under the lock.
         fn rank(classifier: &Self::Classifier, item: &T) -> Result<Self::Rank, UnknownClass>;
 
-        /// What becomes of a rank by a label.
+        /// The rank after an item was given this label.
         fn relabel(
             classifier: &Self::Classifier,
             rank: Self::Rank,
@@ -293,7 +293,7 @@ where
         (by.classifier)(item)
     }
 
-    // Asked of the copy that stays empty, so that nobody waits for the lock.
+    // Asks the copy that stays empty, so that nobody waits for the lock.
     fn relabel(by: &Self, rank: D::Rank, label: &Label<'_>) -> Result<D::Rank, UnknownClass> {
         by.discipline.relabel(rank, label)
     }

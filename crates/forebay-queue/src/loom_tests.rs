@@ -11,7 +11,7 @@ use loom::thread;
 
 use crate::{Receiver, SendError, Sender, Sent, TryRecvError, bounded};
 
-/// Polls once with a waker that nobody hears, and drops the future where it stands.
+/// Polls once with a waker that wakes nobody, and drops the future where it stands.
 fn poll_once_and_drop<F: Future>(future: F) -> Option<F::Output> {
     let future = pin!(future);
     match future.poll(&mut Context::from_waker(Waker::noop())) {
@@ -20,7 +20,7 @@ fn poll_once_and_drop<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
-/// Polls a future once with the task's own waker, then drops it: it was in the line, and goes away.
+/// Polls a future once with the task's own waker, then drops it: it was in the line, and leaves.
 async fn give_up<F: Future>(future: F) -> Option<F::Output> {
     let mut future = Box::pin(future);
     poll_fn(|cx| match future.as_mut().poll(cx) {
@@ -201,7 +201,7 @@ fn loom_withdrawn_offer_leaves_the_called_receiver_waiting() {
         let quitting = thread::spawn(move || block_on(give_up(quitter.send(1))).is_some());
         let staying = thread::spawn(move || block_on(async move { tx.send(2).await }).is_ok());
         let all = drain(&mut rx);
-        // A rendezvous may take the item in the very moment in which the sender gives up (see `send`).
+        // A rendezvous may take the item at the very moment at which the sender gives up (see `send`).
         assert!(all == [2] || all == [1, 2] || all == [2, 1], "{all:?}");
         let _ = quitting.join().expect("no panic");
         assert!(staying.join().expect("no panic"));
@@ -285,7 +285,7 @@ fn loom_put_back_against_the_end() {
         assert!(matches!(taken, Poll::Ready(Ok(1))));
         drop(tx);
         let returning = thread::spawn(move || drop(hands));
-        // It must not be told the end while the item may still come back.
+        // The receiver must not be told the end while the item may still come back.
         assert_eq!(drain(&mut other), [7]);
         returning.join().expect("no panic");
         assert!(poll_once_and_drop(rx.recv()).is_some_and(|end| end.is_none()));
@@ -318,7 +318,7 @@ fn loom_heavy_sender_that_gives_up_lets_the_light_one_in() {
             let sent = block_on(tx.send(1)).is_ok();
             (sent, tx)
         });
-        // Nobody receives before the light one is in: it must not wait for the heavy one that has left.
+        // Nobody receives before the light item is in: it must not wait for the heavy one that has left.
         let (sent, tx) = staying.join().expect("no panic");
         assert!(sent);
         drop(tx);

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use crate::core::{AskPlaces, Asked, Demand, Manners, Offering, Parcel, Places, Tag};
 use crate::{Line, SendManyError, Sender, WhenFull};
 
-/// The items of a batch that are not sent yet. They go back to the caller when this goes away.
+/// The items of a batch that are not sent yet. They go back to the caller when this is dropped.
 struct Rest<'a, T> {
-    /// Empty meanwhile: a `Vec` gives up its front only by moving all that is behind it, each time.
+    /// The caller's `Vec`, empty meanwhile: removing its first item would move all others, each time.
     items: &'a mut Vec<T>,
     rest: VecDeque<T>,
 }
@@ -27,18 +27,18 @@ impl<T> Drop for Rest<'_, T> {
     }
 }
 
-/// What the items of a batch are and weigh.
+/// The ranks and weights of the items of a batch.
 pub(crate) enum Labels<R> {
-    /// All have this rank, and nobody says what they weigh.
+    /// All have this rank, and no stated weight.
     Same(R),
-    /// Rank and weight of each.
+    /// The rank and weight of each.
     Each(VecDeque<(R, usize)>),
 }
 
 // === impl Sender ===
 
 impl<T, L: Line<T>> Sender<T, L> {
-    /// Asks the owner's code about each item, before anything is sent.
+    /// Asks the classifier and the weigher about each item, before anything is sent.
     pub(crate) fn label(&self, items: &[T]) -> Result<Labels<L::Rank>, SendManyError> {
         if let Some(rank) = L::ONLY_RANK
             && self.shared.hooks.weigher.is_none()
@@ -55,7 +55,7 @@ impl<T, L: Line<T>> Sender<T, L> {
         items.iter().enumerate().map(label).collect::<Result<_, _>>().map(Labels::Each)
     }
 
-    /// Sends items that differ in nothing but their values: as many at once as there are places.
+    /// Sends items that differ only in their values: as many at once as there are places.
     pub(crate) async fn send_alike(
         &self,
         items: &mut Vec<T>,
@@ -93,7 +93,7 @@ impl<T, L: Line<T>> Sender<T, L> {
         .await
     }
 
-    /// Sends items each of which has its own rank and weight: asks for the first, and goes on while there is room.
+    /// Sends items that each have their own rank and weight: asks for the first, and goes on while there is room.
     pub(crate) async fn send_labelled(
         &self,
         items: &mut Vec<T>,
@@ -149,13 +149,13 @@ impl<T, L: Line<T>> Sender<T, L> {
         .await
     }
 
-    /// Offers one after the other at a rendezvous.
+    /// Offers one item after the other at a rendezvous.
     pub(crate) async fn offer_many(
         &self,
         items: &mut Vec<T>,
         labels: Labels<L::Rank>,
     ) -> Result<(), SendManyError> {
-        /// Puts the item on offer back in front when it goes away.
+        /// Puts the item on offer back in front when it is dropped.
         struct InFront<'a, T, L: Line<T>> {
             rest: &'a mut VecDeque<T>,
             offering: Offering<'a, T, L>,

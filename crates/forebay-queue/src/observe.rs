@@ -1,4 +1,4 @@
-//! What both halves can tell of their queue.
+//! What both halves can tell about their queue.
 
 use std::fmt;
 use std::sync::atomic::Ordering;

@@ -21,17 +21,17 @@ impl Wake for Unpark {
 }
 
 thread_local! {
-    /// This thread runs a future, and sleeps while that waits.
+    /// Does this thread run a future, and sleep while that waits?
     static SLEEPS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Is what is polled here polled by a thread that will sleep, and so comes back to no scheduler?
+/// Is the current poll made by a thread that will sleep, and that so returns to no scheduler?
 #[cfg(all(feature = "tokio", not(loom)))]
 pub(crate) fn will_sleep() -> bool {
     SLEEPS.get()
 }
 
-/// Until it is dropped; one may be within another, in a hook.
+/// Marks the thread as sleeping until it is dropped. One may be within another, in a hook.
 struct Sleeps(bool);
 
 impl Drop for Sleeps {
@@ -45,7 +45,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let _sleeps = Sleeps(SLEEPS.replace(true));
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
-    // The budget is for tasks that share a thread. Spent on this one, it would never be filled again.
+    // The budget is for tasks that share a thread. On this thread, a spent budget would never be filled again.
     #[cfg(all(feature = "tokio", not(loom)))]
     let future = tokio::task::coop::unconstrained(future);
     let mut future = pin!(future);

@@ -1,4 +1,4 @@
-//! Places that are ours before there is an item for them.
+//! Places that are reserved before there is an item for them.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::{
 
 /// The right to send one item without waiting; made by [`Sender::reserve`].
 ///
-/// If it is dropped unused, its place goes to whoever waits for one.
+/// If it is dropped unused, its place goes to the next sender that waits for one.
 ///
 /// ```
 /// let (tx, mut rx) = forebay_queue::bounded(1);
@@ -40,7 +40,7 @@ pub struct Permit<'a, T, L: Line<T> = Fifo>(Permits<'a, T, L>);
 pub struct Permits<'a, T, L: Line<T> = Fifo> {
     sender: &'a Sender<T, L>,
     left: usize,
-    /// How heavy an item may be that is sent into one of the places.
+    /// How heavy an item that is sent into one of the places may be.
     each: usize,
 }
 
@@ -174,14 +174,14 @@ impl<T, L: Line<T>> Sender<T, L> {
         Ok(permits)
     }
 
-    /// Sends an item into a place that was granted for one that weighs `each`, and says whether it was used.
+    /// Sends an item into a place that was granted for a weight of `each`, and returns whether the place was used.
     pub(crate) fn send_granted(&self, item: T, each: usize) -> (bool, Result<Sent<T>, SendError<T>>) {
         let mut parcel = match self.pack(item) {
             Ok(parcel) => parcel,
             Err(refused) => return (false, Err(refused)),
         };
         if self.shared.hooks.weigher.is_none() {
-            // It weighs what was reserved for it.
+            // The item counts with the weight that was reserved for it.
             parcel.tag.set_weight(each);
         } else if self.shared.options.max_weight.is_some() && parcel.tag.weight() > each {
             return (false, Err(SendError::TooHeavy(parcel.item)));
@@ -197,7 +197,7 @@ impl<T, L: Line<T>> Sender<T, L> {
     }
 }
 
-/// What one who reserves is told. `None`: to wait.
+/// The answer to a call that reserves. `None`: it must wait.
 pub(crate) fn answer_to_reserve(
     answer: Places,
     places: usize,

@@ -10,14 +10,14 @@ use crate::{Line, ReserveError, SendError, Sender, Sent, coop};
 #[cfg(any(feature = "tower", feature = "stream"))]
 use crate::{SinkError, WhenFull};
 
-/// What a sender keeps between polls, of which a sender that is not polled never makes use.
+/// What a sender keeps between polls; unused by a sender that is not polled.
 ///
 /// The handle is polled through `&mut`, so neither a lock nor an atomic guards it.
 #[derive(Debug, Default)]
 pub(crate) enum Reserving {
     #[default]
     Nothing,
-    /// In the line of those who wait for room.
+    /// In the line for room.
     Asking(Asking),
     /// A place is ours.
     Place,
@@ -25,8 +25,8 @@ pub(crate) enum Reserving {
 
 // === impl Sender ===
 
-/// In poll form, for those who write futures, sinks and services by hand. A sender keeps one place at the most, for an item
-/// that weighs 1.
+/// Sending in poll form, for futures, sinks and services that are written by hand. A sender keeps one place at the most,
+/// for an item that weighs 1.
 impl<T> Sender<T> {
     /// Waits for a place, as [`reserve`](Self::reserve) does, and keeps it in this handle until
     /// [`send_reserved`](Self::send_reserved) uses it. With a place in the handle it is ready at once.
@@ -72,8 +72,8 @@ impl<T> Sender<T> {
 }
 
 impl<T, L: Line<T>> Sender<T, L> {
-    /// Gives back the place, or leaves the line; a sink's item that is on its way turns back, and is dropped. Says whether
-    /// there was anything to give up.
+    /// Gives back the place, or leaves the line; a sink's item that is on its way turns back, and is dropped. Returns
+    /// whether there was anything to give up.
     pub fn abort_reserve(&mut self) -> bool {
         let reserving = std::mem::take(&mut self.reserving);
         let reserved = !matches!(reserving, Reserving::Nothing);
@@ -91,7 +91,7 @@ impl<T, L: Line<T>> Sender<T, L> {
         reserved
     }
 
-    /// Sends into the place that this handle keeps. It keeps it on where the item does not fit, or its weigher panics.
+    /// Sends into the place that this handle keeps. The place is kept if the item does not fit, or its weigher panics.
     #[track_caller]
     fn send_kept(&mut self, item: T) -> Result<Sent<T>, SendError<T>> {
         let reserved = matches!(self.reserving, Reserving::Place);
@@ -103,7 +103,8 @@ impl<T, L: Line<T>> Sender<T, L> {
         sent
     }
 
-    /// Without the cooperative budget, which must not look like a full queue: pending means that there is no place.
+    /// Does without the cooperative budget, since a spent one must not look like a full queue: pending means that there is
+    /// no place.
     fn poll_place(&mut self, cx: &mut Context<'_>, rank: L::Rank) -> Poll<Result<(), ReserveError>> {
         let Self { shared, reserving, .. } = self;
         if let Reserving::Nothing = reserving {
@@ -118,7 +119,7 @@ impl<T, L: Line<T>> Sender<T, L> {
                 answer_to_reserve(answer, 1, 1).map_or(Asked::Wait { want: 1, each: 1, rank }, Asked::Done)
             })
         };
-        // One who may overtake nobody any more joins the line, and is served at once if there is room for all in it:
+        // A sender that may overtake nobody any more joins the line, and is served at once if there is room for all in it:
         // hence the second look.
         let asked = match ask() {
             Poll::Pending => ready!(ask()),
@@ -129,17 +130,17 @@ impl<T, L: Line<T>> Sender<T, L> {
     }
 }
 
-/// What the faces of other crates have in common. They do what `send` does, in two steps.
+/// What the interfaces of other crates (sink, service) have in common. They do what `send` does, in two steps.
 #[cfg(any(feature = "tower", feature = "stream"))]
 impl<T, L: Line<T>> Sender<T, L> {
-    /// The rank of the place that readiness waits for and keeps. `None` where it keeps none: where a full queue makes
-    /// nobody wait, and where nobody knows yet what place the item will need. Then the item itself waits.
+    /// The rank of the place that readiness waits for and keeps. `None` if it keeps none: if a full queue makes nobody
+    /// wait, or if it is not known yet what place the item will need. Then the item itself waits.
     fn place_to_keep(&self) -> Option<L::Rank> {
         let all_alike = self.shared.options.max_weight.is_none() && !self.meets();
         L::ONLY_RANK.filter(|_| all_alike && self.shared.options.when_full == WhenFull::Wait)
     }
 
-    /// Ready when an item may be sent: with a place in the handle where one is kept, else as long as the queue is open.
+    /// Ready when an item may be sent: with a place in the handle if one is kept, else as long as the queue is open.
     pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
         match self.place_to_keep() {
             Some(rank) => self.poll_place(cx, rank).map_err(|_| SinkError::Closed(None)),
@@ -147,7 +148,7 @@ impl<T, L: Line<T>> Sender<T, L> {
         }
     }
 
-    /// Sends an item after [`poll_open`](Self::poll_open) was ready. `Err`: it has to wait, and is on its way.
+    /// Sends an item after [`poll_open`](Self::poll_open) was ready. `Err`: the item has to wait, and is on its way.
     #[track_caller]
     pub(crate) fn send_opened(&mut self, item: T) -> Result<Arrived<T>, OnItsWay<T, L::Rank>> {
         if self.place_to_keep().is_some() {

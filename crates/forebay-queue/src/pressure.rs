@@ -80,7 +80,7 @@ impl Watermarks {
     ///
     /// A capacity of 0 is a rendezvous, which is full as soon as anybody waits: there `len` is how many wait.
     pub fn update(&self, now: Pressure, len: usize, capacity: usize) -> Pressure {
-        // A product with an f64 is exact enough here: capacities of 2^53 items do not fit into memory.
+        // A product with an f64 is exact enough here: 2^53 items do not fit into memory.
         let share = |part: f64| part * capacity as f64;
         match now {
             Pressure::Normal if len > 0 && (len >= capacity || len as f64 > share(self.high)) => {
@@ -119,7 +119,7 @@ impl Watermarks {
     }
 }
 
-/// Two numbers of items that say what [`Watermarks`] say of one capacity, for who asks with each item.
+/// What [`Watermarks`] say of one capacity, as two numbers of items, for callers that ask with each item.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Marks {
     /// The fewest at which normal pressure becomes high; at least 1.
@@ -234,7 +234,7 @@ mod tests {
     fn a_share_says_the_same_as_its_count() {
         for (high, low) in [(0.8, 0.2), (1.0, 0.7), (0.5, 0.0), (0.3, 0.1), (1.0, 0.0)] {
             let watermarks = Watermarks::new(high, low).expect("in order");
-            // Shares that are exact in binary, so that none falls to the other side of a mark.
+            // Shares that are exact in binary, so that none falls on the other side of a mark.
             for (now, len) in [Normal, High].into_iter().flat_map(|now| (0..=66).map(move |len| (now, len))) {
                 assert_eq!(
                     watermarks.update_share(now, len as f64 / 64.0),

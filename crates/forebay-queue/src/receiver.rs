@@ -139,12 +139,12 @@ impl<T, L: Line<T>> Receiver<T, L> {
         block_on(self.recv())
     }
 
-    /// What they share, and our place in the line.
+    /// What all handles share, and our place in the line.
     pub(crate) fn parts(&mut self) -> (&Shared<T, L>, &mut Taking) {
         (&self.shared, &mut self.taking)
     }
 
-    /// Always a part of its caller: for most items, a call would cost as much as the rest.
+    /// Always inlined: for most items, a call would cost as much as the rest.
     #[inline(always)]
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let Self { shared, taking, .. } = self;
@@ -168,7 +168,7 @@ fn poll_charged<T, L: Line<T>>(
     coop::spend_unit(cx, |cx| poll_in_line(taking, shared, None, cx))
 }
 
-/// Where it has to wait, or somebody else is concerned.
+/// For a receiver that has to wait, or when somebody else is concerned.
 #[inline(never)]
 fn poll_in_line<'a, T, L: Line<T>>(
     taking: &mut Taking,
@@ -209,7 +209,7 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
             let mut next = Some(state.take());
             while let Some(Taken { item, place }) = next {
                 let (attempt, weight, headers) = (place.attempt, place.tag.weight(), place.tag.headers());
-                // Rarely known, and then the day's clock is asked too.
+                // Rarely known; only then the system clock is read too.
                 let came = state.held.waited(&place).and_then(|waited| SystemTime::now().checked_sub(waited));
                 let receipt = state.held.hand_out(place);
                 let settler: Arc<dyn Settle<T>> = shared.clone();
@@ -227,7 +227,7 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
         polled.map(|taken| Ok(taken.unwrap_or(0)))
     }
 
-    /// Settling in memory is done when the call returns.
+    /// In memory, settling is done when the call returns.
     fn poll_settled(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
         Poll::Ready(Ok(()))
     }
@@ -253,7 +253,7 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
 /// How many items are taken while the lock is held.
 const SECTION: usize = 1024;
 
-/// Takes so many more, or what is left of them.
+/// Takes `most` more items, or as many as are left.
 fn take_more<T, L: Line<T>>(state: &mut State<T, L>, most: usize, out: &mut Vec<T>) -> usize {
     let before = out.len();
     out.extend((0..most).map_while(|_| state.take_another()).map(|taken| taken.item));
@@ -262,7 +262,7 @@ fn take_more<T, L: Line<T>>(state: &mut State<T, L>, most: usize, out: &mut Vec<
     taken
 }
 
-/// Receives one; leaves the line when it is dropped.
+/// Receives one item; leaves the line when it is dropped.
 pub(crate) struct LeaveOnDrop<'a, T, L: Line<T>>(pub(crate) &'a mut Receiver<T, L>);
 
 impl<T, L: Line<T>> Future for LeaveOnDrop<'_, T, L> {

@@ -107,7 +107,7 @@ impl<T> Sent<T> {
         one.into_iter().chain(many)
     }
 
-    /// What a newcomer is told that displaced these.
+    /// The result for a newcomer that displaced these items.
     pub(crate) fn after_displacing(mut items: impl Iterator<Item = T>) -> Self {
         match (items.next(), items.next()) {
             (None, _) => Self::Stored,
@@ -124,7 +124,7 @@ impl<T, L: Line<T>> Sender<T, L> {
         Self::new(shared, 0)
     }
 
-    /// A handle that has seen so many crossings of pressure.
+    /// A handle that has seen this many crossings of pressure.
     fn new(shared: Arc<Shared<T, L>>, seen: u64) -> Self {
         Self {
             shared,

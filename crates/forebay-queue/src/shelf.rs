@@ -90,7 +90,7 @@ pub trait Shelf<P, D: Discipline>: From<D> + Send {
 #[derive(Debug)]
 pub struct ById<P, D: Discipline> {
     held: Slab<Waiting<P, D::Rank>>,
-    /// Of each class.
+    /// The counts of each class.
     counts: Vec<Count>,
     discipline: D,
 }
@@ -118,7 +118,7 @@ impl<P, D: Discipline> ById<P, D> {
         self.held.insert(Waiting { rank, seq, since, what });
     }
 
-    /// Takes out what the discipline has given already.
+    /// Takes out a waiter that the discipline has given already.
     #[inline]
     fn take_out(&mut self, id: u32) -> (Entry<D::Rank>, P) {
         let Waiting { rank, seq, since, what } = self.held.remove(id as usize);
@@ -131,7 +131,7 @@ impl<P, D: Discipline> ById<P, D> {
         &mut self.counts[self.discipline.class(rank)]
     }
 
-    /// The entry of who comes next.
+    /// The entry of the waiter that joins next.
     #[inline]
     fn entry(&self, rank: D::Rank, seq: u64, since: Tick) -> Entry<D::Rank> {
         let id = u32::try_from(self.held.vacant_key()).expect("four thousand million items do not fit");
@@ -169,7 +169,7 @@ impl<P: Send, D: Discipline> Shelf<P, D> for ById<P, D> {
     #[inline]
     fn insert(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) -> Entry<D::Rank> {
         let entry = self.entry(rank, seq, since);
-        // Before anything else, since it may be code of a user.
+        // Before anything else, since this may be user code.
         self.discipline.insert(entry);
         self.lay_in(rank, seq, since, what);
         entry

@@ -1,4 +1,4 @@
-//! Where items go to.
+//! Where items go.
 
 use std::error::Error;
 use std::fmt;

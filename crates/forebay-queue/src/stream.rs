@@ -1,4 +1,4 @@
-//! The halves as `futures` knows them.
+//! The two halves as a `futures` stream and sink.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -34,7 +34,7 @@ impl<T, L: Line<T>> Stream for Receiver<T, L> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        // Others may take what waits now, and more may come.
+        // Others may take the items that wait now, and more may come.
         (0, None)
     }
 }

@@ -10,22 +10,23 @@ pub(crate) use loom::sync::{Mutex, MutexGuard};
 #[cfg(not(loom))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
-/// Those who come to a lock to take. How many of them have found it taken so far, and have not left since.
+/// The receivers that lock to take items. Counts how many of them have found the lock taken so far, and have not left
+/// since.
 ///
-/// Who is one of several had better let the others have a burst of items: what the lock guards stays on their core
-/// meanwhile. Who is alone had better come between those who send: they wait for it, or soon will.
+/// One of several receivers had better let the others have a burst of items: what the lock guards stays on their core
+/// meanwhile. A single receiver had better come between the senders: they wait for it, or soon will.
 #[derive(Default)]
 pub(crate) struct Takers {
     met: AtomicUsize,
 }
 
-/// One of them.
+/// One of the receivers.
 #[derive(Default)]
 pub(crate) struct Taker {
     counted: bool,
 }
 
-/// Locks, also after a panic: no code of a user runs under our locks, so what they guard is whole.
+/// Locks, also after a panic: except for disciplines, no user code runs under our locks, so what they guard is whole.
 #[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     #[cfg(not(loom))]
@@ -39,7 +40,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The same for one who takes.
+/// The same for a receiver that takes items.
 #[cfg(not(loom))]
 #[inline]
 pub(crate) fn lock_to_take<'a, T>(
@@ -59,8 +60,8 @@ pub(crate) fn lock_to_take<'a, T>(mutex: &'a Mutex<T>, _: &Takers, _: &mut Taker
     lock(mutex)
 }
 
-/// Stands off before it parks the thread: the holder is at work on another core and needs well under a microsecond, while
-/// parking and being woken takes many. How many pauses that are in all is bounded.
+/// Spins before it parks the thread: the holder is at work on another core and needs well under a microsecond, while
+/// parking and being woken takes many. The number of pauses is bounded.
 #[cfg(not(loom))]
 #[cold]
 fn lock_contended<T>(mutex: &Mutex<T>, Pauses { mut next, most }: Pauses) -> MutexGuard<'_, T> {
@@ -78,14 +79,14 @@ fn lock_contended<T>(mutex: &Mutex<T>, Pauses { mut next, most }: Pauses) -> Mut
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many pauses between two attempts: next, and at the most after they have doubled.
+/// How many pauses come between two attempts: at first, and at the most after doubling.
 #[cfg(not(loom))]
 struct Pauses {
     next: u32,
     most: u32,
 }
 
-/// Long at once, so that the holder can do a burst of operations without losing the cache line.
+/// Long from the start, so that the holder can do a burst of operations without losing the cache line.
 #[cfg(not(loom))]
 const LONG: Pauses = Pauses { next: 128, most: 2048 };
 
@@ -93,14 +94,14 @@ const LONG: Pauses = Pauses { next: 128, most: 2048 };
 #[cfg(not(loom))]
 const SHORT: Pauses = Pauses { next: 16, most: 16 };
 
-/// How many pauses in all.
+/// How many pauses there are in all.
 #[cfg(not(loom))]
 const STAND_OFF: u32 = 4000;
 
 // === impl Takers ===
 
 impl Takers {
-    /// This one finds the lock taken.
+    /// Called when this receiver finds the lock taken.
     #[cfg(not(loom))]
     fn meet(&self, taker: &mut Taker) -> Pauses {
         if !taker.counted {
@@ -110,7 +111,7 @@ impl Takers {
         if self.met.load(Ordering::Relaxed) == 1 { SHORT } else { LONG }
     }
 
-    /// This one will not come again.
+    /// Called when this receiver will not come again.
     pub(crate) fn leave(&self, taker: &mut Taker) {
         if std::mem::take(&mut taker.counted) {
             self.met.fetch_sub(1, Ordering::Relaxed);

@@ -40,38 +40,38 @@ pub trait Tap: Send + 'static {
     /// The value that is taken.
     type Item: Send + 'static;
 
-    /// Takes one item, waiting for one. What was in hand is done.
+    /// Takes one item, waiting for one. The item that was in hand is done.
     ///
-    /// Who was given room by that may not know it yet: see [`wake_senders`](Self::wake_senders).
+    /// A sender that this gave room to may not be woken yet: see [`wake_senders`](Self::wake_senders).
     ///
-    /// `open` is looked at under the lock under which items are taken: while it is `false` none is. Spends
-    /// the cooperative budget.
+    /// `open` is read under the lock under which items are taken: while it is `false`, none is taken. Spends the
+    /// cooperative budget.
     ///
     /// # Cancel safety
     ///
-    /// A caller that stops polling loses nothing, but it keeps its place among those who wait, and may have been
-    /// called for an item: see [`step_back`](Self::step_back).
+    /// A caller that stops polling loses nothing, but it keeps its place in the line, and may have been called for an
+    /// item: see [`step_back`](Self::step_back).
     fn poll_take(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<Self::Item>>;
 
-    /// Wakes the senders that were given room by what was taken, and are still to be woken.
+    /// Wakes the senders that got room since items were taken, and are still to be woken.
     ///
-    /// To wake a task may cost more than many short items do. So while there is much to be taken, a tap may leave it for
-    /// later, to wake several at once. A caller that does not ask for another item at once says by this that it is
-    /// later now; so does one that drops the tap.
+    /// Waking a task may cost more than many short items do. So while there is much to be taken, a tap may postpone it, to
+    /// wake several at once. A caller that does not ask for another item at once calls this instead; dropping the tap does
+    /// the same.
     fn wake_senders(&mut self);
 
-    /// Says what became of the item in hand, if there is one: it is done, or it failed and its value is gone. A tap that
-    /// is dropped says that it is done.
+    /// Says what became of the item in hand, if there is one: it is done, or it failed and its value is gone. Dropping the
+    /// tap says that it is done.
     fn empty(&mut self, done: bool);
 
-    /// Waits no longer: somebody else gets what this one was called for.
+    /// Stops waiting: somebody else gets the item that this tap was called for.
     fn step_back(&mut self);
 
-    /// How many items there are to be taken: a look under the lock under which they are.
+    /// How many items can be taken, read under the lock under which they are.
     fn waiting(&self) -> usize;
 }
 
-/// What came of asking a [`Tap`].
+/// What [`Tap::poll_take`] returned.
 ///
 /// ```
 /// use forebay_queue::{Headers, Tapped};
@@ -90,8 +90,8 @@ pub trait Tap: Send + 'static {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tapped<T> {
-    /// An item of which nothing is known but its value: the first attempt, without headers. Most are, and to hand on more
-    /// costs as much as to take one.
+    /// An item of which nothing is known but its value: the first attempt, without headers. Most items are like that, and
+    /// passing on more would cost as much as taking the item.
     Plain(T),
     /// An item, and what is known of it.
     Item {
@@ -104,36 +104,36 @@ pub enum Tapped<T> {
         /// How long it was in the source, where that is known.
         waited: Option<Duration>,
     },
-    /// There is one, but the tap is not open.
+    /// There is an item, but the tap is not open.
     Shut,
     /// Nothing is held, nothing is in anybody's hands, nothing will come.
     Ended,
 }
 
-/// A receiver that counts what it took as in hand.
+/// A receiver that counts the item that it took as in hand.
 pub(crate) struct ReceiverTap<T, L: SendLine<T>> {
     receiver: Receiver<T, L>,
     hand: Hand<T>,
 }
 
 struct Hand<T> {
-    /// Something is in hand.
+    /// Is an item in hand?
     is_full: Cell<bool>,
-    /// What is about to be handed on, if it is anything but a plain item.
+    /// What is about to be returned, if it is anything but a plain item.
     known: Cell<Option<Tapped<T>>>,
 }
 
 // === impl Hand ===
 
 impl<T> Hand<T> {
-    /// Takes an item. `None`: it is in `known`. Always a part of its caller, for the same reason.
+    /// Takes an item. `None`: it is in `known`. Always inlined: for most items, a call would cost as much as the rest.
     #[inline(always)]
     fn fill<L: SendLine<T>>(&self, state: &mut State<T, L>) -> Option<T> {
         self.is_full.set(true);
         state.tap_plain().or_else(|| self.fill_with_known(state))
     }
 
-    /// Takes an item with all that may be to it; where the lock was taken before, in that section of it.
+    /// Takes an item with everything that is known of it; in the same lock section if the lock was taken before.
     #[inline(never)]
     fn poll_fill<'a, L: SendLine<T>>(
         &self,
@@ -181,7 +181,7 @@ impl<T, L: SendLine<T>> ReceiverTap<T, L> {
         Self { receiver, hand: Hand { is_full: Cell::new(false), known: Cell::new(None) } }
     }
 
-    /// Takes an item whose unit of the cooperative budget is charged.
+    /// Takes an item for which the cooperative budget has been charged.
     #[inline(always)]
     fn poll_another(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<T>> {
         let Self { receiver, hand } = self;

@@ -1,4 +1,4 @@
-//! Sending and receiving with an end to the patience.
+//! Sending and receiving with a time limit.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ impl<T, L: Line<T>> Sender<T, L> {
             return match timeout_at(deadline, &mut offering).await {
                 Ok(None) => Ok(Sent::Stored),
                 Ok(Some(item)) => Err(SendTimeoutError::Closed(item)),
-                // It may have been taken since it was polled last.
+                // The item may have been taken since the last poll.
                 Err(_) => {
                     offering.withdraw().map_or(Ok(Sent::Stored), |item| Err(SendTimeoutError::Timeout(item)))
                 }
@@ -81,7 +81,7 @@ impl<T, L: Line<T>> Sender<T, L> {
         let mut sending = SendOne::new(&self.shared, parcel);
         let sent = match timeout_at(deadline, &mut sending).await {
             Ok(sent) => Some(sent),
-            // It may have been granted a place since it was polled last.
+            // It may have been granted a place since the last poll.
             Err(_) => sending.now(),
         };
         match sent {
@@ -128,7 +128,7 @@ impl<T, L: Line<T>> Receiver<T, L> {
         let mut waiting = LeaveOnDrop(self);
         match timeout_at(deadline, &mut waiting).await {
             Ok(received) => received.ok_or(RecvTimeoutError::Closed),
-            // It may have been called since it was polled last.
+            // It may have been called since the last poll.
             Err(_) => waiting.0.try_recv().map_err(|error| match error {
                 TryRecvError::Closed => RecvTimeoutError::Closed,
                 TryRecvError::Empty => RecvTimeoutError::Timeout,

@@ -1,4 +1,4 @@
-//! An item that a face of another crate was given, and that has not arrived yet.
+//! An item that was given to a sink or a service, and that has not arrived yet.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -8,14 +8,14 @@ use crate::core::place;
 use crate::core::{Asking, Demand, Offer, Parcel, Shared};
 use crate::{Line, SendError, Sent, SinkError, coop};
 
-/// It waits for room, or at a rendezvous for a receiver, in the line from the moment on in which it was given.
+/// The item waits for room, or at a rendezvous for a receiver. It is in the line from the moment when it was given.
 pub(crate) struct OnItsWay<T, R> {
     /// The item while it waits for room. Never locked: a lock is what lets a handle that keeps an item be shared.
     slot: Mutex<Option<Parcel<T, R>>>,
     way: Way,
 }
 
-/// What became of it.
+/// What became of the item.
 pub(crate) type Arrived<T> = Result<Sent<T>, SinkError<T>>;
 
 enum Way {
@@ -28,7 +28,7 @@ enum Way {
 // === impl OnItsWay ===
 
 impl<T, R: Copy> OnItsWay<T, R> {
-    /// Sends at once what need not wait.
+    /// Sends the item at once if it need not wait.
     pub(crate) fn begin<L: Line<T, Rank = R>>(
         shared: &Shared<T, L>,
         meets: bool,
@@ -44,7 +44,7 @@ impl<T, R: Copy> OnItsWay<T, R> {
             };
         }
         let mut on_its_way = Self { slot: Mutex::new(slot), way: Way::Asking(Asking::default()) };
-        // Nobody is there yet to be woken; who polls later brings a waker.
+        // There is nobody to wake yet; a later poll brings a waker.
         let mut nobody = Context::from_waker(std::task::Waker::noop());
         match on_its_way.step(shared, &mut nobody) {
             Poll::Ready(sent) => Ok(sent),

@@ -1,17 +1,17 @@
-//! Those who called and have no answer yet: what the handles, the response futures and the worker share.
+//! Calls without an answer yet: what the handles, the response futures and the worker share.
 //!
 //! # The rules
 //!
 //! 1. A call waits as a node in the line; the request lies in the node, and the response future knows its key. A
 //!    response future that is dropped takes its node out at once, wherever in the line that is.
-//! 2. The worker takes the first request out of the line and calls the service outside of the lock. Until it brings
-//!    the answer the node is the worker's: a caller that leaves meanwhile only says so, and the worker removes the
-//!    node. So a key never names another call than its owner's.
+//! 2. The worker takes the next request out of the line and calls the service outside of the lock. Until it brings
+//!    the answer, the node belongs to the worker: a caller that leaves meanwhile only says so, and the worker removes
+//!    the node. So a key never names another call than its owner's.
 //! 3. The answer is the service's *future*, which the caller drives, or an error. So answers do not wait for each
-//!    other, and how many run at once is the service's own affair.
+//!    other, and the service decides how many run at once.
 //! 4. A call that is to go on without its caller is *running* from the answer on. When its caller drops the future,
-//!    the worker takes it over, and it does not end while anything is running.
-//! 5. Wakers are called, and whatever is a user's is dropped, after the lock is released.
+//!    the worker takes the future over, and does not end while anything is running.
+//! 5. Wakers are called, and user values are dropped, after the lock is released.
 
 mod state;
 
@@ -38,7 +38,7 @@ pub(super) struct Callers<R, F, E, L: Line<R> = Fifo> {
     pub(super) options: Options,
     classifier: L::Classifier,
     /// Mirrors `State::closed`, written under the lock: readiness is asked for before each call and needs no more. The
-    /// call itself looks again under the lock, so nothing depends on the order in which it is seen.
+    /// call itself looks again under the lock, so nothing depends on when the change is seen.
     closed: AtomicBool,
     state: Mutex<State<R, F, E, L>>,
 }
@@ -46,19 +46,19 @@ pub(super) struct Callers<R, F, E, L: Line<R> = Fifo> {
 /// How a call was answered.
 pub(super) type Answer<R, F, E> = Result<F, QueueError<E, R>>;
 
-/// A request that did not join the line, and what its caller is told: made of both once the lock is released.
+/// A request that did not join the line, and the error that its caller gets: built once the lock is released.
 type Rejected<R, E> = (fn(R) -> QueueError<E, R>, Request<R>);
 
 /// A request in the line.
 pub(super) struct Request<R> {
     pub(super) request: R,
-    /// In which the caller was.
+    /// The caller's span.
     pub(super) span: Span,
     /// When it joined the line, in a line that is timed.
     pub(super) since: Option<Instant>,
 }
 
-/// A request that the worker has taken out of the line; answered by all means.
+/// A request that the worker has taken out of the line; it is answered in any case, also on drop.
 pub(super) struct Taken<'a, R, F, E, L: Line<R>> {
     callers: &'a Callers<R, F, E, L>,
     /// `None` once it is answered.
@@ -70,9 +70,9 @@ pub(super) type InHand<'a, R, F, E, L> = (Request<R>, Taken<'a, R, F, E, L>);
 
 /// What the worker finds.
 pub(super) enum Front {
-    /// Somebody waits.
+    /// A call waits.
     Call,
-    /// There is something to take over.
+    /// There are futures to take over.
     Left,
     /// Nobody waits or will, and nothing is running.
     End,
@@ -187,7 +187,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
 // === impl Callers: the callers ===
 
 impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
-    /// Joins the line, or does what a full line does.
+    /// Joins the line, or answers as a full line does.
     pub(super) fn join(&self, request: R) -> Result<Key, QueueError<E, R>> {
         let (request, rank) = match L::ONLY_RANK {
             Some(rank) => (request, Ok(rank)),
@@ -217,7 +217,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         }
     }
 
-    /// The node, and the one that was displaced for it.
+    /// Returns the node, and the call that was displaced for it.
     fn place(
         &self,
         state: &mut State<R, F, E, L>,
@@ -228,7 +228,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             return Err((|request| QueueError::Closed(Some(request)), request));
         }
         let class = state.order.class(rank);
-        // The worker takes one at once while it is idle, whoever may wait.
+        // An idle worker takes a call at once, however few may wait.
         let most = self.options.most_of.get(class).map(|most| (*most).max(usize::from(state.idle)));
         if most.is_some_and(|most| state.classes[class].waiting >= most) {
             state.classes[class].shed += 1;
@@ -254,7 +254,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             state.classes[class].displaced += 1;
             return Err((QueueError::Displaced, request));
         }
-        // Under a discipline the newcomer may be the last itself, so there it joins first.
+        // With a discipline the newcomer may itself be the last, so there it joins first.
         let joins_first = L::ONLY_RANK.is_none() && self.options.when_full == WhenFull::DropYoungest;
         let mut newcomer = Some(request);
         let joined =
@@ -278,10 +278,10 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         Ok((joined.expect("it joins before or after"), Some(displaced)))
     }
 
-    /// How many may be in the line.
+    /// How many calls may be in the line.
     fn most(&self, state: &State<R, F, E, L>) -> usize {
         match (self.options.capacity, self.options.when_full) {
-            // The worker may take a call out of hand, also where nobody may wait.
+            // An idle worker may take a call at once, even where none may wait.
             (0, WhenFull::Wait) => self.options.max_waiting.max(usize::from(state.idle)),
             (capacity, WhenFull::Wait) => capacity.saturating_add(self.options.max_waiting),
             (0, _) => usize::from(state.idle),
@@ -289,7 +289,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         }
     }
 
-    /// Waits for the answer. `key` is taken with it.
+    /// Waits for the answer, and then takes `key`.
     pub(super) fn poll_answer(
         &self,
         key: &mut Option<Key>,
@@ -297,7 +297,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         cx: &mut Context<'_>,
     ) -> Poll<Answer<R, F, E>> {
         let owned = key.expect("polled after completion");
-        // Cloned outside of the lock, since that is code of a user; and only where it is likely to be needed: one who
+        // Cloned outside of the lock, since cloning runs user code; and only if it is likely to be needed: a future that
         // is polled again most likely has its answer.
         let mut waker = (!*parked).then(|| cx.waker().clone());
         let mut state = sync::lock(&self.state);
@@ -320,13 +320,13 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         drop((old, waker));
         Poll::Ready(match call {
             Call::Answered(answer) => answer,
-            // Dismissed when the worker went away, which has counted it.
+            // Dismissed and counted when the worker went away.
             Call::Waiting(request, _) => Err(QueueError::Closed(Some(request.request))),
             Call::Taken | Call::Left => unreachable!("waits for the worker"),
         })
     }
 
-    /// The response future goes away before it had its answer (rules 1 and 2).
+    /// Called when a response future is dropped before it had its answer (rules 1 and 2).
     pub(super) fn leave(&self, key: Key) {
         let mut state = sync::lock(&self.state);
         let turn = state.line.turn(key);
@@ -348,7 +348,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             Call::Waiting(..) if turn == Turn::Waiting => {
                 state.tally.returned += 1;
                 state.measure(&self.options);
-                // It may have been the last that the worker stayed for, or asked the service for.
+                // It may have been the last call that the worker stayed for, or asked the service for.
                 if state.line.is_empty() {
                     worker = state.worker.take();
                 }
@@ -361,7 +361,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         drop((waker, rest));
     }
 
-    /// A running call ended in its caller's hands (rule 4).
+    /// Called when a running call has ended (rule 4).
     pub(super) fn ended(&self) {
         let worker = {
             let mut state = sync::lock(&self.state);
@@ -371,7 +371,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         worker.into_iter().for_each(wake);
     }
 
-    /// A running call becomes the worker's (rule 4). Without a worker it ends here.
+    /// Gives a running call to the worker (rule 4). Without a worker it ends here.
     pub(super) fn take_over(&self, future: Pin<Box<F>>) {
         let mut state = sync::lock(&self.state);
         if state.alone {
@@ -388,7 +388,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
 // === impl Callers: the worker ===
 
 impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
-    /// What there is to do; waits until there is something.
+    /// Waits until there is something to do, and says what.
     pub(super) fn poll_front(&self, cx: &mut Context<'_>) -> Poll<Front> {
         let mut waker = None;
         loop {
@@ -415,8 +415,8 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         }
     }
 
-    /// The service is not ready: the worker is woken by it, and by whatever else may be to do for it. Says whether
-    /// there is something already. Those for whom it is too late meanwhile are told so at once, by `timer`.
+    /// Waits while the service is not ready: the service wakes the worker, and so does any other work for it. Ready if
+    /// there is such work already. Calls that become too late meanwhile are told so at once, by `timer`.
     pub(super) fn wait_for_service(&self, timer: &mut Timer, cx: &mut Context<'_>) -> Poll<()> {
         let waker = cx.waker().clone();
         let mut state = sync::lock(&self.state);
@@ -425,7 +425,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             state.measure(&self.options);
         }
         let is_over = state.line.is_empty() || !state.left.is_empty();
-        // Without a runtime nobody rings, and they are told when it is their turn.
+        // Without a runtime there is no timer, and late calls are told when it is their turn.
         let alarm = state.order.overdue_from().filter(|_| moment::now().is_some());
         let rest = if is_over { Some(waker) } else { state.worker.replace(waker) };
         state.alarm = alarm;
@@ -439,7 +439,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         }
     }
 
-    /// The request that is next in the line, if there still is one. Those for which it is too late are turned away first.
+    /// Takes the next request in the line, if there still is one. Calls that are too late are turned away first.
     pub(super) fn take(&self) -> Option<InHand<'_, R, F, E, L>> {
         let mut state = sync::lock(&self.state);
         let late = state.turn_late_away();
@@ -448,7 +448,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             let Call::Waiting(request, spot) = mem::replace(state.line.what(key), Call::Taken) else {
                 unreachable!("who is in the line waits");
             };
-            // It is woken when it is answered.
+            // The caller is woken when it is answered.
             let none = waker.and_then(|waker| state.line.renew(key, waker));
             let class = state.order.class(spot.rank);
             state.classes[class].served += 1;
@@ -463,7 +463,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         Some((request, Taken { callers: self, key: Some(key) }))
     }
 
-    /// Says whether another call waits, and nothing else is to be done: what the worker would ask next.
+    /// Returns whether another call waits and nothing else is to be done, which the worker would ask next.
     pub(super) fn answer(&self, key: Key, answer: Answer<R, F, E>) -> bool {
         let mut state = sync::lock(&self.state);
         state.in_hand -= 1;
@@ -492,17 +492,17 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
             answer => Some(answer),
         };
         drop(state);
-        // The worker drops them, and must live on.
+        // User code runs on the worker here, and must not end it.
         hooks::contain(|| drop((node, rest)));
         false
     }
 
-    /// What callers have left to the worker. It counts as running until it is [`ended`](Self::ended).
+    /// The calls that callers have left to the worker. Each counts as running until it has [`ended`](Self::ended).
     pub(super) fn left(&self) -> Vec<Pin<Box<F>>> {
         mem::take(&mut sync::lock(&self.state).left)
     }
 
-    /// There is no service any more: all who wait get their requests back, and nobody joins.
+    /// Called when there is no service any more: waiting calls get their requests back, and nobody joins.
     pub(super) fn dismiss(&self) {
         let mut wakers = Vec::new();
         {
@@ -518,7 +518,7 @@ impl<R, F, E, L: Line<R>> Callers<R, F, E, L> {
         wakers.into_iter().for_each(wake);
     }
 
-    /// The worker goes away.
+    /// Called when the worker goes away.
     pub(super) fn lose_worker(&self) {
         self.dismiss();
         let left = {
@@ -542,7 +542,7 @@ where
             let mut state = sync::lock(&self.state);
             let new = changed(ByDiscipline::discipline(&state.order), change)?;
             let old = ByDiscipline::retune(&mut state.order, new);
-            // Somebody may be too late sooner than the worker has set its alarm.
+            // A call may now be too late before the worker's alarm.
             (old, if state.is_late_before_alarm() { state.worker.take() } else { None })
         };
         worker.into_iter().for_each(wake);

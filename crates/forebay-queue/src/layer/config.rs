@@ -68,17 +68,17 @@ pub enum WhenDropped {
     Detach,
 }
 
-/// What does not change during the life of a line.
+/// Options that do not change during the life of a line.
 #[derive(Clone)]
 pub(super) struct Options {
     pub(super) capacity: usize,
     pub(super) max_waiting: usize,
-    /// Most calls in the line of each class, where there is such a bound.
+    /// The most calls in the line of each class, where there is such a bound.
     pub(super) most_of: Vec<usize>,
     pub(super) when_full: WhenFull,
     pub(super) when_dropped: WhenDropped,
     pub(super) watermarks: Watermarks,
-    /// Read the clock when a call joins the line.
+    /// Is the clock read when a call joins the line?
     pub(super) timed: bool,
     pub(super) on_wait: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
 }

@@ -34,7 +34,7 @@ pin_project! {
                 StageProj::Waiting { key, .. } => {
                     key.take().into_iter().for_each(|key| this.callers.leave(key));
                 }
-                // Empty after a panic of the future, which is not polled again.
+                // Empty after the future panicked; it is not polled again.
                 StageProj::Detachable { future } => match future.take() {
                     Some(future) => this.callers.take_over(future),
                     None => this.callers.ended(),

@@ -1,4 +1,4 @@
-//! The handle that callers have.
+//! The handle through which callers call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use crate::{
 /// assert_eq!((queue.len(), first.await.unwrap(), second.await.unwrap()), (2, "one", "line"));
 /// # }
 /// ```
-// The bound is for the types of the service's futures and errors, which the line carries.
+// The bound gives the types of the service's futures and errors, which the line carries.
 pub struct Queue<S: Service<R>, R, L: Line<R> = Fifo> {
     pub(super) callers: Arc<Callers<R, S::Future, S::Error, L>>,
 }

@@ -1,21 +1,21 @@
-//! The one who calls the service.
+//! The worker, which calls the service.
 //!
 //! It owns the service and takes one request after the other out of the line: when there is one, it waits until the
-//! service is ready, calls it, and hands the service's future to the caller. It never asks an idle service whether it
-//! is ready, since some services keep something for those who ask.
+//! service is ready, calls it, and hands the service's future to the caller. It asks a service whether it is ready only
+//! when a call waits, since some services then keep something, such as a permit, for whoever asked.
 //!
 //! # The end
 //!
-//! Closed by its owner, or left by its last handle, the line takes no more calls. Those that wait are served; then,
-//! and when nothing runs that it may have to take over, the worker is ready. A worker that is dropped before that gives
-//! all who wait their requests back, and ends what it had taken over.
+//! Once the line is closed, or its last handle is dropped, it takes no more calls. Waiting calls are served; then, when
+//! nothing runs that the worker may have to take over, the worker is ready. A worker that is dropped before that gives
+//! waiting calls their requests back, and ends the calls that it had taken over.
 //!
 //! # Failures
 //!
-//! A service that says it failed, instead of being ready, may not be used again, by tower's contract; nor may one that
-//! panicked. The request at the front hears the reason, in its own type, and the service is replaced. Nobody else
-//! notices, unless the new one fails too: then each request gets its own answer. Only when there is nothing to replace
-//! it by the line is closed.
+//! By tower's contract, a service whose readiness fails may not be used again; nor may one that panicked. The request at
+//! the front gets the reason, in its own type, and the service is replaced. No other call notices, unless the new
+//! service fails too: then each request gets its own answer. The line is closed only when nothing can replace the
+//! service.
 
 use std::any::Any;
 use std::fmt;
@@ -57,21 +57,21 @@ pub struct Worker<S: Service<R>, R, L: Line<R> = Fifo> {
     callers: Arc<Callers<R, S::Future, S::Error, L>>,
     /// `None` before the first call, and when it has to be replaced.
     service: Option<S>,
-    /// The service was asked whether it is ready, and has not been called since: it may keep something for us.
+    /// Was the service asked whether it is ready, and not called since? Then it may keep something for us.
     asked: bool,
-    /// Rings when a call that waits for the service will be too late.
+    /// Wakes the worker when a call that waits for the service will be too late.
     timer: Timer,
     make: Box<dyn FnMut() -> Option<S> + Send>,
-    /// What callers left behind.
+    /// The calls that callers left behind.
     left: JoinSet<()>,
 }
 
-/// What came of asking the service.
+/// The service's answer to `poll_ready`.
 enum Readiness<E> {
     Ready,
     Failed(E),
     Panicked(String),
-    /// There is none any more.
+    /// There is no service any more.
     Gone,
 }
 
@@ -87,7 +87,7 @@ impl<S: Service<R>, R, L: Line<R>> Worker<S, R, L> {
 
     fn poll_service(&mut self, cx: &mut Context<'_>) -> Poll<Readiness<S::Error>> {
         if self.service.is_none() {
-            // One that panics while it is made is none.
+            // If making the service panics, there is none.
             self.service = contain(|| (self.make)()).ok().flatten();
         }
         let Some(service) = &mut self.service else { return Poll::Ready(Readiness::Gone) };
@@ -101,8 +101,8 @@ impl<S: Service<R>, R, L: Line<R>> Worker<S, R, L> {
         })
     }
 
-    /// Calls the service for the first in the line. It may have left since the service was asked: then the service
-    /// stays ready for the next. Says whether another call waits, if that is known.
+    /// Calls the service for the next call in the line. If that has left since the service was asked, the service stays
+    /// ready for the next one. Returns whether another call is known to wait.
     fn call(&mut self) -> bool {
         let Some((request, taken)) = self.callers.take() else { return false };
         if let (Some(since), Some(hook)) = (request.since, &self.callers.options.on_wait) {
@@ -120,7 +120,7 @@ impl<S: Service<R>, R, L: Line<R>> Worker<S, R, L> {
         more
     }
 
-    /// The service failed before it saw the first in the line, who hears of it.
+    /// Called when the service failed before it saw the next call in the line, which gets the error.
     fn fail(&mut self, error: QueueError<S::Error, R>) {
         self.discard_service();
         match self.callers.take() {
@@ -132,8 +132,8 @@ impl<S: Service<R>, R, L: Line<R>> Worker<S, R, L> {
         }
     }
 
-    /// Nobody waits for the service any more that was asked for them. What it keeps, a permit or a place, it would keep
-    /// from others as long as nobody calls, and only a service that is dropped is sure to give it up.
+    /// Replaces a service that was asked for calls which have left. Whatever it keeps, such as a permit or a place, it would
+    /// keep from others until somebody calls, and only a service that is dropped is sure to give it up.
     fn replace_idle_service(&mut self) {
         if std::mem::take(&mut self.asked)
             && let Ok(Some(another)) = contain(|| (self.make)())
@@ -150,7 +150,7 @@ impl<S: Service<R>, R, L: Line<R>> Worker<S, R, L> {
     }
 }
 
-/// The service is not pinned: nobody keeps a reference to it from one poll to the next.
+/// The service is not pinned: no reference to it is kept from one poll to the next.
 impl<S: Service<R>, R, L: Line<R>> Unpin for Worker<S, R, L> {}
 
 impl<S, R, L> Worker<S, R, L>
@@ -160,7 +160,7 @@ where
     R: Send + 'static,
     S::Error: Send + 'static,
 {
-    /// Does what is next at the front of the line. `another`: a call waits there, which is known.
+    /// Does what is next at the front of the line. `another`: a call is known to wait there.
     fn poll_front(&mut self, another: &mut bool, cx: &mut Context<'_>) -> Poll<ControlFlow<()>> {
         while let Poll::Ready(Some(_)) = self.left.poll_join_next(cx) {
             self.callers.ended();
@@ -218,7 +218,8 @@ impl<S: Service<R>, R, L: Line<R>> fmt::Debug for Worker<S, R, L> {
     }
 }
 
-/// Runs the service's code, which is not ours. What panicked is not used again, so nothing half-changed is seen.
+/// Runs the service's code, which is not ours. A service that panicked is not used again, so nothing half-changed is
+/// seen.
 fn contain<T>(foreign: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(foreign)).map_err(|payload| {
         let message = message_of(&*payload);
@@ -228,7 +229,7 @@ fn contain<T>(foreign: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// What `panic!` was given; other payloads say nothing that could be shown.
+/// The message of a `panic!`; other payloads have nothing that could be shown.
 fn message_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&'static str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned())

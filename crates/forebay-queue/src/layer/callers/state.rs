@@ -1,4 +1,4 @@
-//! The calls in the line, and in which order they leave it: what the lock of [`Callers`](super::Callers) guards.
+//! The calls in the line, and the order in which they leave it: what the lock of [`Callers`](super::Callers) guards.
 
 use std::mem;
 use std::pin::Pin;
@@ -15,26 +15,26 @@ use crate::{Line, Pressure, QueueStats, Tick};
 
 pub(super) struct State<R, F, E, L: Line<R>> {
     pub(super) line: Waiters<Call<R, F, E, L::Rank>>,
-    /// Which of those in the line is next.
+    /// Which of the calls in the line is next.
     pub(super) order: L::Waiting,
-    /// How many have joined the line.
+    /// How many calls have joined the line.
     pub(super) joined: u64,
-    /// Of each class of the line; one if it has none.
+    /// One for each class of the line; a single one if it has no classes.
     pub(super) classes: Vec<Tally>,
     pub(super) tally: QueueStats,
     /// Requests that the worker has taken and not answered: one at the most.
     pub(super) in_hand: usize,
     /// Calls that may yet become the worker's (rule 4).
     pub(super) running: usize,
-    /// Calls that have become the worker's, and that it has not seen yet.
+    /// Calls that were left to the worker, and that it has not seen yet.
     pub(super) left: Vec<Pin<Box<F>>>,
     /// The worker, while it waits.
     pub(super) worker: Option<Waker>,
-    /// The worker waits for a call, rather than for the service.
+    /// Does the worker wait for a call, rather than for the service?
     pub(super) idle: bool,
     pub(super) handles: usize,
     pub(super) closed: bool,
-    /// There is no worker any more, and nobody takes over what callers leave.
+    /// Is the worker gone? Then nobody takes over what callers leave.
     pub(super) alone: bool,
     /// When the worker, while it waits for the service, will look for calls that are too late.
     pub(super) alarm: Option<Moment>,
@@ -60,11 +60,11 @@ pub(super) enum Call<R, F, E, K> {
     Answered(Answer<R, F, E>),
 }
 
-/// One who was turned away: to be told, and its span to be left, once the lock is released.
+/// A caller that was turned away: it is told, and its span is dropped, once the lock is released.
 #[must_use]
 pub(super) struct Gone {
     waker: Option<Waker>,
-    /// The end of a span is code of a subscriber's.
+    /// Dropping a span runs code of the subscriber.
     _span: Span,
 }
 
@@ -103,7 +103,7 @@ impl<R, F, E, L: Line<R>> State<R, F, E, L> {
         key
     }
 
-    /// Takes who is next out of the order, but not out of the line.
+    /// Takes the next call out of the order, but not out of the line.
     pub(super) fn next(&mut self) -> Option<Key> {
         let first = self.line.first()?;
         let key = self.order.next(first)?;
@@ -111,7 +111,7 @@ impl<R, F, E, L: Line<R>> State<R, F, E, L> {
         Some(key)
     }
 
-    /// One who is in the line is not in its order any more.
+    /// Takes a call that is in the line out of its order.
     pub(super) fn leave_order(&mut self, key: Key) {
         if let &mut Call::Waiting(_, Spot { rank, seq, came }) = self.line.what(key) {
             self.order.remove(key, rank, seq, came);
@@ -126,7 +126,7 @@ impl<R, F, E, L: Line<R>> State<R, F, E, L> {
         }
     }
 
-    /// Answers one who is in the line, and out of the order, with an error.
+    /// Answers a call that is in the line, and out of the order, with an error.
     pub(super) fn turn_away(
         &mut self,
         key: Key,
@@ -149,7 +149,7 @@ impl<R, F, E, L: Line<R>> State<R, F, E, L> {
     pub(super) fn oldest_of_classes(&mut self) -> Vec<Option<Instant>> {
         let mut oldest = vec![None; self.classes.len()];
         let mut missing = self.classes.iter().filter(|tally| tally.waiting > 0).count();
-        // The line itself is in the order of arrival.
+        // The line itself is in order of arrival.
         let mut next = self.line.first();
         while let Some(key) = next.filter(|_| missing > 0) {
             next = self.line.behind(key);
@@ -164,7 +164,7 @@ impl<R, F, E, L: Line<R>> State<R, F, E, L> {
         oldest
     }
 
-    /// Turns away those for whom it is too late.
+    /// Turns away the calls that are too late.
     pub(super) fn turn_late_away(&mut self) -> Vec<Gone> {
         let mut late = Vec::new();
         while let Some(key) = self.order.overdue() {
@@ -176,7 +176,7 @@ impl<R, F, E, L: Line<R>> State<R, F, E, L> {
         late
     }
 
-    /// Will somebody be too late before the worker looks?
+    /// Will a call be too late before the worker looks?
     pub(super) fn is_late_before_alarm(&self) -> bool {
         let due = self.order.overdue_from();
         due.is_some_and(|due| self.alarm.is_none_or(|alarm| due < alarm))
