@@ -12,7 +12,8 @@
 //! | a file that no path led to before | appeared | it is read from its start |
 //! | the same, named after an open file and with its bytes so far | being copied | it is passed over until the open file is truncated |
 //!
-//! An open file whose last name is deleted is read to its end and closed.
+//! An open file whose last name is deleted is read to its end and closed. One that was read and compressed since is known as
+//! the compressed file from then on.
 //!
 //! What is not seen: changes on file systems that do not tell of them, as those on a network, and in a folder that
 //! was deleted and made again. Every file that is followed is held open, and what may not be open beside the others is looked at again
@@ -34,7 +35,7 @@ use super::{
     framing::Framing,
     identity::FileKey,
     inputs::{Options, Step},
-    locate::{MOST_LISTINGS, is_copy, is_packed, locate_copy, moved_home, rotated_by_now},
+    locate::{Folders, MOST_LISTINGS, is_copy, is_packed, locate_copy, moved_home, rotated_by_now},
     notice::Notice,
     pattern::{STDIN, folder_of, is_stored, reach, watched_folder},
     plan::Planned,
@@ -173,6 +174,7 @@ impl Changes {
         }
         // What a path led to last counts as reached as long as nothing else stands there.
         self.bindings.retain(|_, index| table.is_open(*index) || reached.contains(index));
+        let mut folders = Folders::default();
         for index in 0..table.len() {
             let entry = table.get_mut(index);
             entry.reached = reached.contains(&index);
@@ -180,7 +182,7 @@ impl Changes {
                 State::Open(reader) if !entry.reached && reader.is_deleted() => {
                     self.retire_deleted(index, table, outbox);
                 }
-                _ if entry.is_unreached() => outbox.extend(table.miss(index).map(Step::Batch)),
+                _ if entry.is_unreached() => outbox.extend(table.miss(index, &mut folders).map(Step::Batch)),
                 _ => entry.missed = false,
             }
         }
@@ -360,6 +362,7 @@ impl Changes {
                     || Some(key) == self.except
                     || table.knows(&path, key)
                     || is_copy(&path, &position)
+                    || table.is_packed_of_known(&path)
                 {
                     continue;
                 }

@@ -14,12 +14,17 @@ use std::{
     cmp::Reverse,
     collections::{HashMap, HashSet},
     fs::{self, File, Metadata},
-    io,
+    io::{self, Read},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use super::{compressed::Format, file, identity::FileKey, position::Position};
+use super::{
+    compressed::{Format, is_compressed_at},
+    file,
+    identity::FileKey,
+    position::Position,
+};
 
 /// The files of each folder, listed when the first of them is asked for: a plan with thousands of files that are gone
 /// must not list their folder thousands of times.
@@ -86,6 +91,18 @@ impl Folders {
             .cloned()
     }
 
+    /// What the file of `position`, which was read to its end, was compressed to; none of which `is_taken` is true.
+    pub(super) fn locate_packed(
+        &mut self,
+        position: &Position,
+        is_taken: impl Fn(&Path, FileKey) -> bool,
+    ) -> Option<(PathBuf, FileKey)> {
+        self.beside(&position.path)
+            .named_after(&origin(&position.path))
+            .map(|(path, metadata)| (path.clone(), FileKey::of(metadata)))
+            .find(|(path, key)| is_packed_copy(path, position) && !is_taken(path, *key))
+    }
+
     /// The files that once stood at `home` and were rotated away after the one that is at `found` now, oldest first.
     ///
     /// By number where both have one (`.1` is younger than `.2`, unless it was changed earlier: some count upwards),
@@ -105,7 +122,7 @@ impl Folders {
             .beside(home)
             .named_after(home)
             .filter(|(_, metadata)| FileKey::of(metadata) != FileKey::of(last))
-            .filter(|(path, _)| is_rotation(home, path))
+            .filter(|(path, _)| is_rotation(home, path) && !is_being_packed(path))
             .map(|(path, metadata)| (Age::of(home, path, metadata), path))
             .filter(|(age, _)| age.is_younger_than(last_age))
             .collect();
@@ -260,6 +277,27 @@ pub(super) fn is_copy(path: &Path, position: &Position) -> bool {
     copy().unwrap_or(false)
 }
 
+/// Whether the file at `path` is compressed, named after the file of `position`, and holds what was read of it and no
+/// more.
+pub(super) fn is_packed_copy(path: &Path, position: &Position) -> bool {
+    let ends_there = || -> io::Result<bool> {
+        let body = file::Body::of_file(File::open(path)?, position.offset, position.tail)?;
+        Ok(body.is_some_and(|mut body| matches!(body.read(&mut [0]), Ok(0))))
+    };
+    name(path).starts_with(name(&origin(&position.path)))
+        && is_compressed_at(path)
+        && is_copy(path, position)
+        && ends_there().unwrap_or(false)
+}
+
+/// Whether the file at `path` is what the one beside it is being compressed to, as far as that has come.
+fn is_being_packed(path: &Path) -> bool {
+    let begins = |path: &Path| File::open(path).and_then(|file| file::first_bytes(&file));
+    is_packed(path)
+        && begins(&path.with_extension(""))
+            .is_ok_and(|plain| plain.starts_with(&begins(path).unwrap_or_default()))
+}
+
 /// Whether `path` is named and begins as a copy of a file of which only the begin is known, because nothing of it was
 /// handed on. Only for a file that is not there itself any more: a header begins many files.
 fn is_copy_of_unread(path: &Path, position: &Position) -> bool {
@@ -288,7 +326,7 @@ pub(super) fn is_packed(path: &Path) -> bool {
 }
 
 /// The path that a rotated file had first; the path itself if it is not named so.
-fn origin(path: &Path) -> PathBuf {
+pub(super) fn origin(path: &Path) -> PathBuf {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.match_indices(['.', '-', '_'])
         .filter(|(at, _)| *at > 0)

@@ -12,7 +12,7 @@ use super::{
     error::InputError,
     identity::FileKey,
     inputs::Step,
-    locate::{Folders, is_copy, is_packed, is_rotation},
+    locate::{Folders, is_copy, is_packed, is_rotation, origin},
     notice::Notice,
     pattern::InputSpec,
     position::{Phase, Position},
@@ -88,9 +88,9 @@ impl Plan {
                 InputSpec::Stream(path) => (Start::Stream(path.clone()), path.clone()),
                 InputSpec::File { path, key } if taken.insert(*key) => {
                     // Its lines come from the original, or came from it already.
-                    let original = positions
-                        .iter()
-                        .find(|position| is_rotation(&position.path, path) && is_copy(path, position));
+                    let original = positions.iter().find(|position| {
+                        is_rotation(&origin(&position.path), path) && is_copy(path, position)
+                    });
                     if let Some(original) = original {
                         let (path, of) = (path.clone(), original.path.clone());
                         plan.said.push(Step::Notice(Notice::Copied { path, of }));

@@ -15,7 +15,7 @@ use super::{
     error::InputError,
     file::{self, Body},
     framing::{Frame, Framed, Framer, Framing},
-    identity::{FileKey, Fingerprint},
+    identity::{FileKey, Fingerprint, read_at},
     pattern::STDIN,
     position::{Phase, Position},
     signal::Signal,
@@ -243,6 +243,19 @@ impl Reader {
     /// What the system says of the file, if it is a plain one.
     pub(super) fn metadata(&self) -> Option<Metadata> {
         self.body.plain()?.metadata().ok()
+    }
+
+    /// The end that its plain file has now, whatever was read of it.
+    pub(super) fn at_end(&self) -> Option<Position> {
+        let plain = self.body.plain()?;
+        let end = || -> io::Result<Position> {
+            let offset = plain.metadata()?.len();
+            let mut last = [0; Fingerprint::LIMIT];
+            let read = read_at(plain, &mut last, offset.saturating_sub(Fingerprint::LIMIT as u64))?;
+            let (head, tail) = (file::head(plain)?, Fingerprint::of_last_bytes(&last[..read]));
+            Ok(Position { head, offset, tail, ..self.position.clone() })
+        };
+        end().ok()
     }
 
     /// The file at `path` holds what this one does, as far as it goes: perhaps it is still being copied.

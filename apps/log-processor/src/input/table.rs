@@ -16,12 +16,12 @@ use std::{
 };
 
 use super::{
-    compressed::Format,
+    compressed::{Format, is_compressed_at},
     error::InputError,
     file,
     framing::{Frame, Framing},
     identity::{FileKey, Fingerprint},
-    locate::{Folders, MOST_LISTINGS, is_rotation, is_same},
+    locate::{Folders, MOST_LISTINGS, is_packed_copy, is_rotation, is_same},
     pattern::STDIN,
     position::{Phase, Position},
     reader::{Progress, Reader},
@@ -407,8 +407,28 @@ impl Table {
 
     /// The look that ends now found closed file `index` under no name. It is forgotten only when the next one does
     /// not either: a file that is renamed while the names are gone through is in none of them.
-    pub(super) fn miss(&mut self, index: usize) -> Option<Batch> {
-        if std::mem::replace(&mut self.files[index].missed, true) { self.forget(index) } else { None }
+    ///
+    /// If it was compressed since, the compressed file takes its place. `folders` are those of this look.
+    pub(super) fn miss(&mut self, index: usize, folders: &mut Folders) -> Option<Batch> {
+        if !std::mem::replace(&mut self.files[index].missed, true) {
+            return None;
+        }
+        self.remember_packed(index, folders).or_else(|| self.forget(index))
+    }
+
+    /// Else the compressed file would be one that nobody has read.
+    fn remember_packed(&mut self, index: usize, folders: &mut Folders) -> Option<Batch> {
+        let State::Closed(position) = &self.files[index].state else { return None };
+        let (path, key) = folders.locate_packed(position, |path, key| self.knows(path, key))?;
+        let end = position.found(&path, key);
+        if let Some(plain) = position.key.filter(|plain| self.by_key(*plain) == Some(index)) {
+            self.by_key.remove(&plain);
+        }
+        self.rekey(key, index);
+        let entry = &mut self.files[index];
+        entry.state = State::Closed(end.clone());
+        entry.missed = false;
+        Some(Self::batch(index, None, Vec::new(), end))
     }
 
     /// There are closed files that some look is still to find, or to forget.
@@ -424,6 +444,16 @@ impl Table {
             State::Closed(position) | State::Forgotten(position) => is_same(path, position),
             State::Gone => false,
         })
+    }
+
+    /// The file at `path` is what one of the run's was compressed to.
+    pub(super) fn is_packed_of_known(&self, path: &Path) -> bool {
+        let is_packed_of = |entry: &Entry| match &entry.state {
+            State::Open(reader) => reader.at_end().is_some_and(|end| is_packed_copy(path, &end)),
+            State::Closed(position) | State::Forgotten(position) => is_packed_copy(path, position),
+            State::Waiting(_) | State::Gone => false,
+        };
+        is_compressed_at(path) && self.files.iter().any(is_packed_of)
     }
 
     fn forget(&mut self, index: usize) -> Option<Batch> {
@@ -465,7 +495,7 @@ impl Table {
         let entry = &mut self.files[index];
         let State::Open(reader) = &mut entry.state else { return None };
         // Where looks go on, it is for them to say that no name leads to it: one look may have missed it.
-        let is_remembered = entry.reached || at_end == AtEnd::Stay && !reader.is_deleted();
+        let is_remembered = entry.reached || at_end == AtEnd::Stay;
         let end = reader.position(if is_remembered { Phase::Finished } else { Phase::Forgotten });
         // The last piece of an overlong line promised more: the empty frame takes the promise back.
         let (begun, inside) = (reader.has_begun(), reader.is_inside());

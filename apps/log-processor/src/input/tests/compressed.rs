@@ -258,3 +258,103 @@ fn log_that_was_compressed_by_zstd_is_finished_there() {
         "[app.log of the run before is now app.log.1.zst: going on there from byte 8]\nthree\n"
     );
 }
+
+/// It was forgotten with the plain file, and so it was taken for one that nobody had read.
+#[test]
+fn what_was_read_and_compressed_since_is_not_read_again_by_the_next_run() {
+    for follow in [true, false] {
+        let logs = Logs::new();
+        logs.write("app.log", "1\n");
+        let mut run = logs.follow(&["app.log*"]);
+        assert_eq!(run.read(), "1\n");
+        logs.rotate(0);
+        logs.write("app.log", "2\n");
+        assert!(run.read().ends_with("2\n"));
+        logs.rotate(1);
+        logs.write("app.log.1.gz", gzip("2\n"));
+        run.read();
+        logs.remove("app.log.1");
+        run.read();
+        let options = Options { follow, ..Options::default() };
+        let said = logs.resume(&["app.log*"], options, Some(&run.checkpoint())).read();
+        assert_eq!(said.lines().filter(|line| !line.starts_with('[')).count(), 0, "{follow}: {said}");
+    }
+}
+
+/// By a program that does not keep the time of the last change, so it looks younger than the log.
+#[test]
+fn what_was_compressed_after_it_was_read_is_not_caught_up_with() {
+    for pattern in ["app.log", "app.log*"] {
+        let logs = Logs::new();
+        logs.write("app.log", "1\n");
+        let mut run = logs.follow(&[pattern]);
+        assert_eq!(run.read(), "1\n");
+        logs.rotate(0);
+        logs.write("app.log", "2\n");
+        assert!(run.read().ends_with("2\n"));
+        logs.age("app.log");
+        logs.rotate(1);
+        logs.write("app.log.2.gz", gzip("1\n"));
+        logs.remove("app.log.2");
+        run.read();
+        logs.remove("app.log.1");
+        let said = run.read();
+        assert_eq!(said.lines().filter(|line| !line.starts_with('[')).count(), 0, "{pattern}: {said}");
+    }
+}
+
+/// Both stand there until the compressor is done.
+#[test]
+fn log_that_is_being_compressed_is_caught_up_with_once() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    let mut run = logs.follow(&["app.log*"]);
+    assert_eq!(run.read(), "1\n");
+    for (content, last) in [("2\n", 0), ("3\n", 1)] {
+        logs.rotate(last);
+        logs.write("app.log", content);
+    }
+    for so_far in [gzip("2\n"), gzip("2\n")[..12].to_vec()] {
+        logs.write("app.log.1.gz", so_far);
+        let options = Options { follow: true, ..Options::default() };
+        let said = logs.resume(&["app.log*"], options, Some(&run.checkpoint())).read();
+        assert!(
+            said.contains("[app.log.1 was rotated in the meantime: reading it from its start]\n"),
+            "{said}"
+        );
+        assert!(!said.contains("[app.log.1.gz was rotated") && said.ends_with("]\n2\n3\n"), "{said}");
+    }
+}
+
+#[test]
+fn log_that_is_compressed_before_it_is_read_is_read_once() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    logs.age("app.log");
+    let mut run = logs.follow(&["app.log*"]);
+    assert_eq!(run.read(), "1\n");
+    logs.rotate(0);
+    logs.write("app.log", "2\n");
+    logs.age("app.log");
+    logs.rotate(1);
+    let options = Options { follow: true, ..Options::default() };
+    let mut run = logs.resume(&["app.log*"], options, Some(&run.checkpoint()));
+    logs.write("app.log.1.gz", gzip("2\n"));
+    logs.remove("app.log.1");
+    let said = run.read();
+    let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with('[')).collect();
+    assert_eq!(lines, ["2"], "{said}");
+}
+
+#[test]
+fn copy_of_a_log_that_was_rotated_before_it_was_read_is_known_under_the_next_number() {
+    let logs = Logs::new();
+    logs.write("app.log.1", "1\n");
+    logs.write("app.log", "2\n");
+    let mut run = logs.run(&["app.log*"], Options::default());
+    assert_eq!(run.read(), "2\n1\n");
+    logs.rotate(1);
+    logs.write("app.log.2.gz", gzip("1\n"));
+    let said = logs.resume(&["app.log*"], Options::default(), Some(&run.checkpoint())).read();
+    assert_eq!(said.lines().filter(|line| !line.starts_with('[')).count(), 0, "{said}");
+}
