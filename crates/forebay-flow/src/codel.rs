@@ -101,7 +101,7 @@ impl CoDel {
         Duration::from_nanos(self.interval)
     }
 
-    /// Whether an item is to be shed that waited so long and is taken out now.
+    /// Whether to shed an item that waited this long and is taken out now.
     pub fn sheds(&mut self, waited: Duration, now: Tick) -> bool {
         let waited = nanos(waited);
         let Some(shortest) = self.shortest else {

@@ -87,7 +87,8 @@ impl<T: Send + 'static, K: ItemSink<T> + Level> Producer<T, K> {
 
     /// Sends all of `items`, one after the other, each when the rate allows it and the sink has room. Returns how many were sent.
     ///
-    /// A rate that changes counts from the next item on. Who is late by less than 10 ms, as timers are, is made up for.
+    /// A rate that changes counts from the next item on. An item that is late by less than 10 ms, as timers are, is
+    /// made up for.
     ///
     /// # Errors
     ///

@@ -45,7 +45,7 @@ pub struct Turns<T> {
     free: u64,
     order: TurnOrder,
     most: u64,
-    /// What those who wait ask for; at most `most`.
+    /// Permits that the waiters ask for; at most `most`.
     asked: u64,
     /// Oldest first: ticket, permits, who.
     waiting: VecDeque<(u64, u64, T)>,
@@ -61,9 +61,9 @@ pub struct Turns<T> {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnOrder {
-    /// Who came first.
+    /// The first to come.
     OldestFirst,
-    /// Who came last.
+    /// The last to come.
     NewestFirst,
 }
 
@@ -85,7 +85,7 @@ pub enum Turn<T> {
     Waits {
         /// To [leave](Turns::leave) with.
         ticket: u64,
-        /// Who had to go for it, oldest first.
+        /// The waiters that had to go for it, oldest first.
         shed: Vec<T>,
     },
     /// There is no room to wait.
@@ -97,7 +97,7 @@ pub enum Turn<T> {
 // === impl Turns ===
 
 impl<T> Turns<T> {
-    /// So many permits, and waiting for `most` of them; with 0 nobody waits.
+    /// With so many permits, and a line for `most` of them; with 0 nobody waits.
     pub const fn new(permits: u64, most: u64, order: TurnOrder) -> Self {
         Self { permits, free: permits, order, most, asked: 0, waiting: VecDeque::new(), tickets: 0 }
     }
@@ -107,7 +107,7 @@ impl<T> Turns<T> {
         self.free
     }
 
-    /// Permits that those who wait ask for.
+    /// Permits that the waiters ask for.
     pub const fn asked(&self) -> u64 {
         self.asked
     }

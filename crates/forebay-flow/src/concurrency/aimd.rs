@@ -99,7 +99,7 @@ impl Limit for Aimd {
         if overload {
             let rtt = Tick::try_from(sample.rtt.as_nanos()).unwrap_or(Tick::MAX);
             let began = now.saturating_sub(rtt);
-            // One that ended long before the last cut did so by a clock that went back since.
+            // A call that ended long before the last cut did so by a clock that went back since.
             if began >= self.cut_at || now.saturating_add(rtt) < self.cut_at {
                 self.limit = (self.limit as f64 * backoff) as usize;
                 self.cut_at = now;

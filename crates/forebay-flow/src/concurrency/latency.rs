@@ -8,10 +8,10 @@
 //! sure enough to decide by, but not longer than four. How sure a mean is follows from how much one round trip
 //! differs from the next; where all are alike, a single one is a round.
 //!
-//! And the latency without load is that of rounds in which there was little: those in which less than half of the limit was
-//! used; and, from time to time, *probes*, in which the limit is halved. A probe waits until the calls from before are gone and
-//! the queue with them, and then measures. It is made only if since the last one there was any doubt: who never saw a
-//! longer latency has nothing to learn.
+//! And the latency without load is that of rounds in which there was little: those in which less than half of the
+//! limit was used; and, from time to time, *probes*, in which the limit is halved. A probe waits until the calls
+//! from before are gone and the queue with them, and then measures. It is made only if since the last one there was
+//! any doubt: a limit that never saw a longer latency has nothing to learn.
 
 use forebay_queue::Tick;
 
@@ -53,28 +53,28 @@ pub(super) struct Round {
 enum Phase {
     /// The limit is as it is.
     Steady,
-    /// It is halved, and nothing that began since is back.
+    /// The limit is halved, and nothing that began since is back.
     Drains,
-    /// It is halved, and what comes back is a mixture still of what waited before and what did not.
+    /// The limit is halved, and what comes back is still a mixture of what waited before and what did not.
     Settles,
-    /// It is halved, and that is measured.
+    /// The limit is halved, and that is measured.
     Measures,
-    /// It is as it was, and many calls start at once: the quick ones of them come first, and tell too little.
+    /// The limit is as it was, and many calls start at once: the quick ones of them come first, and tell too little.
     Refills,
 }
 
-/// The first probe comes after so many rounds, as what was learnt first may have been under load. Each that agrees with those
-/// before doubles that.
+/// The first probe comes after this many rounds, as what was learnt first may have been under load. Each that
+/// agrees with those before doubles the distance.
 const FIRST_PROBE: u32 = 3;
-/// A probe comes after at most so many rounds.
+/// A probe comes after at most this many rounds.
 const LAST_PROBE: u32 = 48;
-/// The latency without load is averaged over at most so many measurements.
+/// The latency without load is averaged over at most this many measurements.
 const MOST_PROBES: u32 = 8;
 /// No round trip is taken for longer, in nanoseconds, so that a wrong one does not hold up the next round for ever.
 const LONGEST: f64 = 10e9;
-/// A mean is sure if its standard error is less than that share of it.
+/// A mean is sure if its standard error is less than this share of it.
 const SURE: f64 = 0.05;
-/// So many round trips are the longest round.
+/// The longest round, in round trips.
 const LONGEST_ROUND: f64 = 4.0;
 /// How much the next difference weighs in the spread.
 const SPREAD_WEIGHT: f64 = 1.0 / 128.0;
@@ -115,7 +115,7 @@ impl Latency {
     pub(super) fn success(&mut self, rtt: f64, in_flight: usize, threshold: f64, now: Tick) -> Option<Round> {
         if let Some(since) = self.since {
             let began = now.saturating_sub(rtt as Tick);
-            // One that ended long before had a clock that went back since.
+            // A call that ended long before had a clock that went back since.
             if began < since && now.saturating_add(rtt as Tick) >= since {
                 return None;
             }
@@ -204,7 +204,7 @@ impl Latency {
         self.last = rtt;
     }
 
-    /// The standard error of its mean.
+    /// The standard error of a round's mean.
     fn error(&self, round: &Round) -> f64 {
         round.mean() * (self.spread / f64::from(round.samples)).sqrt()
     }
@@ -216,7 +216,7 @@ impl Latency {
             |round_trips: f64| now.saturating_sub((round_trips * length) as Tick) >= self.round.start;
         let error = self.error(&self.round);
         let Some(no_load) = self.no_load else {
-            // Of calls that started together the quick ones come first: until each place was used some times that tells nothing.
+            // Of calls that start together the quick ones come first: until each place was used a few times that tells nothing.
             let turns = self.round.samples as usize / self.round.in_flight.max(1);
             return error <= SURE * mean || (lasted(LONGEST_ROUND) && turns >= 4);
         };

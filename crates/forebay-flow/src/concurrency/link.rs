@@ -36,7 +36,7 @@ struct Params {
     #[serde(default)]
     concurrency_limit_params: Load,
     rate: Option<RateLimit>,
-    /// So many attempts fail after so many successes; the client makes them again at once.
+    /// This many attempts fail after this many successes; the client makes them again at once.
     #[serde(default)]
     failures: usize,
     #[serde(default)]
@@ -361,8 +361,9 @@ fn rtt_band() {
         }
     }
     assert_eq!(ran, 13);
-    // Of the four cases that the table's own check did not reproduce, two are within all ranges. In the other two one number is not,
-    // of those that hang on when who is refused tries again: the pauses are of whole seconds, so many come back at once.
+    // Of the four cases that the table's own check did not reproduce, two are within all ranges. In the other two one
+    // number is not, of those that depend on when a refused request is tried again: the pauses are of whole seconds,
+    // so many come back at once.
     let known = [
         "defers-at-high-concurrency: limiter observed_rtt mean 5.864, not in Some((0.1, 5.7))",
         "defers-at-high-rate: server rate mean 24.441, not in Some((31.0, 75.0))",

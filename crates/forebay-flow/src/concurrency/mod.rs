@@ -22,17 +22,17 @@
 /// The numbers of others' tests.
 #[cfg(test)]
 mod acceptance;
-/// Up by one, down by a share.
+/// Additive increase, multiplicative decrease.
 mod aimd;
 /// Averages that forget.
 #[cfg(test)]
 mod average;
-/// What holds of each, whatever it is told.
+/// What holds of each limit, whatever it is told.
 #[cfg(test)]
 mod bounds;
-/// A number.
+/// A constant limit.
 mod fixed;
-/// Latency against that without load.
+/// Latency compared with that without load.
 mod gradient2;
 /// How long calls take, and how long they would take if nobody waited.
 mod latency;
@@ -43,7 +43,7 @@ mod link;
 mod overload;
 /// The round trip within the band of its own mean and deviation.
 mod rtt_band;
-/// How many wait, by the latency.
+/// How many calls wait, judging by the latency.
 mod vegas;
 
 pub use aimd::{Aimd, AimdConfig};

@@ -16,7 +16,7 @@ pub(super) struct Overload {
 impl Overload {
     /// Whether a call that ends now and took so long began after the last one, and so is a new one.
     pub(super) fn is_new(&mut self, rtt: Tick, now: Tick) -> bool {
-        // One that ended long before the last one did so by a clock that went back since.
+        // A call that ended long before the last one did so by a clock that went back since.
         let is_new = now.saturating_sub(rtt) >= self.at || now.saturating_add(rtt) < self.at;
         if is_new {
             self.at = now;

@@ -121,7 +121,7 @@ impl RttBand {
 
     /// Whether a sample at that time closes the interval, whose length is a mean round trip.
     pub(super) fn is_due(&self, now: Tick) -> bool {
-        // One far before its end has a clock that went back.
+        // A sample far before its end has a clock that went back.
         self.past.is_some_and(|(mean, _)| now >= self.ends || now.saturating_add(length(mean)) < self.ends)
     }
 

@@ -139,7 +139,7 @@ impl<E: Error + 'static, R> Error for FlowError<E, R> {
 // === impl Refused ===
 
 impl Refused<()> {
-    /// The same with the request.
+    /// The same, with the request.
     pub(super) fn with<E, R>(self, request: Option<R>) -> FlowError<E, R> {
         let Self { why, request: _, retry_after } = self;
         FlowError::Refused(Refused { why, request, retry_after })

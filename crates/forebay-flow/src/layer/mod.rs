@@ -8,7 +8,7 @@
 //! | [`ConcurrencyLimitLayer`], reserve (default) | the service is ready, then takes one permit and keeps it; clones start without | hands the permit to the future; extra weight waits there | gives permits back, also when the handle is dropped |
 //! | …, queued | `Err` if closed, else `Ready` | waits in the future, first come first served, then calls a clone | leaves the line, or gives permits back |
 //! | …, queued, [`newest_first`](ConcurrencyLimitLayer::newest_first) | the same | waits in the future, last come first served; sheds the oldest when the line is full | the same |
-//! | [`RateLimitLayer`], reserve (default) | the service is ready, then sleeps until the next start and keeps it; clones start without | spends it | gives the unspent start back, to whoever comes next |
+//! | [`RateLimitLayer`], reserve (default) | the service is ready, then sleeps until the next start and keeps it; clones start without | spends it | gives the unspent start back, to the next caller |
 //! | …, queued | `Err` if closed, else `Ready` | books its start, sleeps until then, then calls a clone | the same |
 //! | [`AdaptiveRateLayer`], reserve (default) | the service is ready, then waits for the next start, and for the end of a pause, and keeps it; clones start without | uses it, and reads the answer | leaves the line, or gives the unused start back, if nobody booked after it |
 //! | …, queued | `Err` if closed, else `Ready` | waits in the future, first come first served, then calls a clone, and reads the answer | leaves the line |

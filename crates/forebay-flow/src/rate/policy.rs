@@ -50,7 +50,7 @@ pub trait RatePolicy: Book {
     /// How much may start at once now.
     fn available(&self, now: Tick) -> u64;
 
-    /// As [`book`](Book::book), but not before `from`. For who has to agree with somebody else on a time.
+    /// As [`book`](Book::book), but not before `from`. For a caller that has to agree on a time with somebody else.
     ///
     /// # Errors
     ///

@@ -71,7 +71,7 @@ impl<M, J> AdaptiveRateLayer<M, J> {
     }
 
     /// Queued: most calls that may wait at once; one more is [refused](crate::layer::Why::Full), with the time after which it
-    /// could start at the rate that holds now. 0 refuses whoever may not start at once. In the reserve mode handles wait, in
+    /// could start at the rate that holds now. 0 refuses calls that may not start at once. In the reserve mode handles wait, in
     /// `poll_ready`, and nothing else does. Default: 1024.
     #[must_use]
     pub fn max_waiting(self, max_waiting: usize) -> Self {

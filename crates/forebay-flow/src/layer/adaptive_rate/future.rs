@@ -25,7 +25,7 @@ pin_project! {
     /// later tells nothing.
     #[must_use = "futures do nothing unless they are polled"]
     pub struct ResponseFuture<K, R, J> {
-        // None where it was refused, and from the end on.
+        // None if it was refused, and from its end on.
         #[pin]
         work: Option<K>,
         state: State<R>,

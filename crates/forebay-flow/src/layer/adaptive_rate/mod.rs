@@ -72,7 +72,7 @@
 //!
 //! # How it differs from others
 //!
-//! `tower` and `governor` have fixed rates only. AWS's SDKs have an "adaptive" retry mode that cuts by a fixed part; it holds up who comes
+//! `tower` and `governor` have fixed rates only. AWS's SDKs have an "adaptive" retry mode that cuts by a fixed part; it holds up what comes
 //! after a refusal, and tells nobody. A retry with backoff holds up the call that was refused, and no other: as many calls are refused as
 //! there are callers.
 

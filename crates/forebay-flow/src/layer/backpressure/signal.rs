@@ -32,8 +32,8 @@ pub struct PressureHandle {
 }
 
 struct Signal {
-    /// Mirrors `State::pressure`, written under the lock. Readiness asks it first; who is to wait looks again under the
-    /// lock, and whoever changes the pressure wakes after that, so nobody waits for a change that has been.
+    /// Mirrors `State::pressure`, written under the lock. Readiness asks it first; a handle that is to wait looks again
+    /// under the lock, and a change of the pressure wakes after that, so nobody waits for a change that has been.
     high: AtomicBool,
     state: Mutex<State>,
 }
@@ -50,7 +50,7 @@ struct State {
     refused: u64,
 }
 
-/// A handle's place among those who wait. Dropped, it leaves.
+/// A handle's place among those that wait. If dropped, it leaves.
 pub(super) struct Place {
     signal: Arc<Signal>,
     number: u64,

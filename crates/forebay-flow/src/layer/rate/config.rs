@@ -59,7 +59,7 @@ impl<P: Book> RateLimitLayer<P> {
 
 impl<P: Book, M, W> RateLimitLayer<P, M, W> {
     /// Queued: most calls that may wait at once, with starts that lie ahead and whose callers have left; one more is [refused](crate::layer::Why::Full), with the time after which it
-    /// could start. 0 refuses whoever may not start at once. In the reserve mode each handle waits for one start, in
+    /// could start. 0 refuses calls that may not start at once. In the reserve mode each handle waits for one start, in
     /// `poll_ready`, and nothing else waits. Default: 1024.
     #[must_use]
     pub fn max_waiting(self, max_waiting: usize) -> Self {

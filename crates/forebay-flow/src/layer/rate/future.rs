@@ -17,11 +17,11 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// One that is dropped before its start gives it back: whoever comes next has it, and those who wait keep theirs. The service has not
-    /// seen the request then.
+    /// One that is dropped before its start gives it back: the next caller has it, and those who wait keep theirs.
+    /// The service has not seen the request then.
     #[must_use = "futures do nothing unless they are polled"]
     pub struct ResponseFuture<K, R, P: Book> {
-        // None where it was refused, and from the end on.
+        // None if it was refused, and from its end on.
         #[pin]
         work: Option<K>,
         // From the refusal to its answer.

@@ -2,7 +2,7 @@
 //!
 //! | | `poll_ready` | `call` | drop |
 //! | --- | --- | --- | --- |
-//! | reserve (default) | the service is ready, then books the next start, sleeps until then, and keeps it; clones start without | spends it | gives the unspent start back, to whoever comes next |
+//! | reserve (default) | the service is ready, then books the next start, sleeps until then, and keeps it; clones start without | spends it | gives the unspent start back, to the next caller |
 //! | [`queued`](RateLimitLayer::queued) | `Err` if closed, else `Ready`; never asks the service | books its start and sleeps until then in the response future, then calls a clone of the service | the same |
 //!
 //! # Order

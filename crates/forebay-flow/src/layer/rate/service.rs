@@ -17,7 +17,7 @@ use crate::rate::Book;
 /// A service with a limit on how often calls start. It reserves: `poll_ready` books the next start, sleeps until then, and
 /// keeps it.
 ///
-/// A clone starts without. A handle that is dropped gives its start back, to whoever comes next.
+/// A clone starts without. A handle that is dropped gives its start back, to the next caller.
 pub struct RateLimit<S, P: Book, W = One> {
     pub(super) inner: S,
     pub(super) weigh: W,

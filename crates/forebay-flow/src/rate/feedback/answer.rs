@@ -9,7 +9,8 @@ use super::{Quota, retry_after};
 
 /// What an answer says about the limit of the server that gave it.
 ///
-/// Whoever reads answers makes one of these of each: see `layer::Judge`. [`FeedbackRate::learn`](super::FeedbackRate::learn) takes it in.
+/// The reader of answers makes one of these of each: see `layer::Judge`.
+/// [`FeedbackRate::learn`](super::FeedbackRate::learn) takes it in.
 ///
 /// ```
 /// use std::time::Duration;

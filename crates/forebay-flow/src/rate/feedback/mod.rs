@@ -137,7 +137,7 @@ const NOISE: f64 = 1e6;
 const SET_BACK: f64 = 0.1;
 /// The rate, per second, that is tried again after just `regrowth`.
 const USUAL: f64 = 20.0;
-/// What it gains beside the cubic in the same time, per second: as much for whoever has little as for whoever has much.
+/// What it gains beside the cubic in the same time, per second: the same for clients with little and for clients with much.
 const GAIN: f64 = 1.0;
 
 // === impl FeedbackRate ===
@@ -400,8 +400,8 @@ impl FeedbackRate {
         if let Some(opening) = &mut self.opening {
             opening.started(at);
         }
-        // Whoever does not use its rate for a while saves up at the server, and what is admitted is less than what is
-        // allowed.
+        // A client that does not use its rate for a while saves up at the server, and what is admitted is less than
+        // what is allowed.
         let idle = at.saturating_sub(self.started.max(self.resumes)) as f64;
         if idle * self.rate > 2e9 {
             self.admitted = None;
