@@ -42,7 +42,7 @@ impl<V> Drop for Contained<V> {
 
 /// Runs code that is not ours: a handler, a future's destructor, a source.
 ///
-/// `AssertUnwindSafe` holds because whoever panicked is not used again: a worker rebuilds its handler, a source
+/// `AssertUnwindSafe` holds because code that panicked is not used again: a worker rebuilds its handler, a source
 /// counts as broken, and the pool's own state is never borrowed by `f` in a half-changed form.
 ///
 /// # Errors

@@ -66,7 +66,7 @@ pub(crate) fn chain(error: &BoxError) -> String {
     chain_of(&**error)
 }
 
-/// The same, of an error that is not boxed.
+/// The same, for an error that is not boxed.
 pub(crate) fn chain_of(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

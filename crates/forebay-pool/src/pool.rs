@@ -52,7 +52,7 @@ pub struct Pool<T, P = ()> {
     supervisor: Supervised,
     orders: watch::Sender<Order>,
     producer: P,
-    /// Keeps the queue open that handlers resubmit into, where that is not the producer's.
+    /// Keeps open the queue that handlers resubmit into, where that is not the producer's.
     keeper: Option<Keeper>,
 }
 
@@ -294,7 +294,7 @@ impl<T: Send + 'static, P> Pool<T, P> {
         tokio::select! {
             biased;
             report = supervisor.join(&shared) => report,
-            // Where no worker is ready, it is the supervisor who looks for the end.
+            // Where no worker is ready, it is the supervisor that looks for the end.
             never = shared.call_at_the_end() => match never {},
         }
     }

@@ -76,7 +76,7 @@ pub struct PoolStats {
     /// How many of the failed and returned were aborted at the deadline: in a handler, or moved elsewhere by one.
     pub aborted: u64,
     /// Panics of handlers: in their calls and polls, and in the destructors of the handlers and of their futures.
-    /// Those of a maker, and in the readiness of a service, are events only.
+    /// Panics of a maker, and in the readiness of a service, are events only.
     pub panics: u64,
     /// Attempts that were cut short because they took too long, or came too late.
     pub timed_out: u64,
@@ -141,7 +141,7 @@ pub struct Report {
     /// How many of the failed and returned were aborted at the deadline: in a handler, or moved elsewhere by one.
     pub aborted: u64,
     /// Panics of handlers: in their calls and polls, and in the destructors of the handlers and of their futures.
-    /// Those of a maker, and in the readiness of a service, are events only.
+    /// Panics of a maker, and in the readiness of a service, are events only.
     pub panics: u64,
     /// Attempts that were cut short because they took too long, or came too late.
     pub timed_out: u64,
@@ -349,11 +349,11 @@ impl PoolStats {
 
     /// Is it where its results or dead letters go that keeps the pool from doing more?
     pub(crate) fn is_held_up(&self) -> bool {
-        // Of workers that wait with their results, most must.
+        // At least half of the busy workers must wait with their results.
         self.closed_up || (self.held_up > 0 && self.idle == 0 && self.held_up * 2 >= self.busy)
     }
 
-    /// Those that are on their way, or came back, were counted as dead-lettered when they were sent off.
+    /// Letters that are on their way, or came back, were counted as dead-lettered when they were sent off.
     pub(crate) fn add_letters(&mut self, tally: &LetterTally) {
         let LetterTally { held, returned, failed, full } = *tally;
         if full {

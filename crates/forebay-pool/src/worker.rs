@@ -179,7 +179,7 @@ impl<T: Send + 'static> Seated<'_, T> {
             };
         }
         let deadline = cut.as_ref().map(|cut| cut.at);
-        // Of what the worker took itself there is no delivery to find one by.
+        // If the worker took the item itself, there is no delivery to find a span by.
         self.span = if taken.is_none() { self.desk.span() } else { None };
         bench.span.clone_from(&self.span);
         // An item that was looked at could be cancelled meanwhile.

@@ -113,7 +113,7 @@ impl Builder {
 }
 
 impl<I, H> Builder<I, H> {
-    /// For who measures the time of a handler himself.
+    /// For code that measures the time of a handler itself.
     pub(crate) fn take_timeout(&mut self) -> Option<Duration> {
         self.options.timeout.take()
     }

@@ -11,7 +11,7 @@ use crate::outcome::BoxError;
 /// `Fn(WorkerId) -> Service<T>`, as a maker and as what it makes.
 pub(crate) struct ByService<S>(pub(crate) S);
 
-/// The same, and a function that makes of the service's future that of the whole run.
+/// The same, and a function that makes the whole run's future of the service's.
 pub(crate) struct ByServiceThen<S, G>(pub(crate) S, pub(crate) G);
 
 // === impl ByService ===

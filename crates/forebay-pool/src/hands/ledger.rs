@@ -156,7 +156,7 @@ impl<T> Ledger<T> {
         given
     }
 
-    /// The same for all of it.
+    /// The same for all that lies there.
     pub(super) fn take_all_away(&mut self) -> Vec<Given<T>> {
         self.away += self.inbox.len();
         if let [given] = &self.inbox[..] {

@@ -69,7 +69,7 @@ pub(super) struct Rest {
 pub(super) enum Verdict {
     /// It leaves the hands. `discard`: without its value, even if that is there.
     Leaves { became: Became, end: End, discard: bool },
-    /// The same worker tries again, after so long.
+    /// The same worker tries again, after this long.
     Again(Duration),
 }
 

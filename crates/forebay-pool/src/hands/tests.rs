@@ -1,4 +1,4 @@
-//! What is in hand, as who waits for the pool to be idle sees it.
+//! What is in hand, as seen by a caller that waits for the pool to be idle.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};

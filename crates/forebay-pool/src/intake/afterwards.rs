@@ -15,7 +15,7 @@ use crate::letters::Letters;
 pub(super) struct Afterwards<T> {
     /// Room for as many as usually wait in a pool, without an allocation each time that they are woken.
     pub(super) wakers: SmallVec<[Waker; 8]>,
-    /// Those that are only dropped.
+    /// Wakers that are only dropped.
     pub(super) replaced: Vec<Waker>,
     pub(super) surplus: Vec<Delivery<T>>,
     /// The hands in which a key is to be cancelled; the stock has been searched for it.

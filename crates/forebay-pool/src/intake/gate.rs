@@ -157,7 +157,7 @@ impl<V> Gate<V> {
         }
     }
 
-    /// The same for one that was not started after all. It uses up nothing of its key's rate.
+    /// The same for an item that was not started after all. It uses up nothing of its key's rate.
     pub(super) fn give_back(&mut self, hash: KeyHash) {
         if let Some((interval, _)) = self.limits.spacing
             && let Some(key) = self.keys.get_mut(&hash)

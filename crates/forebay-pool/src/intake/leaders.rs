@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    /// Who was woken last.
+    /// Notes which seat was woken last.
     struct Woken {
         seat: usize,
         last: Arc<AtomicUsize>,

@@ -1,4 +1,4 @@
-//! The line of workers, poll by poll: the tests are the workers, and count who is woken.
+//! The line of workers, poll by poll: the tests are the workers, and count which are woken.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -62,7 +62,7 @@ impl<R> PoolLayer<R> {
     }
 
     /// Most calls that may wait for room, under [`WhenFull::Wait`]; one more is refused as
-    /// [`PoolError::Full`](super::PoolError::Full). 0 refuses whoever finds the line full. Default: 1024.
+    /// [`PoolError::Full`](super::PoolError::Full). 0 refuses calls that find the line full. Default: 1024.
     #[must_use]
     pub fn max_waiting(mut self, max_waiting: usize) -> Self {
         self.line = self.line.max_waiting(max_waiting);

@@ -126,7 +126,7 @@ impl<R, A, E> Job<R, A, E> {
 impl<R, A, E> Drop for Job<R, A, E> {
     fn drop(&mut self) {
         let Some((request, reply, _)) = self.0.take() else { return };
-        // The caller's waker, or the destructor of what a caller who left has no use for.
+        // This may run the caller's waker, or the destructor of what a caller that left has no use for.
         if let Err(panic) = contain(|| drop(reply.send(Err(CallError::Unbegun(request))))) {
             tracing::error!(%panic, "a caller's waker, or its request, panicked while that was given back");
         }

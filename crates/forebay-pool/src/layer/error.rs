@@ -1,4 +1,4 @@
-//! How a call ends that the service did not answer.
+//! How a call ends if the service did not answer it.
 
 use std::convert::Infallible;
 use std::error::Error;

@@ -281,7 +281,7 @@ mod tests {
         let first = enter(&mut book, 7, start);
         assert!(book.is_unwatched());
         assert_eq!(book.arm(start), Some(start + THIRD));
-        // Though it is settled, somebody comes; who comes later need not call.
+        // Though it is settled, somebody comes; a later delivery takes no call.
         book.end(first, true);
         assert_eq!(book.arm(start + SHORTEST), Some(start + THIRD));
         enter(&mut book, 8, start + SHORTEST);

@@ -37,7 +37,7 @@ impl<T: Send + 'static> Source for Leased<T> {
         max: NonZeroUsize,
         out: &mut Vec<Delivery<T>>,
     ) -> Poll<Result<usize, SourceError>> {
-        // Into the place of who asks: where this panics, that one sees to what is there already.
+        // Into the caller's own `out`: if this panics, the caller sees to what is there already.
         let polled = self.source.poll_next(cx, max, out);
         if !out.is_empty() {
             let now = Instant::now();
@@ -70,7 +70,7 @@ impl<T: Send + 'static> Source for Leased<T> {
 
     /// What was lost goes into the book, under its name there, and no further.
     fn poll_lost(&mut self, cx: &mut Context<'_>, _: &mut Vec<Receipt>) -> Poll<usize> {
-        // One that keeps its contract appends some each time.
+        // A source that keeps its contract appends some each time.
         while let Poll::Ready(1..) = self.source.poll_lost(cx, &mut self.lost)
             && !self.lost.is_empty()
         {

@@ -15,7 +15,7 @@ use crate::contain::{Contained, contain, contained};
 /// Hands letters over for ever. If dropped, what it has goes back into the outbox.
 pub(crate) type Postman = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Where letters go, as the user gave it.
+/// The sink that letters go to, as the user gave it.
 type Sink<T> = Box<dyn ItemSink<DeadLetter<T>>>;
 
 /// What is being handed over. If dropped, what the sink does not have goes back into the outbox.
@@ -23,7 +23,7 @@ struct Bag<'a, T> {
     letters: &'a Letters<T>,
     /// What the sink has not taken; it takes from the front.
     items: Vec<DeadLetter<T>>,
-    /// Of those, and before them of what it took, until the source is told.
+    /// The duties of those, and before them of what the sink took, until the source is told.
     duties: VecDeque<Duty<T>>,
 }
 

@@ -89,7 +89,7 @@ pub(super) struct Tally {
     pub(super) unconfirmed: u64,
 }
 
-/// All counts change together, so that they add up for whoever reads them.
+/// All counts change together, so that they add up for every reader.
 #[derive(Debug)]
 pub(super) struct Tallies(Mutex<Counts>);
 
