@@ -45,7 +45,7 @@ pub struct Aging {
     classes: Classes,
     step: u64,
     by_time: bool,
-    /// By their key, among equals by their number.
+    /// The items by key, and among equals by number.
     line: BTreeSet<(u64, u64, u32)>,
 }
 

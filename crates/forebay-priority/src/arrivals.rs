@@ -1,36 +1,36 @@
-//! Who came first of all that wait in the lanes of several classes.
+//! Which item came first of all that wait in the lanes of several classes.
 
 use std::collections::BTreeSet;
 
 use crate::filled::Filled;
 use crate::strict::Row;
 
-/// Counts those that come and go, and finds the one that came first of all who wait, by the number of its arrival.
+/// Counts items that come and go, and finds the one that came first of all that wait, by the number of its arrival.
 ///
-/// Each row is in this order, and so the one that came first of all is the first of a row. Nothing is noted while they come
-/// and go. Only when somebody asks, the front of each row is looked at, and the classes of the next so many numbers
-/// are noted at once, which are then gone through one by one, past those that are no longer there. So it costs O(1) amortised,
+/// Each row is in this order, so the item that came first of all is the first of a row. Nothing is noted while items come
+/// and go. Only when somebody asks, the front of each row is looked at, and the classes of the next numbers are noted, many
+/// at once. These are then gone through one by one, past items that are no longer there. So it costs O(1) amortised,
 /// however many classes there are.
 ///
-/// Who came back stands before others that came earlier: these are passed as well, and when they are first in their row
-/// again they are kept beside, O(log classes).
+/// An item that came back stands before others that came earlier: these are passed as well, and when they are first in
+/// their row again they are kept beside, O(log classes).
 #[derive(Debug, Clone)]
 pub(crate) struct Arrivals {
     waiting: usize,
     left: u64,
-    /// No first of a row has a lower number, but for those in `passed`.
+    /// Except for those in `passed`, no first item of a row has a lower number.
     from: u64,
-    /// Which rows have somebody.
+    /// Which rows have items.
     filled: Filled,
-    /// The number of the first in `noted`.
+    /// The number of the first arrival in `noted`.
     start: u64,
-    /// The classes of those that came, one by one. At the number of one that had gone before there is any class.
+    /// The classes of the arrivals, one by one. For an item that had gone before, it holds any class.
     noted: Vec<u16>,
-    /// The first of each row whose number is below `from`: that, and its class.
+    /// The first item of each row, if its number is below `from`: the number, and its class.
     passed: BTreeSet<(u64, u16)>,
 }
 
-/// How many are noted at once, at least, and how many for each class.
+/// How many arrivals are noted at once, at least, and how many for each class.
 const AT_ONCE: usize = 128;
 const FOR_EACH: usize = 4;
 
@@ -54,13 +54,13 @@ impl Arrivals {
         self.waiting
     }
 
-    /// How many have left.
+    /// How many items have left.
     #[inline]
     pub(crate) fn left(&self) -> u64 {
         self.left
     }
 
-    /// How many came: the number of the next one.
+    /// How many items came: the number of the next one.
     #[inline]
     fn count(&self) -> u64 {
         self.left + self.waiting as u64
@@ -71,18 +71,18 @@ impl Arrivals {
         self.noted.capacity()
     }
 
-    /// The first class that has somebody.
+    /// The first class that has items.
     #[inline]
     pub(crate) fn first_class(&self) -> Option<usize> {
         self.filled.first()
     }
 
-    /// The last one that has.
+    /// The last class that has items.
     pub(crate) fn last_class(&self) -> Option<usize> {
         self.filled.last()
     }
 
-    /// One comes, of this class. Tells its number.
+    /// Counts in an item of this class. Returns its number.
     #[inline]
     pub(crate) fn join(&mut self, class: usize) -> u64 {
         let number = self.count();
@@ -91,7 +91,7 @@ impl Arrivals {
         number
     }
 
-    /// One of this class leaves. `is_empty`: it was the last one of it.
+    /// Counts out an item of this class. `is_empty`: it was the last of its class.
     #[inline]
     pub(crate) fn leave(&mut self, class: usize, is_empty: bool) {
         self.waiting -= 1;
@@ -99,13 +99,13 @@ impl Arrivals {
         self.filled.set(class, !is_empty);
     }
 
-    /// Was it passed? If not, whoever is behind it in its row is not either, unless somebody came back.
+    /// Was this number passed? If not, no item behind it in its row was either, unless one came back.
     #[inline]
     pub(crate) fn has_passed(&self, number: u64) -> bool {
         number < self.from
     }
 
-    /// The first of a row has become another one.
+    /// Notes that another item is first in a row.
     pub(crate) fn first_changed(&mut self, class: usize, old: Option<u64>, new: Option<u64>) {
         if let Some(old) = old.filter(|old| self.has_passed(*old)) {
             self.passed.remove(&(old, class as u16));
@@ -118,7 +118,7 @@ impl Arrivals {
         }
     }
 
-    /// The class of the one that came first of all, if its number is no higher than `most`.
+    /// The class of the item that came first of all, if its number is no higher than `most`.
     #[inline]
     pub(crate) fn up_to<P>(&mut self, most: u64, rows: &[Row<P>]) -> Option<usize> {
         if self.from > most && self.passed.is_empty() { None } else { self.oldest_up_to(most, rows) }
@@ -143,9 +143,9 @@ impl Arrivals {
         None
     }
 
-    /// Notes the next ones; `None` if nobody waits.
+    /// Notes the next arrivals; `None` if nothing waits.
     ///
-    /// There are no more rows with somebody than numbers from the oldest on, so this costs no more than to go through what it
+    /// There are no more rows with items than numbers from the oldest on, so this costs no more than going through what it
     /// notes.
     #[cold]
     fn note<P>(&mut self, rows: &[Row<P>]) -> Option<()> {
@@ -167,7 +167,7 @@ impl Arrivals {
             if !row.lane.is_in_order() {
                 row.first_turn().map(&mut note);
             }
-            // Who is behind one that came back may have been passed.
+            // An item behind one that came back may have been passed.
             row.lane.in_order(|turn| turn < oldest).take_while(|turn| note(*turn)).for_each(drop);
         }
         Some(())

@@ -5,10 +5,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use forebay_queue::Key;
 
-/// What is known of each key.
+/// A value for each key.
 pub(crate) type ByKey<V> = HashMap<Key, V, BuildHasherDefault<AsItIs>>;
 
-/// A key is a hash already, by a seed that nobody knows.
+/// A hasher that does nothing: a key is a hash already, by a seed that nobody knows.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AsItIs(u64);
 

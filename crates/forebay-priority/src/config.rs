@@ -40,12 +40,12 @@ pub enum ConfigError {
     },
 }
 
-/// Says whether a number is in its range.
+/// Checks that a number is in its range.
 pub(crate) fn in_range(what: &'static str, number: u64, least: u64, most: u64) -> Result<(), ConfigError> {
     if (least..=most).contains(&number) { Ok(()) } else { Err(ConfigError::OutOfRange { what, least, most }) }
 }
 
-/// Nanoseconds; what does not fit is as good as for ever.
+/// Nanoseconds; a duration that does not fit is as good as for ever.
 pub(crate) fn nanos(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -42,9 +42,9 @@ pub struct Deadline {
     default: u64,
     lead: u64,
     missed: Missed,
-    /// By deadline, those that are not known to be late.
+    /// By deadline, the items that are not known to be late.
     due: BTreeSet<(u64, u64, u32)>,
-    /// By deadline, those that go last because they are late.
+    /// By deadline, the items that go last because they are late.
     late: BTreeSet<(u64, u64, u32)>,
 }
 
@@ -114,7 +114,7 @@ impl Deadline {
         self
     }
 
-    /// Who was late may not be so by another setting, or has another place then.
+    /// Called when a setting has changed: items that were late may no longer be, or have another place.
     fn judge_anew(&mut self) {
         self.due.append(&mut self.late);
     }
@@ -123,7 +123,7 @@ impl Deadline {
         (entry.since.saturating_add(entry.rank.0.unwrap_or(self.default)), entry.seq, entry.id)
     }
 
-    /// The first, if it can no longer meet its deadline.
+    /// The first item, if it can no longer meet its deadline.
     fn first_late(&self, now: Tick) -> Option<(u64, u64, u32)> {
         let earliest = now.saturating_add(self.lead);
         self.due.first().copied().filter(|&(deadline, ..)| deadline < earliest)
@@ -177,7 +177,7 @@ impl Discipline for Deadline {
 
     fn overdue_from(&self) -> Option<Tick> {
         let &(deadline, ..) = self.due.first().filter(|_| self.gives_up())?;
-        // In time is who is served at the last moment, and not behind it.
+        // An item that is served at the last moment is in time; later ones are not.
         Some(deadline.saturating_add(1).saturating_sub(self.lead))
     }
 

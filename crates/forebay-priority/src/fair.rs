@@ -32,11 +32,12 @@ use crate::weighted::{MAX_WEIGHT, cost};
 /// lately, and for 1024 more. A key need not be remembered when its last item leaves: then its finish is that of the item
 /// served last, and so the same as a new key's.
 ///
-/// **Time.** O(1) to join and to be next, while all cost and weigh 1 and leave by being served: then a key has one in each round,
-/// and the round of an item is known when it comes. The first that costs or weighs more, that is taken out or comes back, puts all
-/// that wait into lines by key, which they stay in until nobody waits: O(1) for each item once, but O(n) for that one call, and
-/// under the lock of a queue. There it is O(1) to join and to be next where all cost and weigh the same, O(log keys) otherwise;
-/// O(log n) to remove and put back; O(1) to find whom to displace, the youngest of the key of which most wait.
+/// **Time.** O(1) to join and to be next, while all items cost and weigh 1 and leave by being served: then a key has one
+/// item in each round, and the round of an item is known when it comes. The first item that costs or weighs more, is taken
+/// out or comes back moves all waiting items into lines by key, where they stay until nobody waits: O(1) for each item
+/// once, but O(n) for that one call, and under the lock of a queue. In these lines it is O(1) to join and to be next if
+/// all items cost and weigh the same, O(log keys) otherwise; O(log n) to remove and put back; O(1) to find the item to
+/// displace, the youngest of the key with the most items waiting.
 ///
 /// # Source
 ///
@@ -62,12 +63,12 @@ pub struct FairByKey {
     ids: FairLines<u32>,
 }
 
-/// Those that wait.
+/// The waiting items.
 #[derive(Debug, Clone)]
 pub struct FairLines<P> {
-    /// While all cost and weigh 1, and leave by being served alone: then the place of one is known when it comes.
+    /// Used while all items cost and weigh 1, and leave only by being served: then an item's place is known when it comes.
     rounds: Rounds<P>,
-    /// Otherwise, from then on until nobody waits.
+    /// Used otherwise, from then on until nobody waits.
     flows: Option<Box<Flows<P>>>,
     served: u64,
 }
@@ -96,8 +97,8 @@ impl FairByKey {
         Self::default()
     }
 
-    /// How many keys have somebody waiting; of the items of a queue, which it keeps on its [`Shelf`](forebay_queue::Shelf),
-    /// it does not know. It may look at all that wait.
+    /// How many keys have items waiting, not counting those of a queue, which keeps its items on a
+    /// [`Shelf`](forebay_queue::Shelf). May look at every waiting item.
     pub fn keys(&self) -> usize {
         self.ids.in_flows().map_or_else(|| self.ids.rounds.keys(), Flows::keys)
     }
@@ -110,7 +111,7 @@ impl<P> FairLines<P> {
         self.flows.as_deref().filter(|flows| flows.len() > 0)
     }
 
-    /// For what cannot be done in rounds.
+    /// Moves all items from rounds to flows, for what cannot be done in rounds.
     #[cold]
     fn leave_rounds(&mut self) -> &mut Flows<P> {
         let flows = self.flows.get_or_insert_with(|| Box::new(Flows::new()));
@@ -120,17 +121,17 @@ impl<P> FairLines<P> {
         flows
     }
 
-    /// Flows, while they have somebody.
+    /// The flows, while any item waits in them.
     #[inline]
     fn flows(&mut self) -> Option<&mut Flows<P>> {
         self.flows.as_deref_mut().filter(|flows| flows.len() > 0)
     }
 }
 
-// In rounds, to join and to be next are short, and a call with what comes and goes would cost a tenth more.
+// In rounds, joining and being next are short, and a call that passes the item would cost a tenth more.
 impl<P: Send> Lines<P> for FairLines<P> {
     type Rank = Tenant;
-    /// Nothing can be set.
+    /// There are no settings.
     type Rules = ();
 
     fn new((): &()) -> Self {
@@ -141,7 +142,7 @@ impl<P: Send> Lines<P> for FairLines<P> {
         self.in_flows().map_or_else(|| self.rounds.len(), Flows::len)
     }
 
-    /// All are of one class.
+    /// All items are of one class.
     fn len_of(&self, _class: usize) -> usize {
         self.len()
     }
@@ -175,7 +176,7 @@ impl<P: Send> Lines<P> for FairLines<P> {
         self.leave_rounds().remove(entry)
     }
 
-    /// The youngest of the key of which most wait.
+    /// The youngest item of the key with the most items waiting.
     fn last(&self, (): &()) -> Option<(Entry<Tenant>, &P)> {
         match self.in_flows() {
             Some(flows) => flows.last(),
@@ -260,12 +261,12 @@ impl Tenant {
         self.key
     }
 
-    /// What it asks for, in range.
+    /// Its cost and weight, in range.
     pub(crate) fn asked(self) -> Asked {
         Asked { cost: self.cost.max(1), weight: self.weight.clamp(1, MAX_WEIGHT) }
     }
 
-    /// One of this key, that costs 1, at a weight of 1.
+    /// An item of this key that costs 1, at a weight of 1.
     pub fn of(key: Key) -> Self {
         Self { key, cost: 1, weight: 1 }
     }

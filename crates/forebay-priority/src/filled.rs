@@ -1,20 +1,20 @@
-//! Which classes have somebody.
+//! Which classes have items.
 
 use std::iter;
 
-/// A bit for each class, so that the first and the last with somebody are found 64 classes at a time.
+/// A bit for each class, so that the first and the last class with items are found 64 classes at a time.
 #[derive(Debug, Clone)]
 pub(crate) struct Filled {
-    /// Of the first 64, which are all that most have.
+    /// The bits of the first 64 classes; most disciplines have no more.
     low: u64,
-    /// Of the others.
+    /// The bits of the others.
     high: Vec<u64>,
 }
 
 // === impl Filled ===
 
 impl Filled {
-    /// None of so many classes has.
+    /// This many classes, all empty.
     pub(crate) fn new(classes: usize) -> Self {
         Self { low: 0, high: vec![0; classes.div_ceil(64).saturating_sub(1)] }
     }
@@ -24,7 +24,7 @@ impl Filled {
         if class < 64 { &mut self.low } else { &mut self.high[class / 64 - 1] }
     }
 
-    /// Whether this one has. Tells whether it had before. Without a branch, since nobody can guess that.
+    /// Sets whether this class has items. Returns whether it had before. Without a branch, since it would be unpredictable.
     #[inline]
     pub(crate) fn set(&mut self, class: usize, has: bool) -> bool {
         let (word, at) = (self.word(class), class % 64);
@@ -33,7 +33,7 @@ impl Filled {
         had
     }
 
-    /// The first that has somebody.
+    /// The first class that has items.
     #[inline]
     pub(crate) fn first(&self) -> Option<usize> {
         if self.low != 0 { Some(self.low.trailing_zeros() as usize) } else { self.first_high() }
@@ -44,7 +44,7 @@ impl Filled {
         Some(64 * (at + 1) + self.high[at].trailing_zeros() as usize)
     }
 
-    /// All that have somebody, in order.
+    /// All classes that have items, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
         iter::once(self.low).chain(self.high.iter().copied()).enumerate().flat_map(|(at, word)| {
             let rest = iter::successors(Some(word), |word| Some(word & word.saturating_sub(1)));
@@ -52,7 +52,7 @@ impl Filled {
         })
     }
 
-    /// The last that has somebody.
+    /// The last class that has items.
     pub(crate) fn last(&self) -> Option<usize> {
         let words = iter::once(&self.low).chain(&self.high).enumerate();
         let (at, word) = words.filter(|(_, word)| **word != 0).last()?;

@@ -1,4 +1,4 @@
-//! A line for each key, and who of their first ones is next.
+//! A line for each key, and which of their first items is next.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
@@ -13,37 +13,37 @@ use crate::longest::Longest;
 use crate::rounds::{Rounds, Waiting};
 use crate::turns::Turns;
 
-/// Those that wait, whatever each costs and weighs.
+/// The waiting items, whatever each costs and weighs.
 #[derive(Debug, Clone)]
 pub(crate) struct Flows<P> {
     flows: Vec<Flow<P>>,
-    /// How many wait.
+    /// How many items wait.
     waiting: usize,
-    /// Places in `flows` that no key has.
+    /// Places in `flows` that belong to no key.
     unused: Vec<usize>,
-    /// Also of keys that had somebody lately.
+    /// The place of each key in `flows`; also for keys that had items lately.
     by_key: ByKey<usize>,
-    /// How many keys have somebody.
+    /// How many keys have items.
     busy: usize,
-    /// Each flow that has somebody, by the finish of its first; and turns that hold no longer.
+    /// A turn for each flow that has items, by the finish of its first; and turns that no longer hold.
     turns: Turns,
-    /// How many wait in each flow, from when somebody asks whom to displace until nobody waits.
+    /// How many items wait in each flow, from when somebody asks which to displace until nothing waits.
     lengths: OnceLock<Longest>,
-    /// The highest finish of those that were served.
+    /// The highest finish of the items that were served.
     clock: u128,
 }
 
 #[derive(Debug, Clone)]
 struct Flow<P> {
     key: Key,
-    /// The finish of the one before the first.
+    /// The finish of the item before the first.
     start: u128,
-    /// The number of its turn, or `NO_TURN` while it has nobody.
+    /// The number of its turn, or `NO_TURN` while it is empty.
     turn: u64,
     lane: Lane<Asked, P>,
 }
 
-/// What is known of one that waits.
+/// The cost of an item, and the weight of its key's share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) cost: u32,
@@ -53,13 +53,13 @@ pub(crate) struct Asked {
 /// The number of no turn.
 const NO_TURN: u64 = 0;
 
-/// For how many keys that have nobody the places are kept, at least.
+/// For how many keys without items the places are kept, at least.
 const KEPT: usize = 1024;
 
 /// What a cost of 1 is at a weight of 1: high, so that little is lost by rounding.
 const SCALE: u128 = 1 << 40;
 
-/// What serving one of this cost is to a share of this weight. The division of what has 128 bits is slow, and most need none.
+/// The cost of an item divided by the weight of its share. Division of 128 bits is slow, and most items need none.
 #[inline]
 fn share(cost: u32, weight: u32) -> u128 {
     let cost = u128::from(cost) * SCALE;
@@ -86,14 +86,14 @@ impl<P> Flows<P> {
         self.waiting
     }
 
-    /// How many keys have somebody.
+    /// How many keys have items.
     pub(crate) fn keys(&self) -> usize {
         self.busy
     }
 
-    /// Goes on, while nobody waits, with those that waited in rounds.
+    /// Takes over the items that waited in rounds, while nothing waits here.
     pub(crate) fn take_over(&mut self, rounds: &mut Rounds<P>) {
-        // So that there is a time before that of the round that is being served.
+        // So that there is a time before the round that is being served.
         self.clock += SCALE;
         for (later, waiting) in rounds.drain() {
             let Waiting { key, seq, since, what, .. } = waiting;
@@ -145,7 +145,7 @@ impl<P> Flows<P> {
         at
     }
 
-    /// Another one is the first of this flow, or nobody is. The turn that it had holds no longer.
+    /// Called when another item is the first of this flow, or none is. The turn that the flow had no longer holds.
     #[inline]
     fn take_turn(&mut self, at: usize) {
         let flow = &mut self.flows[at];
@@ -168,7 +168,7 @@ impl<P> Flows<P> {
         }
     }
 
-    /// Few of the keys that have a place have somebody: the others lose theirs.
+    /// Called when few of the keys with a place have items: the others lose theirs.
     #[cold]
     fn forget(&mut self) {
         if self.busy == 0 {
@@ -186,7 +186,7 @@ impl<P> Flows<P> {
         });
     }
 
-    /// Notes how many wait in a flow, where somebody wants to know.
+    /// Notes how many items wait in a flow, where somebody wants to know.
     #[inline]
     fn measure(&mut self, at: usize) {
         if let Some(lengths) = self.lengths.get_mut() {
@@ -206,7 +206,7 @@ impl<P> Flows<P> {
             let slot = flow.lane.pop_first()?;
             let entry = slot.entry(flow.key);
             flow.start = turn.time;
-            // One that came back, or behind which a costlier one has left, may finish before what was served since.
+            // An item that came back, or behind which a costlier one has left, may finish before items served since.
             self.clock = self.clock.max(turn.time);
             self.waiting -= 1;
             self.measure(at);
@@ -228,7 +228,7 @@ impl<P> Flows<P> {
         Some(removed.what)
     }
 
-    /// The youngest of the key of which most wait.
+    /// The youngest item of the key with the most items waiting.
     pub(crate) fn last(&self) -> Option<(Entry<Tenant>, &P)> {
         let lengths = self.lengths.get_or_init(|| {
             let mut lengths = Longest::default();
@@ -266,7 +266,7 @@ mod tests {
     fn memory_is_that_of_who_waits_and_of_a_fixed_number_of_keys() {
         let entry = |number: u64| Entry::new(0, Tenant::of(Key::of(&number)), number, 0);
         let mut flows = Flows::new();
-        // Somebody always waits, each of a key of its own.
+        // Some item always waits, each of a key of its own.
         flows.insert(entry(0), ());
         for number in 1..20_000 {
             flows.insert(entry(number), ());
@@ -277,7 +277,7 @@ mod tests {
             }
             assert_eq!(flows.keys(), 1);
             let places = [flows.by_key.len(), flows.flows.len(), flows.turns.len()];
-            // Two have somebody for a moment.
+            // Two keys have items for a moment.
             assert!(places.iter().all(|places| *places <= KEPT + 2 * 2), "{places:?}");
         }
         assert!(flows.next().is_some());

@@ -1,55 +1,55 @@
-//! First in, first out, with removal from anywhere and return to one's place.
+//! First in, first out, with removal from anywhere and return to the old place.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::iter;
 
 use forebay_queue::Tick;
 
-/// One in a lane.
+/// An item in a lane.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot<X, P> {
     pub(crate) seq: u64,
-    /// When it came, where anybody looks at a clock; otherwise 0.
+    /// When it came, where a clock is used; otherwise 0.
     pub(crate) since: Tick,
-    /// What the discipline wants to know of it.
+    /// What the discipline notes of it.
     pub(crate) more: X,
     pub(crate) what: P,
 }
 
-/// Those of one class or key, by their numbers: their ids, or themselves.
+/// The items of one class or key, by their numbers: their ids, or the items themselves.
 ///
-/// Most join at the end, leave at the front, and meet a ring and nothing else. Who comes back, or comes over from another
-/// lane, is older than the last one and goes into an ordered map beside it. Joining and leaving are O(1), all else O(log n); the
-/// removed leave a gap in the ring, and there are never more gaps than others.
+/// Most items join at the end and leave at the front, and use only a ring. An item that comes back, or comes over from
+/// another lane, is older than the last one and goes into an ordered map beside the ring. Joining and leaving are O(1), all
+/// else O(log n). A removed item leaves a gap in the ring, and there are never more gaps than other places.
 #[derive(Debug, Clone)]
 pub(crate) struct Lane<X = (), P = u32> {
-    /// Ascending.
+    /// In ascending order.
     ring: VecDeque<Place<X, P>>,
-    /// There is nothing to be found in `aside`.
+    /// Is there nothing to be found in `aside`?
     plain: bool,
-    /// From when on there was something.
+    /// Allocated once there was something.
     aside: Option<Box<Aside<X, P>>>,
 }
 
-/// A place in the ring. Small, since of where many wait the processor's cache holds but a part.
+/// A place in the ring. Small, since a long ring does not fit into the processor's cache.
 #[derive(Debug, Clone)]
 struct Place<X, P> {
     seq: u64,
     more: X,
-    /// `None` stands for one who was removed; neither the first nor the last is.
+    /// `None` for an item that was removed; the first and the last place always have one.
     what: Option<P>,
 }
 
-/// What most lanes do not have.
+/// What most lanes do not need.
 #[derive(Debug, Clone)]
 struct Aside<X, P> {
     gaps: usize,
     returned: BTreeMap<u64, (Tick, X, P)>,
-    /// When those in the ring came; empty if all came at 0.
+    /// When the items in the ring came; empty if all came at 0.
     times: VecDeque<Tick>,
 }
 
-/// For how many an empty ring keeps its memory.
+/// For how many items an empty ring keeps its memory.
 const KEPT: usize = 1024;
 
 // === impl Lane ===
@@ -68,7 +68,7 @@ impl<X: Copy, P> Lane<X, P> {
         self.ring.is_empty() && self.is_in_order()
     }
 
-    /// One joins whose number is higher than all before.
+    /// Adds an item whose number is higher than all before.
     #[inline]
     pub(crate) fn push(&mut self, seq: u64, since: Tick, more: X, what: P) {
         self.ring.push_back(Place { seq, more, what: Some(what) });
@@ -77,7 +77,7 @@ impl<X: Copy, P> Lane<X, P> {
         }
     }
 
-    /// When the last one came.
+    /// Notes when the last item came.
     #[inline(never)]
     fn note_time(&mut self, since: Tick) {
         let others = self.ring.len() - 1;
@@ -89,7 +89,7 @@ impl<X: Copy, P> Lane<X, P> {
         }
     }
 
-    /// One joins, wherever its place is.
+    /// Adds an item, wherever its place is.
     #[inline]
     pub(crate) fn insert(&mut self, seq: u64, since: Tick, more: X, what: P) {
         if self.ring.back().is_none_or(|last| last.seq < seq) {
@@ -100,13 +100,13 @@ impl<X: Copy, P> Lane<X, P> {
         }
     }
 
-    /// Did nobody come back, or come over from another lane, of those that are in it?
+    /// Did none of the items in the lane come back, or come over from another lane?
     #[inline]
     pub(crate) fn is_in_order(&self) -> bool {
         self.aside().is_none_or(|aside| aside.returned.is_empty())
     }
 
-    /// The oldest.
+    /// The oldest item.
     #[inline]
     pub(crate) fn first(&self) -> Option<Slot<X, &P>> {
         match self.aside() {
@@ -115,7 +115,7 @@ impl<X: Copy, P> Lane<X, P> {
         }
     }
 
-    /// The youngest.
+    /// The youngest item.
     pub(crate) fn last(&self) -> Option<Slot<X, &P>> {
         let returned = self.aside().and_then(|aside| aside.returned.last_key_value()).map(shown);
         let since = self.aside().and_then(|aside| aside.times.back()).copied();
@@ -138,7 +138,7 @@ impl<X: Copy, P> Lane<X, P> {
         first.taken(0)
     }
 
-    /// The same where there is something aside.
+    /// The same if there is something in `aside`.
     #[inline(never)]
     fn pop_first_of_both(&mut self) -> Option<Slot<X, P>> {
         let Slot { seq, since, .. } = self.first()?;
@@ -166,7 +166,7 @@ impl<X: Copy, P> Lane<X, P> {
         last
     }
 
-    /// Takes the one with this number out.
+    /// Takes out the item with this number.
     pub(crate) fn remove(&mut self, seq: u64) -> Option<Slot<X, P>> {
         let removed = match self.aside.as_mut().and_then(|aside| aside.returned.remove_entry(&seq)) {
             Some(was) => returned(was),
@@ -183,7 +183,7 @@ impl<X: Copy, P> Lane<X, P> {
         Some(removed)
     }
 
-    /// All, in any order.
+    /// All items, in any order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Slot<X, &P>> {
         let times = self.aside().into_iter().flat_map(|aside| aside.times.iter().copied());
         let in_ring = self.ring.iter().zip(times.chain(iter::repeat(0)));
@@ -191,8 +191,8 @@ impl<X: Copy, P> Lane<X, P> {
         in_ring.filter_map(|(place, since)| place.shown(since)).chain(returned)
     }
 
-    /// What is known of those that neither came back nor came over from another lane, in order, and perhaps of some that were
-    /// removed. Without those of which this is `too_low`, where it grows from one to the next.
+    /// The notes of the items that neither came back nor came over from another lane, in order, and perhaps of some that
+    /// were removed. Leaves out those that are `too_low`; the notes must grow from one item to the next.
     #[inline]
     pub(crate) fn in_order(&self, too_low: impl Fn(X) -> bool) -> impl Iterator<Item = X> {
         let low = match self.ring.front() {
@@ -202,7 +202,7 @@ impl<X: Copy, P> Lane<X, P> {
         self.ring.range(low..).map(|place| place.more)
     }
 
-    /// Empty, and perhaps not to be used for long: keeps room for a few.
+    /// Called when the lane is empty, and perhaps not used for long: keeps room for a few items.
     pub(crate) fn rest(&mut self) {
         const FEW: usize = 8;
         if self.ring.capacity() > FEW {
@@ -218,7 +218,7 @@ impl<X: Copy, P> Lane<X, P> {
         if self.plain { None } else { self.aside.as_deref() }
     }
 
-    /// No gap is left at either end, and not too many in between. Finds whether anything is aside.
+    /// Removes the gaps at both ends, and others if there are too many. Finds whether there is anything in `aside`.
     fn trim(&mut self) {
         if let Some(aside) = &mut self.aside {
             aside.trim(&mut self.ring);
@@ -229,7 +229,7 @@ impl<X: Copy, P> Lane<X, P> {
         }
     }
 
-    /// Empty: gives back what a burst has needed.
+    /// Called when empty: frees the memory that a burst has needed.
     #[cold]
     fn shrink(&mut self) {
         if self.ring.capacity() > KEPT {
@@ -331,7 +331,7 @@ mod tests {
         #[test]
         fn lane_is_an_ordered_set(ops in proptest::collection::vec((0_u8..6, any::<u16>()), 1..400)) {
             let (mut lane, mut model, mut next) = (Lane::new(), BTreeSet::new(), 0_u64);
-            // Some come while nobody looks at a clock.
+            // Some items come while no clock is used.
             let since = |seq: u64| (seq % 50).saturating_sub(20);
             for (op, choice) in ops {
                 let choice = u64::from(choice);

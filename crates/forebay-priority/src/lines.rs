@@ -1,18 +1,18 @@
-//! Disciplines that keep what waits where they order it.
+//! Disciplines that keep the waiters where they order them.
 
 use std::fmt;
 
 use forebay_queue::{Discipline, Entry, Shelf, Tick};
 
-/// The lines of a discipline, in which anything can wait: ids, or what a queue holds. What can be set of it is apart, in its
-/// rules, which come in as an argument.
+/// The lines of a discipline, in which anything can wait: ids, or a queue's items. Its settings are kept apart, in its
+/// rules, which are passed as an argument.
 pub trait Lines<P>: Send {
-    /// What a classifier makes of an item.
+    /// What a classifier returns for an item.
     type Rank: Copy + Send;
-    /// What can be set.
+    /// The settings.
     type Rules;
 
-    /// Empty.
+    /// New, empty lines.
     fn new(rules: &Self::Rules) -> Self;
 
     /// How many wait.
@@ -21,19 +21,19 @@ pub trait Lines<P>: Send {
     /// How many of a class wait.
     fn len_of(&self, class: usize) -> usize;
 
-    /// One joins.
+    /// Adds a waiter.
     fn insert(&mut self, rules: &Self::Rules, entry: Entry<Self::Rank>, what: P);
 
-    /// Takes out who is next.
+    /// Takes out the next waiter.
     fn next(&mut self, rules: &Self::Rules, now: Tick) -> Option<(Entry<Self::Rank>, P)>;
 
-    /// One has come back.
+    /// Puts back a waiter that has come back.
     fn put_back(&mut self, rules: &Self::Rules, entry: Entry<Self::Rank>, what: P);
 
-    /// Takes one out.
+    /// Takes out a waiter, wherever it is.
     fn remove(&mut self, rules: &Self::Rules, entry: Entry<Self::Rank>) -> Option<P>;
 
-    /// Who would be next after all others.
+    /// The last waiter in the order.
     fn last(&self, rules: &Self::Rules) -> Option<(Entry<Self::Rank>, &P)>;
 
     /// How many of a class were served.
@@ -44,25 +44,25 @@ pub trait Lines<P>: Send {
         0
     }
 
-    /// Shows all.
+    /// Shows every waiter.
     fn for_each(&self, see: &mut dyn FnMut(Entry<Self::Rank>));
 }
 
-/// A discipline that is nothing but lines and their rules. None in it is ever too late to be served.
+/// A discipline that is nothing but lines and their rules. No waiter in it is ever too late to be served.
 pub trait Lined: Discipline {
-    /// What can be set.
+    /// The settings.
     type Rules;
     /// What waits.
     type Lines<P: Send>: Lines<P, Rank = Self::Rank, Rules = Self::Rules>;
 
-    /// What is set.
+    /// The current settings.
     fn rules(&self) -> &Self::Rules;
 }
 
 /// The [`Shelf`] of a discipline that is made of lines.
 pub struct InLines<P: Send, D: Lined> {
     lines: D::Lines<P>,
-    /// For its rules. Nobody is in it.
+    /// Kept for its rules; always empty.
     discipline: D,
 }
 
@@ -74,7 +74,7 @@ impl<P: Send, D: Lined> From<D> for InLines<P, D> {
     }
 }
 
-// To join and to be next are short, and a call with what comes and goes would cost a tenth more.
+// Joining and being next are short, and a call that passes the item would cost a tenth more.
 impl<P: Send, D: Lined> Shelf<P, D> for InLines<P, D> {
     fn discipline(&self) -> &D {
         &self.discipline

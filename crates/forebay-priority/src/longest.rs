@@ -3,7 +3,7 @@
 /// The lengths of lines that grow and shrink by one: a list of lines for each length.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Longest {
-    /// By length: one of the lines that are so long. Of no line longer than the longest there was lately.
+    /// By length: one of the lines of that length. Reaches up to the longest line there was lately.
     heads: Vec<Option<usize>>,
     lines: Vec<Line>,
 }
@@ -34,13 +34,13 @@ impl Longest {
                 self.lines[next].prev = Some(line);
             }
         }
-        // Lengths change by one, so this takes one step for each step up before.
+        // Lengths change by one, so this takes one step for each earlier step up.
         while self.heads.last().is_some_and(Option::is_none) {
             self.heads.pop();
         }
     }
 
-    /// One of the longest that are not empty.
+    /// One of the longest lines, unless all are empty.
     pub(crate) fn longest(&self) -> Option<usize> {
         *self.heads.last()?
     }

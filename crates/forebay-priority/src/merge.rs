@@ -76,17 +76,17 @@ pub struct Merge<T, D: Discipline> {
     branches: Vec<Branch<T, D::Rank>>,
     bell: Arc<Bell>,
     leases: Leases<T>,
-    /// One of the sources has leases.
+    /// Does one of the sources have leases?
     lends: bool,
-    /// Some of the sources redeliver, and others do not.
+    /// Do some of the sources redeliver, and others not?
     is_mixed: bool,
     seq: u64,
     start: Instant,
-    /// Of each class.
+    /// The counts of each class.
     counts: Vec<Count>,
-    /// What the first broken one said.
+    /// The error of the first broken source.
     broken: Option<SourceError>,
-    /// Whose failure of settling is told next, if it has one.
+    /// The source whose settlement failure is reported next, if it has one.
     next_told: usize,
 }
 
@@ -94,7 +94,7 @@ pub struct Merge<T, D: Discipline> {
 struct Count {
     served: u64,
     promoted: u64,
-    /// As the discipline counts, to which one that had nothing was promoted, too.
+    /// As the discipline counts, for which a source that had nothing was promoted, too.
     promoted_in_all: u64,
 }
 
@@ -106,16 +106,16 @@ struct Branch<T, R> {
     settling: Settling,
 }
 
-/// How it goes with what a source was told.
+/// The state of a source's settlements.
 #[derive(Debug)]
 enum Settling {
     Well,
-    /// It fails, and that is still to be told; `again` if it was told of before, and nothing has worked since.
+    /// Settling fails, and that is still to be reported; `again` if it was reported before, and nothing has worked since.
     Failed {
         error: SourceError,
         again: bool,
     },
-    /// It fails, and that was told.
+    /// Settling fails, and that was reported.
     Told,
     /// It will never work again.
     Broken,
@@ -123,16 +123,16 @@ enum Settling {
 
 #[derive(Debug, Clone, Copy)]
 enum State<R> {
-    /// It may have something, and these are in the discipline.
+    /// It may have something, and these entries are in the discipline.
     Ready([Entry<R>; 2]),
-    /// It had nothing, and calls.
+    /// It had nothing, and will call its waker.
     Waiting,
-    /// It failed, and does not call.
+    /// It failed, and will not call its waker.
     Failed,
     Ended,
 }
 
-/// Who has called, and who is to be called for it.
+/// Which sources have called, and the waker to call for them.
 #[derive(Default)]
 struct Bell(Mutex<Rung>);
 
@@ -218,7 +218,7 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
         if self.discipline.uses_time() { nanos(self.start.elapsed()) } else { 0 }
     }
 
-    /// It may have something again.
+    /// Called when the source may have something again.
     fn make_ready(&mut self, at: usize) {
         let now = self.now();
         if let State::Waiting | State::Failed = self.branches[at].state {
@@ -228,7 +228,7 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
         }
     }
 
-    /// It may have panicked: then it will not call any more, and is asked for what it has to say.
+    /// Called when the source may have panicked: then it will not call any more, and is asked, so that it reports that.
     fn notice_panic(&mut self, at: usize) {
         let Branch { source, state, .. } = &self.branches[at];
         if source.has_panicked() && matches!(state, State::Waiting | State::Failed) {
@@ -237,18 +237,18 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
         }
     }
 
-    /// It gives nothing more.
+    /// Called when the source gives nothing more.
     fn end(&mut self, at: usize) {
         if let State::Ready(both) = mem::replace(&mut self.branches[at].state, State::Ended) {
             for entry in both {
                 self.discipline.remove(entry);
             }
         }
-        // It may have been the last.
+        // It may have been the last source.
         self.bell.call();
     }
 
-    /// A failure of settling that was not told yet; the next one of another source, if there is one.
+    /// A settlement failure that was not reported yet; of another source than the last one, if there is one.
     fn told(&mut self) -> Option<SourceError> {
         let sources = self.branches.len();
         let fails = |at: &usize| matches!(self.branches[*at].settling, Settling::Failed { .. });
@@ -273,7 +273,7 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
         let polled = source.poll_next(&mut Context::from_waker(waker), NonZeroUsize::MIN, out);
         if let Poll::Ready(Ok(1..)) = polled {
             if let Some(delivery) = out.pop_if(|_| self.is_mixed) {
-                // One that is merged from others itself has said it.
+                // A source that is itself a merge has said it.
                 let redelivers = delivery.redelivers().unwrap_or_else(|| source.redelivers());
                 out.push(delivery.with_redelivers(redelivers));
             }
@@ -284,7 +284,7 @@ impl<T: Send + 'static, D: Discipline> Merge<T, D> {
             count.promoted += promoted;
             let again = [self.entry(at, 0, now), self.entry(at, 1, now)];
             self.discipline.insert(again[half]);
-            // It goes behind its equals with both.
+            // Both entries go behind their equals.
             self.discipline.remove(both[1 - half]);
             self.discipline.insert(again[1 - half]);
             self.branches[at].state = State::Ready(again);
@@ -317,7 +317,7 @@ impl<T: Send + 'static, D: Discipline<Rank: Send> + 'static> Source for Merge<T,
         out: &mut Vec<Delivery<T>>,
     ) -> Poll<Result<usize, SourceError>> {
         let before = out.len();
-        // Before anybody is asked, so that no call is missed.
+        // Before any source is asked, so that no call is missed.
         for at in self.bell.answer(cx.waker().clone()) {
             self.make_ready(at);
         }
@@ -352,7 +352,7 @@ impl<T: Send + 'static, D: Discipline<Rank: Send> + 'static> Source for Merge<T,
         for at in 0..self.branches.len() {
             let Branch { source, settling, .. } = &mut self.branches[at];
             if let Settling::Broken = settling {
-                // It confirms nothing any more, which its consumer learns at the end.
+                // This source confirms nothing any more, which the consumer learns at the end.
                 all = Poll::Pending;
                 continue;
             }
@@ -374,7 +374,7 @@ impl<T: Send + 'static, D: Discipline<Rank: Send> + 'static> Source for Merge<T,
                 Poll::Pending => all = Poll::Pending,
             }
         }
-        // A failure is told at once, whatever the others still have to do; of several one with each call, in turns.
+        // A failure is reported at once, whatever other sources still have to do; of several, one with each call, in turns.
         self.told().map_or(all, |error| Poll::Ready(Err(error)))
     }
 
@@ -389,12 +389,12 @@ impl<T: Send + 'static, D: Discipline<Rank: Send> + 'static> Source for Merge<T,
         self.branches.iter().all(|branch| matches!(branch.state, State::Ended) || branch.source.is_closed())
     }
 
-    /// Only if all do. Where some do, each delivery says [by itself](Delivery::redelivers) whether its source is one of them.
+    /// Only if all sources do. If some do, each delivery says [by itself](Delivery::redelivers) whether its source does.
     fn redelivers(&self) -> bool {
         self.branches.iter().all(|branch| branch.source.redelivers())
     }
 
-    /// The shortest.
+    /// The shortest lease of all sources.
     fn lease(&self) -> Option<Duration> {
         self.branches.iter().filter_map(|branch| branch.source.lease()).min()
     }
@@ -403,7 +403,7 @@ impl<T: Send + 'static, D: Discipline<Rank: Send> + 'static> Source for Merge<T,
         let before = lost.len();
         let mut theirs = Vec::new();
         for at in 0..self.branches.len() {
-            // Until it has no more to tell, since only then it calls.
+            // Until the source has no more to report, since it calls its waker only then.
             while let Poll::Ready(1..) = self.branches[at].source.poll_lost(cx, &mut theirs) {
                 lost.extend(theirs.drain(..).filter_map(|receipt| self.leases.lose(at, receipt)));
             }
@@ -422,7 +422,7 @@ impl<T, D: Discipline> fmt::Debug for Merge<T, D> {
 // === impl Settling ===
 
 impl Settling {
-    /// Does it fail, as it did when that was told?
+    /// Was it reported that settling fails, and does it still?
     fn was_told(&self) -> bool {
         matches!(self, Self::Told | Self::Failed { again: true, .. })
     }
@@ -431,7 +431,7 @@ impl Settling {
 // === impl Bell ===
 
 impl Bell {
-    /// Who has called since; from now on they call this one.
+    /// The sources that have called since; from now on they wake this caller.
     fn answer(&self, caller: Waker) -> Vec<usize> {
         let mut rung = self.lock();
         let old = rung.caller.replace(caller);
@@ -441,13 +441,13 @@ impl Bell {
         by
     }
 
-    /// Calls whoever asked last.
+    /// Wakes the last caller.
     fn call(&self) {
         let caller = self.lock().caller.take();
         caller.into_iter().for_each(wake);
     }
 
-    // Nothing that is done under the lock can panic half way.
+    // Nothing that is done under the lock can panic halfway.
     fn lock(&self) -> MutexGuard<'_, Rung> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -40,12 +40,12 @@ pub struct Nested<I = FairByKey> {
     classes: Classes,
     inner: Vec<I>,
     waiting: Vec<usize>,
-    /// Which classes have somebody.
+    /// Which classes have items.
     filled: Filled,
     promote_after: Option<u64>,
-    /// How many were served by all classes.
+    /// How many items all classes together have served.
     served: u64,
-    /// For each class that has somebody, what `served` was at its last turn, or when the first of them came.
+    /// For each class that has items, what `served` was at its last turn, or when the first of them came.
     turns: Lowest,
     promoted: Vec<u64>,
 }
@@ -154,7 +154,7 @@ impl<I: Discipline + Clone> Discipline for Nested<I> {
         known
     }
 
-    /// The last inside the least urgent class.
+    /// The last item inside the least urgent class.
     fn last(&self) -> Option<u32> {
         self.inner[self.filled.last()?].last()
     }

@@ -1,4 +1,4 @@
-//! One of each key after the other.
+//! One item of each key in turn.
 
 use std::collections::hash_map::Entry as Place;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -9,37 +9,37 @@ use slab::Slab;
 
 use crate::by_key::ByKey;
 
-/// Those that wait, where all count the same: of each key one in a round, in a round in the order in which they came.
+/// The waiting items, where all count the same: one of each key in a round, and within a round in order of arrival.
 ///
-/// One that comes is put into the round after the last of its key, and not before the next one. So its place is known at once,
-/// and who is served is the first of the first round, whatever else there is of its key. All is O(1), but to find
-/// whom to displace, O(n).
+/// A new item is put into the round after that of its key's last item, and not before the next round. So its place is known
+/// at once, and the first item of the first round is served, whatever else its key has. Everything is O(1), except finding
+/// the item to displace, which is O(n).
 ///
-/// Each key that has somebody has one in each round from its first to its last, and its first is in the round that is being
+/// Each key that has items has one in each round from its first to its last, and its first is in the round that is being
 /// served, or the next one. So no round is empty.
 #[derive(Debug, Clone)]
 pub(crate) struct Rounds<P> {
     held: Slab<Waiting<P>>,
     /// The lines in `held`.
     rounds: VecDeque<Line>,
-    /// The number of the first of `rounds`.
+    /// The number of the first round in `rounds`.
     first: u64,
-    /// The round of the one that was served last.
+    /// The round of the item that was served last.
     present: u64,
-    /// Of each key the round of its last one; also of keys that had somebody lately.
+    /// The round of each key's last item; also for keys that had items lately.
     last_of: ByKey<u64>,
-    /// At how many keys those are forgotten that have nobody.
+    /// At how many keys those without items are forgotten.
     most_keys: usize,
 }
 
-/// One that waits.
+/// A waiting item.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiting<P> {
     pub(crate) key: Key,
     pub(crate) seq: u64,
     pub(crate) since: Tick,
     pub(crate) what: P,
-    /// Who comes behind it in its round.
+    /// The item behind it in its round.
     behind: usize,
 }
 
@@ -49,10 +49,10 @@ struct Line {
     last: usize,
 }
 
-/// Behind the last of a line.
+/// Stands behind the last item of a line.
 const NOBODY: usize = usize::MAX;
 
-/// For how many the memory is kept, and how many keys are remembered at least.
+/// For how many items the memory is kept, and how many keys are remembered at least.
 const KEPT: usize = 1024;
 
 // === impl Rounds ===
@@ -125,13 +125,13 @@ impl<P> Rounds<P> {
         }
     }
 
-    /// Empty: gives back what a burst has needed.
+    /// Called when empty: frees the memory that a burst has needed.
     #[cold]
     fn rest(&mut self) {
         *self = Self { present: self.present, ..Self::new() };
     }
 
-    /// Who has nobody loses its place: what it was served counts no more.
+    /// Forgets the keys without items: what they were served counts no more.
     #[cold]
     fn forget(&mut self) {
         let first = self.first;
@@ -139,17 +139,17 @@ impl<P> Rounds<P> {
         self.most_keys = KEPT.max(2 * self.last_of.len());
     }
 
-    /// How many keys have somebody. O(n).
+    /// How many keys have items. O(n).
     pub(crate) fn keys(&self) -> usize {
         self.iter().map(|waiting| waiting.key).collect::<HashSet<_>>().len()
     }
 
-    /// All, in any order.
+    /// All items, in any order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Waiting<P>> {
         self.held.iter().map(|(_, waiting)| waiting)
     }
 
-    /// The youngest of the key of which most wait.
+    /// The youngest item of the key with the most items waiting.
     pub(crate) fn last(&self) -> Option<&Waiting<P>> {
         let mut counts: ByKey<usize> = HashMap::default();
         self.iter().for_each(|waiting| *counts.entry(waiting.key).or_default() += 1);
@@ -157,7 +157,7 @@ impl<P> Rounds<P> {
         self.iter().filter(|waiting| waiting.key == key).max_by_key(|waiting| waiting.seq)
     }
 
-    /// Takes all out, in order, each with how many rounds it comes after the one that was served last.
+    /// Takes all items out, in order, each with the number of rounds by which it comes after the item that was served last.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (u64, Waiting<P>)> {
         let Self { present, .. } = *self;
         let mut rest = mem::replace(self, Self { present, ..Self::new() });
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn memory_is_that_of_who_waits_and_of_a_fixed_number_of_keys() {
         let mut rounds = Rounds::new();
-        // Somebody always waits, each of a key of its own.
+        // Some item always waits, each of a key of its own.
         rounds.push(Key::of(&0), 0, 0, ());
         for number in 1..20_000_u64 {
             rounds.push(Key::of(&number), number, 0, ());
@@ -204,7 +204,7 @@ mod tests {
         let mut rounds = Rounds::new();
         (0..3).for_each(|seq| rounds.push(other, seq, 0, ()));
         assert!((0..3).all(|seq| rounds.pop().is_some_and(|waiting| waiting.seq == seq)));
-        // Both begin in the same round, whatever one was served before.
+        // Both begin in the same round, however much one was served before.
         [(3, busy), (4, busy), (5, other)].into_iter().for_each(|(seq, key)| rounds.push(key, seq, 0, ()));
         let order: Vec<_> = iter::from_fn(|| rounds.pop()).map(|waiting| waiting.seq).collect();
         assert_eq!(order, [3, 5, 4]);

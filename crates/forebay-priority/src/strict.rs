@@ -61,7 +61,7 @@ pub struct Strict {
     ids: StrictLines<u32>,
 }
 
-/// What can be set.
+/// The settings.
 #[derive(Debug, Clone)]
 pub struct Rules {
     classes: Classes,
@@ -69,21 +69,20 @@ pub struct Rules {
     patience: Option<u64>,
 }
 
-/// Those that wait.
+/// The waiting items.
 #[derive(Debug, Clone)]
 pub struct StrictLines<P> {
     arrivals: Arrivals,
     rows: Vec<Row<P>>,
-    /// When the first of each row came, from when on that matters.
+    /// When the first item of each row came; kept once that matters.
     came: Option<Lowest>,
 }
 
-/// What changes with each item of a class: one line of the processor's cache, which goes from core to core with
-/// the queue.
+/// What changes with each item of a class: one cache line, which moves from core to core with the queue.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
 pub(crate) struct Row<P> {
-    /// With the *turn* of each, the number of its arrival.
+    /// The items, each with its *turn*, the number of its arrival.
     pub(crate) lane: Lane<u64, P>,
     served: u64,
     promoted: u64,
@@ -143,7 +142,7 @@ impl Strict {
 // === impl StrictLines ===
 
 impl<P> StrictLines<P> {
-    /// Who is first in a class may not be who it was, whose turn was `old`.
+    /// Called when the first item of a class may have changed; the turn of the old one was `old`.
     fn note_first(&mut self, class: usize, old: Option<u64>) {
         self.arrivals.first_changed(class, old, self.rows[class].first_turn());
         self.note_came(class);
@@ -155,7 +154,7 @@ impl<P> StrictLines<P> {
         }
     }
 
-    /// The class of one that is to be promoted.
+    /// The class of an item that is to be promoted.
     #[inline]
     fn late(&mut self, rules: &Rules, now: Tick) -> Option<usize> {
         let overtaken = rules.promote_after.and_then(|most| self.arrivals.left().checked_sub(most));
@@ -175,7 +174,7 @@ impl<P> StrictLines<P> {
     }
 }
 
-// To join and to be next are short, and a call with what comes and goes would cost a tenth more.
+// Joining and being next are short, and a call that passes the item would cost a tenth more.
 impl<P: Send> Lines<P> for StrictLines<P> {
     type Rank = Class;
     type Rules = Rules;
@@ -225,7 +224,7 @@ impl<P: Send> Lines<P> for StrictLines<P> {
         let class = rules.classes.index(entry.rank);
         let row = &mut self.rows[class];
         let old = row.first_turn();
-        // Its turn is that of one who comes anew: an older one would win over those who wait each time that it comes back.
+        // It gets a newcomer's turn: with its old one it would win over the waiting items each time that it comes back.
         row.lane.insert(entry.seq, entry.since, self.arrivals.join(class), what);
         self.note_first(class, old);
     }
@@ -240,7 +239,7 @@ impl<P: Send> Lines<P> for StrictLines<P> {
         Some(removed.what)
     }
 
-    /// The youngest of the least urgent.
+    /// The youngest item of the least urgent class.
     fn last(&self, _: &Rules) -> Option<(Entry<Class>, &P)> {
         let class = self.arrivals.last_class()?;
         self.rows[class].lane.last().map(|last| (last.entry(class), last.what))
@@ -262,7 +261,7 @@ impl<P: Send> Lines<P> for StrictLines<P> {
 }
 
 impl<P> Row<P> {
-    /// The turn of the first.
+    /// The turn of the first item.
     #[inline]
     pub(crate) fn first_turn(&self) -> Option<u64> {
         self.lane.first().map(|first| first.more)
@@ -343,7 +342,7 @@ mod tests {
         const AFTER: u64 = 10_000;
         let mut line = Strict::levels().promote_after(AFTER).expect("not 0");
         let entry = |id, class| Entry::new(id, class, id.into(), 0);
-        // The second is not the first of its class yet when it is gone past.
+        // The second item is not the first of its class yet when it is passed.
         (0..2).for_each(|id| line.insert(entry(id, Class::LOW)));
         let mut served = Vec::new();
         for id in 2..2 + 2 * AFTER as u32 {

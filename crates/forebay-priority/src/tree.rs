@@ -1,7 +1,7 @@
 //! The lowest of a fixed number of numbers.
 
-/// A number for each class, and which is the lowest: a tournament, whose winner is known at once, and which takes
-/// log2(classes) comparisons to change.
+/// A number for each class, and which is the lowest: a tournament tree. Its winner is known at once, and a change takes
+/// log2(classes) comparisons.
 #[derive(Debug, Clone)]
 pub(crate) struct Lowest {
     /// A complete tree: the root at 1, the leaves in the second half.
@@ -32,7 +32,7 @@ impl Lowest {
         }
     }
 
-    /// Whose is the lowest number, and what it is; the first of those that share it.
+    /// The class with the lowest number, and that number; the first of the classes that share it.
     pub(crate) fn lowest(&self) -> Option<(usize, u64)> {
         let number = self.nodes[1];
         if number == NONE {

@@ -1,25 +1,25 @@
-//! In which order those that take turns come up.
+//! The order in which turns come up.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-/// Turns, the earliest first; among those of the same time the one that was made first.
+/// Turns, the earliest first; among turns of the same time, the one that was made first.
 ///
-/// Who takes turns of equal length makes them in the order in which they come up: those stand in a ring, and cost O(1). The
-/// others stand in a heap beside it, and cost O(log n).
+/// Turns of equal length are made in the order in which they come up: these are kept in a ring, and cost O(1). Others are
+/// kept in a heap beside it, and cost O(log n).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Turns {
-    /// Ascending.
+    /// In ascending order.
     ring: VecDeque<Turn>,
     heap: BinaryHeap<Reverse<Turn>>,
     made: u64,
 }
 
-/// When somebody is next.
+/// When a flow is next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Turn {
     pub(crate) time: u128,
-    /// The how manieth it is, from 1 on.
+    /// Its number, counted from 1.
     pub(crate) number: u64,
     pub(crate) whose: usize,
 }
@@ -27,12 +27,12 @@ pub(crate) struct Turn {
 // === impl Turns ===
 
 impl Turns {
-    /// How many there are.
+    /// How many turns there are.
     pub(crate) fn len(&self) -> usize {
         self.ring.len() + self.heap.len()
     }
 
-    /// Makes one, and tells its number.
+    /// Makes a turn, and returns its number.
     #[inline]
     pub(crate) fn push(&mut self, time: u128, whose: usize) -> u64 {
         self.made += 1;
@@ -45,7 +45,7 @@ impl Turns {
         self.made
     }
 
-    /// Takes out the earliest.
+    /// Takes out the earliest turn.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Turn> {
         match self.heap.peek() {
@@ -56,7 +56,7 @@ impl Turns {
         }
     }
 
-    /// Leaves those for which this is true.
+    /// Keeps only the turns for which `holds` is true.
     pub(crate) fn retain(&mut self, holds: impl Fn(&Turn) -> bool) {
         self.ring.retain(&holds);
         self.heap.retain(|Reverse(turn)| holds(turn));

@@ -56,23 +56,23 @@ pub struct WeightedFair {
     ids: WeightedLines<u32>,
 }
 
-/// What can be set.
+/// The settings.
 #[derive(Debug, Clone)]
 pub struct Rules {
     classes: Classes,
     quantum: u64,
-    /// Of each class.
+    /// The weight of each class.
     weights: Vec<u64>,
 }
 
-/// Those that wait.
+/// The waiting items.
 #[derive(Debug, Clone)]
 pub struct WeightedLines<P> {
     flows: Vec<Flow<P>>,
     waiting: usize,
-    /// The classes that have somebody, in the order of the round. The first is the one that is visited.
+    /// The classes that have items, in the order of the round. The first is being visited.
     round: VecDeque<usize>,
-    /// The first of the round has had its quantum in this visit.
+    /// Has the first class of the round had its quantum in this visit?
     visited: bool,
 }
 
@@ -94,10 +94,10 @@ pub struct Share {
 #[derive(Debug, Clone)]
 struct Flow<P> {
     deficit: u64,
-    /// What all that wait cost together.
+    /// The cost of all waiting items together.
     backlog: u64,
     served: u64,
-    /// With what each costs.
+    /// The items, each with its cost.
     lane: Lane<u32, P>,
 }
 
@@ -177,13 +177,13 @@ impl<P> WeightedLines<P> {
         self.waiting += 1;
     }
 
-    /// The class that is visited has nobody any more, or not enough.
+    /// Ends the visit of a class that is empty, or whose deficit is too small.
     fn end_visit(&mut self) -> Option<usize> {
         self.visited = false;
         self.round.pop_front()
     }
 
-    /// Nobody was served in a whole round: passes the rounds in which nobody can be.
+    /// Called when a whole round served nothing: skips the rounds in which nothing can be served.
     fn pass_rounds(&mut self, rules: &Rules) {
         let given = |class: usize| rules.weights[class] * rules.quantum;
         let missing = |class: usize| {
@@ -197,7 +197,7 @@ impl<P> WeightedLines<P> {
         }
     }
 
-    /// One that costs so much has left this class.
+    /// Notes that an item of this cost has left this class.
     fn left(&mut self, class: usize, cost: u64) {
         self.waiting -= 1;
         let flow = &mut self.flows[class];
@@ -275,7 +275,7 @@ impl<P: Send> Lines<P> for WeightedLines<P> {
         Some(removed.what)
     }
 
-    /// The youngest of the class that has most waiting for its weight; of several, of the last one.
+    /// The youngest item of the class with the most waiting for its weight; of several such classes, of the last one.
     fn last(&self, rules: &Rules) -> Option<(Entry<Share>, &P)> {
         let filled = self.flows.iter().enumerate().filter(|(_, flow)| !flow.lane.is_empty());
         let share = |class: usize, flow: &Flow<P>| {
@@ -364,7 +364,7 @@ impl Default for Share {
     }
 }
 
-/// What a weight costs; what does not fit is as much as can be.
+/// The cost for a weight; one that does not fit is the highest cost.
 pub(crate) fn cost(weight: usize) -> u32 {
     u32::try_from(weight).unwrap_or(u32::MAX)
 }

@@ -74,7 +74,7 @@ use crate::{ConfigError, Discipline};
 /// ```
 pub struct PriorityLayer<R, D, C, J = ByResult> {
     queue: QueueLayer<R, By<D, C>>,
-    /// The bounds of the classes, in their order.
+    /// The bounds on waiting calls of the classes, in their order.
     most: Vec<usize>,
     in_all: usize,
     displaces: bool,

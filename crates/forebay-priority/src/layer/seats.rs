@@ -35,20 +35,20 @@ struct Room {
     taken: usize,
     /// The workers that wait for a seat, by their numbers: one for each service, so all are called.
     waiting: BTreeMap<u64, Waker>,
-    /// How many have waited.
+    /// How many workers have waited.
     numbers: u64,
 }
 
 enum Number {
     Fixed(usize),
-    /// With when it began, for its clock.
+    /// A limit, and the moment at which its clock began.
     Learned(Box<dyn Limit>, Instant),
 }
 
 /// A seat that is taken; free again when it is dropped.
 struct Seat {
     seats: Seats,
-    /// When the call began, and how many were at work then, where a limit wants to know.
+    /// When the call began, and how many calls ran then, where a limit wants to know.
     began: Option<(Instant, usize)>,
 }
 
@@ -80,7 +80,7 @@ pub struct Seated<S, J = ByResult> {
     inner: S,
     seats: Seats,
     seat: Option<Seat>,
-    /// Its number among those who wait.
+    /// Its number among the waiters.
     waits: Option<u64>,
     judge: J,
 }
@@ -163,7 +163,7 @@ impl Seats {
             let mut room = self.lock();
             (mem::replace(&mut room.seats, Number::Fixed(number)), mem::take(&mut room.waiting))
         };
-        // A limit is code of a user: if it panics, those who wait are called all the same.
+        // A limit is user code: if it panics, the waiters are called all the same.
         let_go(old);
         waiting.into_values().for_each(wake);
         Ok(())
@@ -197,7 +197,7 @@ impl Seats {
         Poll::Pending
     }
 
-    // A limit that panics has said nothing, and no count is half changed when it is asked.
+    // A limit that panics has said nothing, and no count is half-changed when it is asked.
     fn lock(&self) -> MutexGuard<'_, Room> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -232,7 +232,7 @@ impl Seat {
         let Number::Learned(limit, _) = &mut room.seats else { return };
         limit.started(taken);
         self.began = Some((Instant::now(), taken));
-        // It may have learned that there are more seats.
+        // The limit may have learned that there are more seats.
         let has_free = taken < room.number();
         let waiting = if has_free { mem::take(&mut room.waiting) } else { BTreeMap::new() };
         drop(room);
@@ -256,7 +256,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        // A limit is code of a user: if it panics, the seat is free and the others are called all the same.
+        // A limit is user code: if it panics, the seat is free and the waiters are called all the same.
         let _ = contain(|| self.tell(CallEnd::Ignore));
         let waiting = {
             let mut room = self.seats.lock();

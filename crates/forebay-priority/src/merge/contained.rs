@@ -1,4 +1,4 @@
-//! A source of which the others of a [`Merge`](super::Merge) are to see no panic.
+//! A source whose panics must not reach the other sources of a [`Merge`](super::Merge).
 
 use std::num::NonZeroUsize;
 use std::task::{Context, Poll};
@@ -8,11 +8,11 @@ use forebay_queue::{Delivery, Receipt, Source, SourceError};
 
 use crate::contain::{contain, let_go};
 
-/// One that panicked is broken: nothing is asked of it any more, and so it says. One that says that it has handed out
-/// something and has not is broken, too: it would be asked for ever.
+/// A source that panicked is broken: it is not asked any more, and reports that it is broken. So is a source that says
+/// that it has handed out something and has not: it would be asked for ever.
 pub(super) struct Contained<T> {
     source: Box<dyn Source<Item = T>>,
-    /// What it said when it panicked.
+    /// The message of its panic.
     panicked: Option<String>,
 }
 
@@ -23,7 +23,7 @@ impl<T: Send + 'static> Contained<T> {
         Self { source: Box::new(source), panicked: None }
     }
 
-    /// Lets it do something; `None` if it panicked, now or before.
+    /// Lets the source do something; `None` if it panicked, now or before.
     fn run<R>(&mut self, does: impl FnOnce(&mut dyn Source<Item = T>) -> R) -> Option<R> {
         if self.panicked.is_some() {
             return None;
@@ -61,8 +61,8 @@ impl<T: Send + 'static> Source for Contained<T> {
             }
             Some(Poll::Ready(Ok(1..))) => polled.unwrap_or(Poll::Pending),
             polled => {
-                // One that panicked may have left some behind; one that keeps its contract has not. They go back, one by
-                // one: two that panic, the second while the first unwinds, would end the process.
+                // A source that panicked may have left deliveries behind; one that keeps its contract has not. They go back
+                // one by one: a second panic while the first unwinds would end the process.
                 out.drain(before..).for_each(let_go);
                 polled.unwrap_or_else(|| Poll::Ready(Err(self.broken())))
             }

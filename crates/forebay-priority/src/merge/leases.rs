@@ -1,5 +1,5 @@
-//! Which delivery is whose, where sources have leases: two of them may use the same receipts, and what is lost is told
-//! by its receipt alone.
+//! Which delivery belongs to which source, if sources have leases: two sources may use the same receipts, and a lost
+//! delivery is reported only by its receipt.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ struct Relay<T>(Mutex<Book<T>>);
 struct Book<T> {
     next: u64,
     lent: HashMap<u64, Lent<T>>,
-    /// By source and its receipt.
+    /// The consumer's receipts, by source and its receipt.
     known: HashMap<(usize, u64), u64>,
 }
 
@@ -34,7 +34,7 @@ impl<T: Send + 'static> Leases<T> {
         Self(Arc::new(Relay(Mutex::new(book))))
     }
 
-    /// Gives the deliveries of the source `at`, those from `from` on, receipts of their own.
+    /// Gives the deliveries of the source `at`, which are those from `from` on, receipts of their own.
     pub(super) fn lend(&self, at: usize, from: usize, out: &mut Vec<Delivery<T>>) {
         let theirs: Vec<_> = out.drain(from..).collect();
         out.extend(theirs.into_iter().map(|delivery| match delivery.has_settler() {
@@ -46,7 +46,7 @@ impl<T: Send + 'static> Leases<T> {
         }));
     }
 
-    /// The source `at` has lost this one. Tells its receipt to the consumer, unless it was settled meanwhile.
+    /// Called when the source `at` has lost this delivery. Returns the consumer's receipt, unless it was settled meanwhile.
     pub(super) fn lose(&self, at: usize, receipt: Receipt) -> Option<Receipt> {
         let mut book = self.0.lock();
         let ours = book.known.remove(&(at, receipt.get()))?;
@@ -60,7 +60,7 @@ impl<T: Send + 'static> Leases<T> {
 // === impl Relay ===
 
 impl<T> Relay<T> {
-    // Nothing that is done under the lock can panic half way.
+    // Nothing that is done under the lock can panic halfway.
     fn lock(&self) -> MutexGuard<'_, Book<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
