@@ -1,6 +1,6 @@
 //! What was reserved.
 
-/// What somebody reserved and did not use so far; see [`TokenBucket::reserve`](crate::TokenBucket::reserve).
+/// What was reserved and is not used so far; see [`TokenBucket::reserve`](crate::TokenBucket::reserve).
 ///
 /// It must go back to where it came from, by `commit` or `cancel`: dropped, it stays reserved for ever. A policy holds no
 /// reference to what owns it, so it cannot see that. Behind a layer `layer::RateHandle::try_reserve` gives out what cancels when it

@@ -1,4 +1,4 @@
-//! To look at a rate that is learnt, and to change it while it is in use.
+//! Observes a rate that is learnt, and changes it while it is in use.
 
 use std::fmt;
 use std::sync::Arc;
@@ -49,9 +49,9 @@ pub struct AdaptiveRateStats {
     pub timed_out: u64,
     /// Calls whose caller left before they started.
     pub left: u64,
-    /// Calls that were refused since it is closed.
+    /// Calls that were refused because it is closed.
     pub closed: u64,
-    /// Starts that were given back, since their caller left.
+    /// Starts that were given back because their caller left.
     pub given_back: u64,
     /// Starts whose caller left after others had started; nobody had them.
     pub lost: u64,

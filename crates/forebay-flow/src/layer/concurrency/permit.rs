@@ -85,7 +85,7 @@ impl<P> Readiness<P> {
         matches!(self.state, Ready::Granted)
     }
 
-    /// Has it a permit for its call, or given up and finds none still? Whoever waits is not ready at all.
+    /// Whether it has a permit for its call; if it gave up, it looks once more. A handle that waits is not ready at all.
     #[inline]
     pub(super) fn has_permit(&mut self) -> bool {
         self.is_granted() || self.has_permit_late()

@@ -1,4 +1,4 @@
-//! To look at a rate and to change it while it is in use.
+//! Observes a rate, and changes it while it is in use.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,8 +23,8 @@ pub struct RateHandle<P> {
     pub(super) account: Shares<Account<P>>,
 }
 
-/// Room that is kept for a start whose time or cost is known only later; see [`RateHandle::try_reserve`]. Dropped, it is there for
-/// others again.
+/// Room that is kept for a start whose time or cost is known only later; see [`RateHandle::try_reserve`]. If
+/// dropped, it is there for others again.
 #[must_use = "what is reserved goes back when it is dropped"]
 pub struct ReservedRef<'a, P: RatePolicy> {
     account: &'a Account<P>,
@@ -44,7 +44,7 @@ pub struct RateStats {
     pub admitted: u64,
     /// Calls that were refused: as many waited as may, they would have had to wait for too long, or they cost too much.
     pub refused: u64,
-    /// Calls that were refused since it is closed.
+    /// Calls that were refused because it is closed.
     pub closed: u64,
     /// Starts whose caller left, and that were there for others in time.
     pub given_back: u64,
@@ -93,7 +93,8 @@ impl<P: Book> RateHandle<P> {
 
 impl<P: RatePolicy> RateHandle<P> {
     /// Room for a start that is no call of the service, or whose cost is known only at its end: it is kept until it is committed with
-    /// what it really cost, or dropped. It waits for nothing, and nobody who waits stands in its way: what those have booked is spent.
+    /// what it really cost, or dropped. It waits for nothing, and no waiting call stands in its way: what those have
+    /// booked is spent.
     ///
     /// # Errors
     ///

@@ -98,14 +98,14 @@ pub struct FeedbackRate {
     rate: f64,
     bucket: TokenBucket,
     growth: Growth,
-    /// While nothing is known, if it is eager.
+    /// While nothing is known, if the rate is eager.
     opening: Option<Opening>,
-    /// What that has found, until the next refusal.
+    /// What the opening has found, until the next refusal.
     opened: Option<Opened>,
     found: Option<f64>,
     /// Nothing starts before this.
     resumes: Tick,
-    /// Refused in a row.
+    /// Refusals in a row.
     refused: u32,
     /// What was admitted since the start of the call that was refused last; none when it does not say what was allowed.
     admitted: Option<(Tick, u64)>,
@@ -119,21 +119,21 @@ pub struct FeedbackRate {
 
 #[derive(Debug, Clone, Copy)]
 enum Growth {
-    /// Nothing is known; it grew at that time.
+    /// Nothing is known; the rate grew at that time.
     Doubling(Option<Tick>),
     /// A rate was found and is regained from a time on, and then passed.
     Cubic { found: f64, since: Tick },
 }
 
-/// Fewer than so many admitted do not tell the rate.
+/// Fewer admitted calls than this do not tell the rate.
 const ENOUGH: u64 = 20;
-/// After so many refusals in a row, without anything served in between, the limit must be lower.
+/// After this many refusals in a row, without anything served in between, the limit must be lower.
 const BELIEVED: u32 = 4;
 /// What is left of what was served in a second while it opened: nearer to the limit than a rate that was guessed.
 const OF_OPENING: f64 = 0.85;
-/// So much longer answers may take by themselves, in nanoseconds: that is no queue.
+/// Answers may take this much longer by themselves, in nanoseconds: that is no queue.
 const NOISE: f64 = 1e6;
-/// How much below the rate that was found it begins again.
+/// How far below the rate that was found it begins again.
 const SET_BACK: f64 = 0.1;
 /// The rate, per second, that is tried again after just `regrowth`.
 const USUAL: f64 = 20.0;
@@ -238,7 +238,7 @@ impl FeedbackRate {
         (self.rate.to_bits(), self.resumes) == (other.rate.to_bits(), other.resumes) && !self.is_free(now)
     }
 
-    /// A start waits still.
+    /// A start still waits.
     #[cfg(feature = "tower")]
     pub(crate) const fn note_wait(&mut self) {
         self.waited = true;
@@ -312,7 +312,7 @@ impl FeedbackRate {
             return;
         }
         self.refused = 0;
-        // It creeps up, so that a path that has become longer is believed in the end.
+        // The shortest creeps up, so that a path that has become longer is believed in the end.
         self.shortest = (self.shortest * 1.001).min(rtt.max(1.0));
         if let Some(opening) = &mut self.opening {
             opening.served();
@@ -340,7 +340,7 @@ impl FeedbackRate {
     fn refused(&mut self, started: Tick, retry_after: Option<Duration>, now: Tick) {
         let told = retry_after.map(|after| self.believed(after));
         if started < self.resumes {
-            // It started before the pause: the same overload.
+            // The call started before the pause: the same overload.
             self.resumes = self.resumes.max(told.map_or(0, |after| now.saturating_add(after)));
             return;
         }
@@ -381,7 +381,7 @@ impl FeedbackRate {
             // The rate was hardly asked, so the refusal says nothing about it, only that nothing is left now.
             self.opened = Some(opened);
             self.growth = Growth::Doubling(Some(self.resumes));
-            // What is sent one at a time takes another time on its way than what is sent without a pause.
+            // Calls that are sent one at a time take another time on their way than calls that are sent without a pause.
             self.shortest = f64::INFINITY;
             return self.set(self.config.start, now);
         }
@@ -390,7 +390,7 @@ impl FeedbackRate {
         self.set(found * (1.0 - SET_BACK), now);
     }
 
-    /// How much of a time that a server said it waits, in nanoseconds.
+    /// For how long to wait when a server said `told`, in nanoseconds.
     fn believed(&self, told: Duration) -> u64 {
         nanos(told.min(self.config.longest_told))
     }
@@ -425,7 +425,7 @@ impl FeedbackRate {
 }
 
 impl Book for FeedbackRate {
-    /// What is booked keeps its time, also when a refusal is learnt of afterwards.
+    /// Bookings keep their time, even when a refusal is learnt of afterwards.
     fn book(&mut self, cost: u64, now: Tick) -> Result<Booked, Refusal> {
         let booked = match self.is_free(now) {
             true if self.bucket.next_available(cost, now)? > now => {

@@ -1,4 +1,4 @@
-//! How a rate begins that is eager: as answers come.
+//! How an eager rate begins: as answers come.
 //!
 //! A rate that begins low and doubles takes seconds to become fast, also where there is no limit at all. One call after the other is as
 //! fast as the server answers, and if it refuses, there is one refusal for each call that is on its way. So as long as nothing is known, a
@@ -12,12 +12,12 @@ use forebay_queue::{Rate, Tick};
 
 use crate::rate::Booked;
 
-/// After so many answers there may be one more on its way.
+/// After this many answers one more call may be on its way.
 const SERVED: u64 = 32;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Opening {
-    /// Started and not ended; one whose end is not told counts on, so that the rate is asked in the end.
+    /// Calls that started and have not ended; one whose end is not told counts on, so that the rate is asked in the end.
     in_flight: u64,
     served: u64,
     first: Option<Tick>,
@@ -38,7 +38,7 @@ impl Opening {
         self.in_flight < 1 + self.served / SERVED
     }
 
-    /// A call was refused that started then.
+    /// A call that started at that time was refused.
     pub(super) fn end(self, started: Tick) -> Opened {
         let took = started.saturating_sub(self.first.unwrap_or(started)) as f64 / 1e9;
         Opened { served: self.served as f64, took }
@@ -62,7 +62,7 @@ impl Opening {
         Booked { at, cost, before: 0, after: 0, rate, parts: None }
     }
 
-    /// Whether it is such a one: all others change an account.
+    /// Whether a booking is such a start: all others change an account.
     pub(super) fn has_booked(booked: &Booked) -> bool {
         booked.before == booked.after
     }

@@ -56,7 +56,7 @@ pub struct TokenBucket {
     burst: u64,
     /// The theoretical arrival time, in `num`-ths of a nanosecond.
     tat: u128,
-    /// What is reserved and not committed: it is charged when it is.
+    /// What is reserved and not committed: it is charged when it is committed.
     held: u64,
     latest: Tick,
 }
@@ -64,7 +64,7 @@ pub struct TokenBucket {
 /// The part of the burst that may start on credit, and be missing from the burst after a silence.
 const CREDIT_SHARE: u64 = 128;
 
-/// With more of it nothing becomes faster: what a look at the clock costs is divided by that.
+/// More credit makes nothing faster: the cost of a look at the clock is divided by it.
 const MOST_CREDIT: u64 = 128;
 
 // === impl TokenBucket ===
@@ -104,8 +104,8 @@ impl TokenBucket {
 
     /// Keeps room for a start that comes later, or whose cost is known only later.
     ///
-    /// What is reserved counts against the burst and is not replenished before it is [committed](Self::commit): so what is used in
-    /// the end never exceeds the rate, whatever is given back. Who reserves for long needs a burst for that.
+    /// What is reserved counts against the burst and is not replenished before it is [committed](Self::commit): so what
+    /// is used in the end never exceeds the rate, whatever is given back. Long reservations need a burst for that.
     ///
     /// # Errors
     ///
@@ -240,8 +240,8 @@ impl Book for TokenBucket {
 
     /// A 128th of the burst, and no more than 128, while at least half of the burst is there.
     ///
-    /// What is charged late is charged exactly unless the bucket has become full meanwhile; when half of it is spent, somebody
-    /// uses it in bursts, and should find it whole after the next silence.
+    /// What is charged late is charged exactly unless the bucket has become full meanwhile; when half of it is
+    /// spent, somebody uses it in bursts, and should find it whole after the next silence.
     #[inline]
     fn credit(&self, now: Tick) -> u64 {
         let most = (self.burst / CREDIT_SHARE).min(MOST_CREDIT);
