@@ -39,7 +39,7 @@ pub struct Class(u16);
 // === impl Classes ===
 
 impl Classes {
-    /// Most classes that there may be.
+    /// The most classes that there may be.
     pub const MOST: usize = Class::DEFAULT.0 as usize;
 
     /// Classes of these names, the most urgent first. The last one is the default; see
@@ -47,7 +47,7 @@ impl Classes {
     ///
     /// # Errors
     ///
-    /// There is none, there are more than [`MOST`](Self::MOST), or two have the same name.
+    /// There are no names, more than [`MOST`](Self::MOST), or two that are the same.
     pub fn new<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Result<Self, ConfigError> {
         let names: Arc<[String]> = names.into_iter().map(Into::into).collect();
         if names.is_empty() {
@@ -89,14 +89,14 @@ impl Classes {
     ///
     /// # Errors
     ///
-    /// There is none; the error lists those that there are.
+    /// There is no such class; the error lists the classes that there are.
     pub fn named(&self, name: &str) -> Result<Class, UnknownClass> {
         let at = self.names.iter().position(|known| known == name);
         at.map(|at| Class(at as u16))
             .ok_or_else(|| UnknownClass::new(name, self.names.iter().map(String::as_str)))
     }
 
-    /// Which of the names a class has. One beyond the last counts as the last.
+    /// The index of a class's name. A class beyond the last counts as the last.
     pub fn index(&self, class: Class) -> usize {
         if class == Class::DEFAULT { self.default } else { usize::from(class.0).min(self.names.len() - 1) }
     }

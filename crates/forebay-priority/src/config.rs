@@ -13,19 +13,19 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Somebody has to be next.
+    /// There is no class, so nothing could be next.
     #[error("at least one class is needed")]
     NoClass,
-    /// More classes than may be.
+    /// There are too many classes.
     #[error("more than {most} classes")]
     TooManyClasses {
-        /// As many may be.
+        /// The most that there may be.
         most: usize,
     },
     /// Two classes of the same name.
     #[error("class {0:?} is named twice")]
     ClassTwice(String),
-    /// A class is meant that does not exist.
+    /// A class is named that does not exist.
     #[error(transparent)]
     UnknownClass(#[from] UnknownClass),
     /// A number is out of its range.

@@ -192,7 +192,7 @@ impl Discipline for Deadline {
 // === impl Within ===
 
 impl Within {
-    /// So long from when it comes.
+    /// This long from when the item comes.
     pub fn of(patience: Duration) -> Self {
         Self(Some(nanos(patience)))
     }

@@ -22,11 +22,12 @@ use crate::{Class, Classes, ConfigError};
 /// `m * weight * quantum` give or take `C`. Over any stretch, the services of two such classes, each divided by its weight,
 /// differ by at most `2 C + quantum`.
 ///
-/// **Nobody starves.** The next item of a class of weight `w` is served after `cost / (w * quantum)` rounds, rounded up, at the latest.
+/// **Nobody starves.** The next item of a class of weight `w` is served after `cost / (w * quantum)` rounds, rounded up,
+/// at the latest.
 ///
-/// **Time.** O(1) for the first and the next where no item costs more than a quantum, otherwise O(classes);
-/// O(log n) to remove, reclass and put back, O(classes) if that empties a class; O(classes) to find whom to displace: the youngest of the class that has most waiting for its
-/// weight.
+/// **Time.** O(1) for the first and the next if no item costs more than a quantum, otherwise O(classes); O(log n) to
+/// remove, reclass and put back, O(classes) if that empties a class; O(classes) to find the item to displace: the youngest
+/// of the class with the most waiting for its weight.
 ///
 /// # Source
 ///
@@ -85,7 +86,7 @@ pub struct WeightedLines<P> {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Share {
-    /// Whose share it is served from.
+    /// The class from whose share it is served.
     pub class: Class,
     /// In a unit of your choice: calls, bytes, tokens. 0 counts as 1. From a label, its weight.
     pub cost: u32,
@@ -123,8 +124,8 @@ impl WeightedFair {
         &self.rules.classes
     }
 
-    /// What a class of weight 1 is served in a round, in the unit of the costs: 1 to 2^32 - 1. Default: 1, which is right
-    /// where every item costs 1.
+    /// How much a class of weight 1 is served in a round, in the unit of the costs: 1 to 2^32 - 1. Default: 1, which is
+    /// right if every item costs 1.
     ///
     /// The higher it is, the longer the runs of one class; below the usual cost of an item, each item takes several
     /// rounds.
@@ -352,7 +353,7 @@ impl Discipline for WeightedFair {
 // === impl Share ===
 
 impl Share {
-    /// Of this class, at this cost.
+    /// An item of this class, at this cost.
     pub fn new(class: Class, cost: u32) -> Self {
         Self { class, cost }
     }

@@ -133,19 +133,19 @@ pub trait Discipline: Send + Sync + Sized {
     /// is something faster.
     type Shelf<P: Send>: Shelf<P, Self>;
 
-    /// One joins. Its number is higher than all before.
+    /// Adds a waiter. Its number is higher than all before.
     fn insert(&mut self, entry: Entry<Self::Rank>);
 
-    /// Takes out who is next; `None` only if nobody is in it.
+    /// Takes out the next waiter; `None` only if nothing waits.
     fn next(&mut self, now: Tick) -> Option<u32>;
 
-    /// One was taken out, has come back, and takes the place that its number gives it among its equals.
+    /// Puts back a waiter that was taken out, in the place that its number gives it among its equals.
     fn put_back(&mut self, entry: Entry<Self::Rank>);
 
-    /// Takes one out, wherever it is. `false` if it is not there.
+    /// Takes out a waiter, wherever it is. `false` if it is not there.
     fn remove(&mut self, entry: Entry<Self::Rank>) -> bool;
 
-    /// Who would be next after all others: the one to displace.
+    /// The last waiter in the order: the one to displace.
     fn last(&self) -> Option<u32>;
 
     /// Does the order depend on the time? If not, nobody reads a clock, which costs more than an item.
@@ -153,39 +153,39 @@ pub trait Discipline: Send + Sync + Sized {
         false
     }
 
-    /// Takes out one that is too late to be served at all, if this discipline gives up any. Whoever asks drops it, and
+    /// Takes out a waiter that is too late to be served at all, if this discipline gives up any. The caller drops it, and
     /// counts it as expired.
     fn overdue(&mut self, _now: Tick) -> Option<u32> {
         None
     }
 
-    /// From when on [`overdue`](Self::overdue) gives one, if nothing changes before; so that whoever waits for an answer can be
-    /// told in time. `None` if nobody ever will be too late, or where it is not known.
+    /// The time from which [`overdue`](Self::overdue) returns a waiter, if nothing changes before; so that a caller that
+    /// waits for an answer can be told in time. `None` if no waiter will ever be too late, or if that is not known.
     fn overdue_from(&self) -> Option<Tick> {
         None
     }
 
-    /// Does it give up what is too late? Then [`overdue`](Self::overdue) is asked before each `next`.
+    /// Does it give up waiters that are too late? Then [`overdue`](Self::overdue) is asked before each `next`.
     fn gives_up(&self) -> bool {
         false
     }
 
-    /// The names of its classes, the most urgent first where one is. None, as by default: all are of one class.
+    /// The names of its classes, the most urgent first where one is. None, the default: all waiters are of one class.
     fn classes(&self) -> &[String] {
         &[]
     }
 
-    /// Which of the [`classes`](Self::classes) a rank is of.
+    /// The class of a rank, as its index in [`classes`](Self::classes).
     fn class(&self, _rank: Self::Rank) -> usize {
         0
     }
 
-    /// How many of a class were served out of their turn, so that they would not starve.
+    /// How many waiters of a class were served out of turn, so that they would not starve.
     fn promoted(&self, _class: usize) -> u64 {
         0
     }
 
-    /// What becomes of a rank by a label. What a discipline has no use for it leaves out, but never a class.
+    /// The rank after a label was applied to it. A discipline ignores the parts that it has no use for, but never a class.
     ///
     /// # Errors
     ///
@@ -201,7 +201,7 @@ pub trait Discipline: Send + Sync + Sized {
 // === impl Entry ===
 
 impl<R> Entry<R> {
-    /// One who came as number `seq`, at `since`.
+    /// A waiter that came as number `seq`, at `since`.
     pub fn new(id: u32, rank: R, seq: u64, since: Tick) -> Self {
         Self { id, rank, seq, since }
     }
@@ -210,12 +210,12 @@ impl<R> Entry<R> {
 // === impl Label ===
 
 impl<'a> Label<'a> {
-    /// Names the class, and nothing else.
+    /// A label that names only the class.
     pub fn class(class: &'a str) -> Self {
         Self { class: Some(class), ..Self::default() }
     }
 
-    /// Says nothing.
+    /// Does the label say nothing?
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

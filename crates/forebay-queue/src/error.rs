@@ -259,10 +259,10 @@ pub struct SetCapacityError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RetuneError {
-    /// Those who wait are of the classes that there are.
+    /// The change would give the discipline other classes.
     #[error("a discipline that is in use keeps its classes")]
     OtherClasses,
-    /// It does not know those who wait any more: another one was put in its place.
+    /// The discipline would no longer know the waiters: it was replaced by another one.
     #[error("a discipline that is in use keeps those who wait")]
     Forgotten,
 }

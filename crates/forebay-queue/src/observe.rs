@@ -23,7 +23,7 @@ macro_rules! observe {
                 self.shared.read(|state| state.is_closed())
             }
 
-            /// How many senders there are. Weak ones do not count, and those that wait in a call of their own do.
+            /// How many senders there are. Weak ones do not count; senders that wait in a call of their own do.
             ///
             /// The number may differ a moment later, since each of them may be cloned.
             pub fn senders(&self) -> usize {
@@ -135,8 +135,8 @@ macro_rules! observe {
             ///
             /// # Errors
             ///
-            /// The discipline would have other classes than those who wait are of, or it was replaced by one that does not
-            /// know them. Nothing has changed then.
+            /// The discipline would have other classes than the waiters are of, or it was replaced by one that does not know
+            /// them. Nothing has changed then.
             pub fn retune(&self, change: impl FnMut(&mut D)) -> Result<(), RetuneError> {
                 self.shared.update(|state| state.retune(change)).map(drop)
             }

@@ -67,16 +67,16 @@ pub trait Shelf<P, D: Discipline>: From<D> + Send {
     /// Puts back a waiter that was taken out. Returns the entry by which to remove it now.
     fn put_back(&mut self, rank: D::Rank, seq: u64, since: Tick, what: P) -> Entry<D::Rank>;
 
-    /// Takes one out, wherever it is; `None` if it is not there.
+    /// Takes out a waiter, wherever it is; `None` if it is not there.
     fn remove(&mut self, entry: Entry<D::Rank>) -> Option<P>;
 
     /// Takes out the last waiter in the order.
     fn pop_last(&mut self) -> Option<(Entry<D::Rank>, P)>;
 
-    /// Takes out one that is too late to be served at all, where the discipline [gives up](Discipline::gives_up) any.
+    /// Takes out a waiter that is too late to be served at all, if the discipline [gives up](Discipline::gives_up) any.
     fn overdue(&mut self, now: Tick) -> Option<(Entry<D::Rank>, P)>;
 
-    /// How many of a class [`next`](Self::next) has given.
+    /// How many of a class [`next`](Self::next) has returned.
     fn served(&self, class: usize) -> u64;
 
     /// How many of a class were served out of their turn.

@@ -131,7 +131,7 @@ pin_project! {
 // === impl Seats ===
 
 impl Seats {
-    /// So many, 1 or more.
+    /// This many seats, 1 or more.
     ///
     /// # Errors
     ///
@@ -141,8 +141,8 @@ impl Seats {
         Ok(Self::of(Number::Fixed(number)))
     }
 
-    /// As many as `limit` says, which learns of each call when it begins and when it ends. Costs two looks at the clock
-    /// for each.
+    /// As many seats as `limit` says, which learns of each call when it begins and when it ends. Costs two clock reads for
+    /// each call.
     pub fn by(limit: impl Limit + 'static) -> Self {
         Self::of(Number::Learned(Box::new(limit), Instant::now()))
     }
@@ -151,8 +151,8 @@ impl Seats {
         Self(Arc::new(Mutex::new(Room { seats, taken: 0, waiting: BTreeMap::new(), numbers: 0 })))
     }
 
-    /// Changes how many there are, 1 or more; a limit that learned it is no longer asked. With fewer than are taken, nobody
-    /// sits down until enough have gone.
+    /// Changes the number of seats, 1 or more; a limit that gave it is no longer asked. With fewer seats than are taken, no
+    /// new call gets one until enough are free again.
     ///
     /// # Errors
     ///
@@ -169,12 +169,12 @@ impl Seats {
         Ok(())
     }
 
-    /// How many there are now.
+    /// How many seats there are now.
     pub fn number(&self) -> usize {
         self.lock().number()
     }
 
-    /// How many are taken now.
+    /// How many seats are taken now.
     pub fn taken(&self) -> usize {
         self.lock().taken
     }
@@ -225,7 +225,7 @@ fn check(number: usize) -> Result<(), ConfigError> {
 // === impl Seat ===
 
 impl Seat {
-    /// The call begins.
+    /// Called when the call begins.
     fn begin(&mut self) {
         let mut room = self.seats.lock();
         let taken = room.taken;
@@ -239,7 +239,7 @@ impl Seat {
         waiting.into_values().for_each(wake);
     }
 
-    /// The call has ended.
+    /// Called when the call has ended.
     fn end(mut self, end: CallEnd) {
         self.tell(end);
     }
@@ -311,7 +311,7 @@ impl<S, J> Drop for Seated<S, J> {
     }
 }
 
-/// The clone has no seat: that is one handle's.
+/// The clone has no seat: a seat belongs to one handle.
 impl<S: Clone, J: Clone> Clone for Seated<S, J> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.seats.clone(), self.judge.clone())

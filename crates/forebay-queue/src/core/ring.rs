@@ -13,7 +13,7 @@ use super::stamp::Stamp;
 use super::tag::Tag;
 use crate::Tick;
 
-/// A ring of items that may be tagged, and those that came back.
+/// A ring of items that may be tagged, and the items that came back.
 pub struct Ring<T> {
     ring: VecDeque<T>,
     /// The tags of the items in `ring`, kept once an item has brought more than its value. A queue that never sees such an

@@ -35,7 +35,7 @@
 //! 10. Waking a sender costs more than a cheap item, and if the runtime wakes another of its threads for it, more than many.
 //!     So a consumer with a tap may postpone it while more senders wait and there are many items to take. Senders that
 //!     were served are then woken all at once: when half of what was there is left, or 64 less; when the tap is told to; or
-//!     by anybody else for whom the rules are applied, or who wakes somebody.
+//!     by any other task for which the rules are applied, or that wakes somebody.
 
 mod meeting;
 mod short;

@@ -44,7 +44,7 @@ impl<S: Service<R>, R, L: Line<R>> Queue<S, R, L> {
         Self { callers: Callers::new(options, line) }
     }
 
-    /// Take no more calls. Those that wait are still answered, then the worker ends.
+    /// Stops taking calls. Waiting calls are still answered, then the worker ends.
     pub fn close(&self) {
         self.callers.close();
     }
@@ -54,8 +54,8 @@ impl<S: Service<R>, R, L: Line<R>> Queue<S, R, L> {
         self.callers.is_closed()
     }
 
-    /// How many calls wait. Those that wait for room count too, so under [`WhenFull::Wait`](crate::WhenFull::Wait) it
-    /// may be as much as the capacity and `max_waiting` together.
+    /// How many calls wait. Calls that wait for room count too, so under [`WhenFull::Wait`](crate::WhenFull::Wait) there
+    /// may be as many as the capacity and `max_waiting` together.
     pub fn len(&self) -> usize {
         self.callers.len()
     }
@@ -70,27 +70,27 @@ impl<S: Service<R>, R, L: Line<R>> Queue<S, R, L> {
         self.callers.options.capacity
     }
 
-    /// Whether those who call should slow down: as [`Watermarks`](crate::Watermarks) say about the calls that wait.
+    /// Whether callers should slow down, as [`Watermarks`](crate::Watermarks) say for the number of waiting calls.
     pub fn pressure(&self) -> Pressure {
         self.callers.pressure()
     }
 
-    /// How long the call has waited that came first. `None` when nobody waits, and unless the line is
+    /// How long the oldest waiting call has waited. `None` if none waits, or if the line is not
     /// [timed](super::QueueLayer::timed).
     pub fn oldest_wait(&self) -> Option<Duration> {
         self.callers.oldest_wait()
     }
 
-    /// What has become of the calls. *Accepted* are those that joined the line; *completed*, those that the service
-    /// was called with, whatever it answered; *failed*, those that met a service that was not ready for good, or
-    /// panicked; *dropped*, those that were displaced; *returned*, those whose caller left before, and those that
-    /// were given back because the worker is gone.
+    /// What has become of the calls. *Accepted* calls joined the line. The service was called with *completed* ones,
+    /// whatever it answered. *Failed* ones met a service whose readiness failed, or that panicked. *Dropped* ones were
+    /// displaced, or were too late. *Returned* are calls whose caller left before, and calls that were given back because
+    /// the worker is gone.
     pub fn stats(&self) -> QueueStats {
         self.callers.stats()
     }
 
-    /// The same for each class, in the order of [`Discipline::classes`](crate::Discipline::classes); one without a name where
-    /// the line has none.
+    /// The same for each class, in the order of [`Discipline::classes`](crate::Discipline::classes); a single unnamed one
+    /// if the line has no classes.
     pub fn class_stats(&self) -> Vec<ClassStats> {
         self.callers.class_stats()
     }
