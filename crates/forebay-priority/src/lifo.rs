@@ -1,4 +1,4 @@
-//! The youngest first.
+//! The youngest item first.
 
 use forebay_queue::{ById, Discipline, Entry, Tick};
 

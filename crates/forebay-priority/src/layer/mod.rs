@@ -133,9 +133,9 @@ impl<R, D, C, J> PriorityLayer<R, D, C, J> {
         self
     }
 
-    /// Most calls of a class that may wait; one more is refused as [`QueueError::Full`](forebay_queue::QueueError::Full).
-    /// Default: as many as in all. A call that comes while nobody waits is taken in whatever this says, so with 0 a class has the
-    /// seats that are free; of several that come at the same moment, before the layer has looked at the first, only one.
+    /// The most calls of a class that may wait; one more is refused as [`QueueError::Full`](forebay_queue::QueueError::Full).
+    /// Default: as many as in all. A call that comes while none waits is accepted whatever this says, so with 0 a class gets
+    /// the free seats; of several calls that come at the same moment, before the layer has looked at the first, only one is.
     ///
     /// # Errors
     ///
@@ -148,8 +148,8 @@ impl<R, D, C, J> PriorityLayer<R, D, C, J> {
         Ok(self)
     }
 
-    /// Reads the clock when a call joins the line, so that [`class_stats`](forebay_queue::Queue::class_stats) can tell how long the
-    /// oldest of each class has waited. Default: it does not.
+    /// Reads the clock when a call joins the line, so that [`class_stats`](forebay_queue::Queue::class_stats) can tell how
+    /// long the oldest call of each class has waited. Default: it does not.
     #[must_use]
     pub fn timed(mut self) -> Self {
         self.queue = self.queue.timed();
