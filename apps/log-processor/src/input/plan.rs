@@ -10,7 +10,8 @@ use std::{
 use super::{
     compressed::is_compressed_at,
     error::InputError,
-    identity::FileKey,
+    file,
+    identity::{FileKey, Fingerprint},
     inputs::Step,
     locate::{Folders, is_copy, is_packed, is_rotation, origin},
     notice::Notice,
@@ -157,7 +158,9 @@ impl Plan {
         let key = FileKey::of(&metadata);
         if taken.insert(key) {
             self.said.push(Step::Notice(Notice::CaughtUp { path: path.clone() }));
-            let start = Start::Behind(Position::start(home).found(&path, key));
+            // By which the next run knows it again, should it be compressed before this one has read anything of it.
+            let head = File::open(&path).and_then(|file| file::head(&file)).unwrap_or(Fingerprint::EMPTY);
+            let start = Start::Behind(Position { head, ..Position::start(home) }.found(&path, key));
             let reached = reached.contains(&key);
             let home = home.to_owned();
             self.starts.push(Planned {

@@ -565,7 +565,8 @@ impl Start {
         };
         let position = self.position(key);
         let is_elsewhere = match &opened {
-            Ok(Some(reader)) => !is_of(reader, &position),
+            // Logs may all begin with the same line, so the file itself is looked for first.
+            Ok(Some(reader)) => reader.key() != position.key && position.offset == 0,
             Ok(None) => true,
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };

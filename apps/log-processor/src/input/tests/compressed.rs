@@ -358,3 +358,26 @@ fn copy_of_a_log_that_was_rotated_before_it_was_read_is_known_under_the_next_num
     let said = logs.resume(&["app.log*"], Options::default(), Some(&run.checkpoint())).read();
     assert_eq!(said.lines().filter(|line| !line.starts_with('[')).count(), 0, "{said}");
 }
+
+/// The next run knew the younger log, and nothing by which to know this one again.
+#[test]
+fn log_that_was_found_and_compressed_before_it_was_read_is_read_by_the_next_run() {
+    for (pattern, follow) in [("app.log", true), ("app.log", false), ("app.log*", true), ("app.log*", false)]
+    {
+        let logs = Logs::new();
+        logs.write("app.log", "1\n");
+        let mut run = logs.follow(&[pattern]);
+        assert_eq!(run.read(), "1\n");
+        for (content, last) in [("2\n", 0), ("3\n", 1)] {
+            logs.rotate(last);
+            logs.write("app.log", content);
+        }
+        let options = || Options { follow, ..Options::default() };
+        let killed = logs.resume(&[pattern], options(), Some(&run.checkpoint()));
+        logs.write("app.log.1.gz", gzip("2\n"));
+        logs.remove("app.log.1");
+        let said = logs.resume(&[pattern], options(), Some(&killed.checkpoint())).read();
+        let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with('[')).collect();
+        assert_eq!(lines, ["2", "3"], "{pattern}, {follow}: {said}");
+    }
+}

@@ -345,3 +345,20 @@ fn file_that_is_rotated_before_its_turn_comes_is_read_where_it_is_by_then() {
         }
     }
 }
+
+/// All begin with the same line.
+#[test]
+fn files_in_between_that_are_renamed_before_their_turn_are_known_by_their_place_on_disk() {
+    let logs = Logs::new();
+    let checkpoint = read_and_killed(&logs, "#\n1\n");
+    for content in ["#\n2\n", "#\n3\n"] {
+        logs.rotate(1);
+        logs.write("app.log", content);
+    }
+    let mut run = logs.resume(&["app.log"], Options::default(), Some(&checkpoint));
+    logs.rotate(2);
+    logs.write("app.log", "#\n4\n");
+    let said = run.read();
+    let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with(['[', '#'])).collect();
+    assert_eq!(lines, ["2", "3"], "{said}");
+}
