@@ -224,9 +224,15 @@ impl Table {
         follows: bool,
         signal: &Arc<Signal>,
     ) -> Result<(), InputError> {
+        let entry = &self.files[index];
+        let State::Waiting(start) = &entry.state else { return Ok(()) };
+        let opened = start.open(entry.key, framing, follows, signal).and_then(|reader| {
+            let is_unread = start.position(entry.key).offset == 0;
+            if is_unread && self.is_of_another(index, &reader) { Err(start.missing()) } else { Ok(reader) }
+        });
         let entry = &mut self.files[index];
         let State::Waiting(start) = &entry.state else { return Ok(()) };
-        match start.open(entry.key, framing, follows, signal) {
+        match opened {
             Ok(reader) => {
                 let key = reader.key();
                 entry.state = State::Open(Box::new(reader));
@@ -436,6 +442,12 @@ impl Table {
         self.files.iter().any(Entry::is_unreached)
     }
 
+    /// `reader`, which was opened for `index`, reads the file of another entry: its own is gone, and that one has its name.
+    fn is_of_another(&self, index: usize, reader: &Reader) -> bool {
+        let other = reader.key().filter(|key| Some(*key) != self.files[index].key);
+        other.is_some_and(|key| self.by_key(key) != Some(index) && self.knows(&reader.peek().path, key))
+    }
+
     /// The file at `path`, with that key, is one of the run's.
     pub(super) fn knows(&self, path: &Path, key: FileKey) -> bool {
         self.by_key(key).is_some_and(|index| match &self.files[index].state {
@@ -589,6 +601,11 @@ impl Start {
             Self::File(path) | Self::Stream(path) => Position { key, ..Position::start(path) },
             Self::Stdin => Position::start(Path::new(STDIN)),
         }
+    }
+
+    /// It is not there, nor anywhere that it could have been renamed to.
+    fn missing(&self) -> InputError {
+        InputError::Unreadable { path: self.position(None).path, source: io::ErrorKind::NotFound.into() }
     }
 
     fn named(&self, opened: io::Result<Reader>) -> Result<Reader, InputError> {

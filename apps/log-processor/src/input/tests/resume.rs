@@ -362,3 +362,21 @@ fn files_in_between_that_are_renamed_before_their_turn_are_known_by_their_place_
     let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with(['[', '#'])).collect();
     assert_eq!(lines, ["2", "3"], "{said}");
 }
+
+/// What stood at its path by then was the file of another input.
+#[test]
+fn file_that_is_deleted_before_its_turn_is_not_taken_for_the_one_that_has_its_name_by_then() {
+    let logs = Logs::new();
+    for (name, content) in [("app.log.2", "1\n"), ("app.log.1", "2\n"), ("app.log", "3\n")] {
+        logs.write(name, content);
+    }
+    let mut run = logs.run(&["app.log*"], Options::default());
+    logs.remove("app.log.2");
+    logs.rotate(1);
+    logs.write("app.log", "4\n");
+    let said = run.read();
+    let mut lines: Vec<&str> = said.lines().filter(|line| !line.starts_with('[')).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["2", "3"], "{said}");
+    assert!(said.contains("[failed: input app.log.2 cannot be opened"), "{said}");
+}
