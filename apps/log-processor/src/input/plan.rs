@@ -72,11 +72,10 @@ impl Plan {
                 taken.insert(key).then_some((path, key))
             });
         }
-        let known: HashSet<PathBuf> = found.iter().flatten().map(|(path, _)| path.clone()).collect();
         for (position, found) in positions.iter().zip(found) {
             match found {
                 Some((path, key)) => {
-                    let younger = younger(position.home(), &path, &known, &mut folders);
+                    let younger = younger(position.home(), &path, &mut folders);
                     plan.go_on(position, (path, key), younger, &reached, &mut taken);
                 }
                 None => plan.give_up(position),
@@ -232,14 +231,10 @@ impl Planned {
     }
 }
 
-/// What was rotated after the file at `path`, oldest first, and is not known to the run before: nothing, unless it was
-/// the youngest that that one knew. What lies between two that it knew was read, and forgotten.
-fn younger(home: &Path, path: &Path, known: &HashSet<PathBuf>, folders: &mut Folders) -> Vec<PathBuf> {
-    if known.contains(home) {
-        return Vec::new();
-    }
-    let younger = folders.rotated_after(home, path);
-    if younger.iter().any(|path| known.contains(path)) { Vec::new() } else { younger }
+/// What was rotated after the file at `path`, oldest first. What the run before knew of it is passed over by its place on
+/// disk; what lies between two that it knew may be one of which it had read nothing, so it is not left out.
+fn younger(home: &Path, path: &Path, folders: &mut Folders) -> Vec<PathBuf> {
+    if path == home { Vec::new() } else { folders.rotated_after(home, path) }
 }
 
 fn key_of(spec: &InputSpec) -> Option<FileKey> {

@@ -295,34 +295,6 @@ fn file_of_which_nothing_was_read_may_be_lost() {
     );
 }
 
-/// The second one was forgotten, as it was read and no name led to it any more, and so it was read again.
-#[test]
-fn only_what_was_rotated_after_the_last_known_file_was_rotated_in_the_meantime() {
-    let logs = Logs::new();
-    let mut checkpoint = read_and_killed(&logs, "1\n");
-    let first = checkpoint.inputs.remove(0);
-    for content in ["2\n", "3\n"] {
-        logs.rotate(2);
-        logs.write("app.log", content);
-    }
-    let third = read_and_killed(&logs, "3\n").inputs.remove(0);
-    let checkpoint = Checkpoint { inputs: vec![first, third], ..checkpoint };
-    assert_eq!(
-        resumed(&logs, &["app.log"], &checkpoint),
-        "[app.log of the run before is now app.log.2: going on there from byte 2]\n"
-    );
-    for content in ["4\n", "5\n"] {
-        logs.rotate(4);
-        logs.write("app.log", content);
-    }
-    assert_eq!(
-        resumed(&logs, &["app.log"], &checkpoint),
-        "[app.log of the run before is now app.log.4: going on there from byte 2]\n\
-         [app.log of the run before is now app.log.2: going on there from byte 2]\n\
-         [app.log.1 was rotated in the meantime: reading it from its start]\n4\n5\n"
-    );
-}
-
 /// It was said to be lost, and one of which nothing was read was left out without a word.
 #[test]
 fn file_that_is_rotated_before_its_turn_comes_is_read_where_it_is_by_then() {
