@@ -74,10 +74,7 @@ impl Plan {
         }
         for (position, found) in positions.iter().zip(found) {
             match found {
-                Some((path, key)) => {
-                    let younger = younger(position.home(), &path, &mut folders);
-                    plan.go_on(position, (path, key), younger, &reached, &mut taken);
-                }
+                Some((path, key)) => plan.go_on(position, (path, key), &mut folders, &reached, &mut taken),
                 None => plan.give_up(position),
             }
         }
@@ -116,7 +113,7 @@ impl Plan {
         &mut self,
         position: &Position,
         (path, key): (PathBuf, FileKey),
-        younger: Vec<PathBuf>,
+        folders: &mut Folders,
         reached: &HashSet<FileKey>,
         taken: &mut HashSet<FileKey>,
     ) {
@@ -132,6 +129,8 @@ impl Plan {
         // To find the end of a compressed file, all of it would have to be decompressed.
         let is_at_end =
             position.phase == Phase::Finished && position.key == Some(key) && is_compressed_at(&path);
+        // Also what lies between two known files: nothing may have been read of it.
+        let younger = if path == home { Vec::new() } else { folders.rotated_after(&home, &path) };
         let start = Start::Behind(position.found(&path, key));
         self.starts.push(Planned {
             start,
@@ -229,12 +228,6 @@ impl Planned {
         };
         Entry { reached: self.reached, ..Entry::new(state) }
     }
-}
-
-/// What was rotated after the file at `path`, oldest first. What the run before knew of it is passed over by its place on
-/// disk; what lies between two that it knew may be one of which it had read nothing, so it is not left out.
-fn younger(home: &Path, path: &Path, folders: &mut Folders) -> Vec<PathBuf> {
-    if path == home { Vec::new() } else { folders.rotated_after(home, path) }
 }
 
 fn key_of(spec: &InputSpec) -> Option<FileKey> {
