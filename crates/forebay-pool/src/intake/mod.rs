@@ -30,7 +30,8 @@
 //! 6. Where nobody waits and nothing is in hand, since no worker is ready, nobody asks, and the end of the source
 //!    would go unseen. So once nothing new will come it is asked for one item on behalf of the supervisor; and
 //!    before that, if somebody wants to know whether the pool is idle and nothing else tells. If there is an item,
-//!    it lies in the stock for the first worker that is ready; it is the one exception to rule 4.
+//!    it lies in the stock for the first worker that is ready; it is the one exception to rule 4. A source calls only
+//!    those who wait there, so that nothing new will come is heard through a tap that is shut, if the source has taps.
 //!
 //! 7. Where being ready may keep something from others (services), workers are ready only while they ask (`calls.rs`).
 //!
@@ -77,6 +78,7 @@ pub(crate) use self::gate::{GateLimits, KeyHash};
 pub(crate) use self::leaders::Standing;
 pub(crate) use self::state::Outage;
 pub(crate) use self::stock::{StockAccount, StockPlan, StockTally};
+pub(crate) use self::taps::DESPITE_THE_GATE;
 
 /// The source, and the line of free workers before it.
 pub(crate) struct Intake<T> {

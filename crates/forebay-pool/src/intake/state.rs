@@ -47,6 +47,8 @@ pub(super) struct State<T> {
     pub(super) asked_for: Option<usize>,
     /// Our own tap, where each worker has one and takes items itself. Then nobody is in the line.
     pub(super) tap: Option<Box<dyn Tap<Item = T>>>,
+    /// By which the supervisor hears of the end while nobody else is there to hear of it.
+    watch: Option<Box<dyn Tap<Item = T>>>,
     /// Nothing more is handed out, for ever: the source ended, broke, or the pool stopped.
     ended: bool,
     /// The source has nothing more, and the pool ends with what is in stock.
@@ -144,6 +146,7 @@ impl<T: Send + 'static> State<T> {
         let mut state = Self {
             source: Some(source),
             tap: None,
+            watch: None,
             fleeting: false,
             look: None,
             asked_for: None,
@@ -485,6 +488,7 @@ impl<T: Send + 'static> State<T> {
         if self.seats[seat].place != Place::Away || seat >= self.open {
             return;
         }
+        self.watch_no_more();
         self.seats[seat].place = Place::Waiting;
         self.waiting.push(seat);
         self.gauges.idle.store(self.waiting.len(), Ordering::Relaxed);

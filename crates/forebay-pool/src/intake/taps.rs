@@ -20,6 +20,9 @@ use super::afterwards::Afterwards;
 use super::state::{Pause, State, panicked};
 use crate::contain::contain;
 
+/// The fault of a source, as it is reported.
+pub(crate) const DESPITE_THE_GATE: &str = "it handed out an item to a tap that was shut";
+
 // === impl State ===
 
 impl<T: Send + 'static> State<T> {
@@ -33,7 +36,7 @@ impl<T: Send + 'static> State<T> {
         self.new_tap()
     }
 
-    fn new_tap(&self) -> Option<Box<dyn Tap<Item = T>>> {
+    pub(super) fn new_tap(&self) -> Option<Box<dyn Tap<Item = T>>> {
         let source = self.source.as_ref()?;
         contain(|| source.tap()).unwrap_or_else(|panic| {
             tracing::error!(%panic, "source panicked when it was asked for a tap");

@@ -21,7 +21,7 @@ use crate::contain::contain;
 use crate::desk::Desk;
 use crate::handler::{Handle, Start};
 use crate::hands::RunEnd;
-use crate::intake::Standing;
+use crate::intake::{DESPITE_THE_GATE, Standing};
 use crate::outcome::chain;
 use crate::presence::Resting;
 use crate::timings::Sampler;
@@ -39,9 +39,6 @@ pub(super) enum Unusual {
     /// A run ended otherwise than well. Its future may still be there.
     Run(RunEnd),
 }
-
-/// The fault of a source, as it is reported.
-const DESPITE_THE_GATE: &str = "it handed out an item to a tap that was shut";
 
 /// A worker on its own.
 struct Alone<'a, T: Send + 'static, H: Handle<T>> {

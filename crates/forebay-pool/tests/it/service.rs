@@ -185,6 +185,36 @@ async fn a_pool_ends_though_no_worker_is_ready() {
     timeout(SECOND, pool.finish_when_idle()).await.expect("there is nothing to do");
 }
 
+/// Nobody asks a source without taps, which then has nobody to wake when it ends.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_ends_ends_the_pool_though_no_worker_is_ready() {
+    let (tx, rx) = bounded::<u32>(10);
+    let pool = Pool::builder().workers(1).source(rx).service(NeverReady).keep_copies().start().unwrap();
+    timeout(SECOND, pool.closed()).await.expect_err("there may be items");
+    drop(tx);
+    timeout(SECOND, pool.closed()).await.expect("it learns of that");
+    let report = pool.finish().await;
+    assert!(matches!(report.ended_by, EndedBy::Source), "{report}");
+}
+
+/// Who waits for the end of a queue is called for its items as well, and passes that on.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_end_keeps_no_item_from_others() {
+    let (tx, rx) = bounded::<u32>(1);
+    let waits = Pool::builder().workers(1).source(rx.clone()).service(NeverReady).keep_copies();
+    let waits = waits.start().unwrap();
+    sleep(SECOND).await;
+    let works = Pool::builder().workers(1).source(rx).handler(|_| async {}).start().unwrap();
+    for item in 0..10 {
+        tx.send(item).await.unwrap();
+        timeout(SECOND, works.idle()).await.expect("it takes it");
+    }
+    drop(tx);
+    let (waits, works) =
+        timeout(SECOND, async { (waits.finish().await, works.finish().await) }).await.unwrap();
+    assert_eq!((waits.taken, works.completed), (0, 10));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pool_ends_though_no_worker_can_be_built() {
     let start = || {

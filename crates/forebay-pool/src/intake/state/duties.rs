@@ -145,6 +145,7 @@ impl<T: Send + 'static> State<T> {
         if let Err(panic) = contain(|| drop(self.tap.take())) {
             tracing::error!(%panic, "source's tap panicked when it was dropped");
         }
+        self.watch_no_more();
         self.look = None;
         self.source.take()
     }

@@ -1,11 +1,16 @@
 //! What can be seen where no worker asks: that there is nothing to do, and that there will be nothing more.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::{Context, Poll};
+
+use forebay_queue::Tapped;
 
 use super::{Pause, State, panicked};
 use crate::contain::contain;
 use crate::intake::afterwards::Afterwards;
 use crate::intake::stock::StockPlan;
+use crate::intake::taps::DESPITE_THE_GATE;
 
 // === impl State ===
 
@@ -17,18 +22,53 @@ impl<T: Send + 'static> State<T> {
     pub(in crate::intake) fn seek_end(&mut self, afterwards: &mut Afterwards<T>) {
         // Workers that take items themselves see the end through their taps.
         if self.ended || self.exhausted || self.tap.is_some() || !self.waiting.is_empty() {
-            return;
+            return self.watch_no_more();
         }
         let Some(source) = &self.source else { return };
-        match contain(|| source.is_closed()) {
-            Ok(closed) if closed || self.closed => {}
-            Ok(_) => return,
+        let closed = match contain(|| source.is_closed()) {
+            Ok(closed) => closed || self.closed,
             Err(panic) => return self.break_off(panicked(panic), afterwards),
+        };
+        // Otherwise the next worker that is there will ask, or the supervisor has asked for later.
+        let asks = !self.fleeting || self.stock.as_ref().is_some_and(|stock| stock.asks_by_itself());
+        let matters = closed || !asks;
+        if !matters || self.pause != Pause::No || !self.is_at_rest() {
+            return self.watch_no_more();
         }
-        if self.pause != Pause::No || !self.is_at_rest() {
-            return;
+        if closed || self.watch_end(afterwards) {
+            self.watch_no_more();
+            self.ask_for_nobody(afterwards);
         }
-        self.ask_for_nobody(afterwards);
+    }
+
+    /// Has the source call the supervisor when it ends. `true`: it has ended.
+    ///
+    /// A source calls only those who wait there. Where it has taps, the supervisor waits by one that is shut. Of another
+    /// source, the end is seen when a worker is ready.
+    fn watch_end(&mut self, afterwards: &mut Afterwards<T>) -> bool {
+        if self.watch.is_none() {
+            self.watch = self.new_tap();
+        }
+        let (Some(tap), Some(waker)) = (&mut self.watch, &self.supervisor) else { return false };
+        let shut = AtomicBool::new(false);
+        match contain(|| tap.poll_take(&mut Context::from_waker(waker), &shut)) {
+            Ok(Poll::Ready(Tapped::Ended)) => return true,
+            Ok(Poll::Ready(Tapped::Plain(_) | Tapped::Item { .. })) => {
+                self.source_ended(Some(DESPITE_THE_GATE.to_owned()), afterwards);
+            }
+            Ok(Poll::Ready(Tapped::Shut) | Poll::Pending) => {}
+            Err(panic) => self.source_ended(Some(panic), afterwards),
+        }
+        false
+    }
+
+    /// Who waits for an item is to be called for it, and nobody else.
+    pub(super) fn watch_no_more(&mut self) {
+        if let Some(watch) = self.watch.take()
+            && let Err(panic) = contain(|| drop(watch))
+        {
+            tracing::error!(%panic, "source's tap panicked when it was dropped");
+        }
     }
 
     /// Asks the source for one item where no worker is there to ask. It is kept for the first worker that is ready.
