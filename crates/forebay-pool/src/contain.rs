@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-/// State of code that is not ours. Its destructor runs contained, wherever it comes to that.
+/// A value of code that is not ours. Its destructor runs contained, wherever it comes to that.
 pub(crate) struct Contained<V>(Option<V>);
 
 // === impl Contained ===
@@ -15,6 +15,11 @@ pub(crate) struct Contained<V>(Option<V>);
 impl<V> Contained<V> {
     pub(crate) fn new(value: V) -> Self {
         Self(Some(value))
+    }
+
+    /// The value, to somebody who answers for its destructor.
+    pub(crate) fn into_inner(mut self) -> V {
+        self.0.take().expect("it is there until this is dropped")
     }
 }
 
@@ -35,7 +40,7 @@ impl<V> DerefMut for Contained<V> {
 impl<V> Drop for Contained<V> {
     fn drop(&mut self) {
         if let Err(panic) = contain(|| drop(self.0.take())) {
-            tracing::error!(%panic, "state of a handler, a key, a hook, a policy, a sink or an error panicked when it was dropped");
+            tracing::error!(%panic, "an item, an error, or state of a handler, a key, a hook, a policy or a sink panicked when it was dropped");
         }
     }
 }

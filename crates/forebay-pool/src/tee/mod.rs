@@ -26,6 +26,7 @@ pub use self::error::BranchError;
 use self::offer::Remaining;
 use self::stats::Tallies;
 pub use self::stats::{BranchStats, Detached, TeeStats};
+use crate::contain::Contained;
 
 /// A sink that gives each item to all of its branches. Clones share the same tee.
 ///
@@ -138,10 +139,11 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
     /// back. A *sink* that had taken its clone by then keeps it, since there is no way to take that back: it gets
     /// another one when the item is sent again. These are counted as [`unconfirmed`](BranchStats::unconfirmed).
     pub async fn send(&self, item: T) -> Result<(), SinkError<T>> {
-        let mut slot = Some(item);
+        // Where a clone panics, the item's destructor is not to panic on top of that.
+        let mut slot = Contained::new(Some(item));
         match self.offer(&mut slot).await {
             Ok(()) => Ok(()),
-            Err(error) => Err(SinkError::Failed { item: slot, error: Box::new(error) }),
+            Err(error) => Err(SinkError::Failed { item: slot.into_inner(), error: Box::new(error) }),
         }
     }
 
@@ -159,7 +161,7 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
     /// without its value.
     pub async fn forward(&self, delivery: Delivery<T>) -> Result<(), BranchError> {
         let Some(item) = delivery.item() else { return Ok(()) };
-        let mut slot = Some(item.clone());
+        let mut slot = Contained::new(Some(item.clone()));
         self.offer(&mut slot).await?;
         delivery.ack();
         Ok(())

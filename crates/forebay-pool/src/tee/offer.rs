@@ -8,6 +8,8 @@
 //!    detached after a time, while later ones or a sink are waited for, that time is not its reader's (`keepers.rs`).
 //! 2. Clones are made, and sinks called, while nothing is in any queue yet. Both are code of others: they may panic, or
 //!    be dropped in the middle.
+//!    Where they panic, the clones that are there already are dropped each by itself: their destructors are such code, too,
+//!    and two panics, the second while the first unwinds, would end the process.
 //! 3. From the first queue that gets the item to the last there is no await.
 
 use std::future::poll_fn;
@@ -63,13 +65,16 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
             discard(slot.take());
             return Ok(());
         };
-        let clones: Vec<T> = queued.iter().map(|_| item.clone()).collect();
+        let clones: Vec<_> = queued.iter().map(|_| Contained::new(item.clone())).collect();
         for (branch, to) in branches.iter().zip(&leads) {
             branch.still_there(to.as_deref())?;
         }
         for (at, clone) in queued.into_iter().zip(clones) {
-            let given = branches[at].give(leads[at].as_deref(), places[at].take(), clone);
-            round.taken[at] = given.map_err(|(error, _)| error)?;
+            let given = branches[at].give(leads[at].as_deref(), places[at].take(), clone.into_inner());
+            round.taken[at] = given.map_err(|(error, clone)| {
+                discard(clone);
+                error
+            })?;
         }
         if let Some(item) = slot.take() {
             match branches[last].give(leads[last].as_deref(), places[last].take(), item) {
@@ -94,7 +99,7 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
         let mut handing: Vec<(usize, Handing<'_>)> = Vec::new();
         for (at, (branch, to)) in self.shared.branches.iter().zip(leads).enumerate() {
             if let Some(To::Sink(sink)) = to.as_deref() {
-                handing.push((at, Box::pin(branch.hand(&***sink, item.clone()))));
+                handing.push((at, Box::pin(branch.hand(&***sink, Contained::new(item.clone())))));
             }
         }
         poll_fn(|cx| {
@@ -106,7 +111,11 @@ impl<T: Clone + Send + Sync + 'static> Tee<T> {
                     false
                 }
                 Poll::Ready(Err(error)) => {
-                    failed.get_or_insert(error);
+                    match failed {
+                        None => failed = Some(error),
+                        // Its destructor may be a sink's.
+                        Some(_) => discard(error),
+                    }
                     false
                 }
             });
@@ -188,7 +197,7 @@ impl<T: Send + 'static> Branch<T> {
     }
 
     /// Hands an item to its sink, waiting as the branch allows.
-    async fn hand(&self, sink: &dyn ItemSink<T>, item: T) -> Result<Taken, BranchError> {
+    async fn hand(&self, sink: &dyn ItemSink<T>, item: Contained<T>) -> Result<Taken, BranchError> {
         let sending = taken_by(sink, item);
         let sent = match self.when_slow {
             WhenSlow::Hold => Some(sending.await),
@@ -227,9 +236,9 @@ impl<T: Send + 'static> Branch<T> {
 }
 
 /// The sink's own code, contained: a sink that panics has failed, and its branch says what follows from that.
-async fn taken_by<T: Send + 'static>(sink: &dyn ItemSink<T>, item: T) -> Result<(), SinkError<T>> {
+async fn taken_by<T: Send + 'static>(sink: &dyn ItemSink<T>, item: Contained<T>) -> Result<(), SinkError<T>> {
     let panicked = |panic| SinkError::Failed { item: None, error: format!("panicked: {panic}").into() };
-    let mut taking = match contain(|| sink.send(item)) {
+    let mut taking = match contain(|| sink.send(item.into_inner())) {
         Ok(taking) => Contained::new(taking),
         Err(panic) => return Err(panicked(panic)),
     };
@@ -252,7 +261,7 @@ async fn at_once<F: Future>(taking: F) -> Option<F::Output> {
 /// Drops what a branch did not take. What its destructor does is nothing to the other branches.
 pub(super) fn discard<R>(refused: R) {
     if let Err(panic) = contain(|| drop(refused)) {
-        tracing::error!(%panic, "item that a branch did not take panicked when it was dropped");
+        tracing::error!(%panic, "item that a branch did not take, or its error, panicked when it was dropped");
     }
 }
 

@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -688,6 +688,84 @@ fn a_clone_that_panics_has_sent_to_nobody() {
     assert!(receivers.iter().all(Receiver::is_empty));
     Driver::new(tee.send(Bomb(false))).assert_ready().unwrap();
     assert!(receivers.iter_mut().all(|receiver| all(receiver) == [Bomb(false)]), "and every place is free");
+}
+
+/// The second clone panics, and what unwinds then drops the first one, which panics as well: that ended the process.
+#[test]
+fn a_clone_that_panics_is_one_panic_though_other_clones_panic_when_they_are_dropped() {
+    struct Item {
+        clones: Arc<AtomicUsize>,
+        is_clone: bool,
+    }
+    impl Clone for Item {
+        fn clone(&self) -> Self {
+            assert_eq!(self.clones.fetch_add(1, Ordering::Relaxed), 0, "no second one");
+            Self { clones: Arc::clone(&self.clones), is_clone: true }
+        }
+    }
+    impl Drop for Item {
+        fn drop(&mut self) {
+            assert!(!self.is_clone, "a clone was dropped");
+        }
+    }
+    struct Never;
+    #[async_trait::async_trait]
+    impl ItemSink<Item> for Never {
+        async fn send(&self, _: Item) -> Result<(), SinkError<Item>> {
+            unreachable!("there are no two clones")
+        }
+
+        async fn send_many(&self, _: &mut Vec<Item>) -> Result<(), SinkError<Item>> {
+            unreachable!("a tee sends one after the other")
+        }
+    }
+    for sinks in [false, true] {
+        let mut tee = Tee::builder();
+        let queues: Vec<_> = (0..if sinks { 1 } else { 3 })
+            .map(|n| tee.branch(format!("queue {n}"), 1, WhenSlow::Hold))
+            .collect();
+        (0..if sinks { 2 } else { 0 }).for_each(|n| tee.sink(format!("sink {n}"), Never, WhenSlow::Hold));
+        let tee = tee.build().unwrap();
+        let item = Item { clones: Arc::default(), is_clone: false };
+        let mut sending = Driver::new(tee.send(item));
+        let sent = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sending.poll().is_ready()));
+        let panic = *sent.unwrap_err().downcast::<String>().unwrap();
+        assert!(panic.contains("no second one"), "{panic}");
+        assert!(queues.iter().all(Receiver::is_empty));
+    }
+}
+
+/// Only one of the errors goes to the sender, and the other is dropped here.
+#[test]
+fn sinks_whose_errors_panic_when_they_are_dropped_fail_the_send_together() {
+    let mut tee = Tee::builder();
+    let names = ["disk", "tape", "card"];
+    names.iter().for_each(|name| tee.sink(*name, Bad { _bomb: Bomb { armed: false } }, WhenSlow::Hold));
+    let tee = tee.build().unwrap();
+    let refused = Driver::new(tee.send(1)).assert_ready().unwrap_err();
+    assert_eq!(branch_of(&refused), "disk");
+    // Its destructor panics, too.
+    std::mem::forget(refused);
+}
+
+/// The reader of one that may not lose has gone since its place was reserved: the send fails with all clones made.
+#[test]
+fn clones_that_are_left_over_are_dropped_one_by_one() {
+    let mut tee = Tee::builder();
+    let mut queues: Vec<_> = (0..4).map(|n| tee.branch(format!("{n}"), 1, WhenSlow::Hold)).collect();
+    let tee = tee.build().unwrap();
+    let armed = Arc::new(AtomicBool::new(false));
+    Driver::new(tee.send(Armed(Arc::clone(&armed)))).assert_ready().unwrap();
+    // It waits for the last branch, with places in the others, one of which goes away.
+    let mut sending = Driver::new(tee.send(Armed(Arc::clone(&armed))));
+    queues[..3].iter_mut().for_each(|queue| drop(queue.try_recv().unwrap()));
+    sending.assert_pending();
+    drop(queues.remove(1));
+    drop(queues[2].try_recv().unwrap());
+    armed.store(true, Ordering::Relaxed);
+    let sent = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sending.assert_ready()));
+    armed.store(false, Ordering::Relaxed);
+    assert_eq!(branch_of(&sent.expect("it says so").unwrap_err()), "1");
 }
 
 #[test]
