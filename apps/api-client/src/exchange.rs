@@ -81,6 +81,9 @@ pub(crate) struct From(pub(crate) IpAddr);
 /// For how long a connection is kept that nobody uses. With many hosts it is what bounds their number.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// What the head of an answer may have by HTTP/2: as much as hyper reads by HTTP/1.
+const HEAD: u32 = 400 << 10;
+
 /// What is read of a body that nobody wants, so that its connection can be used again, and for how long. What the answer says must not
 /// be lost with an attempt that takes too long because of its body.
 const REST: u64 = 64 << 10;
@@ -112,6 +115,7 @@ impl Exchange {
         let places = places.clone();
         let client = move |guards| {
             let mut http = reqwest::Client::builder().user_agent(AGENT).pool_idle_timeout(IDLE);
+            http = http.http2_max_header_list_size(HEAD);
             if !connections.environment {
                 http = http.no_proxy();
             }

@@ -107,6 +107,10 @@ pub enum Reason {
         /// What it may have.
         limit: u64,
     },
+    /// The head of the answer is larger than the library below reads: 100 headers, or 400 KB together. It is not asked for again.
+    /// [`connections`](crate::Builder::connections) can allow more headers by HTTP/1, and larger heads by HTTP/2.
+    #[error("the head of the answer is too large: it has more than 100 headers, or more than 400 KB")]
+    HeadTooLarge,
     /// The answer led to where it must not be followed.
     #[error("a redirect to {to} is not followed: {why}")]
     Redirect {
@@ -175,6 +179,7 @@ impl Reason {
             | Self::Timeout { .. }
             | Self::Broken(_)
             | Self::TooLarge { .. }
+            | Self::HeadTooLarge
             | Self::Redirect { .. }
             | Self::Store(_)
             | Self::Closed

@@ -209,6 +209,9 @@ fn described(failure: &Failure) -> String {
         Reason::WaitTooLong { .. } => ", longer than --max-wait; give more, or run it again then",
         Reason::Timeout { .. } => "; give more with --timeout",
         Reason::TooLarge { .. } => "; give more with --max-body",
+        Reason::HeadTooLarge => {
+            "; have the server send less, or allow more headers in the library (Builder::connections)"
+        }
         Reason::Redirect { why: RedirectRefused::Private, .. } => "; allow it with --allow-private",
         // Whichever file it was that could not be opened.
         _ if text.contains("(os error 24)") => {

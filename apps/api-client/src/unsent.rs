@@ -1,7 +1,7 @@
 //! Why there was no answer at all, from what the layers below say.
 //!
 //! What is to be told apart is what will be the same at the next attempt: a name that nobody has, a certificate that nobody known has
-//! signed, a server that speaks something else.
+//! signed, a server that speaks something else, or says more than is read.
 
 use std::error::Error;
 use std::io;
@@ -42,6 +42,7 @@ pub(crate) fn reason(error: reqwest::Error, url: &Url) -> Reason {
             Reason::NoHost { host: asked.unwrap_or_else(host) }
         }
         () if error.is_connect() => Reason::Connect(error.into()),
+        () if is_head_too_large(&error) => Reason::HeadTooLarge,
         () => Reason::Broken(error.into()),
     }
 }
@@ -75,6 +76,12 @@ fn is_nobodys(error: &(dyn Error + 'static)) -> bool {
         let error = error.to_string();
         WORDS.iter().any(|words| error.contains(words))
     })
+}
+
+/// More headers, or longer ones, than are read. The library's type does not get through to here, so it is its words that tell.
+fn is_head_too_large(error: &reqwest::Error) -> bool {
+    std::iter::successors(error.source(), |&cause| cause.source())
+        .any(|cause| cause.to_string() == "message head is too large")
 }
 
 fn in_words(why: &rustls::CertificateError) -> String {

@@ -193,7 +193,7 @@ pub(crate) fn kind(reason: &Reason) -> &'static str {
         Reason::Tls { .. } => "tls",
         Reason::Connect(_) => "connect",
         Reason::Broken(_) => "broken",
-        Reason::TooLarge { .. } => "too_large",
+        Reason::TooLarge { .. } | Reason::HeadTooLarge => "too_large",
         Reason::Redirect { .. } => "redirect",
         Reason::Class(_) => "class",
         Reason::Url { .. } => "url",

@@ -45,6 +45,53 @@ async fn what_is_no_http_is_not_asked() {
     assert!(failure.to_string().contains("no header"), "{failure}");
 }
 
+/// The same answer would come again, and be refused again by what reads it.
+#[tokio::test]
+async fn a_head_that_is_too_large_is_not_asked_for_again() {
+    let server = Server::start(|hit| {
+        let mut answer = ok("x");
+        for n in 0..if hit.path == "/many" { 101 } else { 90 } {
+            let value = "v".repeat(if hit.path == "/long" { 5000 } else { 1 });
+            answer.headers_mut().append("x-more", format!("{n}{value}").parse().expect("it is valid"));
+        }
+        answer
+    })
+    .await;
+    let client = client();
+    for path in ["/many", "/long"] {
+        let failure = client.get(server.url(path)).send().await.expect_err("nobody reads that");
+        assert!(matches!(failure.reason, Reason::HeadTooLarge), "{path}: {failure:?}");
+        assert_eq!(failure.attempts, 1);
+    }
+    assert_eq!(client.get(server.url("/")).send().await.expect("it is answered").text(), Some("x"));
+    assert_eq!(server.hits().len(), 3);
+    // Who needs more says so.
+    let client =
+        Client::builder().connections(|http| http.http1_max_headers(200)).build().expect("it is valid");
+    assert!(client.get(server.url("/many")).send().await.is_ok());
+}
+
+/// By HTTP/2 as much as by HTTP/1, and not the 16 KB that its library allows by itself.
+#[tokio::test]
+async fn a_head_is_as_large_by_any_protocol() {
+    let server = Server::start(|_| {
+        let mut answer = ok("x");
+        for n in 0..60 {
+            let value = format!("{n}{}", "v".repeat(5000));
+            answer.headers_mut().append("x-more", value.parse().expect("it is valid"));
+        }
+        answer
+    })
+    .await;
+    for second in [false, true] {
+        let builder = Client::builder().retries(0);
+        let builder =
+            builder.connections(move |http| if second { http.http2_prior_knowledge() } else { http });
+        let answer = builder.build().expect("it is valid").get(server.url("/")).send().await;
+        assert!(answer.is_ok(), "HTTP/2 {second}: {answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn connections_are_used_again() {
     let server = Server::start(|_| ok("x")).await;
