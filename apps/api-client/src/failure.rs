@@ -128,6 +128,14 @@ pub enum Reason {
         /// What is wrong with it.
         why: String,
     },
+    /// Its header `Content-Length` contradicts its body, of which a part would be sent, or more be waited for.
+    #[error("content-length is {told}, and the body has {is} bytes: leave it out, it is sent by itself")]
+    Length {
+        /// What the header says.
+        told: String,
+        /// What the body has.
+        is: usize,
+    },
     /// A body could not be written to the folder.
     #[error("cannot store the answer")]
     Store(#[source] std::io::Error),
@@ -192,7 +200,8 @@ impl Reason {
             | Self::Tls { .. }
             | Self::Connect(_)
             | Self::Class(_)
-            | Self::Url { .. } => false,
+            | Self::Url { .. }
+            | Self::Length { .. } => false,
         }
     }
 

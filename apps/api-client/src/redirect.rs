@@ -13,6 +13,7 @@ use reqwest::Url;
 use crate::address::Places;
 use crate::exchange::Order;
 use crate::redacted::HIDDEN;
+use crate::request::wrong_length;
 use crate::{Class, Reason, RedirectRefused, Request, config};
 
 /// A request to one host.
@@ -65,6 +66,9 @@ impl Step {
             headers.insert(IDEMPOTENCY_KEY, key);
         }
         let (method, body) = (request.method, request.body);
+        if let Some((told, is)) = wrong_length(&headers, &body) {
+            return Err(Reason::Length { told, is });
+        }
         let mut step = Self { method, url, headers, body, guarded: false, redirects: 0 };
         step.credentials_to_header(http);
         Ok(step)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method};
 use reqwest::Url;
 
@@ -164,6 +165,14 @@ impl Request {
         self.headers.append(name, value);
         self
     }
+}
+
+/// What `Content-Length` says, and what the body has, if that is not the same. What is below would send no more of the body than it
+/// says, or wait for what is not there.
+pub(crate) fn wrong_length(headers: &HeaderMap, body: &[u8]) -> Option<(String, usize)> {
+    let is = body.len().to_string();
+    let told = headers.get_all(CONTENT_LENGTH).iter().find(|told| told.as_bytes() != is.as_bytes())?;
+    Some((String::from_utf8_lossy(told.as_bytes()).into_owned(), body.len()))
 }
 
 /// Without secrets: neither those in headers, nor those in the URL.

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 
 use super::Job;
 use crate::Class;
+use crate::request::wrong_length;
 use crate::span::{self, SpanError};
 
 /// Why a line is no request.
@@ -55,6 +56,16 @@ pub enum LineError {
         name: HeaderName,
         /// Why.
         source: InvalidHeaderValue,
+    },
+    /// Its header `Content-Length` contradicts its body.
+    #[error(
+        "headers: content-length is {told}, and the body has {is} bytes: leave it out, it is sent by itself"
+    )]
+    Length {
+        /// What the header says.
+        told: String,
+        /// What the body has.
+        is: usize,
     },
     /// No span of time.
     #[error("deadline: {0}")]
@@ -156,6 +167,9 @@ fn object(number: u64, line: &str, class_field: Option<&str>) -> Result<Job, Lin
         }
         value => value.and_then(text).transpose()?.map(Bytes::from),
     };
+    if let Some((told, is)) = wrong_length(&headers, body.as_deref().unwrap_or_default()) {
+        return Err(LineError::Length { told, is });
+    }
     let method = match object.method {
         // Curl's rule, which people know: what has something to send posts it.
         None if body.is_some() => Method::POST,
@@ -370,6 +384,29 @@ mod tests {
         let line = br#"{"urgency": "high", "url": "http://h/", "urgency": "low"}"#;
         let error = parse(7, line, Some("urgency")).unwrap_err().to_string();
         assert_eq!(error, "this is no request: duplicate field `urgency`, in column 49");
+    }
+
+    #[test]
+    fn a_length_that_is_not_the_bodys_is_an_error() {
+        let of = |headers: &str, body: &str| {
+            format!(r#"{{"url": "http://h/", "headers": {{{headers}}}, "body": {body}}}"#)
+        };
+        assert_eq!(
+            error(&of(r#""Content-Length": "3""#, r#""hello""#)),
+            "headers: content-length is 3, and the body has 5 bytes: leave it out, it is sent by itself"
+        );
+        for (headers, body) in [
+            (r#""Content-Length": "9""#, r#""hello""#),
+            (r#""Content-Length": "5, 5""#, r#""hello""#),
+            (r#""Content-Length": "5""#, "null"),
+            (r#""Content-Length": "5", "Transfer-Encoding": "chunked""#, "null"),
+        ] {
+            assert!(error(&of(headers, body)).contains("content-length"), "{headers} {body}");
+        }
+        for (length, body) in [("5", r#""hello""#), ("10", r#"{"a": [1]}"#), ("0", "null")] {
+            let job = job(&of(&format!(r#""Content-Length": "{length}""#), body));
+            assert_eq!(job.headers["content-length"], length);
+        }
     }
 
     #[test]

@@ -197,6 +197,7 @@ pub(crate) fn kind(reason: &Reason) -> &'static str {
         Reason::Redirect { .. } => "redirect",
         Reason::Class(_) => "class",
         Reason::Url { .. } => "url",
+        Reason::Length { .. } => "length",
         Reason::Store(_) => "store",
         Reason::Closed => "closed",
         _ => "other",

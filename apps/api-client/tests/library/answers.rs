@@ -45,6 +45,25 @@ async fn what_is_no_http_is_not_asked() {
     assert!(failure.to_string().contains("no header"), "{failure}");
 }
 
+/// A part of the body would be sent as if it were the whole, or what is not there be waited for.
+#[tokio::test]
+async fn a_length_that_is_not_the_bodys_is_not_sent() {
+    let server = Server::start(|hit| ok(hit.body.clone())).await;
+    let client = client();
+    for length in ["3", "9", "x"] {
+        let post = client.post(server.url("/")).header("content-length", length).body("hello");
+        let failure = post.send().await.expect_err("it contradicts itself");
+        assert!(matches!(&failure.reason, Reason::Length { told, is: 5 } if told == length), "{failure:?}");
+        assert_eq!(failure.attempts, 0);
+    }
+    let get =
+        client.get(server.url("/")).header("content-length", "5").header("transfer-encoding", "chunked");
+    assert!(matches!(get.send().await.expect_err("there is no body").reason, Reason::Length { is: 0, .. }));
+    assert!(server.hits().is_empty());
+    let post = client.post(server.url("/")).header("content-length", "5").body("hello");
+    assert_eq!(post.send().await.expect("it is answered").text(), Some("hello"));
+}
+
 /// The same answer would come again, and be refused again by what reads it.
 #[tokio::test]
 async fn a_head_that_is_too_large_is_not_asked_for_again() {
