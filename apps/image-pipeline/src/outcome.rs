@@ -92,7 +92,8 @@ pub enum Failure {
         ByteSize(*memory).display().si()
     )]
     TooHeavy {
-        /// The least [memory](crate::Builder::memory) for it, in bytes.
+        /// The least [memory](crate::Builder::memory) for it, in bytes. Of a file that alone is more than there is, and whose
+        /// first MiB does not say how large its picture is (as a TIFF's may not), the least for the file.
         needs: u64,
         /// What the pipeline was given, in bytes.
         memory: u64,

@@ -88,6 +88,9 @@ struct Held {
     waiting: Option<HeldWaiting>,
 }
 
+/// What is read of a file that is too large, to say how much memory it needs. A TIFF may have its header behind that.
+const BEGINNING: u64 = 1 << 20;
+
 // === impl Processor ===
 
 impl Processor {
@@ -172,10 +175,21 @@ impl Processor {
         let opened = Opened::open(path).map_err(failed)?;
         let length = opened.length();
         if length > self.budget.total() {
-            return Err(self.too_heavy(length));
+            return Err(self.too_heavy(self.needs(opened, spent).await?));
         }
         let share = self.room(length, spent).await?;
         read_into(opened, share, spent)
+    }
+
+    /// What a file that alone is more than there is would need together with its picture, as far as its beginning tells.
+    async fn needs(&self, opened: Opened, spent: &mut Spent) -> Result<u64, End> {
+        let length = opened.length();
+        let share = self.room(BEGINNING.min(self.budget.total()), spent).await?;
+        let beginning = opened.beginning(share.bytes()).map_err(failed)?;
+        let header = picture::probe(&beginning);
+        let plan = header.and_then(|header| picture::plan(&header, &self.settings, &self.limits));
+        // Shares are in whole units.
+        Ok(length.next_multiple_of(1024) + plan.map_or(0, |plan| plan.weight()))
     }
 
     /// Waits for room for the work on a picture.

@@ -36,6 +36,13 @@ impl Opened {
         self.length
     }
 
+    /// Reads at most so many bytes from its beginning.
+    pub(crate) fn beginning(self, most: u64) -> Result<Vec<u8>, InputError> {
+        let mut bytes = Vec::new();
+        self.file.take(most).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Reads all of it, which must be as long as it was: more would not be counted, and less is not the picture.
     pub(crate) fn read(mut self) -> Result<Vec<u8>, InputError> {
         let length = usize::try_from(self.length).map_err(|_| InputError::Changed)?;

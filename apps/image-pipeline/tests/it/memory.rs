@@ -86,7 +86,18 @@ fn one_that_is_too_heavy_is_decoded_smaller_or_refused_and_never_waits() {
     place.done(&format!("run large --output other --format webp --memory {needs}MB"));
     let less = place.run(&format!("run large --output less --format webp --memory {}MB", needs - 1));
     assert!(less.stderr.contains(&format!("needs {needs} MB of memory")), "{less:#?}");
-    // A file that alone is more than there is.
+    // A file that alone is more than there is, with a picture that needs its part besides.
+    place.copy("camera.png", "long.png");
+    let long = std::fs::File::options().write(true).open(place.path("long.png")).unwrap();
+    long.set_len(50_000_000).unwrap();
+    let ended = place.run("run long.png --output other --memory 64MiB");
+    let (_, said) = ended.stderr.split_once("long.png: needs ").unwrap();
+    let needs: u64 = said.split_once(" MB of memory").unwrap().0.parse().unwrap();
+    assert!(needs > 92, "{ended:#?}");
+    let less = place.run(&format!("run long.png --output other --memory {}MB", needs - 1));
+    assert!(less.stderr.contains(&format!("needs {needs} MB of memory")), "{less:#?}");
+    place.done(&format!("run long.png --output other --memory {needs}MB"));
+    // A file whose beginning says nothing of a picture.
     std::fs::File::create(place.path("huge.jpg")).unwrap().set_len(50_000_000).unwrap();
     let ended = place.run("run huge.jpg --output other --memory 64MiB");
     assert!(ended.stderr.contains("huge.jpg: needs 92 MB of memory with the program, over"), "{ended:#?}");
