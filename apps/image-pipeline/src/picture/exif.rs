@@ -39,6 +39,7 @@ const MOST_COPIED: usize = 60_000;
 /// How a field says what it holds.
 const BYTE: u16 = 1;
 const SHORT: u16 = 3;
+const LONG: u16 = 4;
 const UNDEFINED: u16 = 7;
 
 #[derive(Debug, Clone, Copy)]
@@ -58,12 +59,12 @@ pub(super) fn upright(exif: &[u8]) -> Option<Vec<u8>> {
     let first = order.u32(exif, 4)?;
     let mut upright = exif.to_vec();
     if let Some(entry) = entry(exif, order, first, ORIENTATION) {
-        order.write_u16(&mut upright, entry + 8, 1)?;
+        order.set(&mut upright, entry, 1)?;
     }
     if let Some(entry) = entry(exif, order, first, EXIF_DIRECTORY)
         && let Some(entry) = self::entry(exif, order, order.u32(exif, entry + 8)?, COLOUR_SPACE)
     {
-        order.write_u16(&mut upright, entry + 8, 1)?;
+        order.set(&mut upright, entry, 1)?;
     }
     let count = usize::from(order.u16(exif, first as usize)?);
     upright.get_mut(first as usize + 2 + 12 * count..)?.get_mut(..4)?.fill(0);
@@ -87,15 +88,21 @@ pub(super) fn with_short(tiff: &[u8], tag: u16, value: u16) -> Option<Vec<u8>> {
     let order = Order::of(tiff)?;
     let entry = entry(tiff, order, order.u32(tiff, 4)?, tag)?;
     let mut patched = tiff.to_vec();
-    order.write_u16(&mut patched, entry + 8, value)?;
+    order.set(&mut patched, entry, value)?;
     Some(patched)
 }
 
-/// What a field of the first directory of a TIFF holds, where that is one short number.
+/// What a field of the first directory of a TIFF holds, where that is one number which a short one can be. Some programs
+/// write it as a long one, or a byte.
 pub(super) fn short(tiff: &[u8], tag: u16) -> Option<u16> {
     let order = Order::of(tiff)?;
     let entry = entry(tiff, order, order.u32(tiff, 4)?, tag)?;
-    (order.u16(tiff, entry + 2)? == SHORT).then(|| order.u16(tiff, entry + 8))?
+    match order.u16(tiff, entry + 2)? {
+        BYTE => tiff.get(entry + 8).copied().map(u16::from),
+        SHORT => order.u16(tiff, entry + 8),
+        LONG => order.u32(tiff, entry + 8)?.try_into().ok(),
+        _ => None,
+    }
 }
 
 /// What a field of the first directory of a TIFF holds, where that is bytes.
@@ -205,6 +212,16 @@ impl Order {
         Some(if self.is_big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
     }
 
+    /// Writes another number into the field at `entry`, as long as the one that is there.
+    fn set(self, exif: &mut [u8], entry: usize, value: u16) -> Option<()> {
+        match self.u16(exif, entry + 2)? {
+            BYTE => *exif.get_mut(entry + 8)? = value.try_into().ok()?,
+            LONG => self.write_u32(exif, entry + 8, value.into())?,
+            _ => self.write_u16(exif, entry + 8, value)?,
+        }
+        Some(())
+    }
+
     fn write_u32(self, bytes: &mut [u8], at: usize, value: u32) -> Option<()> {
         let value = if self.is_big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
         bytes.get_mut(at..)?.get_mut(..4)?.copy_from_slice(&value);
@@ -238,6 +255,30 @@ mod tests {
         let upright = upright(&exif).expect("the sample can be mended");
         assert_eq!(orientation(&upright).map(Orientation::value), Some(1));
         assert_eq!(upright[22..26], [0, 0, 0, 0]);
+    }
+
+    /// Programs that are less strict write a byte, or a long number, where a short one belongs.
+    #[test]
+    fn a_number_is_read_and_mended_however_long_it_is() {
+        for (kind, mark) in
+            [BYTE, SHORT, LONG].into_iter().flat_map(|kind| [(kind, b"MM\0\x2A"), (kind, b"II\x2A\0")])
+        {
+            let mut exif = [mark.as_slice(), &[0; 22]].concat();
+            let order = Order::of(&exif).expect("it has a mark");
+            order.write_u32(&mut exif, 4, 8).expect("where the directory is");
+            order.write_u16(&mut exif, 8, 1).expect("how many fields it has");
+            order.write_u16(&mut exif, 10, ORIENTATION).expect("the name of the field");
+            order.write_u16(&mut exif, 12, kind).expect("its kind");
+            order.write_u32(&mut exif, 14, 1).expect("how many it holds");
+            match kind {
+                BYTE => exif[18] = 6,
+                SHORT => order.write_u16(&mut exif, 18, 6).expect("there is room"),
+                _ => order.write_u32(&mut exif, 18, 6).expect("there is room"),
+            }
+            assert_eq!(orientation(&exif).map(Orientation::value), Some(6), "{kind} {mark:?}");
+            let upright = upright(&exif).expect("it can be mended");
+            assert_eq!(orientation(&upright).map(Orientation::value), Some(1), "{kind} {mark:?}");
+        }
     }
 
     /// Little endian: a width, the name of an artist, and a directory with a time of exposure and notes of the maker.
