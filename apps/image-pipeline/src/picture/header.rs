@@ -64,7 +64,7 @@ pub struct Header {
     pub depth: u8,
     /// There is more than one frame, page or, in a JPEG, picture; the first is taken.
     pub has_more_frames: bool,
-    /// A colour profile is embedded.
+    /// A colour profile is embedded, or a PNG has code points of other colours than those of sRGB.
     pub has_icc: bool,
     /// A JPEG that comes in several passes.
     pub is_progressive: bool,

@@ -61,6 +61,32 @@ fn a_profile_of_gray_is_used_with_and_without_alpha() {
 }
 
 #[test]
+fn a_png_s_code_points_come_first() {
+    let png = Settings { format: Target::Png, ..Settings::default() };
+    let seen = |kind, pixels: &[u8], chunks: &[(&[u8; 4], &[u8])]| {
+        let file = forge::png_with_chunks(2, 1, kind, pixels, chunks);
+        let has_icc = probe(&file).expect("a good file").has_icc;
+        (has_icc, Look::at(&rendered(&file, &png).expect("a good file")).data)
+    };
+    let rgb = [200, 100, 50, 128, 128, 128];
+    // Display P3 has more red in its red.
+    let (has_icc, wide) = seen(2, &rgb, &[(b"cICP", &[12, 13, 0, 1])]);
+    assert!(has_icc && wide[0] > 205 && wide[2] < 50 && wide[3].abs_diff(128) <= 1, "{wide:?}");
+    // Half of the light looks brighter than half.
+    let (_, gray) = seen(0, &[128, 255], &[(b"cICP", &[1, 8, 0, 1])]);
+    assert!(gray[0].abs_diff(188) <= 1 && gray[3] == 255, "{gray:?}");
+    assert_eq!(seen(4, &[128, 255, 255, 255], &[(b"cICP", &[1, 8, 0, 1])]).1, gray);
+    // Before a profile, also where they say sRGB.
+    let adobe = forge::profile_chunk(&profile(&photo("rocket.jpg")));
+    assert_eq!(seen(2, &rgb, &[(b"cICP", &[1, 13, 0, 1]), (b"iCCP", &adobe)]), (false, rgb.to_vec()));
+    assert_eq!(seen(2, &rgb, &[(b"cICP", &[12, 13, 0, 1]), (b"iCCP", &adobe)]).1, wide);
+    // Numbers that stand for nothing, and light beyond white, leave it as it is stored.
+    for points in [[255, 13, 0, 1], [12, 255, 0, 1], [12, 13, 0, 0], [9, 16, 0, 1], [9, 18, 0, 1]] {
+        assert_eq!(seen(2, &rgb, &[(b"cICP", &points)]), (false, rgb.to_vec()), "{points:?}");
+    }
+}
+
+#[test]
 fn a_large_profile_is_used_in_every_container() {
     // It was passed over in a PNG, where it is compressed, as if it could inflate to more than any profile has.
     let profile = profile(&photo("icc_profile_big.jpg"));

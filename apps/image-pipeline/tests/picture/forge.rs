@@ -107,8 +107,23 @@ pub(crate) fn png_of_kind_with_profile(
     pixels: &[u8],
     profile: &[u8],
 ) -> Vec<u8> {
-    let profile = deflated([profile.to_vec()].into_iter());
-    let extra = chunk(b"iCCP", &[b"profile\0\0", profile.as_slice()].concat());
+    png_with_chunks(width, height, kind, pixels, &[(b"iCCP", &profile_chunk(profile))])
+}
+
+/// A profile as a PNG has it.
+pub(crate) fn profile_chunk(profile: &[u8]) -> Vec<u8> {
+    [b"profile\0\0", deflated([profile.to_vec()].into_iter()).as_slice()].concat()
+}
+
+/// A PNG of 8 bits with these chunks in front of its pixels; kinds as before.
+pub(crate) fn png_with_chunks(
+    width: u32,
+    height: u32,
+    kind: u8,
+    pixels: &[u8],
+    chunks: &[(&[u8; 4], &[u8])],
+) -> Vec<u8> {
+    let extra: Vec<u8> = chunks.iter().flat_map(|(name, content)| chunk(name, content)).collect();
     let rows = pixels.chunks_exact(pixels.len() / height as usize).map(|row| [&[0], row].concat());
     png_of(width, height, 8, kind, &extra, &deflated(rows))
 }

@@ -6,6 +6,7 @@ mod gif;
 mod jpeg;
 mod png;
 mod riff;
+mod space;
 pub(super) mod tiff;
 mod unread;
 
@@ -44,6 +45,8 @@ pub(super) struct Container<'a> {
 enum Profile<'a> {
     /// In one or more pieces.
     Plain(Vec<&'a [u8]>),
+    /// Of what the code points of a PNG say.
+    Made(Vec<u8>),
     /// As PNG has it, and how long it says that it is.
     Deflated { bytes: &'a [u8], length: u64 },
 }
@@ -95,6 +98,7 @@ impl<'a> Container<'a> {
     pub(super) fn icc(&self) -> Option<Vec<u8>> {
         match self.icc.as_ref()? {
             Profile::Plain(parts) => Some(parts.concat()),
+            Profile::Made(profile) => Some(profile.clone()),
             Profile::Deflated { bytes, length } => {
                 let mut profile = Vec::new();
                 ZlibDecoder::new(*bytes).take(*length).read_to_end(&mut profile).ok()?;
@@ -118,6 +122,7 @@ impl<'a> Profile<'a> {
     fn most(&self) -> u64 {
         match self {
             Self::Plain(parts) => parts.iter().map(|part| part.len() as u64).sum(),
+            Self::Made(profile) => profile.len() as u64,
             Self::Deflated { length, .. } => *length,
         }
     }

@@ -1,3 +1,4 @@
+use super::space::{self, Space};
 use super::{Container, Cursor, Profile, sides};
 use crate::picture::{Colour, Format, Header, Orientation, Refused};
 
@@ -15,7 +16,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
     let is_interlaced = cursor.u8()? != 0;
     cursor.take(4)?;
 
-    let (mut exif, mut profile) = (None, None);
+    let (mut exif, mut profile, mut code_points) = (None, None, None);
     let (mut is_transparent, mut has_more_frames) = (false, false);
     // What is behind the pixels, or cut off, is nothing that a header needs.
     while let Ok((name, chunk)) = chunk(&mut cursor) {
@@ -26,6 +27,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
             }
             b"eXIf" if exif.is_none() => exif = Some(chunk),
             b"iCCP" if profile.is_none() => profile = compressed_profile(chunk),
+            b"cICP" if code_points.is_none() => code_points = chunk.try_into().ok(),
             b"IEND" => break,
             _ => {}
         }
@@ -55,6 +57,12 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, Refused> {
         scans: 1,
         beside,
         profile: 0,
+    };
+    let is_gray = matches!(colour, Colour::Gray | Colour::GrayAlpha);
+    let profile = match code_points.and_then(|points| space::of_code_points(points, is_gray)) {
+        Some(Space::Srgb) => None,
+        Some(Space::Other(made)) => Some(Profile::Made(made)),
+        None => profile,
     };
     Ok(Container::new(header, bytes).with_icc(profile).with_exif(exif))
 }
