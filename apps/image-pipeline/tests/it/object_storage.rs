@@ -1,10 +1,11 @@
 //! A real S3 server, and one that fails half of the time.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -26,7 +27,7 @@ struct Server {
     root: PathBuf,
 }
 
-/// With what a server answers a request, by its method and its number, instead of serving it.
+/// With what a server answers a request, by its method and how often it was asked for the same before, instead of serving it.
 type Fails = fn(&Method, u64) -> Option<StatusCode>;
 
 // === impl Server ===
@@ -61,12 +62,16 @@ impl Server {
 }
 
 async fn serve(listener: TcpListener, service: S3Service, requests: Arc<AtomicU64>, fails: Fails) {
+    let asked = Arc::<Mutex<HashMap<(Method, String), u64>>>::default();
     while let Ok((socket, _)) = listener.accept().await {
-        let (service, requests) = (service.clone(), Arc::clone(&requests));
+        let (service, requests, asked) = (service.clone(), Arc::clone(&requests), Arc::clone(&asked));
         let answer = service_fn(move |request: Request<Incoming>| {
-            let (service, number) = (service.clone(), requests.fetch_add(1, Relaxed));
+            let service = service.clone();
+            requests.fetch_add(1, Relaxed);
+            let same = (request.method().clone(), request.uri().to_string());
+            let before = *asked.lock().unwrap().entry(same).and_modify(|times| *times += 1).or_default();
             async move {
-                if let Some(status) = fails(request.method(), number) {
+                if let Some(status) = fails(request.method(), before) {
                     // As S3: what asks for the head of an object gets no reason.
                     let says = status == StatusCode::FORBIDDEN && request.method() != Method::HEAD;
                     let denied = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
@@ -106,7 +111,7 @@ fn results_are_uploaded_below_the_prefix_and_kept_by_the_next_run() {
 fn a_server_that_fails_half_of_the_time_is_got_through() {
     let place = Place::with_photos(20);
     let server =
-        Server::start(&place, |_, number| (number % 2 == 0).then_some(StatusCode::SERVICE_UNAVAILABLE));
+        Server::start(&place, |_, before| (before % 2 == 0).then_some(StatusCode::SERVICE_UNAVAILABLE));
     let ended = server.run(&place, ARGUMENTS);
     assert_eq!((ended.code(), ended.counts()), (Some(0), [20, 0, 0, 0]), "{ended:#?}");
     assert!(server.requests.load(Relaxed) >= 80, "a look and an upload each, and as many in vain");
