@@ -71,6 +71,10 @@ use crate::ConfigError;
 /// calls at once are the better measure: [`Aimd`](crate::Aimd). AWS's SDKs have a similar "adaptive" mode, which cuts by a fixed
 /// part and has no estimate of what was admitted.
 ///
+/// Nor where refusals have nothing to do with the rate: each is taken for the limit. A server that refuses one call in twenty at
+/// random, without a time to wait, is sent about five a second in the end, and one that refuses one in a hundred about twenty,
+/// as TCP is slow on a link that loses packets.
+///
 /// ```
 /// use std::time::Duration;
 /// use forebay_flow::rate::{Book, FeedbackRate, Outcome};

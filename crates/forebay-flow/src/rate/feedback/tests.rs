@@ -114,6 +114,28 @@ fn a_fixed_window_is_found() {
     assert!(refused <= 6 && time <= 1.25, "{refused} refusals, {time:.3} of the ideal time");
 }
 
+/// Each is taken for the limit, so it becomes slow, but no slower than its docs say.
+#[test]
+fn refusals_that_have_nothing_to_do_with_the_rate_leave_some_of_it() {
+    let per_second = |share: f64, seed: u64| {
+        let (mut rate, mut random) = (FeedbackRate::new(seed), FeedbackRate::new(seed + 100));
+        let (mut now, mut served) = (0, 0_u32);
+        while now < nanos(600 * SECOND) {
+            now = rate.book(1, now).expect("one is not too heavy").at() + nanos(5 * MS);
+            let is_refused = random.uniform() < share;
+            served += u32::from(!is_refused);
+            let end = if is_refused { CallEnd::Overload } else { CallEnd::Success };
+            let retry_after = is_refused.then_some(Duration::ZERO);
+            rate.update(&Outcome { rtt: 5 * MS, end, retry_after }, now);
+        }
+        f64::from(served) / 600.0
+    };
+    for seed in 0..20 {
+        let (often, rarely) = (per_second(0.05, seed), per_second(0.01, seed));
+        assert!((4.0..8.0).contains(&often) && (14.0..26.0).contains(&rarely), "{often:.1}, {rarely:.1}");
+    }
+}
+
 #[test]
 fn what_is_admitted_is_within_the_limit() {
     let mut rate = FeedbackRate::new(1);
