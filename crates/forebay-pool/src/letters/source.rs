@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_queue::{Delivery, Receipt, Source, SourceError};
+use forebay_queue::{Delivery, Receipt, Source, SourceError, Tap};
 
 use super::Letters;
 
@@ -52,6 +52,11 @@ impl<T: Send + 'static> Source for Guarded<T> {
 
     fn redelivers(&self) -> bool {
         self.source.redelivers()
+    }
+
+    /// For whoever waits for the end. Where dead letters are handed over, workers take no items themselves.
+    fn tap(&self) -> Option<Box<dyn Tap<Item = T>>> {
+        self.source.tap()
     }
 
     fn lease(&self) -> Option<Duration> {

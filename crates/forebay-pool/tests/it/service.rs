@@ -185,16 +185,20 @@ async fn a_pool_ends_though_no_worker_is_ready() {
     timeout(SECOND, pool.finish_when_idle()).await.expect("there is nothing to do");
 }
 
-/// Nobody asks a source without taps, which then has nobody to wake when it ends.
+/// Nobody asks the source, which then has nobody to wake when it ends.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_ends_ends_the_pool_though_no_worker_is_ready() {
-    let (tx, rx) = bounded::<u32>(10);
-    let pool = Pool::builder().workers(1).source(rx).service(NeverReady).keep_copies().start().unwrap();
-    timeout(SECOND, pool.closed()).await.expect_err("there may be items");
-    drop(tx);
-    timeout(SECOND, pool.closed()).await.expect("it learns of that");
-    let report = pool.finish().await;
-    assert!(matches!(report.ended_by, EndedBy::Source), "{report}");
+    for letters in [false, true] {
+        let (tx, rx) = bounded::<u32>(10);
+        let builder = Pool::builder().workers(1).source(rx).service(NeverReady).keep_copies();
+        let builder = if letters { builder.dead_letters_to(bounded(1).0) } else { builder };
+        let pool = builder.start().unwrap();
+        timeout(SECOND, pool.closed()).await.expect_err("there may be items");
+        drop(tx);
+        timeout(SECOND, pool.closed()).await.expect("it learns of that");
+        let report = pool.finish().await;
+        assert!(matches!(report.ended_by, EndedBy::Source), "{report}");
+    }
 }
 
 /// Who waits for the end of a queue is called for its items as well, and passes that on.
