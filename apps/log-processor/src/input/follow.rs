@@ -42,7 +42,8 @@ use super::{
     position::Position,
     reader::Reader,
     signal::Signal,
-    table::{Entry, Start, State, Table},
+    start::Start,
+    table::{Entry, State, Table},
     watch::{Watch, is_refused},
 };
 

@@ -26,6 +26,7 @@ mod plan;
 mod position;
 mod reader;
 mod signal;
+mod start;
 mod stream;
 mod table;
 #[cfg(test)]

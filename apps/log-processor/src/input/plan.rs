@@ -17,7 +17,8 @@ use super::{
     notice::Notice,
     pattern::InputSpec,
     position::{Phase, Position},
-    table::{Entry, Start, State},
+    start::Start,
+    table::{Entry, State},
 };
 
 /// The inputs that a run begins with.

@@ -9,7 +9,6 @@
 use std::{
     collections::{HashMap, VecDeque},
     fs::File,
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -21,11 +20,11 @@ use super::{
     file,
     framing::{Frame, Framing},
     identity::{FileKey, Fingerprint},
-    locate::{Folders, MOST_LISTINGS, is_packed_copy, is_rotation, is_same},
-    pattern::STDIN,
+    locate::{Folders, is_packed_copy, is_rotation, is_same},
     position::{Phase, Position},
     reader::{Progress, Reader},
     signal::Signal,
+    start::Start,
 };
 use crate::batch::Batch;
 
@@ -71,19 +70,6 @@ pub(super) enum State {
     Forgotten(Position),
     /// Of no interest any more.
     Gone,
-}
-
-/// Where to begin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Start {
-    /// At the start of a file.
-    File(PathBuf),
-    /// Behind what the run before handed on.
-    Behind(Position),
-    /// Standard input.
-    Stdin,
-    /// A named pipe or device.
-    Stream(PathBuf),
 }
 
 /// What becomes of an open file that was read to its end.
@@ -553,92 +539,4 @@ impl Entry {
             State::Waiting(_) | State::Forgotten(_) | State::Gone => None,
         }
     }
-}
-
-// === impl Start ===
-
-impl Start {
-    /// Opens what was found at the place `key`. It may have been rotated since, if its turn came late: then it is read
-    /// where it is by now, and what stands at its path is another file.
-    fn open(
-        &self,
-        key: Option<FileKey>,
-        framing: &Framing,
-        follows: bool,
-        signal: &Arc<Signal>,
-    ) -> Result<Reader, InputError> {
-        let opened = match self {
-            Self::Stdin => return self.named(Reader::stdin(Arc::clone(signal), framing)),
-            Self::Stream(path) => {
-                return self.named(Reader::stream(path, follows, Arc::clone(signal), framing));
-            }
-            Self::File(path) => Reader::open(path, framing).map(Some),
-            Self::Behind(position) => Reader::resume(&position.path, position, framing),
-        };
-        let position = self.position(key);
-        let is_elsewhere = match &opened {
-            // Logs may all begin with the same line, so the file itself is looked for first.
-            Ok(Some(reader)) => reader.key() != position.key && position.offset == 0,
-            Ok(None) => true,
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        };
-        if is_elsewhere && let Some(reader) = reopened(&position, framing) {
-            return Ok(reader);
-        }
-        match opened {
-            // Something else has the name of a rotated file, of which nothing is known but that.
-            Ok(Some(_)) if is_elsewhere && position.home() != position.path => Err(lost(&position)),
-            Ok(Some(reader)) => Ok(reader),
-            Ok(None) => Err(lost(&position)),
-            Err(error) => self.named(Err(error)),
-        }
-    }
-
-    /// Where it was found.
-    fn position(&self, key: Option<FileKey>) -> Position {
-        match self {
-            Self::Behind(position) => position.clone(),
-            Self::File(path) | Self::Stream(path) => Position { key, ..Position::start(path) },
-            Self::Stdin => Position::start(Path::new(STDIN)),
-        }
-    }
-
-    /// It is not there, nor anywhere that it could have been renamed to.
-    fn missing(&self) -> InputError {
-        InputError::Unreadable { path: self.position(None).path, source: io::ErrorKind::NotFound.into() }
-    }
-
-    fn named(&self, opened: io::Result<Reader>) -> Result<Reader, InputError> {
-        opened.map_err(|source| InputError::Unreadable { path: self.position(None).path, source })
-    }
-}
-
-/// Whether `reader`, which begins with what is known of the file of `position`, is of that one. Where nothing is known only its
-/// place on disk tells.
-fn is_of(reader: &Reader, position: &Position) -> bool {
-    reader.key() == position.key || position.offset > 0 || position.is_at_known_start()
-}
-
-fn lost(position: &Position) -> InputError {
-    InputError::Lost { path: position.path.clone(), offset: position.offset }
-}
-
-/// Opens the file of `position`, or a copy of it, wherever it is by now.
-fn reopened(position: &Position, framing: &Framing) -> Option<Reader> {
-    // One that is renamed while the folder is listed, or before it is opened, is there in the next list.
-    let mut is_missed = false;
-    for _ in 0..MOST_LISTINGS {
-        let Some(path) = Folders::default().locate(position) else {
-            if std::mem::replace(&mut is_missed, true) {
-                return None;
-            }
-            continue;
-        };
-        if let Ok(Some(reader)) = Reader::resume(&path, position, framing)
-            && is_of(&reader, position)
-        {
-            return Some(reader);
-        }
-    }
-    None
 }
