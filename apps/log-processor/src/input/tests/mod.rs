@@ -21,6 +21,8 @@ use std::{
     time::SystemTime,
 };
 
+use flate2::{Compression, write::GzEncoder};
+
 use super::{Inputs, Options, Phase, Position, Step};
 use crate::{batch::Batch, checkpoint::Checkpoint};
 
@@ -112,6 +114,12 @@ impl Logs {
     }
 }
 
+fn gzip(content: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(content.as_bytes()).expect("memory does not fail");
+    encoder.finish().expect("memory does not fail")
+}
+
 impl Run {
     /// Reads until there is nothing more for now: lines as they are, what else is said in brackets.
     fn read(&mut self) -> String {
@@ -120,6 +128,18 @@ impl Run {
             said += &part;
         }
         said
+    }
+
+    /// The same without what else is said.
+    fn lines(&mut self) -> String {
+        let mut lines = String::new();
+        loop {
+            match self.inputs.next(Vec::new()) {
+                Step::Batch(batch) => lines += &self.take(&batch),
+                Step::Notice(_) | Step::Failed { .. } => {}
+                Step::Idle | Step::End => return lines,
+            }
+        }
     }
 
     fn step(&mut self) -> Option<String> {

@@ -98,12 +98,7 @@ fn rotated_file_in_a_glob_is_not_read_twice() {
     logs.rename("app.log.1", "app.log.2");
     logs.rename("app.log", "app.log.1");
     logs.write("app.log", "3\n");
-    let lines: String = resumed(&logs, &["app.log*"], &run.checkpoint())
-        .lines()
-        .filter(|line| !line.starts_with('['))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    assert_eq!(lines, "3\n");
+    assert_eq!(logs.resume(&["app.log*"], Options::default(), Some(&run.checkpoint())).lines(), "3\n");
 }
 
 #[test]
@@ -330,9 +325,7 @@ fn files_in_between_that_are_renamed_before_their_turn_are_known_by_their_place_
     let mut run = logs.resume(&["app.log"], Options::default(), Some(&checkpoint));
     logs.rotate(2);
     logs.write("app.log", "#\n4\n");
-    let said = run.read();
-    let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with(['[', '#'])).collect();
-    assert_eq!(lines, ["2", "3"], "{said}");
+    assert_eq!(run.lines(), "#\n2\n#\n3\n");
 }
 
 /// What stood at its path by then was the file of another input.
@@ -347,8 +340,6 @@ fn file_that_is_deleted_before_its_turn_is_not_taken_for_the_one_that_has_its_na
     logs.rotate(1);
     logs.write("app.log", "4\n");
     let said = run.read();
-    let mut lines: Vec<&str> = said.lines().filter(|line| !line.starts_with('[')).collect();
-    lines.sort_unstable();
-    assert_eq!(lines, ["2", "3"], "{said}");
-    assert!(said.contains("[failed: input app.log.2 cannot be opened"), "{said}");
+    assert!(said.starts_with("3\n2\n[failed: input app.log.2 cannot be opened"), "{said}");
+    assert_eq!(said.lines().count(), 3, "{said}");
 }
