@@ -121,11 +121,10 @@ impl Changes {
                 continue;
             }
             let older = self.bindings.get(&planned.home).copied();
-            if older.is_some()
-                && planned.start == Start::File(planned.home.clone())
-                && fs::metadata(&planned.home).is_ok_and(|metadata| metadata.len() == 0)
-            {
-                // Rotated, and the writer has not turned to the new file: it is left to the looks.
+            let is_empty = || fs::metadata(&planned.home).is_ok_and(|metadata| metadata.len() == 0);
+            let is_new = |it: &Position| it.path == planned.home && (it.is_of_nothing() || is_empty());
+            if older.is_some() && matches!(&planned.start, Start::File(it) if is_new(it)) {
+                // Rotated, and the writer had not turned to the new file: it is left to the looks.
                 table.get_mut(index).state = State::Gone;
                 continue;
             }
@@ -460,7 +459,7 @@ pub(super) fn refuse_compressed(
     starts: &[Planned],
 ) -> Result<(), InputError> {
     for planned in starts {
-        if let Start::File(path) = &planned.start
+        if let Start::File(Position { path, .. }) = &planned.start
             && planned.reached
             && is_compressed_at(path)
             && patterns.iter().any(|pattern| Path::new(pattern) == path)

@@ -94,7 +94,7 @@ impl Plan {
                         plan.said.push(Step::Notice(Notice::Copied { path, of }));
                         continue;
                     }
-                    (Start::File(path.clone()), path.clone())
+                    (Start::File(start(path, path, *key)), path.clone())
                 }
                 InputSpec::File { .. } => continue,
             };
@@ -157,9 +157,7 @@ impl Plan {
         let key = FileKey::of(&metadata);
         if taken.insert(key) {
             self.said.push(Step::Notice(Notice::CaughtUp { path: path.clone() }));
-            // By which the next run knows it again, should it be compressed before this one has read anything of it.
-            let head = File::open(&path).and_then(|file| file::head(&file)).unwrap_or(Fingerprint::EMPTY);
-            let start = Start::Behind(Position { head, ..Position::start(home) }.found(&path, key));
+            let start = Start::Behind(start(home, &path, key));
             let reached = reached.contains(&key);
             let home = home.to_owned();
             self.starts.push(Planned {
@@ -211,7 +209,7 @@ impl Planned {
     /// The path of a file that nobody has read anything of, and that is no log that was rotated since.
     pub(super) fn unread(&self) -> Option<&Path> {
         match &self.start {
-            Start::File(path) => Some(path),
+            Start::File(position) => Some(&position.path),
             Start::Behind(position) => {
                 let is_unread = position.offset == 0 && position.phase == Phase::Reading;
                 let is_no_log = self.home == position.path || is_packed(&self.home);
@@ -229,6 +227,15 @@ impl Planned {
         };
         Entry { reached: self.reached, ..Entry::new(state) }
     }
+}
+
+/// The start of the file at `path`, which stood at `home`. How it begins is all by which it is known again, should it be compressed,
+/// or copied and truncated, before anything of it was read.
+fn start(home: &Path, path: &Path, key: FileKey) -> Position {
+    let head = File::open(path).and_then(|file| {
+        if FileKey::of(&file.metadata()?) == key { file::head(&file) } else { Ok(Fingerprint::EMPTY) }
+    });
+    Position { head: head.unwrap_or(Fingerprint::EMPTY), ..Position::start(home) }.found(path, key)
 }
 
 fn key_of(spec: &InputSpec) -> Option<FileKey> {

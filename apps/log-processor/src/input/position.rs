@@ -105,6 +105,11 @@ impl Position {
         self.offset == 0 && self.head.bytes > 0
     }
 
+    /// Nothing is known of the content: it is the start of what was an empty file.
+    pub(super) fn is_of_nothing(&self) -> bool {
+        self.offset == 0 && self.head.bytes == 0
+    }
+
     /// The byte before it is no line end, or lines behind it belong to the record before it.
     pub(crate) fn is_inside(&self) -> bool {
         self.inside_line || self.inside_record

@@ -9,7 +9,6 @@ use std::{
 use super::{
     error::InputError,
     framing::Framing,
-    identity::FileKey,
     locate::{Folders, MOST_LISTINGS},
     pattern::STDIN,
     position::Position,
@@ -20,8 +19,8 @@ use super::{
 /// Where to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Start {
-    /// At the start of a file.
-    File(PathBuf),
+    /// At the start of a file, of which it is known how it begins.
+    File(Position),
     /// Behind what the run before handed on.
     Behind(Position),
     /// Standard input.
@@ -33,11 +32,10 @@ pub(super) enum Start {
 // === impl Start ===
 
 impl Start {
-    /// Opens what was found at the place `key`. It may have been rotated since, if its turn came late: then it is read
+    /// Opens what was found. It may have been rotated since, if its turn came late: then it is read
     /// where it is by now, and what stands at its path is another file.
     pub(super) fn open(
         &self,
-        key: Option<FileKey>,
         framing: &Framing,
         follows: bool,
         signal: &Arc<Signal>,
@@ -47,10 +45,11 @@ impl Start {
             Self::Stream(path) => {
                 return self.named(Reader::stream(path, follows, Arc::clone(signal), framing));
             }
-            Self::File(path) => Reader::open(path, framing).map(Some),
-            Self::Behind(position) => Reader::resume(&position.path, position, framing),
+            Self::File(position) | Self::Behind(position) => {
+                Reader::resume(&position.path, position, framing)
+            }
         };
-        let position = self.position(key);
+        let position = self.position();
         let is_elsewhere = match &opened {
             // Logs may all begin with the same line, so the file itself is looked for first.
             Ok(Some(reader)) => reader.key() != position.key && position.offset == 0,
@@ -64,27 +63,28 @@ impl Start {
             // Something else has the name of a rotated file, of which nothing is known but that.
             Ok(Some(_)) if is_elsewhere && position.home() != position.path => Err(lost(&position)),
             Ok(Some(reader)) => Ok(reader),
+            Ok(None) if matches!(self, Self::File(_)) => self.named(Reader::open(&position.path, framing)),
             Ok(None) => Err(lost(&position)),
             Err(error) => self.named(Err(error)),
         }
     }
 
     /// Where it was found.
-    pub(super) fn position(&self, key: Option<FileKey>) -> Position {
+    pub(super) fn position(&self) -> Position {
         match self {
-            Self::Behind(position) => position.clone(),
-            Self::File(path) | Self::Stream(path) => Position { key, ..Position::start(path) },
+            Self::File(position) | Self::Behind(position) => position.clone(),
+            Self::Stream(path) => Position::start(path),
             Self::Stdin => Position::start(Path::new(STDIN)),
         }
     }
 
     /// It is not there, nor anywhere that it could have been renamed to.
     pub(super) fn missing(&self) -> InputError {
-        InputError::Unreadable { path: self.position(None).path, source: io::ErrorKind::NotFound.into() }
+        InputError::Unreadable { path: self.position().path, source: io::ErrorKind::NotFound.into() }
     }
 
     fn named(&self, opened: io::Result<Reader>) -> Result<Reader, InputError> {
-        opened.map_err(|source| InputError::Unreadable { path: self.position(None).path, source })
+        opened.map_err(|source| InputError::Unreadable { path: self.position().path, source })
     }
 }
 

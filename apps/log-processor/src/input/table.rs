@@ -8,7 +8,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -17,9 +16,8 @@ use std::{
 use super::{
     compressed::{Format, is_compressed_at},
     error::InputError,
-    file,
     framing::{Frame, Framing},
-    identity::{FileKey, Fingerprint},
+    identity::FileKey,
     locate::{Folders, is_packed_copy, is_rotation, is_same},
     position::{Phase, Position},
     reader::{Progress, Reader},
@@ -131,16 +129,7 @@ impl Table {
     /// Where each file stands, also one that was not begun: else nobody would know it again when it is rotated before
     /// the first of its lines is settled.
     pub(super) fn positions(&self) -> Vec<Option<Arc<Position>>> {
-        let mut positions: Vec<_> = self.files.iter().map(|entry| entry.position().map(Arc::new)).collect();
-        for (key, index) in &self.by_key {
-            if let State::Waiting(Start::File(path)) = &self.files[*index].state {
-                // How it begins is all by which a copy can be told, should it be truncated before anything is settled.
-                let head = File::open(path).and_then(|file| file::head(&file)).unwrap_or(Fingerprint::EMPTY);
-                let position = Position { head, ..Position::start(path).found(path, *key) };
-                positions[*index] = Some(Arc::new(position));
-            }
-        }
-        positions
+        self.files.iter().map(|entry| entry.position().map(Arc::new)).collect()
     }
 
     /// The news that a file was found, with nothing read of it yet.
@@ -212,8 +201,8 @@ impl Table {
     ) -> Result<(), InputError> {
         let entry = &self.files[index];
         let State::Waiting(start) = &entry.state else { return Ok(()) };
-        let opened = start.open(entry.key, framing, follows, signal).and_then(|reader| {
-            let is_unread = start.position(entry.key).offset == 0;
+        let opened = start.open(framing, follows, signal).and_then(|reader| {
+            let is_unread = start.position().offset == 0;
             if is_unread && self.is_of_another(index, &reader) { Err(start.missing()) } else { Ok(reader) }
         });
         let entry = &mut self.files[index];
@@ -534,7 +523,9 @@ impl Entry {
     /// Where it stands; none if it has no place on disk.
     fn position(&self) -> Option<Position> {
         match &self.state {
-            State::Waiting(Start::Behind(position)) | State::Closed(position) => Some(position.clone()),
+            State::Waiting(Start::File(position) | Start::Behind(position)) | State::Closed(position) => {
+                Some(position.clone())
+            }
             State::Open(reader) => Some(reader.peek().clone()).filter(|position| position.key.is_some()),
             State::Waiting(_) | State::Forgotten(_) | State::Gone => None,
         }

@@ -370,3 +370,18 @@ fn log_that_was_found_and_compressed_before_it_was_read_is_read_by_that_run_and_
         }
     }
 }
+
+/// The one at its path was read in its place, and it was lost.
+#[test]
+fn file_that_is_compressed_before_its_turn_comes_is_read_there() {
+    let logs = Logs::new();
+    logs.write("first.log", "first\n");
+    logs.write("app.log", "1\n2\n");
+    let patterns = ["first.log", "app.log"];
+    let mut run = logs.run(&patterns, Options::default());
+    logs.write("app.log.1.gz", gzip("1\n2\n"));
+    logs.remove("app.log");
+    logs.write("app.log", "3\n");
+    assert_eq!(run.lines(), "first\n1\n2\n", "what came later is for the next run");
+    assert_eq!(logs.resume(&patterns, Options::default(), Some(&run.checkpoint())).lines(), "3\n");
+}
