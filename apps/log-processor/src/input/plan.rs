@@ -73,9 +73,16 @@ impl Plan {
                 taken.insert(key).then_some((path, key))
             });
         }
-        for (position, found) in positions.iter().zip(found) {
+        let known: Vec<Known<'_>> = positions.iter().zip(found).collect();
+        let between = rotated_between(&known, &mut folders);
+        for ((position, found), between) in known.into_iter().zip(between) {
             match found {
-                Some((path, key)) => plan.go_on(position, (path, key), &mut folders, &reached, &mut taken),
+                Some(found) => {
+                    plan.go_on(position, found, &reached);
+                    for path in between {
+                        plan.catch_up(path, position.home(), &reached, &mut taken);
+                    }
+                }
                 None => plan.give_up(position),
             }
         }
@@ -110,14 +117,7 @@ impl Plan {
         plan
     }
 
-    fn go_on(
-        &mut self,
-        position: &Position,
-        (path, key): (PathBuf, FileKey),
-        folders: &mut Folders,
-        reached: &HashSet<FileKey>,
-        taken: &mut HashSet<FileKey>,
-    ) {
+    fn go_on(&mut self, position: &Position, (path, key): (PathBuf, FileKey), reached: &HashSet<FileKey>) {
         let is_reached = reached.contains(&key);
         let home = position.home().to_owned();
         if path != position.path || Some(key) != position.key {
@@ -130,8 +130,6 @@ impl Plan {
         // To find the end of a compressed file, all of it would have to be decompressed.
         let is_at_end =
             position.phase == Phase::Finished && position.key == Some(key) && is_compressed_at(&path);
-        // Also what lies between two known files: nothing may have been read of it.
-        let younger = if path == home { Vec::new() } else { folders.rotated_after(&home, &path) };
         let start = Start::Behind(position.found(&path, key));
         self.starts.push(Planned {
             start,
@@ -139,11 +137,8 @@ impl Plan {
             reached: is_reached,
             is_at_end,
             is_absent: false,
-            home: home.clone(),
+            home,
         });
-        for path in younger {
-            self.catch_up(path, &home, reached, taken);
-        }
     }
 
     fn catch_up(
@@ -236,6 +231,29 @@ fn start(home: &Path, path: &Path, key: FileKey) -> Position {
         if FileKey::of(&file.metadata()?) == key { file::head(&file) } else { Ok(Fingerprint::EMPTY) }
     });
     Position { head: head.unwrap_or(Fingerprint::EMPTY), ..Position::start(home) }.found(path, key)
+}
+
+/// A file of the run before, and where it is now, if it was found.
+type Known<'a> = (&'a Position, Option<(PathBuf, FileKey)>);
+
+/// For each file, what was rotated after it, oldest first. What was rotated after several known files is named with the last of
+/// them; what lies between two may be a file of which nothing was read.
+fn rotated_between(known: &[Known<'_>], folders: &mut Folders) -> Vec<Vec<PathBuf>> {
+    let mut named: HashSet<PathBuf> = HashSet::new();
+    let mut between: Vec<Vec<PathBuf>> = known
+        .iter()
+        .rev()
+        .map(|(position, found)| match found {
+            Some((path, _)) if path != position.home() => {
+                let mut younger = folders.rotated_after(position.home(), path);
+                younger.retain(|path| named.insert(path.clone()));
+                younger
+            }
+            _ => Vec::new(),
+        })
+        .collect();
+    between.reverse();
+    between
 }
 
 fn key_of(spec: &InputSpec) -> Option<FileKey> {

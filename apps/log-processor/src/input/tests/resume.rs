@@ -343,3 +343,26 @@ fn file_that_is_deleted_before_its_turn_is_not_taken_for_the_one_that_has_its_na
     assert!(said.starts_with("3\n2\n[failed: input app.log.2 cannot be opened"), "{said}");
     assert_eq!(said.lines().count(), 3, "{said}");
 }
+
+/// What was rotated in the meantime came behind the oldest of the known files, and so before the others.
+#[test]
+fn what_was_rotated_in_the_meantime_comes_behind_all_known_files_that_are_older() {
+    for pattern in ["app.log", "app.log*"] {
+        for follow in [true, false] {
+            let logs = Logs::new();
+            let options = || Options { follow, ..Options::default() };
+            let mut checkpoint = read_and_killed(&logs, "1\n");
+            logs.append("app.log", "2\n");
+            logs.rotate(0);
+            logs.write("app.log", "3\n");
+            // Killed before the first batch.
+            checkpoint = logs.resume(&[pattern], options(), Some(&checkpoint)).checkpoint();
+            for (content, last) in [("4\n", 1), ("5\n", 2)] {
+                logs.rotate(last);
+                logs.write("app.log", content);
+            }
+            let mut run = logs.resume(&[pattern], options(), Some(&checkpoint));
+            assert_eq!(run.lines(), "2\n3\n4\n5\n", "{pattern}, {follow}");
+        }
+    }
+}
