@@ -394,7 +394,15 @@ impl Table {
         if !std::mem::replace(&mut self.files[index].missed, true) {
             return None;
         }
-        self.remember_packed(index, folders).or_else(|| self.forget(index))
+        self.remember_packed(index, folders)
+            .or_else(|| if self.is_after_a_remembered(index) { None } else { self.forget(index) })
+    }
+
+    /// One that stood at the same path before it is still remembered. What is younger than a file that the next run knows,
+    /// and that it does not know, has been read by nobody.
+    fn is_after_a_remembered(&self, index: usize) -> bool {
+        let home = self.files[index].home();
+        home.is_some() && self.files[..index].iter().any(|older| older.home() == home)
     }
 
     /// Else the compressed file would be one that nobody has read.
@@ -414,7 +422,9 @@ impl Table {
 
     /// There are closed files that some look is still to find, or to forget.
     pub(super) fn is_unsettled(&self) -> bool {
-        self.files.iter().any(Entry::is_unreached)
+        self.files.iter().enumerate().any(|(index, entry)| {
+            entry.is_unreached() && !(entry.missed && self.is_after_a_remembered(index))
+        })
     }
 
     /// `reader`, which was opened for `index`, reads the file of another entry: its own is gone, and that one has its name.
@@ -479,10 +489,11 @@ impl Table {
         frame: Option<Frame>,
         buffer: &mut Vec<u8>,
     ) -> Option<Batch> {
+        let is_after_a_remembered = self.is_after_a_remembered(index);
         let entry = &mut self.files[index];
         let State::Open(reader) = &mut entry.state else { return None };
         // Where looks go on, it is for them to say that no name leads to it: one look may have missed it.
-        let is_remembered = entry.reached || at_end == AtEnd::Stay;
+        let is_remembered = entry.reached || at_end == AtEnd::Stay || is_after_a_remembered;
         let end = reader.position(if is_remembered { Phase::Finished } else { Phase::Forgotten });
         // The last piece of an overlong line promised more: the empty frame takes the promise back.
         let (begun, inside) = (reader.has_begun(), reader.is_inside());
@@ -518,6 +529,19 @@ impl Entry {
     /// It is closed, and the last look did not find it.
     pub(super) fn is_unreached(&self) -> bool {
         matches!(&self.state, State::Closed(position) if !self.reached && !position.absent)
+    }
+
+    /// At which path it stood before it was rotated, if a checkpoint speaks of it.
+    fn home(&self) -> Option<&Path> {
+        match &self.state {
+            State::Waiting(Start::File(position) | Start::Behind(position)) | State::Closed(position)
+                if !position.absent =>
+            {
+                Some(position.home())
+            }
+            State::Open(reader) if reader.key().is_some() => Some(reader.peek().home()),
+            _ => None,
+        }
     }
 
     /// Where it stands; none if it has no place on disk.

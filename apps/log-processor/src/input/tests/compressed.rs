@@ -255,7 +255,7 @@ fn log_that_was_compressed_by_zstd_is_finished_there() {
 /// It was forgotten with the plain file, and so it was taken for one that nobody had read.
 #[test]
 fn what_was_read_and_compressed_since_is_not_read_again_by_the_next_run() {
-    for follow in [true, false] {
+    for (follow, has_older) in [(true, true), (false, true), (true, false), (false, false)] {
         let logs = Logs::new();
         logs.write("app.log", "1\n");
         let mut run = logs.follow(&["app.log*"]);
@@ -265,11 +265,15 @@ fn what_was_read_and_compressed_since_is_not_read_again_by_the_next_run() {
         assert!(run.read().ends_with("2\n"));
         logs.rotate(1);
         logs.write("app.log.1.gz", gzip("2\n"));
+        if !has_older {
+            logs.remove("app.log.2");
+        }
         run.read();
         logs.remove("app.log.1");
         run.read();
         let options = Options { follow, ..Options::default() };
-        assert_eq!(logs.resume(&["app.log*"], options, Some(&run.checkpoint())).lines(), "", "{follow}");
+        let mut next = logs.resume(&["app.log*"], options, Some(&run.checkpoint()));
+        assert_eq!(next.lines(), "", "{follow}, {has_older}");
     }
 }
 

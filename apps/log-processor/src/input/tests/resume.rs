@@ -366,3 +366,29 @@ fn what_was_rotated_in_the_meantime_comes_behind_all_known_files_that_are_older(
         }
     }
 }
+
+/// A pattern leads to the oldest, so it is remembered; the one in between was forgotten, and so taken for one that nobody had
+/// read.
+#[test]
+fn what_was_read_is_remembered_as_long_as_an_older_file_of_the_same_log_is() {
+    let logs = Logs::new();
+    let patterns = ["app.log", "app.log.2"];
+    logs.write("app.log", "1\n");
+    let mut run = logs.follow(&patterns);
+    assert_eq!(run.lines(), "1\n");
+    for (content, last) in [("2\n", 0), ("3\n", 1)] {
+        logs.rotate(last);
+        logs.write("app.log", content);
+        assert_eq!(run.lines(), content);
+    }
+    // A file is forgotten when two looks have not found it.
+    for _ in 0..3 {
+        assert_eq!(run.lines(), "");
+    }
+    for follow in [true, false] {
+        let options = Options { follow, ..Options::default() };
+        let mut next = logs.resume(&patterns, options, Some(&run.checkpoint()));
+        assert_eq!(next.lines(), "", "{follow}");
+        assert_eq!(logs.resume(&patterns, Options::default(), Some(&next.checkpoint())).lines(), "");
+    }
+}
