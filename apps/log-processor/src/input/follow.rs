@@ -128,7 +128,7 @@ impl Changes {
                 table.get_mut(index).state = State::Gone;
                 continue;
             }
-            table.get_mut(index).behind = older;
+            table.get_mut(index).behind = table.last_open(older);
             if let Err(error) = table.open(index, &self.framing, true, &self.signal) {
                 outbox.push_back(Step::Failed { input: Some(index), error });
                 continue;
@@ -163,6 +163,8 @@ impl Changes {
                 // Streams were opened when the run began.
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // What comes after one that is closed is found by it, also by the next run.
+                    reached.extend(self.bindings.get(&path).filter(|index| !table.is_open(**index)));
                     // Between rename and create there is nothing to say.
                     let is_renamed = self.bindings.get(&path).is_some_and(|index| table.is_renamed(*index));
                     if !is_renamed && self.is_news(&path, Said::Missing) {
@@ -172,8 +174,8 @@ impl Changes {
                 Err(source) => self.fail(path, source, outbox),
             }
         }
-        // What a path led to last counts as reached as long as nothing else stands there.
-        self.bindings.retain(|_, index| table.is_open(*index) || reached.contains(index));
+        // Where a path led to last is remembered as long as nothing else stands there: what was rotated since is found by it.
+        self.bindings.retain(|_, index| !table.is_gone(*index));
         let mut folders = Folders::default();
         for index in 0..table.len() {
             let entry = table.get_mut(index);
@@ -223,7 +225,8 @@ impl Changes {
                 }
             }
         }
-        let older = self.bindings.get(path).copied().filter(|index| table.is_open(*index));
+        let bound = self.bindings.get(path).copied();
+        let older = bound.filter(|index| table.is_open(*index));
         if older.is_some() && len == 0 {
             return older;
         }
@@ -246,8 +249,8 @@ impl Changes {
             return None;
         }
         // A glob leads to rotated files, too, and those stood elsewhere once.
-        let home = older.and_then(|older| table.home(older)).unwrap_or_else(|| path.to_owned());
-        let behind = older.map(|older| self.catch_up(&home, Some(key), older, table, outbox));
+        let home = bound.and_then(|bound| table.home(bound)).unwrap_or_else(|| path.to_owned());
+        let behind = bound.map(|older| self.catch_up(&home, Some(key), older, table, outbox));
         let index = self.start(path, key, &home, behind, table, outbox)?;
         outbox.push_back(Step::Notice(match older {
             Some(_) => Notice::Rotated { path: path.to_owned() },
@@ -338,9 +341,11 @@ impl Changes {
         table: &mut Table,
         outbox: &mut VecDeque<Step>,
     ) -> usize {
-        let State::Open(reader) = &table.get(older).state else { return older };
-        let position = reader.peek().clone();
-        let (metadata, name) = (reader.metadata(), reader.name_by_now());
+        let (position, metadata, name) = match &table.get(older).state {
+            State::Open(reader) => (reader.peek().clone(), reader.metadata(), reader.name_by_now()),
+            State::Closed(position) | State::Forgotten(position) => (position.clone(), None, None),
+            State::Waiting(_) | State::Gone => return older,
+        };
         // In its own folder every name is compared; one that is nowhere was deleted, and that is its owner's will.
         let is_lost_sight_of = present.is_some()
             && name.as_deref().is_some_and(|name| !is_beside(name, home) && moved_home(home, name).is_none());
@@ -353,10 +358,9 @@ impl Changes {
         let mut last = older;
         // One that is renamed before it is opened is there in the next list.
         for _ in 0..MOST_LISTINGS {
-            let between =
-                metadata.as_ref().map(|metadata| rotated_by_now(home, &position, metadata, name.as_deref()));
+            let between = rotated_by_now(home, &position, metadata.as_ref(), name.as_deref());
             let mut is_all = true;
-            for (path, key) in between.unwrap_or_default() {
+            for (path, key) in between {
                 // The older one itself may have been compressed meanwhile.
                 if Some(key) == present
                     || Some(key) == self.except
@@ -406,7 +410,7 @@ impl Changes {
             self.signal.look();
             return None;
         }
-        let entry = Entry { behind: older, ..Entry::new(State::Open(Box::new(reader))) };
+        let entry = Entry { behind: table.last_open(older), ..Entry::new(State::Open(Box::new(reader))) };
         let index = table.push(key, entry);
         if let Some(older) = older {
             table.get_mut(older).retiring = true;

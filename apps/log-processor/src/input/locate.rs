@@ -199,22 +199,27 @@ pub(crate) fn all_found<'a>(mut positions: impl Iterator<Item = &'a Position>) -
     positions.all(|position| folders.locate(position).is_some())
 }
 
-/// The files that stood at `home` after that of `position`, which is open, and were rotated away since, oldest first.
-/// `name` is that of its file by now, which may be in another folder.
+/// The files that stood at `home` after that of `position` and were rotated away since, oldest first. If it is open, `metadata`
+/// are those of its file, and `name` is its name by now, which may be in another folder.
 pub(super) fn rotated_by_now(
     home: &Path,
     position: &Position,
-    metadata: &Metadata,
+    metadata: Option<&Metadata>,
     name: Option<&Path>,
 ) -> Vec<(PathBuf, FileKey)> {
     let list = || -> Vec<(PathBuf, FileKey)> {
         let mut folders = Folders::default();
-        let paths = match folders.locate_same(position) {
+        let located = match metadata {
+            Some(_) => folders.locate_same(position),
+            None => folders.locate(position),
+        };
+        let paths = match located {
             Some(found) => folders.rotated_after(home, &found),
             None => {
                 let moved = name.and_then(|name| Some((moved_home(home, name)?, name)));
                 let moved = moved.map(|(home, name)| folders.rotated_after(&home, name));
-                moved.unwrap_or_default().into_iter().chain(folders.rotated_since(home, metadata)).collect()
+                let since = metadata.map(|metadata| folders.rotated_since(home, metadata));
+                moved.into_iter().chain(since).flatten().collect()
             }
         };
         let with_key = |path: PathBuf| {

@@ -157,11 +157,20 @@ impl Table {
         matches!(self.files[index].state, State::Open(_))
     }
 
-    /// Where an open file stood before it was rotated.
+    /// The file to wait for where `older` comes first: one that is closed waits for nothing, but others may come before it.
+    pub(super) fn last_open(&self, mut older: Option<usize>) -> Option<usize> {
+        while let Some(index) = older.filter(|index| !self.is_open(*index)) {
+            older = self.files[index].behind;
+        }
+        older
+    }
+
+    /// Where a file stood before it was rotated.
     pub(super) fn home(&self, index: usize) -> Option<PathBuf> {
         match &self.files[index].state {
             State::Open(reader) => Some(reader.peek().home().to_owned()),
-            _ => None,
+            State::Closed(position) | State::Forgotten(position) => Some(position.home().to_owned()),
+            State::Waiting(_) | State::Gone => None,
         }
     }
 

@@ -389,3 +389,36 @@ fn file_that_is_compressed_before_its_turn_comes_is_read_there() {
     assert_eq!(run.lines(), "first\n1\n2\n", "what came later is for the next run");
     assert_eq!(logs.resume(&patterns, Options::default(), Some(&run.checkpoint())).lines(), "3\n");
 }
+
+/// What it was compressed to is closed at its end, or forgotten, and then nobody looked for what came after it.
+#[test]
+fn what_came_after_a_log_that_was_compressed_while_nothing_stands_at_its_path_is_found() {
+    for (is_found, is_killed) in [(true, false), (true, true), (false, false), (false, true)] {
+        let logs = Logs::new();
+        logs.write("app.log", "1\n");
+        let mut run = logs.follow(&["app.log"]);
+        assert_eq!(run.lines(), "1\n");
+        let options = || Options { follow: true, ..Options::default() };
+        if is_found {
+            logs.write("app.log.1.gz", gzip("1\n"));
+            logs.remove("app.log");
+            run = logs.resume(&["app.log"], options(), Some(&run.checkpoint()));
+        } else {
+            logs.rotate(0);
+            assert_eq!(run.lines(), "");
+            logs.write("app.log.1.gz", gzip("1\n"));
+            logs.remove("app.log.1");
+        }
+        for _ in 0..3 {
+            assert_eq!(run.lines(), "");
+        }
+        logs.rename("app.log.1.gz", "app.log.2.gz");
+        logs.write("app.log.1", "2\n");
+        logs.write("app.log", "3\n");
+        if is_killed {
+            run = logs.resume(&["app.log"], options(), Some(&run.checkpoint()));
+        }
+        assert_eq!(run.lines(), "2\n3\n", "{is_found}, {is_killed}");
+        assert_eq!(logs.resume(&["app.log"], options(), Some(&run.checkpoint())).lines(), "");
+    }
+}

@@ -23,7 +23,7 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 
-use super::{Inputs, Options, Phase, Position, Step};
+use super::{FileKey, Inputs, Options, Phase, Position, Step};
 use crate::{batch::Batch, checkpoint::Checkpoint};
 
 /// A folder of logs.
@@ -67,6 +67,10 @@ impl Logs {
             self.rename(&format!("app.log.{number}"), &format!("app.log.{}", number + 1));
         }
         self.rename("app.log", "app.log.1");
+    }
+
+    fn key(&self, name: &str) -> FileKey {
+        FileKey::of(&fs::metadata(self.path(name)).expect("the file exists"))
     }
 
     /// As if the file had last been written to long ago.

@@ -392,3 +392,21 @@ fn what_was_read_is_remembered_as_long_as_an_older_file_of_the_same_log_is() {
         assert_eq!(logs.resume(&patterns, Options::default(), Some(&next.checkpoint())).lines(), "");
     }
 }
+
+/// It waited only for the file just before it, which had nothing to be waited for.
+#[test]
+fn file_waits_for_all_that_come_before_it() {
+    let logs = Logs::new();
+    let long: String = (0..90_000).map(|line| format!("line {line}\n")).collect();
+    logs.write("app.log.3", &long);
+    logs.write("app.log.2.gz", gzip("2\n"));
+    logs.write("app.log.1", "3\n");
+    logs.write("app.log", "4\n");
+    let home = logs.path("app.log");
+    let start = |name: &str| Position::start(&home).found(&logs.path(name), logs.key(name));
+    let read = Position { phase: Phase::Finished, ..start("app.log.2.gz") };
+    let inputs = vec![start("app.log.3"), read, start("app.log.1")];
+    let checkpoint = Checkpoint { inputs, ..Checkpoint::default() };
+    let options = Options { follow: true, ..Options::default() };
+    assert!(logs.resume(&["app.log"], options, Some(&checkpoint)).lines() == long + "3\n4\n");
+}
