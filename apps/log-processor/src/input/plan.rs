@@ -119,18 +119,26 @@ impl Plan {
 
     fn go_on(&mut self, position: &Position, (path, key): (PathBuf, FileKey), reached: &HashSet<FileKey>) {
         let is_reached = reached.contains(&key);
+        let is_same = position.key == Some(key);
         let home = position.home().to_owned();
-        if path != position.path || Some(key) != position.key {
+        if path != position.path || !is_same {
             self.said.push(Step::Notice(Notice::Found {
                 was: position.path.clone(),
                 is: path.clone(),
                 offset: position.offset,
             }));
         }
-        // To find the end of a compressed file, all of it would have to be decompressed.
+        // To find the end of a compressed file, all of it would have to be decompressed. What has the place on disk of a plain
+        // one is another file.
+        let was_compressed = path == position.path || is_packed(&position.path);
         let is_at_end =
-            position.phase == Phase::Finished && position.key == Some(key) && is_compressed_at(&path);
-        let start = Start::Behind(position.found(&path, key));
+            position.phase == Phase::Finished && is_same && was_compressed && is_compressed_at(&path);
+        let mut position = position.found(&path, key);
+        if !is_same {
+            // A copy may hold more than was read of the original, and this run may be killed before it has seen that.
+            position.phase = Phase::Reading;
+        }
+        let start = Start::Behind(position);
         self.starts.push(Planned {
             start,
             key: Some(key),

@@ -375,6 +375,25 @@ fn log_that_was_found_and_compressed_before_it_was_read_is_read_by_that_run_and_
     }
 }
 
+/// The run that found it there, and was killed before it had read on, took it for the end of the file.
+#[test]
+fn copy_that_holds_more_than_was_read_is_read_on_by_the_run_after_the_next() {
+    for follow in [true, false] {
+        let logs = Logs::new();
+        logs.write("app.log", "1\n");
+        let mut run = logs.run(&["app.log"], Options::default());
+        assert_eq!(run.lines(), "1\n");
+        logs.append("app.log", "2\n");
+        logs.write("app.log.1.gz", gzip("1\n2\n"));
+        logs.remove("app.log");
+        logs.write("app.log", "3\n");
+        let options = || Options { follow, ..Options::default() };
+        let killed = logs.resume(&["app.log"], options(), Some(&run.checkpoint()));
+        let mut next = logs.resume(&["app.log"], options(), Some(&killed.checkpoint()));
+        assert_eq!(next.lines(), "2\n3\n", "{follow}");
+    }
+}
+
 /// The one at its path was read in its place, and it was lost.
 #[test]
 fn file_that_is_compressed_before_its_turn_comes_is_read_there() {
