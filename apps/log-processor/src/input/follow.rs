@@ -35,7 +35,7 @@ use super::{
     framing::Framing,
     identity::FileKey,
     inputs::{Options, Step},
-    locate::{Folders, MOST_LISTINGS, is_copy, is_packed, locate_copy, moved_home, rotated_by_now},
+    locate::{Folders, MOST_LISTINGS, is_copy, is_packed, is_same, locate_copy, moved_home, rotated_by_now},
     notice::Notice,
     pattern::{STDIN, folder_of, is_stored, reach, watched_folder},
     plan::Planned,
@@ -276,7 +276,14 @@ impl Changes {
             }
             State::Open(_) | State::Waiting(_) => Some(index),
             // A compressed file was finished as a copy of one that was followed; it does not grow.
-            State::Closed(_) if is_compressed_at(path) => Some(index),
+            State::Closed(position) if is_compressed_at(path) && is_same(path, position) => Some(index),
+            // It was empty, and this may be another file, to which the system gave its place on disk.
+            State::Closed(position) | State::Forgotten(position)
+                if position.is_of_nothing() && (len > 0 || path == position.home()) =>
+            {
+                outbox.extend(table.pass_over(index).map(Step::Batch));
+                None
+            }
             State::Closed(position) | State::Forgotten(position) => {
                 let reader = Reader::resume(path, position, &self.framing)?;
                 let Some(reader) = reader.filter(|reader| reader.key() == position.key) else {

@@ -176,9 +176,7 @@ impl Folder {
 
 impl Age {
     fn of(home: &Path, path: &Path, metadata: &Metadata) -> Self {
-        let number =
-            suffix(home, path).and_then(|suffix| without_packing(&suffix).strip_prefix('.')?.parse().ok());
-        Self { number, changed: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH) }
+        Self { number: number(home, path), changed: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH) }
     }
 
     fn is_younger_than(&self, other: &Self) -> bool {
@@ -190,6 +188,21 @@ impl Age {
 
     fn oldest_first(&self) -> (Option<Reverse<u64>>, SystemTime) {
         (self.number.map(Reverse), self.changed)
+    }
+}
+
+/// Puts `files`, at the paths that `path_of` gives, into the order in which they stood at `home`, oldest first, if all of
+/// them have numbers that agree with when they were changed; the one that is there now comes last.
+pub(super) fn sort_by_age<T>(home: &Path, files: &mut [T], path_of: impl Fn(&T) -> &Path) {
+    let ages = |files: &[T]| -> Option<Vec<Age>> {
+        let rotated = files.iter().map(&path_of).filter(|path| *path != home);
+        rotated.map(|path| Some(Age::of(home, path, &fs::metadata(path).ok()?))).collect()
+    };
+    let number = |file: &T| number(home, path_of(file));
+    let Some(mut ages) = ages(files) else { return };
+    ages.sort_by_key(|age| age.number.map(Reverse));
+    if ages.iter().all(|age| age.number.is_some()) && ages.is_sorted_by_key(|age| age.changed) {
+        files.sort_by_key(|file| Reverse(number(file)));
     }
 }
 
@@ -259,9 +272,14 @@ pub(super) fn is_same(path: &Path, position: &Position) -> bool {
         if Some(FileKey::of(&file.metadata()?)) != position.key || !file::begins_with(&file, position.head)? {
             return Ok(false);
         }
+        let is_compressed = Format::of_file(&file)?.is_some();
+        // It was empty, and the system gave its place on disk to what another one was compressed to.
+        if is_compressed && position.is_of_nothing() && !is_packed(&position.path) {
+            return Ok(false);
+        }
         // A compressed file would have to be decompressed for this. That happens when reading goes on, and a
         // difference is reported there.
-        Ok(Format::of_file(&file)?.is_some() || file::holds(&file, position.offset, position.tail)?)
+        Ok(is_compressed || file::holds(&file, position.offset, position.tail)?)
     };
     same().unwrap_or(false)
 }
@@ -318,6 +336,11 @@ fn name(path: &Path) -> &[u8] {
 /// What the name of `path` has behind that of `home`.
 fn suffix(home: &Path, path: &Path) -> Option<String> {
     path.file_name()?.to_str()?.strip_prefix(home.file_name()?.to_str()?).map(str::to_owned)
+}
+
+/// The number that rotation gave to what stood at `home`.
+fn number(home: &Path, path: &Path) -> Option<u64> {
+    without_packing(&suffix(home, path)?).strip_prefix('.')?.parse().ok()
 }
 
 /// Without what compressing puts behind a name.

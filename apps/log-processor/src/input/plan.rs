@@ -1,7 +1,7 @@
 //! Which files a run reads, in which order, and from where.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ use super::{
     file,
     identity::{FileKey, Fingerprint},
     inputs::Step,
-    locate::{Folders, is_copy, is_packed, is_rotation, origin},
+    locate::{Folders, is_copy, is_packed, is_rotation, origin, sort_by_age},
     notice::Notice,
     pattern::InputSpec,
     position::{Phase, Position},
@@ -58,22 +58,8 @@ impl Plan {
         let mut plan = Self::default();
         let mut taken: HashSet<FileKey> = except.into_iter().collect();
         let mut folders = Folders::default();
-        let mut found: Vec<Option<(PathBuf, FileKey)>> = positions
-            .iter()
-            .map(|position| {
-                let path = folders.locate_same(position)?;
-                let key = FileKey::of(&fs::metadata(&path).ok()?);
-                taken.insert(key).then_some((path, key))
-            })
-            .collect();
-        // Only then copies: what is another one's file is no copy.
-        for (position, found) in positions.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
-            *found = folders.locate_any_copy(position, &taken).and_then(|path| {
-                let key = FileKey::of(&fs::metadata(&path).ok()?);
-                taken.insert(key).then_some((path, key))
-            });
-        }
-        let known: Vec<Known<'_>> = positions.iter().zip(found).collect();
+        let found = found(positions, &mut taken, &mut folders);
+        let known = in_order(positions.iter().zip(found).collect());
         let between = rotated_between(&known, &mut folders);
         for ((position, found), between) in known.into_iter().zip(between) {
             match found {
@@ -241,8 +227,48 @@ fn start(home: &Path, path: &Path, key: FileKey) -> Position {
     Position { head: head.unwrap_or(Fingerprint::EMPTY), ..Position::start(home) }.found(path, key)
 }
 
+/// Where the file of each of `positions` is now; adds it to `taken`.
+fn found(
+    positions: &[Position],
+    taken: &mut HashSet<FileKey>,
+    folders: &mut Folders,
+) -> Vec<Option<(PathBuf, FileKey)>> {
+    type Locate = fn(&mut Folders, &Position, &HashSet<FileKey>) -> Option<PathBuf>;
+    let same: Locate = |folders, position, _| folders.locate_same(position);
+    // What is another one's file is no copy. And one of which nothing is known but its place on disk is least certain.
+    let ways: [(bool, Locate); 3] = [(false, same), (false, Folders::locate_any_copy), (true, same)];
+    let mut found = vec![None; positions.len()];
+    for (is_of_nothing, locate) in ways {
+        let missing = positions.iter().zip(&mut found).filter(|(_, found)| found.is_none());
+        for (position, found) in missing.filter(|(position, _)| position.is_of_nothing() == is_of_nothing) {
+            *found = locate(folders, position, taken).and_then(|path| {
+                let key = FileKey::of(&fs::metadata(&path).ok()?);
+                taken.insert(key).then_some((path, key))
+            });
+        }
+    }
+    found
+}
+
 /// A file of the run before, and where it is now, if it was found.
 type Known<'a> = (&'a Position, Option<(PathBuf, FileKey)>);
+
+/// The files that stood at the same path, oldest first as far as their names tell. They are in that order already, but for those
+/// whose place on disk the system gave to a younger one, of which no more was known than that.
+fn in_order(mut known: Vec<Known<'_>>) -> Vec<Known<'_>> {
+    let mut logs: HashMap<&Path, Vec<usize>> = HashMap::new();
+    for (index, (position, _)) in known.iter().enumerate().filter(|(_, (_, found))| found.is_some()) {
+        logs.entry(position.home()).or_default().push(index);
+    }
+    for (home, indexes) in logs {
+        let mut files: Vec<Known<'_>> = indexes.iter().map(|index| known[*index].clone()).collect();
+        sort_by_age(home, &mut files, |(_, found)| found.as_ref().map_or(home, |(path, _)| path));
+        for (index, file) in indexes.into_iter().zip(files) {
+            known[index] = file;
+        }
+    }
+    known
+}
 
 /// For each file, what was rotated after it, oldest first. What was rotated after several known files is named with the last of
 /// them; what lies between two may be a file of which nothing was read.

@@ -8,6 +8,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -123,7 +124,7 @@ impl Table {
 
     /// The youngest entry of the file at that place on disk.
     pub(super) fn by_key(&self, key: FileKey) -> Option<usize> {
-        self.by_key.get(&key).copied()
+        self.by_key.get(&key).copied().filter(|index| self.files[*index].is_at(key))
     }
 
     /// Where each file stands, also one that was not begun: else nobody would know it again when it is rotated before
@@ -446,8 +447,11 @@ impl Table {
     pub(super) fn knows(&self, path: &Path, key: FileKey) -> bool {
         self.by_key(key).is_some_and(|index| match &self.files[index].state {
             State::Waiting(_) | State::Open(_) => true,
-            // Its place on disk may be another one's by now.
-            State::Closed(position) | State::Forgotten(position) => is_same(path, position),
+            // Its place on disk may be another one's by now, which nothing but that may tell from one that was empty.
+            State::Closed(position) | State::Forgotten(position) => {
+                let is_empty = || fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0);
+                is_same(path, position) && (!position.is_of_nothing() || is_empty())
+            }
             State::Gone => false,
         })
     }
@@ -538,6 +542,16 @@ impl Entry {
     /// It is closed, and the last look did not find it.
     pub(super) fn is_unreached(&self) -> bool {
         matches!(&self.state, State::Closed(position) if !self.reached && !position.absent)
+    }
+
+    /// Its file is at that place on disk; it may have been found in a copy since.
+    fn is_at(&self, key: FileKey) -> bool {
+        let own = match &self.state {
+            State::Open(reader) => reader.key(),
+            State::Closed(position) | State::Forgotten(position) => position.key,
+            State::Waiting(_) | State::Gone => self.key,
+        };
+        own == Some(key)
     }
 
     /// At which path it stood before it was rotated, if a checkpoint speaks of it.

@@ -12,6 +12,8 @@ mod follow;
 mod records;
 // Going on where another run left off.
 mod resume;
+// Files that get the place on disk of another one.
+mod identity;
 
 use std::{
     fs::{self, OpenOptions},
