@@ -15,6 +15,9 @@
 //! An open file whose last name is deleted is read to its end and closed. One that was read and compressed since is known as
 //! the compressed file from then on.
 //!
+//! What stood at a path last is remembered, closed or not, until something else stands there: what was rotated away in
+//! between is found by it.
+//!
 //! What is not seen: changes on file systems that do not tell of them, as those on a network, and in a folder that
 //! was deleted and made again. Every file that is followed is held open, and what may not be open beside the others is looked at again
 //! with each change.
@@ -35,7 +38,9 @@ use super::{
     framing::Framing,
     identity::FileKey,
     inputs::{Options, Step},
-    locate::{Folders, MOST_LISTINGS, is_copy, is_packed, is_same, locate_copy, moved_home, rotated_by_now},
+    locate::{
+        Folders, MOST_LISTINGS, is_copy, is_packed, is_same, locate_copy, moved_home, origin, rotated_by_now,
+    },
     notice::Notice,
     pattern::{STDIN, folder_of, is_stored, reach, watched_folder},
     plan::Planned,
@@ -112,12 +117,14 @@ impl Changes {
     /// A file of the run before is bound to the path where it stood, so what stands there now is found by the first
     /// look and treated as any rotation.
     pub(super) fn begin(&mut self, starts: &[Planned], table: &mut Table, outbox: &mut VecDeque<Step>) {
+        // First what is passed over: else a log that is compressed by now would be taken for one that another entry reads.
         for (index, planned) in starts.iter().enumerate() {
-            if planned.is_absent {
-                continue;
-            }
             if planned.reached && planned.unread().is_some_and(is_compressed_at) {
                 table.get_mut(index).state = State::Gone;
+            }
+        }
+        for (index, planned) in starts.iter().enumerate() {
+            if planned.is_absent || table.is_gone(index) {
                 continue;
             }
             let older = self.bindings.get(&planned.home).copied();
@@ -131,6 +138,11 @@ impl Changes {
             table.get_mut(index).behind = table.last_open(older);
             if let Err(error) = table.open(index, &self.framing, true, &self.signal) {
                 outbox.push_back(Step::Failed { input: Some(index), error });
+                continue;
+            }
+            if older.is_some() && table.is_unread_another(index, planned.key, &planned.home) {
+                // It was rotated since, and is found by the looks, before the one that has its name by now.
+                table.get_mut(index).state = State::Gone;
                 continue;
             }
             if let Some(older) = older {
@@ -202,7 +214,7 @@ impl Changes {
     }
 
     /// The file that `path` leads to, if it is one of the run's.
-    fn look_at(
+    pub(super) fn look_at(
         &mut self,
         path: &Path,
         key: FileKey,
@@ -224,6 +236,9 @@ impl Changes {
                     return Some(index);
                 }
             }
+        }
+        if let Some(index) = self.rotated_meanwhile(path, key, table, outbox) {
+            return Some(index);
         }
         let bound = self.bindings.get(path).copied();
         let older = bound.filter(|index| table.is_open(*index));
@@ -250,13 +265,34 @@ impl Changes {
         }
         // A glob leads to rotated files, too, and those stood elsewhere once.
         let home = bound.and_then(|bound| table.home(bound)).unwrap_or_else(|| path.to_owned());
-        let behind = bound.map(|older| self.catch_up(&home, Some(key), older, table, outbox));
-        let index = self.start(path, key, &home, behind, table, outbox)?;
+        // While it is open, its place on disk is no other file's: who is rotated meanwhile is younger.
+        let reader = self.open(path, key, &home, outbox)?;
+        let behind = bound.map(|older| self.catch_up(&home, Some(&reader), older, table, outbox));
+        let index = self.add(path, reader, behind, table, outbox);
         outbox.push_back(Step::Notice(match older {
             Some(_) => Notice::Rotated { path: path.to_owned() },
             None => Notice::Appeared { path: path.to_owned() },
         }));
         Some(index)
+    }
+
+    /// A glob leads to a file that was rotated since the look was at the path where it had stood: it comes behind the one that was
+    /// found there.
+    fn rotated_meanwhile(
+        &mut self,
+        path: &Path,
+        key: FileKey,
+        table: &mut Table,
+        outbox: &mut VecDeque<Step>,
+    ) -> Option<usize> {
+        let home = origin(path);
+        let bound = *self.bindings.get(&home).filter(|_| home != path)?;
+        if key_at(&home).is_some_and(|present| table.by_key(present) == Some(bound)) {
+            return None;
+        }
+        let last = self.catch_up(&home, None, bound, table, outbox);
+        self.bindings.insert(home, last);
+        table.by_key(key).filter(|index| table.is_open(*index))
     }
 
     /// None if the place on disk is known, but from a file that is no more.
@@ -334,8 +370,9 @@ impl Changes {
         }
         // The begin of a line that was kept back is in the copy too.
         table.get_mut(index).state = State::Open(Box::new(reader));
-        let behind = self.catch_up(path, Some(key), index, table, outbox);
-        self.start(path, key, path, Some(behind), table, outbox)
+        let reader = self.open(path, key, path, outbox)?;
+        let behind = self.catch_up(path, Some(&reader), index, table, outbox);
+        Some(self.add(path, reader, Some(behind), table, outbox))
     }
 
     /// Starts what stood at `home` after `older` and was rotated away before anybody looked, oldest first, and gives
@@ -343,7 +380,7 @@ impl Changes {
     fn catch_up(
         &mut self,
         home: &Path,
-        present: Option<FileKey>,
+        present: Option<&Reader>,
         older: usize,
         table: &mut Table,
         outbox: &mut VecDeque<Step>,
@@ -368,9 +405,15 @@ impl Changes {
             let between = rotated_by_now(home, &position, metadata.as_ref(), name.as_deref());
             let mut is_all = true;
             for (path, key) in between {
+                // What came after that one is for the next look.
+                if present.is_some_and(|present| {
+                    present.key() == Some(key) || present.is_packed_to(&path) && key_at(home) != present.key()
+                }) {
+                    self.signal.look();
+                    break;
+                }
                 // The older one itself may have been compressed meanwhile.
-                if Some(key) == present
-                    || Some(key) == self.except
+                if Some(key) == self.except
                     || table.knows(&path, key)
                     || is_copy(&path, &position)
                     || table.is_packed_of_known(&path)
@@ -391,8 +434,7 @@ impl Changes {
         last
     }
 
-    /// Opens the file at `path`, which stood at `home` once, at its start, to be read behind `older`. If it is not the
-    /// one that was seen there, renames are going on: the next look finds out more.
+    /// Starts the file at `path`, which stood at `home` once, to be read behind `older`.
     fn start(
         &mut self,
         path: &Path,
@@ -402,6 +444,19 @@ impl Changes {
         table: &mut Table,
         outbox: &mut VecDeque<Step>,
     ) -> Option<usize> {
+        let reader = self.open(path, seen, home, outbox)?;
+        Some(self.add(path, reader, older, table, outbox))
+    }
+
+    /// Opens the file at `path`, which stood at `home` once, at its start. If it is not the one that was seen there, renames
+    /// are going on: the next look finds out more.
+    fn open(
+        &mut self,
+        path: &Path,
+        seen: FileKey,
+        home: &Path,
+        outbox: &mut VecDeque<Step>,
+    ) -> Option<Reader> {
         let reader = match Reader::resume(path, &Position::start(home), &self.framing) {
             Ok(reader) => reader.expect("every file holds nothing at its start"),
             Err(source) => {
@@ -412,11 +467,23 @@ impl Changes {
                 return None;
             }
         };
-        let key = reader.key();
-        if key != Some(seen) {
+        if reader.key() != Some(seen) {
             self.signal.look();
             return None;
         }
+        Some(reader)
+    }
+
+    /// What `path` led to, and `reader` has opened, comes behind `older`.
+    fn add(
+        &mut self,
+        path: &Path,
+        reader: Reader,
+        older: Option<usize>,
+        table: &mut Table,
+        outbox: &mut VecDeque<Step>,
+    ) -> usize {
+        let key = reader.key();
         let entry = Entry { behind: table.last_open(older), ..Entry::new(State::Open(Box::new(reader))) };
         let index = table.push(key, entry);
         if let Some(older) = older {
@@ -427,7 +494,7 @@ impl Changes {
         self.said.remove(path);
         self.bindings.insert(path.to_owned(), index);
         self.watch_target(path, outbox);
-        Some(index)
+        index
     }
 
     /// Everything that the patterns reach now, and paths that do not exist.
@@ -480,6 +547,10 @@ pub(super) fn refuse_compressed(
         }
     }
     Ok(())
+}
+
+fn key_at(path: &Path) -> Option<FileKey> {
+    fs::metadata(path).ok().map(|metadata| FileKey::of(&metadata))
 }
 
 fn is_beside(path: &Path, other: &Path) -> bool {

@@ -1,12 +1,13 @@
 //! The reader: all inputs of a run, one batch at a time.
 
-use std::{collections::VecDeque, path::PathBuf, sync::Arc};
+use std::{borrow::Cow, collections::VecDeque, path::PathBuf, sync::Arc};
 
 use super::{
     error::InputError,
     follow::{Changes, refuse_compressed},
     framing::Framing,
     identity::FileKey,
+    locate::{Folders, MOST_LISTINGS},
     notice::Notice,
     pattern::{InputSpec, STDIN, expand},
     plan::Plan,
@@ -358,11 +359,26 @@ fn plan(
         refuse_pipes(found)?;
     }
     let positions = resume.map_or(&[][..], |checkpoint| &checkpoint.inputs);
-    let plan = Plan::new(found, positions, options.except);
+    let plan = settled(found, patterns, positions, options);
     if options.follow {
         refuse_compressed(patterns, &options.globs, &plan.starts)?;
     }
     Ok(plan)
+}
+
+/// A plan during which nothing was renamed, if there is a moment for it.
+fn settled(found: &[InputSpec], patterns: &[String], positions: &[Position], options: &Options) -> Plan {
+    let mut found = Cow::Borrowed(found);
+    for _ in 1..MOST_LISTINGS {
+        let mut folders = Folders::default();
+        let plan = Plan::new(&found, positions, options.except, &mut folders);
+        if plan.is_as_found(&found, &folders) {
+            return plan;
+        }
+        // Without the log itself, if that is just being made anew.
+        found = expand(patterns, true).map_or(found, Cow::Owned);
+    }
+    Plan::new(&found, positions, options.except, &mut Folders::default())
 }
 
 fn refuse_pipes(specs: &[InputSpec]) -> Result<(), InputError> {

@@ -122,12 +122,17 @@ impl Folders {
             .beside(home)
             .named_after(home)
             .filter(|(_, metadata)| FileKey::of(metadata) != FileKey::of(last))
-            .filter(|(path, _)| is_rotation(home, path) && !is_being_packed(path))
+            .filter(|(path, _)| is_rotation(home, path))
             .map(|(path, metadata)| (Age::of(home, path, metadata), path))
-            .filter(|(age, _)| age.is_younger_than(last_age))
+            .filter(|(age, path)| age.is_younger_than(last_age) && !is_being_packed(path))
             .collect();
         younger.sort_by_key(|(age, _)| age.oldest_first());
         younger.into_iter().map(|(_, path)| path.clone()).collect()
+    }
+
+    /// The same files are at the same names as when each folder was listed.
+    pub(super) fn are_as_listed(&self) -> bool {
+        self.0.iter().all(|(folder, listed)| Folder::list(folder).has_the_files_of(listed))
     }
 
     /// The folder of `path`, as it was when it was first asked for.
@@ -158,6 +163,14 @@ impl Folder {
             by_key.entry(FileKey::of(metadata)).or_default().push(index);
         }
         Self { files, by_key }
+    }
+
+    fn has_the_files_of(&self, other: &Self) -> bool {
+        let keys = |folder: &Self| -> Vec<FileKey> {
+            folder.files.iter().map(|(_, metadata)| FileKey::of(metadata)).collect()
+        };
+        self.files.iter().map(|(path, _)| path).eq(other.files.iter().map(|(path, _)| path))
+            && keys(self) == keys(other)
     }
 
     fn with_key(&self, key: FileKey) -> impl Iterator<Item = &Path> {

@@ -11,7 +11,7 @@ use std::{
 use ::glob::Pattern;
 use forebay_program::glob::{self, LIKE_A_SHELL};
 
-use super::{error::InputError, identity::FileKey};
+use super::{error::InputError, identity::FileKey, locate::MOST_LISTINGS};
 
 /// One input that exists now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,30 +54,9 @@ pub fn expand(patterns: &[String], follow: bool) -> Result<Vec<InputSpec>, Input
             }
             continue;
         }
-        let mut matched = false;
-        for (path, metadata) in reach_with_metadata(pattern)? {
-            let metadata = match metadata {
-                Ok(metadata) => metadata,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    if follow && folder_of(&path).is_dir() {
-                        continue;
-                    }
-                    return Err(InputError::Missing { path });
-                }
-                Err(source) => return Err(InputError::Unreadable { path, source }),
-            };
-            if metadata.is_dir() {
-                return Err(match fs::read_dir(&path) {
-                    Ok(_) => InputError::Folder { path },
-                    // A glob needs to look into it.
-                    Err(source) => InputError::Unreadable { path, source },
-                });
-            }
-            matched = true;
-            if metadata.is_file() || metadata.file_type().is_socket() {
-                // Who may not read the file, or cannot read a socket, learns it now and not in the middle of the run.
-                File::open(&path).map_err(|source| InputError::Unreadable { path: path.clone(), source })?;
-            }
+        let found = found(pattern, follow)?;
+        let matched = !found.is_empty();
+        for (path, metadata) in found {
             let key = FileKey::of(&metadata);
             if seen.insert(key) {
                 specs.push(match is_stored(&path, &metadata) {
@@ -91,6 +70,54 @@ pub fn expand(patterns: &[String], follow: bool) -> Result<Vec<InputSpec>, Input
         }
     }
     Ok(specs)
+}
+
+/// Files, and what the system says of each.
+type Found = Vec<(PathBuf, Metadata)>;
+
+/// The files that `pattern` names.
+fn found(pattern: &str, follow: bool) -> Result<Found, InputError> {
+    let (mut found, mut missing) = found_now(pattern)?;
+    for _ in 0..MOST_LISTINGS {
+        // One that a glob matched may have been renamed since; a link that leads nowhere is missing again.
+        if !is_glob(pattern) || missing.is_none() {
+            break;
+        }
+        let before = missing;
+        (found, missing) = found_now(pattern)?;
+        if missing == before {
+            break;
+        }
+    }
+    match missing {
+        Some(path) if !follow || !folder_of(&path).is_dir() => Err(InputError::Missing { path }),
+        _ => Ok(found),
+    }
+}
+
+/// Those that are there now, and the first of those that are not.
+fn found_now(pattern: &str) -> Result<(Found, Option<PathBuf>), InputError> {
+    let mut found = Vec::new();
+    let mut missing = None;
+    for (path, metadata) in reach_with_metadata(pattern)? {
+        // Who may not read the file, or cannot read a socket, learns it now and not in the middle of the run.
+        let is_opened = |it: &Metadata| it.is_file() || it.file_type().is_socket();
+        let opened =
+            metadata.and_then(|it| if is_opened(&it) { File::open(&path).map(|_| it) } else { Ok(it) });
+        match opened {
+            Ok(metadata) if metadata.is_dir() => {
+                return Err(match fs::read_dir(&path) {
+                    Ok(_) => InputError::Folder { path },
+                    // A glob needs to look into it.
+                    Err(source) => InputError::Unreadable { path, source },
+                });
+            }
+            Ok(metadata) => found.push((path, metadata)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => missing = missing.or(Some(path)),
+            Err(source) => return Err(InputError::Unreadable { path, source }),
+        }
+    }
+    Ok((found, missing))
 }
 
 /// What `pattern` reaches now: the files that it matches if it is a glob, sorted; otherwise itself, whether it exists or not.

@@ -53,14 +53,18 @@ const MOST_ABSENT: usize = 256;
 impl Plan {
     /// First what the run before had begun, in its order, each followed by what was rotated after it; then the rest
     /// of `specs`. `except` is never read.
-    pub(super) fn new(specs: &[InputSpec], positions: &[Position], except: Option<FileKey>) -> Self {
+    pub(super) fn new(
+        specs: &[InputSpec],
+        positions: &[Position],
+        except: Option<FileKey>,
+        folders: &mut Folders,
+    ) -> Self {
         let reached: HashSet<FileKey> = specs.iter().filter_map(key_of).collect();
         let mut plan = Self::default();
         let mut taken: HashSet<FileKey> = except.into_iter().collect();
-        let mut folders = Folders::default();
-        let found = found(positions, &mut taken, &mut folders);
+        let found = found(positions, &mut taken, folders);
         let known = in_order(positions.iter().zip(found).collect());
-        let between = rotated_between(&known, &mut folders);
+        let between = rotated_between(&known, folders);
         for ((position, found), between) in known.into_iter().zip(between) {
             match found {
                 Some(found) => {
@@ -178,6 +182,19 @@ impl Plan {
         let start = Start::Behind(Position { absent: is_gone, ..position.clone() });
         let (key, home) = (position.key, position.path.clone());
         self.starts.push(Planned { start, key, reached: false, is_at_end: true, is_absent: true, home });
+    }
+
+    /// Everything is still where it was found: else something else may have been taken for it, or was missed.
+    pub(super) fn is_as_found(&self, specs: &[InputSpec], folders: &Folders) -> bool {
+        let is_at =
+            |path: &Path, key| fs::metadata(path).is_ok_and(|metadata| Some(FileKey::of(&metadata)) == key);
+        let is_planned = self.starts.iter().filter(|planned| !planned.is_absent).all(|planned| {
+            !matches!(&planned.start, Start::Behind(position) if !is_at(&position.path, planned.key))
+        });
+        let is_named = specs
+            .iter()
+            .all(|spec| !matches!(spec, InputSpec::File { path, key } if !is_at(path, Some(*key))));
+        is_planned && is_named && folders.are_as_listed()
     }
 
     /// Of files that are not there, only so many are remembered, those that were read last: rotation deletes for ever.

@@ -16,6 +16,7 @@ use super::{
     file::{self, Body},
     framing::{Frame, Framed, Framer, Framing},
     identity::{FileKey, Fingerprint, read_at},
+    locate::is_packed_copy,
     pattern::STDIN,
     position::{Phase, Position},
     signal::Signal,
@@ -245,8 +246,13 @@ impl Reader {
         self.body.plain()?.metadata().ok()
     }
 
+    /// The file at `path` is what its plain file was compressed to.
+    pub(super) fn is_packed_to(&self, path: &Path) -> bool {
+        self.at_end().is_some_and(|end| is_packed_copy(path, &end))
+    }
+
     /// The end that its plain file has now, whatever was read of it.
-    pub(super) fn at_end(&self) -> Option<Position> {
+    fn at_end(&self) -> Option<Position> {
         let plain = self.body.plain()?;
         let end = || -> io::Result<Position> {
             let offset = plain.metadata()?.len();

@@ -5,6 +5,9 @@
 //!                        ▲                  │ ▲                               │
 //!                        └── it grew again ─┘ └─────── a name leads to it ────┘
 //! ```
+//!
+//! No file is forgotten while an older one of its log is not: the next run takes what it does not know, and what is
+//! younger than a file that it knows, for unread.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -156,6 +159,12 @@ impl Table {
 
     pub(super) fn is_open(&self, index: usize) -> bool {
         matches!(self.files[index].state, State::Open(_))
+    }
+
+    /// What was opened for `index` is another file at that path than the one with that `key`, and nothing was read of that one.
+    pub(super) fn is_unread_another(&self, index: usize, key: Option<FileKey>, path: &Path) -> bool {
+        matches!(&self.files[index].state, State::Open(reader)
+            if !reader.has_begun() && reader.key() != key && reader.peek().path == path)
     }
 
     /// The file to wait for where `older` comes first: one that is closed waits for nothing, but others may come before it.
@@ -459,7 +468,7 @@ impl Table {
     /// The file at `path` is what one of the run's was compressed to.
     pub(super) fn is_packed_of_known(&self, path: &Path) -> bool {
         let is_packed_of = |entry: &Entry| match &entry.state {
-            State::Open(reader) => reader.at_end().is_some_and(|end| is_packed_copy(path, &end)),
+            State::Open(reader) => reader.is_packed_to(path),
             State::Closed(position) | State::Forgotten(position) => is_packed_copy(path, position),
             State::Waiting(_) | State::Gone => false,
         };
@@ -502,11 +511,11 @@ impl Table {
         frame: Option<Frame>,
         buffer: &mut Vec<u8>,
     ) -> Option<Batch> {
-        let is_after_a_remembered = self.is_after_a_remembered(index);
+        // Where looks go on, it is for them to say that no name leads to it: one look may have missed it.
+        let is_remembered =
+            self.files[index].reached || at_end == AtEnd::Stay || self.is_after_a_remembered(index);
         let entry = &mut self.files[index];
         let State::Open(reader) = &mut entry.state else { return None };
-        // Where looks go on, it is for them to say that no name leads to it: one look may have missed it.
-        let is_remembered = entry.reached || at_end == AtEnd::Stay || is_after_a_remembered;
         let end = reader.position(if is_remembered { Phase::Finished } else { Phase::Forgotten });
         // The last piece of an overlong line promised more: the empty frame takes the promise back.
         let (begun, inside) = (reader.has_begun(), reader.is_inside());

@@ -14,6 +14,10 @@ mod records;
 mod resume;
 // Files that get the place on disk of another one.
 mod identity;
+// Files that are renamed between two steps of a run.
+mod renames;
+// Runs that are killed while their logs are rotated and compressed.
+mod killed;
 
 use std::{
     fs::{self, OpenOptions},
