@@ -348,8 +348,7 @@ impl Changes {
         outbox: &mut VecDeque<Step>,
     ) -> Option<usize> {
         let offset = position.offset;
-        let copy = locate_copy(position)
-            .and_then(|copy| Some((Reader::resume(&copy, position, &self.framing).ok()??, copy)));
+        let copy = self.copy_of(position);
         let is_compressed = is_compressed_at(path);
         if is_compressed && offset == 0 {
             // It was seen when only its first bytes were there.
@@ -375,6 +374,42 @@ impl Changes {
         Some(self.add(path, reader, Some(behind), table, outbox))
     }
 
+    /// The file that stood at `home` was truncated before it was rotated, and nobody looked in between: what was read of it goes
+    /// on in its copy, or ends. Gives the last entry of what it was until then, behind which it is read anew.
+    fn finish_truncated(
+        &mut self,
+        home: &Path,
+        index: usize,
+        table: &mut Table,
+        outbox: &mut VecDeque<Step>,
+    ) -> usize {
+        let State::Open(reader) = &table.get(index).state else { return index };
+        if !reader.is_truncated() {
+            return index;
+        }
+        let position = reader.peek().clone();
+        let (path, offset) = (home.to_owned(), position.offset);
+        if let Some((reader, copy)) = self.copy_of(&position) {
+            outbox.push_back(Step::Notice(Notice::CopiedAndTruncated { path, copy, offset }));
+            if let Some(of_copy) = reader.key() {
+                table.rekey(of_copy, index);
+            }
+            table.get_mut(index).state = State::Open(Box::new(reader));
+            return index;
+        }
+        outbox.push_back(Step::Notice(Notice::Truncated { path, offset }));
+        outbox.extend(table.close(index).into_iter().map(Step::Batch));
+        let key = position.key.expect("what can be truncated is a file");
+        let by_now = Folders::default().locate_rotated(home, key);
+        by_now.and_then(|path| self.start(&path, key, home, Some(index), table, outbox)).unwrap_or(index)
+    }
+
+    /// A copy of the file of `position`, which goes on where that ended.
+    fn copy_of(&self, position: &Position) -> Option<(Reader, PathBuf)> {
+        let copy = locate_copy(position)?;
+        Some((Reader::resume(&copy, position, &self.framing).ok()??, copy))
+    }
+
     /// Starts what stood at `home` after `older` and was rotated away before anybody looked, oldest first, and gives
     /// the last of them: the present file comes behind that, if there is one.
     fn catch_up(
@@ -385,6 +420,7 @@ impl Changes {
         table: &mut Table,
         outbox: &mut VecDeque<Step>,
     ) -> usize {
+        let older = self.finish_truncated(home, older, table, outbox);
         let (position, metadata, name) = match &table.get(older).state {
             State::Open(reader) => (reader.peek().clone(), reader.metadata(), reader.name_by_now()),
             State::Closed(position) | State::Forgotten(position) => (position.clone(), None, None),

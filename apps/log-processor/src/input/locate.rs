@@ -112,6 +112,11 @@ impl Folders {
         self.younger(home, &last, &Age::of(home, found, &last))
     }
 
+    /// Where the file that stood at `home` and has that `key` was rotated to.
+    pub(super) fn locate_rotated(&mut self, home: &Path, key: FileKey) -> Option<PathBuf> {
+        self.beside(home).with_key(key).find(|path| is_rotation(home, path)).map(Path::to_owned)
+    }
+
     /// The same for one that has no name in the folder any more: by time.
     pub(super) fn rotated_since(&mut self, home: &Path, last: &Metadata) -> Vec<PathBuf> {
         self.younger(home, last, &Age::of(home, home, last))

@@ -502,3 +502,50 @@ fn a_file_that_was_moved_under_a_name_that_tells_nothing_is_said_to_hide_what_ca
          3\n"
     );
 }
+
+/// The file was read on behind the position, in what had been written after it was truncated: the rest of the copy was lost, and
+/// so were the lines up to there.
+#[test]
+fn log_that_was_truncated_and_then_renamed_is_finished_in_its_copy_first() {
+    for pattern in ["app.log", "app.log*"] {
+        for has_copy in [true, false] {
+            let logs = Logs::new();
+            logs.write("app.log", "1\n");
+            let mut run = logs.follow(&[pattern]);
+            assert_eq!(run.lines(), "1\n");
+            logs.append("app.log", "2\n");
+            logs.copy_and_truncate("app.log", "app.log.1");
+            if !has_copy {
+                logs.remove("app.log.1");
+            }
+            logs.append("app.log", "3\n");
+            for content in ["4\n", "5\n"] {
+                logs.rotate(2);
+                logs.write("app.log", content);
+            }
+            let lines = if has_copy { "2\n3\n4\n5\n" } else { "3\n4\n5\n" };
+            assert_eq!(run.lines(), lines, "{pattern}, {has_copy}");
+            let options = Options { follow: true, ..Options::default() };
+            assert_eq!(logs.resume(&[pattern], options, Some(&run.checkpoint())).lines(), "", "{pattern}");
+        }
+    }
+}
+
+#[test]
+fn log_that_was_renamed_and_its_successor_truncated_is_read_in_order() {
+    for pattern in ["app.log", "app.log*"] {
+        let logs = Logs::new();
+        logs.write("app.log", "1\n");
+        let mut run = logs.follow(&[pattern]);
+        assert_eq!(run.lines(), "1\n");
+        logs.append("app.log", "2\n");
+        logs.rotate(0);
+        logs.write("app.log", "3\n");
+        logs.rename("app.log.1", "app.log.2");
+        logs.copy_and_truncate("app.log", "app.log.1");
+        logs.append("app.log", "4\n");
+        assert_eq!(run.lines(), "2\n3\n4\n", "{pattern}");
+        let options = Options { follow: true, ..Options::default() };
+        assert_eq!(logs.resume(&[pattern], options, Some(&run.checkpoint())).lines(), "", "{pattern}");
+    }
+}
