@@ -71,6 +71,14 @@ impl<T> Ring<T> {
         tags.push_back(tag);
     }
 
+    /// Stores the item whose tag is kept, if it has to be. Always inlined: for most items, a call would cost as much as
+    /// the rest.
+    #[inline(always)]
+    fn push_last(&mut self, item: T) {
+        self.ring.push_back(item);
+        self.stamp.came(self.newest());
+    }
+
     /// The number of the last item in `ring`.
     fn last_number(&self) -> Option<u64> {
         let others = self.ring.len().checked_sub(1)?;
@@ -107,13 +115,19 @@ impl<T> Items<T, ()> for Ring<T> {
         self.ring.len() + self.returned.len()
     }
 
-    #[inline]
     fn push(&mut self, item: T, (): (), tag: Tag) {
         if self.tags.is_some() || !tag.is_plain() {
             self.push_tag(tag);
         }
-        self.ring.push_back(item);
-        self.stamp.came(self.newest());
+        self.push_last(item);
+    }
+
+    #[inline(always)]
+    fn push_plain(&mut self, item: T, (): ()) {
+        if self.tags.is_some() {
+            self.push_tag(Tag::default());
+        }
+        self.push_last(item);
     }
 
     fn extend(&mut self, items: impl Iterator<Item = T>, (): ()) {
