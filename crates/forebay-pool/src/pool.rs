@@ -343,8 +343,8 @@ impl<T: Send + 'static, P> Pool<T, P> {
 
     /// How long items waited and took so far.
     ///
-    /// Each attempt is timed; of items that take less than 10 µs only one in 64, since reading the clock would cost more
-    /// than the items do.
+    /// Each attempt is timed; of items that take less than 10 µs only one in 64, and of those that take less than 1 µs one in
+    /// 256, since reading the clock would cost more than the items do.
     pub fn timings(&self) -> Timings {
         self.shared.clockwork.read()
     }
