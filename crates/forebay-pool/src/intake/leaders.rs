@@ -15,11 +15,17 @@
 //! 4. There are as many leaders as the runtime has threads. A leader that was woken may have to wait for its turn until
 //!    a handler on the same thread is done (the runtime's other threads do not steal the task woken last). That is one
 //!    for each thread that is busy, so while a thread is not, there is a leader whom the source's call reaches.
+//! 5. Up to [`FEW`] workers for each that may lead all wait at the source: to call a few in vain costs less than to have
+//!    each lead and follow. Workers that came to wait under the one rule may wait on under the other, when the pool is
+//!    resized: then more wait at the source than need to, never fewer.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use crate::contain::wake;
+
+/// Of so many workers for each that may lead, nobody follows.
+const FEW: usize = 4;
 
 /// Where the idle workers of a pool wait.
 #[derive(Debug, Default)]
@@ -65,9 +71,9 @@ impl Leaders {
         Self { most, ranks: Mutex::default() }
     }
 
-    /// Does everybody lead, if there are so many workers?
+    /// Do all of so many workers wait at the source (rule 5)?
     pub(super) fn are_all_of(&self, workers: usize) -> bool {
-        workers <= self.most
+        workers <= self.most.saturating_mul(FEW)
     }
 
     /// The worker of `seat`, which waits at the source, leads or follows from now on. A follower leaves the source.

@@ -1,5 +1,6 @@
-//! Of idle workers that take items themselves, a few wait at the source, one for each thread of the runtime. On a
-//! runtime of one thread that is one, and every item that comes depends on the next one being made to lead.
+//! Of more than four workers for each thread of the runtime that take items themselves, one for each thread waits at the
+//! source while they idle. On a runtime of one thread that is one, and every item that comes depends on the next one being
+//! made to lead.
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
