@@ -24,8 +24,12 @@
 
 /// Workers that take items themselves.
 mod alone;
+/// The tap of a queue in memory, called directly.
+mod known;
 /// How a worker comes to its next item.
 mod next;
+/// Where the future of a run lies.
+mod running;
 /// The times of one run.
 mod watch;
 
@@ -50,6 +54,7 @@ use crate::timings::Sampler;
 
 use self::alone::Unusual;
 use self::next::{Caution, Next};
+use self::running::Running;
 use self::watch::Watch;
 
 /// Makes the tasks of a pool's workers, whatever the handler's form.
@@ -112,7 +117,7 @@ struct Bench<'a, T: Send + 'static, H: Handle<T>> {
     handler: Option<H>,
     /// The handler was asked whether it is ready, and not called since: it may keep something, or a turn to get it.
     is_asked: bool,
-    running: Pin<&'a mut Option<H::Future>>,
+    running: Pin<&'a mut Option<Running<H::Future>>>,
     /// In which it is running.
     span: Option<Span>,
 }
@@ -190,7 +195,7 @@ impl<T: Send + 'static> Seated<'_, T> {
         let span = self.span.as_ref();
         bench.is_asked = false;
         match within(span, || contain(|| handler.call(self.desk, Start { deadline, taken }))) {
-            Ok(future) => bench.running.set(Some(future)),
+            Ok(future) => bench.running.set(Some(Running::new(future))),
             Err(panic) => return RunEnd::Panicked(panic),
         }
         // Made in its place, and only where it is needed: a timer is large.

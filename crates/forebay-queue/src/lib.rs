@@ -167,7 +167,7 @@ pub use shelf::{ById, Shelf};
 pub use sink::{ItemSink, SinkError};
 pub use source::{Source, SourceError};
 pub use stats::{ClassStats, QueueStats, Stats, Visitor};
-pub use tap::{Tap, Tapped};
+pub use tap::{ReceiverTap, Tap, Tapped};
 
 /// A queue that holds at most `capacity` items; a full one makes `send` wait.
 ///

@@ -1,6 +1,8 @@
 //! Taking from a source at several places at once, by value.
 
+use std::any::Any;
 use std::cell::Cell;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use crate::coop;
 use crate::core::{Shared, State, Taking};
 use crate::sync::MutexGuard;
-use crate::{Headers, Receiver, SendLine};
+use crate::{Fifo, Headers, Receiver, SendLine};
 
 /// One consumer's own way to take items from a [`Source`](crate::Source), by value and one at a time.
 ///
@@ -36,7 +38,7 @@ use crate::{Headers, Receiver, SendLine};
 /// tap.empty(true);
 /// assert_eq!((tx.stats().completed, tx.stats().held), (1, 0));
 /// ```
-pub trait Tap: Send + 'static {
+pub trait Tap: Any + Send {
     /// The value that is taken.
     type Item: Send + 'static;
 
@@ -110,8 +112,21 @@ pub enum Tapped<T> {
     Ended,
 }
 
-/// A receiver that counts the item that it took as in hand.
-pub(crate) struct ReceiverTap<T, L: SendLine<T>> {
+/// The tap of a queue in memory: a receiver that counts the item that it took as in hand.
+///
+/// A consumer that has the [`Tap`] of some source can find out that it is this one, and then call it directly: for items
+/// that take no time, a call through a pointer costs as much as taking the item.
+///
+/// ```
+/// use std::any::Any;
+/// use forebay_queue::{ReceiverTap, Source, bounded};
+///
+/// let (_tx, rx) = bounded::<u32>(4);
+/// let tap = rx.tap().expect("a queue in memory has taps");
+/// let tap: Box<dyn Any> = tap;
+/// assert!(tap.is::<ReceiverTap<u32>>());
+/// ```
+pub struct ReceiverTap<T, L: SendLine<T> = Fifo> {
     receiver: Receiver<T, L>,
     hand: Hand<T>,
 }
@@ -215,6 +230,7 @@ impl<T, L: SendLine<T>> ReceiverTap<T, L> {
 impl<T: Send + 'static, L: SendLine<T>> Tap for ReceiverTap<T, L> {
     type Item = T;
 
+    #[inline(always)]
     fn poll_take(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<T>> {
         if coop::is_free() { self.poll_another(cx, open) } else { self.poll_charged(cx, open) }
     }
@@ -241,5 +257,12 @@ impl<T: Send + 'static, L: SendLine<T>> Tap for ReceiverTap<T, L> {
 impl<T, L: SendLine<T>> Drop for ReceiverTap<T, L> {
     fn drop(&mut self) {
         self.let_go(true);
+    }
+}
+
+impl<T, L: SendLine<T>> fmt::Debug for ReceiverTap<T, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { receiver, hand } = self;
+        f.debug_struct("ReceiverTap").field("receiver", receiver).field("is_full", &hand.is_full).finish()
     }
 }

@@ -23,9 +23,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Quick {
-    /// [`Stand`] in the lower two bits, above them how many are done. Written by the worker.
+    /// [`Stand`] in the lowest bits, above them how many are done. Written by the worker.
     word: AtomicU64,
-    /// The attempt number of the present item. Written by the worker.
+    /// The attempt number of the present item, if the worker stands at [`Stand::Again`]. Written by the worker.
     attempt: AtomicU32,
     /// Whether the worker may take. Written under the intake's lock, read under that of the source.
     open: AtomicBool,
@@ -39,15 +39,17 @@ enum Stand {
     /// It looks at the source and may have taken something, or has not told it of the last item yet.
     Asking = 1,
     Waiting = 2,
-    /// It has an item.
+    /// It has an item, which nobody had before.
     Busy = 3,
+    /// It has an item that was tried before. Apart from [`Busy`](Self::Busy), so that most items need nothing else written.
+    Again = 4,
 }
 
 /// What one word says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QuickAccount(u64);
 
-const STANDS: u64 = 4;
+const STANDS: u64 = 8;
 
 // === impl Quick ===
 
@@ -81,10 +83,20 @@ impl Quick {
         self.stand(Stand::Away, Ordering::SeqCst);
     }
 
-    /// The worker has an item.
-    pub(crate) fn take(&self, attempt: u32) {
+    /// The worker has an item, which nobody had before.
+    pub(crate) fn take(&self) {
+        // Sets all bits that are set where a worker stands without an item.
+        let word = self.word.load(Ordering::Relaxed) | Stand::Busy as u64;
+        self.word.store(word, Ordering::Release);
+    }
+
+    /// The worker has an item, for an attempt of this number.
+    pub(crate) fn take_for(&self, attempt: u32) {
+        if attempt == 1 {
+            return self.take();
+        }
         self.attempt.store(attempt, Ordering::Relaxed);
-        self.stand(Stand::Busy, Ordering::Release);
+        self.stand(Stand::Again, Ordering::Release);
     }
 
     /// The worker is done with its item.
@@ -95,8 +107,9 @@ impl Quick {
         self.word.store(done * STANDS + Stand::Asking as u64, Ordering::Release);
     }
 
+    /// The attempt number of the present item.
     pub(crate) fn attempt(&self) -> u32 {
-        self.attempt.load(Ordering::Relaxed)
+        if self.account().is(Stand::Again) { self.attempt.load(Ordering::Relaxed) } else { 1 }
     }
 
     pub(crate) fn is_busy(&self) -> bool {
@@ -121,7 +134,7 @@ impl QuickAccount {
     }
 
     pub(super) fn is_busy(self) -> bool {
-        self.is(Stand::Busy)
+        self.is(Stand::Busy) || self.is(Stand::Again)
     }
 
     pub(super) fn is_waiting(self) -> bool {
@@ -152,10 +165,11 @@ mod tests {
             quick.wait();
             assert!(quick.account().is_at_rest() && quick.account().is_waiting());
             quick.ask();
-            quick.take(1);
-            assert_eq!((quick.is_busy(), quick.account().done()), (true, done));
+            let attempt = 1 + done as u32;
+            quick.take_for(attempt);
+            assert_eq!((quick.is_busy(), quick.account().done(), quick.attempt()), (true, done, attempt));
             quick.done();
-            assert_eq!((quick.is_busy(), quick.account().done()), (false, done + 1));
+            assert_eq!((quick.is_busy(), quick.account().done(), quick.attempt()), (false, done + 1, 1));
             assert!(!quick.account().is_at_rest(), "the source does not know yet");
             quick.leave();
         }

@@ -15,12 +15,14 @@ use forebay_queue::Tapped;
 use tokio::task::coop::has_budget_remaining;
 use tokio::time::Instant;
 
+use super::known::Known;
 use super::next::{Caution, is_idle};
+use super::running::Running;
 use super::{AnyTap, Bench, Seated, TURN, run_end_of};
 use crate::contain::contain;
 use crate::desk::Desk;
 use crate::handler::{Handle, Start};
-use crate::hands::RunEnd;
+use crate::hands::{Quick, RunEnd};
 use crate::intake::{DESPITE_THE_GATE, Standing};
 use crate::outcome::chain;
 use crate::presence::Resting;
@@ -40,34 +42,32 @@ pub(super) enum Unusual {
     Run(RunEnd),
 }
 
-/// A worker on its own.
-struct Alone<'a, T: Send + 'static, H: Handle<T>> {
-    desk: &'a Desk<T>,
-    tap: &'a mut AnyTap<T>,
+/// A worker on its own, in one poll. Made anew for each, and not lent to anything that is not inlined: so these
+/// pointers stay in registers, and an item does not have to go from one to the next to find them.
+struct Alone<'a, 'w, T: Send + 'static, H: Handle<T>> {
+    desk: &'w Desk<T>,
+    quick: &'w Quick,
+    tap: Known<'a, T>,
     handler: &'a mut H,
     sampler: &'a mut Sampler,
+    progress: &'a mut Progress<'w>,
+}
+
+/// How far a worker on its own is, from one poll to the next.
+struct Progress<'w> {
     /// How long handlers have worked since others last got their turn.
-    turn: &'a mut Duration,
-    setbacks: &'a mut u32,
-    caution: &'a mut Caution,
+    turn: &'w mut Duration,
+    setbacks: &'w mut u32,
+    caution: &'w mut Caution,
     /// Where the worker waits while it idles.
-    standing: &'a mut Standing,
-    /// Whose code is running.
-    whose: Whose,
+    standing: &'w mut Standing,
+    /// The handler is being asked whether it is ready. Where nothing is kept ready, it never is.
+    asks: bool,
     /// The handler said in an earlier poll that it can take an item.
     ready: bool,
     /// When the present run began, if it is timed.
     began: Option<Instant>,
-    resting: Option<Resting<'a>>,
-}
-
-/// Whose code a panic may come from.
-#[derive(Debug, Clone, Copy)]
-enum Whose {
-    /// The handler's, while it is asked whether it is ready.
-    Readiness,
-    Source,
-    Handler,
+    resting: Option<Resting<'w>>,
 }
 
 // === impl Seated ===
@@ -82,26 +82,28 @@ impl<T: Send + 'static> Seated<'_, T> {
         turn: &mut Duration,
         setbacks: &mut u32,
     ) -> Unusual {
-        let mut alone = Alone {
-            desk: self.desk,
-            tap: self.tap.as_deref_mut().expect("it is there as long as its worker"),
-            handler: bench.handler.as_mut().expect("it stays until the bench goes"),
-            sampler,
+        let desk = self.desk;
+        let tap = self.tap.as_deref_mut().expect("it is there as long as its worker");
+        let handler = bench.handler.as_mut().expect("it stays until the bench goes");
+        let mut running = bench.running.as_mut();
+        let mut progress = Progress {
             turn,
             setbacks,
             caution: &mut self.caution,
             standing: &mut self.standing,
-            whose: Whose::Readiness,
+            asks: false,
             ready: false,
             began: None,
             resting: None,
         };
-        let mut running = bench.running.as_mut();
         poll_fn(|cx| {
-            let polled = contain(|| alone.poll(running.as_mut(), cx))
-                .unwrap_or_else(|panic| Poll::Ready(alone.panicked(panic)));
+            let polled = contain(|| {
+                let (quick, tap, progress) = (desk.hands.quick(), Known::of(tap), &mut progress);
+                Alone { desk, quick, tap, handler, sampler, progress }.poll(running.as_mut(), cx)
+            });
+            let polled = polled.unwrap_or_else(|panic| Poll::Ready(progress.panicked(desk, sampler, panic)));
             // Before the worker waits: what its handler waits for may be a sender.
-            wake_senders(alone.desk, alone.tap);
+            wake_senders(desk, tap);
             polled
         })
         .await
@@ -132,22 +134,26 @@ impl<T: Send + 'static> Seated<'_, T> {
 
 // === impl Alone ===
 
-impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
+impl<'w, T: Send + 'static, H: Handle<T>> Alone<'_, 'w, T, H> {
     /// May panic where code panics that is not ours; not to be polled again after that.
-    fn poll(&mut self, mut running: Pin<&mut Option<H::Future>>, cx: &mut Context<'_>) -> Poll<Unusual> {
-        let quick = self.desk.hands.quick();
+    #[inline(always)]
+    fn poll(
+        mut self,
+        mut running: Pin<&mut Option<Running<H::Future>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Unusual> {
         if running.is_none() {
-            quick.ask();
-            self.desk.fall_out(self.standing);
-            match self.take(self.ready, cx) {
+            self.quick.ask();
+            self.desk.fall_out(self.progress.standing);
+            match self.take(self.progress.ready, cx) {
                 Ok(item) => {
                     // Later in a poll the worker has not rested, nor has its handler failed.
-                    self.revive();
+                    self.progress.revive(self.desk);
                     self.start(running.as_mut(), item);
                 }
                 Err(none) => {
                     if none.is_ready() {
-                        self.desk.stand_apart(self.standing);
+                        self.desk.stand_apart(self.progress.standing);
                     }
                     return none;
                 }
@@ -159,7 +165,7 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
             match run_end_of(H::outcome(output)) {
                 RunEnd::Done => {}
                 run_end => {
-                    self.stop_clock();
+                    self.progress.stop_clock(self.desk, self.sampler);
                     return Poll::Ready(Unusual::Run(run_end));
                 }
             }
@@ -169,10 +175,10 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
             }
             running.set(None);
             // The source is told when it is asked for the next one, which is done now.
-            quick.done();
-            if self.began.is_some() {
-                self.stop_clock();
-                if *self.turn >= TURN {
+            self.quick.done();
+            if self.progress.began.is_some() {
+                self.progress.stop_clock(self.desk, self.sampler);
+                if *self.progress.turn >= TURN {
                     return Poll::Ready(Unusual::Turn);
                 }
             }
@@ -184,132 +190,157 @@ impl<T: Send + 'static, H: Handle<T>> Alone<'_, T, H> {
     }
 
     /// Takes an item once the handler is ready. `Err`: there is none for now, or something is out of the ordinary.
-    /// Inlined into its caller, as [`poll_tap`] is.
     #[inline(always)]
     fn take(&mut self, ready: bool, cx: &mut Context<'_>) -> Result<T, Poll<Unusual>> {
+        let Self { desk, quick, tap, progress, .. } = self;
         if !ready {
-            if H::HOLDS && self.caution.looks() {
-                match self.poll_look(cx) {
+            if H::HOLDS && progress.caution.looks() {
+                match progress.poll_look(desk, tap.any(), cx) {
                     Poll::Ready(true) => {}
                     Poll::Ready(false) => return Err(Poll::Ready(Unusual::End)),
                     Poll::Pending => return Err(Poll::Pending),
                 }
             }
-            self.whose = Whose::Readiness;
-            match self.handler.poll_ready(cx) {
+            if H::HOLDS {
+                progress.asks = true;
+            }
+            let ready = self.handler.poll_ready(cx).map_err(|error| chain(&error));
+            if H::HOLDS {
+                progress.asks = false;
+            }
+            match ready {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Err(Poll::Ready(Unusual::Unready(chain(&error)))),
-                Poll::Pending => return Err(self.poll_unready(cx)),
+                Poll::Ready(Err(error)) => return Err(Poll::Ready(Unusual::Unready(error))),
+                Poll::Pending => return Err(progress.poll_unready(desk, tap.any(), cx)),
             }
         }
-        self.whose = Whose::Source;
-        match poll_tap(self.desk, self.tap, cx) {
+        match poll_tap(desk, quick, tap, cx) {
             Ok(item) => {
                 if H::HOLDS {
-                    self.caution.take();
+                    progress.caution.take();
                 }
                 Ok(item)
             }
             Err(Poll::Ready(())) => Err(Poll::Ready(Unusual::End)),
             Err(Poll::Pending) if is_idle::<T, H>(cx) => {
-                self.caution.waits();
+                progress.caution.waits();
                 Err(Poll::Ready(Unusual::Idle))
             }
             Err(Poll::Pending) => {
-                self.ready = true;
-                self.rest();
-                self.line_up(cx);
+                progress.ready = true;
+                progress.rest(desk);
+                if !H::HOLDS {
+                    progress.line_up(desk, tap.any(), cx);
+                }
                 Err(Poll::Pending)
             }
         }
     }
 
-    /// Starts the handler on an item. Inlined into its caller for the same reason.
+    /// Starts the handler on an item.
     #[inline(always)]
-    fn start(&mut self, mut running: Pin<&mut Option<H::Future>>, item: T) {
+    fn start(&mut self, mut running: Pin<&mut Option<Running<H::Future>>>, item: T) {
         if self.sampler.is_due() {
-            self.began = Some(Instant::now());
+            self.progress.began = Some(Instant::now());
         }
-        self.whose = Whose::Handler;
-        running.set(Some(self.handler.call(self.desk, Start { deadline: None, taken: Some(item) })));
+        // Nothing is there: said once more, so that the future is made in its place.
+        running.set(None);
+        let start = Start { deadline: None, taken: Some(item) };
+        running.set(Some(Running::new(self.handler.call(self.desk, start))));
     }
+}
 
+// === impl Progress ===
+
+impl<'w> Progress<'w> {
+    /// Whose code panicked: the handler's while it is asked, and while there is an item in hand; otherwise the source's.
     #[cold]
-    fn panicked(&mut self, panic: String) -> Unusual {
-        match self.whose {
-            Whose::Readiness => Unusual::Unready(format!("panicked: {panic}")),
-            Whose::Source => {
-                break_off(self.desk, panic);
-                Unusual::End
-            }
-            Whose::Handler => {
-                self.stop_clock();
-                Unusual::Run(RunEnd::Panicked(panic))
-            }
+    fn panicked<T: Send + 'static>(
+        &mut self,
+        desk: &Desk<T>,
+        sampler: &mut Sampler,
+        panic: String,
+    ) -> Unusual {
+        if self.asks {
+            Unusual::Unready(format!("panicked: {panic}"))
+        } else if desk.hands.quick().is_busy() {
+            self.stop_clock(desk, sampler);
+            Unusual::Run(RunEnd::Panicked(panic))
+        } else {
+            break_off(desk, panic);
+            Unusual::End
         }
     }
 
     /// Waits until there is an item. `false`: there will be none.
     #[cold]
-    fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        self.whose = Whose::Source;
-        let some = poll_some(self.desk, self.tap, cx);
+    fn poll_look<T: Send + 'static>(
+        &mut self,
+        desk: &'w Desk<T>,
+        tap: &mut AnyTap<T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
+        let some = poll_some(desk, tap, cx);
         match some {
             Poll::Ready(some) => {
                 self.caution.found();
                 Poll::Ready(some)
             }
             Poll::Pending => {
-                self.rest();
+                self.rest(desk);
                 self.caution.wait()
             }
         }
     }
 
     #[cold]
-    fn poll_unready(&mut self, cx: &mut Context<'_>) -> Poll<Unusual> {
-        self.rest();
-        self.desk.stand_apart(self.standing);
-        poll_end(self.desk, Some(self.tap), cx).map(|()| Unusual::End)
+    fn poll_unready<T: Send + 'static>(
+        &mut self,
+        desk: &'w Desk<T>,
+        tap: &mut AnyTap<T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Unusual> {
+        self.rest(desk);
+        desk.stand_apart(self.standing);
+        poll_end(desk, Some(tap), cx).map(|()| Unusual::End)
     }
 
     /// There is nothing to do for now.
     #[cold]
-    fn rest(&mut self) {
-        let desk = self.desk;
+    fn rest<T: Send + 'static>(&mut self, desk: &'w Desk<T>) {
         self.resting.get_or_insert_with(|| desk.hands.presence().begin_rest());
     }
 
     /// The worker waits at the source, or for a leader that waits there.
     #[cold]
-    fn line_up(&mut self, cx: &mut Context<'_>) {
+    fn line_up<T: Send + 'static>(&mut self, desk: &Desk<T>, tap: &mut AnyTap<T>, cx: &mut Context<'_>) {
         // A worker that has spent its budget waits for nothing.
-        if !H::HOLDS && *self.standing == Standing::Apart && has_budget_remaining() {
-            *self.standing = self.desk.shared.intake.line_up(self.desk.seat(), cx.waker());
+        if *self.standing == Standing::Apart && has_budget_remaining() {
+            *self.standing = desk.shared.intake.line_up(desk.seat(), cx.waker());
             if *self.standing == Standing::Follows {
-                self.tap.step_back();
+                tap.step_back();
             }
         }
     }
 
     /// There is something to do, for a handler that is as it should be.
-    fn revive(&mut self) {
+    fn revive<T: Send + 'static>(&mut self, desk: &Desk<T>) {
         self.ready = false;
         self.resting = None;
-        self.desk.stand_apart(self.standing);
+        desk.stand_apart(self.standing);
         if *self.setbacks > 0 {
             *self.setbacks = 0;
-            self.desk.hands.set_failing(false);
+            desk.hands.set_failing(false);
         }
     }
 
     #[cold]
-    fn stop_clock(&mut self) {
+    fn stop_clock<T: Send + 'static>(&mut self, desk: &Desk<T>, sampler: &mut Sampler) {
         if let Some(began) = self.began.take() {
             let service = began.elapsed();
-            self.sampler.learn(service);
+            sampler.learn(service);
             // Nobody gave the worker the item, and how long the item waited is noted by the one that takes it.
-            self.desk.shared.clockwork.note(None, None, service);
+            desk.shared.clockwork.note(None, None, service);
             *self.turn += service;
         }
     }
@@ -367,21 +398,21 @@ pub(super) fn poll_end<T: Send + 'static>(
 #[inline(always)]
 pub(super) fn poll_tap<T: Send + 'static>(
     desk: &Desk<T>,
-    tap: &mut AnyTap<T>,
+    quick: &Quick,
+    tap: &mut Known<'_, T>,
     cx: &mut Context<'_>,
 ) -> Result<T, Poll<()>> {
-    let quick = desk.hands.quick();
     loop {
         if !quick.is_open() {
-            poll_shut(desk, tap, cx)?;
+            poll_shut(desk, tap.any(), cx)?;
         }
         match tap.poll_take(cx, quick.gate()) {
             Poll::Ready(Tapped::Plain(item)) => {
-                quick.take(1);
+                quick.take();
                 return Ok(item);
             }
             Poll::Ready(Tapped::Shut) => {}
-            tapped => return take_known(desk, tap, tapped),
+            tapped => return take_known(desk, tap.any(), tapped),
         }
     }
 }
@@ -406,7 +437,7 @@ fn take_known<T: Send + 'static>(
             return Err(wait(desk));
         }
     };
-    desk.hands.quick().take(attempt);
+    desk.hands.quick().take_for(attempt);
     if let Some(waited) = waited {
         desk.shared.clockwork.note_wait(waited);
     }

@@ -8,6 +8,7 @@ use tokio::task::coop::has_budget_remaining;
 use tokio::time::{sleep, sleep_until};
 
 use super::alone::{break_off, poll_end, poll_some, poll_tap, wake_senders};
+use super::known::Known;
 use super::{AnyTap, Bench, Seated};
 use crate::contain::contain;
 use crate::desk::Desk;
@@ -124,11 +125,13 @@ impl<T: Send + 'static> Seated<'_, T> {
                 return Poll::Ready(Next::Item(None));
             }
             if let Some(tap) = &mut self.tap {
-                self.desk.hands.quick().ask();
-                let polled = contain(|| poll_tap(self.desk, &mut **tap, cx)).unwrap_or_else(|panic| {
-                    break_off(self.desk, panic);
-                    Err(Poll::Ready(()))
-                });
+                let quick = self.desk.hands.quick();
+                quick.ask();
+                let polled = contain(|| poll_tap(self.desk, quick, &mut Known::Other(&mut **tap), cx))
+                    .unwrap_or_else(|panic| {
+                        break_off(self.desk, panic);
+                        Err(Poll::Ready(()))
+                    });
                 wake_senders(self.desk, &mut **tap);
                 return match polled {
                     Ok(item) => Poll::Ready(Next::Item(Some(item))),

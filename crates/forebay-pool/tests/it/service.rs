@@ -99,6 +99,8 @@ async fn a_service_that_is_never_ready_does_not_hold_up_the_end() {
 /// Fails its first `failures` readiness checks, over all that were built.
 struct Failing {
     failures: Arc<AtomicU64>,
+    /// By a panic.
+    panics: bool,
 }
 
 impl Service<u32> for Failing {
@@ -109,6 +111,7 @@ impl Service<u32> for Failing {
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
         let left =
             self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        assert!(left.is_err() || !self.panics, "no connection");
         Poll::Ready(if left.is_ok() { Err("connection refused") } else { Ok(()) })
     }
 
@@ -124,7 +127,7 @@ async fn one_whose_readiness_fails_is_built_again_after_a_pause() {
     let pool = Pool::builder()
         .workers(1)
         .source(source)
-        .service_per_worker(move |_| Failing { failures: Arc::clone(&failures) })
+        .service_per_worker(move |_| Failing { failures: Arc::clone(&failures), panics: false })
         .start()
         .unwrap();
     let report = pool.finish().await;
@@ -134,6 +137,23 @@ async fn one_whose_readiness_fails_is_built_again_after_a_pause() {
     assert!(report.elapsed >= Duration::from_millis(150), "{:?}", report.elapsed);
     assert!(report.elapsed <= Duration::from_millis(155), "{:?}", report.elapsed);
     assert_eq!(script.record().ends().len(), 10);
+}
+
+/// The source, whose items its worker takes itself, is not to blame.
+#[tokio::test(start_paused = true)]
+async fn one_that_panics_when_it_is_asked_is_built_again_too() {
+    let failures = Arc::new(AtomicU64::new(4));
+    let pool = Pool::builder()
+        .workers(1)
+        .queue(10)
+        .service_per_worker(move |_| Failing { failures: Arc::clone(&failures), panics: true })
+        .start()
+        .unwrap();
+    for item in 0..10 {
+        pool.produce(item).await.unwrap();
+    }
+    let report = pool.finish().await;
+    assert_eq!((report.completed, report.failed, report.restarts), (9, 1, 4), "{report:?}");
 }
 
 const SECOND: Duration = Duration::from_secs(1);

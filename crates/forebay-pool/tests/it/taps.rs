@@ -1,5 +1,5 @@
 use std::error::Error as _;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use forebay_pool::{EndedBy, OnFailure, Pool, PoolStats, Retry};
 use forebay_queue::{Delivery, Receiver, Sender, Source, SourceError, Tap, Tapped, bounded, unbounded};
 use forebay_testkit::Driver;
 use proptest::prelude::*;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::settle_down;
@@ -174,6 +174,32 @@ async fn of_many_who_idle_few_are_called_for_what_one_can_do() {
     assert!(in_vain <= 3, "{in_vain} were asked for nothing");
     drop(tx);
     pool.finish().await;
+}
+
+/// An item comes back from a consumer that took it as a delivery.
+#[tokio::test]
+async fn know_of_attempts_before_theirs() {
+    let (tx, mut rx) = bounded(10);
+    let by_hand = rx.clone();
+    fill(&tx, 0..3);
+    let mut taken = Vec::new();
+    poll_fn(|cx| rx.poll_next(cx, NonZeroUsize::MIN, &mut taken)).await.unwrap();
+    taken.remove(0).nack(Duration::ZERO);
+    let (seen, mut was_seen) = mpsc::unbounded_channel();
+    let pool = Pool::builder()
+        .workers(1)
+        .source(by_hand)
+        .handler_in(move |cx, item: u32| {
+            seen.send((item, cx.attempt())).unwrap();
+            async {}
+        })
+        .start()
+        .unwrap();
+    drop((tx, rx));
+    assert_eq!(pool.finish().await.completed, 3);
+    let mut all = Vec::new();
+    was_seen.recv_many(&mut all, 10).await;
+    assert_eq!(all, [(0, 2), (1, 1), (2, 1)]);
 }
 
 #[tokio::test]

@@ -1,0 +1,45 @@
+//! Taps that a worker knows.
+
+use std::any::Any;
+use std::sync::atomic::AtomicBool;
+use std::task::{Context, Poll};
+
+use forebay_queue::{ReceiverTap, Tap, Tapped};
+
+use super::AnyTap;
+
+/// A tap, of which it is known whether it is that of a queue in memory.
+///
+/// Such a one is called directly, and so taking an item becomes part of the worker's loop. Through a pointer, the call
+/// and what it saves and restores took a fifth of the time of an item that takes none itself.
+pub(super) enum Known<'a, T: Send + 'static> {
+    Queue(&'a mut ReceiverTap<T>),
+    Other(&'a mut AnyTap<T>),
+}
+
+// === impl Known ===
+
+impl<'a, T: Send + 'static> Known<'a, T> {
+    pub(super) fn of(tap: &'a mut AnyTap<T>) -> Self {
+        if !(tap as &dyn Any).is::<ReceiverTap<T>>() {
+            return Self::Other(tap);
+        }
+        Self::Queue((tap as &mut dyn Any).downcast_mut().expect("it is one"))
+    }
+
+    #[inline(always)]
+    pub(super) fn poll_take(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<T>> {
+        match self {
+            Self::Queue(tap) => tap.poll_take(cx, open),
+            Self::Other(tap) => tap.poll_take(cx, open),
+        }
+    }
+
+    /// The tap, for what is rarely asked of it.
+    pub(super) fn any(&mut self) -> &mut AnyTap<T> {
+        match self {
+            Self::Queue(tap) => *tap,
+            Self::Other(tap) => *tap,
+        }
+    }
+}
