@@ -237,9 +237,6 @@ impl Changes {
                 }
             }
         }
-        if let Some(index) = self.rotated_meanwhile(path, key, table, outbox) {
-            return Some(index);
-        }
         let bound = self.bindings.get(path).copied();
         let older = bound.filter(|index| table.is_open(*index));
         if older.is_some() && len == 0 {
@@ -255,13 +252,15 @@ impl Changes {
             }
             return None;
         }
-        if older.is_none()
-            && let Some(of) = table.copied_to(path)
-        {
+        if let Some(of) = table.copied_to(path) {
             if len > 0 && self.is_news(path, Said::Copy(key)) {
                 outbox.push_back(Step::Notice(Notice::Copied { path: path.to_owned(), of }));
             }
             return None;
+        }
+        // Only then: what was a copy a moment ago is none any more once the file is truncated.
+        if let Some(index) = self.rotated_meanwhile(path, key, table, outbox) {
+            return Some(index);
         }
         // A glob leads to rotated files, too, and those stood elsewhere once.
         let home = bound.and_then(|bound| table.home(bound)).unwrap_or_else(|| path.to_owned());
@@ -276,8 +275,8 @@ impl Changes {
         Some(index)
     }
 
-    /// A glob leads to a file that was rotated since the look was at the path where it had stood: it comes behind the one that was
-    /// found there.
+    /// A glob leads to a file that was rotated since the look was at the path where it had stood, or to which that one was copied
+    /// and then truncated: it comes behind the one that was found there, or is that one.
     fn rotated_meanwhile(
         &mut self,
         path: &Path,
@@ -287,11 +286,20 @@ impl Changes {
     ) -> Option<usize> {
         let home = origin(path);
         let bound = *self.bindings.get(&home).filter(|_| home != path)?;
-        if key_at(&home).is_some_and(|present| table.by_key(present) == Some(bound)) {
-            return None;
+        match key_at(&home).filter(|present| table.by_key(*present) == Some(bound)) {
+            Some(present) => {
+                let State::Open(reader) = &table.get(bound).state else { return None };
+                let position = reader.peek().clone();
+                if !reader.is_truncated() {
+                    return None;
+                }
+                self.restart(&home, present, bound, &position, table, outbox);
+            }
+            None => {
+                let last = self.catch_up(&home, None, bound, table, outbox);
+                self.bindings.insert(home, last);
+            }
         }
-        let last = self.catch_up(&home, None, bound, table, outbox);
-        self.bindings.insert(home, last);
         table.by_key(key).filter(|index| table.is_open(*index))
     }
 

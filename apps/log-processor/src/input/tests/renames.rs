@@ -140,3 +140,20 @@ fn file_that_is_rotated_between_two_paths_of_a_look_is_of_the_same_log() {
     changes.look_at(&logs.path("app.log.1"), logs.key("app.log.1"), 2, table, outbox);
     assert!(steps.lines() == long + "2\n3\n");
 }
+
+/// The copy was taken for another log, as the file itself did not hold the same any more.
+#[test]
+fn file_that_is_copied_and_truncated_between_two_paths_of_a_look_is_finished_in_the_copy() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    let mut steps = Steps::plan(&logs, "app.log*", &[]);
+    steps.begin();
+    assert_eq!(steps.lines(), "1\n");
+    logs.append("app.log", "2\n");
+    logs.copy_and_truncate("app.log", "app.log.1");
+    logs.append("app.log", "3\n");
+    let Steps { changes, table, outbox, .. } = &mut steps;
+    // The look was at `app.log` before.
+    changes.look_at(&logs.path("app.log.1"), logs.key("app.log.1"), 4, table, outbox);
+    assert_eq!(steps.lines(), "2\n3\n");
+}
