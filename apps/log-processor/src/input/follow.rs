@@ -6,7 +6,7 @@
 //! | seen at a path | what it means | what is done |
 //! | --- | --- | --- |
 //! | nothing | between rename and create | the open file is read on |
-//! | another file, empty | the writer has not turned to it yet | the open file is read on |
+//! | another file, empty | the writer has not turned to it yet | the open file is read on, or what was rotated after it and is not empty |
 //! | another file, not empty | rotated, perhaps more than once | the open file is read to its end, then those that were rotated after it, then the other one |
 //! | the same file, shorter, or with other bytes before the position | truncated | a copy beside it is finished, if there is one; then the file from its start |
 //! | a file that no path led to before | appeared | it is read from its start |
@@ -73,6 +73,7 @@ enum Said {
     Unwatched,
     Compressed(FileKey),
     Copy(FileKey),
+    Empty(FileKey),
 }
 
 // === impl Changes ===
@@ -239,8 +240,8 @@ impl Changes {
         }
         let bound = self.bindings.get(path).copied();
         let older = bound.filter(|index| table.is_open(*index));
-        if older.is_some() && len == 0 {
-            return older;
+        if let Some(older) = older.filter(|_| len == 0) {
+            return Some(self.turn_to_written(path, key, older, table, outbox));
         }
         // Who compresses a file makes it empty first.
         if len == 0 && is_packed(path) {
@@ -273,6 +274,33 @@ impl Changes {
             None => Notice::Appeared { path: path.to_owned() },
         }));
         Some(index)
+    }
+
+    /// The file at `path` is empty, but the writer may have turned from `older` to one that was rotated in between: then that is the
+    /// one to be read on. This is found out once for each new file.
+    fn turn_to_written(
+        &mut self,
+        path: &Path,
+        key: FileKey,
+        older: usize,
+        table: &mut Table,
+        outbox: &mut VecDeque<Step>,
+    ) -> usize {
+        let State::Open(reader) = &table.get(older).state else { return older };
+        let home = reader.peek().home().to_owned();
+        let is_written = |(path, key): &(PathBuf, FileKey)| {
+            !table.knows(path, *key) && fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0)
+        };
+        let (metadata, name) = (reader.metadata(), reader.name_by_now());
+        let between = || rotated_by_now(&home, reader.peek(), metadata.as_ref(), name.as_deref());
+        if self.said.insert(path.to_owned(), Said::Empty(key)) == Some(Said::Empty(key))
+            || !between().iter().any(is_written)
+        {
+            return older;
+        }
+        let last = self.catch_up(&home, None, older, table, outbox);
+        self.bindings.insert(path.to_owned(), last);
+        last
     }
 
     /// A glob leads to a file that was rotated since the look was at the path where it had stood, or to which that one was copied

@@ -549,3 +549,29 @@ fn log_that_was_renamed_and_its_successor_truncated_is_read_in_order() {
         assert_eq!(logs.resume(&[pattern], options, Some(&run.checkpoint())).lines(), "", "{pattern}");
     }
 }
+
+/// Its lines were held back until the new one had some.
+#[test]
+fn file_in_between_is_read_while_the_new_one_is_empty() {
+    for pattern in ["app.log", "app.log*"] {
+        for is_compressed in [true, false] {
+            let logs = Logs::new();
+            logs.write("app.log", "1\n");
+            let mut run = logs.follow(&[pattern]);
+            assert_eq!(run.lines(), "1\n");
+            for (content, last) in [("2\n", 0), ("", 1)] {
+                logs.rotate(last);
+                logs.write("app.log", content);
+            }
+            if is_compressed {
+                logs.write("app.log.2.gz", gzip("1\n"));
+                logs.remove("app.log.2");
+            }
+            assert_eq!(run.lines(), "2\n", "{pattern}, {is_compressed}");
+            logs.append("app.log.1", "late\n");
+            assert_eq!(run.lines(), "late\n", "the writer has not turned to the new file yet");
+            logs.append("app.log", "3\n");
+            assert_eq!(run.lines(), "3\n");
+        }
+    }
+}
