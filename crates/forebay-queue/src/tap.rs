@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
+use std::hint::cold_path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -205,12 +206,16 @@ impl<T, L: SendLine<T>> ReceiverTap<T, L> {
             if hand.is_full.get() && open.load(Ordering::Relaxed) && state.quiet_to_take() > 0 {
                 state.tap_plain_next()
             } else {
+                cold_path();
                 None
             }
         });
         match another {
             Ok(item) => Poll::Ready(Tapped::Plain(item)),
-            Err(locked) => hand.poll_fill(taking, shared, locked, cx, open),
+            Err(locked) => {
+                cold_path();
+                hand.poll_fill(taking, shared, locked, cx, open)
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 //! is contained at once, however many items that is; whose code runs is noted before.
 
 use std::future::poll_fn;
+use std::hint::cold_path;
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
@@ -165,6 +166,7 @@ impl<'w, T: Send + 'static, H: Handle<T>> Alone<'_, 'w, T, H> {
             match run_end_of(H::outcome(output)) {
                 RunEnd::Done => {}
                 run_end => {
+                    cold_path();
                     self.progress.stop_clock(self.desk, self.sampler);
                     return Poll::Ready(Unusual::Run(run_end));
                 }
@@ -184,7 +186,10 @@ impl<'w, T: Send + 'static, H: Handle<T>> Alone<'_, 'w, T, H> {
             }
             match self.take(false, cx) {
                 Ok(item) => self.start(running.as_mut(), item),
-                Err(none) => return none,
+                Err(none) => {
+                    cold_path();
+                    return none;
+                }
             }
         }
     }
@@ -241,6 +246,7 @@ impl<'w, T: Send + 'static, H: Handle<T>> Alone<'_, 'w, T, H> {
     #[inline(always)]
     fn start(&mut self, mut running: Pin<&mut Option<Running<H::Future>>>, item: T) {
         if self.sampler.is_due() {
+            cold_path();
             self.progress.began = Some(Instant::now());
         }
         // Nothing is there: said once more, so that the future is made in its place.
@@ -411,8 +417,11 @@ pub(super) fn poll_tap<T: Send + 'static>(
                 quick.take();
                 return Ok(item);
             }
-            Poll::Ready(Tapped::Shut) => {}
-            tapped => return take_known(desk, tap.any(), tapped),
+            Poll::Ready(Tapped::Shut) => cold_path(),
+            tapped => {
+                cold_path();
+                return take_known(desk, tap.any(), tapped);
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Taps that a worker knows.
 
 use std::any::Any;
+use std::hint::cold_path;
 use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 
@@ -31,7 +32,11 @@ impl<'a, T: Send + 'static> Known<'a, T> {
     pub(super) fn poll_take(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<T>> {
         match self {
             Self::Queue(tap) => tap.poll_take(cx, open),
-            Self::Other(tap) => tap.poll_take(cx, open),
+            Self::Other(tap) => {
+                // As seen from the other: the compiler puts it out of that one's way.
+                cold_path();
+                tap.poll_take(cx, open)
+            }
         }
     }
 
