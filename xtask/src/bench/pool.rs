@@ -30,6 +30,10 @@ const PRODUCERS: [usize; 2] = [1, 4];
 const ROUNDS: usize = 5;
 const QUICK_ROUNDS: usize = 3;
 
+/// A run lasts at least so many seconds. Most of a shorter one would be what happens once: threads and queues that
+/// come into being.
+const LONG: f64 = 0.2;
+
 /// What the pool must reach where an item takes so long, and in how many rows it did.
 const GOALS: [Goal; 5] = [
     Goal { work: "none", than: Than::TaskPerItem, least: 4.0 },
@@ -80,6 +84,8 @@ struct Cell {
     work: &'static str,
     workers: usize,
     producers: usize,
+    /// How many items a run of each contender has.
+    items: Vec<usize>,
     /// Thousand items a second of each contender, once a round; empty where it cannot take part.
     rates: Vec<Vec<f64>>,
 }
@@ -98,13 +104,16 @@ pub(super) fn measure(quick: bool) -> Result<Measurements> {
                     items *= workers;
                 }
                 println!(
-                    "{}, {workers} workers, {producers} producers: {rounds} rounds of {items}",
+                    "{}, {workers} workers, {producers} producers: {rounds} rounds of {items} items or more",
                     work.word
                 );
-                let rates = vec![Vec::new(); contenders.len()];
-                let mut cell = Cell { work: work.word, workers, producers, rates };
+                let (items, rates) = (vec![items; contenders.len()], vec![Vec::new(); contenders.len()]);
+                let mut cell = Cell { work: work.word, workers, producers, items, rates };
+                if !quick {
+                    cell.lengthen(&program, &contenders)?;
+                }
                 for _ in 0..rounds {
-                    cell.round(&program, &contenders, items)?;
+                    cell.round(&program, &contenders)?;
                 }
                 cells.push(cell);
             }
@@ -135,27 +144,41 @@ pub(super) fn measure(quick: bool) -> Result<Measurements> {
 // === impl Cell ===
 
 impl Cell {
-    fn round(&mut self, program: &Path, contenders: &[Contender], items: usize) -> Result<()> {
-        for (contender, rates) in contenders.iter().zip(&mut self.rates) {
-            let too_many = self.producers > 1 && !contender.many_producers;
-            if too_many || self.work.starts_with("sleep") && !contender.sleeps {
-                continue;
+    /// Gives each contender as many items as take it long enough, by a run that does not count.
+    fn lengthen(&mut self, program: &Path, contenders: &[Contender]) -> Result<()> {
+        for (at, contender) in contenders.iter().enumerate() {
+            if let Some(Measured { seconds, .. }) = self.run(program, contender, self.items[at])? {
+                self.items[at] *= (LONG / seconds).ceil().max(1.0) as usize;
             }
-            let load = [
-                ("--contender", contender.name.clone()),
-                ("--work", self.work.to_owned()),
-                ("--workers", self.workers.to_string()),
-                ("--producers", self.producers.to_string()),
-                ("--items", items.to_string()),
-            ];
-            let arguments: Vec<&str> = ["pool"]
-                .into_iter()
-                .chain(load.iter().flat_map(|(key, value)| [*key, value.as_str()]))
-                .collect();
-            let measured: Measured = ask(program, &arguments)?;
-            rates.push(measured.items / measured.seconds / 1e3);
         }
         Ok(())
+    }
+
+    fn round(&mut self, program: &Path, contenders: &[Contender]) -> Result<()> {
+        for (at, contender) in contenders.iter().enumerate() {
+            if let Some(measured) = self.run(program, contender, self.items[at])? {
+                self.rates[at].push(measured.items / measured.seconds / 1e3);
+            }
+        }
+        Ok(())
+    }
+
+    /// `None`: the contender cannot take part.
+    fn run(&self, program: &Path, contender: &Contender, items: usize) -> Result<Option<Measured>> {
+        let too_many = self.producers > 1 && !contender.many_producers;
+        if too_many || self.work.starts_with("sleep") && !contender.sleeps {
+            return Ok(None);
+        }
+        let load = [
+            ("--contender", contender.name.clone()),
+            ("--work", self.work.to_owned()),
+            ("--workers", self.workers.to_string()),
+            ("--producers", self.producers.to_string()),
+            ("--items", items.to_string()),
+        ];
+        let arguments: Vec<&str> =
+            ["pool"].into_iter().chain(load.iter().flat_map(|(key, value)| [*key, value.as_str()])).collect();
+        ask(program, &arguments).map(Some)
     }
 
     fn rates_of(&self, contenders: &[Contender], name: &str) -> Option<&[f64]> {
@@ -224,7 +247,8 @@ impl Goal {
 
 fn body(contenders: &[Contender], cells: &[Cell], rounds: usize) -> String {
     let mut body = format!(
-        "Thousand items a second on a tokio runtime with two threads; each run in a process of its own, {rounds} rounds, \
+        "Thousand items a second on a tokio runtime with two threads; each run in a process of its own and at least {LONG} s \
+         long, {rounds} rounds, \
          contenders interleaved; median (min-max).\n\
          `loop` is a bare loop over forebay-queue for each worker, `async-channel` the same over that; `spawn` is a task \
          for each item and a semaphore, `join-set` a task for each item in a bounded `JoinSet`, `buffer-unordered` many \
@@ -296,6 +320,7 @@ mod tests {
     #[test]
     fn goals_say_in_how_many_rows_they_are_met() {
         let cell = |work, producers, rates: [f64; 4]| Cell {
+            items: Vec::new(),
             work,
             workers: 4,
             producers,
@@ -323,7 +348,7 @@ mod tests {
     fn ours_is_compared_with_the_loop_and_with_tasks() {
         let contenders = contenders();
         let rates = vec![vec![9.0], vec![10.0], vec![3.0], vec![9.9]];
-        let cell = Cell { work: "spin:100us", workers: 1, producers: 1, rates };
+        let cell = Cell { work: "spin:100us", workers: 1, producers: 1, items: Vec::new(), rates };
         let table = body(&contenders, &[cell], 1);
         assert_eq!(
             table.lines().last().unwrap(),
