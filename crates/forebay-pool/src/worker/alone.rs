@@ -3,7 +3,7 @@
 //! Most of them are quick, and then what counts is what is done beside the handler. So there is one future for all
 //! of them, which nothing is moved into or out of, and which comes to its end only where something is out of the
 //! ordinary: the source ended, the handler failed, or other tasks are to get their turn. All code that is not ours
-//! is contained at once, however many items that is; whose code runs is noted before.
+//! is contained at once, however many items that is; whose code it was follows from where the worker stands.
 
 use std::future::poll_fn;
 use std::hint::cold_path;
