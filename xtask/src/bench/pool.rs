@@ -122,7 +122,8 @@ pub(super) fn measure(quick: bool) -> Result<Measurements> {
 
     let keys = Keys::measure(&program, quick, rounds)?;
     let timers = Timers::measure(&program, quick, rounds)?;
-    let mut body = body(&contenders, &cells, rounds) + "\n";
+    let at_least = if quick { String::new() } else { format!(" and at least {LONG} s long") };
+    let mut body = body(&contenders, &cells, rounds, &at_least) + "\n";
     for goal in &GOALS {
         body += &goal.outcome(&contenders, &cells);
     }
@@ -245,10 +246,9 @@ impl Goal {
     }
 }
 
-fn body(contenders: &[Contender], cells: &[Cell], rounds: usize) -> String {
+fn body(contenders: &[Contender], cells: &[Cell], rounds: usize, at_least: &str) -> String {
     let mut body = format!(
-        "Thousand items a second on a tokio runtime with two threads; each run in a process of its own and at least {LONG} s \
-         long, {rounds} rounds, \
+        "Thousand items a second on a tokio runtime with two threads; each run in a process of its own{at_least}, {rounds} rounds, \
          contenders interleaved; median (min-max).\n\
          `loop` is a bare loop over forebay-queue for each worker, `async-channel` the same over that; `spawn` is a task \
          for each item and a semaphore, `join-set` a task for each item in a bounded `JoinSet`, `buffer-unordered` many \
@@ -349,7 +349,7 @@ mod tests {
         let contenders = contenders();
         let rates = vec![vec![9.0], vec![10.0], vec![3.0], vec![9.9]];
         let cell = Cell { work: "spin:100us", workers: 1, producers: 1, items: Vec::new(), rates };
-        let table = body(&contenders, &[cell], 1);
+        let table = body(&contenders, &[cell], 1, "");
         assert_eq!(
             table.lines().last().unwrap(),
             "| spin:100us | 1 | 1 | 9.0 (9.0-9.0) | 10.0 (10.0-10.0) | 3.0 (3.0-3.0) | \

@@ -10,8 +10,8 @@ pin_project! {
     ///
     /// That is why there is a mark behind it, of which the `Option` makes its `None`. With a tag of its own before the
     /// future, which is written first, the compiler makes each future elsewhere and copies it: what the future is made of
-    /// might lie where the tag does. For items that take no time that copy was 8 of 74 instructions, and what the next
-    /// ones had to wait for.
+    /// might lie where the tag does. For items that take no time, that was 12 of a worker's 74 instructions for each, and
+    /// what the others had to wait for.
     pub(super) struct Running<F> {
         #[pin]
         future: F,
