@@ -15,6 +15,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs::{self, File, Metadata},
     io::{self, Read},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -42,10 +43,23 @@ struct Folder {
 /// How often a folder is listed in the hope that nothing changes meanwhile.
 pub(super) const MOST_LISTINGS: usize = 16;
 
+/// When a file was rotated away, as far as its name and its last change tell.
 struct Age {
-    number: Option<u64>,
+    stamp: Option<Stamp>,
     changed: SystemTime,
 }
+
+/// What rotation puts behind a name. The oldest is the least.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Stamp {
+    /// `.1`, which is younger than `.2`.
+    Number(Reverse<u64>),
+    /// `.20260131`, `-2026-01-31T12`: its digits.
+    Date(String),
+}
+
+/// A number of more digits does not count rotations: it is a date, or the seconds since 1970.
+const MOST_DIGITS: usize = 5;
 
 // === impl Folders ===
 
@@ -105,8 +119,8 @@ impl Folders {
 
     /// The files that once stood at `home` and were rotated away after the one that is at `found` now, oldest first.
     ///
-    /// By number where both have one (`.1` is younger than `.2`, unless it was changed earlier: some count upwards),
-    /// else by time of the last change.
+    /// By number where both have one (`.1` is younger than `.2`, unless it was changed earlier: some count upwards), by date
+    /// where both have one of the same form, else by time of the last change.
     pub(super) fn rotated_after(&mut self, home: &Path, found: &Path) -> Vec<PathBuf> {
         let Ok(last) = fs::metadata(found) else { return Vec::new() };
         self.younger(home, &last, &Age::of(home, found, &last))
@@ -131,7 +145,7 @@ impl Folders {
             .map(|(path, metadata)| (Age::of(home, path, metadata), path))
             .filter(|(age, path)| age.is_younger_than(last_age) && !is_being_packed(path))
             .collect();
-        younger.sort_by_key(|(age, _)| age.oldest_first());
+        sort_oldest_first(&mut younger);
         younger.into_iter().map(|(_, path)| path.clone()).collect()
     }
 
@@ -194,33 +208,82 @@ impl Folder {
 
 impl Age {
     fn of(home: &Path, path: &Path, metadata: &Metadata) -> Self {
-        Self { number: number(home, path), changed: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH) }
+        Self { stamp: Stamp::of(home, path), changed: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH) }
     }
 
     fn is_younger_than(&self, other: &Self) -> bool {
-        match (self.number, other.number) {
-            (Some(number), Some(other_number)) => number < other_number && self.changed >= other.changed,
+        match (&self.stamp, &other.stamp) {
+            (Some(stamp @ Stamp::Number(_)), Some(other_stamp @ Stamp::Number(_))) => {
+                stamp > other_stamp && self.changed >= other.changed
+            }
+            (Some(stamp), Some(other_stamp)) if stamp.is_like(other_stamp) => stamp > other_stamp,
             _ => self.changed > other.changed,
         }
     }
 
-    fn oldest_first(&self) -> (Option<Reverse<u64>>, SystemTime) {
-        (self.number.map(Reverse), self.changed)
+    /// Whether names alone tell which of the two is older.
+    fn is_like(&self, other: &Self) -> bool {
+        matches!((&self.stamp, &other.stamp), (Some(stamp), Some(other)) if stamp.is_like(other))
+    }
+}
+
+// === impl Stamp ===
+
+impl Stamp {
+    /// What the name of `path` has behind that of `home`.
+    fn of(home: &Path, path: &Path) -> Option<Self> {
+        let suffix = suffix(home, path)?;
+        let stamp = without_packing(&suffix);
+        if let Some(number) = stamp.strip_prefix('.').filter(|number| number.len() <= MOST_DIGITS)
+            && let Ok(number) = number.parse()
+        {
+            return Some(Self::Number(Reverse(number)));
+        }
+        let digits: String = stamp.chars().filter(char::is_ascii_digit).collect();
+        (is_rotation(home, path) && begins_with_a_month(&digits)).then_some(Self::Date(digits))
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(_), Self::Number(_)) => true,
+            (Self::Date(date), Self::Date(other)) => date.len() == other.len(),
+            _ => false,
+        }
+    }
+}
+
+/// Whether `digits` are those of a date from the year on, which can be compared as they are.
+fn begins_with_a_month(digits: &str) -> bool {
+    let is_within = |digits: Option<&str>, bounds: RangeInclusive<u32>| {
+        digits.and_then(|digits| digits.parse().ok()).is_some_and(|number| bounds.contains(&number))
+    };
+    is_within(digits.get(..4), 1970..=2199) && is_within(digits.get(4..6), 1..=12)
+}
+
+/// Whether the names of all alone tell in which order they are.
+fn are_alike<T>(files: &[(Age, T)]) -> bool {
+    files.iter().all(|(age, _)| files[0].0.is_like(age))
+}
+
+/// By what the names say if that can be compared, else by time of the last change.
+fn sort_oldest_first<T>(files: &mut [(Age, T)]) {
+    files.sort_by_key(|(age, _)| age.changed);
+    if are_alike(files) {
+        files.sort_by(|(one, _), (other, _)| one.stamp.cmp(&other.stamp));
     }
 }
 
 /// Puts `files`, at the paths that `path_of` gives, into the order in which they stood at `home`, oldest first, if all of
-/// them have numbers that agree with when they were changed; the one that is there now comes last.
+/// them have names that agree with when they were changed; the one that is there now comes last.
 pub(super) fn sort_by_age<T>(home: &Path, files: &mut [T], path_of: impl Fn(&T) -> &Path) {
-    let ages = |files: &[T]| -> Option<Vec<Age>> {
+    let ages = |files: &[T]| -> Option<Vec<(Age, ())>> {
         let rotated = files.iter().map(&path_of).filter(|path| *path != home);
-        rotated.map(|path| Some(Age::of(home, path, &fs::metadata(path).ok()?))).collect()
+        rotated.map(|path| Some((Age::of(home, path, &fs::metadata(path).ok()?), ()))).collect()
     };
-    let number = |file: &T| number(home, path_of(file));
     let Some(mut ages) = ages(files) else { return };
-    ages.sort_by_key(|age| age.number.map(Reverse));
-    if ages.iter().all(|age| age.number.is_some()) && ages.is_sorted_by_key(|age| age.changed) {
-        files.sort_by_key(|file| Reverse(number(file)));
+    sort_oldest_first(&mut ages);
+    if are_alike(&ages) && ages.is_sorted_by_key(|(age, ())| age.changed) {
+        files.sort_by_key(|file| (path_of(file) == home, Stamp::of(home, path_of(file))));
     }
 }
 
@@ -356,11 +419,6 @@ fn suffix(home: &Path, path: &Path) -> Option<String> {
     path.file_name()?.to_str()?.strip_prefix(home.file_name()?.to_str()?).map(str::to_owned)
 }
 
-/// The number that rotation gave to what stood at `home`.
-fn number(home: &Path, path: &Path) -> Option<u64> {
-    without_packing(&suffix(home, path)?).strip_prefix('.')?.parse().ok()
-}
-
 /// Without what compressing puts behind a name.
 fn without_packing(suffix: &str) -> &str {
     [".gz", ".zst"].iter().find_map(|packing| suffix.strip_suffix(packing)).unwrap_or(suffix)
@@ -395,6 +453,8 @@ pub(super) fn is_rotation(home: &Path, path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -449,6 +509,44 @@ mod tests {
         last.set_modified(SystemTime::UNIX_EPOCH).expect("the folder is ours");
         let after_3 = Folders::default().rotated_after(&path("app.log"), &path("app.log.3"));
         assert_eq!(after_3, [path("app.log.2.gz")]);
+    }
+
+    /// A date behind a dot was read as a number, so the youngest file was taken for the oldest.
+    #[test]
+    fn dated_rotations_come_oldest_first_by_their_dates() {
+        for names in [
+            ["app.log.20260130", "app.log.20260131.gz", "app.log.20260201"],
+            ["app.log-20260130", "app.log-20260131", "app.log-20260201"],
+            ["app.log.2026013023", "app.log.2026013100", "app.log.2026020100"],
+            ["app.log.2026-01-30T23:59", "app.log.2026-01-31T00:00.gz", "app.log.2026-02-01T00:01"],
+            ["app.log.202512", "app.log.202601", "app.log.202602"],
+        ] {
+            let folder = tempfile::tempdir().expect("the tests need a folder to write to");
+            // The last one was compressed first: when they were changed tells nothing.
+            for name in names.iter().rev() {
+                fs::write(folder.path().join(name), name).expect("the folder is ours");
+            }
+            let paths = names.map(|name| folder.path().join(name));
+            let after_first = Folders::default().rotated_after(&folder.path().join("app.log"), &paths[0]);
+            assert_eq!(after_first, paths[1..]);
+        }
+    }
+
+    #[test]
+    fn rotations_with_numbers_and_dates_come_in_the_order_of_their_last_change() {
+        let folder = tempfile::tempdir().expect("the tests need a folder to write to");
+        let path = |name: &str| folder.path().join(name);
+        let names = ["app.log.2", "app.log.1", "app.log.20260130", "app.log.20260131", "app.log.1769900000"];
+        for (name, seconds) in names.into_iter().zip(1..) {
+            fs::write(path(name), name).expect("the folder is ours");
+            let file = File::options().write(true).open(path(name)).expect("it was just written");
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+                .expect("the folder is ours");
+        }
+        let after_2 = Folders::default().rotated_after(&path("app.log"), &path("app.log.2"));
+        assert_eq!(after_2, names[1..].iter().map(|name| path(name)).collect::<Vec<_>>());
+        let after_30 = Folders::default().rotated_after(&path("app.log"), &path("app.log.20260130"));
+        assert_eq!(after_30, [path("app.log.20260131"), path("app.log.1769900000")]);
     }
 
     #[test]

@@ -73,6 +73,23 @@ fn rotated_file_is_finished_first_and_then_those_rotated_after_it() {
     assert_eq!(following.read(), "6\n");
 }
 
+/// The date was read as a number, and the second file, as one that is older than the first, was left out without a word.
+#[test]
+fn files_that_were_rotated_by_date_are_read_in_the_order_of_their_dates() {
+    for follow in [true, false] {
+        let logs = Logs::new();
+        let checkpoint = read_and_killed(&logs, "1\n");
+        logs.append("app.log", "2\n");
+        logs.rename("app.log", "app.log.20260130");
+        logs.write("app.log.20260201", "4\n");
+        logs.write("app.log.20260131.gz", gzip("3\n"));
+        logs.write("app.log.20260129", "older\n");
+        logs.write("app.log", "5\n");
+        let options = Options { follow, ..Options::default() };
+        assert_eq!(logs.resume(&["app.log"], options, Some(&checkpoint)).lines(), "2\n3\n4\n5\n", "{follow}");
+    }
+}
+
 #[test]
 fn follow_goes_on_in_a_rotated_file_whose_successor_is_still_empty() {
     let logs = Logs::new();
