@@ -2,7 +2,8 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, ErrorKind, Read, Seek, SeekFrom},
+    path::Path,
 };
 
 use super::{
@@ -21,6 +22,9 @@ pub(super) enum Body {
     /// Read by a thread, and decompressed if it is compressed.
     Stream(Unpacked),
 }
+
+/// How many bytes of two files are compared at once.
+const COMPARED: usize = 64 * 1024;
 
 // === impl Body ===
 
@@ -112,6 +116,34 @@ pub(super) fn first_bytes(file: &File) -> io::Result<Vec<u8>> {
     match Format::of(&first) {
         Some(format) => format.first_bytes(file),
         None => Ok(first),
+    }
+}
+
+/// Whether the compressed file at `packed` holds nothing but what the file at `plain` begins with. Who compresses may have
+/// written only some of it yet.
+pub(super) fn is_packed_begin(packed: &Path, plain: &Path) -> io::Result<bool> {
+    let (packed, mut plain) = (File::open(packed)?, File::open(plain)?);
+    let Some(format) = Format::of_file(&packed)? else {
+        // Not even those bytes that tell how it is compressed.
+        let mut first = [0; 4];
+        let read = read_at(&packed, &mut first, 0)?;
+        return Ok(read > 0 && Format::may_come(&first[..read]));
+    };
+    let mut decoder = format.decoder_of(packed)?;
+    let (mut unpacked, mut expected) = (vec![0; COMPARED], vec![0; COMPARED]);
+    loop {
+        let read = match decoder.read(&mut unpacked) {
+            Ok(0) => return Ok(true),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(true),
+            read => read?,
+        };
+        match plain.read_exact(&mut expected[..read]) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
+            filled => filled?,
+        }
+        if unpacked[..read] != expected[..read] {
+            return Ok(false);
+        }
     }
 }
 

@@ -115,7 +115,8 @@ impl Inputs {
     /// Finds what `patterns` name, and where `resume` left off.
     ///
     /// A file of `resume` that is found under another name is read first, then those that were rotated after it,
-    /// then what stands at its path. One that is not found at all is reported by the first [`next`](Self::next).
+    /// then what stands at its path. One that is not found at all is reported by the first [`next`](Self::next). What
+    /// another input is compressed to is left out when its turn comes.
     ///
     /// # Errors
     ///
@@ -160,6 +161,8 @@ impl Inputs {
             let mut changes = Changes::watch(patterns, &inputs.options, &inputs.signal)?;
             changes.begin(&plan.starts, &mut inputs.table, &mut inputs.outbox);
             inputs.follow = Some(Following { changes, progress: false, was_idle: true });
+        } else {
+            inputs.table.pair_packed();
         }
         Ok(inputs)
     }
@@ -257,6 +260,15 @@ impl Inputs {
             return self.table.read_unended(input, length, &self.framing, buffer).map(Step::Batch);
         }
         let input = self.turn;
+        // A glob leads to both while a file is being compressed, or if whoever did that has kept it.
+        if let Some(of) = self.table.packed_from(input)
+            && let Some(news) = self.table.pass_over(input)
+        {
+            self.turn += 1;
+            let path = news.end.path.clone();
+            self.outbox.extend([Step::Batch(news), Step::Notice(Notice::Copied { path, of })]);
+            return None;
+        }
         if let Err(error) = self.table.open(input, &self.framing, false, &self.signal) {
             self.turn += 1;
             return Some(Step::Failed { input: Some(input), error });

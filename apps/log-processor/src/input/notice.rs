@@ -42,7 +42,7 @@ pub enum Notice {
         /// Its name.
         path: PathBuf,
     },
-    /// A file that is being read is copied, as it is before a truncation: its lines are taken from the original.
+    /// A file that is being read is copied, as it is before a truncation, or compressed: its lines are taken from the original.
     #[error("{} is a copy of {}: leaving it out", path.display(), of.display())]
     Copied {
         /// The name of the copy.

@@ -20,9 +20,10 @@ use std::{
 use super::{
     compressed::{Format, is_compressed_at},
     error::InputError,
+    file,
     framing::{Frame, Framing},
     identity::FileKey,
-    locate::{Folders, is_packed_copy, is_rotation, is_same},
+    locate::{Folders, is_packed, is_packed_copy, is_rotation, is_same},
     position::{Phase, Position},
     reader::{Progress, Reader},
     signal::Signal,
@@ -57,6 +58,8 @@ pub(super) struct Entry {
     pub(super) reached: bool,
     /// The last look found it under no name, though it is closed.
     pub(super) missed: bool,
+    /// Only of one that waits and that is named as what another one is compressed to: which that is.
+    pub(super) plain: Option<usize>,
 }
 
 /// How far the reading of a file has come.
@@ -475,6 +478,31 @@ impl Table {
         is_compressed_at(path) && self.files.iter().any(is_packed_of)
     }
 
+    /// Makes out which of those that wait are named as what others of the run are compressed to.
+    pub(super) fn pair_packed(&mut self) {
+        let path = |entry: &Entry| entry.position().map(|position| position.path);
+        let by_path: HashMap<PathBuf, usize> =
+            self.files.iter().zip(0..).filter_map(|(entry, index)| Some((path(entry)?, index))).collect();
+        for entry in &mut self.files {
+            if let State::Waiting(Start::File(position) | Start::Behind(position)) = &entry.state
+                && position.offset == 0
+                && is_packed(&position.path)
+            {
+                entry.plain = by_path.get(&position.path.with_extension("")).copied();
+            }
+        }
+    }
+
+    /// The path of the file that waiting `index` is, or is being, compressed to.
+    pub(super) fn packed_from(&self, index: usize) -> Option<PathBuf> {
+        let State::Waiting(start) = &self.files[index].state else { return None };
+        let (packed, plain) = (start.position().path, self.files[self.files[index].plain?].position()?);
+        // The plain one may be gone by now.
+        file::is_packed_begin(&packed, &plain.path)
+            .unwrap_or_else(|_| is_packed_copy(&packed, &plain))
+            .then_some(plain.path)
+    }
+
     fn forget(&mut self, index: usize) -> Option<Batch> {
         let State::Closed(position) = std::mem::replace(&mut self.files[index].state, State::Gone) else {
             return None;
@@ -545,7 +573,7 @@ fn begins_compressed(batch: &Batch) -> bool {
 impl Entry {
     /// A file that some pattern leads to.
     pub(super) fn new(state: State) -> Self {
-        Self { state, key: None, behind: None, retiring: false, reached: true, missed: false }
+        Self { state, key: None, behind: None, retiring: false, reached: true, missed: false, plain: None }
     }
 
     /// It is closed, and the last look did not find it.

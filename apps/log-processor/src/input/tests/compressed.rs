@@ -441,3 +441,52 @@ fn what_came_after_a_log_that_was_compressed_while_nothing_stands_at_its_path_is
         assert_eq!(logs.resume(&["app.log"], options(), Some(&run.checkpoint())).lines(), "");
     }
 }
+
+/// Its lines came twice, and what was compressed of it so far was said to be damaged.
+#[test]
+fn file_and_what_it_is_compressed_to_are_read_once() {
+    let content = lines(100_000);
+    let whole = gzip(&content);
+    let so_far = ["".into(), whole[..3].to_vec(), whole[..whole.len() / 2].to_vec(), whole.clone()];
+    for patterns in [&["app.log*"][..], &["*.gz", "app.log.1"]] {
+        for (packed, length) in so_far.iter().map(|packed| (packed, packed.len())) {
+            let logs = Logs::new();
+            logs.write("app.log.1", &content);
+            logs.write("app.log.1.gz", packed);
+            let killed = logs.run(patterns, Options::default()).checkpoint();
+            let mut run = logs.resume(patterns, Options::default(), Some(&killed));
+            let said = run.read();
+            let left_out = "[app.log.1.gz is a copy of app.log.1: leaving it out]\n";
+            assert!(said.replace(left_out, "") == content, "{patterns:?}, {length}");
+            assert_eq!(said.contains(left_out), length > 0, "{patterns:?}, {length}");
+            logs.write("app.log.1.gz", &whole);
+            logs.remove("app.log.1");
+            let checkpoint = run.checkpoint();
+            assert_eq!(logs.resume(&["app.log*"], Options::default(), Some(&checkpoint)).lines(), "");
+        }
+    }
+}
+
+#[test]
+fn file_that_was_compressed_after_its_turn_is_read_once() {
+    let content = lines(100_000);
+    let logs = Logs::new();
+    logs.write("app.log.1", &content);
+    logs.write("app.log.1.gz", &gzip(&content)[..20]);
+    let mut run = logs.run(&["app.log*"], Options::default());
+    let mut said = run.step().expect("there is a first batch");
+    logs.write("app.log.1.gz", gzip(&content));
+    logs.remove("app.log.1");
+    said += &run.read();
+    assert!(said.strip_prefix(&content) == Some("[app.log.1.gz is a copy of app.log.1: leaving it out]\n"));
+}
+
+#[test]
+fn files_that_are_only_named_like_a_compressed_one_are_all_read() {
+    for (plain, packed) in [("1\n2\n", "1\n3\n"), ("1\n", "1\n2\n"), ("", "1\n")] {
+        let logs = Logs::new();
+        logs.write("app.log.1", plain);
+        logs.write("app.log.1.gz", gzip(packed));
+        assert_eq!(logs.run(&["app.log*"], Options::default()).read(), format!("{plain}{packed}"));
+    }
+}
