@@ -108,6 +108,19 @@ pub enum InputError {
     },
 }
 
+// === impl InputError ===
+
+impl InputError {
+    /// The file is not there any more, and under no name that it could have by now.
+    pub(super) fn is_of_a_missing_one(&self) -> bool {
+        match self {
+            Self::Lost { .. } => true,
+            Self::Unreadable { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+}
+
 /// What to do about what the system refused, behind its word.
 fn path_remedy(refused: &io::Error) -> &'static str {
     match Errno::from_io_error(refused) {

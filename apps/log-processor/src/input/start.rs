@@ -9,7 +9,7 @@ use std::{
 use super::{
     error::InputError,
     framing::Framing,
-    locate::{Folders, MOST_LISTINGS},
+    locate::{Folders, MOST_LISTINGS, origin},
     pattern::STDIN,
     position::Position,
     reader::Reader,
@@ -76,6 +76,13 @@ impl Start {
             Self::Stream(path) => Position::start(path),
             Self::Stdin => Position::start(Path::new(STDIN)),
         }
+    }
+
+    /// It was rotated, and nothing is known to have ever been in it.
+    pub(super) fn is_empty_rotation(&self) -> bool {
+        let (Self::File(position) | Self::Behind(position)) = self else { return false };
+        let is_rotated = position.home() != position.path || origin(&position.path) != position.path;
+        is_rotated && position.is_of_nothing()
     }
 
     /// It is not there, nor anywhere that it could have been renamed to.

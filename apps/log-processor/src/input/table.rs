@@ -214,6 +214,7 @@ impl Table {
     }
 
     /// Opens what waits. A waiting file that is lost leaves an entry that is gone.
+    /// So does a rotated one that was empty and is gone by now, but that is no error.
     pub(super) fn open(
         &mut self,
         index: usize,
@@ -236,6 +237,11 @@ impl Table {
                 if let Some(key) = key.filter(|key| Some(*key) != entry.key) {
                     self.rekey(key, index);
                 }
+                Ok(())
+            }
+            Err(error) if start.is_empty_rotation() && error.is_of_a_missing_one() => {
+                // Who compresses an empty file loses nothing.
+                entry.state = State::Gone;
                 Ok(())
             }
             Err(error) => {

@@ -141,6 +141,9 @@ impl Changes {
                 outbox.push_back(Step::Failed { input: Some(index), error });
                 continue;
             }
+            if table.is_gone(index) {
+                continue;
+            }
             if older.is_some() && table.is_unread_another(index, planned.key, &planned.home) {
                 // It was rotated since, and is found by the looks, before the one that has its name by now.
                 table.get_mut(index).state = State::Gone;

@@ -490,3 +490,55 @@ fn files_that_are_only_named_like_a_compressed_one_are_all_read() {
         assert_eq!(logs.run(&["app.log*"], Options::default()).read(), format!("{plain}{packed}"));
     }
 }
+
+/// It was said to be lost, with an exit code that says so.
+#[test]
+fn empty_file_that_is_compressed_before_its_turn_is_not_lost() {
+    for has_another_its_name in [false, true] {
+        let logs = Logs::new();
+        let patterns = ["a.log", "app.log"];
+        logs.write("a.log", "a\n");
+        logs.write("app.log", "1\n");
+        let mut run = logs.run(&patterns, Options::default());
+        assert_eq!(run.read(), "a\n1\n");
+        for content in ["", "2\n"] {
+            logs.rotate(1);
+            logs.write("app.log", content);
+        }
+        let mut run = logs.resume(&patterns, Options::default(), Some(&run.checkpoint()));
+        // Beside it, so that it has a place on disk of its own.
+        logs.write("another", "another\n");
+        logs.write("app.log.1.gz", gzip(""));
+        logs.remove("app.log.1");
+        if has_another_its_name {
+            logs.rename("another", "app.log.1");
+        }
+        assert_eq!(
+            run.read(),
+            "[app.log of the run before is now app.log.2: going on there from byte 2]\n\
+             [app.log.1 was rotated in the meantime: reading it from its start]\n\
+             2\n"
+        );
+    }
+}
+
+#[test]
+fn empty_file_that_a_glob_led_to_and_that_is_compressed_before_its_turn_is_not_lost() {
+    for is_followed in [false, true] {
+        let logs = Logs::new();
+        for (name, content) in [("app.log", "2\n"), ("app.log.1", "")] {
+            logs.write(name, content);
+        }
+        let checkpoint = logs.follow(&["app.log*"]).checkpoint();
+        for checkpoint in [None, Some(&checkpoint)] {
+            let mut run =
+                logs.resume(&["app.log*"], Options { follow: is_followed, ..Options::default() }, checkpoint);
+            logs.write("app.log.1.gz", gzip(""));
+            logs.remove("app.log.1");
+            let said = run.read();
+            assert!(said.ends_with("2\n") && !said.contains("failed"), "{is_followed}: {said}");
+            logs.remove("app.log.1.gz");
+            logs.write("app.log.1", "");
+        }
+    }
+}
