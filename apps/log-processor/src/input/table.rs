@@ -296,7 +296,9 @@ impl Table {
 
     fn read_on(&mut self, index: usize, at_end: AtEnd, framing: &Framing, buffer: &mut Vec<u8>) -> Outcome {
         let Entry { state: State::Open(reader), retiring, .. } = &mut self.files[index] else {
-            return Outcome::Ended(None);
+            // What an earlier run finished and nobody leads to, but not what is only out of reach.
+            let is_over = at_end != AtEnd::Stay && self.files[index].is_unreached_packed();
+            return Outcome::Ended(if is_over { self.forget_if_may_be(index) } else { None });
         };
         let stays = at_end == AtEnd::Stay && !*retiring && reader.may_grow();
         match reader.read(buffer) {
@@ -422,8 +424,21 @@ impl Table {
         if !std::mem::replace(&mut self.files[index].missed, true) {
             return None;
         }
-        self.remember_packed(index, folders)
-            .or_else(|| if self.is_after_a_remembered(index) { None } else { self.forget(index) })
+        self.remember_packed(index, folders).or_else(|| self.forget_if_may_be(index))
+    }
+
+    /// Whether no name leads to it or not.
+    fn must_be_remembered(&self, index: usize) -> bool {
+        self.is_after_a_remembered(index) || self.is_before_an_empty(index)
+    }
+
+    /// What stands at the same path after it is empty, as far as anybody knows. When that is filled, rotated and compressed, only what
+    /// came before it tells that it is a file to be read.
+    fn is_before_an_empty(&self, index: usize) -> bool {
+        let home = self.files[index].home();
+        let mut younger = self.files[index + 1..].iter().filter(|other| other.home() == home).peekable();
+        let is_empty = |other: &Entry| other.position().is_some_and(|position| position.is_of_nothing());
+        home.is_some() && younger.peek().is_some() && younger.all(is_empty)
     }
 
     /// One that stood at the same path before it is still remembered. What is younger than a file that the next run knows,
@@ -450,9 +465,10 @@ impl Table {
 
     /// There are closed files that some look is still to find, or to forget.
     pub(super) fn is_unsettled(&self) -> bool {
-        self.files.iter().enumerate().any(|(index, entry)| {
-            entry.is_unreached() && !(entry.missed && self.is_after_a_remembered(index))
-        })
+        self.files
+            .iter()
+            .enumerate()
+            .any(|(index, entry)| entry.is_unreached() && !(entry.missed && self.must_be_remembered(index)))
     }
 
     /// `reader`, which was opened for `index`, reads the file of another entry: its own is gone, and that one has its name.
@@ -509,6 +525,10 @@ impl Table {
             .then_some(plain.path)
     }
 
+    fn forget_if_may_be(&mut self, index: usize) -> Option<Batch> {
+        if self.must_be_remembered(index) { None } else { self.forget(index) }
+    }
+
     fn forget(&mut self, index: usize) -> Option<Batch> {
         let State::Closed(position) = std::mem::replace(&mut self.files[index].state, State::Gone) else {
             return None;
@@ -547,7 +567,7 @@ impl Table {
     ) -> Option<Batch> {
         // Where looks go on, it is for them to say that no name leads to it: one look may have missed it.
         let is_remembered =
-            self.files[index].reached || at_end == AtEnd::Stay || self.is_after_a_remembered(index);
+            self.files[index].reached || at_end == AtEnd::Stay || self.must_be_remembered(index);
         let entry = &mut self.files[index];
         let State::Open(reader) = &mut entry.state else { return None };
         let end = reader.position(if is_remembered { Phase::Finished } else { Phase::Forgotten });
@@ -585,6 +605,11 @@ impl Entry {
     /// It is closed, and the last look did not find it.
     pub(super) fn is_unreached(&self) -> bool {
         matches!(&self.state, State::Closed(position) if !self.reached && !position.absent)
+    }
+
+    /// The same, and it is there and does not grow.
+    fn is_unreached_packed(&self) -> bool {
+        matches!(&self.state, State::Closed(position) if self.is_unreached() && is_compressed_at(&position.path))
     }
 
     /// Its file is at that place on disk; it may have been found in a copy since.

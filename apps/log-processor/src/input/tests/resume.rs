@@ -427,3 +427,62 @@ fn file_waits_for_all_that_come_before_it() {
     let options = Options { follow: true, ..Options::default() };
     assert!(logs.resume(&["app.log"], options, Some(&checkpoint)).lines() == long + "3\n4\n");
 }
+
+/// The empty log was all that the state knew, and nothing tells what such a file has become.
+#[test]
+fn log_that_was_empty_is_found_by_the_one_before_it_when_it_was_filled_and_compressed() {
+    for pattern in ["app.log", "app.log*"] {
+        // When the one before it was compressed: before the run that finds the log empty, during it, or after it.
+        let cases = ["before", "during", "after"].map(|when| [(true, when), (false, when)]);
+        for (follow, compressed) in cases.into_iter().flatten() {
+            let case = format!("{pattern}, {follow}, {compressed}");
+            let logs = Logs::new();
+            let compress = |name: &str, content: &str| {
+                logs.write(&format!("{name}.gz"), gzip(content));
+                logs.remove(name);
+            };
+            let options = || Options { follow, ..Options::default() };
+            let checkpoint = read_and_killed(&logs, "1\n");
+            logs.rotate(0);
+            logs.write("app.log", "");
+            if compressed == "before" {
+                compress("app.log.1", "1\n");
+            }
+            let mut run = logs.resume(&[pattern], options(), Some(&checkpoint));
+            if compressed == "during" {
+                compress("app.log.1", "1\n");
+            }
+            // A file is forgotten when two looks have not found it.
+            for _ in 0..4 {
+                assert_eq!(run.lines(), "", "{case}");
+            }
+            let checkpoint = run.checkpoint();
+            logs.append("app.log", "2\n");
+            if compressed == "after" {
+                logs.rotate(1);
+                compress("app.log.2", "1\n");
+            } else {
+                logs.rename("app.log.1.gz", "app.log.2.gz");
+                logs.rotate(0);
+            }
+            compress("app.log.1", "2\n");
+            logs.write("app.log", "3\n");
+            let mut next = logs.resume(&[pattern], options(), Some(&checkpoint));
+            assert_eq!(next.lines(), "2\n3\n", "{case}");
+            for _ in 0..4 {
+                assert_eq!(next.lines(), "", "{case}");
+            }
+            let mut last = logs.resume(&[pattern], options(), Some(&next.checkpoint()));
+            for _ in 0..4 {
+                assert_eq!(last.lines(), "", "{case}");
+            }
+            if pattern == "app.log" {
+                assert_eq!(
+                    last.checkpoint().inputs.len(),
+                    1,
+                    "{case}: what is read is not remembered for ever"
+                );
+            }
+        }
+    }
+}
