@@ -72,6 +72,16 @@ impl Reader {
         Ok(Some(Self::new(body, position, framing)))
     }
 
+    /// The open file from its start, as what it holds by now. It stood at `home` once, and its name is `path` by now, if it has any:
+    /// it need not be opened by that.
+    pub(super) fn again(&self, path: &Path, home: &Path, framing: &Framing) -> io::Result<Self> {
+        let plain = self.body.plain().ok_or(io::ErrorKind::Unsupported)?;
+        let key = FileKey::of(&plain.metadata()?);
+        let position = Position { head: file::head(plain)?, ..Position::start(home).found(path, key) };
+        let body = Body::of_file(plain.try_clone()?, 0, Fingerprint::EMPTY)?;
+        Ok(Self::new(body.expect("every file holds nothing at its start"), position, framing))
+    }
+
     /// Standard input.
     pub(super) fn stdin(signal: Arc<Signal>, framing: &Framing) -> io::Result<Self> {
         Ok(Self::of_stream(Stream::stdin(signal)?, Path::new(STDIN), framing))

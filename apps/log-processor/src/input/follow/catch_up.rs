@@ -82,7 +82,7 @@ impl Changes {
 
     /// The file that stood at `home` was truncated before it was rotated, and nobody looked in between: what was read of it goes
     /// on in its copy, or ends. Gives the last entry of what it was until then, behind which it is read anew.
-    fn finish_truncated(
+    pub(super) fn finish_truncated(
         &mut self,
         home: &Path,
         index: usize,
@@ -104,10 +104,19 @@ impl Changes {
             return index;
         }
         outbox.push_back(Step::Notice(Notice::Truncated { path, offset }));
+        let key = reader.key().expect("what can be truncated is a file");
+        // Wherever it is by now, it is open.
+        let rotated = Folders::default().locate_rotated(home, key);
+        let by_now = rotated.or_else(|| reader.name_by_now()).unwrap_or(position.path);
+        let again = reader.again(&by_now, home, &self.framing);
         outbox.extend(table.close(index).into_iter().map(Step::Batch));
-        let key = position.key.expect("what can be truncated is a file");
-        let by_now = Folders::default().locate_rotated(home, key);
-        by_now.and_then(|path| self.start(&path, key, home, Some(index), table, outbox)).unwrap_or(index)
+        match again {
+            Ok(again) => self.add(&by_now, again, Some(index), table, outbox),
+            Err(source) => {
+                self.fail(by_now, source, outbox);
+                index
+            }
+        }
     }
 
     /// A copy of the file of `position`, which goes on where that ended.

@@ -12,7 +12,8 @@
 //! | a file that no path led to before | appeared | it is read from its start |
 //! | the same, named after an open file and with its bytes so far | being copied | it is passed over until the open file is truncated |
 //!
-//! An open file whose last name is deleted is read to its end and closed. One that was read and compressed since is known as
+//! An open file whose last name is deleted is read to its end and closed. One that was truncated and then moved to where nobody
+//! looks, or deleted, is read from its start all the same: it is open. One that was read and compressed since is known as
 //! the compressed file from then on.
 //!
 //! What stood at a path last is remembered, closed or not, until something else stands there: what was rotated away in
@@ -200,6 +201,9 @@ impl Changes {
                 State::Open(reader) if !entry.reached && reader.is_deleted() => {
                     self.retire_deleted(index, table, outbox);
                 }
+                State::Open(reader) if !entry.reached && reader.is_truncated() => {
+                    self.restart_unreached(index, table, outbox);
+                }
                 _ if entry.is_unreached() => outbox.extend(table.miss(index, &mut folders).map(Step::Batch)),
                 _ => entry.missed = false,
             }
@@ -213,6 +217,15 @@ impl Changes {
         table.get_mut(index).retiring = true;
         if self.bindings.get(&home) == Some(&index) {
             let last = self.catch_up(&home, None, index, table, outbox);
+            self.bindings.insert(home, last);
+        }
+    }
+
+    /// An open file was truncated and moved to where nobody looks, and no other has taken its place.
+    fn restart_unreached(&mut self, index: usize, table: &mut Table, outbox: &mut VecDeque<Step>) {
+        let Some(home) = table.home(index) else { return };
+        let last = self.finish_truncated(&home, index, table, outbox);
+        if self.bindings.get(&home) == Some(&index) {
             self.bindings.insert(home, last);
         }
     }

@@ -531,6 +531,47 @@ fn log_that_was_truncated_and_then_renamed_is_finished_in_its_copy_first() {
     }
 }
 
+/// It was said to be read again, and nothing of it was; or it was read on in the middle of what had been written since.
+#[test]
+fn log_that_was_truncated_and_then_moved_away_or_deleted_is_read_again_as_it_is_said() {
+    for (pattern, to) in [
+        ("app.log", Some("old/first")),
+        ("app.log", Some("other")),
+        ("app.log", None),
+        ("*.log", Some("other")),
+    ] {
+        for is_made in [true, false] {
+            let logs = Logs::new();
+            fs::create_dir(logs.path("old")).expect("the folder is ours");
+            logs.write("app.log", "one\n");
+            let mut run = logs.follow(&[pattern]);
+            assert_eq!(run.read(), "one\n");
+            logs.truncate("app.log");
+            logs.append("app.log", "2\n");
+            match to {
+                Some(to) => logs.rename("app.log", to),
+                None => logs.remove("app.log"),
+            }
+            if is_made {
+                logs.write("app.log", "3\n");
+            }
+            let said = run.read();
+            let is_case = format!("{pattern}, {to:?}, {is_made}: {said}");
+            let restarted = "[app.log was truncated behind byte 4: reading it again from its start]\n";
+            assert!(said.contains(restarted), "{is_case}");
+            let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with('[')).collect();
+            assert_eq!(lines, if is_made { vec!["2", "3"] } else { vec!["2"] }, "{is_case}");
+            assert_eq!(run.lines(), "", "{is_case}");
+            if !is_made && let Some(to) = to {
+                logs.append(to, "three\n");
+                assert_eq!(run.lines(), "three\n", "{is_case}");
+                logs.write("app.log", "4\n");
+                assert_eq!(run.lines(), "4\n", "{is_case}");
+            }
+        }
+    }
+}
+
 #[test]
 fn log_that_was_renamed_and_its_successor_truncated_is_read_in_order() {
     for pattern in ["app.log", "app.log*"] {
