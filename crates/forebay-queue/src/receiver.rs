@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use crate::core::{Claim, Shared, State, Taken, Taking};
+use crate::core::{Claim, Onlooker, Shared, State, Taken, Taking};
 use crate::park::block_on;
 use crate::sync::MutexGuard;
 use crate::tap::ReceiverTap;
@@ -47,13 +47,14 @@ pub struct Receiver<T, L: Line<T> = Fifo> {
     /// The crossing of pressure that this handle saw last. Written and read by `pressure_changed` alone.
     pub(crate) seen: AtomicU64,
     taking: Taking,
+    onlooker: Onlooker,
 }
 
 // === impl Receiver ===
 
 impl<T, L: Line<T>> Receiver<T, L> {
     pub(crate) fn first(shared: Arc<Shared<T, L>>) -> Self {
-        Self { shared, seen: AtomicU64::new(0), taking: Taking::default() }
+        Self { shared, seen: AtomicU64::new(0), taking: Taking::default(), onlooker: Onlooker::default() }
     }
 
     /// Takes the next item, waiting for one. `None` means that the queue is closed and nothing is left.
@@ -140,8 +141,8 @@ impl<T, L: Line<T>> Receiver<T, L> {
     }
 
     /// What all handles share, and our place in the line.
-    pub(crate) fn parts(&mut self) -> (&Shared<T, L>, &mut Taking) {
-        (&self.shared, &mut self.taking)
+    pub(crate) fn parts(&mut self) -> (&Shared<T, L>, &mut Taking, &mut Onlooker) {
+        (&self.shared, &mut self.taking, &mut self.onlooker)
     }
 
     /// Always inlined: for most items, a call would cost as much as the rest.
@@ -183,13 +184,14 @@ impl<T, L: Line<T>> Clone for Receiver<T, L> {
     fn clone(&self) -> Self {
         self.shared.update(|state| state.add_receiver());
         let seen = AtomicU64::new(self.seen.load(Ordering::Relaxed));
-        Self { shared: self.shared.clone(), seen, taking: Taking::default() }
+        Self { shared: self.shared.clone(), seen, taking: Taking::default(), onlooker: Onlooker::default() }
     }
 }
 
 impl<T, L: Line<T>> Drop for Receiver<T, L> {
     fn drop(&mut self) {
         self.taking.end(&self.shared);
+        self.onlooker.leave(&self.shared);
         self.shared.remove_receiver();
     }
 }
@@ -238,6 +240,10 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
 
     fn is_closed(&self) -> bool {
         Self::is_closed(self)
+    }
+
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.onlooker.poll(&self.shared, cx, State::is_closed)
     }
 
     /// Memory keeps no copy of what it handed out.

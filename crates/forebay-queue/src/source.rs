@@ -24,7 +24,8 @@ use crate::{Delivery, Receipt, Tap};
 ///
 /// A source that was closed, by its consumer or by whoever feeds it, ends only when nothing is in a consumer's hands. A
 /// consumer that gathers deliveries before it works on any delays that end, so such a source announces beforehand that
-/// [nothing new will come](Self::is_closed).
+/// [nothing new will come](Self::is_closed). A consumer that could begin no item now, and asks for none, [waits for
+/// that](Self::poll_closed).
 ///
 /// # Leases
 ///
@@ -116,6 +117,18 @@ pub trait Source: Send + 'static {
         false
     }
 
+    /// Waits until nothing new will come in, on behalf of a consumer that asks for no item: it could not begin one now, and
+    /// still is to hear of the end.
+    ///
+    /// - `Ready`: [nothing new will come](Self::is_closed). The consumer then asks for one item, to see whether it is the end.
+    /// - `Pending`: the waker is woken when that changes. It is the waker of `poll_settled`.
+    ///
+    /// By default nobody is woken: a pool whose service is not ready when such a source is closed from outside, or ends,
+    /// learns of that no sooner than it asks for an item, and waits for it in `closed` and `finish`.
+    fn poll_closed(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_closed() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     /// Does a `nack` without its value bring the item back?
     ///
     /// `true` for sources that keep a copy (disk, broker), `false` for memory. If it is true of only some deliveries, it
@@ -195,6 +208,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn is_closed(&self) -> bool {
         (**self).is_closed()
+    }
+
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        (**self).poll_closed(cx)
     }
 
     fn redelivers(&self) -> bool {

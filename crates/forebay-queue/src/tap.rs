@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::coop;
-use crate::core::{Shared, State, Taking};
+use crate::core::{Onlooker, Shared, State, Taking};
 use crate::sync::MutexGuard;
 use crate::{Fifo, Headers, Receiver, SendLine};
 
@@ -47,8 +47,9 @@ pub trait Tap: Any + Send {
     ///
     /// A sender that this gave room to may not be woken yet: see [`wake_senders`](Self::wake_senders).
     ///
-    /// `open` is read under the lock under which items are taken: while it is `false`, none is taken. Spends the
-    /// cooperative budget.
+    /// `open` is read under the lock under which items are taken: while it is `false`, none is taken. Who finds an item then
+    /// ([`Tapped::Shut`]) waits for none, and is woken when the source has ended, unless it asks again or steps back before.
+    /// Spends the cooperative budget.
     ///
     /// # Cancel safety
     ///
@@ -67,7 +68,7 @@ pub trait Tap: Any + Send {
     /// tap says that it is done.
     fn empty(&mut self, done: bool);
 
-    /// Stops waiting: somebody else gets the item that this tap was called for.
+    /// Stops waiting, also for the end: somebody else gets the item that this tap was called for.
     fn step_back(&mut self);
 
     /// How many items can be taken, read under the lock under which they are.
@@ -107,7 +108,7 @@ pub enum Tapped<T> {
         /// How long it was in the source, where that is known.
         waited: Option<Duration>,
     },
-    /// There is an item, but the tap is not open.
+    /// There is an item, but the tap is not open. The caller is woken when the source has ended.
     Shut,
     /// Nothing is held, nothing is in anybody's hands, nothing will come.
     Ended,
@@ -154,6 +155,7 @@ impl<T> Hand<T> {
     fn poll_fill<'a, L: SendLine<T>>(
         &self,
         taking: &mut Taking,
+        onlooker: &mut Onlooker,
         shared: &'a Shared<T, L>,
         locked: Option<MutexGuard<'a, State<T, L>>>,
         cx: &mut Context<'_>,
@@ -175,11 +177,20 @@ impl<T> Hand<T> {
             self.known.set(Some(Tapped::Shut));
             None
         });
-        taken.map(|taken| match taken {
+        let tapped = taken.map(|taken| match taken {
             Some(Some(item)) => Tapped::Plain(item),
             Some(None) => self.known.take().expect("it was put there under the lock"),
             None => Tapped::Ended,
-        })
+        });
+        if let Poll::Ready(Tapped::Shut) = tapped {
+            // The items may have gone another way meanwhile.
+            return Poll::Ready(match onlooker.poll(shared, cx, State::has_ended) {
+                Poll::Ready(()) => Tapped::Ended,
+                Poll::Pending => Tapped::Shut,
+            });
+        }
+        onlooker.leave(shared);
+        tapped
     }
 
     #[cold]
@@ -201,7 +212,7 @@ impl<T, L: SendLine<T>> ReceiverTap<T, L> {
     #[inline(always)]
     fn poll_another(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<T>> {
         let Self { receiver, hand } = self;
-        let (shared, taking) = receiver.parts();
+        let (shared, taking, onlooker) = receiver.parts();
         let another = taking.take_quietly(shared, |state| {
             if hand.is_full.get() && open.load(Ordering::Relaxed) && state.quiet_to_take() > 0 {
                 state.tap_plain_next()
@@ -214,7 +225,7 @@ impl<T, L: SendLine<T>> ReceiverTap<T, L> {
             Ok(item) => Poll::Ready(Tapped::Plain(item)),
             Err(locked) => {
                 cold_path();
-                hand.poll_fill(taking, shared, locked, cx, open)
+                hand.poll_fill(taking, onlooker, shared, locked, cx, open)
             }
         }
     }
@@ -241,7 +252,7 @@ impl<T: Send + 'static, L: SendLine<T>> Tap for ReceiverTap<T, L> {
     }
 
     fn wake_senders(&mut self) {
-        let (shared, taking) = self.receiver.parts();
+        let (shared, taking, _) = self.receiver.parts();
         taking.wake_late(shared);
     }
 
@@ -250,8 +261,9 @@ impl<T: Send + 'static, L: SendLine<T>> Tap for ReceiverTap<T, L> {
     }
 
     fn step_back(&mut self) {
-        let (shared, taking) = self.receiver.parts();
+        let (shared, taking, onlooker) = self.receiver.parts();
         taking.leave(shared);
+        onlooker.leave(shared);
     }
 
     fn waiting(&self) -> usize {

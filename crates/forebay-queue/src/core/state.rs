@@ -24,6 +24,7 @@
 //! 6. Senders learn at once that the queue is closed. Receivers learn it when nothing waits and nothing is in hand,
 //!    since an item in hand may come back. While one is, waiting receivers are woken once when the queue is closed, and
 //!    wait on: a consumer that has items in hand, and waits for more before working on them, need not do so any longer.
+//!    A receiver that is in no line, since it takes nothing, may be an *onlooker*: it is woken at both moments.
 //! 7. While items are delayed, every waiting receiver keeps a timer, so that none depends on another being polled.
 //!    Whichever comes first makes the due items ready, and then rule 3 says whose they are.
 //! 8. An expired item is taken out by whoever comes to take, or to ask for room, and finds it. A receiver that was called
@@ -88,6 +89,9 @@ pub(crate) struct State<T, L: Line<T>> {
     rx: Waiters<()>,
     /// Tasks that wait for a change of pressure or of the senders, or for the end.
     pub(crate) watchers: Waiters<Change>,
+    /// Receivers that are in no line, and want to know of the end. Apart from `watchers`, which have the queue go the long
+    /// way: of these, one may stay here although it takes items again.
+    onlookers: Waiters<()>,
     /// What is to be done after the lock is released. While nobody has the lock, it holds only what may be late.
     pub(super) after: After<T>,
     /// Where the pressure changes, by items and by weight; `None` for one that is not bounded.
@@ -198,6 +202,7 @@ impl<T, L: Line<T>> State<T, L> {
             asked: 0,
             rx: Waiters::new(),
             watchers: Waiters::new(),
+            onlookers: Waiters::new(),
             after: After::default(),
             senders: 1,
             receivers: 1,
@@ -311,7 +316,7 @@ impl<T, L: Line<T>> State<T, L> {
         if self.rx.is_empty() && self.rx.served() == 0 { self.available() } else { 0 }
     }
 
-    fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.closed && self.held.waiting() == 0 && self.held.in_hand() == 0
     }
 
@@ -783,6 +788,7 @@ impl<T, L: Line<T>> State<T, L> {
         }
         if !mem::replace(&mut self.told_closed, true) {
             self.tell_watchers(|_| true);
+            self.tell_onlookers();
             if self.held.in_hand() > 0 {
                 self.rx.take_wakers(|waker| self.after.wakes.push(waker));
             }
@@ -796,6 +802,31 @@ impl<T, L: Line<T>> State<T, L> {
             let waker = self.rx.dismiss_at(key);
             self.after.wakes.extend(waker);
         }
+        self.tell_onlookers();
+    }
+
+    fn tell_onlookers(&mut self) {
+        while let Some((_, waker)) = self.onlookers.serve() {
+            self.after.wakes.extend(waker);
+        }
+    }
+
+    /// Stays an onlooker, or becomes one, with the waker in `waker`, where another may be after that.
+    pub(crate) fn look_on(&mut self, key: &mut Option<Key>, waker: &mut Option<Waker>) {
+        let Some(new) = waker.take() else { unreachable!("who looks on brings a waker") };
+        if let Some(key) = *key
+            && self.onlookers.turn(key) == Turn::Waiting
+        {
+            *waker = self.onlookers.renew(key, new);
+            return;
+        }
+        *waker = key.take().and_then(|told| self.look_away(told));
+        *key = Some(self.onlookers.push_back((), new));
+    }
+
+    /// Is no onlooker any more. Returns its waker, to be dropped after the lock is released.
+    pub(crate) fn look_away(&mut self, key: Key) -> Option<Waker> {
+        self.onlookers.remove(key).0
     }
 
     /// Rule 9.
@@ -825,7 +856,8 @@ impl<T, L: Line<T>> State<T, L> {
         if !self.closed && self.rx.is_empty() && self.tx.served() == 0 {
             self.quiet_below = below.min(self.capacity().saturating_sub(self.granted));
         }
-        if self.rx.served() == 0 {
+        // An onlooker is to be told when the last item is taken.
+        if self.rx.served() == 0 && (!self.closed || self.onlookers.is_empty()) {
             self.quiet_above = above;
         }
     }

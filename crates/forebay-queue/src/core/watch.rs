@@ -1,7 +1,7 @@
 //! Waiting for a change that is neither an item nor a place: of the pressure, of the senders, or the end.
 
 use std::future::poll_fn;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 use super::Shared;
 use super::state::State;
@@ -53,6 +53,42 @@ impl<T, L: Line<T>> Drop for Place<'_, T, L> {
     fn drop(&mut self) {
         if let Some(key) = self.key {
             let_go(self.shared.update(|state| state.stop_watching(key)));
+        }
+    }
+}
+
+/// A receiver's place among the onlookers, if it is one: it takes nothing, and is told of the end. Kept in the handle.
+#[derive(Default)]
+pub(crate) struct Onlooker(Option<Key>);
+
+// === impl Onlooker ===
+
+impl Onlooker {
+    /// Waits until `seen`. Woken when the queue is closed, and when it has ended.
+    pub(crate) fn poll<T, L: Line<T>>(
+        &mut self,
+        shared: &Shared<T, L>,
+        cx: &Context<'_>,
+        seen: impl FnOnce(&State<T, L>) -> bool,
+    ) -> Poll<()> {
+        let mut waker = Some(cx.waker().clone());
+        // Afterwards `waker` holds the waker that is to be dropped outside of the lock.
+        let polled = shared.update(|state| {
+            if seen(state) {
+                return Poll::Ready(());
+            }
+            state.look_on(&mut self.0, &mut waker);
+            Poll::Pending
+        });
+        let_go(waker);
+        polled
+    }
+
+    /// Does not look on, if it did.
+    #[inline]
+    pub(crate) fn leave<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
+        if let Some(key) = self.0.take() {
+            let_go(shared.update(|state| state.look_away(key)));
         }
     }
 }

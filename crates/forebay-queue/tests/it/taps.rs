@@ -249,3 +249,51 @@ fn after_a_look_nothing_is_taken_through_what_was_shut_before() {
         assert_eq!(looking.waiting(), left);
     }
 }
+
+/// Who may not take an item that is there waits for none, and still is to hear of the end.
+#[test]
+fn who_finds_its_tap_shut_is_woken_at_the_end() {
+    let (tx, mut rx) = bounded(10);
+    let mut tap = tap(&rx);
+    let told = CountingWaker::new();
+    let mut look = || take_with(&mut tap, &told.waker(), false);
+    assert!(tx.try_send(1).is_ok());
+    assert_eq!((look(), look()), (Poll::Ready(Tapped::Shut), Poll::Ready(Tapped::Shut)));
+    assert!(tx.try_send(2).is_ok());
+    assert_eq!((rx.try_recv(), told.wakes()), (Ok(1), 0));
+    drop(tx);
+    assert_eq!(look(), Poll::Ready(Tapped::Shut));
+    let before = told.wakes();
+    assert_eq!((rx.try_recv(), told.wakes()), (Ok(2), before + 1));
+    assert_eq!(look(), Poll::Ready(Tapped::Ended));
+}
+
+#[test]
+fn who_steps_back_or_goes_is_not_woken_at_the_end() {
+    let (tx, mut rx) = bounded(10);
+    let (mut back, mut gone) = (tap(&rx), tap(&rx));
+    let told = CountingWaker::new();
+    assert!(tx.try_send(1).is_ok());
+    for tap in [&mut back, &mut gone] {
+        assert_eq!(take_with(tap, &told.waker(), false), Poll::Ready(Tapped::Shut));
+    }
+    back.step_back();
+    drop(gone);
+    rx.close();
+    assert_eq!((rx.try_recv(), told.wakes()), (Ok(1), 0));
+}
+
+/// Who asks for no item hears that nothing new will come, whatever is there.
+#[test]
+fn who_waits_for_the_closing_alone_is_woken_then() {
+    let (tx, mut rx) = bounded(10);
+    let told = CountingWaker::new();
+    let waker = told.waker();
+    let mut cx = Context::from_waker(&waker);
+    assert!(tx.try_send(1).is_ok());
+    assert!(rx.poll_closed(&mut cx).is_pending() && rx.poll_closed(&mut cx).is_pending());
+    assert!(tx.try_send(2).is_ok());
+    assert_eq!((rx.try_recv(), told.wakes()), (Ok(1), 0));
+    drop(tx);
+    assert_eq!((rx.poll_closed(&mut cx), told.wakes()), (Poll::Ready(()), 1));
+}
