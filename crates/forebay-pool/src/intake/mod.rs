@@ -28,10 +28,10 @@
 //!    lock: the counters are read without it, and a command from inside a poll (a source that is to be closed, a
 //!    key that is to be cancelled) is carried out by the polling thread, as soon as the source has answered.
 //! 6. Where nobody waits and nothing is in hand, since no worker is ready, nobody asks, and the end of the source
-//!    would go unseen. So once nothing new will come it is asked for one item on behalf of the supervisor; and
-//!    before that, if somebody wants to know whether the pool is idle and nothing else tells. If there is an item,
-//!    it lies in the stock for the first worker that is ready; it is the one exception to rule 4. A source calls only
-//!    those who wait there, so that nothing new will come is heard through a tap that is shut, if the source has taps.
+//!    would go unseen. So the supervisor waits for the end through a tap that is shut, if the source has taps, or until
+//!    nothing new will come, and then the source is asked for one item on its behalf; and before that, if somebody wants
+//!    to know whether the pool is idle and nothing else tells. If there is an item, it lies in the stock for the first
+//!    worker that is ready; it is the one exception to rule 4.
 //!
 //! 7. Where being ready may keep something from others (services), workers are ready only while they ask (`calls.rs`).
 //!

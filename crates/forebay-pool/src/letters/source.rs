@@ -50,6 +50,10 @@ impl<T: Send + 'static> Source for Guarded<T> {
         self.source.is_closed()
     }
 
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.source.poll_closed(cx)
+    }
+
     fn redelivers(&self) -> bool {
         self.source.redelivers()
     }

@@ -198,6 +198,10 @@ impl<T: Send + 'static> Source for Inlet<T> {
         Source::is_closed(&self.0)
     }
 
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_closed(cx)
+    }
+
     fn redelivers(&self) -> bool {
         self.0.redelivers()
     }

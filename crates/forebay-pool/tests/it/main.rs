@@ -77,6 +77,9 @@ mod second_reading;
 /// Services are asked whether they are ready before an item is taken.
 mod service;
 
+/// Pools that take from one queue.
+mod shared_queue;
+
 /// Workers that wait keep nothing that others want.
 mod shared_limits;
 

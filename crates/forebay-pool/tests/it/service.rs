@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forebay_pool::{EndedBy, OnFailure, Pool, Rate, WorkerId};
-use forebay_queue::bounded;
+use forebay_queue::{Delivery, Receiver, Source, SourceError, bounded};
 use forebay_testkit::RecordingSource;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep, sleep, timeout};
@@ -254,21 +255,24 @@ async fn a_pool_ends_though_no_worker_can_be_built() {
     }
 }
 
-/// Looking for the end may find an item. It is there for who is ready first, or goes back at the deadline.
+/// Looking for the end may find an item, where it cannot be seen otherwise. It is there for who is ready first, or goes
+/// back at the deadline.
 #[tokio::test(start_paused = true)]
 async fn what_is_found_instead_of_the_end_is_not_lost() {
-    for gets_ready in [false, true] {
+    for (taps, gets_ready) in [(false, false), (false, true), (true, false), (true, true)] {
         let (switch, on) = watch::channel(false);
+        let (tx, rx) = bounded(10);
+        let source: Box<dyn Source<Item = u32>> = if taps { Box::new(rx) } else { Box::new(WithoutTaps(rx)) };
         let pool = Pool::builder()
             .workers(2)
-            .queue(10)
+            .source(source)
             .service(Switched::new(&on))
             .keep_copies()
             .on_failure(OnFailure::Return)
             .start()
             .unwrap();
         for item in 0..3 {
-            pool.produce(item).await.unwrap();
+            tx.send(item).await.unwrap();
         }
         sleep(SECOND).await;
         assert_eq!(pool.stats().taken, 0, "it is not closed");
@@ -276,17 +280,19 @@ async fn what_is_found_instead_of_the_end_is_not_lost() {
         let shutdown = tokio::spawn(pool.shutdown(10 * SECOND));
         sleep(SECOND).await;
         let stats = handle.stats().unwrap();
-        assert_eq!((stats.taken, stats.set_aside, stats.held), (1, 1, 1));
+        let found = usize::from(!taps);
+        assert_eq!((stats.taken, stats.set_aside, stats.held), (found as u64, found, found));
         if gets_ready {
             switch.send_replace(true);
         }
         let report = shutdown.await.unwrap();
         assert!(report.adds_up());
+        let left = tx.stats().returned;
         if gets_ready {
-            assert_eq!((report.completed, report.undelivered, report.elapsed.as_secs()), (3, 0, 2));
+            assert_eq!((report.completed, left, report.elapsed.as_secs()), (3, 0, 2));
         } else {
             assert!(matches!(report.ended_by, EndedBy::Deadline), "{report}");
-            assert_eq!((report.returned, report.undelivered), (1, 3));
+            assert_eq!((report.returned, left), (found as u64, 3));
         }
     }
 }
@@ -399,4 +405,95 @@ async fn what_a_rate_holds_back_starts_in_time_though_nobody_asks() {
     let starts: Vec<_> = std::iter::from_fn(|| told.try_recv().ok()).collect();
     assert_eq!(starts, [(0, 'a', 100), (1, 'b', 200), (0, 'c', 300), (0, 'a', 1100)]);
     assert_eq!(pool.shutdown(SECOND).await.completed, 4);
+}
+
+/// A worker that is not ready may find an item that another consumer takes: it hears of the end all the same.
+#[tokio::test(start_paused = true)]
+async fn who_is_not_ready_hears_of_an_end_that_comes_after_items() {
+    for (copies, closed_first) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (tx, rx) = bounded::<u32>(10);
+        tx.send(1).await.unwrap();
+        let builder = Pool::builder().workers(1).source(rx.clone()).service(NeverReady);
+        let pool = if copies { builder.keep_copies().start().unwrap() } else { builder.start().unwrap() };
+        let (mut tx, mut other) = (Some(tx), rx);
+        sleep(SECOND).await;
+        if closed_first {
+            tx = None;
+            sleep(SECOND).await;
+        }
+        assert_eq!(other.recv().await, Some(1));
+        drop((tx, other));
+        let ended = timeout(SECOND, pool.closed()).await;
+        assert!(ended.is_ok(), "copies {copies}, closed first {closed_first}");
+        let report = pool.finish().await;
+        assert!(matches!(report.ended_by, EndedBy::Source), "{report}");
+        assert_eq!(report.taken, 0);
+    }
+}
+
+/// Others may do what such a worker cannot begin.
+#[tokio::test(start_paused = true)]
+async fn who_is_not_ready_keeps_nothing_from_others_at_the_end() {
+    let (tx, rx) = bounded::<u32>(10);
+    let waits = Pool::builder().workers(1).source(rx.clone()).service(NeverReady).keep_copies();
+    let waits = waits.start().unwrap();
+    let works = Pool::builder().workers(1).source(rx).handler(|_| sleep(SECOND)).start().unwrap();
+    for item in 0..5 {
+        tx.send(item).await.unwrap();
+    }
+    sleep(SECOND / 2).await;
+    drop(tx);
+    let (waits, works) = tokio::join!(timeout(10 * SECOND, waits.finish()), works.finish());
+    assert_eq!((waits.unwrap().taken, works.completed), (0, 5));
+}
+
+/// A queue that can be asked in one place only.
+struct WithoutTaps(Receiver<u32>);
+
+impl Source for WithoutTaps {
+    type Item = u32;
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: NonZeroUsize,
+        out: &mut Vec<Delivery<u32>>,
+    ) -> Poll<Result<usize, SourceError>> {
+        self.0.poll_next(cx, max, out)
+    }
+
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        self.0.poll_settled(cx)
+    }
+
+    fn close(&mut self) {
+        Source::close(&mut self.0);
+    }
+
+    fn is_closed(&self) -> bool {
+        Source::is_closed(&self.0)
+    }
+
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_closed(cx)
+    }
+
+    fn redelivers(&self) -> bool {
+        self.0.redelivers()
+    }
+}
+
+/// Nobody asks such a source for an item, but the pool waits until it is closed.
+#[tokio::test(start_paused = true)]
+async fn a_source_without_taps_that_is_closed_ends_the_pool_though_no_worker_is_ready() {
+    for copies in [false, true] {
+        let (tx, rx) = bounded(10);
+        let builder = Pool::builder().workers(1).source(WithoutTaps(rx)).service(NeverReady);
+        let pool = if copies { builder.keep_copies().start().unwrap() } else { builder.start().unwrap() };
+        timeout(SECOND, pool.closed()).await.expect_err("there may be items");
+        drop(tx);
+        timeout(SECOND, pool.closed()).await.expect("it learns of that");
+        let report = pool.finish().await;
+        assert!(matches!(report.ended_by, EndedBy::Source), "{report}");
+    }
 }

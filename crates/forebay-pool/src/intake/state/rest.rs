@@ -17,8 +17,9 @@ use crate::intake::taps::DESPITE_THE_GATE;
 impl<T: Send + 'static> State<T> {
     /// Asks whether the source has ended, where no worker does: none is ready, and none is at work.
     ///
-    /// That takes a demand of 1, and so is done only when nothing new will come. If there is an item still, it is
-    /// kept for the first worker that is ready, and goes back at the deadline like anything in stock.
+    /// That takes a demand of 1. Where the end can be seen beforehand, through a tap that is shut, it is done only then; of
+    /// another source, once nothing new will come. If there is an item still, it is kept for the first worker that is ready,
+    /// and goes back at the deadline like anything in stock.
     pub(in crate::intake) fn seek_end(&mut self, afterwards: &mut Afterwards<T>) {
         // Workers that take items themselves see the end through their taps.
         if self.ended || self.exhausted || self.tap.is_some() || !self.waiting.is_empty() {
@@ -35,23 +36,31 @@ impl<T: Send + 'static> State<T> {
         if !matters || self.pause != Pause::No || !self.is_at_rest() {
             return self.watch_no_more();
         }
-        if closed || self.watch_end(afterwards) {
+        if self.watch_end(closed, afterwards) {
             self.watch_no_more();
             self.ask_for_nobody(afterwards);
         }
     }
 
-    /// Has the source call the supervisor when it ends. `true`: it has ended.
+    /// Has the source call the supervisor when it ends. `true`: it has ended, or, of a source without taps, will.
     ///
-    /// A source calls only those who wait there. Where it has taps, the supervisor waits by one that is shut. Of another
-    /// source, the end is seen when a worker is ready.
-    fn watch_end(&mut self, afterwards: &mut Afterwards<T>) -> bool {
+    /// A source calls only those who wait there. Where it has taps, the supervisor waits by one that is shut, and takes
+    /// nothing that another consumer could begin.
+    fn watch_end(&mut self, closed: bool, afterwards: &mut Afterwards<T>) -> bool {
         if self.watch.is_none() {
             self.watch = self.new_tap();
         }
-        let (Some(tap), Some(waker)) = (&mut self.watch, &self.supervisor) else { return false };
+        let (Some(source), Some(waker)) = (&mut self.source, &self.supervisor) else { return false };
+        let mut cx = Context::from_waker(waker);
+        let Some(tap) = &mut self.watch else {
+            let polled = contain(|| closed || source.poll_closed(&mut cx).is_ready());
+            return polled.unwrap_or_else(|panic| {
+                self.break_off(panicked(panic), afterwards);
+                false
+            });
+        };
         let shut = AtomicBool::new(false);
-        match contain(|| tap.poll_take(&mut Context::from_waker(waker), &shut)) {
+        match contain(|| tap.poll_take(&mut cx, &shut)) {
             Ok(Poll::Ready(Tapped::Ended)) => return true,
             Ok(Poll::Ready(Tapped::Plain(_) | Tapped::Item { .. })) => {
                 self.source_ended(Some(DESPITE_THE_GATE.to_owned()), afterwards);
