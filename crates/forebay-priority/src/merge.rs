@@ -389,6 +389,19 @@ impl<T: Send + 'static, D: Discipline<Rank: Send> + 'static> Source for Merge<T,
         self.branches.iter().all(|branch| matches!(branch.state, State::Ended) || branch.source.is_closed())
     }
 
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut all = Poll::Ready(());
+        // Each keeps the waker.
+        for at in 0..self.branches.len() {
+            let Branch { source, state, .. } = &mut self.branches[at];
+            if !matches!(state, State::Ended) && source.poll_closed(cx).is_pending() {
+                all = Poll::Pending;
+            }
+            self.notice_panic(at);
+        }
+        all
+    }
+
     /// Only if all sources do. If some do, each delivery says [by itself](Delivery::redelivers) whether its source does.
     fn redelivers(&self) -> bool {
         self.branches.iter().all(|branch| branch.source.redelivers())

@@ -81,6 +81,10 @@ impl<T: Send + 'static> Source for Contained<T> {
         self.panicked.is_some() || contain(|| self.source.is_closed()).unwrap_or(true)
     }
 
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.run(|source| source.poll_closed(cx)).unwrap_or(Poll::Ready(()))
+    }
+
     fn redelivers(&self) -> bool {
         contain(|| self.source.redelivers()).unwrap_or(false)
     }

@@ -251,6 +251,7 @@ struct Hostile {
     next: bool,
     settled: bool,
     lost: bool,
+    closed: bool,
     lies: bool,
 }
 
@@ -277,6 +278,11 @@ impl Source for Hostile {
 
     fn close(&mut self) {
         panic!("while it was closed");
+    }
+
+    fn poll_closed(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        assert!(!self.closed, "while it was asked whether it is closed");
+        Poll::Pending
     }
 
     fn redelivers(&self) -> bool {
@@ -320,6 +326,37 @@ fn source_that_panics_is_broken_and_ends_no_other() {
             other => panic!("{said}: {other:?}"),
         }
     }
+}
+
+/// Who asks for no item waits until no source gets anything new.
+#[test]
+fn merge_says_when_the_last_of_its_sources_is_closed() {
+    let (one, one_rx) = bounded::<u32>(10);
+    let (other, other_rx) = bounded(10);
+    let merge = Merge::new(Strict::levels()).source("high", one_rx).expect("it is a level");
+    let mut merge = merge.source("low", other_rx).expect("it is a level");
+    let told = CountingWaker::new();
+    let waker = told.waker();
+    let mut cx = Context::from_waker(&waker);
+    other.try_send(1).expect("there is room");
+    assert_eq!((merge.poll_closed(&mut cx), told.wakes()), (Poll::Pending, 0));
+    drop(one);
+    assert_eq!((merge.poll_closed(&mut cx), told.wakes()), (Poll::Pending, 1));
+    drop(other);
+    assert_eq!((merge.poll_closed(&mut cx), told.wakes()), (Poll::Ready(()), 2));
+    assert_eq!(take(&mut merge, 5), [1]);
+
+    let (_open, open_rx) = bounded(10);
+    let merge = Merge::new(Strict::levels()).source("high", open_rx).expect("it is a level");
+    let mut merge =
+        merge.source("low", Hostile { closed: true, ..Hostile::default() }).expect("it is a level");
+    assert!(merge.poll_closed(&mut cx).is_pending(), "one is open");
+    merge.close();
+    assert!(merge.poll_closed(&mut cx).is_ready());
+    let Poll::Ready(Err(SourceError::Broken(why))) = poll(&mut merge, Waker::noop(), 5) else {
+        panic!("one has panicked");
+    };
+    assert_eq!(why.to_string(), "it panicked: while it was asked whether it is closed");
 }
 
 /// Both sources give the receipt 0.
