@@ -5,7 +5,7 @@
 //! for more, the thread ends with the process or with the next byte.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead, Read},
     os::{fd::AsFd, unix::fs::FileTypeExt},
     path::{Path, PathBuf},
@@ -71,7 +71,11 @@ impl Stream {
     /// A named pipe or device. Opening waits for a writer, so that happens on the thread too. One that is followed is opened `again` when
     /// the last writer of a pipe has gone: the next one goes on in the same line.
     pub(super) fn open(path: PathBuf, again: bool, signal: Arc<Signal>) -> io::Result<Self> {
-        let is_pipe = |path: &Path| path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo());
+        // One without a name, as of `<(command)`, has no next writer: its path leads nowhere, or by now to what another one has in hand.
+        let is_pipe = |path: &Path| {
+            let named = fs::canonicalize(path).and_then(fs::metadata);
+            named.is_ok_and(|metadata| metadata.file_type().is_fifo())
+        };
         Self::spawn(signal, move |tx, signal, promised| {
             while forward(File::open(&path)?, tx, signal, promised)? && again && is_pipe(&path) {
                 // That was the end of what a writer had.
@@ -193,7 +197,12 @@ fn forward(
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write, mem, os::fd::BorrowedFd};
+    use std::{
+        io::Write,
+        mem,
+        os::fd::{AsRawFd, BorrowedFd},
+        time::Instant,
+    };
 
     use super::*;
 
@@ -224,6 +233,26 @@ mod tests {
         let read: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.expect("it is no failure")).collect();
         assert_eq!(read, b"line\n");
         assert_eq!(promised.into_inner(), 2, "one for the line and one for the end");
+    }
+
+    /// It was opened again and again for as long as the run went on, and took what came through another pipe once that had
+    /// got its number.
+    #[test]
+    fn pipe_without_a_name_is_not_opened_again() {
+        let (reader, mut writer) = io::pipe().expect("the system has pipes");
+        let signal = Arc::new(Signal::default());
+        let path = format!("/dev/fd/{}", reader.as_raw_fd()).into();
+        let mut stream = Stream::open(path, true, Arc::clone(&signal)).expect("there are threads");
+        writer.write_all(b"line\n").expect("the reader is there");
+        drop(writer);
+        let end = Instant::now() + 20 * PATIENCE;
+        let mut content = Vec::new();
+        while let Err(error) = stream.read_to_end(&mut content) {
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+            assert!(Instant::now() < end, "it ends with its writer");
+            signal.wait(Some(end));
+        }
+        assert_eq!(content, b"line\n");
     }
 
     #[test]
