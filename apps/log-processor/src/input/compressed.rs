@@ -26,7 +26,11 @@ pub(super) enum Format {
 pub(super) enum Decoder<R: BufRead> {
     /// Within a member.
     Gzip(Box<GzDecoder<R>>),
-    Zstd(Box<zstd::stream::read::Decoder<'static, R>>),
+    Zstd {
+        frames: Box<zstd::stream::read::Decoder<'static, R>>,
+        /// The source had nothing when it was last asked, and all before that is read.
+        is_dry: bool,
+    },
     /// Behind the last one.
     Ended,
 }
@@ -76,7 +80,7 @@ impl Format {
             Self::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(source)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-                Decoder::Zstd(Box::new(decoder))
+                Decoder::Zstd { frames: Box::new(decoder), is_dry: false }
             }
         })
     }
@@ -150,7 +154,7 @@ impl<R: BufRead> Decoder<R> {
     pub(super) fn source(&mut self) -> Option<&mut R> {
         match self {
             Self::Gzip(member) => Some(member.get_mut()),
-            Self::Zstd(frames) => Some(frames.get_mut()),
+            Self::Zstd { frames, .. } => Some(frames.get_mut()),
             Self::Ended => None,
         }
     }
@@ -161,7 +165,15 @@ impl<R: BufRead> Read for Decoder<R> {
         loop {
             let member = match self {
                 Self::Gzip(member) => member,
-                Self::Zstd(frames) => return frames.read(buffer).map_err(with_remedy),
+                Self::Zstd { frames, is_dry } => {
+                    if *is_dry {
+                        // To be asked sixteen times without a byte in between is a failure to the library.
+                        frames.get_mut().fill_buf()?;
+                    }
+                    let read = frames.read(buffer);
+                    *is_dry = matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+                    return read.map_err(with_remedy);
+                }
                 Self::Ended => return Ok(0),
             };
             let read = member.read(buffer)?;
@@ -181,7 +193,7 @@ impl<R: BufRead> fmt::Debug for Decoder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gzip(_) => "Gzip(..)",
-            Self::Zstd(_) => "Zstd(..)",
+            Self::Zstd { .. } => "Zstd(..)",
             Self::Ended => "Ended",
         })
     }

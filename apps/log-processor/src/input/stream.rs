@@ -196,6 +196,20 @@ fn forward(
 }
 
 #[cfg(test)]
+impl Stream {
+    /// What comes through `chunks`, as if a thread had read it.
+    pub(super) fn of(chunks: Receiver<io::Result<Vec<u8>>>) -> Self {
+        Self {
+            chunks,
+            current: io::Cursor::default(),
+            promised: Arc::default(),
+            received: 0,
+            is_ending: false,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::{
         io::Write,

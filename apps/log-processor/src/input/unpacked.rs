@@ -74,3 +74,75 @@ impl Read for Unpacked {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, sync::mpsc::sync_channel};
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    /// More often than zstd lets itself be asked in vain.
+    const IN_VAIN: usize = 20;
+
+    fn gzip(content: &[u8]) -> Vec<u8> {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(content).expect("memory does not fail");
+        gzip.finish().expect("memory does not fail")
+    }
+
+    /// What a stream that is `packed` brings in `pieces`, if it is asked again and again between them, for `length` bytes at once.
+    fn read(pieces: &[&[u8]], length: usize) -> Vec<u8> {
+        let (tx, chunks) = sync_channel(1);
+        let mut unpacked = Unpacked::new(Stream::of(chunks));
+        let (mut content, mut buffer) = (Vec::new(), vec![0; length]);
+        let mut read = |content: &mut Vec<u8>| match unpacked.read(&mut buffer) {
+            Ok(read) => {
+                content.extend_from_slice(&buffer[..read]);
+                read > 0
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error} behind {content:?}");
+                false
+            }
+        };
+        for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+            tx.send(Ok(piece.to_vec())).expect("the stream is there");
+            while read(&mut content) {}
+            for _ in 0..IN_VAIN {
+                assert!(!read(&mut content), "all that can be told of a piece is told at once");
+            }
+        }
+        drop(tx);
+        while read(&mut content) {}
+        content
+    }
+
+    /// Sixteen calls without a byte in between, and zstd took that for a failure.
+    #[test]
+    fn content_is_unpacked_however_its_bytes_come() {
+        let content = b"one\ntwo\n";
+        let zstd = zstd::encode_all(&content[..], 3).expect("memory does not fail");
+        for packed in [content.to_vec(), gzip(content), zstd] {
+            for first in 0..=packed.len() {
+                for second in first..=packed.len() {
+                    let pieces = [&packed[..first], &packed[first..second], &packed[second..]];
+                    for length in [1, 64] {
+                        assert_eq!(read(&pieces, length), content, "{first}, {second}, {length}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn content_is_unpacked_byte_by_byte() {
+        let content = b"one\ntwo\n";
+        let zstd = zstd::encode_all(&content[..], 3).expect("memory does not fail");
+        for packed in [content.to_vec(), gzip(content), zstd] {
+            let pieces: Vec<&[u8]> = packed.chunks(1).collect();
+            assert_eq!(read(&pieces, 64), content);
+        }
+    }
+}
