@@ -41,7 +41,8 @@ use crate::{Delivery, Fifo, Line, SendLine, Settle, Source, SourceError, Tap, Tr
 ///
 /// # Panics
 ///
-/// While an item is delayed, waiting panics in a tokio runtime that was built without its time driver.
+/// While an item is delayed, waiting panics in a tokio runtime that was built without its time driver. So does a [tap](Tap)
+/// that is shut, where the queue is closed and the next item may expire.
 pub struct Receiver<T, L: Line<T> = Fifo> {
     pub(crate) shared: Arc<Shared<T, L>>,
     /// The crossing of pressure that this handle saw last. Written and read by `pressure_changed` alone.
@@ -243,7 +244,7 @@ impl<T: Send + 'static, L: SendLine<T>> Source for Receiver<T, L> {
     }
 
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.onlooker.poll(&self.shared, cx, State::is_closed)
+        self.onlooker.poll(&self.shared, cx, |state| state.is_closed())
     }
 
     /// Memory keeps no copy of what it handed out.

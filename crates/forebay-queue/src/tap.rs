@@ -184,7 +184,7 @@ impl<T> Hand<T> {
         });
         if let Poll::Ready(Tapped::Shut) = tapped {
             // The items may have gone another way meanwhile.
-            return Poll::Ready(match onlooker.poll(shared, cx, State::has_ended) {
+            return Poll::Ready(match onlooker.poll_end(shared, cx) {
                 Poll::Ready(()) => Tapped::Ended,
                 Poll::Pending => Tapped::Shut,
             });

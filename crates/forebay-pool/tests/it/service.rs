@@ -262,7 +262,8 @@ async fn what_is_found_instead_of_the_end_is_not_lost() {
     for (taps, gets_ready) in [(false, false), (false, true), (true, false), (true, true)] {
         let (switch, on) = watch::channel(false);
         let (tx, rx) = bounded(10);
-        let source: Box<dyn Source<Item = u32>> = if taps { Box::new(rx) } else { Box::new(WithoutTaps(rx)) };
+        let source: Box<dyn Source<Item = u32>> =
+            if taps { Box::new(rx) } else { Box::new(WithoutTaps(rx, false)) };
         let pool = Pool::builder()
             .workers(2)
             .source(source)
@@ -431,6 +432,30 @@ async fn who_is_not_ready_hears_of_an_end_that_comes_after_items() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_is_not_ready_hears_of_an_end_that_comes_when_items_expire() {
+    for copies in [false, true] {
+        let (tx, rx) = bounded::<u32>(10);
+        let builder = Pool::builder().workers(1).source(rx).service(NeverReady);
+        let pool = if copies { builder.keep_copies().start().unwrap() } else { builder.start().unwrap() };
+        assert!(tx.item(1).ttl(3 * SECOND).send().await.is_ok());
+        drop(tx);
+        timeout(2 * SECOND, pool.closed()).await.expect_err("there is an item");
+        timeout(2 * SECOND, pool.closed()).await.expect("it has expired");
+        assert_eq!(pool.finish().await.taken, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_panics_when_it_is_asked_whether_it_is_closed_is_broken() {
+    let (_tx, rx) = bounded(10);
+    let source = WithoutTaps(rx, true);
+    let pool = Pool::builder().workers(1).source(source).service(NeverReady).start().unwrap();
+    timeout(SECOND, pool.closed()).await.expect("there will be nothing");
+    let report = pool.finish().await;
+    assert!(matches!(report.ended_by, EndedBy::Broken(_)), "{report}");
+}
+
 /// Others may do what such a worker cannot begin.
 #[tokio::test(start_paused = true)]
 async fn who_is_not_ready_keeps_nothing_from_others_at_the_end() {
@@ -447,8 +472,8 @@ async fn who_is_not_ready_keeps_nothing_from_others_at_the_end() {
     assert_eq!((waits.unwrap().taken, works.completed), (0, 5));
 }
 
-/// A queue that can be asked in one place only.
-struct WithoutTaps(Receiver<u32>);
+/// A queue that can be asked in one place only. It panics when it is asked whether it is closed, if so told.
+struct WithoutTaps(Receiver<u32>, bool);
 
 impl Source for WithoutTaps {
     type Item = u32;
@@ -475,6 +500,7 @@ impl Source for WithoutTaps {
     }
 
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        assert!(!self.1, "it does not know whether it is closed");
         self.0.poll_closed(cx)
     }
 
@@ -488,7 +514,7 @@ impl Source for WithoutTaps {
 async fn a_source_without_taps_that_is_closed_ends_the_pool_though_no_worker_is_ready() {
     for copies in [false, true] {
         let (tx, rx) = bounded(10);
-        let builder = Pool::builder().workers(1).source(WithoutTaps(rx)).service(NeverReady);
+        let builder = Pool::builder().workers(1).source(WithoutTaps(rx, false)).service(NeverReady);
         let pool = if copies { builder.keep_copies().start().unwrap() } else { builder.start().unwrap() };
         timeout(SECOND, pool.closed()).await.expect_err("there may be items");
         drop(tx);

@@ -56,6 +56,9 @@ pub trait Items<T, R> {
     /// Has any item a time to live?
     fn has_mortal(&self) -> bool;
 
+    /// When [`pop_expired`](Self::pop_expired) takes out the next item, if that is known.
+    fn next_expiry(&self) -> Option<Moment>;
+
     /// The place of an item that passes from hand to hand without being stored.
     fn pass_through(&mut self, rank: R, tag: Tag) -> Place<R>;
 
@@ -287,6 +290,11 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
     /// Has any item that can be taken a time to live?
     pub(crate) fn has_mortal(&self) -> bool {
         self.items.has_mortal()
+    }
+
+    /// When the next item expires, if that is known.
+    pub(crate) fn next_expiry(&self) -> Option<Moment> {
+        self.items.next_expiry()
     }
 
     /// Takes an expired item.

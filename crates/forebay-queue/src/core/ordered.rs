@@ -224,6 +224,10 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
         !self.mortal.is_empty() || self.shelf.discipline().gives_up()
     }
 
+    fn next_expiry(&self) -> Option<Moment> {
+        self.mortal.first_key_value().map(|(&(expires, _), _)| expires)
+    }
+
     fn pass_through(&mut self, rank: D::Rank, tag: Tag) -> Place<D::Rank> {
         self.tally(rank).passed_through += 1;
         Place { seq: self.next_number(), since: self.clock.now(), attempt: 1, rank, tag }

@@ -205,6 +205,10 @@ impl<T> Items<T, ()> for Ring<T> {
         self.mortal > 0
     }
 
+    fn next_expiry(&self) -> Option<Moment> {
+        self.next_tag()?.expires()
+    }
+
     fn pass_through(&mut self, (): (), tag: Tag) -> Place<()> {
         Place { seq: self.next_number(), since: 0, attempt: 1, rank: (), tag }
     }

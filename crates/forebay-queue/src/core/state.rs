@@ -28,7 +28,8 @@
 //! 7. While items are delayed, every waiting receiver keeps a timer, so that none depends on another being polled.
 //!    Whichever comes first makes the due items ready, and then rule 3 says whose they are.
 //! 8. An expired item is taken out by whoever comes to take, or to ask for room, and finds it. A receiver that was called
-//!    for it waits again, as the first.
+//!    for it waits again, as the first. Nobody else may come once the queue is closed, so an onlooker that waits for the
+//!    end keeps a timer then.
 //! 9. Most of the time a queue is *quiet*: nobody waits, nothing is promised to a waiter that was not polled yet, and the
 //!    pressure is far from its marks. Then one item more or less changes nothing else, and the rules need not be
 //!    applied. Two numbers say how far that reaches; they follow from everything else, so whoever changes anything else
@@ -48,6 +49,7 @@ pub(crate) use self::short::Short;
 use super::ask::Demand;
 use super::few::Few;
 use super::held::{Held, Items, Taken};
+use super::moment::Moment;
 use super::order::{Waiting, changed};
 use super::tag::Parcel;
 use super::waiters::{Key, Turn, Waiters};
@@ -822,6 +824,11 @@ impl<T, L: Line<T>> State<T, L> {
         }
         *waker = key.take().and_then(|told| self.look_away(told));
         *key = Some(self.onlookers.push_back((), new));
+    }
+
+    /// When an onlooker is to look again: only an item that expires is taken out by nobody.
+    pub(crate) fn onlooker_due(&self) -> Option<Moment> {
+        if self.closed { self.held.next_expiry() } else { None }
     }
 
     /// Is no onlooker any more. Returns its waker, to be dropped after the lock is released.

@@ -1,9 +1,10 @@
 //! Waiting for a change that is neither an item nor a place: of the pressure, of the senders, or the end.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::Shared;
+use super::moment::{self, Timer};
 use super::state::State;
 use super::waiters::{Key, Turn};
 use crate::Line;
@@ -59,17 +60,47 @@ impl<T, L: Line<T>> Drop for Place<'_, T, L> {
 
 /// A receiver's place among the onlookers, if it is one: it takes nothing, and is told of the end. Kept in the handle.
 #[derive(Default)]
-pub(crate) struct Onlooker(Option<Key>);
+pub(crate) struct Onlooker {
+    key: Option<Key>,
+    /// Wakes it when the next item of a closed queue expires.
+    timer: Timer,
+}
 
 // === impl Onlooker ===
 
 impl Onlooker {
+    /// Waits until the queue has ended.
+    pub(crate) fn poll_end<T, L: Line<T>>(
+        &mut self,
+        shared: &Shared<T, L>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        loop {
+            let mut due = None;
+            let polled = self.poll(shared, cx, |state| {
+                state.refresh();
+                due = state.onlooker_due();
+                state.has_ended()
+            });
+            match due {
+                // Outside of a runtime nobody can be woken then.
+                Some(due) if polled.is_pending() && moment::now().is_some() => {
+                    ready!(self.timer.poll(due, cx));
+                }
+                _ => {
+                    self.timer.stop();
+                    return polled;
+                }
+            }
+        }
+    }
+
     /// Waits until `seen`. Woken when the queue is closed, and when it has ended.
     pub(crate) fn poll<T, L: Line<T>>(
         &mut self,
         shared: &Shared<T, L>,
         cx: &Context<'_>,
-        seen: impl FnOnce(&State<T, L>) -> bool,
+        seen: impl FnOnce(&mut State<T, L>) -> bool,
     ) -> Poll<()> {
         let mut waker = Some(cx.waker().clone());
         // Afterwards `waker` holds the waker that is to be dropped outside of the lock.
@@ -77,7 +108,7 @@ impl Onlooker {
             if seen(state) {
                 return Poll::Ready(());
             }
-            state.look_on(&mut self.0, &mut waker);
+            state.look_on(&mut self.key, &mut waker);
             Poll::Pending
         });
         let_go(waker);
@@ -87,7 +118,8 @@ impl Onlooker {
     /// Does not look on, if it did.
     #[inline]
     pub(crate) fn leave<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
-        if let Some(key) = self.0.take() {
+        self.timer.stop();
+        if let Some(key) = self.key.take() {
             let_go(shared.update(|state| state.look_away(key)));
         }
     }

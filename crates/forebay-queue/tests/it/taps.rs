@@ -1,10 +1,17 @@
+use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use forebay_queue::{Headers, Receiver, Sender, Source, Tap, Tapped, bounded, builder};
 use forebay_testkit::{CountingWaker, Driver};
+use tokio::time::{Instant, timeout};
+
+use crate::ranked;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 type BoxTap = Box<dyn Tap<Item = u32>>;
 
@@ -266,6 +273,40 @@ fn who_finds_its_tap_shut_is_woken_at_the_end() {
     let before = told.wakes();
     assert_eq!((rx.try_recv(), told.wakes()), (Ok(2), before + 1));
     assert_eq!(look(), Poll::Ready(Tapped::Ended));
+}
+
+/// Nobody else may be there to find that the last items have expired.
+#[tokio::test(start_paused = true)]
+async fn who_finds_its_tap_shut_hears_of_an_end_by_expiry() {
+    for closed_first in [false, true] {
+        let (tx, rx) = bounded(10);
+        tx.item(1).ttl(2 * SECOND).try_send().expect("there is room");
+        tx.item(2).ttl(SECOND).try_send().expect("there is room");
+        ends_by_expiry(tap(&rx), || drop(tx), closed_first).await;
+
+        let (tx, rx) = builder().capacity(10).line(ranked::by(|item| Ok(*item as u8))).build();
+        tx.item(1).ttl(2 * SECOND).try_send().expect("there is room");
+        tx.item(2).ttl(SECOND).try_send().expect("there is room");
+        ends_by_expiry(rx.tap().expect("it has taps"), || drop(tx), closed_first).await;
+    }
+}
+
+async fn ends_by_expiry(mut tap: BoxTap, close: impl FnOnce(), closed_first: bool) {
+    let began = Instant::now();
+    let shut = AtomicBool::new(false);
+    let mut ended = Box::pin(poll_fn(|cx| match tap.poll_take(cx, &shut) {
+        Poll::Ready(Tapped::Shut) => Poll::Pending,
+        polled => polled,
+    }));
+    if closed_first {
+        close();
+        assert!(timeout(SECOND / 2, &mut ended).await.is_err());
+    } else {
+        assert!(timeout(SECOND / 2, &mut ended).await.is_err());
+        close();
+    }
+    assert_eq!(timeout(10 * SECOND, ended).await.ok(), Some(Tapped::Ended));
+    assert_eq!(began.elapsed().as_secs(), 2);
 }
 
 #[test]
