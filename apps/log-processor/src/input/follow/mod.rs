@@ -221,10 +221,12 @@ impl Changes {
         }
     }
 
-    /// An open file was truncated and moved to where nobody looks, and no other has taken its place.
+    /// An open file was truncated and moved to where nobody looks. It stays open only if no other has taken its place.
     fn restart_unreached(&mut self, index: usize, table: &mut Table, outbox: &mut VecDeque<Step>) {
         let Some(home) = table.home(index) else { return };
+        let is_retiring = table.get(index).retiring;
         let last = self.finish_truncated(&home, index, table, outbox);
+        table.get_mut(last).retiring = is_retiring;
         if self.bindings.get(&home) == Some(&index) {
             self.bindings.insert(home, last);
         }

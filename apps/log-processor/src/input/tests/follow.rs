@@ -572,6 +572,30 @@ fn log_that_was_truncated_and_then_moved_away_or_deleted_is_read_again_as_it_is_
     }
 }
 
+/// It would have been followed from then on, since it begins anew.
+#[test]
+fn rotated_file_that_is_truncated_while_it_is_finished_is_not_followed() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n".repeat(1_000_000));
+    let mut run = logs.follow(&["app.log"]);
+    run.step().expect("there is a first batch");
+    logs.rotate(0);
+    logs.write("app.log", "2\n");
+    while run.step().expect("there is more") != "[app.log was rotated: reading the new file from its start]\n"
+    {
+    }
+    logs.truncate("app.log.1");
+    logs.append("app.log.1", "3\n");
+    for _ in 0..4 {
+        run.lines();
+    }
+    let read_on = run.checkpoint().inputs.into_iter().filter(|input| input.phase == Phase::Reading);
+    assert_eq!(read_on.map(|input| input.path).collect::<Vec<_>>(), [logs.path("app.log")]);
+    logs.append("app.log.1", "4\n");
+    logs.append("app.log", "5\n");
+    assert_eq!(run.lines(), "5\n");
+}
+
 #[test]
 fn log_that_was_renamed_and_its_successor_truncated_is_read_in_order() {
     for pattern in ["app.log", "app.log*"] {
