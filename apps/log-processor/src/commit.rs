@@ -41,6 +41,8 @@ pub struct Committer {
     sync: bool,
     /// Something was written since the last commit.
     is_dirty: bool,
+    /// The state knows nothing of a log by which that would be found again.
+    is_urgent: bool,
     /// A write failed, so the output ends somewhere within a batch, and its length is good for nothing.
     is_broken: bool,
 }
@@ -102,6 +104,7 @@ impl Committer {
             unended: None,
             sync,
             is_dirty: true,
+            is_urgent: false,
             is_broken: false,
         };
         committer.commit(&BTreeMap::new())?;
@@ -138,6 +141,7 @@ impl Committer {
                 unended.ends.insert(input, Arc::clone(end));
             }
             _ => {
+                self.is_urgent |= self.state.is_some() && self.is_first_of_its_log(input, end);
                 if self.positions.len() <= input {
                     self.positions.resize(input + 1, None);
                 }
@@ -145,6 +149,20 @@ impl Committer {
             }
         }
         Ok(())
+    }
+
+    /// Something is known now of a log of which the state knows at most its place on disk: so a run that is killed before the next
+    /// commit leaves nothing by which that log is found once it is rotated and compressed.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.is_urgent
+    }
+
+    fn is_first_of_its_log(&self, input: usize, end: &Position) -> bool {
+        let is_known = match self.positions.get(input).and_then(Option::as_ref) {
+            Some(known) => !known.is_of_nothing(),
+            None => self.positions.iter().flatten().any(|other| other.home() == end.home()),
+        };
+        end.key.is_some() && !end.is_of_nothing() && !is_known
     }
 
     /// Whether a line of another input than `input` is the last of the output and has no line end.
@@ -213,7 +231,7 @@ impl Committer {
                 counts: counts.clone(),
             })?;
         }
-        self.is_dirty = false;
+        (self.is_dirty, self.is_urgent) = (false, false);
         Ok(())
     }
 
@@ -232,7 +250,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        input::{Inputs, Options, Step},
+        input::{Fingerprint, Inputs, Options, Step},
         output::{Existing, Target},
     };
 
@@ -311,6 +329,36 @@ mod tests {
 
     fn lines(count: u32) -> String {
         (0..count).map(|line| format!("line number {line}\n")).collect()
+    }
+
+    #[test]
+    fn first_that_is_known_of_a_log_is_urgent() {
+        let pipeline = Pipeline::new("");
+        let Running { mut committer, .. } = pipeline.start();
+        let nothing = committer.positions[0].clone().expect("the input has a place on disk");
+        let head = Fingerprint::of_first_line(b"1\n");
+        let end = |offset: u64, path: &str| {
+            Arc::new(Position { head, offset, path: pipeline.path(path), ..Position::clone(&nothing) })
+        };
+        let rotated = Position {
+            path: pipeline.path("in.log.1"),
+            home: nothing.path.clone(),
+            ..Position::clone(&end(2, ""))
+        };
+        let cases = [
+            (0, Arc::clone(&nothing), false),
+            (0, end(2, "in.log"), true),
+            (0, end(4, "in.log"), false),
+            (1, Arc::new(rotated), false),
+            (2, end(0, "other.log"), true),
+            (2, end(2, "other.log"), false),
+        ];
+        for (input, end, is_urgent) in cases {
+            committer.write(input, &end, b"").expect("there is room");
+            assert_eq!(committer.is_urgent(), is_urgent, "{end:?}");
+            committer.commit(&BTreeMap::new()).expect("there is room");
+            assert!(!committer.is_urgent());
+        }
     }
 
     #[test]

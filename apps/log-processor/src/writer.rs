@@ -100,7 +100,7 @@ struct Unflushed {
 type Settle = fn(&mut Committer, &BTreeMap<String, u64>) -> Result<(), CommitError>;
 
 /// The longest time that lines stay uncommitted with a state. A restart after a crash does the work of
-/// this time again; each commit costs one small file.
+/// this time again; each commit costs one small file. What is [urgent](Committer::is_urgent) waits only for what is on its way.
 const COMMIT_AFTER: Duration = Duration::from_secs(1);
 
 // === impl Writer ===
@@ -163,7 +163,8 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(_) => break,
             }
-            if self.schedule.is_due(finished.is_empty()) {
+            let is_idle = finished.is_empty();
+            if self.schedule.is_due(is_idle) || is_idle && self.committer.is_urgent() {
                 self.settle(Committer::commit);
             }
         }

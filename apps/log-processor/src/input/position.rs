@@ -90,7 +90,7 @@ impl Position {
     }
 
     /// At which path it stood before it was rotated.
-    pub(super) fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         if self.home.as_os_str().is_empty() { &self.path } else { &self.home }
     }
 
@@ -106,7 +106,7 @@ impl Position {
     }
 
     /// Nothing is known of the content: it is the start of what was an empty file.
-    pub(super) fn is_of_nothing(&self) -> bool {
+    pub(crate) fn is_of_nothing(&self) -> bool {
         self.offset == 0 && self.head.bytes == 0
     }
 
