@@ -121,7 +121,9 @@ impl Changes {
     pub(super) fn begin(&mut self, starts: &[Planned], table: &mut Table, outbox: &mut VecDeque<Step>) {
         // First what is passed over: else a log that is compressed by now would be taken for one that another entry reads.
         for (index, planned) in starts.iter().enumerate() {
-            if planned.reached && planned.unread().is_some_and(is_compressed_at) {
+            // One that is renamed just now is passed over under its next name.
+            let is_compressed = |path: &Path| is_compressed_at(path) || is_packed(path) && !path.exists();
+            if planned.reached && planned.unread().is_some_and(is_compressed) {
                 table.get_mut(index).state = State::Gone;
             }
         }

@@ -123,6 +123,24 @@ fn log_that_is_compressed_before_it_is_opened_is_read_where_a_glob_leads_to_both
     assert_eq!(steps.lines(), "late\n2\n3\n");
 }
 
+/// It was read under its next name, or said to be removed, with an exit code that says so.
+#[test]
+fn compressed_file_that_is_renamed_before_it_is_passed_over_is_passed_over_there() {
+    let logs = Logs::new();
+    for (name, content) in [("app.log.3.gz", "1\n"), ("app.log.2.gz", "2\n")] {
+        logs.write(name, gzip(content));
+    }
+    logs.write("app.log", "3\n");
+    let mut steps = Steps::plan(&logs, "app.log*", &[]);
+    for number in [3, 2] {
+        logs.rename(&format!("app.log.{number}.gz"), &format!("app.log.{}.gz", number + 1));
+    }
+    steps.begin();
+    assert_eq!(steps.lines(), "3\n");
+    let failed: Vec<&Step> = steps.outbox.iter().filter(|step| matches!(step, Step::Failed { .. })).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
 /// It was taken for another log, and read beside this one.
 #[test]
 fn file_that_is_rotated_between_two_paths_of_a_look_is_of_the_same_log() {
