@@ -251,9 +251,11 @@ impl Changes {
                     return Some(index);
                 }
                 Ok(None) => {}
-                // It may be what it was, so it must not be begun anew.
+                // It may be what it was, so it must not be begun anew. If it was renamed just now, the next look sees that.
                 Err(source) => {
-                    self.fail(path.to_owned(), source, outbox);
+                    if source.kind() != io::ErrorKind::NotFound {
+                        self.fail(path.to_owned(), source, outbox);
+                    }
                     return Some(index);
                 }
             }

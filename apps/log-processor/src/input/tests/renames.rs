@@ -141,6 +141,26 @@ fn compressed_file_that_is_renamed_before_it_is_passed_over_is_passed_over_there
     assert!(failed.is_empty(), "{failed:?}");
 }
 
+/// It was said to be removed, with an exit code that says so.
+#[test]
+fn finished_file_that_is_renamed_between_two_paths_of_a_look_is_no_failure() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    let mut steps = Steps::plan(&logs, "app.log*", &[]);
+    steps.begin();
+    logs.rotate(0);
+    logs.write("app.log", "2\n");
+    assert_eq!(steps.lines(), "1\n2\n");
+    let key = logs.key("app.log.1");
+    logs.rename("app.log.1", "app.log.2");
+    let Steps { changes, table, outbox, .. } = &mut steps;
+    // The look has just listed the folder.
+    changes.look_at(&logs.path("app.log.1"), key, 2, table, outbox);
+    assert_eq!(steps.lines(), "");
+    let failed: Vec<&Step> = steps.outbox.iter().filter(|step| matches!(step, Step::Failed { .. })).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
 /// It was taken for another log, and read beside this one.
 #[test]
 fn file_that_is_rotated_between_two_paths_of_a_look_is_of_the_same_log() {
