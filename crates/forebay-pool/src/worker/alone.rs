@@ -382,7 +382,12 @@ pub(super) fn poll_end<T: Send + 'static>(
     if let Some(tap) = tap.as_deref_mut() {
         tell(desk, tap);
     }
-    if let Some(tap) = tap.filter(|_| !intake.is_paused()) {
+    if let Some(tap) = tap.as_deref_mut().filter(|_| intake.is_paused()) {
+        // Nothing ends in a pause, and whoever else can do the item that this worker may be called for is to get it.
+        if let Err(panic) = contain(|| tap.step_back()) {
+            intake.source_ended(Some(panic));
+        }
+    } else if let Some(tap) = tap {
         // Nothing is taken by a tap that is shut, and it sees the end all the same: maybe nobody else is there to see it.
         let shut = AtomicBool::new(false);
         match contain(|| tap.poll_take(cx, &shut)) {

@@ -456,6 +456,21 @@ async fn a_source_that_panics_when_it_is_asked_whether_it_is_closed_is_broken() 
     assert!(matches!(report.ended_by, EndedBy::Broken(_)), "{report}");
 }
 
+/// It waits for the end by its tap, and so may be called for an item.
+#[tokio::test(start_paused = true)]
+async fn who_is_not_ready_keeps_nothing_from_others_in_a_pause() {
+    let (tx, mut rx) = bounded::<u32>(10);
+    let pool = Pool::builder().workers(2).source(rx.clone()).service(NeverReady).start().unwrap();
+    sleep(SECOND).await;
+    pool.pause();
+    tx.send(1).await.unwrap();
+    sleep(SECOND).await;
+    assert_eq!(timeout(SECOND, rx.recv()).await, Ok(Some(1)));
+    drop((tx, rx));
+    pool.resume();
+    timeout(SECOND, pool.closed()).await.expect("it learns of the end after that");
+}
+
 /// Others may do what such a worker cannot begin.
 #[tokio::test(start_paused = true)]
 async fn who_is_not_ready_keeps_nothing_from_others_at_the_end() {
