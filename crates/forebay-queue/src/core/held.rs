@@ -209,6 +209,15 @@ impl<T, I: Items<T, R>, R> Held<T, I, R> {
 
     #[inline]
     pub(crate) fn push(&mut self, parcel: Parcel<T, R>) {
+        if parcel.tag.is_plain() {
+            self.push_plain(parcel.item, parcel.rank)
+        } else {
+            self.push_tagged(parcel)
+        }
+    }
+
+    #[cold]
+    fn push_tagged(&mut self, parcel: Parcel<T, R>) {
         let Parcel { item, rank, mut tag } = parcel;
         tag.begin();
         self.put_on(tag.weight());
