@@ -1,74 +1,75 @@
 //! Which item came first of all that wait in the lanes of several classes.
 
-use std::collections::BTreeSet;
+use std::hint::select_unpredictable;
+use std::mem;
 
 use crate::filled::Filled;
+use crate::lane::FirstNote;
 use crate::strict::Row;
+use crate::walk::{Waiting, Walk};
 
 /// Counts items that come and go, and finds the one that came first of all that wait, by the number of its arrival.
 ///
-/// Each row is in this order, so the item that came first of all is the first of a row. Nothing is noted while items come
-/// and go. Only when somebody asks, the front of each row is looked at, and the classes of the next numbers are noted, many
-/// at once. These are then gone through one by one, past items that are no longer there. So it costs O(1) amortised,
-/// however many classes there are.
-///
-/// An item that came back stands before others that came earlier: these are passed as well, and when they are first in
-/// their row again they are kept beside, O(log classes).
+/// Each lane is in this order, so the item that came first of all is the first of a lane.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrivals {
-    waiting: usize,
+    /// How many items came: the number of the next one.
+    came: u64,
+    /// How many of them left.
     left: u64,
-    /// Except for those in `passed`, no first item of a row has a lower number.
-    from: u64,
-    /// Which rows have items.
+    /// Which lanes have items.
     filled: Filled,
-    /// The number of the first arrival in `noted`.
-    start: u64,
-    /// The classes of the arrivals, one by one. For an item that had gone before, it holds any class.
-    noted: Vec<u16>,
-    /// The first item of each row, if its number is below `from`: the number, and its class.
-    passed: BTreeSet<(u64, u16)>,
+    /// The number of the first item of each lane, or [`NONE`]; at least those of [`FEW`] lanes.
+    firsts: Vec<u64>,
+    /// No first item of a lane has a lower number, as far as is known. For few lanes only.
+    lowest: u64,
+    /// Finds the lowest of many.
+    walk: Option<Walk>,
 }
 
-/// How many arrivals are noted at once, at least, and how many for each class.
-const AT_ONCE: usize = 128;
-const FOR_EACH: usize = 4;
+/// The number of an arrival, its lower half: all that is kept of it while it waits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Turn(u32);
+
+/// The number of an item that is not there.
+const NONE: u64 = u64::MAX;
+
+/// Of so many, the lowest number is found without a branch and without a load that must wait for another. Whatever goes
+/// through those that came takes longer, since nobody can predict how far it must go.
+const FEW: usize = 8;
+
+/// So much lower than the lowest number `lowest` is, so that it tells whether anybody is near to being overtaken too often,
+/// which seldom changes, and not whether somebody was, which nobody can predict.
+const NEAR: u64 = 64;
 
 // === impl Arrivals ===
 
 impl Arrivals {
     pub(crate) fn new(classes: usize) -> Self {
         Self {
-            waiting: 0,
+            came: 0,
             left: 0,
             filled: Filled::new(classes),
-            from: 0,
-            start: 0,
-            noted: Vec::new(),
-            passed: BTreeSet::new(),
+            firsts: vec![NONE; classes.max(FEW)],
+            lowest: 0,
+            walk: (classes > FEW).then(Walk::new),
         }
-    }
-
-    #[inline]
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting
-    }
-
-    /// How many items have left.
-    #[inline]
-    pub(crate) fn left(&self) -> u64 {
-        self.left
-    }
-
-    /// How many items came: the number of the next one.
-    #[inline]
-    fn count(&self) -> u64 {
-        self.left + self.waiting as u64
     }
 
     #[cfg(test)]
     pub(crate) fn noted(&self) -> usize {
-        self.noted.capacity()
+        self.walk.as_ref().map_or(0, Walk::noted)
+    }
+
+    /// So many have come and left.
+    #[cfg(test)]
+    pub(crate) fn after(count: u64, classes: usize) -> Self {
+        Self { came: count, left: count, ..Self::new(classes) }
+    }
+
+    #[inline]
+    pub(crate) fn waiting(&self) -> usize {
+        (self.came - self.left) as usize
     }
 
     /// The first class that has items.
@@ -82,94 +83,105 @@ impl Arrivals {
         self.filled.last()
     }
 
-    /// Counts in an item of this class. Returns its number.
+    /// Counts in an item of this class. It is behind all others.
     #[inline]
-    pub(crate) fn join(&mut self, class: usize) -> u64 {
-        let number = self.count();
-        self.waiting += 1;
-        self.filled.set(class, true);
-        number
+    pub(crate) fn join(&mut self, class: usize) -> Turn {
+        let number = self.came;
+        self.came += 1;
+        self.filled.add(class);
+        let first = &mut self.firsts[class];
+        *first = number.min(*first);
+        Turn(number as u32)
     }
 
-    /// Counts out an item of this class. `is_empty`: it was the last of its class.
+    /// Counts out the first item of this class. Those behind it are in the order in which they came.
     #[inline]
-    pub(crate) fn leave(&mut self, class: usize, is_empty: bool) {
-        self.waiting -= 1;
+    pub(crate) fn leave(&mut self, class: usize, next: FirstNote<Turn>) {
         self.left += 1;
-        self.filled.set(class, !is_empty);
-    }
-
-    /// Was this number passed? If not, no item behind it in its row was either, unless one came back.
-    #[inline]
-    pub(crate) fn has_passed(&self, number: u64) -> bool {
-        number < self.from
-    }
-
-    /// Notes that another item is first in a row.
-    pub(crate) fn first_changed(&mut self, class: usize, old: Option<u64>, new: Option<u64>) {
-        if let Some(old) = old.filter(|old| self.has_passed(*old)) {
-            self.passed.remove(&(old, class as u16));
-        }
-        let Some(new) = new else { return };
-        if self.has_passed(new) {
-            self.passed.insert((new, class as u16));
-        } else if let Some(noted) = self.noted.get_mut((new - self.start) as usize) {
-            *noted = class as u16;
+        self.filled.remove_if(class, next.0);
+        let next = self.number(next);
+        let old = mem::replace(&mut self.firsts[class], next);
+        if self.walk.is_some() {
+            self.walk_on(class, old, next);
         }
     }
 
-    /// The class of the item that came first of all, if its number is no higher than `most`.
+    /// Notes that the first item of a lane has left.
+    #[inline(never)]
+    fn walk_on(&mut self, class: usize, old: u64, next: u64) {
+        if let Some(walk) = &mut self.walk
+            && walk.has_passed(old)
+        {
+            walk.first_changed(class, Some(old), known(next));
+        }
+    }
+
+    /// Counts out any item of this class.
+    pub(crate) fn leave_from_anywhere(&mut self, class: usize, first: FirstNote<Turn>) {
+        self.left += 1;
+        self.filled.remove_if(class, first.0);
+        self.reordered(class, first);
+    }
+
+    /// Notes that another item may be first in a lane, and that those behind it may have come earlier.
+    pub(crate) fn reordered(&mut self, class: usize, first: FirstNote<Turn>) {
+        let first = self.number(first);
+        let old = mem::replace(&mut self.firsts[class], first);
+        self.lowest = 0;
+        if let Some(walk) = &mut self.walk {
+            walk.first_changed(class, known(old), known(first));
+        }
+    }
+
     #[inline]
-    pub(crate) fn up_to<P>(&mut self, most: u64, rows: &[Row<P>]) -> Option<usize> {
-        if self.from > most && self.passed.is_empty() { None } else { self.oldest_up_to(most, rows) }
+    fn number(&self, (is_none, turn): FirstNote<Turn>) -> u64 {
+        select_unpredictable(is_none, NONE, turn.number(self.came))
+    }
+
+    /// The class of the item that came first of all, if at least so many left before it that came later; otherwise `other`.
+    #[inline(always)]
+    pub(crate) fn overtaken_or<P>(&mut self, overtakings: u64, other: usize, rows: &[Row<P>]) -> usize {
+        let Some(most) = self.left.checked_sub(overtakings) else { return other };
+        if self.walk.is_some() {
+            return self.walk_up_to(most, rows).unwrap_or(other);
+        }
+        if most < self.lowest {
+            return other;
+        }
+        let (number, class) = self.lowest_of_few();
+        self.lowest = number.saturating_sub(NEAR);
+        select_unpredictable(number <= most, class, other)
     }
 
     #[inline(never)]
-    fn oldest_up_to<P>(&mut self, most: u64, rows: &[Row<P>]) -> Option<usize> {
-        if let Some(&(number, class)) = self.passed.first() {
-            return (number <= most).then_some(class.into());
-        }
-        while self.from <= most {
-            let Some(&class) = self.noted.get((self.from - self.start) as usize) else {
-                self.note(rows)?;
-                continue;
-            };
-            let class = usize::from(class);
-            if rows[class].first_turn() == Some(self.from) {
-                return Some(class);
-            }
-            self.from += 1;
-        }
-        None
+    fn walk_up_to<P>(&mut self, most: u64, rows: &[Row<P>]) -> Option<usize> {
+        let waiting = Waiting { count: self.came, filled: &self.filled, firsts: &self.firsts, rows };
+        self.walk.as_mut()?.up_to(most, &waiting)
     }
 
-    /// Notes the next arrivals; `None` if nothing waits.
-    ///
-    /// There are no more rows with items than numbers from the oldest on, so this costs no more than going through what it
-    /// notes.
-    #[cold]
-    fn note<P>(&mut self, rows: &[Row<P>]) -> Option<()> {
-        let oldest = self.filled.iter().filter_map(|class| rows[class].first_turn()).min()?;
-        (self.from, self.start) = (oldest, oldest);
-        let most = AT_ONCE.max(FOR_EACH * rows.len());
-        let others = usize::try_from(self.count() - oldest).unwrap_or(most);
-        self.noted.clear();
-        self.noted.resize(others.min(most), 0);
-        for class in self.filled.iter() {
-            let row = &rows[class];
-            let mut note = |number: u64| match self.noted.get_mut((number - oldest) as usize) {
-                Some(noted) => {
-                    *noted = class as u16;
-                    true
-                }
-                None => false,
-            };
-            if !row.lane.is_in_order() {
-                row.first_turn().map(&mut note);
-            }
-            // An item behind one that came back may have been passed.
-            row.lane.in_order(|turn| turn < oldest).take_while(|turn| note(*turn)).for_each(drop);
-        }
-        Some(())
+    /// The lowest number and its class, where there are few.
+    #[inline]
+    fn lowest_of_few(&self) -> (u64, usize) {
+        let firsts = self.firsts.first_chunk().unwrap_or(&[NONE; FEW]);
+        let with_class = |class: usize| firsts[class].wrapping_mul(FEW as u64) + class as u64;
+        let [a, b, c, d, e, f, g, h] = [0, 1, 2, 3, 4, 5, 6, 7].map(with_class);
+        let lowest = a.min(b).min(c.min(d)).min(e.min(f).min(g.min(h)));
+        (lowest / FEW as u64, lowest as usize % FEW)
+    }
+}
+
+/// `None` for the number of an item that is not there.
+fn known(number: u64) -> Option<u64> {
+    (number != NONE).then_some(number)
+}
+
+// === impl Turn ===
+
+impl Turn {
+    /// The whole number of one of the last 2^32 arrivals, of `count` in all.
+    #[inline]
+    pub(crate) fn number(self, count: u64) -> u64 {
+        let Self(turn) = self;
+        count - u64::from((count as u32).wrapping_sub(turn))
     }
 }

@@ -24,13 +24,19 @@ impl Filled {
         if class < 64 { &mut self.low } else { &mut self.high[class / 64 - 1] }
     }
 
-    /// Sets whether this class has items. Returns whether it had before. Without a branch, since it would be unpredictable.
+    /// Notes that this class has items. Returns whether it had none before.
     #[inline]
-    pub(crate) fn set(&mut self, class: usize, has: bool) -> bool {
-        let (word, at) = (self.word(class), class % 64);
-        let had = *word >> at & 1 == 1;
-        *word = *word & !(1 << at) | u64::from(has) << at;
-        had
+    pub(crate) fn add(&mut self, class: usize) -> bool {
+        let (word, bit) = (self.word(class), 1 << (class % 64));
+        let had = *word & bit != 0;
+        *word |= bit;
+        !had
+    }
+
+    /// Notes that this class has no items, if it is so. Without a branch, since it would be unpredictable.
+    #[inline]
+    pub(crate) fn remove_if(&mut self, class: usize, is_empty: bool) {
+        *self.word(class) &= !(u64::from(is_empty) << (class % 64));
     }
 
     /// The first class that has items.
@@ -73,9 +79,12 @@ mod tests {
             for step in 0..500_usize {
                 let class = step * step % 211 % classes;
                 if step % 3 == 0 {
-                    assert_eq!(filled.set(class, false), set.remove(&class));
+                    filled.remove_if(class, step % 2 == 0);
+                    if step % 2 == 0 {
+                        set.remove(&class);
+                    }
                 } else {
-                    assert_eq!(filled.set(class, true), !set.insert(class));
+                    assert_eq!(filled.add(class), set.insert(class));
                 }
                 assert!(filled.iter().eq(set.iter().copied()));
                 assert_eq!((filled.first(), filled.last()), (set.first().copied(), set.last().copied()));

@@ -44,7 +44,7 @@ struct Flow<P> {
 }
 
 /// The cost of an item, and the weight of its key's share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) cost: u32,
     pub(crate) weight: u32,

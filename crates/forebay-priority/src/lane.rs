@@ -5,6 +5,8 @@ use std::iter;
 
 use forebay_queue::Tick;
 
+use crate::ring::Ring;
+
 /// An item in a lane.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot<X, P> {
@@ -16,6 +18,10 @@ pub(crate) struct Slot<X, P> {
     pub(crate) what: P,
 }
 
+/// Is a lane empty, and what is noted of the oldest item in it; if it is empty, of anybody. So that who asks for it needs no
+/// branch where nobody can predict which lanes are empty.
+pub(crate) type FirstNote<X> = (bool, X);
+
 /// The items of one class or key, by their numbers: their ids, or the items themselves.
 ///
 /// Most items join at the end and leave at the front, and use only a ring. An item that comes back, or comes over from
@@ -24,7 +30,9 @@ pub(crate) struct Slot<X, P> {
 #[derive(Debug, Clone)]
 pub(crate) struct Lane<X = (), P = u32> {
     /// In ascending order.
-    ring: VecDeque<Place<X, P>>,
+    ring: Ring<Place<X, P>>,
+    /// From which the numbers in `ring` are counted, so that they need half a word.
+    base: u64,
     /// Is there nothing to be found in `aside`?
     plain: bool,
     /// Allocated once there was something.
@@ -34,7 +42,8 @@ pub(crate) struct Lane<X = (), P = u32> {
 /// A place in the ring. Small, since a long ring does not fit into the processor's cache.
 #[derive(Debug, Clone)]
 struct Place<X, P> {
-    seq: u64,
+    /// How far its number is from the lane's `base`.
+    seq: u32,
     more: X,
     /// `None` for an item that was removed; the first and the last place always have one.
     what: Option<P>,
@@ -54,9 +63,9 @@ const KEPT: usize = 1024;
 
 // === impl Lane ===
 
-impl<X: Copy, P> Lane<X, P> {
+impl<X: Copy + Default, P> Lane<X, P> {
     pub(crate) fn new() -> Self {
-        Self { ring: VecDeque::new(), plain: true, aside: None }
+        Self { ring: Ring::new(), base: 0, plain: true, aside: None }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -71,10 +80,44 @@ impl<X: Copy, P> Lane<X, P> {
     /// Adds an item whose number is higher than all before.
     #[inline]
     pub(crate) fn push(&mut self, seq: u64, since: Tick, more: X, what: P) {
+        match u32::try_from(seq.wrapping_sub(self.base)) {
+            Ok(seq) => self.push_near(seq, since, more, what),
+            Err(_) => self.push_far(seq, since, more, what),
+        }
+    }
+
+    #[inline]
+    fn push_near(&mut self, seq: u32, since: Tick, more: X, what: P) {
         self.ring.push_back(Place { seq, more, what: Some(what) });
         if since > 0 || !self.plain {
             self.note_time(since);
         }
+    }
+
+    /// Adds an item whose number is far from the base: moves that, or where the first item is at it, keeps the new one
+    /// aside.
+    #[cold]
+    fn push_far(&mut self, seq: u64, since: Tick, more: X, what: P) {
+        match self.ring.first() {
+            None => self.base = seq,
+            Some(first) if first.seq > u32::MAX / 2 => {
+                let passed = first.seq;
+                self.base += u64::from(passed);
+                self.ring.for_each_mut(|place| place.seq -= passed);
+            }
+            Some(_) => {}
+        }
+        match u32::try_from(seq.wrapping_sub(self.base)) {
+            Ok(seq) => self.push_near(seq, since, more, what),
+            Err(_) => self.push_aside(seq, since, more, what),
+        }
+    }
+
+    /// Adds an item that the ring has no place for.
+    #[cold]
+    fn push_aside(&mut self, seq: u64, since: Tick, more: X, what: P) {
+        self.aside.get_or_insert_default().returned.insert(seq, (since, more, what));
+        self.plain = false;
     }
 
     /// Notes when the last item came.
@@ -92,12 +135,17 @@ impl<X: Copy, P> Lane<X, P> {
     /// Adds an item, wherever its place is.
     #[inline]
     pub(crate) fn insert(&mut self, seq: u64, since: Tick, more: X, what: P) {
-        if self.ring.back().is_none_or(|last| last.seq < seq) {
+        if self.ring.last().is_none_or(|last| self.number(last) < seq) {
             self.push(seq, since, more, what);
         } else {
-            self.aside.get_or_insert_default().returned.insert(seq, (since, more, what));
-            self.plain = false;
+            self.push_aside(seq, since, more, what);
         }
+    }
+
+    /// Is it known that nothing is unusual here: nobody came back, was removed, or came at a time?
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// Did none of the items in the lane come back, or come over from another lane?
@@ -109,17 +157,24 @@ impl<X: Copy, P> Lane<X, P> {
     /// The oldest item.
     #[inline]
     pub(crate) fn first(&self) -> Option<Slot<X, &P>> {
-        match self.aside() {
-            None => self.ring.front()?.shown(0),
-            Some(aside) => aside.first(&self.ring),
+        if self.plain {
+            self.ring.first().and_then(|first| self.shown(first, 0))
+        } else {
+            self.first_of_both()
         }
+    }
+
+    /// Is it empty, and what is noted of the oldest item?
+    pub(crate) fn first_note(&self) -> FirstNote<X> {
+        let first = self.first();
+        (first.is_none(), first.map_or_else(X::default, |first| first.more))
     }
 
     /// The youngest item.
     pub(crate) fn last(&self) -> Option<Slot<X, &P>> {
         let returned = self.aside().and_then(|aside| aside.returned.last_key_value()).map(shown);
-        let since = self.aside().and_then(|aside| aside.times.back()).copied();
-        match (self.ring.back().and_then(|last| last.shown(since.unwrap_or(0))), returned) {
+        let since = self.aside().and_then(|aside| aside.times.back()).copied().unwrap_or(0);
+        match (self.ring.last().and_then(|last| self.shown(last, since)), returned) {
             (Some(last), Some(returned)) if last.seq < returned.seq => Some(returned),
             (Some(last), _) => Some(last),
             (None, returned) => returned,
@@ -128,42 +183,67 @@ impl<X: Copy, P> Lane<X, P> {
 
     #[inline]
     pub(crate) fn pop_first(&mut self) -> Option<Slot<X, P>> {
-        if !self.plain {
-            return self.pop_first_of_both();
+        if self.plain {
+            let (seq, more, what, _) = self.pop_first_of_plain()?;
+            Some(Slot { seq, since: 0, more, what })
+        } else {
+            self.pop_first_of_both()
         }
-        let first = self.ring.pop_front()?;
-        if self.ring.is_empty() && self.ring.capacity() > KEPT {
-            self.shrink();
-        }
-        first.taken(0)
     }
 
-    /// The same if there is something in `aside`.
+    /// Takes out the oldest item of a plain lane: its number, its note, itself, and a look at the next. Always inlined,
+    /// since all this does not fit into registers.
+    #[inline(always)]
+    pub(crate) fn pop_first_of_plain(&mut self) -> Option<(u64, X, P, FirstNote<X>)> {
+        // Nothing is in a free place.
+        let take = |&mut Place { seq, more, ref mut what }: &mut _| Some((seq, more, what.take()?));
+        let ((seq, more, what), is_empty, next) = self.ring.free_first(take)?;
+        let next = (is_empty, next.more);
+        if self.ring.capacity() > KEPT {
+            self.shrink_if_empty();
+        }
+        Some((self.base + u64::from(seq), more, what, next))
+    }
+
+    /// The oldest item if there is something in `aside`.
+    #[inline(never)]
+    fn first_of_both(&self) -> Option<Slot<X, &P>> {
+        let returned = self.aside().and_then(|aside| aside.returned.first_key_value()).map(shown);
+        let since = self.aside().and_then(|aside| aside.times.front()).copied().unwrap_or(0);
+        match (self.ring.first().and_then(|first| self.shown(first, since)), returned) {
+            (Some(first), Some(returned)) if first.seq > returned.seq => Some(returned),
+            (Some(first), _) => Some(first),
+            (None, returned) => returned,
+        }
+    }
+
     #[inline(never)]
     fn pop_first_of_both(&mut self) -> Option<Slot<X, P>> {
-        let Slot { seq, since, .. } = self.first()?;
-        let first = if self.ring.front().is_some_and(|front| front.seq == seq) {
-            let first = self.ring.pop_front()?;
-            self.aside.as_mut()?.times.pop_front();
-            first.taken(since)
-        } else {
-            self.aside.as_mut()?.returned.pop_first().map(returned)
+        let Slot { seq, since, more, .. } = self.first()?;
+        let first = match self.aside.as_mut()?.returned.remove_entry(&seq) {
+            Some(was) => returned(was),
+            None => {
+                let what = self.ring.pop_front()?.what?;
+                self.aside.as_mut()?.times.pop_front();
+                Slot { seq, since, more, what }
+            }
         };
         self.trim();
-        first
+        Some(first)
     }
 
     pub(crate) fn pop_last(&mut self) -> Option<Slot<X, P>> {
-        let Slot { seq, since, .. } = self.last()?;
-        let last = if self.ring.back().is_some_and(|back| back.seq == seq) {
-            let last = self.ring.pop_back()?;
-            self.aside.as_mut().and_then(|aside| aside.times.pop_back());
-            last.taken(since)
-        } else {
-            self.aside.as_mut()?.returned.pop_last().map(returned)
+        let Slot { seq, since, more, .. } = self.last()?;
+        let last = match self.aside.as_mut().and_then(|aside| aside.returned.remove_entry(&seq)) {
+            Some(was) => returned(was),
+            None => {
+                let what = self.ring.pop_back()?.what?;
+                self.aside.as_mut().and_then(|aside| aside.times.pop_back());
+                Slot { seq, since, more, what }
+            }
         };
         self.trim();
-        last
+        Some(last)
     }
 
     /// Takes out the item with this number.
@@ -171,8 +251,11 @@ impl<X: Copy, P> Lane<X, P> {
         let removed = match self.aside.as_mut().and_then(|aside| aside.returned.remove_entry(&seq)) {
             Some(was) => returned(was),
             None => {
-                let at = self.ring.binary_search_by_key(&seq, |place| place.seq).ok()?;
-                let Place { more, ref mut what, .. } = self.ring[at];
+                let at = self.ring.partition_point(|place| self.number(place) < seq);
+                if self.ring.get(at).is_none_or(|place| self.number(place) != seq) {
+                    return None;
+                }
+                let &mut Place { more, ref mut what, .. } = self.ring.get_mut(at)?;
                 let what = what.take()?;
                 let aside = self.aside.get_or_insert_default();
                 aside.gaps += 1;
@@ -188,25 +271,36 @@ impl<X: Copy, P> Lane<X, P> {
         let times = self.aside().into_iter().flat_map(|aside| aside.times.iter().copied());
         let in_ring = self.ring.iter().zip(times.chain(iter::repeat(0)));
         let returned = self.aside().into_iter().flat_map(|aside| aside.returned.iter().map(shown));
-        in_ring.filter_map(|(place, since)| place.shown(since)).chain(returned)
+        in_ring.filter_map(|(place, since)| self.shown(place, since)).chain(returned)
+    }
+
+    /// The number of an item in the ring.
+    #[inline]
+    fn number(&self, place: &Place<X, P>) -> u64 {
+        self.base + u64::from(place.seq)
+    }
+
+    #[inline]
+    fn shown<'a>(&self, place: &'a Place<X, P>, since: Tick) -> Option<Slot<X, &'a P>> {
+        place.what.as_ref().map(|what| Slot { seq: self.number(place), since, more: place.more, what })
     }
 
     /// The notes of the items that neither came back nor came over from another lane, in order, and perhaps of some that
     /// were removed. Leaves out those that are `too_low`; the notes must grow from one item to the next.
     #[inline]
     pub(crate) fn in_order(&self, too_low: impl Fn(X) -> bool) -> impl Iterator<Item = X> {
-        let low = match self.ring.front() {
+        let low = match self.ring.first() {
             Some(front) if too_low(front.more) => self.ring.partition_point(|place| too_low(place.more)),
             _ => 0,
         };
-        self.ring.range(low..).map(|place| place.more)
+        (low..self.ring.len()).filter_map(|at| self.ring.get(at)).map(|place| place.more)
     }
 
     /// Called when the lane is empty, and perhaps not used for long: keeps room for a few items.
     pub(crate) fn rest(&mut self) {
         const FEW: usize = 8;
         if self.ring.capacity() > FEW {
-            self.ring = VecDeque::new();
+            self.ring = Ring::new();
         }
         if self.aside.as_ref().is_some_and(|aside| aside.times.capacity() > FEW) {
             self.aside = None;
@@ -220,18 +314,33 @@ impl<X: Copy, P> Lane<X, P> {
 
     /// Removes the gaps at both ends, and others if there are too many. Finds whether there is anything in `aside`.
     fn trim(&mut self) {
+        while self.ring.first().is_some_and(Place::is_gap) {
+            self.ring.pop_front();
+            self.without_gap(VecDeque::pop_front);
+        }
+        while self.ring.last().is_some_and(Place::is_gap) {
+            self.ring.pop_back();
+            self.without_gap(VecDeque::pop_back);
+        }
         if let Some(aside) = &mut self.aside {
-            aside.trim(&mut self.ring);
+            aside.close_gaps(&mut self.ring);
             self.plain = aside.is_empty();
         }
-        if self.ring.is_empty() {
-            self.shrink();
+        self.shrink_if_empty();
+    }
+
+    fn without_gap(&mut self, pop: fn(&mut VecDeque<Tick>) -> Option<Tick>) {
+        if let Some(aside) = &mut self.aside {
+            pop(&mut aside.times);
+            aside.gaps -= 1;
         }
     }
 
-    /// Called when empty: frees the memory that a burst has needed.
-    #[cold]
-    fn shrink(&mut self) {
+    /// Frees the memory that a burst has needed.
+    fn shrink_if_empty(&mut self) {
+        if !self.ring.is_empty() {
+            return;
+        }
         if self.ring.capacity() > KEPT {
             self.ring.shrink_to(KEPT);
         }
@@ -245,56 +354,32 @@ impl<X: Copy, P> Lane<X, P> {
 
 // === impl Place ===
 
-impl<X: Copy, P> Place<X, P> {
+impl<X, P> Place<X, P> {
     fn is_gap(&self) -> bool {
         self.what.is_none()
     }
+}
 
-    #[inline]
-    fn shown(&self, since: Tick) -> Option<Slot<X, &P>> {
-        let Self { seq, more, ref what } = *self;
-        what.as_ref().map(|what| Slot { seq, since, more, what })
-    }
-
-    #[inline]
-    fn taken(self, since: Tick) -> Option<Slot<X, P>> {
-        let Self { seq, more, what } = self;
-        what.map(|what| Slot { seq, since, more, what })
+/// A free place.
+impl<X: Default, P> Default for Place<X, P> {
+    fn default() -> Self {
+        Self { seq: 0, more: X::default(), what: None }
     }
 }
 
 // === impl Aside ===
 
-impl<X: Copy, P> Aside<X, P> {
+impl<X: Copy + Default, P> Aside<X, P> {
     fn is_empty(&self) -> bool {
         self.gaps == 0 && self.returned.is_empty() && self.times.is_empty()
     }
 
-    #[inline(never)]
-    fn first<'a>(&'a self, ring: &'a VecDeque<Place<X, P>>) -> Option<Slot<X, &'a P>> {
-        let returned = self.returned.first_key_value().map(shown);
-        let since = self.times.front().copied().unwrap_or(0);
-        match (ring.front().and_then(|first| first.shown(since)), returned) {
-            (Some(first), Some(returned)) if first.seq > returned.seq => Some(returned),
-            (Some(first), _) => Some(first),
-            (None, returned) => returned,
-        }
-    }
-
-    fn trim(&mut self, ring: &mut VecDeque<Place<X, P>>) {
-        while self.gaps > 0 && ring.front().is_some_and(Place::is_gap) {
-            ring.pop_front();
-            self.times.pop_front();
-            self.gaps -= 1;
-        }
-        while self.gaps > 0 && ring.back().is_some_and(Place::is_gap) {
-            ring.pop_back();
-            self.times.pop_back();
-            self.gaps -= 1;
-        }
+    /// Closes the gaps if there are more of them than other places.
+    fn close_gaps(&mut self, ring: &mut Ring<Place<X, P>>) {
         if self.gaps > ring.len() / 2 {
             let mut places = ring.iter();
             self.times.retain(|_| places.next().is_some_and(|place| !place.is_gap()));
+            drop(places);
             ring.retain(|place| !place.is_gap());
             self.gaps = 0;
         }
@@ -317,54 +402,79 @@ fn returned<X, P>((seq, (since, more, what)): (u64, (Tick, X, P))) -> Slot<X, P>
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeSet, VecDeque};
 
     use proptest::prelude::*;
 
     use super::{Aside, KEPT, Lane, Slot};
 
-    fn known<P>(slot: Slot<(), P>) -> (u64, u64) {
-        (slot.seq, slot.since)
+    fn known<P>(slot: Slot<u32, P>) -> (u64, u64, u32) {
+        (slot.seq, slot.since, slot.more)
     }
 
     proptest! {
         #[test]
-        fn lane_is_an_ordered_set(ops in proptest::collection::vec((0_u8..6, any::<u16>()), 1..400)) {
+        fn lane_is_an_ordered_set(
+            ops in proptest::collection::vec((0_u8..6, any::<u16>()), 1..400),
+            // How far apart the numbers are: up to more than half a word holds.
+            apart in prop_oneof![Just(1), Just(1 << 29), Just(1 << 31), Just(1 << 33)],
+        ) {
             let (mut lane, mut model, mut next) = (Lane::new(), BTreeSet::new(), 0_u64);
             // Some items come while no clock is used.
-            let since = |seq: u64| (seq % 50).saturating_sub(20);
+            let since = |nth: u64| (nth % 50).saturating_sub(20);
+            let shown = |nth: u64| (nth * apart, since(nth), nth as u32);
             for (op, choice) in ops {
                 let choice = u64::from(choice);
                 match op {
                     0 | 1 => {
-                        lane.insert(next, since(next), (), next as u32);
+                        lane.insert(next * apart, since(next), next as u32, ());
                         model.insert(next);
                         next += 1;
                     }
-                    2 => prop_assert_eq!(lane.pop_first().map(known), model.pop_first().map(|seq| (seq, since(seq)))),
-                    3 => prop_assert_eq!(lane.pop_last().map(known), model.pop_last().map(|seq| (seq, since(seq)))),
+                    2 => prop_assert_eq!(lane.pop_first().map(known), model.pop_first().map(shown)),
+                    3 => prop_assert_eq!(lane.pop_last().map(known), model.pop_last().map(shown)),
                     4 if next > 0 => {
-                        let seq = choice % next;
-                        let removed = model.remove(&seq).then(|| (seq, since(seq)));
-                        prop_assert_eq!(lane.remove(seq).map(known), removed);
+                        let nth = choice % next;
+                        let removed = model.remove(&nth).then(|| shown(nth));
+                        prop_assert_eq!(lane.remove(nth * apart).map(known), removed);
                     }
                     _ if next > 0 => {
-                        let seq = choice % next;
-                        if model.insert(seq) {
-                            lane.insert(seq, since(seq), (), seq as u32);
+                        let nth = choice % next;
+                        if model.insert(nth) {
+                            lane.insert(nth * apart, since(nth), nth as u32, ());
                         }
                     }
                     _ => {}
                 }
                 prop_assert_eq!(lane.len(), model.len());
                 prop_assert_eq!(lane.is_empty(), model.is_empty());
-                let shown = |seq: &u64| (*seq, since(*seq));
-                prop_assert_eq!(lane.first().map(known), model.first().map(shown));
-                prop_assert_eq!(lane.last().map(known), model.last().map(shown));
-                prop_assert_eq!(lane.iter().map(known).collect::<BTreeSet<_>>(), model.iter().map(shown).collect());
+                let first = model.first().copied();
+                prop_assert_eq!(lane.first().map(known), first.map(shown));
+                let (is_empty, note) = lane.first_note();
+                prop_assert_eq!((!is_empty).then_some(note), first.map(|nth| nth as u32));
+                prop_assert_eq!(lane.last().map(known), model.last().copied().map(shown));
+                prop_assert_eq!(lane.iter().map(known).collect::<BTreeSet<_>>(), model.iter().copied().map(shown).collect());
                 let aside = lane.aside.as_deref();
                 prop_assert!(aside.is_none_or(|aside| aside.gaps <= lane.ring.len() / 2));
                 prop_assert_eq!(lane.plain, aside.is_none_or(Aside::is_empty));
+            }
+        }
+
+        #[test]
+        fn next_of_a_plain_lane_is_seen(pushes in proptest::collection::vec(0_u64..9, 1..40), apart in 1_u64..1 << 33) {
+            let (mut lane, mut model, mut next) = (Lane::new(), VecDeque::new(), 0_u64);
+            for push in pushes {
+                for _ in 0..push {
+                    lane.push(next * apart, 0, next as u32, ());
+                    model.push_back(next);
+                    next += 1;
+                }
+                while lane.plain && model.len() > 3 {
+                    let (seq, note, (), (is_empty, next)) = lane.pop_first_of_plain().expect("some wait");
+                    let first = model.pop_front().expect("some wait");
+                    prop_assert_eq!((seq, u64::from(note)), (first * apart, first));
+                    prop_assert_eq!((!is_empty).then_some(u64::from(next)), model.front().copied());
+                }
             }
         }
     }
@@ -372,7 +482,7 @@ mod tests {
     #[test]
     fn burst_leaves_no_memory_behind() {
         for since in [0, 1] {
-            let mut lane = Lane::new();
+            let mut lane: Lane = Lane::new();
             (0..100_000).for_each(|seq| lane.push(seq, since, (), 0));
             while lane.pop_first().is_some() {}
             assert!(lane.ring.capacity() <= KEPT, "{}", lane.ring.capacity());

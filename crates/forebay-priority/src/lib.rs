@@ -74,10 +74,12 @@ mod lines;
 mod longest;
 mod merge;
 mod nested;
+mod ring;
 mod rounds;
 mod strict;
 mod tree;
 mod turns;
+mod walk;
 mod weighted;
 
 pub use aging::Aging;

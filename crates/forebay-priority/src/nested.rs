@@ -101,7 +101,7 @@ impl<I: Discipline + Clone> Nested<I> {
     }
 
     fn joined(&mut self, class: usize) {
-        if !self.filled.set(class, true) {
+        if self.filled.add(class) {
             self.turns.set(class, self.served);
         }
         self.waiting[class] += 1;
@@ -110,7 +110,7 @@ impl<I: Discipline + Clone> Nested<I> {
     fn left(&mut self, class: usize) {
         self.waiting[class] -= 1;
         if self.waiting[class] == 0 {
-            self.filled.set(class, false);
+            self.filled.remove_if(class, true);
             self.turns.set(class, NONE);
         }
     }

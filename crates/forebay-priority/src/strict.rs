@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
 
-use crate::arrivals::Arrivals;
+use crate::arrivals::{Arrivals, Turn};
 use crate::config::{in_range, nanos};
 use crate::lane::{Lane, Slot};
 use crate::lines::{InLines, Lined, Lines};
@@ -83,10 +83,14 @@ pub struct StrictLines<P> {
 #[repr(align(64))]
 pub(crate) struct Row<P> {
     /// The items, each with its *turn*, the number of its arrival.
-    pub(crate) lane: Lane<u64, P>,
+    pub(crate) lane: Lane<Turn, P>,
     served: u64,
     promoted: u64,
 }
+
+/// After how many overtakings an item is promoted at most: before its turn is so long ago that the lower half no longer
+/// tells it.
+const MOST: u64 = 1 << 31;
 
 // === impl Strict ===
 
@@ -110,15 +114,15 @@ impl Strict {
         &self.rules.classes
     }
 
-    /// After how many overtakings an item is promoted: 1 or more. A small number is nearly first in, first out. Default:
-    /// [`PROMOTE_AFTER`](Self::PROMOTE_AFTER).
+    /// After how many overtakings an item is promoted: 1 or more. A small number is nearly first in, first out; one above
+    /// 2 147 483 648 counts as that. Default: [`PROMOTE_AFTER`](Self::PROMOTE_AFTER).
     ///
     /// # Errors
     ///
     /// If it is 0.
     pub fn promote_after(mut self, overtakings: u64) -> Result<Self, ConfigError> {
         in_range("promote_after", overtakings, 1, u64::MAX)?;
-        self.rules.promote_after = Some(overtakings);
+        self.rules.promote_after = Some(overtakings.min(MOST));
         Ok(self)
     }
 
@@ -142,28 +146,34 @@ impl Strict {
 // === impl StrictLines ===
 
 impl<P> StrictLines<P> {
-    /// Called when the first item of a class may have changed; the turn of the old one was `old`.
-    fn note_first(&mut self, class: usize, old: Option<u64>) {
-        self.arrivals.first_changed(class, old, self.rows[class].first_turn());
-        self.note_came(class);
-    }
-
     fn note_came(&mut self, class: usize) {
         if let Some(came) = &mut self.came {
             came.set(class, self.rows[class].lane.first().map_or(NONE, |first| first.since));
         }
     }
 
-    /// The class of an item that is to be promoted.
-    #[inline]
-    fn late(&mut self, rules: &Rules, now: Tick) -> Option<usize> {
-        let overtaken = rules.promote_after.and_then(|most| self.arrivals.left().checked_sub(most));
-        overtaken
-            .and_then(|turn| self.arrivals.up_to(turn, &self.rows))
-            .or_else(|| self.waited_too_long(now, rules.patience?))
+    /// The class to be served: that of an item that is to be promoted, or `first`.
+    #[inline(always)]
+    fn chosen(&mut self, rules: &Rules, now: Tick, first: usize) -> usize {
+        let otherwise =
+            rules.patience.and_then(|patience| self.waited_too_long(now, patience)).unwrap_or(first);
+        match rules.promote_after {
+            Some(overtakings) => self.arrivals.overtaken_or(overtakings, otherwise, &self.rows),
+            None => otherwise,
+        }
     }
 
+    /// Takes out the first of this class, whatever is to be noted of it.
     #[inline(never)]
+    fn next_of(&mut self, class: usize) -> Option<(Entry<Class>, P)> {
+        let lane = &mut self.rows[class].lane;
+        let Slot { seq, since, what, .. } = lane.pop_first()?;
+        self.arrivals.leave_from_anywhere(class, lane.first_note());
+        self.note_came(class);
+        Some((entry(class, seq, since), what))
+    }
+
+    #[cold]
     fn waited_too_long(&mut self, now: Tick, patience: u64) -> Option<usize> {
         if self.came.is_none() {
             self.came = Some(Lowest::new(self.rows.len()));
@@ -206,43 +216,40 @@ impl<P: Send> Lines<P> for StrictLines<P> {
     #[inline(always)]
     fn next(&mut self, rules: &Rules, now: Tick) -> Option<(Entry<Class>, P)> {
         let first = self.arrivals.first_class()?;
-        let class = self.late(rules, now).unwrap_or(first);
+        let class = self.chosen(rules, now, first);
         let row = &mut self.rows[class];
-        let in_order = row.lane.is_in_order();
-        let Slot { seq, since, more: turn, what } = row.lane.pop_first()?;
         row.served += 1;
         row.promoted += u64::from(class != first);
-        let is_empty = row.lane.is_empty();
-        self.arrivals.leave(class, is_empty);
-        if self.arrivals.has_passed(turn) || !in_order || self.came.is_some() {
-            self.note_first(class, Some(turn));
+        if !row.lane.is_plain() || self.came.is_some() {
+            return self.next_of(class);
         }
-        Some((Entry::new(0, rank(class), seq, since), what))
+        let (seq, _, what, next) = row.lane.pop_first_of_plain()?;
+        self.arrivals.leave(class, next);
+        Some((entry(class, seq, 0), what))
     }
 
     fn put_back(&mut self, rules: &Rules, entry: Entry<Class>, what: P) {
         let class = rules.classes.index(entry.rank);
-        let row = &mut self.rows[class];
-        let old = row.first_turn();
         // It gets a newcomer's turn: with its old one it would win over the waiting items each time that it comes back.
-        row.lane.insert(entry.seq, entry.since, self.arrivals.join(class), what);
-        self.note_first(class, old);
+        let lane = &mut self.rows[class].lane;
+        lane.insert(entry.seq, entry.since, self.arrivals.join(class), what);
+        self.arrivals.reordered(class, lane.first_note());
+        self.note_came(class);
     }
 
     fn remove(&mut self, rules: &Rules, entry: Entry<Class>) -> Option<P> {
         let class = rules.classes.index(entry.rank);
         let row = &mut self.rows[class];
-        let old = row.first_turn();
         let removed = row.lane.remove(entry.seq)?;
-        self.arrivals.leave(class, row.lane.is_empty());
-        self.note_first(class, old);
+        self.arrivals.leave_from_anywhere(class, row.lane.first_note());
+        self.note_came(class);
         Some(removed.what)
     }
 
     /// The youngest item of the least urgent class.
     fn last(&self, _: &Rules) -> Option<(Entry<Class>, &P)> {
         let class = self.arrivals.last_class()?;
-        self.rows[class].lane.last().map(|last| (last.entry(class), last.what))
+        self.rows[class].lane.last().map(|last| (entry(class, last.seq, last.since), last.what))
     }
 
     fn served(&self, class: usize) -> u64 {
@@ -255,27 +262,14 @@ impl<P: Send> Lines<P> for StrictLines<P> {
 
     fn for_each(&self, see: &mut dyn FnMut(Entry<Class>)) {
         for (class, row) in self.rows.iter().enumerate() {
-            row.lane.iter().for_each(|slot| see(slot.entry(class)));
+            row.lane.iter().for_each(|slot| see(entry(class, slot.seq, slot.since)));
         }
     }
 }
 
-impl<P> Row<P> {
-    /// The turn of the first item.
-    #[inline]
-    pub(crate) fn first_turn(&self) -> Option<u64> {
-        self.lane.first().map(|first| first.more)
-    }
-}
-
-impl<P> Slot<u64, P> {
-    fn entry(&self, class: usize) -> Entry<Class> {
-        Entry::new(0, rank(class), self.seq, self.since)
-    }
-}
-
-fn rank(class: usize) -> Class {
-    Class::new(class as u16)
+#[inline]
+fn entry(class: usize, seq: u64, since: Tick) -> Entry<Class> {
+    Entry::new(0, Class::new(class as u16), seq, since)
 }
 
 impl Lined for Strict {
@@ -337,22 +331,50 @@ impl Discipline for Strict {
 mod tests {
     use super::*;
 
+    /// Classes of both kinds: few, and many.
+    fn few_and_many() -> [Strict; 2] {
+        let many = Classes::new((0..20).map(|class| class.to_string())).expect("named once each");
+        [Strict::levels(), Strict::new(many)]
+    }
+
     #[test]
     fn who_waits_for_long_is_promoted_in_time_and_those_that_pass_it_leave_nothing_behind() {
         const AFTER: u64 = 10_000;
-        let mut line = Strict::levels().promote_after(AFTER).expect("not 0");
-        let entry = |id, class| Entry::new(id, class, id.into(), 0);
-        // The second item is not the first of its class yet when it is passed.
-        (0..2).for_each(|id| line.insert(entry(id, Class::LOW)));
-        let mut served = Vec::new();
-        for id in 2..2 + 2 * AFTER as u32 {
-            line.insert(entry(id, Class::HIGH));
-            served.extend(line.next(0));
-            let places = line.ids.arrivals.noted();
-            assert!(places <= 128, "{places} places for the three that wait");
+        for line in few_and_many() {
+            let mut line = line.promote_after(AFTER).expect("not 0");
+            let entry = |id, class| Entry::new(id, class, id.into(), 0);
+            // The second item is not the first of its class yet when it is passed.
+            (0..2).for_each(|id| line.insert(entry(id, Class::LOW)));
+            let mut served = Vec::new();
+            for id in 2..2 + 2 * AFTER as u32 {
+                line.insert(entry(id, Class::HIGH));
+                served.extend(line.next(0));
+                let places = line.ids.arrivals.noted();
+                assert!(places <= 128, "{places} places for the three that wait");
+            }
+            let when = |id| served.iter().position(|served| *served == id);
+            assert_eq!((when(0), when(1)), (Some(AFTER as usize), Some(AFTER as usize + 1)));
         }
-        let when = |id| served.iter().position(|served| *served == id);
-        assert_eq!((when(0), when(1)), (Some(AFTER as usize), Some(AFTER as usize + 1)));
+    }
+
+    #[test]
+    fn turns_are_known_by_their_lower_halves() {
+        const AFTER: u64 = 100;
+        for line in few_and_many() {
+            let mut line = line.promote_after(AFTER).expect("not 0");
+            line.ids.arrivals = Arrivals::after(3 * (1 << 32) - 50, line.rules.classes.names().len());
+            let seq = |id: u32| 7 * (1 << 32) - 70 + u64::from(id);
+            let entry = |id, class| Entry::new(id, class, seq(id), 0);
+            (0..3).for_each(|id| line.insert(entry(id, Class::LOW)));
+            let mut served = Vec::new();
+            for id in 3..1000 {
+                line.insert(entry(id, if id == 500 { Class::LOW } else { Class::HIGH }));
+                served.extend(line.next(0));
+            }
+            let when = |id| served.iter().position(|served| *served == id);
+            assert_eq!([when(0), when(1), when(2)], [100, 101, 102].map(Some));
+            assert_eq!(when(500), Some(600));
+        }
     }
 
     #[test]

@@ -44,32 +44,44 @@ fn index(class: Class, classes: u16, default: u16) -> u16 {
     (0..classes).find(|at| Class::new(*at) == class).unwrap_or(default)
 }
 
-/// [`Strict`](forebay_priority::Strict), of three classes with the second as default. Each that waits has its turn beside
-/// it.
+/// [`Strict`](forebay_priority::Strict). Each that waits has its turn beside it.
 pub(crate) struct Strict {
-    list: Vec<(Entry<Class>, u64)>,
+    classes: u16,
+    default: u16,
+    list: Vec<Waiting>,
     came: u64,
     promote_after: u64,
     patience: Option<Tick>,
 }
 
+#[derive(Clone, Copy)]
+struct Waiting {
+    entry: Entry<Class>,
+    class: u16,
+    turn: u64,
+}
+
 impl Strict {
-    pub(crate) fn new(promote_after: u64, patience: Option<Tick>) -> Self {
-        Self { list: Vec::new(), came: 0, promote_after, patience }
+    /// Of this many classes, of which the default is one.
+    pub(crate) fn new((classes, default): (u16, u16), promote_after: u64, patience: Option<Tick>) -> Self {
+        Self { classes, default, list: Vec::new(), came: 0, promote_after, patience }
     }
 
-    fn class(entry: &Entry<Class>) -> u16 {
-        index(entry.rank, 3, 1)
-    }
-
-    /// The oldest of a class.
-    fn first_of(&self, class: u16) -> Option<(Entry<Class>, u64)> {
-        let of_class = self.list.iter().filter(|(entry, _)| Self::class(entry) == class);
-        of_class.min_by_key(|(entry, _)| entry.seq).copied()
+    /// The oldest of each class.
+    fn firsts(&self) -> Vec<Waiting> {
+        let mut firsts = vec![None; self.classes.into()];
+        for waiting in &self.list {
+            let first: &mut Option<Waiting> = &mut firsts[usize::from(waiting.class)];
+            if first.is_none_or(|first| waiting.entry.seq < first.entry.seq) {
+                *first = Some(*waiting);
+            }
+        }
+        firsts.into_iter().flatten().collect()
     }
 
     fn join(&mut self, entry: Entry<Class>) {
-        self.list.push((entry, self.came));
+        let class = index(entry.rank, self.classes, self.default);
+        self.list.push(Waiting { entry, class, turn: self.came });
         self.came += 1;
     }
 }
@@ -84,13 +96,13 @@ impl Discipline for Strict {
 
     fn next(&mut self, now: Tick) -> Option<u32> {
         let left = self.came - self.list.len() as u64;
-        let firsts: Vec<_> = (0..3).filter_map(|class| self.first_of(class)).collect();
-        let overtaken = firsts.iter().min_by_key(|(_, turn)| *turn);
-        let overtaken = overtaken.filter(|(_, turn)| left >= turn + self.promote_after);
-        let waited = firsts.iter().min_by_key(|(entry, _)| entry.since);
+        let firsts = self.firsts();
+        let overtaken = firsts.iter().min_by_key(|first| first.turn);
+        let overtaken = overtaken.filter(|first| left >= first.turn + self.promote_after);
+        let waited = firsts.iter().min_by_key(|first| first.entry.since);
         let waited =
-            waited.filter(|(entry, _)| self.patience.is_some_and(|patience| now - entry.since >= patience));
-        let (next, _) = *overtaken.or(waited).or(firsts.first())?;
+            waited.filter(|first| self.patience.is_some_and(|patience| now - first.entry.since >= patience));
+        let next = overtaken.or(waited).or(firsts.first())?.entry;
         self.remove(next);
         Some(next.id)
     }
@@ -100,13 +112,13 @@ impl Discipline for Strict {
     }
 
     fn remove(&mut self, entry: Entry<Class>) -> bool {
-        let at = self.list.iter().position(|(other, _)| other.seq == entry.seq);
+        let at = self.list.iter().position(|other| other.entry.seq == entry.seq);
         at.map(|at| self.list.remove(at)).is_some()
     }
 
     fn last(&self) -> Option<u32> {
-        let last = self.list.iter().max_by_key(|(entry, _)| (Self::class(entry), entry.seq));
-        last.map(|(entry, _)| entry.id)
+        let last = self.list.iter().max_by_key(|waiting| (waiting.class, waiting.entry.seq));
+        last.map(|waiting| waiting.entry.id)
     }
 }
 

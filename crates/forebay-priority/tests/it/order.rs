@@ -73,25 +73,77 @@ impl Discipline for InTicks {
     }
 }
 
+/// As many classes as are not looked at one by one to find the oldest item.
+const MANY: u16 = 20;
+
+fn many_classes() -> forebay_priority::Strict {
+    let names = (0..MANY).map(|class| class.to_string());
+    forebay_priority::Strict::new(Classes::new(names).expect("named once each"))
+}
+
+fn one_of(classes: u16) -> impl Strategy<Value = Class> + Clone {
+    prop_oneof![9 => (0..classes).prop_map(Class::new), 1 => Just(Class::DEFAULT)]
+}
+
+/// Hundreds come, and then some come and go.
+fn steps_of_many(
+    class: impl Strategy<Value = Class> + Clone + 'static,
+) -> impl Strategy<Value = Vec<Step<Class>>> {
+    let first = proptest::collection::vec(class.clone().prop_map(Step::Insert), 0..400);
+    let then = proptest::collection::vec(steps(class), 1..8);
+    (first, then).prop_map(|(first, then)| [vec![first], then].concat().concat())
+}
+
+/// With this number of overtakings and this patience, and its model.
+fn strict(
+    line: forebay_priority::Strict,
+    after: u64,
+    patience: Option<Tick>,
+) -> (forebay_priority::Strict, models::Strict) {
+    let classes = line.class_names();
+    let model = models::Strict::new(
+        (classes.names().len() as u16, classes.index(Class::DEFAULT) as u16),
+        after,
+        patience,
+    );
+    let line = line.promote_after(after).expect("not 0");
+    let line = match patience {
+        Some(patience) => line.promote_after_waiting(Duration::from_nanos(patience)),
+        None => line,
+    };
+    (line, model)
+}
+
 proptest! {
     #[test]
     fn strict_agrees_with_its_model(steps in steps(class()), after in 1_u64..6, patience in proptest::option::of(1_u64..60)) {
-        let strict = forebay_priority::Strict::levels().promote_after(after).expect("not 0");
-        let strict = match patience {
-            Some(patience) => strict.promote_after_waiting(Duration::from_nanos(patience)),
-            None => strict,
-        };
-        agree(strict, models::Strict::new(after, patience), &steps);
+        let (strict, model) = strict(forebay_priority::Strict::levels(), after, patience);
+        agree(strict, model, &steps);
     }
 
     #[test]
-    fn strict_agrees_with_its_model_where_many_wait(
-        first in proptest::collection::vec(class().prop_map(Step::Insert), 0..400),
-        then in proptest::collection::vec(steps(class()), 1..8),
+    fn strict_of_many_classes_agrees_with_its_model(
+        steps in steps(one_of(MANY)),
+        after in 1_u64..6,
+        patience in proptest::option::of(1_u64..60),
+    ) {
+        let (strict, model) = strict(many_classes(), after, patience);
+        agree(strict, model, &steps);
+    }
+
+    #[test]
+    fn strict_agrees_with_its_model_where_many_wait(steps in steps_of_many(class()), after in 1_u64..300) {
+        let (strict, model) = strict(forebay_priority::Strict::levels(), after, None);
+        agree(strict, model, &steps);
+    }
+
+    #[test]
+    fn strict_of_many_classes_agrees_with_its_model_where_many_wait(
+        steps in steps_of_many(one_of(MANY)),
         after in 1_u64..300,
     ) {
-        let strict = forebay_priority::Strict::levels().promote_after(after).expect("not 0");
-        agree(strict, models::Strict::new(after, None), &[vec![first], then].concat().concat());
+        let (strict, model) = strict(many_classes(), after, None);
+        agree(strict, model, &steps);
     }
 
     #[test]
