@@ -136,6 +136,9 @@ impl Strict {
 
     /// Promotes no item for being overtaken. Then less urgent items starve while there are enough urgent ones, unless
     /// [`promote_after_waiting`](Self::promote_after_waiting) says otherwise.
+    ///
+    /// If this is taken back while it is in use ([`retune`](forebay_queue::Sender::retune)), an item after which 2^32 others
+    /// came may count as one that came just now.
     #[must_use]
     pub fn promote_nobody(mut self) -> Self {
         self.rules.promote_after = None;
@@ -362,7 +365,7 @@ mod tests {
         const AFTER: u64 = 100;
         for line in few_and_many() {
             let mut line = line.promote_after(AFTER).expect("not 0");
-            line.ids.arrivals = Arrivals::after(3 * (1 << 32) - 50, line.rules.classes.names().len());
+            line.ids.arrivals.pass(3 * (1 << 32) - 50);
             let seq = |id: u32| 7 * (1 << 32) - 70 + u64::from(id);
             let entry = |id, class| Entry::new(id, class, seq(id), 0);
             (0..3).for_each(|id| line.insert(entry(id, Class::LOW)));
@@ -374,6 +377,32 @@ mod tests {
             let when = |id| served.iter().position(|served| *served == id);
             assert_eq!([when(0), when(1), when(2)], [100, 101, 102].map(Some));
             assert_eq!(when(500), Some(600));
+        }
+    }
+
+    /// Where nobody was promoted while 2^32 others came, a turn cannot be told any more from a later one.
+    #[test]
+    fn who_waited_for_more_than_a_turn_tells_is_promoted_later() {
+        const AFTER: u64 = 100;
+        for line in few_and_many() {
+            let mut line = line.promote_nobody();
+            let entry = |id, class| Entry::new(id, class, id.into(), 0);
+            (0..5).for_each(|id| line.insert(entry(id, Class::LOW)));
+            line.ids.arrivals.pass((1 << 32) - 50);
+            (5..10).for_each(|id| line.insert(entry(id, Class::LOW)));
+            line.ids.arrivals.pass(90);
+            assert_eq!(line.next(0), Some(0));
+            // The next one seems to have come after those behind it.
+            let mut line = line.promote_after(AFTER).expect("not 0");
+            let mut served = Vec::new();
+            for id in 10..1000 {
+                line.insert(entry(id, Class::HIGH));
+                served.extend(line.next(0));
+            }
+            let when = |id| served.iter().position(|served| *served == id);
+            let when: Vec<_> = (1..10).map_while(when).collect();
+            assert_eq!(when.len(), 9, "{when:?}");
+            assert!(when.is_sorted() && when[8] < 2 * AFTER as usize, "{when:?}");
         }
     }
 

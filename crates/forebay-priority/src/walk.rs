@@ -110,7 +110,8 @@ impl Walk {
         self.noted.resize(others.min(most), 0);
         for class in filled.iter() {
             let row = &rows[class];
-            let mut note = |number: u64| match self.noted.get_mut((number - oldest) as usize) {
+            // Behind one that waited for 2^32 others, and seems to have come just now, the number may be lower.
+            let mut note = |number: u64| match self.noted.get_mut(number.wrapping_sub(oldest) as usize) {
                 Some(noted) => {
                     *noted = class as u16;
                     true
