@@ -29,7 +29,7 @@
 //!    Whichever comes first makes the due items ready, and then rule 3 says whose they are.
 //! 8. An expired item is taken out by whoever comes to take, or to ask for room, and finds it. A receiver that was called
 //!    for it waits again, as the first. Nobody else may come once the queue is closed, so an onlooker that waits for the
-//!    end keeps a timer then.
+//!    end keeps a timer then, also for items that are delayed, and is woken when it is to look earlier.
 //! 9. Most of the time a queue is *quiet*: nobody waits, nothing is promised to a waiter that was not polled yet, and the
 //!    pressure is far from its marks. Then one item more or less changes nothing else, and the rules need not be
 //!    applied. Two numbers say how far that reaches; they follow from everything else, so whoever changes anything else
@@ -94,6 +94,8 @@ pub(crate) struct State<T, L: Line<T>> {
     /// Receivers that are in no line, and want to know of the end. Apart from `watchers`, which have the queue go the long
     /// way: of these, one may stay here although it takes items again.
     onlookers: Waiters<()>,
+    /// When those look again by themselves, each by a timer of its own, once the queue is closed; `None`: they do not.
+    onlookers_look: Option<Moment>,
     /// What is to be done after the lock is released. While nobody has the lock, it holds only what may be late.
     pub(super) after: After<T>,
     /// Where the pressure changes, by items and by weight; `None` for one that is not bounded.
@@ -205,6 +207,7 @@ impl<T, L: Line<T>> State<T, L> {
             rx: Waiters::new(),
             watchers: Waiters::new(),
             onlookers: Waiters::new(),
+            onlookers_look: None,
             after: After::default(),
             senders: 1,
             receivers: 1,
@@ -777,8 +780,8 @@ impl<T, L: Line<T>> State<T, L> {
         {
             self.after.wakes.extend(waker);
         }
-        if self.closed && self.has_ended() {
-            self.tell_the_end();
+        if self.closed {
+            self.tell_who_waits_for_the_end();
         }
         self.find_quiet();
     }
@@ -797,8 +800,20 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
-    /// Rule 6.
+    /// Rules 6 and 8.
     #[cold]
+    fn tell_who_waits_for_the_end(&mut self) {
+        if self.has_ended() {
+            self.tell_the_end();
+        } else if !self.onlookers.is_empty()
+            && let Some(due) = self.next_change()
+            && self.onlookers_look.is_none_or(|looks| due < looks)
+        {
+            // What comes to the front, or comes back, may be gone before they look.
+            self.tell_onlookers();
+        }
+    }
+
     fn tell_the_end(&mut self) {
         while let Some(key) = self.rx.first() {
             let waker = self.rx.dismiss_at(key);
@@ -826,9 +841,15 @@ impl<T, L: Line<T>> State<T, L> {
         *key = Some(self.onlookers.push_back((), new));
     }
 
-    /// When an onlooker is to look again: only an item that expires is taken out by nobody.
-    pub(crate) fn onlooker_due(&self) -> Option<Moment> {
-        if self.closed { self.held.next_expiry() } else { None }
+    /// When an onlooker is to look again, which it does then: only an item that expires is taken out by nobody.
+    pub(crate) fn onlooker_due(&mut self) -> Option<Moment> {
+        self.onlookers_look = if self.closed { self.next_change() } else { None };
+        self.onlookers_look
+    }
+
+    /// When time alone changes something: an item is due, and may have expired by then, or one expires.
+    fn next_change(&self) -> Option<Moment> {
+        self.held.next_due().into_iter().chain(self.held.next_expiry()).min()
     }
 
     /// Is no onlooker any more. Returns its waker, to be dropped after the lock is released.

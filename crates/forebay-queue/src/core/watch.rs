@@ -62,7 +62,7 @@ impl<T, L: Line<T>> Drop for Place<'_, T, L> {
 #[derive(Default)]
 pub(crate) struct Onlooker {
     key: Option<Key>,
-    /// Wakes it when the next item of a closed queue expires.
+    /// Wakes it when the next item of a closed queue expires, or is due.
     timer: Timer,
 }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use forebay_queue::{Headers, Receiver, Sender, Source, Tap, Tapped, bounded, builder};
+use forebay_queue::{Delivery, Headers, Receiver, Sender, Source, Tap, Tapped, bounded, builder};
 use forebay_testkit::{CountingWaker, Driver};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::ranked;
 
@@ -307,6 +307,59 @@ async fn ends_by_expiry(mut tap: BoxTap, close: impl FnOnce(), closed_first: boo
     }
     assert_eq!(timeout(10 * SECOND, ended).await.ok(), Some(Tapped::Ended));
     assert_eq!(began.elapsed().as_secs(), 2);
+}
+
+/// What expires may come to the front, or come back, only after the last look.
+#[tokio::test(start_paused = true)]
+async fn who_finds_its_tap_shut_hears_of_an_end_by_expiry_of_what_came_to_the_front() {
+    let began = Instant::now();
+    let (tx, mut rx) = bounded(10);
+    tx.try_send(1).expect("there is room");
+    tx.item(2).ttl(2 * SECOND).try_send().expect("there is room");
+    drop(tx);
+    let ended = tokio::spawn(end_of(tap(&rx)));
+    sleep(SECOND).await;
+    assert_eq!(rx.try_recv(), Ok(1));
+    let ended = timeout(10 * SECOND, ended).await.expect("it is woken");
+    assert_eq!(ended.expect("it does not panic"), Tapped::Ended);
+    assert_eq!(began.elapsed(), 2 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_finds_its_tap_shut_hears_of_an_end_by_expiry_of_what_came_back() {
+    // Before it has expired, afterwards, and put off until both.
+    for (after, delay, end) in [(1, 0, 3), (4, 0, 4), (1, 1, 3), (1, 4, 5)] {
+        let began = Instant::now();
+        let (tx, mut rx) = bounded(10);
+        tx.item(1).ttl(3 * SECOND).try_send().expect("there is room");
+        let delivery = next(&mut rx).await;
+        tx.try_send(2).expect("there is room");
+        drop(tx);
+        let ended = tokio::spawn(end_of(tap(&rx)));
+        sleep(after * SECOND).await;
+        assert_eq!(rx.try_recv(), Ok(2));
+        delivery.nack(delay * SECOND);
+        let ended = timeout(10 * SECOND, ended).await;
+        let ended = ended.unwrap_or_else(|_| panic!("not woken, {after} {delay}"));
+        assert_eq!(ended.expect("it does not panic"), Tapped::Ended);
+        assert_eq!(began.elapsed(), end * SECOND);
+    }
+}
+
+async fn next(rx: &mut Receiver<u32>) -> Delivery<u32> {
+    let mut deliveries = Vec::new();
+    poll_fn(|cx| rx.poll_next(cx, NonZeroUsize::MIN, &mut deliveries)).await.expect("it does not fail");
+    deliveries.remove(0)
+}
+
+/// Takes nothing, and waits for the end.
+async fn end_of(mut tap: BoxTap) -> Tapped<u32> {
+    let shut = AtomicBool::new(false);
+    poll_fn(|cx| match tap.poll_take(cx, &shut) {
+        Poll::Ready(Tapped::Shut) => Poll::Pending,
+        polled => polled,
+    })
+    .await
 }
 
 #[test]
