@@ -1,9 +1,11 @@
 //! A queue that is served by a discipline: its contracts hold under each, and senders can say what they send.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -12,8 +14,8 @@ use forebay_priority::{
     UnknownClass, WeightedFair, Within,
 };
 use forebay_queue::{
-    By, Delivery, Receiver, RetuneError, SendError, SendManyError, Sender, Sent, Source, Stats, Ticket,
-    TryRecvError, TrySendError, Visitor, WhenFull, builder,
+    By, Delivery, Receiver, RetuneError, SendError, SendManyError, Sender, Sent, Source, Stats, Tapped,
+    Ticket, TryRecvError, TrySendError, Visitor, WhenFull, builder,
 };
 use forebay_testkit::Driver;
 use proptest::prelude::*;
@@ -565,6 +567,23 @@ async fn item_is_given_up_where_only_a_later_class_does_so() {
     tokio::time::advance(Duration::from_secs(2)).await;
     assert_eq!(rx.recv().await, Some(2));
     assert_eq!((rx.try_recv().is_err(), tx.stats().expired), (true, 1));
+}
+
+/// Once the queue is closed, maybe nobody comes to take what is given up.
+#[tokio::test(start_paused = true)]
+async fn who_takes_nothing_hears_of_an_end_by_what_is_given_up() {
+    let line = By::label(Deadline::new(Duration::from_secs(2)).missed(Missed::GiveUp));
+    let (tx, rx) = builder().capacity(10).line(line).build();
+    tx.try_send(1).expect("there is room");
+    drop(tx);
+    let mut tap = rx.tap().expect("it has taps");
+    let (began, shut) = (tokio::time::Instant::now(), AtomicBool::new(false));
+    let ended = poll_fn(|cx| match tap.poll_take(cx, &shut) {
+        Poll::Ready(Tapped::Shut) => Poll::Pending,
+        polled => polled,
+    });
+    assert_eq!(tokio::time::timeout(Duration::from_secs(10), ended).await, Ok(Tapped::Ended));
+    assert_eq!(began.elapsed().as_secs(), 2);
 }
 
 #[test]

@@ -225,7 +225,10 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     }
 
     fn next_expiry(&self) -> Option<Moment> {
-        self.mortal.first_key_value().map(|(&(expires, _), _)| expires)
+        let mortal = self.mortal.first_key_value().map(|(&(expires, _), _)| expires);
+        let discipline = self.shelf.discipline();
+        let overdue = discipline.overdue_from().filter(|_| discipline.gives_up());
+        mortal.into_iter().chain(overdue.and_then(|from| self.clock.moment(from))).min()
     }
 
     fn pass_through(&mut self, rank: D::Rank, tag: Tag) -> Place<D::Rank> {
