@@ -332,6 +332,8 @@ impl Discipline for Strict {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
 
     /// Classes of both kinds: few, and many.
@@ -403,6 +405,27 @@ mod tests {
             let when: Vec<_> = (1..10).map_while(when).collect();
             assert_eq!(when.len(), 9, "{when:?}");
             assert!(when.is_sorted() && when[8] < 2 * AFTER as usize, "{when:?}");
+        }
+    }
+
+    /// The search for the oldest went on for ever: it was told of the other class, again and again.
+    #[test]
+    fn turn_that_seems_to_be_anothers_hides_nobody() {
+        for line in few_and_many() {
+            let mut line = line.promote_nobody();
+            let entry = |id, class| Entry::new(id, Class::new(class), id.into(), 0);
+            (0..2).for_each(|id| line.insert(entry(id, 2)));
+            assert_eq!(line.next(0), Some(0));
+            line.ids.arrivals.pass((1 << 32) - 1);
+            // Its turn is 2^32 after that of the second, in front of which the first comes back.
+            line.insert(entry(2, 1));
+            line.ids.arrivals.pass(1000);
+            line.put_back(entry(0, 2));
+            line.ids.arrivals.pass(1000);
+            (3..9).for_each(|id| line.insert(entry(id, 0)));
+            let mut line = line.promote_after(100).expect("not 0");
+            let served: Vec<_> = iter::from_fn(|| line.next(0)).collect();
+            assert_eq!(served, [2, 0, 1, 3, 4, 5, 6, 7, 8]);
         }
     }
 

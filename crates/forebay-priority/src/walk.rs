@@ -118,10 +118,16 @@ impl Walk {
                 }
                 None => false,
             };
-            note(firsts[class]);
             // An item behind one that came back may have been passed.
             let behind = row.lane.in_order(|turn| turn.number(count) < oldest).map(|turn| turn.number(count));
             behind.take_while(|turn| note(*turn)).for_each(drop);
+        }
+        // Last: a turn of 2^32 arrivals ago may seem to be another's, and would hide the oldest, which is looked for again and
+        // again.
+        for class in filled.iter() {
+            if let Some(noted) = self.noted.get_mut((firsts[class] - oldest) as usize) {
+                *noted = class as u16;
+            }
         }
         Some(())
     }
