@@ -92,6 +92,7 @@ impl Quota {
 
     /// From the values of `X-RateLimit-Limit`, `-Remaining` and `-Reset`, which nobody has defined. A reset is taken for
     /// seconds from now, or, from 10⁹ on, for a Unix time, and is then compared with `unix_now`; from 10¹¹ on that is in milliseconds.
+    /// Some servers (Reddit's, Discord's) have decimal points in these numbers; of a limit and of what is left only whole ones count.
     ///
     /// ```
     /// use std::time::Duration;
@@ -105,18 +106,22 @@ impl Quota {
     pub fn from_x_rate_limit(limit: &str, remaining: &str, reset: &str, unix_now: Duration) -> Self {
         // Some older drafts have the policies behind it.
         let limit = limit.split(',').next().unwrap_or_default();
-        let reset = number(reset).map(|reset| match reset {
+        let reset = seconds(reset).map(|reset| match reset.as_secs() {
             // In seconds that would be the year 5138, and in milliseconds it is 1973.
-            100_000_000_000.. => Duration::from_millis(reset).saturating_sub(unix_now),
-            1_000_000_000.. => Duration::from_secs(reset).saturating_sub(unix_now),
-            _ => Duration::from_secs(reset),
+            millis @ 100_000_000_000.. => Duration::from_millis(millis).saturating_sub(unix_now),
+            1_000_000_000.. => reset.saturating_sub(unix_now),
+            _ => reset,
         });
-        Self { limit: number(limit), window: None, remaining: number(remaining), reset }
+        let whole = |value| decimal(value).map(|(whole, _)| whole);
+        Self { limit: whole(limit), window: None, remaining: whole(remaining), reset }
     }
 }
 
-/// How long to wait, from the value of `Retry-After`: whole seconds, or a date of HTTP, which is compared with `unix_now`. A date
+/// How long to wait, from the value of `Retry-After`: seconds, or a date of HTTP, which is compared with `unix_now`. A date
 /// that is over is no time at all.
+///
+/// RFC 9110 has whole seconds only. Shopify's `2.0` and Sentry's `292.052427053` are read all the same: who takes them for
+/// nothing comes back too soon.
 ///
 /// ```
 /// use std::time::Duration;
@@ -124,12 +129,13 @@ impl Quota {
 ///
 /// let now = Duration::from_secs(784_111_770);
 /// assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
+/// assert_eq!(retry_after("1.5", now), Some(Duration::from_millis(1500)));
 /// assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(7)));
 /// assert_eq!(retry_after("soon", now), None);
 /// ```
 pub fn retry_after(value: &str, unix_now: Duration) -> Option<Duration> {
-    if let Some(seconds) = number(value) {
-        return Some(Duration::from_secs(seconds));
+    if let Some(seconds) = seconds(value) {
+        return Some(seconds);
     }
     let date = httpdate::parse_http_date(value.trim()).ok()?;
     let unix = date.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -141,6 +147,22 @@ pub(super) fn unix_time(date: &str, age: Option<&str>) -> Option<Duration> {
     let date = httpdate::parse_http_date(date.trim()).ok()?;
     let age = age.and_then(number).map(Duration::from_secs).unwrap_or_default();
     Some(date.duration_since(std::time::UNIX_EPOCH).ok()? + age)
+}
+
+/// Seconds that may have a decimal point, to the nanosecond.
+fn seconds(value: &str) -> Option<Duration> {
+    let (whole, fraction) = decimal(value)?;
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+    let nanos = digits.fold(0, |nanos, digit| 10 * nanos + u64::from(digit - b'0'));
+    Some(Duration::from_secs(whole) + Duration::from_nanos(nanos))
+}
+
+/// A number that is not negative: what is whole of it, and the digits behind its decimal point.
+fn decimal(value: &str) -> Option<(u64, &str)> {
+    let value = value.trim();
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
+    let is_fraction = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    number(whole).filter(|_| is_fraction).map(|whole| (whole, fraction))
 }
 
 /// A whole number that is not negative; up to 15 digits, as structured fields have them.
@@ -209,8 +231,42 @@ mod tests {
             let header = format!("\"a\";r={value};q=7");
             let quota = Quota::from_rate_limit(&header, "")[0];
             assert_eq!((quota.remaining, quota.limit), (None, Some(7)), "{value}");
-            assert_eq!(retry_after(value, Duration::ZERO), None, "{value}");
         }
+        for value in [
+            "",
+            "-1",
+            "-1.5",
+            "1e3",
+            "1.5e3",
+            "1.",
+            ".5",
+            ".",
+            "1.5.2",
+            "1. 5",
+            "99999999999999999999",
+            "x",
+            "+1",
+        ] {
+            assert_eq!(retry_after(value, Duration::ZERO), None, "{value}");
+            let quota = Quota::from_x_rate_limit(value, value, value, Duration::ZERO);
+            assert_eq!(quota, Quota::default(), "{value}");
+        }
+    }
+
+    /// `Retry-After: 2.0` was not understood, and what had waited for it was asked for again after a tenth of a second.
+    #[test]
+    fn headers_that_nobody_has_defined_and_a_wait_may_have_a_decimal_point() {
+        let wait = |value| retry_after(value, Duration::ZERO);
+        assert_eq!(wait("2.0"), Some(Duration::from_secs(2)));
+        assert_eq!(wait(" 0.503 "), Some(Duration::from_millis(503)));
+        assert_eq!(wait("292.052427053"), Some(Duration::new(292, 52_427_053)));
+        let now = Duration::from_secs(1_800_000_000);
+        let quota = |remaining, reset| Quota::from_x_rate_limit("1000.0", remaining, reset, now);
+        let left = quota("3.0", "64.57");
+        assert_eq!((left.limit, left.remaining), (Some(1000), Some(3)));
+        assert_eq!(left.reset, Some(Duration::from_millis(64_570)));
+        assert_eq!(quota("0.9", "7").remaining, Some(0), "less than one is none");
+        assert_eq!(quota("0", "1800000030.25").reset, Some(Duration::from_millis(30_250)));
     }
 
     #[test]
