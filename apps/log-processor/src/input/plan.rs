@@ -73,7 +73,7 @@ impl Plan {
                         plan.catch_up(path, position.home(), &reached, &mut taken);
                     }
                 }
-                None => plan.give_up(position),
+                None => plan.give_up(position, &taken),
             }
         }
         plan.forget_absent();
@@ -164,7 +164,7 @@ impl Plan {
         }
     }
 
-    fn give_up(&mut self, position: &Position) {
+    fn give_up(&mut self, position: &Position, taken: &HashSet<FileKey>) {
         let (path, offset) = (position.path.clone(), position.offset);
         // It was empty, as far as anybody knows.
         if offset == 0 && !position.is_at_known_start() {
@@ -180,7 +180,9 @@ impl Plan {
             });
         }
         let start = Start::Behind(Position { absent: is_gone, ..position.clone() });
-        let (key, home) = (position.key, position.path.clone());
+        // What has its place on disk by now is another file, which comes first if it was rotated.
+        let key = position.key.filter(|key| !taken.contains(key));
+        let home = position.path.clone();
         self.starts.push(Planned { start, key, reached: false, is_at_end: true, is_absent: true, home });
     }
 

@@ -1,5 +1,6 @@
 use super::{
     super::{
+        Fingerprint,
         start::Start,
         table::{Entry, State, Table},
     },
@@ -85,6 +86,28 @@ fn new_log_that_has_the_place_on_disk_of_an_empty_file_is_followed_as_another() 
     logs.rotate(1);
     logs.write("app.log", "4\n");
     assert_eq!(run.lines(), "3\n4\n");
+}
+
+/// It was taken for that one, and then read a second time as a file that had appeared.
+#[test]
+fn file_that_has_the_place_on_disk_of_one_that_is_gone_is_read_once() {
+    let logs = Logs::new();
+    logs.write("app.log", "1\n");
+    let mut run = logs.follow(&["app.log"]);
+    assert_eq!(run.lines(), "1\n");
+    let mut checkpoint = run.checkpoint();
+    for (content, last) in [("2\n", 0), ("3\n", 1)] {
+        logs.rotate(last);
+        logs.write("app.log", content);
+    }
+    let gone = Position {
+        path: logs.path("gone.log"),
+        key: Some(logs.key("app.log.1")),
+        ..checkpoint.inputs[0].clone()
+    };
+    checkpoint.inputs.push(Position { tail: gone.head, head: Fingerprint::of_first_line(b"gone\n"), ..gone });
+    let options = Options { follow: true, ..Options::default() };
+    assert_eq!(logs.resume(&["app.log*"], options, Some(&checkpoint)).lines(), "2\n3\n");
 }
 
 /// The file that had got that place was passed over as one of the run's.
