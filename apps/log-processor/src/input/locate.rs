@@ -406,7 +406,7 @@ fn is_being_packed(path: &Path) -> bool {
 /// handed on. Only for a file that is not there itself any more: a header begins many files.
 fn is_copy_of_unread(path: &Path, position: &Position) -> bool {
     position.is_at_known_start()
-        && is_rotation(position.home(), path)
+        && is_rotation(&origin(position.home()), path)
         && File::open(path).and_then(|file| file::begins_with(&file, position.head)).unwrap_or(false)
 }
 

@@ -409,6 +409,29 @@ fn file_that_is_compressed_before_its_turn_comes_is_read_there() {
     assert_eq!(logs.resume(&patterns, Options::default(), Some(&run.checkpoint())).lines(), "3\n");
 }
 
+/// It was looked for under the names that come behind its own, such as `app.log.1.gz`, and said to be lost.
+#[test]
+fn rotated_file_that_is_compressed_under_its_next_name_before_its_turn_is_read_there() {
+    for follow in [true, false] {
+        let logs = Logs::new();
+        logs.write("app.log.1", "1\n");
+        logs.write("app.log", "2\n");
+        let options = || Options { follow, ..Options::default() };
+        let mut waiting = logs.run(&["app.log*"], Options::default());
+        let checkpoint = logs.run(&["app.log*"], options()).checkpoint();
+        logs.rotate(1);
+        logs.write("app.log", "3\n");
+        logs.write("app.log.2.gz", gzip("1\n"));
+        logs.remove("app.log.2");
+        assert_eq!(waiting.read(), "2\n1\n", "{follow}");
+        let said = logs.resume(&["app.log*"], options(), Some(&checkpoint)).read();
+        assert!(!said.contains("failed"), "{follow}: {said}");
+        let mut lines: Vec<&str> = said.lines().filter(|line| !line.starts_with('[')).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["1", "2", "3"], "{follow}");
+    }
+}
+
 /// What it was compressed to is closed at its end, or forgotten, and then nobody looked for what came after it.
 #[test]
 fn what_came_after_a_log_that_was_compressed_while_nothing_stands_at_its_path_is_found() {
