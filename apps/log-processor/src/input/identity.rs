@@ -1,9 +1,10 @@
 //! Who a file is, whatever its name: its place on disk, and what its first line says.
 
 use std::{
-    fs::{File, Metadata},
+    fs::{self, File, Metadata},
     io,
     os::unix::fs::{FileExt, MetadataExt},
+    path::Path,
 };
 
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,11 @@ impl Fingerprint {
         let hash = Self::hash(bytes);
         Self { bytes: u16::try_from(bytes.len()).expect("a stretch is at most LIMIT bytes"), hash }
     }
+}
+
+/// The key of the file at `path`, if there is one.
+pub(super) fn key_at(path: &Path) -> Option<FileKey> {
+    fs::metadata(path).ok().map(|metadata| FileKey::of(&metadata))
 }
 
 /// Reads as much as there is, up to the length of `buffer`, without moving the file's position.

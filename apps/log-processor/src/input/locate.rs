@@ -8,6 +8,9 @@
 //!    behind it: what was `app.log.1` is compressed to `app.log.2.gz`): it was replaced by a copy, copied and
 //!    truncated, or compressed.
 //!
+//! Of a file that was empty there are no bytes to compare. If it is gone, it may be among the rotated files of its name that
+//! were changed later, which are all taken to come from there.
+//!
 //! Nothing else is taken for it. In particular a file that merely stands at the path is not.
 
 use std::{
@@ -123,7 +126,7 @@ impl Folders {
     /// where both have one of the same form, else by time of the last change.
     pub(super) fn rotated_after(&mut self, home: &Path, found: &Path) -> Vec<PathBuf> {
         let Ok(last) = fs::metadata(found) else { return Vec::new() };
-        self.younger(home, &last, &Age::of(home, found, &last))
+        self.younger(home, Some(FileKey::of(&last)), &Age::of(home, found, &last))
     }
 
     /// Where the file that stood at `home` and has that `key` was rotated to.
@@ -133,14 +136,20 @@ impl Folders {
 
     /// The same for one that has no name in the folder any more: by time.
     pub(super) fn rotated_since(&mut self, home: &Path, last: &Metadata) -> Vec<PathBuf> {
-        self.younger(home, last, &Age::of(home, home, last))
+        self.younger(home, Some(FileKey::of(last)), &Age::of(home, home, last))
     }
 
-    fn younger(&mut self, home: &Path, last: &Metadata, last_age: &Age) -> Vec<PathBuf> {
+    /// The same for one that was empty, as far as anybody knows, and itself with them: it may have been filled and compressed.
+    pub(super) fn changed_since_empty(&mut self, position: &Position) -> Vec<PathBuf> {
+        let Some(changed) = position.changed.filter(|_| position.is_of_nothing()) else { return Vec::new() };
+        self.younger(position.home(), None, &Age { stamp: None, changed })
+    }
+
+    fn younger(&mut self, home: &Path, last: Option<FileKey>, last_age: &Age) -> Vec<PathBuf> {
         let mut younger: Vec<(Age, &PathBuf)> = self
             .beside(home)
             .named_after(home)
-            .filter(|(_, metadata)| FileKey::of(metadata) != FileKey::of(last))
+            .filter(|(_, metadata)| Some(FileKey::of(metadata)) != last)
             .filter(|(path, _)| is_rotation(home, path))
             .map(|(path, metadata)| (Age::of(home, path, metadata), path))
             .filter(|(age, path)| age.is_younger_than(last_age) && !is_being_packed(path))
@@ -350,7 +359,12 @@ pub(super) fn locate_copy(position: &Position) -> Option<PathBuf> {
 pub(super) fn is_same(path: &Path, position: &Position) -> bool {
     let same = || -> io::Result<bool> {
         let file = File::open(path)?;
-        if Some(FileKey::of(&file.metadata()?)) != position.key || !file::begins_with(&file, position.head)? {
+        let metadata = file.metadata()?;
+        if Some(FileKey::of(&metadata)) != position.key || !file::begins_with(&file, position.head)? {
+            return Ok(false);
+        }
+        // The system gave its place on disk to another one. Not every system tells.
+        if position.changed.is_some_and(|changed| metadata.created().is_ok_and(|created| created > changed)) {
             return Ok(false);
         }
         let is_compressed = Format::of_file(&file)?.is_some();

@@ -11,7 +11,7 @@ use super::{
     compressed::is_compressed_at,
     error::InputError,
     file,
-    identity::{FileKey, Fingerprint},
+    identity::FileKey,
     inputs::Step,
     locate::{Folders, is_copy, is_packed, is_rotation, origin, sort_by_age},
     notice::Notice,
@@ -67,13 +67,11 @@ impl Plan {
         let between = rotated_between(&known, folders);
         for ((position, found), between) in known.into_iter().zip(between) {
             match found {
-                Some(found) => {
-                    plan.go_on(position, found, &reached);
-                    for path in between {
-                        plan.catch_up(path, position.home(), &reached, &mut taken);
-                    }
-                }
+                Some(found) => plan.go_on(position, found, &reached),
                 None => plan.give_up(position, &taken),
+            }
+            for path in between {
+                plan.catch_up(path, position.home(), &reached, &mut taken);
             }
         }
         plan.forget_absent();
@@ -240,10 +238,13 @@ impl Planned {
 /// The start of the file at `path`, which stood at `home`. How it begins is all by which it is known again, should it be compressed,
 /// or copied and truncated, before anything of it was read.
 fn start(home: &Path, path: &Path, key: FileKey) -> Position {
-    let head = File::open(path).and_then(|file| {
-        if FileKey::of(&file.metadata()?) == key { file::head(&file) } else { Ok(Fingerprint::EMPTY) }
-    });
-    Position { head: head.unwrap_or(Fingerprint::EMPTY), ..Position::start(home) }.found(path, key)
+    let start = Position::start(home);
+    let opened = || -> io::Result<Position> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        Ok(start.opened(path, &metadata, file::head(&file)?))
+    };
+    opened().ok().filter(|opened| opened.key == Some(key)).unwrap_or_else(|| start.found(path, key))
 }
 
 /// Where the file of each of `positions` is now; adds it to `taken`.
@@ -289,20 +290,22 @@ fn in_order(mut known: Vec<Known<'_>>) -> Vec<Known<'_>> {
     known
 }
 
-/// For each file, what was rotated after it, oldest first. What was rotated after several known files is named with the last of
-/// them; what lies between two may be a file of which nothing was read.
+/// For each file, what was rotated after it, oldest first; for one that was empty and is gone, what it may have become comes first.
+/// What was rotated after several known files is named with the last of them; what lies between two may be a file of which
+/// nothing was read.
 fn rotated_between(known: &[Known<'_>], folders: &mut Folders) -> Vec<Vec<PathBuf>> {
     let mut named: HashSet<PathBuf> = HashSet::new();
     let mut between: Vec<Vec<PathBuf>> = known
         .iter()
         .rev()
-        .map(|(position, found)| match found {
-            Some((path, _)) if path != position.home() => {
-                let mut younger = folders.rotated_after(position.home(), path);
-                younger.retain(|path| named.insert(path.clone()));
-                younger
-            }
-            _ => Vec::new(),
+        .map(|(position, found)| {
+            let mut younger = match found {
+                Some((path, _)) if path == position.home() => Vec::new(),
+                Some((path, _)) => folders.rotated_after(position.home(), path),
+                None => folders.changed_since_empty(position),
+            };
+            younger.retain(|path| named.insert(path.clone()));
+            younger
         })
         .collect();
     between.reverse();

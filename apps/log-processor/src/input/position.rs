@@ -1,9 +1,10 @@
 //! Where an input stands: what a checkpoint saves for each file.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,10 @@ pub struct Position {
     pub home: PathBuf,
     /// Its place on disk; none for a pipe, which cannot be found again.
     pub key: Option<FileKey>,
+    /// Only while nothing is known of its content: when the file was last changed. What was changed later, at its place or
+    /// rotated from there, is what it became, or came after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<SystemTime>,
     /// Of its first line.
     pub head: Fingerprint,
     /// How many bytes were handed on, counted after decompression.
@@ -77,6 +82,7 @@ impl Position {
             path: path.to_owned(),
             home: PathBuf::new(),
             key: None,
+            changed: None,
             head: Fingerprint::EMPTY,
             offset: 0,
             tail: Fingerprint::EMPTY,
@@ -98,6 +104,13 @@ impl Position {
     pub(super) fn found(&self, path: &Path, key: FileKey) -> Self {
         let home = if path == self.home() { PathBuf::new() } else { self.home().to_owned() };
         Self { path: path.to_owned(), home, key: Some(key), absent: false, ..self.clone() }
+    }
+
+    /// The same, with what the system says of the file before anything else was learned of it.
+    pub(super) fn opened(&self, path: &Path, metadata: &Metadata, head: Fingerprint) -> Self {
+        let mut position = Self { head, ..self.found(path, FileKey::of(metadata)) };
+        position.changed = metadata.modified().ok().filter(|_| position.is_of_nothing());
+        position
     }
 
     /// Nothing was handed on, but it is known how the file begins.
@@ -198,6 +211,7 @@ mod tests {
             home: path.clone(),
             path,
             key: Some(FileKey { device: 1, inode: u64::MAX }),
+            changed: Some(SystemTime::UNIX_EPOCH),
             head: Fingerprint::of_first_line(b"first\n"),
             offset: u64::MAX,
             tail: Fingerprint::EMPTY,

@@ -61,14 +61,14 @@ impl Reader {
         if open_files::is_among_the_last(&file) {
             return Err(Errno::MFILE.into());
         }
-        let key = FileKey::of(&file.metadata()?);
+        let metadata = file.metadata()?;
         let first = file::first_bytes(&file)?;
         if !position.head.begins(&first) {
             return Ok(None);
         }
         let head = file::grown(position.head, &first).unwrap_or(position.head);
         let Some(body) = Body::of_file(file, position.offset, position.tail)? else { return Ok(None) };
-        let position = Position { head, ..position.found(path, key) };
+        let position = position.opened(path, &metadata, head);
         Ok(Some(Self::new(body, position, framing)))
     }
 
@@ -76,8 +76,7 @@ impl Reader {
     /// it need not be opened by that.
     pub(super) fn again(&self, path: &Path, home: &Path, framing: &Framing) -> io::Result<Self> {
         let plain = self.body.plain().ok_or(io::ErrorKind::Unsupported)?;
-        let key = FileKey::of(&plain.metadata()?);
-        let position = Position { head: file::head(plain)?, ..Position::start(home).found(path, key) };
+        let position = Position::start(home).opened(path, &plain.metadata()?, file::head(plain)?);
         let body = Body::of_file(plain.try_clone()?, 0, Fingerprint::EMPTY)?;
         Ok(Self::new(body.expect("every file holds nothing at its start"), position, framing))
     }
@@ -174,6 +173,7 @@ impl Reader {
             && let Ok(Some(head)) = file::grown_head(file, self.position.head)
         {
             self.position.head = head;
+            self.position.changed = None;
         }
         self.position.clone()
     }
@@ -295,6 +295,7 @@ impl Reader {
 
     fn advance(&mut self, bytes: &[u8], frame: Frame) {
         self.held = None;
+        self.position.changed = None;
         self.position.offset += bytes.len() as u64;
         self.position.tail = Fingerprint::of_last_bytes(bytes);
         self.position.inside_line = bytes.last() != Some(&b'\n');

@@ -9,7 +9,8 @@ use std::{
 use super::{
     error::InputError,
     framing::Framing,
-    locate::{Folders, MOST_LISTINGS, origin},
+    identity::key_at,
+    locate::{Folders, MOST_LISTINGS, is_packed, origin},
     pattern::STDIN,
     position::Position,
     reader::Reader,
@@ -112,12 +113,28 @@ fn reopened(position: &Position, framing: &Framing) -> Option<Reader> {
     for _ in 0..MOST_LISTINGS {
         let Some(path) = Folders::default().locate(position) else {
             if std::mem::replace(&mut is_missed, true) {
-                return None;
+                return filled_and_packed(position, framing);
             }
             continue;
         };
         if let Ok(Some(reader)) = Reader::resume(&path, position, framing)
             && is_of(&reader, position)
+        {
+            return Some(reader);
+        }
+    }
+    None
+}
+
+/// The same for a file that was empty, as far as anybody knows, and is not there any more: what it was compressed to, which only the
+/// time of its last change tells.
+fn filled_and_packed(position: &Position, framing: &Framing) -> Option<Reader> {
+    let oldest = || Folders::default().changed_since_empty(position).into_iter().find(|path| is_packed(path));
+    for _ in 0..MOST_LISTINGS {
+        let path = oldest()?;
+        // It may have been renamed before it was opened, and another one may have its name.
+        if let Ok(Some(reader)) = Reader::resume(&path, position, framing)
+            && oldest().and_then(|path| key_at(&path)) == reader.key()
         {
             return Some(reader);
         }

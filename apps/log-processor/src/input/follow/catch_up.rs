@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     super::{
-        identity::FileKey,
+        identity::{FileKey, key_at},
         inputs::Step,
         locate::{Folders, MOST_LISTINGS, is_copy, locate_copy, moved_home, origin, rotated_by_now},
         notice::Notice,
@@ -184,10 +184,6 @@ impl Changes {
         }
         last
     }
-}
-
-fn key_at(path: &Path) -> Option<FileKey> {
-    fs::metadata(path).ok().map(|metadata| FileKey::of(&metadata))
 }
 
 fn is_beside(path: &Path, other: &Path) -> bool {

@@ -409,6 +409,35 @@ fn file_that_is_compressed_before_its_turn_comes_is_read_there() {
     assert_eq!(logs.resume(&patterns, Options::default(), Some(&run.checkpoint())).lines(), "3\n");
 }
 
+/// The one at its path was read in its place, or it was said to be missing, and its lines were lost.
+#[test]
+fn empty_file_that_is_filled_and_compressed_before_its_turn_comes_is_read_there() {
+    for is_replaced in [true, false] {
+        let logs = Logs::new();
+        logs.write("first.log", "first\n");
+        logs.write("app.log", "");
+        logs.age("app.log");
+        let patterns = ["first.log", "app.log"];
+        let mut run = logs.run(&patterns, Options::default());
+        logs.append("app.log", "1\n");
+        logs.write("app.log.1.gz", gzip("1\n"));
+        if is_replaced {
+            logs.rename("app.log", "app.log.1");
+            logs.write("app.log", "2\n");
+            logs.remove("app.log.1");
+        } else {
+            logs.remove("app.log");
+        }
+        assert_eq!(run.read(), "first\n1\n", "{is_replaced}: what came later is for the next run");
+        logs.write("app.log", "2\n");
+        assert_eq!(
+            logs.resume(&patterns, Options::default(), Some(&run.checkpoint())).lines(),
+            "2\n",
+            "{is_replaced}"
+        );
+    }
+}
+
 /// It was looked for under the names that come behind its own, such as `app.log.1.gz`, and said to be lost.
 #[test]
 fn rotated_file_that_is_compressed_under_its_next_name_before_its_turn_is_read_there() {

@@ -428,6 +428,56 @@ fn file_waits_for_all_that_come_before_it() {
     assert!(logs.resume(&["app.log"], options, Some(&checkpoint)).lines() == long + "3\n4\n");
 }
 
+/// The empty log was all that the state knew: its lines were lost, also where the next log got its place on disk.
+#[test]
+fn log_that_was_empty_is_found_by_the_time_when_it_was_filled_and_compressed() {
+    for pattern in ["app.log", "app.log*"] {
+        for follow in [true, false] {
+            // Whether the system gave its place on disk to the next log.
+            for is_reused in [true, false] {
+                let case = format!("{pattern}, {follow}, {is_reused}");
+                let logs = Logs::new();
+                let options = || Options { follow, ..Options::default() };
+                logs.write("app.log", "");
+                logs.age("app.log");
+                let mut run = logs.run(&["app.log"], options());
+                assert_eq!(run.lines(), "", "{case}");
+                logs.append("app.log", "1\n");
+                logs.rotate(0);
+                logs.write("app.log.1.gz", gzip("1\n"));
+                logs.write("app.log", "2\n");
+                logs.remove("app.log.1");
+                let mut checkpoint = run.checkpoint();
+                if is_reused {
+                    checkpoint.inputs[0].key = Some(logs.key("app.log"));
+                }
+                let mut next = logs.resume(&[pattern], options(), Some(&checkpoint));
+                assert_eq!(next.lines(), "1\n2\n", "{case}");
+                let mut last = logs.resume(&[pattern], options(), Some(&next.checkpoint()));
+                assert_eq!(last.lines(), "", "{case}");
+            }
+        }
+    }
+}
+
+/// What no run was asked for is not what the empty log has become.
+#[test]
+fn older_logs_are_not_taken_for_one_that_was_empty() {
+    for follow in [true, false] {
+        let logs = Logs::new();
+        let options = || Options { follow, ..Options::default() };
+        logs.write("app.log.1", "0\n");
+        logs.age("app.log.1");
+        logs.write("app.log", "");
+        let mut run = logs.run(&["app.log"], options());
+        assert_eq!(run.lines(), "", "{follow}");
+        logs.remove("app.log");
+        logs.write("app.log", "1\n");
+        let mut next = logs.resume(&["app.log"], options(), Some(&run.checkpoint()));
+        assert_eq!(next.lines(), "1\n", "{follow}");
+    }
+}
+
 /// The empty log was all that the state knew, and nothing tells what such a file has become.
 #[test]
 fn log_that_was_empty_is_found_by_the_one_before_it_when_it_was_filled_and_compressed() {
