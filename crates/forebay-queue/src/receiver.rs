@@ -42,7 +42,8 @@ use crate::{Delivery, Fifo, Line, SendLine, Settle, Source, SourceError, Tap, Tr
 /// # Panics
 ///
 /// While an item is delayed, waiting panics in a tokio runtime that was built without its time driver. So does a [tap](Tap)
-/// that is shut, where the queue is closed and the next item may expire or is delayed.
+/// that is shut, where the queue is closed and the next item may expire or is delayed; and one that waits until nothing can
+/// be taken, where the next item may expire.
 pub struct Receiver<T, L: Line<T> = Fifo> {
     pub(crate) shared: Arc<Shared<T, L>>,
     /// The crossing of pressure that this handle saw last. Written and read by `pressure_changed` alone.

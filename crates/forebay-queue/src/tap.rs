@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::coop;
-use crate::core::{Onlooker, Shared, State, Taking};
+use crate::core::{Onlooker, Shared, Sight, State, Taking};
 use crate::sync::MutexGuard;
 use crate::{Fifo, Headers, Receiver, SendLine};
 
@@ -68,11 +68,25 @@ pub trait Tap: Any + Send {
     /// tap says that it is done.
     fn empty(&mut self, done: bool);
 
-    /// Stops waiting, also for the end: somebody else gets the item that this tap was called for.
+    /// Stops waiting, also for the end, and [until nothing can be taken](Self::poll_none_waiting): somebody else gets the
+    /// item that this tap was called for.
     fn step_back(&mut self);
 
     /// How many items can be taken, read under the lock under which they are.
     fn waiting(&self) -> usize;
+
+    /// Waits until nothing can be taken, whoever took it, or if it expired. Takes nothing, and is called for nothing; an item
+    /// that comes before this is polled again has it wait on.
+    ///
+    /// By default nobody is woken: a pool whose service is not ready, and from whose source somebody else takes the last item,
+    /// learns only when it looks next that it is idle.
+    ///
+    /// # Cancel safety
+    ///
+    /// A caller that stops polling is woken once more, unless it steps back.
+    fn poll_none_waiting(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        if self.waiting() == 0 { Poll::Ready(()) } else { Poll::Pending }
+    }
 }
 
 /// What [`Tap::poll_take`] returned.
@@ -131,6 +145,8 @@ pub enum Tapped<T> {
 pub struct ReceiverTap<T, L: SendLine<T> = Fifo> {
     receiver: Receiver<T, L>,
     hand: Hand<T>,
+    /// Waits until nothing can be taken.
+    idler: Onlooker,
 }
 
 struct Hand<T> {
@@ -205,13 +221,14 @@ impl<T> Hand<T> {
 impl<T, L: SendLine<T>> ReceiverTap<T, L> {
     pub(crate) fn new(mut receiver: Receiver<T, L>) -> Self {
         receiver.parts().1.may_be_late();
-        Self { receiver, hand: Hand { is_full: Cell::new(false), known: Cell::new(None) } }
+        let hand = Hand { is_full: Cell::new(false), known: Cell::new(None) };
+        Self { receiver, hand, idler: Onlooker::of(Sight::Nothing) }
     }
 
     /// Takes an item for which the cooperative budget has been charged.
     #[inline(always)]
     fn poll_another(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<T>> {
-        let Self { receiver, hand } = self;
+        let Self { receiver, hand, .. } = self;
         let (shared, taking, onlooker) = receiver.parts();
         let another = taking.take_quietly(shared, |state| {
             if hand.is_full.get() && open.load(Ordering::Relaxed) && state.quiet_to_take() > 0 {
@@ -264,22 +281,28 @@ impl<T: Send + 'static, L: SendLine<T>> Tap for ReceiverTap<T, L> {
         let (shared, taking, onlooker) = self.receiver.parts();
         taking.leave(shared);
         onlooker.leave(shared);
+        self.idler.leave(shared);
     }
 
     fn waiting(&self) -> usize {
         self.receiver.shared.read(|state| state.held.ready())
+    }
+
+    fn poll_none_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.idler.poll_nothing(&self.receiver.shared, cx)
     }
 }
 
 impl<T, L: SendLine<T>> Drop for ReceiverTap<T, L> {
     fn drop(&mut self) {
         self.let_go(true);
+        self.idler.leave(&self.receiver.shared);
     }
 }
 
 impl<T, L: SendLine<T>> fmt::Debug for ReceiverTap<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { receiver, hand } = self;
+        let Self { receiver, hand, .. } = self;
         f.debug_struct("ReceiverTap").field("receiver", receiver).field("is_full", &hand.is_full).finish()
     }
 }

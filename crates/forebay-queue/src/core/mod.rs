@@ -52,7 +52,7 @@ pub(crate) use self::tag::{Parcel, Tag};
 pub(crate) use self::take::Taking;
 #[cfg(feature = "tower")]
 pub(crate) use self::waiters::{Key, Turn, Waiters};
-pub(crate) use self::watch::{Change, Onlooker, watch};
+pub(crate) use self::watch::{Change, Onlooker, Sight, watch};
 use crate::builder::Options;
 use crate::hooks::{self, Hooks, contain};
 use crate::sync::{self, Mutex, MutexGuard, Taker, Takers};

@@ -24,12 +24,14 @@
 //! 6. Senders learn at once that the queue is closed. Receivers learn it when nothing waits and nothing is in hand,
 //!    since an item in hand may come back. While one is, waiting receivers are woken once when the queue is closed, and
 //!    wait on: a consumer that has items in hand, and waits for more before working on them, need not do so any longer.
-//!    A receiver that is in no line, since it takes nothing, may be an *onlooker*: it is woken at both moments.
+//!    A receiver that is in no line, since it takes nothing, may be an *onlooker*: it is woken at both moments; or one that
+//!    waits until nothing can be taken, whoever took it, be the queue open or closed, and is woken when that is so.
 //! 7. While items are delayed, every waiting receiver keeps a timer, so that none depends on another being polled.
 //!    Whichever comes first makes the due items ready, and then rule 3 says whose they are.
 //! 8. An expired item is taken out by whoever comes to take, or to ask for room, and finds it. A receiver that was called
 //!    for it waits again, as the first. Nobody else may come once the queue is closed, so an onlooker that waits for the
-//!    end keeps a timer then, also for items that are delayed, and is woken when it is to look earlier.
+//!    end keeps a timer then, also for items that are delayed, and is woken when it is to look earlier. So does one that
+//!    waits until nothing can be taken, at any time, for the items that can be.
 //! 9. Most of the time a queue is *quiet*: nobody waits, nothing is promised to a waiter that was not polled yet, and the
 //!    pressure is far from its marks. Then one item more or less changes nothing else, and the rules need not be
 //!    applied. Two numbers say how far that reaches; they follow from everything else, so whoever changes anything else
@@ -53,7 +55,7 @@ use super::moment::Moment;
 use super::order::{Waiting, changed};
 use super::tag::Parcel;
 use super::waiters::{Key, Turn, Waiters};
-use super::watch::Change;
+use super::watch::{Change, Sight};
 use super::{After, moment};
 use crate::builder::{Options, WhenFull};
 use crate::pressure::Marks;
@@ -96,6 +98,10 @@ pub(crate) struct State<T, L: Line<T>> {
     onlookers: Waiters<()>,
     /// When those look again by themselves, each by a timer of its own, once the queue is closed; `None`: they do not.
     onlookers_look: Option<Moment>,
+    /// Onlookers that wait until nothing can be taken.
+    idlers: Waiters<()>,
+    /// When those look again by themselves, each by a timer of its own.
+    idlers_look: Option<Moment>,
     /// What is to be done after the lock is released. While nobody has the lock, it holds only what may be late.
     pub(super) after: After<T>,
     /// Where the pressure changes, by items and by weight; `None` for one that is not bounded.
@@ -208,6 +214,8 @@ impl<T, L: Line<T>> State<T, L> {
             watchers: Waiters::new(),
             onlookers: Waiters::new(),
             onlookers_look: None,
+            idlers: Waiters::new(),
+            idlers_look: None,
             after: After::default(),
             senders: 1,
             receivers: 1,
@@ -783,6 +791,9 @@ impl<T, L: Line<T>> State<T, L> {
         if self.closed {
             self.tell_who_waits_for_the_end();
         }
+        if !self.idlers.is_empty() {
+            self.tell_who_waits_for_nothing();
+        }
         self.find_quiet();
     }
 
@@ -828,17 +839,36 @@ impl<T, L: Line<T>> State<T, L> {
         }
     }
 
+    /// The same for those that wait until nothing can be taken.
+    #[cold]
+    fn tell_who_waits_for_nothing(&mut self) {
+        // What comes to the front may be gone before they look.
+        let sooner = |due| self.idlers_look.is_none_or(|looks| due < looks);
+        if self.held.ready() == 0 || self.held.next_expiry().is_some_and(sooner) {
+            while let Some((_, waker)) = self.idlers.serve() {
+                self.after.wakes.extend(waker);
+            }
+        }
+    }
+
     /// Stays an onlooker, or becomes one, with the waker in `waker`, where another may be after that.
-    pub(crate) fn look_on(&mut self, key: &mut Option<Key>, waker: &mut Option<Waker>) {
+    pub(crate) fn look_on(&mut self, sight: Sight, key: &mut Option<Key>, waker: &mut Option<Waker>) {
         let Some(new) = waker.take() else { unreachable!("who looks on brings a waker") };
         if let Some(key) = *key
-            && self.onlookers.turn(key) == Turn::Waiting
+            && self.who_wait_for(sight).turn(key) == Turn::Waiting
         {
-            *waker = self.onlookers.renew(key, new);
+            *waker = self.who_wait_for(sight).renew(key, new);
             return;
         }
-        *waker = key.take().and_then(|told| self.look_away(told));
-        *key = Some(self.onlookers.push_back((), new));
+        *waker = key.take().and_then(|told| self.look_away(sight, told));
+        *key = Some(self.who_wait_for(sight).push_back((), new));
+    }
+
+    fn who_wait_for(&mut self, sight: Sight) -> &mut Waiters<()> {
+        match sight {
+            Sight::End => &mut self.onlookers,
+            Sight::Nothing => &mut self.idlers,
+        }
     }
 
     /// When an onlooker is to look again, which it does then: only an item that expires is taken out by nobody.
@@ -847,20 +877,27 @@ impl<T, L: Line<T>> State<T, L> {
         self.onlookers_look
     }
 
+    /// When an onlooker that waits until nothing can be taken is to look again, which it does then.
+    pub(crate) fn idler_due(&mut self) -> Option<Moment> {
+        self.idlers_look = self.held.next_expiry();
+        self.idlers_look
+    }
+
     /// When time alone changes something: an item is due, and may have expired by then, or one expires.
     fn next_change(&self) -> Option<Moment> {
         self.held.next_due().into_iter().chain(self.held.next_expiry()).min()
     }
 
     /// Is no onlooker any more. Returns its waker, to be dropped after the lock is released.
-    pub(crate) fn look_away(&mut self, key: Key) -> Option<Waker> {
-        self.onlookers.remove(key).0
+    pub(crate) fn look_away(&mut self, sight: Sight, key: Key) -> Option<Waker> {
+        self.who_wait_for(sight).remove(key).0
     }
 
     /// Rule 9.
     fn find_quiet(&mut self) {
         let rare = self.held.has_put_off() || self.held.has_mortal() || self.options.max_weight.is_some();
-        self.plain = !rare && !self.closed && self.watchers.is_empty() && self.options.is_plain();
+        let watched = !self.watchers.is_empty() || !self.idlers.is_empty();
+        self.plain = !rare && !self.closed && !watched && self.options.is_plain();
         if rare {
             self.expect_senders_waiting();
         } else {
@@ -886,7 +923,8 @@ impl<T, L: Line<T>> State<T, L> {
         }
         // An onlooker is to be told when the last item is taken.
         if self.rx.served() == 0 && (!self.closed || self.onlookers.is_empty()) {
-            self.quiet_above = above;
+            // So are those that wait until nothing can be taken.
+            self.quiet_above = above.max(usize::from(!self.idlers.is_empty()));
         }
     }
 

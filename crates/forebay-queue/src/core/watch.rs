@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::Shared;
-use super::moment::{self, Timer};
+use super::moment::{self, Moment, Timer};
 use super::state::State;
 use super::waiters::{Key, Turn};
 use crate::Line;
@@ -58,29 +58,66 @@ impl<T, L: Line<T>> Drop for Place<'_, T, L> {
     }
 }
 
-/// A receiver's place among the onlookers, if it is one: it takes nothing, and is told of the end. Kept in the handle.
+/// What an onlooker waits for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// That the queue has ended. It is told, too, when the queue is closed.
+    #[default]
+    End,
+    /// That nothing can be taken.
+    Nothing,
+}
+
+/// A receiver's place among the onlookers, if it is one: it takes nothing, and is told of what it waits for. Kept in the
+/// handle.
 #[derive(Default)]
 pub(crate) struct Onlooker {
+    sight: Sight,
     key: Option<Key>,
-    /// Wakes it when the next item of a closed queue expires, or is due.
+    /// Wakes it when the next item of a closed queue expires, or is due; or of any queue, if it waits until nothing can be
+    /// taken, when the next item expires.
     timer: Timer,
 }
 
 // === impl Onlooker ===
 
 impl Onlooker {
+    pub(crate) fn of(sight: Sight) -> Self {
+        Self { sight, ..Self::default() }
+    }
+
     /// Waits until the queue has ended.
     pub(crate) fn poll_end<T, L: Line<T>>(
         &mut self,
         shared: &Shared<T, L>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
+        self.poll_in_time(shared, cx, |state| (state.onlooker_due(), state.has_ended()))
+    }
+
+    /// Waits until nothing can be taken.
+    pub(crate) fn poll_nothing<T, L: Line<T>>(
+        &mut self,
+        shared: &Shared<T, L>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        self.poll_in_time(shared, cx, |state| (state.idler_due(), state.held.ready() == 0))
+    }
+
+    /// Waits until `look` says that it sees it. It also says when to look again.
+    fn poll_in_time<T, L: Line<T>>(
+        &mut self,
+        shared: &Shared<T, L>,
+        cx: &mut Context<'_>,
+        mut look: impl FnMut(&mut State<T, L>) -> (Option<Moment>, bool),
+    ) -> Poll<()> {
         loop {
             let mut due = None;
             let polled = self.poll(shared, cx, |state| {
                 state.refresh();
-                due = state.onlooker_due();
-                state.has_ended()
+                let seen;
+                (due, seen) = look(state);
+                seen
             });
             match due {
                 // Outside of a runtime nobody can be woken then.
@@ -95,7 +132,7 @@ impl Onlooker {
         }
     }
 
-    /// Waits until `seen`. Woken when the queue is closed, and when it has ended.
+    /// Waits until `seen`. Woken when its sight says.
     pub(crate) fn poll<T, L: Line<T>>(
         &mut self,
         shared: &Shared<T, L>,
@@ -108,7 +145,7 @@ impl Onlooker {
             if seen(state) {
                 return Poll::Ready(());
             }
-            state.look_on(&mut self.key, &mut waker);
+            state.look_on(self.sight, &mut self.key, &mut waker);
             Poll::Pending
         });
         let_go(waker);
@@ -120,7 +157,7 @@ impl Onlooker {
     pub(crate) fn leave<T, L: Line<T>>(&mut self, shared: &Shared<T, L>) {
         self.timer.stop();
         if let Some(key) = self.key.take() {
-            let_go(shared.update(|state| state.look_away(key)));
+            let_go(shared.update(|state| state.look_away(self.sight, key)));
         }
     }
 }

@@ -377,6 +377,91 @@ fn who_steps_back_or_goes_is_not_woken_at_the_end() {
     assert_eq!((rx.try_recv(), told.wakes()), (Ok(1), 0));
 }
 
+fn none_waiting(tap: &mut BoxTap, told: &Arc<CountingWaker>) -> bool {
+    tap.poll_none_waiting(&mut Context::from_waker(&told.waker())).is_ready()
+}
+
+/// It takes nothing, and is called for nothing.
+#[tokio::test]
+async fn who_waits_until_nothing_waits_is_woken_when_others_took_it() {
+    let (tx, mut rx) = bounded(10);
+    let (mut looking, mut taking) = (tap(&rx), tap(&rx));
+    let told = CountingWaker::new();
+    assert!(none_waiting(&mut looking, &told));
+    // By value, by a tap that goes on, all at once, and as a delivery; what is taken first is not the last.
+    for way in 0..4 {
+        (0..4).for_each(|item| assert!(tx.try_send(item).is_ok()));
+        assert!(!none_waiting(&mut looking, &told) && !none_waiting(&mut looking, &told));
+        for left in (0..4).rev() {
+            assert_eq!(told.wakes(), way, "{left} left too many");
+            match way {
+                0 => assert!(rx.try_recv().is_ok()),
+                1 => assert!(matches!(take(&mut taking), Poll::Ready(Tapped::Plain(_)))),
+                2 if left > 0 => {}
+                2 => assert_eq!(rx.recv_many(&mut Vec::new(), 10).await, 4),
+                _ => next(&mut rx).await.ack(),
+            }
+        }
+        assert_eq!(told.wakes(), way + 1);
+        assert!(none_waiting(&mut looking, &told));
+    }
+    // Nobody waits any more.
+    assert!(tx.try_send(1).is_ok());
+    assert_eq!((rx.try_recv(), told.wakes()), (Ok(1), 4));
+}
+
+#[test]
+fn who_steps_back_or_goes_is_not_woken_when_nothing_waits() {
+    let (tx, mut rx) = bounded(10);
+    let (mut back, mut gone) = (tap(&rx), tap(&rx));
+    let told = CountingWaker::new();
+    assert!(tx.try_send(1).is_ok());
+    for tap in [&mut back, &mut gone] {
+        assert!(!none_waiting(tap, &told));
+    }
+    back.step_back();
+    drop(gone);
+    assert_eq!((rx.try_recv(), told.wakes()), (Ok(1), 0));
+}
+
+/// The queue is open, and nobody comes to find that its items have expired.
+#[tokio::test(start_paused = true)]
+async fn who_waits_until_nothing_waits_hears_of_it_by_expiry() {
+    let (tx, rx) = bounded(10);
+    tx.item(1).ttl(2 * SECOND).try_send().expect("there is room");
+    tx.item(2).ttl(SECOND).try_send().expect("there is room");
+    nothing_waits_after(2, tap(&rx)).await;
+
+    let (tx, rx) = builder().capacity(10).line(ranked::by(|item| Ok(*item as u8))).build();
+    tx.item(1).ttl(2 * SECOND).try_send().expect("there is room");
+    tx.item(2).ttl(SECOND).try_send().expect("there is room");
+    nothing_waits_after(2, rx.tap().expect("it has taps")).await;
+
+    // What expires comes to the front, or comes in, after the first look.
+    let (tx, mut rx) = bounded(10);
+    tx.try_send(1).expect("there is room");
+    tx.item(2).ttl(3 * SECOND).try_send().expect("there is room");
+    let nothing = tokio::spawn(nothing_waits_after(3, tap(&rx)));
+    sleep(SECOND).await;
+    assert_eq!(rx.try_recv(), Ok(1));
+    nothing.await.expect("it is woken in time");
+
+    let (tx, rx) = builder().capacity(10).line(ranked::by(|item| Ok(*item as u8))).build();
+    tx.item(1).ttl(3 * SECOND).try_send().expect("there is room");
+    let nothing = tokio::spawn(nothing_waits_after(3, rx.tap().expect("it has taps")));
+    sleep(SECOND).await;
+    tx.item(2).ttl(SECOND).try_send().expect("there is room");
+    nothing.await.expect("it is woken in time");
+    assert_eq!(tx.stats().expired, 2);
+}
+
+async fn nothing_waits_after(seconds: u32, mut tap: BoxTap) {
+    let began = Instant::now();
+    let nothing = poll_fn(|cx| tap.poll_none_waiting(cx));
+    timeout(10 * SECOND, nothing).await.expect("it is woken");
+    assert_eq!(began.elapsed(), seconds * SECOND);
+}
+
 /// Who asks for no item hears that nothing new will come, whatever is there.
 #[test]
 fn who_waits_for_the_closing_alone_is_woken_then() {
