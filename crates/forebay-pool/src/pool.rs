@@ -251,6 +251,9 @@ impl<T: Send + 'static, P> Pool<T, P> {
     /// While there is another [`producer`](Self::producer), or another sender of the queue that was named by
     /// [`resubmit_to`](Builder::resubmit_to), it waits for that to be dropped; weak senders do not count.
     ///
+    /// An item of a queue waits no longer once it has expired, or another consumer took it, also while no worker of this pool
+    /// is ready to take any.
+    ///
     /// A pool that has ended is idle, however it ended. A pool that is paused, or whose source is unavailable, is not. Of
     /// any other source the pool knows neither what it keeps back for later nor who feeds it: there, "idle" holds only for
     /// that moment.

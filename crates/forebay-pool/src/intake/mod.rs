@@ -29,9 +29,10 @@
 //!    key that is to be cancelled) is carried out by the polling thread, as soon as the source has answered.
 //! 6. Where nobody waits and nothing is in hand, since no worker is ready, nobody asks, and the end of the source
 //!    would go unseen. So the supervisor waits for the end through a tap that is shut, if the source has taps, or until
-//!    nothing new will come, and then the source is asked for one item on its behalf; and before that, if somebody wants
-//!    to know whether the pool is idle and nothing else tells. If there is an item, it lies in the stock for the first
-//!    worker that is ready; it is the one exception to rule 4.
+//!    nothing new will come, and then the source is asked for one item on its behalf. If there is an item, it lies in the
+//!    stock for the first worker that is ready; it is the one exception to rule 4. Whoever wants to know before that whether
+//!    the pool is idle looks through a tap, and the supervisor is called once nothing waits any more; a source without taps
+//!    is asked then, too.
 //!
 //! 7. Where being ready may keep something from others (services), workers are ready only while they ask (`calls.rs`).
 //!

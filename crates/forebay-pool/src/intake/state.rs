@@ -49,6 +49,8 @@ pub(super) struct State<T> {
     pub(super) tap: Option<Box<dyn Tap<Item = T>>>,
     /// By which the supervisor hears of the end while nobody else is there to hear of it.
     watch: Option<Box<dyn Tap<Item = T>>>,
+    /// By which the supervisor hears that nothing waits in the source any more, while somebody waits for that.
+    quiet: Option<Box<dyn Tap<Item = T>>>,
     /// Nothing more is handed out, for ever: the source ended, broke, or the pool stopped.
     ended: bool,
     /// The source has nothing more, and the pool ends with what is in stock.
@@ -84,7 +86,7 @@ pub(super) struct State<T> {
     released: Vec<KeyHash>,
     /// Room for deliveries on their way from the source; empty outside a poll.
     out: Vec<Delivery<T>>,
-    supervisor: Option<Waker>,
+    pub(super) supervisor: Option<Waker>,
     /// Failures in a row to hand out, and to settle. Each count ends when that very thing works again: a source
     /// that hands out and cannot settle is asked less and less often.
     ask_failures: u32,
@@ -147,6 +149,7 @@ impl<T: Send + 'static> State<T> {
             source: Some(source),
             tap: None,
             watch: None,
+            quiet: None,
             fleeting: false,
             look: None,
             asked_for: None,

@@ -12,7 +12,7 @@
 //! 3. A worker that is not ready looks through a gate that is always shut: it takes nothing, and learns of the end.
 //! 4. A waker that was left is good until its gate is shut: a task has one waker all its life.
 
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 use forebay_queue::Tap;
 
@@ -78,19 +78,30 @@ impl<T: Send + 'static> State<T> {
 
     /// Is there nothing to do? Nobody is kept from taking meanwhile, so this looks twice: a worker that took what
     /// the source had before the source was looked at is not at rest after that, or is done with more.
-    pub(super) fn is_idle_by_taps(&self, nothing_waits: &impl Fn() -> bool) -> bool {
+    ///
+    /// If something waits there, the source calls the supervisor once nothing does: it may expire, or go another way.
+    pub(super) fn is_idle_by_taps(&mut self, nothing_waits: &impl Fn() -> bool) -> bool {
         if self.pause != Pause::No {
             return false;
         }
         let Some(before) = self.done_at_rest() else { return false };
         // A tap that panics says nothing, and the next worker that takes from its source will find it broken.
         let nothing =
-            self.tap.as_ref().is_none_or(|tap| contain(|| tap.waiting()) == Ok(0)) && nothing_waits();
-        nothing && self.done_at_rest() == Some(before)
+            self.tap.as_mut().is_none_or(|tap| has_nothing(&mut **tap, self.supervisor.as_ref()) == Ok(true));
+        nothing && nothing_waits() && self.done_at_rest() == Some(before)
     }
 
     /// If nothing is in hand: how many items are done.
     fn done_at_rest(&self) -> Option<u64> {
         self.each_hands().map(|hands| hands.done_at_rest()).sum()
     }
+}
+
+/// Does nothing wait where the tap leads to? If something does, the owner of the waker is called once nothing does.
+pub(super) fn has_nothing<T>(
+    tap: &mut (impl Tap<Item = T> + ?Sized),
+    waker: Option<&Waker>,
+) -> Result<bool, String> {
+    let mut cx = Context::from_waker(waker.unwrap_or(Waker::noop()));
+    contain(|| tap.waiting() == 0 || tap.poll_none_waiting(&mut cx).is_ready())
 }

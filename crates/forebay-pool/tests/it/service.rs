@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forebay_pool::{EndedBy, OnFailure, Pool, Rate, WorkerId};
-use forebay_queue::{Delivery, Receiver, Source, SourceError, bounded};
-use forebay_testkit::RecordingSource;
+use forebay_queue::{Delivery, Receiver, Sender, Source, SourceError, bounded};
+use forebay_testkit::{Driver, RecordingSource};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tower_service::Service;
@@ -365,8 +365,85 @@ async fn a_pool_is_idle_though_no_worker_can_be_built() {
     timeout(SECOND, pool.idle()).await.expect("the source has nothing");
     tx.send(1).await.unwrap();
     assert!(timeout(SECOND, pool.idle()).await.is_err());
+    // It was looked at, and not taken for that: another consumer may have it.
+    let report = pool.shutdown(Duration::ZERO).await;
+    assert_eq!((report.taken, report.held, report.adds_up()), (0, 0, true));
+
+    // Only by asking can it be seen whether there is anything.
+    let (tx, rx) = bounded(10);
+    let source = WithoutTaps(rx, false);
+    let pool =
+        Pool::builder().workers(2).source(source).handler_per_worker(make).keep_copies().start().unwrap();
+    timeout(SECOND, pool.idle()).await.expect("the source has nothing");
+    tx.send(1).await.unwrap();
+    assert!(timeout(SECOND, pool.idle()).await.is_err());
     let report = pool.shutdown(Duration::ZERO).await;
     assert_eq!((report.taken, report.held, report.adds_up()), (1, 0, true));
+}
+
+/// Nobody takes what waits, and when it has expired nobody needs to.
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_worker_is_not_ready_is_idle_once_what_waits_has_expired() {
+    for copies in [false, true] {
+        let own = Pool::builder().workers(1).queue(10).service(NeverReady);
+        let own = if copies { own.keep_copies().start().unwrap() } else { own.start().unwrap() };
+        let tx = own.producer();
+        is_idle_once_it_has_expired(own, tx).await;
+
+        let (tx, rx) = bounded(10);
+        let shared = Pool::builder().workers(1).source(rx).service(NeverReady);
+        let shared = if copies { shared.keep_copies().start().unwrap() } else { shared.start().unwrap() };
+        let _open = tx.clone();
+        is_idle_once_it_has_expired(shared, tx).await;
+
+        let (tx, rx) = bounded(10);
+        let known = Pool::builder().workers(1).source(rx).resubmit_to(&tx).service(NeverReady);
+        let known = if copies { known.keep_copies().start().unwrap() } else { known.start().unwrap() };
+        is_idle_once_it_has_expired(known, tx).await;
+    }
+}
+
+async fn is_idle_once_it_has_expired<P>(pool: Pool<u32, P>, tx: Sender<u32>) {
+    let began = Instant::now();
+    timeout(SECOND, tx.closed()).await.expect_err("the worker waits now");
+    // The last expires while somebody waits for that, the others while nobody looks.
+    for seconds in [1, 2, 4] {
+        assert!(tx.item(seconds).ttl(seconds * SECOND).send().await.is_ok());
+    }
+    drop(tx);
+    sleep(3 * SECOND).await;
+    timeout(10 * SECOND, pool.idle()).await.expect("nothing waits any more");
+    assert_eq!(began.elapsed(), 5 * SECOND);
+    let report = timeout(SECOND, pool.finish_when_idle()).await.expect("nothing came");
+    assert_eq!(report.taken, 0);
+}
+
+/// What it cannot begin may go another way, and is not kept from that for a look.
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_worker_is_not_ready_is_idle_once_others_took_what_waits() {
+    for copies in [false, true] {
+        let (tx, rx) = bounded::<u32>(10);
+        let pool = Pool::builder().workers(1).source(rx.clone()).service(NeverReady);
+        let pool = if copies { pool.keep_copies().start().unwrap() } else { pool.start().unwrap() };
+        let mut other = rx;
+        sleep(SECOND).await;
+        for item in 0..2 {
+            tx.send(item).await.unwrap();
+        }
+        let mut idle = Driver::new(pool.idle());
+        for item in 0..2 {
+            // The first look comes before those that were called for the items have come.
+            idle.assert_pending();
+            sleep(SECOND).await;
+            idle.assert_pending();
+            assert_eq!(other.try_recv(), Ok(item));
+        }
+        sleep(SECOND).await;
+        assert!(idle.is_woken(), "copies {copies}");
+        idle.assert_ready();
+        drop(idle);
+        assert_eq!(pool.shutdown(Duration::ZERO).await.taken, 0);
+    }
 }
 
 /// Its worker only looks whether there is something, and the one on whose behalf the time was watched is gone.

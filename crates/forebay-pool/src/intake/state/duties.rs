@@ -142,7 +142,7 @@ impl<T: Send + 'static> State<T> {
 
     /// Takes the source away, and what else leads to it.
     pub(in crate::intake) fn take_source(&mut self) -> Option<Box<dyn Source<Item = T>>> {
-        if let Err(panic) = contain(|| drop(self.tap.take())) {
+        if let Err(panic) = contain(|| drop((self.tap.take(), self.quiet.take()))) {
             tracing::error!(%panic, "source's tap panicked when it was dropped");
         }
         self.watch_no_more();

@@ -10,7 +10,7 @@ use super::{Pause, State, panicked};
 use crate::contain::contain;
 use crate::intake::afterwards::Afterwards;
 use crate::intake::stock::StockPlan;
-use crate::intake::taps::DESPITE_THE_GATE;
+use crate::intake::taps::{DESPITE_THE_GATE, has_nothing};
 
 // === impl State ===
 
@@ -97,7 +97,7 @@ impl<T: Send + 'static> State<T> {
     /// Is there nothing to do, as far as can be seen from here?
     ///
     /// While the lock is held nobody is given anything. So if nothing is in hand, no handler runs, and what handlers
-    /// left with the source is found by asking it after that. `knows_all`: or by asking `nothing_waits`.
+    /// left with the source is found by looking at it or asking it after that. `knows_all`: or by asking `nothing_waits`.
     pub(in crate::intake) fn is_idle(
         &mut self,
         knows_all: bool,
@@ -115,6 +115,10 @@ impl<T: Send + 'static> State<T> {
         }
         if !self.waiting.is_empty() && !self.fleeting {
             self.ask(None, afterwards);
+        } else if let Some(nothing) = self.sees_nothing() {
+            if !nothing {
+                return false;
+            }
         } else if !knows_all {
             // No worker may ever be ready, and there may be nothing to be ready for.
             if self.supervisor.is_none() {
@@ -123,6 +127,18 @@ impl<T: Send + 'static> State<T> {
             self.ask_for_nobody(afterwards);
         }
         !self.unavailable && self.is_at_rest() && nothing_waits()
+    }
+
+    /// Does nothing wait in the source, if it can be looked at without taking anything?
+    ///
+    /// If something does, the source calls the supervisor once nothing does: no worker may ever be ready to take it, and it
+    /// may expire, or go another way.
+    fn sees_nothing(&mut self) -> Option<bool> {
+        if self.quiet.is_none() {
+            self.quiet = self.new_tap();
+        }
+        // A tap that panics says nothing, and to ask the source is what is left.
+        has_nothing(&mut **self.quiet.as_mut()?, self.supervisor.as_ref()).ok()
     }
 
     fn is_at_rest(&self) -> bool {
