@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method};
 use reqwest::redirect::Policy;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
@@ -158,6 +160,8 @@ impl Exchange {
         *request.headers_mut() = parts.headers;
         if !body.is_empty() {
             *request.body_mut() = Some(body.into());
+        } else if usually_has_a_body(request.method()) {
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let client = if order.guarded { self.guarded.get().await? } else { &self.open };
         let mut answer = client.execute(request).await.map_err(|error| unsent::reason(error, &order.url))?;
@@ -213,6 +217,11 @@ impl Service<http::Request<Bytes>> for Exchange {
     fn call(&mut self, request: http::Request<Bytes>) -> Self::Future {
         Box::pin(self.clone().exchange(request))
     }
+}
+
+/// Whether a request without a body is to say so (RFC 9110, section 8.6): some servers answer 411 otherwise, and the library below does not.
+fn usually_has_a_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));

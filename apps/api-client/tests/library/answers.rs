@@ -1,8 +1,8 @@
 use std::io::Write as _;
 
-use api_client::{Client, Reason};
+use api_client::{Client, Reason, Request};
 use axum::body::Body;
-use axum::http::Response;
+use axum::http::{Method, Response};
 use futures_util::future::join_all;
 
 use crate::server::{Server, ok, status};
@@ -62,6 +62,26 @@ async fn a_length_that_is_not_the_bodys_is_not_sent() {
     assert!(server.hits().is_empty());
     let post = client.post(server.url("/")).header("content-length", "5").body("hello");
     assert_eq!(post.send().await.expect("it is answered").text(), Some("hello"));
+}
+
+/// Some servers answer 411 to a `POST` that does not say that it has no body.
+#[tokio::test]
+async fn what_usually_has_a_body_says_that_it_has_none() {
+    let server = Server::start(|_| ok("x")).await;
+    let client = client();
+    let methods = [Method::POST, Method::PUT, Method::PATCH, Method::GET, Method::DELETE, Method::HEAD];
+    let mut told = Vec::new();
+    for method in methods {
+        client.request(Request::new(method, server.url("/"))).await.expect("it is answered");
+        told.push(server.hits().last().expect("it came").headers.get("content-length").cloned());
+    }
+    let none = || Some("0".parse().expect("it is a header"));
+    assert_eq!(told, [none(), none(), none(), None, None, None]);
+    // Told already, and not twice.
+    client.post(server.url("/")).header("content-length", "0").send().await.expect("it is answered");
+    let hits = server.hits();
+    let told = hits.last().expect("it came").headers.get_all("content-length").iter();
+    assert_eq!(told.collect::<Vec<_>>(), ["0"]);
 }
 
 /// The same answer would come again, and be refused again by what reads it.
