@@ -86,14 +86,22 @@ fn is_head_too_large(error: &reqwest::Error) -> bool {
 
 fn in_words(why: &rustls::CertificateError) -> String {
     use rustls::CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
-        UnknownIssuer,
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+        NotValidYetContext, Other, UnknownIssuer,
     };
     match why {
         UnknownIssuer => "nobody who is trusted has signed it".to_owned(),
         Expired | ExpiredContext { .. } => "it has expired".to_owned(),
         NotValidYet | NotValidYetContext { .. } => "it is not valid yet; is the clock right?".to_owned(),
         NotValidForName | NotValidForNameContext { .. } => "it is for another name".to_owned(),
+        BadSignature => {
+            "somebody of that name is trusted, and has not signed it with the key that is known".to_owned()
+        }
+        // The library that checks has a type of its own for these, which does not get through to here.
+        Other(why) if why.to_string() == "CaUsedAsEndEntity" => {
+            "it is an authority's, and may not be a server's own; have one made with CA:FALSE".to_owned()
+        }
+        Other(why) => why.to_string(),
         why => why.to_string(),
     }
 }

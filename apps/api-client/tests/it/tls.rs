@@ -69,11 +69,19 @@ fn who_is_not_trusted_is_named_with_the_reason_and_the_remedy() {
     let other = authority.nginx("other.example", |_| {});
     let expired = authority.nginx("127.0.0.1", |params| params.not_after = date_time_ymd(2020, 1, 1));
     let early = authority.nginx("127.0.0.1", |params| params.not_before = date_time_ymd(2200, 1, 1));
+    // As `openssl req -x509` makes them: the server's own is one of an authority.
+    let own = authority.nginx("127.0.0.1", |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    });
+    // Made anew, with another key.
+    let namesake = format!("PEM{}", Authority::new().0.pem());
     let errors = [
         refused(&stranger, &stranger.url(), ""),
         refused(&other, &other.url(), &named),
         refused(&expired, &expired.url(), &named),
         refused(&early, &early.url(), &named),
+        refused(&own, &own.url(), &named),
+        refused(&stranger, &stranger.url(), &namesake),
     ];
     insta::assert_snapshot!(errors.join("\n"));
 }
