@@ -126,6 +126,8 @@ impl Builder {
     }
 
     /// How often requests start: a [`RateChoice`], a [`Rate`], or text as `50/s`, `600/m`, `1000/h` and `auto`. Default: `10/s`.
+    ///
+    /// A rate that is told is the most: each refusal is taken for the host's limit, and lowers it as it does one that is found.
     pub fn rate(mut self, rate: impl IntoRate) -> Self {
         self.rate = rate.into_rate();
         self
