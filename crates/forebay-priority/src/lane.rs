@@ -18,10 +18,6 @@ pub(crate) struct Slot<X, P> {
     pub(crate) what: P,
 }
 
-/// Is a lane empty, and what is noted of the oldest item in it; if it is empty, of anybody. So that who asks for it needs no
-/// branch where nobody can predict which lanes are empty.
-pub(crate) type FirstNote<X> = (bool, X);
-
 /// The items of one class or key, by their numbers: their ids, or the items themselves.
 ///
 /// Most items join at the end and leave at the front, and use only a ring. An item that comes back, or comes over from
@@ -132,14 +128,21 @@ impl<X: Copy + Default, P> Lane<X, P> {
         }
     }
 
-    /// Adds an item, wherever its place is.
+    /// Adds an item, wherever its place is. Is it before others in the order of the lane?
     #[inline]
-    pub(crate) fn insert(&mut self, seq: u64, since: Tick, more: X, what: P) {
-        if self.ring.last().is_none_or(|last| self.number(last) < seq) {
+    pub(crate) fn insert(&mut self, seq: u64, since: Tick, more: X, what: P) -> bool {
+        let is_last = self.ring.last().is_none_or(|last| self.number(last) < seq);
+        if is_last {
             self.push(seq, since, more, what);
         } else {
             self.push_aside(seq, since, more, what);
         }
+        !is_last
+    }
+
+    /// The number of the oldest item of those that neither came back nor came over from another lane.
+    pub(crate) fn first_in_order(&self) -> Option<(u64, X)> {
+        self.ring.first().map(|first| (self.number(first), first.more))
     }
 
     /// Is it known that nothing is unusual here: nobody came back, was removed, or came at a time?
@@ -164,12 +167,6 @@ impl<X: Copy + Default, P> Lane<X, P> {
         }
     }
 
-    /// Is it empty, and what is noted of the oldest item?
-    pub(crate) fn first_note(&self) -> FirstNote<X> {
-        let first = self.first();
-        (first.is_none(), first.map_or_else(X::default, |first| first.more))
-    }
-
     /// The youngest item.
     pub(crate) fn last(&self) -> Option<Slot<X, &P>> {
         let returned = self.aside().and_then(|aside| aside.returned.last_key_value()).map(shown);
@@ -191,18 +188,17 @@ impl<X: Copy + Default, P> Lane<X, P> {
         }
     }
 
-    /// Takes out the oldest item of a plain lane: its number, its note, itself, and a look at the next. Always inlined,
+    /// Takes out the oldest item of a plain lane: its number, its note, itself, and whether it was the last. Always inlined,
     /// since all this does not fit into registers.
     #[inline(always)]
-    pub(crate) fn pop_first_of_plain(&mut self) -> Option<(u64, X, P, FirstNote<X>)> {
+    pub(crate) fn pop_first_of_plain(&mut self) -> Option<(u64, X, P, bool)> {
         // Nothing is in a free place.
         let take = |&mut Place { seq, more, ref mut what }: &mut _| Some((seq, more, what.take()?));
-        let ((seq, more, what), is_empty, next) = self.ring.free_first(take)?;
-        let next = (is_empty, next.more);
+        let ((seq, more, what), is_empty) = self.ring.free_first(take)?;
         if self.ring.capacity() > KEPT {
             self.shrink_if_empty();
         }
-        Some((self.base + u64::from(seq), more, what, next))
+        Some((self.base + u64::from(seq), more, what, is_empty))
     }
 
     /// The oldest item if there is something in `aside`.
@@ -283,17 +279,6 @@ impl<X: Copy + Default, P> Lane<X, P> {
     #[inline]
     fn shown<'a>(&self, place: &'a Place<X, P>, since: Tick) -> Option<Slot<X, &'a P>> {
         place.what.as_ref().map(|what| Slot { seq: self.number(place), since, more: place.more, what })
-    }
-
-    /// The notes of the items that neither came back nor came over from another lane, in order, and perhaps of some that
-    /// were removed. Leaves out those that are `too_low`; the notes must grow from one item to the next.
-    #[inline]
-    pub(crate) fn in_order(&self, too_low: impl Fn(X) -> bool) -> impl Iterator<Item = X> {
-        let low = match self.ring.first() {
-            Some(front) if too_low(front.more) => self.ring.partition_point(|place| too_low(place.more)),
-            _ => 0,
-        };
-        (low..self.ring.len()).filter_map(|at| self.ring.get(at)).map(|place| place.more)
     }
 
     /// Called when the lane is empty, and perhaps not used for long: keeps room for a few items.
@@ -450,8 +435,6 @@ mod tests {
                 prop_assert_eq!(lane.is_empty(), model.is_empty());
                 let first = model.first().copied();
                 prop_assert_eq!(lane.first().map(known), first.map(shown));
-                let (is_empty, note) = lane.first_note();
-                prop_assert_eq!((!is_empty).then_some(note), first.map(|nth| nth as u32));
                 prop_assert_eq!(lane.last().map(known), model.last().copied().map(shown));
                 prop_assert_eq!(lane.iter().map(known).collect::<BTreeSet<_>>(), model.iter().copied().map(shown).collect());
                 let aside = lane.aside.as_deref();
@@ -461,7 +444,7 @@ mod tests {
         }
 
         #[test]
-        fn next_of_a_plain_lane_is_seen(pushes in proptest::collection::vec(0_u64..9, 1..40), apart in 1_u64..1 << 33) {
+        fn first_of_a_plain_lane_leaves(pushes in proptest::collection::vec(0_u64..9, 1..40), keeps in 0_usize..5, apart in 1_u64..1 << 33) {
             let (mut lane, mut model, mut next) = (Lane::new(), VecDeque::new(), 0_u64);
             for push in pushes {
                 for _ in 0..push {
@@ -469,11 +452,11 @@ mod tests {
                     model.push_back(next);
                     next += 1;
                 }
-                while lane.plain && model.len() > 3 {
-                    let (seq, note, (), (is_empty, next)) = lane.pop_first_of_plain().expect("some wait");
+                while lane.plain && model.len() > keeps {
+                    let (seq, note, (), is_empty) = lane.pop_first_of_plain().expect("some wait");
                     let first = model.pop_front().expect("some wait");
                     prop_assert_eq!((seq, u64::from(note)), (first * apart, first));
-                    prop_assert_eq!((!is_empty).then_some(u64::from(next)), model.front().copied());
+                    prop_assert_eq!(is_empty, model.is_empty());
                 }
             }
         }

@@ -75,11 +75,11 @@ mod longest;
 mod merge;
 mod nested;
 mod ring;
+mod roll;
 mod rounds;
 mod strict;
 mod tree;
 mod turns;
-mod walk;
 mod weighted;
 
 pub use aging::Aging;

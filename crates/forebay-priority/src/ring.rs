@@ -1,11 +1,11 @@
-//! A ring whose front can be read without asking whether there is one.
+//! A ring of which the first place is freed without asking whether there is one.
 
 use std::mem;
 
 /// Places in the order in which they were taken, with those that are free behind them.
 ///
-/// Unlike that of a `VecDeque`, the front of an empty ring can be looked at: it is a free place, which holds what is left
-/// of whoever had it last. So somebody who would guess wrong whether the ring is empty need not guess.
+/// Unlike a `VecDeque`, it tells from the place itself whether anything is there to be taken out, and the same look tells
+/// whether that was the last. It is a word smaller.
 #[derive(Debug, Clone)]
 pub(crate) struct Ring<T> {
     /// As many as a power of two, or none.
@@ -75,16 +75,16 @@ impl<T> Ring<T> {
     }
 
     /// Frees the first place if something can be taken out of it, as there cannot if it is free. What else it holds stays.
-    /// Returns also whether the ring is empty then, and the place that is at the front, whether it is free or not.
+    /// Returns also whether the ring is empty then.
     #[inline(always)]
-    pub(crate) fn free_first<P>(&mut self, take: impl FnOnce(&mut T) -> Option<P>) -> Option<(P, bool, &T)> {
+    pub(crate) fn free_first<P>(&mut self, take: impl FnOnce(&mut T) -> Option<P>) -> Option<(P, bool)> {
         // Read once: nobody can tell the compiler that `take` changes none of it.
         let (places, head) = (&mut *self.places, self.head);
         let mask = places.len().wrapping_sub(1);
         let taken = take(places.get_mut(head as usize & mask)?)?;
         let head = head.wrapping_add(1);
         self.head = head;
-        Some((taken, head == self.tail, places.get(head as usize & mask)?))
+        Some((taken, head == self.tail))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {

@@ -1,12 +1,13 @@
 //! Classes in strict order, without starvation.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forebay_queue::{Discipline, Entry, Label, Tick, UnknownClass};
 
 use crate::arrivals::{Arrivals, Turn};
 use crate::config::{in_range, nanos};
-use crate::lane::{Lane, Slot};
+use crate::lane::Lane;
 use crate::lines::{InLines, Lined, Lines};
 use crate::tree::{Lowest, NONE};
 use crate::{Class, Classes, ConfigError};
@@ -25,11 +26,10 @@ use crate::{Class, Classes, ConfigError};
 /// are more than can be served, less urgent ones still come through at the rate at which they arrive, only later. For
 /// shares under lasting overload use [`WeightedFair`](crate::WeightedFair).
 ///
-/// An item that comes back, or changes its class, may be overtaken `k` more times, and so may those of its class that are
-/// behind it. Each time it is served counts for those that wait, so an item that keeps coming back holds up no other
-/// class.
+/// An item that comes back, or changes its class, may be overtaken `k` more times. Each time it is served counts for those
+/// that wait, so an item that keeps coming back holds up nobody.
 ///
-/// **Time.** O(1) for the first and, amortised, for the next, and another comparison for each 64 classes; O(log n) to remove,
+/// **Time.** O(1) for the first and, amortised, for the next, and another comparison for each 4096 classes; O(log n) to remove,
 /// reclass and put back.
 ///
 /// # Source
@@ -74,8 +74,10 @@ pub struct Rules {
 pub struct StrictLines<P> {
     arrivals: Arrivals,
     rows: Vec<Row<P>>,
-    /// When the first item of each row came; kept once that matters.
-    came: Option<Lowest>,
+    /// When the first item of each row came, where that matters.
+    came: Option<Came>,
+    /// The items that came back to before others: by the number of this arrival, that of the item.
+    returned: BTreeMap<u64, u64>,
 }
 
 /// What changes with each item of a class: one cache line, which moves from core to core with the queue.
@@ -84,8 +86,16 @@ pub struct StrictLines<P> {
 pub(crate) struct Row<P> {
     /// The items, each with its *turn*, the number of its arrival.
     pub(crate) lane: Lane<Turn, P>,
-    served: u64,
-    promoted: u64,
+    /// How many of them were served in their turn, and how many promoted.
+    served: [u64; 2],
+}
+
+/// When the first item of each row came.
+#[derive(Debug, Clone)]
+struct Came {
+    firsts: Lowest,
+    /// After so many items had come or left.
+    moves: u64,
 }
 
 /// After how many overtakings an item is promoted at most: before its turn is so long ago that the lower half no longer
@@ -149,40 +159,67 @@ impl Strict {
 // === impl StrictLines ===
 
 impl<P> StrictLines<P> {
-    fn note_came(&mut self, class: usize) {
-        if let Some(came) = &mut self.came {
-            came.set(class, self.rows[class].lane.first().map_or(NONE, |first| first.since));
-        }
-    }
-
-    /// The class to be served: that of an item that is to be promoted, or `first`.
-    #[inline(always)]
-    fn chosen(&mut self, rules: &Rules, now: Tick, first: usize) -> usize {
-        let otherwise =
-            rules.patience.and_then(|patience| self.waited_too_long(now, patience)).unwrap_or(first);
-        match rules.promote_after {
-            Some(overtakings) => self.arrivals.overtaken_or(overtakings, otherwise, &self.rows),
-            None => otherwise,
-        }
-    }
-
-    /// Takes out the first of this class, whatever is to be noted of it.
-    #[inline(never)]
-    fn next_of(&mut self, class: usize) -> Option<(Entry<Class>, P)> {
-        let lane = &mut self.rows[class].lane;
-        let Slot { seq, since, what, .. } = lane.pop_first()?;
-        self.arrivals.leave_from_anywhere(class, lane.first_note());
-        self.note_came(class);
-        Some((entry(class, seq, since), what))
-    }
-
+    /// Notes when the first item of this class came, after one of it came or left.
     #[cold]
-    fn waited_too_long(&mut self, now: Tick, patience: u64) -> Option<usize> {
-        if self.came.is_none() {
-            self.came = Some(Lowest::new(self.rows.len()));
-            (0..self.rows.len()).for_each(|class| self.note_came(class));
+    fn note_came(&mut self, class: usize) {
+        let moves = self.arrivals.moves();
+        let first = self.first_came(class);
+        match &mut self.came {
+            Some(came) if came.moves + 1 == moves => {
+                came.firsts.set(class, first);
+                came.moves = moves;
+            }
+            // Others came or left meanwhile, while it did not matter.
+            came => *came = None,
         }
-        let (class, since) = self.came.as_ref()?.lowest()?;
+    }
+
+    fn first_came(&self, class: usize) -> Tick {
+        self.rows[class].lane.first().map_or(NONE, |first| first.since)
+    }
+
+    /// Takes out the next, whatever there is to be looked at. `first`: the first class that has items.
+    #[inline(never)]
+    fn next_of_all(&mut self, rules: &Rules, now: Tick, first: usize) -> Option<(Entry<Class>, P)> {
+        let overtaken = rules.promote_after.and_then(|most| self.arrivals.overtaken(most, &self.rows));
+        let class = match (overtaken, rules.patience) {
+            (Some((_, class)), _) => class,
+            (None, Some(patience)) => self.waited_for(now, patience).unwrap_or(first),
+            (None, None) => first,
+        };
+        self.rows[class].count(class != first);
+        let lane = &self.rows[class].lane;
+        let seq = overtaken.and_then(|(number, _)| {
+            let in_order = || lane.first_in_order().filter(|(_, turn)| self.arrivals.number(*turn) == number);
+            self.returned.get(&number).copied().or_else(|| in_order().map(|(seq, _)| seq))
+        });
+        // Where it is first, it leaves as others do.
+        let is_first = |seq: &u64| lane.first().is_some_and(|first| first.seq == *seq);
+        let slot = match seq.filter(|seq| !is_first(seq)) {
+            Some(seq) => self.rows[class].lane.remove(seq)?,
+            None => self.rows[class].lane.pop_first()?,
+        };
+        self.left(class, slot.more);
+        Some((entry(class, slot.seq, slot.since), slot.what))
+    }
+
+    /// Notes that an item of this class left, wherever it was.
+    fn left(&mut self, class: usize, turn: Turn) {
+        if !self.returned.is_empty() {
+            self.returned.remove(&self.arrivals.number(turn));
+        }
+        self.arrivals.leave(class, turn, self.rows[class].lane.is_empty());
+        self.note_came(class);
+    }
+
+    /// The class of the first item that waited for so long.
+    fn waited_for(&mut self, now: Tick, patience: u64) -> Option<usize> {
+        if self.came.is_none() {
+            let mut firsts = Lowest::new(self.rows.len());
+            (0..self.rows.len()).for_each(|class| firsts.set(class, self.first_came(class)));
+            self.came = Some(Came { firsts, moves: self.arrivals.moves() });
+        }
+        let (class, since) = self.came.as_ref()?.firsts.lowest()?;
         (now.saturating_sub(since) >= patience).then_some(class)
     }
 }
@@ -194,8 +231,8 @@ impl<P: Send> Lines<P> for StrictLines<P> {
 
     fn new(rules: &Rules) -> Self {
         let classes = rules.classes.names().len();
-        let rows = (0..classes).map(|_| Row { lane: Lane::new(), served: 0, promoted: 0 });
-        Self { rows: rows.collect(), arrivals: Arrivals::new(classes), came: None }
+        let rows = (0..classes).map(|_| Row { lane: Lane::new(), served: [0; 2] });
+        Self { rows: rows.collect(), arrivals: Arrivals::new(classes), came: None, returned: BTreeMap::new() }
     }
 
     fn len(&self) -> usize {
@@ -211,7 +248,7 @@ impl<P: Send> Lines<P> for StrictLines<P> {
         let class = rules.classes.index(entry.rank);
         let turn = self.arrivals.join(class);
         self.rows[class].lane.push(entry.seq, entry.since, turn, what);
-        if self.came.is_some() {
+        if rules.patience.is_some() {
             self.note_came(class);
         }
     }
@@ -219,33 +256,34 @@ impl<P: Send> Lines<P> for StrictLines<P> {
     #[inline(always)]
     fn next(&mut self, rules: &Rules, now: Tick) -> Option<(Entry<Class>, P)> {
         let first = self.arrivals.first_class()?;
-        let class = self.chosen(rules, now, first);
+        let class = match rules.promote_after {
+            Some(overtakings) => self.arrivals.overtaken_or(overtakings, first, &self.rows),
+            None => first,
+        };
         let row = &mut self.rows[class];
-        row.served += 1;
-        row.promoted += u64::from(class != first);
-        if !row.lane.is_plain() || self.came.is_some() {
-            return self.next_of(class);
+        if rules.patience.is_some() || !row.lane.is_plain() {
+            return self.next_of_all(rules, now, first);
         }
-        let (seq, _, what, next) = row.lane.pop_first_of_plain()?;
-        self.arrivals.leave(class, next);
+        row.count(class != first);
+        let (seq, turn, what, is_empty) = row.lane.pop_first_of_plain()?;
+        self.arrivals.leave(class, turn, is_empty);
         Some((entry(class, seq, 0), what))
     }
 
     fn put_back(&mut self, rules: &Rules, entry: Entry<Class>, what: P) {
         let class = rules.classes.index(entry.rank);
         // It gets a newcomer's turn: with its old one it would win over the waiting items each time that it comes back.
-        let lane = &mut self.rows[class].lane;
-        lane.insert(entry.seq, entry.since, self.arrivals.join(class), what);
-        self.arrivals.reordered(class, lane.first_note());
+        let turn = self.arrivals.join(class);
+        if self.rows[class].lane.insert(entry.seq, entry.since, turn, what) {
+            self.returned.insert(self.arrivals.number(turn), entry.seq);
+        }
         self.note_came(class);
     }
 
     fn remove(&mut self, rules: &Rules, entry: Entry<Class>) -> Option<P> {
         let class = rules.classes.index(entry.rank);
-        let row = &mut self.rows[class];
-        let removed = row.lane.remove(entry.seq)?;
-        self.arrivals.leave_from_anywhere(class, row.lane.first_note());
-        self.note_came(class);
+        let removed = self.rows[class].lane.remove(entry.seq)?;
+        self.left(class, removed.more);
         Some(removed.what)
     }
 
@@ -256,17 +294,25 @@ impl<P: Send> Lines<P> for StrictLines<P> {
     }
 
     fn served(&self, class: usize) -> u64 {
-        self.rows[class].served
+        self.rows[class].served.iter().sum()
     }
 
     fn promoted(&self, class: usize) -> u64 {
-        self.rows[class].promoted
+        self.rows[class].served[1]
     }
 
     fn for_each(&self, see: &mut dyn FnMut(Entry<Class>)) {
         for (class, row) in self.rows.iter().enumerate() {
             row.lane.iter().for_each(|slot| see(entry(class, slot.seq, slot.since)));
         }
+    }
+}
+
+impl<P> Row<P> {
+    /// Counts that one is served.
+    #[inline(always)]
+    fn count(&mut self, is_promoted: bool) {
+        self.served[usize::from(is_promoted)] += 1;
     }
 }
 
@@ -332,8 +378,6 @@ impl Discipline for Strict {
 
 #[cfg(test)]
 mod tests {
-    use std::iter;
-
     use super::*;
 
     /// Classes of both kinds: few, and many.
@@ -355,7 +399,7 @@ mod tests {
                 line.insert(entry(id, Class::HIGH));
                 served.extend(line.next(0));
                 let places = line.ids.arrivals.noted();
-                assert!(places <= 128, "{places} places for the three that wait");
+                assert!(places <= 2048, "{places} places for the three that wait");
             }
             let when = |id| served.iter().position(|served| *served == id);
             assert_eq!((when(0), when(1)), (Some(AFTER as usize), Some(AFTER as usize + 1)));
@@ -373,12 +417,32 @@ mod tests {
             (0..3).for_each(|id| line.insert(entry(id, Class::LOW)));
             let mut served = Vec::new();
             for id in 3..1000 {
-                line.insert(entry(id, if id == 500 { Class::LOW } else { Class::HIGH }));
-                served.extend(line.next(0));
+                let is_low = id == 20 || id == 500;
+                line.insert(entry(id, if is_low { Class::LOW } else { Class::HIGH }));
+                if !is_low {
+                    served.extend(line.next(0));
+                }
             }
             let when = |id| served.iter().position(|served| *served == id);
             assert_eq!([when(0), when(1), when(2)], [100, 101, 102].map(Some));
-            assert_eq!(when(500), Some(600));
+            assert_eq!([when(20), when(500)], [120, 600].map(Some));
+        }
+    }
+
+    #[test]
+    fn who_comes_later_is_promoted_in_time_too() {
+        for mut line in few_and_many() {
+            let entry = |id, class| Entry::new(id, class, id.into(), 0);
+            let mut served = Vec::new();
+            for id in 0..5000 {
+                let is_low = id == 1500;
+                line.insert(entry(id, if is_low { Class::LOW } else { Class::HIGH }));
+                if !is_low {
+                    served.extend(line.next(0));
+                }
+            }
+            let when = served.iter().position(|served| *served == 1500);
+            assert_eq!(when, Some(1500 + Strict::PROMOTE_AFTER as usize));
         }
     }
 
@@ -408,7 +472,6 @@ mod tests {
         }
     }
 
-    /// The search for the oldest went on for ever: it was told of the other class, again and again.
     #[test]
     fn turn_that_seems_to_be_anothers_hides_nobody() {
         for line in few_and_many() {
@@ -422,11 +485,33 @@ mod tests {
             line.ids.arrivals.pass(1000);
             line.put_back(entry(0, 2));
             line.ids.arrivals.pass(1000);
-            (3..9).for_each(|id| line.insert(entry(id, 0)));
             let mut line = line.promote_after(100).expect("not 0");
-            let served: Vec<_> = iter::from_fn(|| line.next(0)).collect();
-            assert_eq!(served, [2, 0, 1, 3, 4, 5, 6, 7, 8]);
+            let mut served = Vec::new();
+            for id in 3..20_000 {
+                line.insert(entry(id, 0));
+                served.extend(line.next(0));
+            }
+            assert_eq!(served[..2], [1, 0], "the oldest first, and who came back is due too");
+            assert!(served.contains(&2));
         }
+    }
+
+    #[test]
+    fn patience_that_is_given_again_knows_who_came_meanwhile() {
+        let mut line = Strict::levels().promote_nobody();
+        let set = |line: &mut Strict, patience: bool| line.rules.patience = patience.then_some(10);
+        set(&mut line, true);
+        line.insert(Entry::new(0, Class::LOW, 0, 1));
+        line.insert(Entry::new(1, Class::HIGH, 1, 1));
+        assert_eq!(line.next(1), Some(1));
+        set(&mut line, false);
+        assert_eq!(line.next(30), Some(0));
+        line.insert(Entry::new(2, Class::LOW, 2, 31));
+        set(&mut line, true);
+        line.insert(Entry::new(3, Class::HIGH, 3, 32));
+        assert_eq!(line.next(33), Some(3), "the low one has not waited for long");
+        line.insert(Entry::new(4, Class::HIGH, 4, 33));
+        assert_eq!((line.next(41), line.next(41)), (Some(2), Some(4)));
     }
 
     #[test]

@@ -97,8 +97,8 @@ impl Discipline for Strict {
     fn next(&mut self, now: Tick) -> Option<u32> {
         let left = self.came - self.list.len() as u64;
         let firsts = self.firsts();
-        let overtaken = firsts.iter().min_by_key(|first| first.turn);
-        let overtaken = overtaken.filter(|first| left >= first.turn + self.promote_after);
+        let overtaken = self.list.iter().min_by_key(|waiting| waiting.turn);
+        let overtaken = overtaken.filter(|oldest| left >= oldest.turn + self.promote_after);
         let waited = firsts.iter().min_by_key(|first| first.entry.since);
         let waited =
             waited.filter(|first| self.patience.is_some_and(|patience| now - first.entry.since >= patience));
