@@ -7,7 +7,7 @@ use forebay_pool::{BoxError, Pool, ResubmitError, WorkContext};
 use forebay_queue::{Delivery, bounded};
 use forebay_testkit::{Driver, RecordingSource};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::settle_down;
 
@@ -138,16 +138,22 @@ async fn what_is_set_aside_keeps_it_from_being_idle() {
 
 #[tokio::test(start_paused = true)]
 async fn a_paused_pool_is_not_idle() {
-    let pool = Pool::builder().workers(1).queue(10).handler(|_: u32| async {}).start().unwrap();
-    pool.pause();
-    let handle = pool.handle();
-    tokio::spawn(async move {
-        sleep(SECOND).await;
-        handle.resume();
-    });
-    let begun = Instant::now();
-    pool.idle().await;
-    assert_eq!(begun.elapsed(), SECOND);
+    let of = || Pool::builder().workers(1).queue(10);
+    let by_value = of().handler(|_: u32| async {}).start().unwrap();
+    // Its worker waits in line all the time, and nothing is told to it when the pause is over.
+    let lent = of().handler_delivery(async |lent: Delivery<u32>| lent.ack()).start().unwrap();
+    for pool in [by_value, lent] {
+        settle_down().await;
+        pool.pause();
+        let handle = pool.handle();
+        tokio::spawn(async move {
+            sleep(SECOND).await;
+            handle.resume();
+        });
+        let begun = Instant::now();
+        timeout(2 * SECOND, pool.idle()).await.expect("it is told");
+        assert_eq!(begun.elapsed(), SECOND);
+    }
 }
 
 #[tokio::test]
