@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use log_processor::config::{Config, ConfigError, Settings};
 
 /// Reads, parses, filters and rewrites logs, in order, in little memory
@@ -104,6 +107,34 @@ Exit codes:
   1  an input could not be read (it is named; the others were processed, unless there is a --state),
      or the output could not be written
   2  usage or configuration: nothing was read";
+
+// === impl Cli ===
+
+impl Cli {
+    /// The command line of this process, which ends here if that makes no sense.
+    pub(crate) fn of_process() -> Self {
+        Self::try_parse().unwrap_or_else(|error| with_remedy(error).exit())
+    }
+}
+
+/// Most programs that read logs take their paths as they are.
+fn with_remedy(mut error: clap::Error) -> clap::Error {
+    let bare = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand].map(|kind| error.get(kind));
+    let tip = match (error.kind(), bare) {
+        (ErrorKind::UnknownArgument, [Some(ContextValue::String(path)), _]) if !path.starts_with('-') => {
+            format!("files to read follow --input: '--input {path}'")
+        }
+        // Else it is a misspelt command.
+        (ErrorKind::InvalidSubcommand, [_, Some(ContextValue::String(path))])
+            if path.contains(['.', '/']) =>
+        {
+            format!("files to read follow --input: 'run --input {path} --output -'")
+        }
+        _ => return error,
+    };
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    error
+}
 
 // === impl Keys ===
 

@@ -8,7 +8,6 @@ use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use forebay_program::{open_files, signals, streams};
 use log_processor::input::InputError;
 use log_processor::output::OutputError;
@@ -25,7 +24,7 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let outcome = match Cli::of_process().command {
         Command::Check(keys) => check(keys),
         Command::Run(keys) => run(keys),
     };

@@ -272,6 +272,16 @@ fn input_and_output_are_asked_for() {
     insta::assert_snapshot!(without_input.stderr + &without_output.stderr);
 }
 
+/// It was refused without a word of how a file is named.
+#[test]
+fn a_bare_path_is_refused_with_the_flag_that_it_needs() {
+    let place = Place::new();
+    let refused = ["app.log", "run app.log -o -", "run -i a.log -o out b.log", "rnu", "run --inptu a.log"]
+        .map(|line| place.run(line));
+    assert_eq!(refused.each_ref().map(|ended| ended.code()), [Some(2); 5]);
+    insta::assert_snapshot!(refused.map(|ended| ended.stderr).concat());
+}
+
 #[test]
 fn contradictions_are_refused() {
     let place = Place::new();
