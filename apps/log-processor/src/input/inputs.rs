@@ -261,7 +261,7 @@ impl Inputs {
         }
         let input = self.turn;
         // A glob leads to both while a file is being compressed, or if whoever did that has kept it.
-        if let Some(of) = self.table.packed_from(input)
+        if let Some(of) = self.table.packed_from(input).or_else(|| self.table.packed_to(input))
             && let Some(news) = self.table.pass_over(input)
         {
             self.turn += 1;

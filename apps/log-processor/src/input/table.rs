@@ -11,7 +11,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -22,7 +22,7 @@ use super::{
     error::InputError,
     file,
     framing::{Frame, Framing},
-    identity::FileKey,
+    identity::{FileKey, key_at},
     locate::{Folders, is_packed, is_packed_copy, is_rotation, is_same},
     position::{Phase, Position},
     reader::{Progress, Reader},
@@ -60,6 +60,8 @@ pub(super) struct Entry {
     pub(super) missed: bool,
     /// Only of one that waits and that is named as what another one is compressed to: which that is.
     pub(super) plain: Option<usize>,
+    /// The other way round: the one that waits and is named as what this one is compressed to.
+    pub(super) packed: Option<usize>,
 }
 
 /// How far the reading of a file has come.
@@ -505,12 +507,15 @@ impl Table {
         let path = |entry: &Entry| entry.position().map(|position| position.path);
         let by_path: HashMap<PathBuf, usize> =
             self.files.iter().zip(0..).filter_map(|(entry, index)| Some((path(entry)?, index))).collect();
-        for entry in &mut self.files {
+        for index in 0..self.files.len() {
+            let entry = &mut self.files[index];
             if let State::Waiting(Start::File(position) | Start::Behind(position)) = &entry.state
                 && position.offset == 0
                 && is_packed(&position.path)
+                && let Some(plain) = by_path.get(&position.path.with_extension(""))
             {
-                entry.plain = by_path.get(&position.path.with_extension("")).copied();
+                entry.plain = Some(*plain);
+                self.files[*plain].packed = Some(index);
             }
         }
     }
@@ -519,10 +524,26 @@ impl Table {
     pub(super) fn packed_from(&self, index: usize) -> Option<PathBuf> {
         let State::Waiting(start) = &self.files[index].state else { return None };
         let (packed, plain) = (start.position().path, self.files[self.files[index].plain?].position()?);
-        // The plain one may be gone by now.
-        file::is_packed_begin(&packed, &plain.path)
-            .unwrap_or_else(|_| is_packed_copy(&packed, &plain))
-            .then_some(plain.path)
+        // The plain one may be gone by now, and may have been read on in this one.
+        let is_read = plain.key.is_some() && plain.key == key_at(&packed);
+        (is_read
+            || file::is_packed_begin(&packed, &plain.path)
+                .unwrap_or_else(|_| is_packed_copy(&packed, &plain)))
+        .then(|| packed.with_extension(""))
+    }
+
+    /// The path of the file that waiting `index`, which is not there any more, was compressed to, if nothing was read of it and that file
+    /// is read, too.
+    pub(super) fn packed_to(&self, index: usize) -> Option<PathBuf> {
+        let State::Waiting(start) = &self.files[index].state else { return None };
+        let (plain, packed) = (start.position(), self.files[self.files[index].packed?].position()?);
+        let mut folders = Folders::default();
+        if !plain.is_at_known_start() || folders.locate_same(&plain).is_some() {
+            return None;
+        }
+        let packed = folders.locate_same(&packed)?;
+        let begins_so = || file::begins_with(&File::open(&packed)?, plain.head);
+        (is_compressed_at(&packed) && begins_so().unwrap_or(false)).then_some(packed)
     }
 
     fn forget_if_may_be(&mut self, index: usize) -> Option<Batch> {
@@ -599,7 +620,16 @@ fn begins_compressed(batch: &Batch) -> bool {
 impl Entry {
     /// A file that some pattern leads to.
     pub(super) fn new(state: State) -> Self {
-        Self { state, key: None, behind: None, retiring: false, reached: true, missed: false, plain: None }
+        Self {
+            state,
+            key: None,
+            behind: None,
+            retiring: false,
+            reached: true,
+            missed: false,
+            plain: None,
+            packed: None,
+        }
     }
 
     /// It is closed, and the last look did not find it.

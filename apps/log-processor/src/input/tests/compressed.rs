@@ -519,6 +519,53 @@ fn file_and_what_it_is_compressed_to_are_read_once() {
     }
 }
 
+/// It was read as what it is compressed to, and said to be removed all the same, with an exit code that says so.
+#[test]
+fn file_that_is_compressed_before_its_turn_is_no_failure_where_both_are_named() {
+    let content = lines(1000);
+    for patterns in [&["first.log", "app.log*"][..], &["first.log", "*.gz", "app.log.1"]] {
+        for length in [0, 3, 20] {
+            let logs = Logs::new();
+            logs.write("first.log", "first\n");
+            logs.write("app.log.1", &content);
+            logs.write("app.log.1.gz", &gzip(&content)[..length]);
+            let mut run = logs.run(patterns, Options::default());
+            logs.write("app.log.1.gz", gzip(&content));
+            logs.remove("app.log.1");
+            let left_out = "[app.log.1 is a copy of app.log.1.gz: leaving it out]\n";
+            let said = run.read();
+            assert!(said.contains(left_out), "{patterns:?}, {length}");
+            assert!(said.replace(left_out, "") == format!("first\n{content}"), "{patterns:?}, {length}");
+            let mut next = logs.resume(&patterns[..2], Options::default(), Some(&run.checkpoint()));
+            assert_eq!(next.read(), "", "{patterns:?}, {length}");
+        }
+    }
+}
+
+/// What it was compressed to was read from its start, and what the run before had read came twice.
+#[test]
+fn file_that_was_begun_and_is_compressed_before_its_turn_is_read_on_where_that_comes_first() {
+    let logs = Logs::new();
+    let patterns = ["app.log.1.gz", "app.log.1"];
+    logs.write("app.log.1", "1\n");
+    let mut run = logs.run(&patterns[1..], Options::default());
+    assert_eq!(run.read(), "1\n");
+    logs.append("app.log.1", "2\n");
+    for length in [0, 3, 20] {
+        logs.write("app.log.1", "1\n2\n");
+        logs.write("app.log.1.gz", &gzip("1\n2\n")[..length]);
+        let mut next = logs.resume(&patterns, Options::default(), Some(&run.checkpoint()));
+        logs.write("app.log.1.gz", gzip("1\n2\n"));
+        logs.remove("app.log.1");
+        let said = next.read();
+        let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with('[')).collect();
+        assert_eq!(lines, ["2"], "{length}: {said}");
+        assert!(said.contains("[app.log.1.gz is a copy of app.log.1: leaving it out]\n"), "{length}: {said}");
+        let mut last = logs.resume(&patterns[..1], Options::default(), Some(&next.checkpoint()));
+        assert_eq!(last.lines(), "", "{length}");
+    }
+}
+
 #[test]
 fn file_that_was_compressed_after_its_turn_is_read_once() {
     let content = lines(100_000);
