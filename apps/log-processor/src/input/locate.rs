@@ -64,6 +64,9 @@ enum Stamp {
 /// A number of more digits does not count rotations: it is a date, or the seconds since 1970.
 const MOST_DIGITS: usize = 5;
 
+/// A number alone that may be a year, of which the younger is the greater, does not tell which file is older.
+const YEARS: RangeInclusive<u64> = 1970..=2199;
+
 // === impl Folders ===
 
 impl Folders {
@@ -246,7 +249,7 @@ impl Stamp {
         if let Some(number) = stamp.strip_prefix('.').filter(|number| number.len() <= MOST_DIGITS)
             && let Ok(number) = number.parse()
         {
-            return Some(Self::Number(Reverse(number)));
+            return (!YEARS.contains(&number)).then_some(Self::Number(Reverse(number)));
         }
         let digits: String = stamp.chars().filter(char::is_ascii_digit).collect();
         (is_rotation(home, path) && begins_with_a_month(&digits)).then_some(Self::Date(digits))
@@ -263,10 +266,10 @@ impl Stamp {
 
 /// Whether `digits` are those of a date from the year on, which can be compared as they are.
 fn begins_with_a_month(digits: &str) -> bool {
-    let is_within = |digits: Option<&str>, bounds: RangeInclusive<u32>| {
+    let is_within = |digits: Option<&str>, bounds: RangeInclusive<u64>| {
         digits.and_then(|digits| digits.parse().ok()).is_some_and(|number| bounds.contains(&number))
     };
-    is_within(digits.get(..4), 1970..=2199) && is_within(digits.get(4..6), 1..=12)
+    is_within(digits.get(..4), YEARS) && is_within(digits.get(4..6), 1..=12)
 }
 
 /// Whether the names of all alone tell in which order they are.
@@ -561,6 +564,25 @@ mod tests {
         assert_eq!(after_2, names[1..].iter().map(|name| path(name)).collect::<Vec<_>>());
         let after_30 = Folders::default().rotated_after(&path("app.log"), &path("app.log.20260130"));
         assert_eq!(after_30, [path("app.log.20260131"), path("app.log.1769900000")]);
+    }
+
+    /// The year was read as a number, so the younger file was taken for the older one.
+    #[test]
+    fn rotations_that_may_be_of_a_year_or_a_number_come_in_the_order_of_their_last_change() {
+        for names in [
+            ["app.log.2024", "app.log.2025.gz", "app.log.2026"],
+            ["app.log.2101", "app.log.2100", "app.log.2099"],
+        ] {
+            let folder = tempfile::tempdir().expect("the tests need a folder to write to");
+            let paths = names.map(|name| folder.path().join(name));
+            for (path, seconds) in paths.iter().zip(1..) {
+                let file = File::create(path).expect("the folder is ours");
+                file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+                    .expect("the folder is ours");
+            }
+            let after_first = Folders::default().rotated_after(&folder.path().join("app.log"), &paths[0]);
+            assert_eq!(after_first, paths[1..]);
+        }
     }
 
     #[test]
