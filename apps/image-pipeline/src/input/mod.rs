@@ -50,7 +50,7 @@ pub struct Search {
 pub struct Found {
     /// In the order of naming, and by name within a folder.
     pub files: Vec<File>,
-    /// What cannot be read, and why.
+    /// What cannot be read, and why, each once.
     pub failed: Vec<(PathBuf, InputError)>,
     /// Files in folders that are hidden or not named as pictures.
     pub ignored: u64,
@@ -93,7 +93,10 @@ pub fn find(search: &Search) -> Result<Found, FindError> {
     for input in &search.listed {
         finder.add_named(input, None)?;
     }
-    Ok(finder.found)
+    let mut found = finder.found;
+    let mut told = HashSet::new();
+    found.failed.retain(|(path, _)| told.insert(path.clone()));
+    Ok(found)
 }
 
 /// Finds, input by input.

@@ -123,6 +123,19 @@ fn a_folder_that_cannot_be_looked_at_is_named() {
     );
 }
 
+/// A list of `find` without `-type f` has a folder, and all that is in it.
+#[test]
+fn what_is_named_twice_and_cannot_be_read_is_named_once() {
+    let place = place(&["photos/a.jpg"]);
+    symlink("nowhere.jpg", place.path().join("photos/b.jpg")).unwrap();
+    let listed = ["photos", "photos/b.jpg", "photos/a.jpg", "none.jpg", "none.jpg"];
+    let listed = listed.map(|name| place.path().join(name)).to_vec();
+    let (files, failed, _) = found(place.path(), Search { listed, ..Search::default() });
+    assert_eq!(files, ["photos/a.jpg as a.jpg"]);
+    let failed: Vec<_> = failed.iter().filter_map(|said| said.split(": ").next()).collect();
+    assert_eq!(failed, ["photos/b.jpg", "none.jpg"]);
+}
+
 #[test]
 fn the_output_is_not_an_input() {
     let place = place(&["photos/a.jpg", "photos/small/a.jpg"]);
