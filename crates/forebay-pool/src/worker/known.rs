@@ -40,6 +40,28 @@ impl<'a, T: Send + 'static> Known<'a, T> {
         }
     }
 
+    /// The same, going on with `plain` or `other`, as [`ReceiverTap::poll_take_then`] does.
+    #[inline(always)]
+    pub(super) fn poll_take_then<C, R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        open: &AtomicBool,
+        with: C,
+        plain: impl FnOnce(C, T) -> R,
+        other: impl FnOnce(C, &mut AnyTap<T>, Poll<Tapped<T>>) -> R,
+    ) -> R {
+        match self {
+            Self::Queue(tap) => {
+                tap.poll_take_then(cx, open, with, plain, |with, tap, tapped| other(with, tap, tapped))
+            }
+            Self::Other(tap) => {
+                cold_path();
+                let tapped = tap.poll_take(cx, open);
+                other(with, *tap, tapped)
+            }
+        }
+    }
+
     /// The tap, for what is rarely asked of it.
     pub(super) fn any(&mut self) -> &mut AnyTap<T> {
         match self {
