@@ -386,7 +386,7 @@ impl Table {
     }
 
     /// Closes an open file, of which nothing more can be read. What was kept back is a last line or record now; without
-    /// one the batch is empty and only says that the file is finished. None if nothing was ever read of it.
+    /// one the batch is empty and only says that the file is finished. None if nothing was ever read of it, and it is remembered.
     pub(super) fn close(&mut self, index: usize) -> Vec<Batch> {
         let mut batches = Vec::new();
         loop {
@@ -599,8 +599,9 @@ impl Table {
             buffer.clear();
         }
         let frame =
-            frame.or(begun.then_some(Frame { starts_inside: inside, ends_inside: false, is_last: true }))?;
-        Some(Self::batch(index, Some(frame), std::mem::take(buffer), end))
+            frame.or(begun.then_some(Frame { starts_inside: inside, ends_inside: false, is_last: true }));
+        // A checkpoint must not go on to speak of what is forgotten: what is younger may be forgotten after it.
+        (frame.is_some() || !is_remembered).then(|| Self::batch(index, frame, std::mem::take(buffer), end))
     }
 
     fn batch(input: usize, frame: Option<Frame>, bytes: Vec<u8>, end: Position) -> Batch {

@@ -460,6 +460,30 @@ fn log_that_was_empty_is_found_by_the_time_when_it_was_filled_and_compressed() {
     }
 }
 
+/// The state went on to speak of it when it had forgotten what came after it, which the next run then took for unread.
+#[test]
+fn rotated_file_that_is_empty_is_forgotten_before_those_that_come_after_it() {
+    for is_packed in [true, false] {
+        let logs = Logs::new();
+        let checkpoint = read_and_killed(&logs, "1\n");
+        for content in ["", "2\n", "3\n"] {
+            logs.rotate(2);
+            logs.write("app.log", content);
+        }
+        if is_packed {
+            logs.write("app.log.2.gz", gzip(""));
+            logs.age("app.log.2.gz");
+            logs.remove("app.log.2");
+        }
+        logs.age("app.log.3");
+        let mut next = logs.resume(&["app.log"], Options::default(), Some(&checkpoint));
+        assert_eq!(next.lines(), "2\n3\n", "{is_packed}");
+        let mut last = logs.resume(&["app.log"], Options::default(), Some(&next.checkpoint()));
+        assert_eq!(last.lines(), "", "{is_packed}");
+        assert_eq!(next.checkpoint().inputs.len(), 1, "{is_packed}");
+    }
+}
+
 /// What no run was asked for is not what the empty log has become.
 #[test]
 fn older_logs_are_not_taken_for_one_that_was_empty() {
