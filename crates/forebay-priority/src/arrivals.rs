@@ -161,6 +161,7 @@ impl Turn {
     #[inline]
     pub(crate) fn number(self, count: u64) -> u64 {
         let Self(turn) = self;
-        count - u64::from((count as u32).wrapping_sub(turn))
+        let last = count - 1;
+        last - u64::from((last as u32).wrapping_sub(turn))
     }
 }

@@ -48,9 +48,9 @@ const PAGE: u64 = 64;
 
 const NOBODY: u64 = u64::MAX;
 
-/// The roll is not kept for longer than for so many arrivals after it was complete: the number of somebody who waits is
-/// told from the lower half of it, and that from 2^32 later on is another's.
-const FAR: u64 = 1 << 31;
+/// The roll is not kept for longer than until so many came after the first on it: the number of somebody who waits is told
+/// from the lower half of it, and that from 2^32 later on is another's.
+const FAR: u64 = (1 << 32) - 2 * PAGE;
 
 // === impl Roll ===
 
@@ -83,7 +83,7 @@ impl Roll {
     #[inline(always)]
     pub(crate) fn enter(&mut self, number: u64, class: usize, room: impl FnOnce() -> usize) {
         if number >= self.left_out {
-            if number - self.left_out > FAR {
+            if number.wrapping_sub(self.head_start) > FAR {
                 self.forget(number);
             }
         } else if !number.is_multiple_of(PAGE) || self.turn_over(number, room()) {
@@ -95,11 +95,13 @@ impl Roll {
     #[inline(always)]
     pub(crate) fn strike(&mut self, number: u64) {
         let at = self.at(number);
-        if number < self.left_out
+        // Of two that seem to have one number, the other may be before the first page.
+        let nth = number.wrapping_sub(self.head_start);
+        if nth < self.left_out - self.head_start
             && let Some(between) = self.waiting.get_mut(at)
         {
             // Nobody can predict which of the three it is.
-            let is_on_head = number - self.head_start < PAGE;
+            let is_on_head = nth < PAGE;
             let waiting = select_unpredictable(is_on_head, &mut self.head.waiting, between);
             let is_on_tail = number >= self.tail_start;
             let waiting = select_unpredictable(is_on_tail, &mut self.tail.waiting, waiting);
@@ -159,7 +161,7 @@ impl Roll {
     /// Leaves out everybody, up to this number and from it on.
     #[cold]
     pub(crate) fn forget(&mut self, number: u64) {
-        *self = Self { left_out: number, ..Self::new() };
+        *self = Self { left_out: number, head_start: number, tail_start: number, ..Self::new() };
     }
 
     /// Where the page with this number on it is, if it is one of those between.
@@ -311,10 +313,21 @@ mod tests {
         (0..256).for_each(|number| roll.enter(number, 0, || 128));
         (1..256).for_each(|number| roll.strike(number));
         assert_eq!(roll.first(), Some((0, 0)));
-        let came = (1 << 31) + 1000;
+        let came = (1 << 32) - 100;
         roll.enter(came - 1, 1, || 128);
         assert_eq!(roll.first(), None);
         waiting.insert(came - 1, 1);
         assert_eq!(first(&mut roll, came, 128, &waiting), Some((came - 1, 1)));
+    }
+
+    #[test]
+    fn roll_of_those_that_waited_for_long_is_not_forgotten_by_each_that_comes() {
+        for age in [1 << 31, (1 << 32) - 1000] {
+            let (mut roll, came) = (Roll::new(), 3 << 32);
+            let all = || (came - age..came - age + 200).map(|number| (number, 5));
+            roll.call(came - age, came, 128, all());
+            (came..came + 200).for_each(|number| roll.enter(number, 1, || 128));
+            assert_eq!(roll.first(), Some((came - age, 5)));
+        }
     }
 }

@@ -514,6 +514,46 @@ mod tests {
         assert_eq!((line.next(41), line.next(41)), (Some(2), Some(4)));
     }
 
+    /// Where two seem to have come as the same, others are found before the second of them, which is removed.
+    #[test]
+    fn one_of_two_that_seem_to_have_come_at_once_may_leave_late() {
+        for line in few_and_many() {
+            let mut line = line.promote_nobody();
+            let entry = |id, class| Entry::new(id, class, id.into(), 0);
+            line.insert(entry(0, Class::LOW));
+            line.ids.arrivals.pass((1 << 32) - 1);
+            (1..1000).for_each(|id| line.insert(entry(id, Class::MEDIUM)));
+            let mut line = line.promote_after(1).expect("not 0");
+            // The first is found by the turn of the second.
+            let mut served: Vec<_> = (1..500).filter_map(|_| line.next(0)).collect();
+            line.ids.arrivals.overtaken(1, &line.ids.rows);
+            let other = u32::from(served.contains(&0));
+            if !served.contains(&other) {
+                assert!(line.remove(entry(other, if other == 0 { Class::LOW } else { Class::MEDIUM })));
+                served.push(other);
+            }
+            served.extend((0..1000).map_while(|_| line.next(0)));
+            assert_eq!(served.len(), 1000);
+        }
+    }
+
+    #[test]
+    fn who_came_before_as_many_as_a_turn_tells_is_not_one_to_come() {
+        for line in few_and_many() {
+            let mut line = line.promote_nobody();
+            let entry = |id, class| Entry::new(id, class, id.into(), 0);
+            line.insert(entry(0, Class::LOW));
+            line.ids.arrivals.pass((1 << 32) - 2);
+            let mut line = line.promote_after(1000).expect("not 0");
+            let mut served = Vec::new();
+            for id in 1..5000 {
+                line.insert(entry(id, Class::HIGH));
+                served.extend(line.next(0));
+            }
+            assert_eq!((served.len(), served[0]), (4999, 0));
+        }
+    }
+
     #[test]
     fn row_is_one_line_of_the_cache() {
         assert_eq!(size_of::<Row<[u64; 4]>>(), 64);
