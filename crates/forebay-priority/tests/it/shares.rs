@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use forebay_priority::{Class, Discipline, Entry, FairByKey, Key, Share, Tenant, WeightedFair};
 
 /// Numbers that look random and are the same each time.
-fn random(state: &mut u64) -> u64 {
+pub(crate) fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state >> 33
 }
