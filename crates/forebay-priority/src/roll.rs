@@ -191,6 +191,7 @@ impl Roll {
             return false;
         }
         self.pass_empty_pages();
+        self.shrink(room);
         if self.head_start == self.tail_start {
             mem::swap(&mut self.head, &mut self.tail);
         } else {
@@ -213,13 +214,26 @@ impl Roll {
         if pages * PAGE as usize > room.next_power_of_two() {
             return false;
         }
-        let mut larger = Self::with_room(pages);
-        for number in (self.head_start..self.tail_start).step_by(PAGE as usize) {
-            let (from, to) = (self.at(number), larger.at(number));
-            (larger.waiting[to], larger.classes[to]) = (self.waiting[from], self.classes[from]);
-        }
-        (self.waiting, self.classes) = (larger.waiting, larger.classes);
+        self.resize(pages);
         true
+    }
+
+    /// Gives half of the room back if there is more than there may be, and little of it is used: what a burst has needed.
+    fn shrink(&mut self, room: usize) {
+        let (pages, used) = (self.waiting.len(), (self.tail_start - self.head_start) / PAGE);
+        if pages * PAGE as usize > room.next_power_of_two() && 4 * used < pages as u64 {
+            self.resize(pages / 2);
+        }
+    }
+
+    /// Moves to so many pages, a power of two.
+    fn resize(&mut self, pages: usize) {
+        let mut other = Self::with_room(pages);
+        for number in (self.head_start..self.tail_start).step_by(PAGE as usize) {
+            let (from, to) = (self.at(number), other.at(number));
+            (other.waiting[to], other.classes[to]) = (self.waiting[from], self.classes[from]);
+        }
+        (self.waiting, self.classes) = (other.waiting, other.classes);
     }
 }
 

@@ -555,6 +555,24 @@ mod tests {
     }
 
     #[test]
+    fn burst_leaves_no_long_roll_behind() {
+        for mut line in few_and_many() {
+            let entry = |id| Entry::new(id, Class::HIGH, id.into(), 0);
+            (0..100_000).for_each(|id| line.insert(entry(id)));
+            while line.next(0).is_some() {}
+            // Some wait on another page.
+            for id in 100_000..110_000 {
+                line.insert(entry(id));
+                if id >= 100_200 {
+                    line.next(0);
+                }
+            }
+            let places = line.ids.arrivals.noted();
+            assert!(places <= 2048, "{places} places for the 200 that wait");
+        }
+    }
+
+    #[test]
     fn row_is_one_line_of_the_cache() {
         assert_eq!(size_of::<Row<[u64; 4]>>(), 64);
     }
