@@ -269,9 +269,16 @@ impl Inputs {
             self.outbox.extend([Step::Batch(news), Step::Notice(Notice::Copied { path, of })]);
             return None;
         }
-        if let Err(error) = self.table.open(input, &self.framing, false, &self.signal) {
-            self.turn += 1;
-            return Some(Step::Failed { input: Some(input), error });
+        match self.table.open(input, &self.framing, false, &self.signal) {
+            Ok(None) => {}
+            Ok(Some(news)) => {
+                self.turn += 1;
+                return Some(Step::Batch(news));
+            }
+            Err(error) => {
+                self.turn += 1;
+                return Some(Step::Failed { input: Some(input), error });
+            }
         }
         let at_end = if self.options.unended_last { AtEnd::LeaveLine } else { AtEnd::Close };
         match self.table.read(input, at_end, &self.framing, buffer) {

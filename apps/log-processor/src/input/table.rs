@@ -216,22 +216,22 @@ impl Table {
     }
 
     /// Opens what waits. A waiting file that is lost leaves an entry that is gone.
-    /// So does a rotated one that was empty and is gone by now, but that is no error.
+    /// So does a rotated one that was empty and is gone by now, but that is no error, only news.
     pub(super) fn open(
         &mut self,
         index: usize,
         framing: &Framing,
         follows: bool,
         signal: &Arc<Signal>,
-    ) -> Result<(), InputError> {
+    ) -> Result<Option<Batch>, InputError> {
         let entry = &self.files[index];
-        let State::Waiting(start) = &entry.state else { return Ok(()) };
+        let State::Waiting(start) = &entry.state else { return Ok(None) };
         let opened = start.open(framing, follows, signal).and_then(|reader| {
             let is_unread = start.position().offset == 0;
             if is_unread && self.is_of_another(index, &reader) { Err(start.missing()) } else { Ok(reader) }
         });
         let entry = &mut self.files[index];
-        let State::Waiting(start) = &entry.state else { return Ok(()) };
+        let State::Waiting(start) = &entry.state else { return Ok(None) };
         match opened {
             Ok(reader) => {
                 let key = reader.key();
@@ -239,12 +239,11 @@ impl Table {
                 if let Some(key) = key.filter(|key| Some(*key) != entry.key) {
                     self.rekey(key, index);
                 }
-                Ok(())
+                Ok(None)
             }
             Err(error) if start.is_empty_rotation() && error.is_of_a_missing_one() => {
                 // Who compresses an empty file loses nothing.
-                entry.state = State::Gone;
-                Ok(())
+                Ok(self.pass_over(index))
             }
             Err(error) => {
                 // What an earlier run has handed on of it must not be forgotten.

@@ -140,9 +140,12 @@ impl Changes {
                 continue;
             }
             table.get_mut(index).behind = table.last_open(older);
-            if let Err(error) = table.open(index, &self.framing, true, &self.signal) {
-                outbox.push_back(Step::Failed { input: Some(index), error });
-                continue;
+            match table.open(index, &self.framing, true, &self.signal) {
+                Ok(news) => outbox.extend(news.map(Step::Batch)),
+                Err(error) => {
+                    outbox.push_back(Step::Failed { input: Some(index), error });
+                    continue;
+                }
             }
             if table.is_gone(index) {
                 continue;

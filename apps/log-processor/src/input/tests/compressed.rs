@@ -618,6 +618,11 @@ fn empty_file_that_is_compressed_before_its_turn_is_not_lost() {
              [app.log.1 was rotated in the meantime: reading it from its start]\n\
              2\n"
         );
+        let empty = logs.path("app.log.1");
+        assert!(
+            run.checkpoint().inputs.iter().all(|it| it.path != empty),
+            "what came later is forgotten, too"
+        );
     }
 }
 
