@@ -28,6 +28,9 @@ const WORK: [Work; 4] = [
 const WORKERS: [usize; 3] = [1, 4, 64];
 const PRODUCERS: [usize; 2] = [1, 4];
 const ROUNDS: usize = 5;
+/// Where there is no work, what is measured is the cores and the way between them, and a shared machine changes these more
+/// often than five rounds can tell.
+const ROUNDS_OF_NONE: usize = 15;
 const QUICK_ROUNDS: usize = 3;
 
 /// A run lasts at least so many seconds. Most of a shorter one would be what happens once: threads and queues that
@@ -97,6 +100,7 @@ pub(super) fn measure(quick: bool) -> Result<Measurements> {
 
     let mut cells = Vec::new();
     for work in &WORK {
+        let rounds = if work.word == "none" && !quick { ROUNDS_OF_NONE } else { rounds };
         for workers in WORKERS {
             for producers in PRODUCERS {
                 let mut items = if quick { work.quick } else { work.items };
@@ -122,8 +126,12 @@ pub(super) fn measure(quick: bool) -> Result<Measurements> {
 
     let keys = Keys::measure(&program, quick, rounds)?;
     let timers = Timers::measure(&program, quick, rounds)?;
-    let at_least = if quick { String::new() } else { format!(" and at least {LONG} s long") };
-    let mut body = body(&contenders, &cells, rounds, &at_least) + "\n";
+    let runs = if quick {
+        format!(", {rounds} rounds")
+    } else {
+        format!(" and at least {LONG} s long, {rounds} rounds, and {ROUNDS_OF_NONE} where there is no work")
+    };
+    let mut body = body(&contenders, &cells, &runs) + "\n";
     for goal in &GOALS {
         body += &goal.outcome(&contenders, &cells);
     }
@@ -246,9 +254,9 @@ impl Goal {
     }
 }
 
-fn body(contenders: &[Contender], cells: &[Cell], rounds: usize, at_least: &str) -> String {
+fn body(contenders: &[Contender], cells: &[Cell], runs: &str) -> String {
     let mut body = format!(
-        "Thousand items a second on a tokio runtime with two threads; each run in a process of its own{at_least}, {rounds} rounds, \
+        "Thousand items a second on a tokio runtime with two threads; each run in a process of its own{runs}, \
          contenders interleaved; median (min-max).\n\
          `loop` is a bare loop over forebay-queue for each worker, `async-channel` the same over that; `spawn` is a task \
          for each item and a semaphore, `join-set` a task for each item in a bounded `JoinSet`, `buffer-unordered` many \
@@ -349,7 +357,7 @@ mod tests {
         let contenders = contenders();
         let rates = vec![vec![9.0], vec![10.0], vec![3.0], vec![9.9]];
         let cell = Cell { work: "spin:100us", workers: 1, producers: 1, items: Vec::new(), rates };
-        let table = body(&contenders, &[cell], 1, "");
+        let table = body(&contenders, &[cell], "");
         assert_eq!(
             table.lines().last().unwrap(),
             "| spin:100us | 1 | 1 | 9.0 (9.0-9.0) | 10.0 (10.0-10.0) | 3.0 (3.0-3.0) | \
