@@ -18,7 +18,7 @@ pub(crate) struct Arrivals {
     came: u64,
     /// How many of them left.
     left: u64,
-    /// Nobody who came before this one waits, as far as is known, nor soon after it.
+    /// Nobody waits whose number is lower. Some way below that of the oldest, so that it seldom changes.
     quiet: u64,
     /// Which lanes have items.
     filled: Filled,

@@ -214,10 +214,11 @@ impl<P> StrictLines<P> {
 
     /// The class of the first item that waited for so long.
     fn waited_for(&mut self, now: Tick, patience: u64) -> Option<usize> {
-        if self.came.is_none() {
+        let moves = self.arrivals.moves();
+        if self.came.as_ref().is_none_or(|came| came.moves != moves) {
             let mut firsts = Lowest::new(self.rows.len());
             (0..self.rows.len()).for_each(|class| firsts.set(class, self.first_came(class)));
-            self.came = Some(Came { firsts, moves: self.arrivals.moves() });
+            self.came = Some(Came { firsts, moves });
         }
         let (class, since) = self.came.as_ref()?.firsts.lowest()?;
         (now.saturating_sub(since) >= patience).then_some(class)
@@ -494,6 +495,21 @@ mod tests {
             assert_eq!(served[..2], [1, 0], "the oldest first, and who came back is due too");
             assert!(served.contains(&2));
         }
+    }
+
+    #[test]
+    fn patience_that_is_given_again_knows_at_once_who_came_meanwhile() {
+        let mut line = Strict::levels().promote_nobody();
+        line.rules.patience = Some(10);
+        line.insert(Entry::new(0, Class::LOW, 0, 1));
+        line.insert(Entry::new(1, Class::HIGH, 1, 1));
+        assert_eq!(line.next(1), Some(1));
+        line.rules.patience = None;
+        assert_eq!(line.next(30), Some(0));
+        line.insert(Entry::new(2, Class::LOW, 2, 31));
+        line.insert(Entry::new(3, Class::HIGH, 3, 32));
+        line.rules.patience = Some(10);
+        assert_eq!(line.next(50), Some(2), "the low one has waited for long");
     }
 
     #[test]

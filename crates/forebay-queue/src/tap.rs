@@ -239,8 +239,8 @@ impl<T, L: SendLine<T>> ReceiverTap<T, L> {
     /// [Takes an item](Tap::poll_take), and goes on with `plain` if it is a [plain](Tapped::Plain) one, otherwise with `other`.
     /// Either is given `with`, which may be what both of them change.
     ///
-    /// Who goes on after a call gets the item through memory, as one of several things that may be returned. Where an item
-    /// takes no time, that is a tenth of what it costs to take it.
+    /// Who goes on after a call gets the item through memory, as one of several things that may be returned. Where items take
+    /// no time, that was up to a fifth of a pool's worker's.
     ///
     /// ```
     /// use std::sync::atomic::AtomicBool;
