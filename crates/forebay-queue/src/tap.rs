@@ -60,7 +60,7 @@ pub trait Tap: Any + Send {
     /// Wakes the senders that got room since items were taken, and are still to be woken.
     ///
     /// Waking a task may cost more than many short items do. So while there is much to be taken, a tap may postpone it, to
-    /// wake several at once. A caller that does not ask for another item at once calls this instead; dropping the tap does
+    /// wake several at once, or one for several places. A caller that does not ask for another item at once calls this instead; dropping the tap does
     /// the same.
     fn wake_senders(&mut self);
 

@@ -264,7 +264,7 @@ async fn wake_the_senders_they_made_room_for_before_a_handler_waits() {
         let handler = move |item| {
             let sent = Arc::clone(&sent);
             async move {
-                // There is much to be taken, and more senders wait.
+                // There is much to be taken.
                 if item < 2 {
                     sent.acquire().await.expect("it is open").forget();
                 }

@@ -37,7 +37,7 @@
 //!    applied. Two numbers say how far that reaches; they follow from everything else, so whoever changes anything else
 //!    applies the rules, which end by computing them anew.
 //! 10. Waking a sender costs more than a cheap item, and if the runtime wakes another of its threads for it, more than many.
-//!     So a consumer with a tap may postpone it while more senders wait and there are many items to take. Senders that
+//!     So a consumer with a tap may postpone it while there are many items to take, also for a single sender. Senders that
 //!     were served are then woken all at once: when half of what was there is left, or 64 less; when the tap is told to; or
 //!     by any other task for which the rules are applied, or that wakes somebody.
 

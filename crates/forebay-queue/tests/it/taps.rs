@@ -200,11 +200,18 @@ fn while_much_is_there_those_who_get_room_are_woken_together() {
 }
 
 #[test]
-fn who_gets_room_is_woken_at_once_where_little_is_there_or_nobody_else_waits() {
+fn while_much_is_there_who_waits_alone_is_woken_for_many_places_at_once() {
+    let mut queue = crowded(100, 1);
+    (0..50).for_each(|item| assert_eq!(queue.woken_after(item), [0]));
+    assert_eq!(queue.woken_after(50), [1]);
+}
+
+#[test]
+fn who_gets_room_is_woken_at_once_where_little_is_there() {
     let mut queue = crowded(16, 3);
     assert_eq!(queue.woken_after(0), [1, 0, 0]);
     assert_eq!(queue.woken_after(1), [1, 1, 0]);
-    assert_eq!(crowded(100, 1).woken_after(0), [1]);
+    assert_eq!(crowded(16, 1).woken_after(0), [1]);
 }
 
 #[test]
@@ -217,7 +224,9 @@ fn who_gets_room_is_woken_when_the_tap_is_told_to_or_goes() {
     assert_eq!(queue.woken_after(2), [1, 1, 0, 0]);
     queue.tap = tap(&queue.rx);
     assert_eq!(queue.woken(), [1, 1, 1, 0]);
-    assert_eq!(queue.woken_after(3), [1; 4], "nobody else waits");
+    assert_eq!(queue.woken_after(3), [1, 1, 1, 0]);
+    queue.tap.wake_senders();
+    assert_eq!(queue.woken(), [1; 4], "nobody else waits");
 }
 
 #[test]

@@ -173,7 +173,7 @@ impl<T, L: Line<T>> State<T, L> {
     pub(crate) fn can_wait(&mut self) -> bool {
         let ready = self.held.ready();
         if self.after.late.is_empty() {
-            if self.tx.is_empty() || ready < MANY {
+            if ready < MANY {
                 return false;
             }
             self.wake_at = ready - (ready / 2).min(LATE);
