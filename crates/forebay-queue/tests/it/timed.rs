@@ -37,6 +37,18 @@ async fn recv_gives_up_and_has_taken_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn dropped_send_to_a_rendezvous_has_not_been_sent() {
+    let (tx, mut rx) = bounded(0);
+    let mut dropped = Driver::new(tx.send_timeout(1, SECOND));
+    let mut patient = Driver::new(tx.send_timeout(2, SECOND));
+    dropped.assert_pending();
+    patient.assert_pending();
+    drop(dropped);
+    assert_eq!(rx.try_recv(), Ok(2));
+    assert_eq!(patient.assert_ready(), Ok(Sent::Stored));
+}
+
+#[tokio::test(start_paused = true)]
 async fn granted_send_that_times_out_passes_its_grant_on() {
     let (tx, mut rx) = bounded(1);
     tx.send(1).await.expect("there is room");
