@@ -24,18 +24,19 @@ fn a_limit_that_is_told_is_kept_without_a_refusal() {
 
 #[test]
 fn a_limit_that_is_not_told_is_found_and_nothing_is_lost() {
-    let nginx = Nginx::limited(100, 10);
-    let place = Place::with_items(&nginx.url(), 400);
+    // Slow enough that a busy machine is faster: from one that is not, nobody learns how much is allowed.
+    let nginx = Nginx::limited(10, 10);
+    let place = Place::with_items(&nginx.url(), 80);
     let report = place.done("fetch --urls urls --jsonl results --rate auto --report json").report();
     let (answered, refused) = nginx.counts();
-    assert_eq!((answered, report["answered"].as_u64()), (400, Some(400)), "{report}");
+    assert_eq!((answered, report["answered"].as_u64()), (80, Some(80)), "{report}");
     assert_eq!(report["refused"], refused, "what is reported is what the server saw: {report}");
     assert!((1..=10).contains(&refused), "{refused} refusals: {report}");
     let limit = report["hosts"][0]["limit"].as_f64().unwrap();
-    assert!((70.0..130.0).contains(&limit), "{report}");
+    assert!((7.0..13.0).contains(&limit), "{report}");
     let mut bodies = place.results("results");
     bodies.retain(|result| result["status"] == 200 && result["body"] == "a page\n");
-    assert_eq!(bodies.len(), 400);
+    assert_eq!(bodies.len(), 80);
 }
 
 /// All of so many requests are answered, whatever the limit and what the server says of it.
