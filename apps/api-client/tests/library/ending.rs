@@ -1,11 +1,13 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api_client::{Client, Failure, Reason, Response};
 use axum::body::{Body, Bytes};
 use futures_util::future::join_all;
 use futures_util::stream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use crate::clock::in_steps;
 use crate::server::{Server, held, ok, silent, with_header};
 
 #[tokio::test]
@@ -14,7 +16,7 @@ async fn a_deadline_ends_waiting_and_attempts() {
     let client = Client::builder().rate("1000/s").concurrency(1).build().expect("it is valid");
     let began = Instant::now();
     let send = |millis| client.get(server.url("/")).deadline(Duration::from_millis(millis)).send();
-    let (first, second) = tokio::join!(send(300), send(150));
+    let (first, second) = in_steps(async { tokio::join!(send(300), send(150)) }).await;
     assert!(began.elapsed() < Duration::from_secs(2));
     let (first, second) = (first.expect_err("late"), second.expect_err("late"));
     assert!(matches!((&first.reason, &second.reason), (Reason::Deadline, Reason::Deadline)));

@@ -1,8 +1,10 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api_client::Client;
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
+use crate::clock::in_steps;
 use crate::server::{Server, ok, with_header};
 
 #[tokio::test]
@@ -11,7 +13,7 @@ async fn each_host_has_a_rate_of_its_own() {
     let client = Client::builder().rate("20/s").build().expect("it is valid");
     let began = Instant::now();
     let urls = (0..20).flat_map(|_| [one.url("/"), other.url("/")]);
-    join_all(urls.map(|url| client.get(url).send())).await;
+    in_steps(join_all(urls.map(|url| client.get(url).send()))).await;
     // One rate for both would take twice as long.
     assert!((940..1900).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
     let names: Vec<_> = client.hosts().into_iter().map(|host| host.host).collect();
@@ -26,7 +28,7 @@ async fn all_hosts_share_one_rate_if_that_is_chosen() {
     let client = Client::builder().rate("20/s").per_host(false).build().expect("it is valid");
     let began = Instant::now();
     let urls = (0..5).flat_map(|_| [one.url("/"), other.url("/")]);
-    join_all(urls.map(|url| client.get(url).send())).await;
+    in_steps(join_all(urls.map(|url| client.get(url).send()))).await;
     assert!(began.elapsed() > Duration::from_millis(440), "{:?}", began.elapsed());
     assert_eq!(client.hosts()[0].host, "*");
 }

@@ -1,8 +1,10 @@
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use api_client::{Client, Reason};
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
+use crate::clock::in_steps;
 use crate::server::{Server, ok, silent, status, with_header};
 
 #[tokio::test]
@@ -13,7 +15,7 @@ async fn a_refusal_holds_up_everybody() {
     })
     .await;
     let client = Client::builder().rate("200/s").concurrency(4).build().expect("it is valid");
-    let answers = join_all((0..60).map(|_| client.get(server.url("/")).send())).await;
+    let answers = in_steps(join_all((0..60).map(|_| client.get(server.url("/")).send()))).await;
     assert!(answers.iter().all(Result::is_ok));
     let hits = server.hits();
     let refused = hits[20].at;
@@ -96,7 +98,7 @@ async fn who_waits_already_need_not_wait_for_what_is_too_long() {
         Client::builder().rate("20/s").max_wait(Duration::from_secs(60)).build().expect("it is valid");
     let began = Instant::now();
     let send = || client.get(server.url("/")).deadline(Duration::from_secs(20)).send();
-    let answers = join_all((0..200).map(|_| send())).await;
+    let answers = in_steps(join_all((0..200).map(|_| send()))).await;
     assert!(began.elapsed() < Duration::from_secs(5));
     let failed = answers.iter().filter_map(|answer| answer.as_ref().err());
     assert_eq!(failed.filter(|failure| matches!(failure.reason, Reason::WaitTooLong { .. })).count(), 197);

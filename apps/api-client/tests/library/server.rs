@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -10,6 +9,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// It goes on until the runtime of the test ends.
 pub(crate) struct Server {
