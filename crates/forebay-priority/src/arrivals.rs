@@ -1,50 +1,67 @@
-//! Which item came first of all that wait in the lanes of several classes.
+//! Which items were overtaken often enough, of all that wait in the lanes of several classes.
 
+use std::collections::BTreeMap;
 use std::hint::select_unpredictable;
 
+use crate::due::{Due, MOST_DUE};
 use crate::filled::Filled;
-use crate::roll::Roll;
 use crate::strict::Row;
 
-/// Counts items that come and go, and finds the one that came first of all that wait, by the number of its arrival.
+/// Counts items that come and go, and knows which of them are *due*: before long, they would have been overtaken too often.
+///
+/// Whether an item is due follows from the number of its arrival and from how many have left, and each one that leaves may
+/// make another due. To ask after each of them would cost more than all else. So the lanes are looked at once for so many
+/// that leave, a *batch*, and items become due so much earlier that none is too late. Those that became due together are
+/// served before others become due. So they are as many as a batch at the most, and who is one of them waits for no more
+/// than that.
+///
+/// The arithmetic of the bound: when `left` have left and the lanes are looked at, everybody becomes due whose number is
+/// lower than `left + 3 * batch - 2 - after`. Who was not due the time before, `batch` departures ago, and leaves as the last
+/// of its batch, after `batch - 1` others, has then been overtaken `after - (batch - 1)` times at the most. So as many may be
+/// taken out of the line meanwhile, which count as well. A batch of one makes each item due just when it was overtaken `after`
+/// times.
 #[derive(Debug, Clone)]
 #[repr(C)]
 pub(crate) struct Arrivals {
-    classes: usize,
-    /// Who waits, in order of arrival.
-    roll: Roll,
+    /// Where there are many lanes, for each a turn that none in its order is before: to look at these takes less than at all
+    /// lanes.
+    firsts: Vec<Turn>,
     // What is written for each item lies together.
     /// How many items came: the number of the next one.
     came: u64,
     /// How many of them left.
     left: u64,
-    /// Nobody waits whose number is lower. Some way below that of the oldest, so that it seldom changes.
-    quiet: u64,
+    /// Once so many have left, the lanes are looked at again.
+    look_at: u64,
+    /// Whose number is lower is due.
+    due_below: u64,
     /// Which lanes have items.
     filled: Filled,
+    /// Which lanes have items that are due.
+    due: Due,
 }
 
 /// The number of an arrival, its lower half: all that is kept of it while it waits.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Turn(u32);
 
-/// Nobody can predict whether the first of all is just to be promoted where many are. Whether one is near to it changes
-/// seldom.
-const NEAR: u64 = 64;
+/// Items that are not in the order of their lanes: by the number of the arrival, the class, and what they are known by
+/// there.
+pub(crate) type Returned = BTreeMap<u64, (usize, u64)>;
 
-/// For how many arrivals there may be room if few wait: 4 KiB.
-const ROOM: usize = 2048;
+/// For more classes than this, turns are kept beside the lanes.
+const MANY: usize = 64;
+
+/// A batch is this part of the overtakings that are allowed, as far as there may be so many due at once.
+const PART: u64 = 24;
 
 // === impl Arrivals ===
 
 impl Arrivals {
     pub(crate) fn new(classes: usize) -> Self {
-        Self { classes, roll: Roll::new(), came: 0, left: 0, quiet: 0, filled: Filled::new(classes) }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn noted(&self) -> usize {
-        self.roll.places()
+        let firsts = if classes > MANY { vec![Turn::default(); classes] } else { Vec::new() };
+        let (filled, due) = (Filled::new(classes), Due::new());
+        Self { firsts, came: 0, left: 0, look_at: 0, due_below: 0, filled, due }
     }
 
     /// As if so many had come and left.
@@ -52,8 +69,6 @@ impl Arrivals {
     pub(crate) fn pass(&mut self, count: u64) {
         self.came += count;
         self.left += count;
-        self.quiet = 0;
-        self.roll.forget(self.came);
     }
 
     #[inline]
@@ -75,52 +90,133 @@ impl Arrivals {
     /// Counts in an item of this class. It is behind all others.
     #[inline(always)]
     pub(crate) fn join(&mut self, class: usize) -> Turn {
-        let number = self.came;
+        let turn = Turn(self.came as u32);
         self.came += 1;
-        self.filled.add(class);
-        let (classes, waiting) = (self.classes, self.waiting());
-        self.roll.enter(number, class, || room(classes, waiting));
-        Turn(number as u32)
+        let is_first = self.filled.add(class);
+        if let Some(first) = self.firsts.get_mut(class) {
+            // Nobody can predict it where lanes are short.
+            *first = select_unpredictable(is_first, turn, *first);
+        }
+        turn
     }
 
-    /// Counts out an item of this class, which has none now if it `is_empty`.
+    /// Counts out the first item of the class that [`due_or`](Self::due_or) gave, which has none now if it `is_empty`.
     #[inline(always)]
-    pub(crate) fn leave(&mut self, class: usize, turn: Turn, is_empty: bool) {
+    pub(crate) fn leave(&mut self, class: usize, is_empty: bool) {
         self.left += 1;
         self.filled.remove_if(class, is_empty);
-        self.roll.strike(turn.number(self.came));
+        self.due.pass_one(is_empty);
     }
 
-    /// The class of the item that came first of all, if at least so many left before it that came later; otherwise `other`.
+    /// The same for any item of any class.
+    pub(crate) fn leave_from(&mut self, class: usize, number: u64, is_empty: bool) {
+        if is_empty || number < self.due_below {
+            self.due.remove(class, is_empty);
+        }
+        self.left += 1;
+        self.filled.remove_if(class, is_empty);
+    }
+
+    /// The first class of which an item is due, if there is one; otherwise `other`.
     #[inline(always)]
-    pub(crate) fn overtaken_or<P>(&mut self, overtakings: u64, other: usize, rows: &[Row<P>]) -> usize {
-        let Some(most) = self.left.checked_sub(overtakings) else { return other };
-        if most < self.quiet {
-            return other;
-        }
-        let Some((number, class)) = self.roll.first_of_head() else {
-            return self.overtaken(overtakings, rows).map_or(other, |(_, class)| class);
-        };
-        if number > most + 2 * NEAR {
-            self.wait_for(number);
-        }
-        select_unpredictable(number <= most, class, other)
+    pub(crate) fn due_or(&self, other: usize) -> usize {
+        self.due.first_or(other)
     }
 
+    pub(crate) fn first_due(&self) -> Option<usize> {
+        self.due.first()
+    }
+
+    /// The first class that has items that are due has one less.
+    pub(crate) fn pass_due(&mut self) {
+        self.due.pass_one(false);
+    }
+
+    /// Whose number is lower than this is due.
+    pub(crate) fn due_below(&self) -> u64 {
+        self.due_below
+    }
+
+    /// Is it time to [`look`](Self::look)?
+    #[inline(always)]
+    pub(crate) fn is_time(&self) -> bool {
+        self.left >= self.look_at
+    }
+
+    /// It is time: the settings may have changed.
+    pub(crate) fn look_again(&mut self) {
+        self.look_at = 0;
+    }
+
+    /// Finds the items that are due next, unless some are due now. Each is to be served before it was overtaken more than
+    /// `after` times; without that, none is ever due. `returned`: the items that are not in the order of their lanes.
     #[cold]
-    fn wait_for(&mut self, oldest: u64) {
-        self.quiet = oldest - NEAR;
+    #[inline(never)]
+    pub(crate) fn look<P>(&mut self, after: Option<u64>, rows: &[Row<P>], returned: &Returned) {
+        let Some(after) = after else {
+            // Those that were due wait on.
+            self.oldest(rows, returned);
+            self.look_at = u64::MAX;
+            self.due_below = 0;
+            return self.due.clear();
+        };
+        if self.due.first().is_some() {
+            return;
+        }
+        let batch = (after / PART).clamp(1, MOST_DUE as u64);
+        let mut below = (self.left + 3 * batch - 2).saturating_sub(after).min(self.came);
+        self.look_at = self.left + batch;
+        if below > self.due_below + batch {
+            // Nobody looked for long. Still, those that are due together are never more than a batch.
+            let some = self.oldest(rows, returned).map_or(below, |oldest| below.min(oldest + batch));
+            if some < below {
+                (below, self.look_at) = (some, self.left);
+            }
+        }
+        self.find_due(below, rows, returned);
     }
 
-    /// The number of the item that came first of all, and its class, if at least so many left before it that came later.
-    #[inline(never)]
-    pub(crate) fn overtaken<P>(&mut self, overtakings: u64, rows: &[Row<P>]) -> Option<(u64, usize)> {
-        let most = self.left.checked_sub(overtakings)?;
-        let (number, class) = self.roll.first().or_else(|| self.call(rows))?;
-        if number > most + 2 * NEAR {
-            self.wait_for(number);
+    /// The lowest number of all that wait. Where turns are kept beside the lanes, they are found anew.
+    fn oldest<P>(&mut self, rows: &[Row<P>], returned: &Returned) -> Option<u64> {
+        let Self { firsts, came, filled, .. } = self;
+        let mut oldest = returned.keys().next().copied();
+        for (group, filled) in filled.words().iter().enumerate() {
+            let mut rest = *filled;
+            while rest != 0 {
+                let class = 64 * group + rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                let first = rows[class].lane.first_in_order().map(|(_, turn)| turn);
+                if let Some(kept) = firsts.get_mut(class) {
+                    *kept = first.unwrap_or(Turn(*came as u32));
+                }
+                let number = first.map(|first| first.number(*came));
+                oldest = oldest.into_iter().chain(number).min();
+            }
         }
-        (number <= most).then_some((number, class))
+        oldest
+    }
+
+    /// Finds the items whose number is lower, which are no more than a batch.
+    fn find_due<P>(&mut self, below: u64, rows: &[Row<P>], returned: &Returned) {
+        let Self { firsts, came, filled, due, .. } = self;
+        let is_early = |turn: Turn| turn.is_before(below, *came);
+        due.clear();
+        for (group, filled) in filled.words().iter().enumerate().filter(|(_, filled)| **filled != 0) {
+            let mut early = filled & early(firsts, group, is_early);
+            while early != 0 {
+                let class = 64 * group + early.trailing_zeros() as usize;
+                early &= early - 1;
+                let (count, next) = rows[class].lane.count_in_order(is_early);
+                if let (Some(first), Some(next)) = (firsts.get_mut(class), next) {
+                    *first = next;
+                }
+                if count > 0 {
+                    due.push(class, count);
+                }
+            }
+        }
+        returned.range(..below).for_each(|(_, (class, _))| due.add(*class));
+        self.due_below = below;
     }
 
     /// How many came or left.
@@ -132,36 +228,30 @@ impl Arrivals {
     pub(crate) fn number(&self, turn: Turn) -> u64 {
         turn.number(self.came)
     }
-
-    /// Calls the roll anew, and finds who came first of all.
-    #[cold]
-    #[inline(never)]
-    fn call<P>(&mut self, rows: &[Row<P>]) -> Option<(u64, usize)> {
-        let came = self.came;
-        let all = || {
-            let classes = self.filled.iter();
-            classes.flat_map(|class| rows[class].lane.iter().map(move |slot| (slot.more.number(came), class)))
-        };
-        let (oldest, _) = all().min()?;
-        self.roll.call(oldest, came, room(self.classes, self.waiting()), all());
-        self.roll.first()
-    }
 }
 
-/// For how many arrivals the roll may have room: for so many that to call it costs less than they did; and where few wait,
-/// for as many as usually overtake somebody.
-fn room(classes: usize, waiting: usize) -> usize {
-    (4 * classes.max(waiting)).max(ROOM)
+/// Of a group of 64 lanes, a bit for each of which the first item may be early.
+fn early(firsts: &[Turn], group: usize, is_early: impl Fn(Turn) -> bool) -> u64 {
+    if firsts.is_empty() {
+        return u64::MAX;
+    }
+    let firsts = firsts.iter().skip(64 * group).take(64).enumerate();
+    firsts.fold(0, |early, (nth, first)| early | u64::from(is_early(*first)) << nth)
 }
 
 // === impl Turn ===
 
 impl Turn {
+    /// Is it that of an earlier arrival than `number`, of the last 2^32 of `count` in all?
+    #[inline]
+    fn is_before(self, number: u64, count: u64) -> bool {
+        u64::from((count as u32).wrapping_sub(1).wrapping_sub(self.0)) >= count - number
+    }
+
     /// The whole number of one of the last 2^32 arrivals, of `count` in all.
     #[inline]
-    pub(crate) fn number(self, count: u64) -> u64 {
-        let Self(turn) = self;
+    fn number(self, count: u64) -> u64 {
         let last = count - 1;
-        last - u64::from((last as u32).wrapping_sub(turn))
+        last - u64::from((last as u32).wrapping_sub(self.0))
     }
 }

@@ -97,8 +97,16 @@ impl Classes {
     }
 
     /// The index of a class's name. A class beyond the last counts as the last.
+    #[inline]
     pub fn index(&self, class: Class) -> usize {
-        if class == Class::DEFAULT { self.default } else { usize::from(class.0).min(self.names.len() - 1) }
+        let (at, len) = (usize::from(class.0), self.names.len());
+        if at < len {
+            at
+        } else if class == Class::DEFAULT {
+            self.default
+        } else {
+            len - 1
+        }
     }
 
     /// The class, if one is named; otherwise `class` as it is.

@@ -73,9 +73,9 @@ impl<X: Copy + Default, P> Lane<X, P> {
         self.ring.is_empty() && self.is_in_order()
     }
 
-    /// Adds an item whose number is higher than all before.
+    /// Adds an item whose number is higher than all before. Is there nothing unusual in the lane?
     #[inline]
-    pub(crate) fn push(&mut self, seq: u64, since: Tick, more: X, what: P) {
+    pub(crate) fn push(&mut self, seq: u64, since: Tick, more: X, what: P) -> bool {
         match u32::try_from(seq.wrapping_sub(self.base)) {
             Ok(seq) => self.push_near(seq, since, more, what),
             Err(_) => self.push_far(seq, since, more, what),
@@ -83,17 +83,19 @@ impl<X: Copy + Default, P> Lane<X, P> {
     }
 
     #[inline]
-    fn push_near(&mut self, seq: u32, since: Tick, more: X, what: P) {
+    fn push_near(&mut self, seq: u32, since: Tick, more: X, what: P) -> bool {
         self.ring.push_back(Place { seq, more, what: Some(what) });
-        if since > 0 || !self.plain {
+        let is_usual = since == 0 && self.plain;
+        if !is_usual {
             self.note_time(since);
         }
+        is_usual
     }
 
     /// Adds an item whose number is far from the base: moves that, or where the first item is at it, keeps the new one
     /// aside.
     #[cold]
-    fn push_far(&mut self, seq: u64, since: Tick, more: X, what: P) {
+    fn push_far(&mut self, seq: u64, since: Tick, more: X, what: P) -> bool {
         match self.ring.first() {
             None => self.base = seq,
             Some(first) if first.seq > u32::MAX / 2 => {
@@ -105,7 +107,10 @@ impl<X: Copy + Default, P> Lane<X, P> {
         }
         match u32::try_from(seq.wrapping_sub(self.base)) {
             Ok(seq) => self.push_near(seq, since, more, what),
-            Err(_) => self.push_aside(seq, since, more, what),
+            Err(_) => {
+                self.push_aside(seq, since, more, what);
+                false
+            }
         }
     }
 
@@ -128,21 +133,37 @@ impl<X: Copy + Default, P> Lane<X, P> {
         }
     }
 
-    /// Adds an item, wherever its place is. Is it before others in the order of the lane?
+    /// Adds an item, wherever its place is.
     #[inline]
-    pub(crate) fn insert(&mut self, seq: u64, since: Tick, more: X, what: P) -> bool {
-        let is_last = self.ring.last().is_none_or(|last| self.number(last) < seq);
-        if is_last {
+    pub(crate) fn insert(&mut self, seq: u64, since: Tick, more: X, what: P) {
+        if self.ring.last().is_none_or(|last| self.number(last) < seq) {
             self.push(seq, since, more, what);
         } else {
             self.push_aside(seq, since, more, what);
         }
-        !is_last
+    }
+
+    /// Did this item, which waits here, come back, or come over from another lane?
+    pub(crate) fn is_aside(&self, seq: u64) -> bool {
+        self.aside().is_some_and(|aside| aside.returned.contains_key(&seq))
     }
 
     /// The number of the oldest item of those that neither came back nor came over from another lane.
     pub(crate) fn first_in_order(&self) -> Option<(u64, X)> {
         self.ring.first().map(|first| (self.number(first), first.more))
+    }
+
+    /// Of how many of these, from the oldest on, this holds; and the note of the next one.
+    pub(crate) fn count_in_order(&self, holds: impl Fn(X) -> bool) -> (usize, Option<X>) {
+        let (mut places, mut gaps) = (0, 0);
+        while let Some(place) = self.ring.get(places) {
+            if !holds(place.more) {
+                return (places - gaps, Some(place.more));
+            }
+            places += 1;
+            gaps += usize::from(place.is_gap());
+        }
+        (places - gaps, None)
     }
 
     /// Is it known that nothing is unusual here: nobody came back, was removed, or came at a time?
@@ -466,7 +487,7 @@ mod tests {
     fn burst_leaves_no_memory_behind() {
         for since in [0, 1] {
             let mut lane: Lane = Lane::new();
-            (0..100_000).for_each(|seq| lane.push(seq, since, (), 0));
+            (0..100_000).for_each(|seq| _ = lane.push(seq, since, (), 0));
             while lane.pop_first().is_some() {}
             assert!(lane.ring.capacity() <= KEPT, "{}", lane.ring.capacity());
             let times = lane.aside.map_or(0, |aside| aside.times.capacity());

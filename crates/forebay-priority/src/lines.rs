@@ -15,6 +15,9 @@ pub trait Lines<P>: Send {
     /// New, empty lines.
     fn new(rules: &Self::Rules) -> Self;
 
+    /// The rules may be other ones from now on.
+    fn retuned(&mut self) {}
+
     /// How many wait.
     fn len(&self) -> usize;
 
@@ -81,6 +84,7 @@ impl<P: Send, D: Lined> Shelf<P, D> for InLines<P, D> {
     }
 
     fn discipline_mut(&mut self) -> &mut D {
+        self.lines.retuned();
         &mut self.discipline
     }
 

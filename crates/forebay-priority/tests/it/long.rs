@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use forebay_priority::{Class, Classes, Discipline, Entry, Shelf, Strict, Tick};
 
+use crate::models::Promotion;
 use crate::shares::random;
 
 /// Each that waits, by its class and number, and by its turn.
@@ -14,6 +15,7 @@ struct Model {
     lines: BTreeMap<(u16, u64), Waiting>,
     turns: BTreeMap<u64, (u16, u64)>,
     came: u64,
+    promotion: Promotion,
 }
 
 #[derive(Clone, Copy)]
@@ -46,12 +48,14 @@ impl Model {
         (now - first.since >= patience).then_some(place)
     }
 
-    fn next(&self, now: Tick, after: Option<u64>, patience: Option<Tick>) -> Option<(u16, u64)> {
+    fn next(&mut self, now: Tick, after: Option<u64>, patience: Option<Tick>) -> Option<(u16, u64)> {
         let left = self.came - self.lines.len() as u64;
-        let overtaken = self.turns.first_key_value();
-        let overtaken = overtaken.filter(|(turn, _)| after.is_some_and(|after| left >= **turn + after));
+        let oldest = self.turns.keys().next().copied();
+        self.promotion.look(after, self.came, left, oldest);
+        let due = self.turns.range(..self.promotion.due_below);
+        let due = due.min_by_key(|&(turn, (class, _))| (*class, *turn)).map(|(_, &place)| place);
         let first = || self.lines.first_key_value().map(|(&place, _)| place);
-        overtaken.map(|(_, &place)| place).or_else(|| self.waited(now, patience)).or_else(first)
+        due.or_else(|| self.waited(now, patience)).or_else(first)
     }
 }
 
@@ -214,6 +218,7 @@ impl Run {
         let after = (self.any(4) > 0).then(|| 1 + self.any(most));
         let patience = (self.is_timed && self.any(2) == 0).then(|| 1 + self.any(2 * most));
         self.settings = (after, patience);
+        self.model.promotion.look_at = 0;
         let names = self.both.line.class_names().clone();
         *self.both.shelf.discipline_mut() = settled(Strict::new(names), self.settings);
         // Here a clock that is read once is read for ever.

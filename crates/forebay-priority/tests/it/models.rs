@@ -50,8 +50,38 @@ pub(crate) struct Strict {
     default: u16,
     list: Vec<Waiting>,
     came: u64,
+    promotion: Promotion,
     promote_after: u64,
     patience: Option<Tick>,
+}
+
+/// Who is due to be promoted, since otherwise it would be overtaken too often.
+#[derive(Default)]
+pub(crate) struct Promotion {
+    /// When it is found out again: once so many have left.
+    pub(crate) look_at: u64,
+    /// Whose turn is lower is due.
+    pub(crate) due_below: u64,
+}
+
+impl Promotion {
+    /// `oldest`: the lowest turn of those that wait.
+    pub(crate) fn look(&mut self, after: Option<u64>, came: u64, left: u64, oldest: Option<u64>) {
+        if left < self.look_at {
+            return;
+        }
+        match (after, oldest) {
+            (None, _) => *self = Self { look_at: u64::MAX, due_below: 0 },
+            // Those that are due come first.
+            (Some(_), Some(oldest)) if oldest < self.due_below => {}
+            (Some(after), _) => {
+                let batch = (after / 24).clamp(1, 64);
+                let all = (left + 3 * batch - 2).saturating_sub(after).min(came);
+                let some = oldest.map_or(all, |oldest| all.min(oldest + batch));
+                *self = Self { look_at: if some < all { left } else { left + batch }, due_below: some };
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -64,7 +94,15 @@ struct Waiting {
 impl Strict {
     /// Of this many classes, of which the default is one.
     pub(crate) fn new((classes, default): (u16, u16), promote_after: u64, patience: Option<Tick>) -> Self {
-        Self { classes, default, list: Vec::new(), came: 0, promote_after, patience }
+        Self {
+            classes,
+            default,
+            list: Vec::new(),
+            came: 0,
+            promotion: Promotion::default(),
+            promote_after,
+            patience,
+        }
     }
 
     /// The oldest of each class.
@@ -97,12 +135,14 @@ impl Discipline for Strict {
     fn next(&mut self, now: Tick) -> Option<u32> {
         let left = self.came - self.list.len() as u64;
         let firsts = self.firsts();
-        let overtaken = self.list.iter().min_by_key(|waiting| waiting.turn);
-        let overtaken = overtaken.filter(|oldest| left >= oldest.turn + self.promote_after);
+        let oldest = self.list.iter().map(|waiting| waiting.turn).min();
+        self.promotion.look(Some(self.promote_after), self.came, left, oldest);
+        let due = self.list.iter().filter(|waiting| waiting.turn < self.promotion.due_below);
+        let due = due.min_by_key(|waiting| (waiting.class, waiting.turn));
         let waited = firsts.iter().min_by_key(|first| first.entry.since);
         let waited =
             waited.filter(|first| self.patience.is_some_and(|patience| now - first.entry.since >= patience));
-        let next = overtaken.or(waited).or(firsts.first())?.entry;
+        let next = due.or(waited).or(firsts.first())?.entry;
         self.remove(next);
         Some(next.id)
     }
