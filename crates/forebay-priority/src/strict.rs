@@ -25,10 +25,10 @@ use crate::{Class, Classes, ConfigError};
 /// promoted once it was overtaken `k` times, or, since nobody looks after each item that leaves, up to an eighth of `k`
 /// earlier if that is 48 or more. Of those that are promoted together, 64 at the most, the most urgent go first. An item that
 /// is taken out of the line (cancelled, displaced, moved to another class) counts as served. No order can keep a bound
-/// against any number of those: each that is taken out while an item waits may come on top of `k`, but for `k` / 24 of them.
-/// The price: where urgent items alone
-/// are more than can be served, less urgent ones still come through at the rate at which they arrive, only later. For
-/// shares under lasting overload use [`WeightedFair`](crate::WeightedFair).
+/// against any number of those, so each that is taken out while an item waits may come on top of `k`.
+///
+/// The price: where urgent items alone are more than can be served, less urgent ones still come through at the rate at which
+/// they arrive, only later. For shares under lasting overload use [`WeightedFair`](crate::WeightedFair).
 ///
 /// An item that comes back, or changes its class, may be overtaken `k` more times. Each time it is served counts for those
 /// that wait, so an item that keeps coming back holds up nobody.
