@@ -1,13 +1,13 @@
 //! What became of one fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use super::patch::{Patch, TestCommand};
-use super::scratch::Scratch;
+use super::scratch::{Applied, Scratch};
 use crate::shell::Ended;
 
 /// A test that takes longer than this hangs: the named tests run for seconds.
@@ -29,6 +29,8 @@ pub(super) enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stale {
     DoesNotApply,
+    /// The lines it changes are in the file more than once, and not at the line that it names.
+    Ambiguous,
     DoesNotBuild,
     /// The test fails, hangs or does not exist on healthy code.
     TestNotGreen,
@@ -49,37 +51,46 @@ impl fmt::Display for Outcome {
             Self::Hung => "hung",
             Self::Survived => "SURVIVED",
             Self::Stale(Stale::DoesNotApply) => "stale: does not apply",
+            Self::Stale(Stale::Ambiguous) => "stale: applies in several places, and not at its line",
             Self::Stale(Stale::DoesNotBuild) => "stale: does not build",
             Self::Stale(Stale::TestNotGreen) => "stale: its test is not green without it",
         })
     }
 }
 
+/// Which of the tests are green on healthy code.
+///
+/// Each is asked once, though many patches may name it, and all are asked before the first fault is
+/// made: in between, nothing but what they name has to be built.
+pub(super) fn green<'a>(patches: &'a [Patch], scratch: &Scratch) -> Result<BTreeSet<&'a TestCommand>> {
+    let mut tests = BTreeMap::new();
+    for patch in patches {
+        tests.entry(&patch.test).or_insert(patch);
+    }
+    let mut green = BTreeSet::new();
+    for (test, patch) in tests {
+        if is_green(patch, scratch)? {
+            green.insert(test);
+        }
+    }
+    Ok(green)
+}
+
 /// Tries one fault; the copy is healthy again afterwards.
-pub(super) fn of(
-    patch: &Patch,
-    scratch: &Scratch,
-    healthy: &mut BTreeMap<TestCommand, bool>,
-) -> Result<Outcome> {
+pub(super) fn of(patch: &Patch, scratch: &Scratch, green: &BTreeSet<&TestCommand>) -> Result<Outcome> {
     let log = format!("{}.log", patch.name);
     // Logs are appended to within a run and belong to one run only.
     std::fs::remove_file(scratch.logs().join(&log)).ok();
-    let is_green = match healthy.get(&patch.test) {
-        Some(known) => *known,
-        None => {
-            let green = is_green(patch, scratch)?;
-            healthy.insert(patch.test.clone(), green);
-            green
-        }
-    };
-    if !is_green {
+    if !green.contains(&patch.test) {
         return Ok(Outcome::Stale(Stale::TestNotGreen));
     }
-    if !scratch.apply(patch)? {
-        return Ok(Outcome::Stale(Stale::DoesNotApply));
-    }
+    let healthy = match scratch.apply(patch)? {
+        Applied::There(healthy) => healthy,
+        Applied::Ambiguous => return Ok(Outcome::Stale(Stale::Ambiguous)),
+        Applied::No => return Ok(Outcome::Stale(Stale::DoesNotApply)),
+    };
     let outcome = broken(patch, scratch, &log);
-    scratch.revert(patch)?;
+    scratch.revert(&healthy)?;
     outcome
 }
 

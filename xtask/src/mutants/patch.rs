@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-/// A patch file, its header read.
+use super::hunk::Hunk;
+
+/// A patch file, read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Patch {
     pub(super) path: PathBuf,
@@ -14,6 +16,8 @@ pub(super) struct Patch {
     /// One sentence.
     pub(super) fault: String,
     pub(super) test: TestCommand,
+    /// The change.
+    pub(super) hunks: Vec<Hunk>,
 }
 
 /// `[VARIABLE=value …] cargo test [selection …] [-- filter …]`.
@@ -31,10 +35,10 @@ pub(super) struct TestCommand {
 impl Patch {
     pub(super) fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(path, &text).with_context(|| format!("in the header of {}", path.display()))
+        Self::parse(path, &text).with_context(|| format!("in {}", path.display()))
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self> {
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self> {
         let header = text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim);
         let (tests, faults): (Vec<_>, Vec<_>) = header.partition(|line| line.starts_with("test:"));
         let fault = faults.join(" ");
@@ -49,6 +53,7 @@ impl Patch {
             name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             fault,
             test: TestCommand::parse(test.trim_start_matches("test:"))?,
+            hunks: Hunk::all(text)?,
         })
     }
 }

@@ -1,13 +1,13 @@
 //! A copy of the tree to break, kept between runs so that little is built again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::patch::{Patch, TestCommand};
 use crate::shell::{self, Ended};
@@ -24,17 +24,39 @@ pub(super) struct Scratch {
     logs: PathBuf,
 }
 
+/// What came of a patch.
+#[derive(Debug)]
+pub(super) enum Applied {
+    /// It is in its place; [`Scratch::revert`] takes it back.
+    There(Healthy),
+    /// Its lines are in the file more than once, and not where it says: nobody knows which are meant.
+    Ambiguous,
+    /// Its lines are not there.
+    No,
+}
+
+/// What the files of a patch were before it. None: there was no such file.
+///
+/// They are written back, and the patch is not applied in reverse: the lines that it made may stand
+/// elsewhere in the file, too, and would be taken for its own.
+#[derive(Debug)]
+pub(super) struct Healthy(BTreeMap<PathBuf, Option<String>>);
+
 // === impl Scratch ===
 
 impl Scratch {
     /// Brings the copy in line with the work tree as it is now, with what is not committed yet.
     pub(super) fn create() -> Result<Self> {
-        let folder = workspace::target("mutants")?;
+        Self::of(workspace::root(), workspace::target("mutants")?)
+    }
+
+    /// A copy of the tree at `root`, in `folder`.
+    pub(super) fn of(root: &Path, folder: PathBuf) -> Result<Self> {
         let (tree, logs) = (folder.join("tree"), folder.join("logs"));
         for needed in [&tree, &logs] {
             fs::create_dir_all(needed).with_context(|| format!("cannot create {}", needed.display()))?;
         }
-        mirror(workspace::root(), &tree)?;
+        mirror(root, &tree)?;
         Ok(Self { folder, tree, logs })
     }
 
@@ -42,15 +64,48 @@ impl Scratch {
         &self.logs
     }
 
-    pub(super) fn apply(&self, patch: &Patch) -> Result<bool> {
-        Ok(shell::answers(self.git_apply(patch).arg("--check")) && shell::answers(&mut self.git_apply(patch)))
+    /// Applies the patch, if git can, and if it can be meant for one place only.
+    pub(super) fn apply(&self, patch: &Patch) -> Result<Applied> {
+        let healthy = self.files_of(patch)?;
+        if !shell::answers(self.git_apply(patch).arg("--check"))
+            || !shell::answers(&mut self.git_apply(patch))
+        {
+            return Ok(Applied::No);
+        }
+        let broken = self.files_of(patch)?;
+        let is_astray = patch.hunks.iter().any(|hunk| {
+            hunk.is_ambiguous(healthy.text(&hunk.file)) && !hunk.is_in_place(broken.text(&hunk.file))
+        });
+        if is_astray {
+            self.revert(&healthy)?;
+            return Ok(Applied::Ambiguous);
+        }
+        Ok(Applied::There(healthy))
     }
 
-    pub(super) fn revert(&self, patch: &Patch) -> Result<()> {
-        if !shell::answers(self.git_apply(patch).arg("--reverse")) {
-            bail!("cannot take {} back; remove {} and start again", patch.name, self.tree.display());
+    pub(super) fn revert(&self, healthy: &Healthy) -> Result<()> {
+        for (file, content) in &healthy.0 {
+            let path = self.tree.join(file);
+            let done = match content {
+                Some(content) => fs::write(&path, content),
+                None => fs::remove_file(&path),
+            };
+            done.with_context(|| format!("cannot make {} healthy again", path.display()))?;
         }
         Ok(())
+    }
+
+    fn files_of(&self, patch: &Patch) -> Result<Healthy> {
+        let files = patch.hunks.iter().map(|hunk| {
+            let path = self.tree.join(&hunk.file);
+            let content = match fs::read_to_string(&path) {
+                Ok(content) => Some(content),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            };
+            Ok((hunk.file.clone(), content))
+        });
+        Ok(Healthy(files.collect::<Result<_>>()?))
     }
 
     /// Builds the test without running it.
@@ -106,6 +161,15 @@ impl Scratch {
             .arg("apply")
             .arg(&patch.path);
         command
+    }
+}
+
+// === impl Healthy ===
+
+impl Healthy {
+    /// Nothing, where there was no such file.
+    fn text(&self, file: &Path) -> &str {
+        self.0.get(file).and_then(Option::as_deref).unwrap_or_default()
     }
 }
 
