@@ -31,6 +31,8 @@ pub(crate) struct Arrivals {
     came: u64,
     /// How many of them left.
     left: u64,
+    /// While fewer than this have left, nobody is due, and the lanes need not be looked at.
+    usual_until: u64,
     /// Once so many have left, the lanes are looked at again.
     look_at: u64,
     /// Whose number is lower is due.
@@ -59,9 +61,10 @@ const PART: u64 = 24;
 
 impl Arrivals {
     pub(crate) fn new(classes: usize) -> Self {
-        let firsts = if classes > MANY { vec![Turn::default(); classes] } else { Vec::new() };
+        let firsts = if classes > MANY { classes.next_multiple_of(64) } else { 0 };
+        let firsts = vec![Turn::default(); firsts];
         let (filled, due) = (Filled::new(classes), Due::new());
-        Self { firsts, came: 0, left: 0, look_at: 0, due_below: 0, filled, due }
+        Self { firsts, came: 0, left: 0, usual_until: 0, look_at: 0, due_below: 0, filled, due }
     }
 
     /// As if so many had come and left.
@@ -100,36 +103,40 @@ impl Arrivals {
         turn
     }
 
-    /// Counts out the first item of the class that [`due_or`](Self::due_or) gave, which has none now if it `is_empty`.
+    /// Counts out an item of this class, which has none now if it `is_empty`. One that is due is counted out by
+    /// [`pass_due`](Self::pass_due), too.
     #[inline(always)]
     pub(crate) fn leave(&mut self, class: usize, is_empty: bool) {
         self.left += 1;
         self.filled.remove_if(class, is_empty);
-        self.due.pass_one(is_empty);
     }
 
-    /// The same for any item of any class.
+    /// Counts out any item of any class.
     pub(crate) fn leave_from(&mut self, class: usize, number: u64, is_empty: bool) {
         if is_empty || number < self.due_below {
             self.due.remove(class, is_empty);
+            self.find_usual();
         }
-        self.left += 1;
-        self.filled.remove_if(class, is_empty);
+        self.leave(class, is_empty);
     }
 
-    /// The first class of which an item is due, if there is one; otherwise `other`.
+    /// The first class of which items are due, as far as that is known.
     #[inline(always)]
-    pub(crate) fn due_or(&self, other: usize) -> usize {
-        self.due.first_or(other)
-    }
-
     pub(crate) fn first_due(&self) -> Option<usize> {
         self.due.first()
     }
 
-    /// The first class that has items that are due has one less.
-    pub(crate) fn pass_due(&mut self) {
-        self.due.pass_one(false);
+    /// The first class of which items are due, which there must be, has one less; none if it `is_empty`.
+    #[inline(always)]
+    pub(crate) fn pass_due(&mut self, is_empty: bool) {
+        if self.due.pass_one(is_empty) {
+            self.usual_until = self.look_at;
+        }
+    }
+
+    /// Finds until when nobody is due.
+    fn find_usual(&mut self) {
+        self.usual_until = if self.due.first().is_some() { 0 } else { self.look_at };
     }
 
     /// Whose number is lower than this is due.
@@ -137,15 +144,21 @@ impl Arrivals {
         self.due_below
     }
 
-    /// Is it time to [`look`](Self::look)?
+    /// Is it certain that nobody is due? If not, [`first_due`](Self::first_due) tells, after [`look`](Self::look) if it
+    /// [`is_time`](Self::is_time).
+    #[inline(always)]
+    pub(crate) fn is_usual(&self) -> bool {
+        self.left < self.usual_until
+    }
+
     #[inline(always)]
     pub(crate) fn is_time(&self) -> bool {
         self.left >= self.look_at
     }
 
-    /// It is time: the settings may have changed.
+    /// The settings may have changed.
     pub(crate) fn look_again(&mut self) {
-        self.look_at = 0;
+        (self.look_at, self.usual_until) = (0, 0);
     }
 
     /// Finds the items that are due next, unless some are due now. Each is to be served before it was overtaken more than
@@ -158,7 +171,8 @@ impl Arrivals {
             self.oldest(rows, returned);
             self.look_at = u64::MAX;
             self.due_below = 0;
-            return self.due.clear();
+            self.due.clear();
+            return self.find_usual();
         };
         if self.due.first().is_some() {
             return;
@@ -174,6 +188,7 @@ impl Arrivals {
             }
         }
         self.find_due(below, rows, returned);
+        self.find_usual();
     }
 
     /// The lowest number of all that wait. Where turns are kept beside the lanes, they are found anew.
@@ -198,9 +213,18 @@ impl Arrivals {
 
     /// Finds the items whose number is lower, which are no more than a batch.
     fn find_due<P>(&mut self, below: u64, rows: &[Row<P>], returned: &Returned) {
+        self.due.clear();
+        if let Ok(age) = u32::try_from(self.came - below) {
+            self.find_due_in_order(age, rows);
+        }
+        returned.range(..below).for_each(|(_, (class, _))| self.due.add(*class));
+        self.due_below = below;
+    }
+
+    /// Finds the items in the order of their lanes after which so many came.
+    fn find_due_in_order<P>(&mut self, age: u32, rows: &[Row<P>]) {
         let Self { firsts, came, filled, due, .. } = self;
-        let is_early = |turn: Turn| turn.is_before(below, *came);
-        due.clear();
+        let is_early = |turn: Turn| turn.age(*came) >= age;
         for (group, filled) in filled.words().iter().enumerate().filter(|(_, filled)| **filled != 0) {
             let mut early = filled & early(firsts, group, is_early);
             while early != 0 {
@@ -215,8 +239,6 @@ impl Arrivals {
                 }
             }
         }
-        returned.range(..below).for_each(|(_, (class, _))| due.add(*class));
-        self.due_below = below;
     }
 
     /// How many came or left.
@@ -232,26 +254,28 @@ impl Arrivals {
 
 /// Of a group of 64 lanes, a bit for each of which the first item may be early.
 fn early(firsts: &[Turn], group: usize, is_early: impl Fn(Turn) -> bool) -> u64 {
-    if firsts.is_empty() {
-        return u64::MAX;
-    }
-    let firsts = firsts.iter().skip(64 * group).take(64).enumerate();
-    firsts.fold(0, |early, (nth, first)| early | u64::from(is_early(*first)) << nth)
+    let Some(firsts) = firsts.get(64 * group..64 * (group + 1)) else { return u64::MAX };
+    // A byte each first, of which many are told at once: bits would be set one after the other.
+    let mut told = [0; 64];
+    told.iter_mut().zip(firsts).for_each(|(told, first)| *told = u8::from(is_early(*first)));
+    let (eights, _) = told.as_chunks();
+    let eights =
+        eights.iter().map(|eight| u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56);
+    eights.rfold(0, |early, eight| early << 8 | eight)
 }
 
 // === impl Turn ===
 
 impl Turn {
-    /// Is it that of an earlier arrival than `number`, of the last 2^32 of `count` in all?
+    /// How many came after it, where `count` came in all and it is one of the last 2^32.
     #[inline]
-    fn is_before(self, number: u64, count: u64) -> bool {
-        u64::from((count as u32).wrapping_sub(1).wrapping_sub(self.0)) >= count - number
+    fn age(self, count: u64) -> u32 {
+        (count as u32).wrapping_sub(1).wrapping_sub(self.0)
     }
 
     /// The whole number of one of the last 2^32 arrivals, of `count` in all.
     #[inline]
     fn number(self, count: u64) -> u64 {
-        let last = count - 1;
-        last - u64::from((last as u32).wrapping_sub(self.0))
+        count - 1 - u64::from(self.age(count))
     }
 }

@@ -91,8 +91,10 @@ pub struct StrictLines<P> {
 pub(crate) struct Row<P> {
     /// The items, each with its *turn*, the number of its arrival.
     pub(crate) lane: Lane<Turn, P>,
-    /// How many of them were served in their turn, and how many promoted.
-    served: [u64; 2],
+    /// How many of them were served.
+    served: u64,
+    /// How many of these were promoted.
+    promoted: u64,
 }
 
 /// When the first item of each row came.
@@ -200,7 +202,8 @@ impl<P> StrictLines<P> {
         let is_first = |seq: &u64| row.lane.first().is_some_and(|first| first.seq == *seq);
         let behind = due.map(|(_, seq)| seq).filter(|seq| !is_first(seq));
         let slot = behind.and_then(|seq| row.lane.remove(seq)).or_else(|| row.lane.pop_first())?;
-        row.count(class != first);
+        row.served += 1;
+        row.promoted += u64::from(class != first);
         self.left(class, slot.seq, slot.more);
         Some((entry(class, slot.seq, slot.since), slot.what))
     }
@@ -213,7 +216,7 @@ impl<P> StrictLines<P> {
                 return Some((class, seq));
             }
             // It has left as one whose number seems to be another.
-            self.arrivals.pass_due();
+            self.arrivals.pass_due(false);
         }
     }
 
@@ -276,7 +279,7 @@ impl<P: Send> Lines<P> for StrictLines<P> {
 
     fn new(rules: &Rules) -> Self {
         let classes = rules.classes.names().len();
-        let rows = (0..classes).map(|_| Row { lane: Lane::new(), served: [0; 2] });
+        let rows = (0..classes).map(|_| Row { lane: Lane::new(), served: 0, promoted: 0 });
         Self { rows: rows.collect(), arrivals: Arrivals::new(classes), came: None, returned: Returned::new() }
     }
 
@@ -303,18 +306,25 @@ impl<P: Send> Lines<P> for StrictLines<P> {
 
     #[inline(always)]
     fn next(&mut self, rules: &Rules, now: Tick) -> Option<(Entry<Class>, P)> {
-        if self.arrivals.is_time() {
+        // Those that are due leave one after the other, so this can be predicted.
+        let is_usual = self.arrivals.is_usual();
+        if !is_usual && self.arrivals.is_time() {
             self.arrivals.look(rules.promote_after, &self.rows, &self.returned);
         }
         let first = self.arrivals.first_class()?;
-        let class = self.arrivals.due_or(first);
+        let due = if is_usual { None } else { self.arrivals.first_due() };
+        let class = due.unwrap_or(first);
         let row = &mut self.rows[class];
         if rules.patience.is_some() || !row.lane.is_plain() {
             return self.next_of_all(rules, now, first);
         }
-        row.count(class != first);
+        row.served += 1;
         let (seq, _, what, is_empty) = row.lane.pop_first_of_plain()?;
         self.arrivals.leave(class, is_empty);
+        if due.is_some() {
+            row.promoted += u64::from(class != first);
+            self.arrivals.pass_due(is_empty);
+        }
         Some((entry(class, seq, 0), what))
     }
 
@@ -340,25 +350,17 @@ impl<P: Send> Lines<P> for StrictLines<P> {
     }
 
     fn served(&self, class: usize) -> u64 {
-        self.rows[class].served.iter().sum()
+        self.rows[class].served
     }
 
     fn promoted(&self, class: usize) -> u64 {
-        self.rows[class].served[1]
+        self.rows[class].promoted
     }
 
     fn for_each(&self, see: &mut dyn FnMut(Entry<Class>)) {
         for (class, row) in self.rows.iter().enumerate() {
             row.lane.iter().for_each(|slot| see(entry(class, slot.seq, slot.since)));
         }
-    }
-}
-
-impl<P> Row<P> {
-    /// Counts that one is served.
-    #[inline(always)]
-    fn count(&mut self, is_promoted: bool) {
-        self.served[usize::from(is_promoted)] += 1;
     }
 }
 
