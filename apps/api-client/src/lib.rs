@@ -44,7 +44,6 @@ mod retry;
 mod stack;
 mod store;
 mod time_limit;
-mod unrecorded;
 mod unsent;
 
 // What a request meets on its way.

@@ -16,6 +16,9 @@ pub struct Ordered<T: Send, D: Discipline> {
     next: u64,
     shelf: D::Shelf<Stored<T>>,
     extras: Extras,
+    /// How many items on the shelf have anything but their value and a weight of 1. While there are none, nothing needs to be
+    /// asked about the next one.
+    odd: usize,
     clock: Clock,
     /// Does somebody want to know when items came?
     timed: bool,
@@ -50,6 +53,7 @@ impl<T: Send, D: Discipline> Ordered<T, D> {
             timed,
             tallies: vec![Tally::default(); discipline.classes().len().max(1)],
             extras: Extras::default(),
+            odd: 0,
             shelf: discipline.into(),
             next: 0,
             mortal: BTreeMap::new(),
@@ -108,6 +112,7 @@ impl<T: Send, D: Discipline> Ordered<T, D> {
     #[inline]
     fn left(&mut self, (entry, stored): (Entry<D::Rank>, Stored<T>)) -> Taken<T, D::Rank> {
         let Entry { rank, seq, since, .. } = entry;
+        self.odd -= usize::from(stored.mark != Mark::PLAIN);
         let (attempt, tag) = self.extras.take_out(stored.mark);
         if !tag.is_light() {
             self.forget(seq, &tag);
@@ -130,6 +135,30 @@ impl<T: Send, D: Discipline> Ordered<T, D> {
     fn tally(&mut self, rank: D::Rank) -> &mut Tally {
         let class = self.class(rank);
         &mut self.tallies[class]
+    }
+
+    /// Lays in what goes with an item that is put on the shelf.
+    #[inline]
+    fn lay_in(&mut self, attempt: u32, tag: Tag) -> Mark {
+        let mark = self.extras.lay_in(attempt, tag);
+        self.odd += usize::from(mark != Mark::PLAIN);
+        mark
+    }
+
+    /// Takes out the next item where none is odd.
+    #[inline]
+    fn pop_even(&mut self) -> Option<T> {
+        let (_, Stored { item, .. }) = self.shelf.next(self.clock.now())?;
+        Some(item)
+    }
+
+    /// Takes out the next item: the item, and its weight.
+    #[inline(never)]
+    fn pop_any(&mut self) -> Option<(T, usize)> {
+        let (Entry { seq, .. }, Stored { item, mark }) = self.shelf.next(self.clock.now())?;
+        self.odd -= usize::from(mark != Mark::PLAIN);
+        let weight = mark.weight().unwrap_or_else(|| self.unpack(seq, mark));
+        Some((item, weight))
     }
 
     /// Takes out the tag of an item that is served and has more than its weight. Returns the weight.
@@ -157,7 +186,7 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
         let (seq, since) = (self.next_number(), self.clock.now());
         tag.tell_number(seq);
         let more = (!tag.is_light()).then(|| (tag.expires(), tag.is_tracked()));
-        let mark = self.extras.lay_in(1, tag);
+        let mark = self.lay_in(1, tag);
         let entry = self.shelf.insert(rank, seq, since, Stored { item, mark });
         if let Some(more) = more {
             self.remember(entry, more);
@@ -181,10 +210,14 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     }
 
     #[inline]
+    fn pop_plain(&mut self) -> Option<T> {
+        // Where it is timed, somebody wants to know how long the item waited.
+        if self.odd > 0 || self.timed { None } else { self.pop_even() }
+    }
+
+    #[inline]
     fn pop_item(&mut self) -> Option<(T, usize)> {
-        let (Entry { seq, .. }, Stored { item, mark }) = self.shelf.next(self.clock.now())?;
-        let weight = mark.weight().unwrap_or_else(|| self.unpack(seq, mark));
-        Some((item, weight))
+        if self.odd > 0 { self.pop_any() } else { self.pop_even().map(|item| (item, 1)) }
     }
 
     fn pop_last(&mut self) -> Option<Taken<T, D::Rank>> {
@@ -208,7 +241,7 @@ impl<T: Send, D: Discipline> Items<T, D::Rank> for Ordered<T, D> {
     fn put_back(&mut self, returned: Taken<T, D::Rank>) {
         let Taken { item, place: Place { seq, since, attempt, rank, tag } } = returned;
         let more = (!tag.is_light()).then(|| (tag.expires(), tag.is_tracked()));
-        let mark = self.extras.lay_in(attempt, tag);
+        let mark = self.lay_in(attempt, tag);
         let entry = self.shelf.put_back(rank, seq, since, Stored { item, mark });
         if let Some(more) = more {
             self.remember(entry, more);

@@ -67,6 +67,48 @@ fn what_is_known_of_an_item_goes_with_it() {
 }
 
 #[test]
+fn with_an_order_what_is_known_of_an_item_goes_with_it_and_plain_ones_are_plain() {
+    let (tx, mut rx) = builder().capacity(10).line(ranked::by(|item| Ok(*item as u8 / 10))).build();
+    let mut tap: BoxTap = rx.tap().expect("a queue in memory has taps");
+    let known = |item, attempt, headers| Poll::Ready(Tapped::Item { item, attempt, headers, waited: None });
+    for item in [11, 1, 12] {
+        assert!(tx.try_send(item).is_ok());
+    }
+    assert_eq!((take(&mut tap), take(&mut tap)), (first(1), first(11)));
+    // What one brings, and who came back, is not lost behind plain ones.
+    assert!(tx.item(13).header("source", "test").try_send().is_ok());
+    assert!(tx.item(14).weight(2).try_send().is_ok());
+    let mut source = Headers::default();
+    source.set("source", "test");
+    assert_eq!(take(&mut tap), known(12, 1, Headers::default()));
+    assert_eq!(take(&mut tap), known(13, 1, source));
+    let mut hands = Vec::new();
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(rx.poll_next(&mut cx, NonZeroUsize::MIN, &mut hands), Poll::Ready(Ok(1))));
+    drop(hands);
+    assert!(tx.try_send(15).is_ok());
+    assert_eq!(take(&mut tap), known(14, 2, Headers::default()));
+    assert_eq!(tx.weight(), 1);
+    assert!(tx.try_send(16).is_ok());
+    assert_eq!((take(&mut tap), take(&mut tap)), (first(15), first(16)));
+    assert!(tx.item(17).weight(2).try_send().is_ok());
+    assert_eq!(rx.try_recv(), Ok(17));
+    assert!(tx.try_send(18).is_ok());
+    assert_eq!((take(&mut tap), take(&mut tap)), (first(18), Poll::Pending));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_an_order_and_times_it_is_known_how_long_an_item_waited() {
+    let line = ranked::by(|item| Ok(*item as u8));
+    let (tx, rx) = builder().capacity(10).timed().line(line).build();
+    let mut tap: BoxTap = rx.tap().expect("a queue in memory has taps");
+    assert!(tx.try_send(1).is_ok());
+    sleep(SECOND).await;
+    let told = Tapped::Item { item: 1, attempt: 1, headers: Headers::default(), waited: Some(SECOND) };
+    assert_eq!(take(&mut tap), Poll::Ready(told));
+}
+
+#[test]
 fn what_is_in_hand_is_done_when_the_next_is_asked_for() {
     let (tx, rx) = bounded(10);
     let mut tap = tap(&rx);
