@@ -21,8 +21,9 @@ fn on_a_thread<F: Future<Output: Send + 'static>>(test: impl FnOnce() -> F + Sen
     is_done.recv_timeout(Duration::from_secs(10)).expect("it stands still")
 }
 
-fn with_hook(hook: impl Fn(&Pool<u32>) + Send + Sync + 'static) -> (Report, bool) {
-    with_options(|pool| pool, hook)
+/// Where the worker takes the items itself, and where they are taken for it: then the pool's lock is held meanwhile.
+fn with_hook(hook: impl Fn(&Pool<u32>) + Clone + Send + Sync + 'static) -> [(Report, bool); 2] {
+    [with_options(|pool| pool, hook.clone()), with_options(|pool| pool.prefetch(10), hook)]
 }
 
 /// Runs `hook` with the pool each time that the queue's pressure falls, which is inside a poll of the pool's.
@@ -62,20 +63,23 @@ fn with_options(
 
 #[test]
 fn a_hook_may_ask_for_the_counters_and_show_the_pool() {
-    let (report, closed) = with_hook(|pool| {
+    let ends = with_hook(|pool| {
         let stats = pool.stats();
         assert!(stats.adds_up() && stats.busy + stats.idle <= stats.workers, "{stats:?}");
         assert!(format!("{pool:?}").contains("Open"));
     });
-    assert_eq!((report.completed, closed), (4, false));
-    assert!(matches!(report.ended_by, EndedBy::Source), "{report}");
+    for (report, closed) in ends {
+        assert_eq!((report.completed, closed), (4, false));
+        assert!(matches!(report.ended_by, EndedBy::Source), "{report}");
+    }
 }
 
 #[test]
 fn a_hook_may_close_the_pool() {
-    let (report, closed) = with_hook(|pool| pool.close());
-    assert_eq!((report.completed, closed), (4, true), "what was accepted is done");
-    assert!(matches!(report.ended_by, EndedBy::Shutdown), "{report}");
+    for (report, closed) in with_hook(|pool| pool.close()) {
+        assert_eq!((report.completed, closed), (4, true), "what was accepted is done");
+        assert!(matches!(report.ended_by, EndedBy::Shutdown), "{report}");
+    }
 }
 
 /// What it cancels is found wherever the poll has put it: in a worker's hands, or where it waits for one.
@@ -90,8 +94,9 @@ fn a_hook_may_cancel_by_key() {
 
 #[test]
 fn a_hook_may_look_whether_the_pool_is_idle() {
-    let (report, _) = with_hook(|pool| Driver::new(pool.idle()).assert_pending());
-    assert_eq!(report.completed, 4);
+    for (report, _) in with_hook(|pool| Driver::new(pool.idle()).assert_pending()) {
+        assert_eq!(report.completed, 4);
+    }
 }
 
 /// A waker that drops something, as that of a task does that was the last to know of others.
