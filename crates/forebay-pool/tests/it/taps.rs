@@ -2,12 +2,12 @@ use std::error::Error as _;
 use std::future::{pending, poll_fn};
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_pool::{EndedBy, OnFailure, Pool, PoolStats, Retry};
+use forebay_pool::{EndedBy, OnFailure, Pool, PoolHandle, PoolStats, Retry};
 use forebay_queue::{Delivery, Receiver, Sender, Source, SourceError, Tap, Tapped, bounded, unbounded};
 use forebay_testkit::Driver;
 use proptest::prelude::*;
@@ -42,6 +42,8 @@ struct Ways {
     looks_after: AtomicUsize,
     /// Somebody waits so.
     is_looking: AtomicBool,
+    /// What is paused when a tap is asked for the time of this number.
+    pauses: OnceLock<(usize, PoolHandle<u32>)>,
 }
 
 impl Ways {
@@ -97,7 +99,10 @@ impl Tap for CountedTap {
 
     fn poll_take(&mut self, cx: &mut Context<'_>, open: &AtomicBool) -> Poll<Tapped<u32>> {
         assert!(!self.1.panics.load(Ordering::Relaxed), "the tap broke off");
-        self.1.asked.fetch_add(1, Ordering::Relaxed);
+        let asked = self.1.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some((_, pool)) = self.1.pauses.get().filter(|(at, _)| *at == asked) {
+            pool.pause();
+        }
         let polled = self.0.poll_take(cx, open);
         if let Poll::Ready(Tapped::Plain(_) | Tapped::Item { .. }) = polled {
             self.1.by_taps.fetch_add(1, Ordering::Relaxed);
@@ -395,6 +400,22 @@ async fn take_nothing_once_a_pause_has_begun() {
     assert!(pauses > 10, "only {pauses}");
     drop(tx);
     assert_eq!(pool.finish().await.completed, 200_000);
+}
+
+/// The pause comes between a worker's look at its gate and the source: at its first item, and at one that it goes on with.
+#[tokio::test(start_paused = true)]
+async fn that_are_shut_while_they_are_asked_go_on_after_the_pause() {
+    for at in [1, 3] {
+        let (source, ways) = counted();
+        let pool = Pool::builder().workers(1).source(source).handler(|_| async {}).start().unwrap();
+        assert!(ways.pauses.set((at, pool.handle())).is_ok());
+        settle_down().await;
+        let (stats, asked) = (pool.stats(), ways.asked.load(Ordering::Relaxed));
+        assert_eq!((stats.completed, stats.idle, asked), (at as u64 - 1, 1, at), "paused at {at}");
+        pool.resume();
+        let report = timeout(Duration::from_secs(1), pool.finish()).await;
+        assert_eq!(report.map(|report| report.completed), Ok(100), "paused at {at}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
