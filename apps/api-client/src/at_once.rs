@@ -72,10 +72,20 @@ const REST: Duration = Duration::from_secs(5);
 
 // === impl AtOnce ===
 
+impl AtOnce {
+    /// As many as there ever are.
+    pub(crate) fn most(choice: ConcurrencyChoice) -> usize {
+        match choice {
+            ConcurrencyChoice::Fixed(most) => most.max(1),
+            ConcurrencyChoice::Auto => MOST,
+        }
+    }
+}
+
 impl From<ConcurrencyChoice> for AtOnce {
     fn from(choice: ConcurrencyChoice) -> Self {
         match choice {
-            ConcurrencyChoice::Fixed(most) => Self::Fixed(Fixed(most.max(1))),
+            ConcurrencyChoice::Fixed(_) => Self::Fixed(Fixed(Self::most(choice))),
             ConcurrencyChoice::Auto => Self::Auto(Paying::new()),
         }
     }

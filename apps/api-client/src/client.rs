@@ -192,7 +192,7 @@ impl Shared {
                 step = next;
                 continue;
             }
-            let (head, body) = answer.into_parts();
+            let (mut head, body) = answer.into_parts();
             let began = tally.began().unwrap_or(called);
             return Ok(Response {
                 status: head.status,
@@ -204,6 +204,7 @@ impl Shared {
                 out_of_budget: tally.is_out_of_budget(),
                 queued: began.duration_since(called),
                 took: called.elapsed(),
+                unrecorded: head.extensions.remove(),
             });
         }
     }

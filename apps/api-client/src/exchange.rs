@@ -28,6 +28,7 @@ use crate::refusal::Refusals;
 use crate::room::Room;
 use crate::store::{self, Stored};
 use crate::tally::{Counts, Tally};
+use crate::unrecorded::Unrecorded;
 use crate::unsent;
 use crate::{BuildError, Reason, Store};
 
@@ -182,6 +183,9 @@ impl Exchange {
         *response.headers_mut() = headers;
         if let Some(from) = from {
             response.extensions_mut().insert(From(from.ip()));
+        }
+        if order.first_send.is_some() {
+            response.extensions_mut().insert(Unrecorded::default());
         }
         Ok(response)
     }

@@ -14,6 +14,7 @@ use crate::report::Named;
 use crate::retry::is_idempotent;
 use crate::room::Room;
 use crate::scribe::{Pen, ScribeError};
+use crate::unrecorded::Unrecorded;
 use crate::{Body, Client, Failure, Reason, RedirectRefused, Request, Response, Store, redacted};
 
 /// What all requests of a run share.
@@ -46,6 +47,8 @@ pub(crate) struct Papers {
     pub(crate) result: Option<Unwritten>,
     /// A line of the journal; may be empty.
     pub(crate) record: Vec<u8>,
+    /// Until the scribe has the record.
+    pub(crate) unrecorded: Option<Unrecorded>,
     /// Has its part of the room until the line is written.
     _body: Option<Body>,
 }
@@ -111,7 +114,8 @@ impl Desk {
         })
     }
 
-    async fn answered(&self, job: &Arc<Job>, key: Option<Key>, response: Response) -> Ended {
+    async fn answered(&self, job: &Arc<Job>, key: Option<Key>, mut response: Response) -> Ended {
+        let unrecorded = response.unrecorded.take();
         let status = response.status.as_u16();
         let (attempts, refused, out_of_budget) =
             (response.attempts, response.refused, response.out_of_budget);
@@ -136,7 +140,7 @@ impl Desk {
         let record = key.map(|key| Record::Answered { key, status }.line()).unwrap_or_default();
         let replaced = placed.as_ref().is_some_and(|placed| placed.replaced);
         let (result, body) = Unwritten::answered(job, response, placed.as_ref());
-        let papers = Papers { result: Some(result), record, _body: body };
+        let papers = Papers { result: Some(result), record, unrecorded, _body: body };
         Ended { attempts, refused, out_of_budget, papers, ..Ended::of(End::Answered { status, replaced }) }
     }
 
@@ -177,7 +181,7 @@ fn failed(job: &Job, key: Option<Key>, failure: &Failure) -> Ended {
         let done = !is_idempotent && attempts > refused && failure.reason.may_have_been_done();
         let failed = |key| Record::Failed { key, why: why.as_str().into(), done }.line();
         let record = key.map(failed).unwrap_or_default();
-        let papers = Papers { result: Some(Unwritten::Line(result)), record, _body: None };
+        let papers = Papers { result: Some(Unwritten::Line(result)), record, ..Papers::default() };
         Ended { papers, ..Ended::of(End::Failed { kind: kind(&failure.reason), why }) }
     };
     Ended { attempts, refused, out_of_budget: failure.out_of_budget, ..ended }

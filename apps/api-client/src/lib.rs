@@ -44,6 +44,7 @@ mod retry;
 mod stack;
 mod store;
 mod time_limit;
+mod unrecorded;
 mod unsent;
 
 // What a request meets on its way.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use crate::unrecorded::Unrecorded;
+
 /// An answer: any that is not a refusal, also one that says that there is nothing, or that something went wrong.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -28,6 +30,8 @@ pub struct Response {
     pub queued: Duration,
     /// How long it took in all, from the call to the end of the body.
     pub took: Duration,
+    /// Its place among those that are sent and not recorded, where there is a record.
+    pub(crate) unrecorded: Option<Unrecorded>,
 }
 
 /// The whole body of an answer.

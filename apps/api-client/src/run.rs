@@ -360,7 +360,11 @@ impl Run<'_> {
         let mut settled = take(&mut self.ended);
         let results = settled.iter_mut().filter_map(|one| one.ended.papers.result.take()).collect();
         let records = settled.iter_mut().map(|one| take(&mut one.ended.papers.record)).collect();
+        let unrecorded: Vec<_> =
+            settled.iter_mut().filter_map(|one| one.ended.papers.unrecorded.take()).collect();
         let written = self.desk.pen.write(results, records).await;
+        // Whoever gets one of these places is recorded after this, and sent after that.
+        drop(unrecorded);
         self.batch = Some(Batch { settled, written });
     }
 

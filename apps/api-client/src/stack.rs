@@ -9,7 +9,7 @@ use forebay::flow::layer::{
     AdaptiveRateHandle, AdaptiveRateLayer, ConcurrencyLimitLayer, FlowError, LimitHandle, RateLimitLayer,
 };
 use forebay::flow::rate::{FeedbackConfig, FeedbackRate, Quota};
-use forebay::flow::{Rate, TokenBucket};
+use forebay::flow::{Fixed, Rate, TokenBucket};
 use futures_util::future::BoxFuture;
 use tower::layer::layer_fn;
 use tower::{Service, ServiceBuilder};
@@ -18,6 +18,7 @@ use crate::at_once::AtOnce;
 use crate::classes::Lined;
 use crate::retry::{Blocked, Retries};
 use crate::time_limit::TimeLimitLayer;
+use crate::unrecorded::UntilRecorded;
 use crate::{BoxError, Classes, ConcurrencyChoice, RateChoice, Reason};
 
 /// What a stack is made of.
@@ -68,6 +69,8 @@ where
     let spaced = RateLimitLayer::new(bucket(settings));
     let adaptive = AdaptiveRateLayer::new(policy(settings, known))
         .judge(move |result: Result<&http::Response<R>, &Reason>| judges.refusals.judge(result));
+    let unrecorded =
+        ConcurrencyLimitLayer::new(Fixed(AtOnce::most(settings.concurrency))).hold(UntilRecorded);
     let at_once = ConcurrencyLimitLayer::new(AtOnce::from(settings.concurrency))
         .classify(move |result: Result<&http::Response<R>, &Reason>| classifies.refusals.classify(result));
     let (pace, calls) = (adaptive.handle(), at_once.handle());
@@ -79,6 +82,8 @@ where
         .layer(spaced) //           each attempt costs a start, also one that is tried again
         .map_err(of_flow)
         .layer(adaptive) //         a refusal pauses all of them, and tells how fast to go on
+        .map_err(of_flow)
+        .layer(unrecorded) //       no more than these are sent twice, were the process killed
         .map_err(of_flow)
         .layer(at_once) //          few enough that answers come in time
         .layer(TimeLimitLayer(timeout)) // an attempt; what came before it does not count

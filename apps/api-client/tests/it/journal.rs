@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::place::{Place, Report as _, until};
+use crate::place::{Place, Report as _, until, values};
 use crate::server::{Allowed, Says, Server};
 
 const ARGUMENTS: &str =
@@ -71,12 +71,12 @@ fn after_kill_9_the_next_run_goes_on_and_names_what_was_in_flight() {
 #[cfg(feature = "fault-points")]
 #[test]
 fn a_crash_at_each_point_loses_nothing_and_repeats_only_what_is_named() {
+    // Of what is written together no more than 8 are starts, and no more than 8 are results. So each point is passed 20 times at the least.
+    const COUNT: usize = 20 * 8;
     for point in ["after-start", "after-result", "after-record"] {
-        // Starts are recorded one by one, about, and results come in batches.
-        let passings: &[u32] = if point == "after-result" { &[1, 2, 3] } else { &[1, 7, 20] };
-        for passing in passings {
+        for passing in [1, 7, 20] {
             let server = Server::free();
-            let place = Place::with_items(&server.url(), 60);
+            let place = Place::with_items(&server.url(), COUNT);
             let mut command = place.command(ARGUMENTS);
             command.env("FAULT_POINT", format!("{point}:{passing}"));
             assert_eq!(command.output().unwrap().status.code(), None, "{point}:{passing}");
@@ -92,7 +92,7 @@ fn a_crash_at_each_point_loses_nothing_and_repeats_only_what_is_named() {
             let report = place.done(ARGUMENTS).report();
             let named = repeated(&report);
             assert!(named.len() <= 8, "{point}:{passing}: {report}");
-            assert_whole(&place, 60, &named);
+            assert_whole(&place, COUNT as u64, &named);
             let skipped = report["answered_before"].as_u64().unwrap();
             assert!(skipped <= before.len() as u64, "a record without a result: {point}:{passing}: {report}");
             for (path, times) in &server.counts().paths {
@@ -104,6 +104,37 @@ fn a_crash_at_each_point_loses_nothing_and_repeats_only_what_is_named() {
             }
         }
     }
+}
+
+/// What has begun and not ended where a journal is cut off would be sent again. Answers are recorded some at a time, and it once had
+/// twice as many of them as may be in flight.
+#[test]
+fn wherever_a_journal_ends_no_more_are_unfinished_than_may_be_in_flight() {
+    for results in ["--jsonl results", "--out out"] {
+        let server = Server::free();
+        let place = Place::with_items(&server.url(), 500);
+        place.done(&format!("fetch --urls urls {results} --journal journal --rate 100000/s --concurrency 3"));
+        let (mut unfinished, mut ended) = (HashSet::new(), 0);
+        for record in values(&place.text("journal")) {
+            if let Some(key) = record["start"]["key"].as_str() {
+                unfinished.insert(key.to_owned());
+            } else if let Some(key) = record["answered"]["key"].as_str() {
+                ended += usize::from(unfinished.remove(key));
+            }
+            assert!(unfinished.len() <= 3, "{results}: after {ended}: {unfinished:?}");
+        }
+        assert_eq!((unfinished.len(), ended), (0, 500));
+    }
+}
+
+/// One is in flight at a time, and asks the same host again.
+#[test]
+fn what_is_redirected_needs_no_second_place() {
+    let server = Server::free();
+    let place = Place::new();
+    place.write("urls", (1..=5).map(|n| format!("{0}/to//item/{n}\n", server.url())).collect::<String>());
+    let arguments = "fetch --urls urls --jsonl results --journal journal --concurrency 1 --report json";
+    assert_eq!(place.done(arguments).report()["answered"], 5);
 }
 
 /// Four are in flight, and others wait for their turn.
