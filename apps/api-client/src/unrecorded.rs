@@ -5,8 +5,9 @@ use std::sync::{Arc, OnceLock};
 use forebay::flow::layer::{Hold, Permit};
 use forebay::flow::{CallEnd, Fixed};
 
-/// A place among what is sent and not recorded. It comes with the answer to a request of which somebody keeps a record, and is free when
-/// it is dropped: with an answer that leads to another attempt or to a redirect, or when the answer's record is on its way.
+/// A place among what is sent and not recorded. It comes with the answer to a request of which somebody keeps a record, and is
+/// free when it is dropped: with an answer that leads to another attempt or to a redirect, or when the answer's record is on
+/// its way.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Unrecorded(Arc<OnceLock<Permit<Fixed>>>);
 
