@@ -162,8 +162,11 @@ impl<T> Hand<T> {
     /// Takes an item. `None`: it is in `known`. Always inlined: for most items, a call would cost as much as the rest.
     #[inline(always)]
     fn fill<L: SendLine<T>>(&self, state: &mut State<T, L>) -> Option<T> {
+        let plain = state.tap_plain();
+        let item = if plain.is_some() { plain } else { self.fill_with_known(state) };
+        // Not before: a discipline may panic, and then nothing is in hand.
         self.is_full.set(true);
-        state.tap_plain().or_else(|| self.fill_with_known(state))
+        item
     }
 
     /// Takes an item for the one in hand, which is done, if nothing else follows from that.

@@ -752,8 +752,8 @@ impl<T, L: Line<T>> State<T, L> {
 
     /// The same with what is known of the item.
     pub(crate) fn tap_known(&mut self) -> Tapped<T> {
-        self.held.tap();
         let Taken { item, place } = self.take();
+        self.held.tap();
         let waited = self.held.waited(&place);
         Tapped::Item { item, attempt: place.attempt, headers: place.tag.headers(), waited }
     }

@@ -1,11 +1,17 @@
+use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::mem;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use forebay_queue::{Delivery, Headers, Receiver, Sender, Source, Tap, Tapped, bounded, builder};
+use forebay_queue::{
+    By, ById, Delivery, Discipline, Entry, Headers, Receiver, Sender, Source, Tap, Tapped, Tick, bounded,
+    builder,
+};
 use forebay_testkit::{CountingWaker, Driver};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -526,4 +532,67 @@ fn who_waits_for_the_closing_alone_is_woken_then() {
     assert_eq!((rx.try_recv(), told.wakes()), (Ok(1), 0));
     drop(tx);
     assert_eq!((rx.poll_closed(&mut cx), told.wakes()), (Poll::Ready(()), 1));
+}
+
+/// First come, first served, but the first time that 13 is next, it panics.
+#[derive(Debug, Clone, Default)]
+struct Superstitious {
+    ids: VecDeque<(u8, u32)>,
+    has_panicked: bool,
+}
+
+impl Discipline for Superstitious {
+    type Rank = u8;
+    type Shelf<P: Send> = ById<P, Self>;
+
+    fn insert(&mut self, entry: Entry<u8>) {
+        self.ids.push_back((entry.rank, entry.id));
+    }
+
+    fn next(&mut self, _: Tick) -> Option<u32> {
+        let &(rank, id) = self.ids.front()?;
+        assert!(rank != 13 || mem::replace(&mut self.has_panicked, true), "nobody is the 13th");
+        self.ids.pop_front();
+        Some(id)
+    }
+
+    fn put_back(&mut self, entry: Entry<u8>) {
+        self.ids.push_front((entry.rank, entry.id));
+    }
+
+    fn remove(&mut self, entry: Entry<u8>) -> bool {
+        let before = self.ids.len();
+        self.ids.retain(|(_, id)| *id != entry.id);
+        self.ids.len() < before
+    }
+
+    fn last(&self) -> Option<u32> {
+        self.ids.back().map(|(_, id)| *id)
+    }
+}
+
+#[test]
+fn nothing_is_in_hand_after_a_panic_of_the_discipline() {
+    // One of which more is known, its weight, is taken in another way than a plain one.
+    let cases = [(0, false), (1, true), (1, false)].into_iter().flat_map(|case| [(case, 1), (case, 2)]);
+    for ((before, lets_go), weight) in cases {
+        let line = By::new(Superstitious::default(), |item: &u32| Ok(*item as u8));
+        let (tx, rx) = builder().capacity(10).line(line).build();
+        let mut tap: BoxTap = rx.tap().expect("a queue in memory has taps");
+        (0..before).for_each(|item| assert!(tx.try_send(item).is_ok()));
+        (0..before).for_each(|item| assert_eq!(take(&mut tap), first(item)));
+        if lets_go {
+            tap.empty(true);
+        }
+        assert!(tx.item(13).weight(weight).try_send().is_ok());
+        let taken = catch_unwind(AssertUnwindSafe(|| take(&mut tap)));
+        assert!(taken.is_err(), "the discipline panicked");
+        tap.empty(true);
+        assert_eq!((tx.stats().held, tx.stats().completed), (1, before.into()));
+        assert!(matches!(take(&mut tap), Poll::Ready(Tapped::Plain(13) | Tapped::Item { item: 13, .. })));
+        tap.empty(true);
+        assert_eq!((tx.stats().held, tx.stats().completed), (0, u64::from(before) + 1));
+        drop(tx);
+        assert_eq!(take(&mut tap), Poll::Ready(Tapped::Ended));
+    }
 }
