@@ -542,25 +542,34 @@ mod tests {
         }
     }
 
+    /// Who is served, in order, where three of low class wait among 20 000 of high class that come and are served one by one.
+    /// After each, `then` may do something to the line.
+    fn served_beside(
+        low: [u32; 3],
+        line: Strict,
+        mut then: impl FnMut(Strict, &mut Vec<u32>) -> Strict,
+    ) -> Vec<u32> {
+        let mut line = line.promote_after(1000).expect("not 0");
+        let mut served = Vec::new();
+        for id in 0..20_000 {
+            let class = if low.contains(&id) { Class::LOW } else { Class::HIGH };
+            line.insert(Entry::new(id, class, id.into(), 0));
+            if class == Class::HIGH {
+                served.extend(line.next(0));
+            }
+            line = then(line, &mut served);
+        }
+        served
+    }
+
     #[test]
     fn due_ones_are_found_again_after_nobody_was_promoted() {
         for line in few_and_many() {
-            let mut line = line.promote_after(1000).expect("not 0");
-            let entry = |id, class| Entry::new(id, class, id.into(), 0);
-            let mut served = Vec::new();
-            for id in 0..20_000 {
-                let class = if [100, 101, 600].contains(&id) { Class::LOW } else { Class::HIGH };
-                line.insert(entry(id, class));
-                if class == Class::HIGH {
-                    served.extend(line.next(0));
-                }
-                if served.ends_with(&[100]) && served.len() < 1200 {
-                    line = line.promote_nobody();
-                }
-                if served.len() == 1300 {
-                    line = line.promote_after(1000).expect("not 0");
-                }
-            }
+            let served = served_beside([100, 101, 600], line, |line, served| match served.len() {
+                1300 => line.promote_after(1000).expect("not 0"),
+                ..1200 if served.ends_with(&[100]) => line.promote_nobody(),
+                _ => line,
+            });
             let when = [100, 101, 600].map(|id| served.iter().position(|served| *served == id));
             assert!(when.iter().all(|when| when.is_some_and(|when| when <= 1700)), "{when:?}");
         }
@@ -569,22 +578,15 @@ mod tests {
     #[test]
     fn due_ones_are_found_again_at_once() {
         for line in few_and_many() {
-            let mut line = line.promote_after(1000).expect("not 0");
-            let entry = |id, class| Entry::new(id, class, id.into(), 0);
-            let mut served = Vec::new();
-            for id in 0..20_000 {
-                let class = if [0, 1, 600].contains(&id) { Class::LOW } else { Class::HIGH };
-                line.insert(entry(id, class));
-                if class == Class::HIGH {
-                    served.extend(line.next(0));
+            let served = served_beside([0, 1, 600], line, |line, served| {
+                if !served.ends_with(&[0]) {
+                    return line;
                 }
-                if served.ends_with(&[0]) {
-                    line = line.promote_nobody();
-                    line.insert(entry(100_000, Class::HIGH));
-                    served.extend(line.next(0));
-                    line = line.promote_after(1000).expect("not 0");
-                }
-            }
+                let mut line = line.promote_nobody();
+                line.insert(Entry::new(100_000, Class::HIGH, 100_000, 0));
+                served.extend(line.next(0));
+                line.promote_after(1000).expect("not 0")
+            });
             let when = served.iter().position(|served| *served == 1);
             assert!(when.is_some_and(|when| when <= 1001), "{when:?}");
         }
